@@ -1,0 +1,219 @@
+"""Every setting of the library, as frozen dataclasses that are checked when they are made.
+
+`from_dict` refuses unknown names (with the nearest one) and wrong types; `to_dict` gives what `config.json` holds.
+"""
+
+import dataclasses
+import difflib
+import typing
+from dataclasses import dataclass, field
+
+from afjax.errors import InputError
+
+
+def _require(ok: bool, what: str, do: str = ""):
+    if not ok:
+        raise InputError(what, "config", do)
+
+
+def _one_of(name: str, value: str, choices: tuple[str, ...]):
+    _require(value in choices, f"{name} = {value!r} is not known", f"choose one of {', '.join(choices)}")
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the forcing transformer (paper: width 1024, 8 heads, 8 blocks, condition width 512, 4 heads)."""
+
+    motion_dim: int = 15
+    audio_dim: int = 80
+    width: int = 96
+    depth: int = 3
+    heads: int = 4
+    mlp_ratio: int = 4
+    condition_encoder: str = "windowed"
+    condition_width: int = 64
+    condition_heads: int = 4
+
+    def __post_init__(self):
+        _one_of("model.condition_encoder", self.condition_encoder, ("windowed", "released"))
+        for name in ("motion_dim", "audio_dim", "width", "depth", "heads", "mlp_ratio", "condition_width"):
+            _require(getattr(self, name) > 0, f"model.{name} must be positive")
+        _require(self.width % (2 * self.heads) == 0, "model.width must be a multiple of 2 * model.heads")
+        _require(
+            self.condition_width % (2 * self.condition_heads) == 0,
+            "model.condition_width must be a multiple of 2 * model.condition_heads",
+        )
+
+
+@dataclass(frozen=True)
+class LayoutConfig:
+    """Time: blocks, masks and the stream's memory, all in frames (25 a second).
+
+    `condition_window` is the causal window of the condition encoder, 0 = the whole pass (form `released`).
+    `tokens` is what training runs on: `frames` under the mask, or `passes`, what the stream computes.
+    """
+
+    block: int = 10
+    look_ahead: int = 2
+    mask: str = "blockwise_lookahead"
+    cache: int = 38
+    alignment: int = 2
+    condition_window: int = 16
+    tokens: str = "passes"
+
+    def __post_init__(self):
+        from afjax.nn.masks import MASKS  # the names live with the masks; importing them here would be a cycle
+
+        _one_of("layout.mask", self.mask, MASKS)
+        _one_of("layout.tokens", self.tokens, ("frames", "passes"))
+        _require(self.block >= 1, "layout.block must be at least 1")
+        for name in ("look_ahead", "cache", "alignment", "condition_window"):
+            _require(getattr(self, name) >= 0, f"layout.{name} must not be negative")
+        _require(self.look_ahead < self.block, "layout.look_ahead must be smaller than layout.block")
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Flow matching with a noise level per token (paper eq. 6).
+
+    `levels`: drawn per `token`, per `block` (the paper's text) or one for the `clip`; in a share `clean_prefix` of the
+    clips the blocks before a random one are clean. `drop` is the chance of each condition to be dropped (independent),
+    or, if `drop_table` is not empty, joint probabilities over branch names.
+    """
+
+    levels: str = "block"
+    clean_prefix: float = 0.5
+    norm: str = "l2"
+    drop: float = 0.1
+    drop_table: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        from afjax.diffusion.guidance import KEEP
+
+        _one_of("objective.levels", self.levels, ("token", "block", "clip"))
+        _one_of("objective.norm", self.norm, ("l1", "l2"))
+        for name in ("clean_prefix", "drop"):
+            _require(0 <= getattr(self, name) <= 1, f"objective.{name} must lie in [0, 1]")
+        for name, share in self.drop_table.items():
+            _one_of("objective.drop_table", name, tuple(KEEP))
+            _require(share >= 0, f"objective.drop_table.{name} must not be negative")
+        total = sum(self.drop_table.values())
+        _require(not self.drop_table or abs(total - 1) < 1e-6, f"objective.drop_table sums to {total:g}, not to 1")
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """Euler steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user)."""
+
+    nfe: int = 8
+    avatar: float = 0.0
+    user: float = 0.0
+    joint: float = 1.0
+
+    def __post_init__(self):
+        _require(self.nfe >= 1, "sampler.nfe must be at least 1")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with warm-up and cosine decay, clipping by global norm, and an average of the weights."""
+
+    learning_rate: float = 2e-3
+    warmup_steps: int = 100
+    final_share: float = 0.02
+    weight_decay: float = 0.01
+    beta2: float = 0.99
+    clip: float = 1.0
+    ema: float = 0.995
+
+    def __post_init__(self):
+        _require(self.learning_rate > 0, "optimizer.learning_rate must be positive")
+        _require(0 <= self.ema < 1, "optimizer.ema must lie in [0, 1)")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where records are (empty: simulated into the run folder) and how windows are cut from them."""
+
+    path: str = ""
+    train_clips: int = 384
+    eval_clips: int = 64
+    seconds: float = 20.0
+    window: int = 50
+    batch: int = 16
+
+    def __post_init__(self):
+        for name in ("train_clips", "eval_clips", "seconds", "window", "batch"):
+            _require(getattr(self, name) > 0, f"data.{name} must be positive")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Length of a run and how often it writes; `seed` seeds everything."""
+
+    steps: int = 1200
+    seed: int = 0
+    log_every: int = 50
+    save_every: int = 400
+    sample_every: int = 400
+    keep: int = 2
+
+    def __post_init__(self):
+        for name in ("steps", "log_every", "save_every", "sample_every", "keep"):
+            _require(getattr(self, name) > 0, f"train.{name} must be positive")
+
+
+@dataclass(frozen=True)
+class Config:
+    """One experiment."""
+
+    name: str = "quickstart"
+    model: ModelConfig = field(default_factory=ModelConfig)
+    layout: LayoutConfig = field(default_factory=LayoutConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    sampler: SamplerConfig = field(default_factory=SamplerConfig)
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    data: DataConfig = field(default_factory=DataConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+    def __post_init__(self):
+        windowed = self.model.condition_encoder == "windowed"
+        _require(
+            windowed == (self.layout.condition_window > 0),
+            "layout.condition_window must be positive for the windowed condition encoder and 0 for the released one",
+        )
+        _require(
+            self.data.window % self.layout.block == 0,
+            f"data.window = {self.data.window} is not a multiple of layout.block = {self.layout.block}",
+        )
+
+
+def to_dict(config) -> dict:
+    """Nested plain dict of a config."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: dict, cls: type = Config, where: str = "config"):
+    """Config from a nested dict; every name must be known and every value of its type."""
+    hints = typing.get_type_hints(cls)
+    arguments = {}
+    for name, value in values.items():
+        if name not in hints:
+            near = difflib.get_close_matches(name, hints, n=1, cutoff=0.0)
+            raise InputError(f"unknown field {name!r}", where, f"did you mean {near[0]!r}?")
+        arguments[name] = _convert(value, hints[name], f"{where}.{name}")
+    return cls(**arguments)
+
+
+def _convert(value, kind, where: str):
+    if dataclasses.is_dataclass(kind):
+        _require(isinstance(value, dict), f"{where} must be a group of settings")
+        return from_dict(value, kind, where)
+    if typing.get_origin(kind) is dict:
+        _require(isinstance(value, dict), f"{where} must be a table")
+        return {str(k): float(v) for k, v in value.items()}
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise InputError(f"{value!r} is not of type {kind.__name__}", where)
+    return value

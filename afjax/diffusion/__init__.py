@@ -1,0 +1,1 @@
+"""Diffusion forcing: the path, how levels are drawn, guidance, the solver."""

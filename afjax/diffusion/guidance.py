@@ -1,0 +1,47 @@
+"""Guidance over the branches none, avatar, user and joint, and how training drops conditions.
+
+    v = v_none + a (v_avatar - v_none) + u (v_user - v_none) + j (v_joint - v_none)
+
+(a, u: Avatar Forcing eq. 14; the paper never evaluates the joint branch, j = 0.) Only branches with a weight other
+than zero are computed: the plain conditional model is j = 1, one branch.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.config import SamplerConfig
+
+# which of avatar audio, user audio, user motion a branch keeps
+KEEP = {
+    "none": (0, 0, 0),
+    "avatar": (1, 0, 0),
+    "user": (0, 1, 1),
+    "joint": (1, 1, 1),
+    "user_audio": (0, 1, 0),
+    "user_motion": (0, 0, 1),
+    "avatar_and_user_audio": (1, 1, 0),
+    "avatar_and_user_motion": (1, 0, 1),
+}
+
+
+def branches(sampler: SamplerConfig) -> tuple[np.ndarray, np.ndarray]:
+    """Weights [k] and kept conditions [k, 3] of the branches that a sampler needs; the weights sum to 1."""
+    a, u, j = sampler.avatar, sampler.user, sampler.joint
+    weight = {"none": 1 - a - u - j, "avatar": a, "user": u, "joint": j}
+    used = [name for name, w in weight.items() if abs(w) > 1e-9]
+    return np.array([weight[n] for n in used], np.float32), np.array([KEEP[n] for n in used], np.float32)
+
+
+def combine(velocities, weights):
+    """Weighted sum over the first axis: [k, ...] and [k] -> [...]."""
+    return jnp.tensordot(jnp.asarray(weights, velocities.dtype), velocities, axes=1)
+
+
+def draw_keep(key, clips: int, drop: float, table: dict[str, float]):
+    """Which conditions each clip keeps, [clips, 3] of 0 and 1: independent drops, or a table of branch shares."""
+    if not table:
+        return (jax.random.uniform(key, (clips, 3)) >= drop).astype(jnp.float32)
+    kinds = jnp.array([KEEP[name] for name in table], jnp.float32)
+    edges = jnp.cumsum(jnp.array(list(table.values())))[:-1]
+    return kinds[jnp.searchsorted(edges, jax.random.uniform(key, (clips,)), side="right")]

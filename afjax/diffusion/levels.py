@@ -1,0 +1,22 @@
+"""How an objective draws noise levels in training.
+
+    token   every frame its own level (diffusion forcing, eq. 6 read literally)
+    block   one level a block (the paper's text, and the released code)
+    clip    one level for the whole clip (ordinary flow matching)
+
+With a clean prefix, in that share of the clips all blocks before a random one have level 0: what a stream sees.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def draw(key, clips: int, frames: int, block: int, kind: str, clean_prefix: float):
+    """Levels [clips, frames], uniform in (0, 1]; clean frames have exactly 0 and carry no loss."""
+    k_level, k_clean, k_start = jax.random.split(key, 3)
+    width = {"token": 1, "block": block, "clip": frames}[kind]
+    drawn = 1 - jax.random.uniform(k_level, (clips, -(-frames // width)))
+    level = jnp.repeat(drawn, width, axis=1)[:, :frames]
+    chosen = jax.random.uniform(k_clean, (clips, 1)) < clean_prefix
+    start = block * jax.random.randint(k_start, (clips, 1), 0, -(-frames // block))
+    return jnp.where(chosen & (jnp.arange(frames) < start), 0.0, level)

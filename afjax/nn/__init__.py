@@ -1,0 +1,1 @@
+"""The forcing transformer: masks, rotary positions, condition encoder, blocks."""

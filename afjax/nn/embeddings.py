@@ -1,0 +1,28 @@
+"""Embedding of the noise level, one a token."""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from afjax.nn.linear import Linear
+
+SCALE = 1000.0  # the released network reads 1000 * level
+
+
+def sinusoid(value, dim: int, period: float = 1e4):
+    """Cosines, then sines, of `value` [...] at dim / 2 frequencies -> [..., dim]."""
+    half = dim // 2
+    frequency = period ** (-jnp.arange(half, dtype=value.dtype) / half)
+    angle = value[..., None] * frequency
+    return jnp.concatenate([jnp.cos(angle), jnp.sin(angle)], axis=-1)
+
+
+class LevelEmbedding(nn.Module):
+    """Level in [0, 1], [...] -> [..., width]: sinusoid, Linear, SiLU, Linear."""
+
+    width: int
+    frequencies: int = 256
+
+    @nn.compact
+    def __call__(self, level):
+        hidden = nn.silu(Linear(self.width, name="hidden")(sinusoid(SCALE * level, self.frequencies)))
+        return Linear(self.width, name="out")(hidden)

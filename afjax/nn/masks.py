@@ -1,0 +1,148 @@
+"""Attention masks, True = may attend, rows are queries and columns are keys.
+
+Every self-attention mask is a rule on two frame numbers (`allowed`), so that a training window, a pass of a
+stream and the side-by-side layout of all passes (`afjax.nn.passes`) use the same rule on other frames. Sources:
+Avatar Forcing eq. (5) and the text around it; `framewise_lookahead` is what the released weights were trained with.
+"""
+
+import numpy as np
+
+from afjax.errors import InputError
+
+MASKS = ("framewise", "blockwise", "blockwise_lookahead", "framewise_lookahead", "bidirectional")
+
+
+def allowed(mask: str, query, key, block: int, look_ahead: int):
+    """Whether frame `query` may attend to frame `key` (broadcasting integer arrays of numpy or jax)."""
+    if mask == "framewise":
+        return key <= query
+    if mask == "blockwise":
+        return key // block <= query // block
+    if mask == "blockwise_lookahead":
+        return (key // block <= query // block) | (key <= query + look_ahead)
+    if mask == "framewise_lookahead":
+        return key <= query + look_ahead
+    if mask == "bidirectional":
+        return (key == key) & (query == query)
+    raise InputError(f"unknown mask {mask!r}", do=f"choose one of {', '.join(MASKS)}")
+
+
+def _square(mask: str, frames: int, block: int = 1, look_ahead: int = 0) -> np.ndarray:
+    n = np.arange(frames)
+    return allowed(mask, n[:, None], n[None, :], block, look_ahead)
+
+
+def framewise(frames: int) -> np.ndarray:
+    """Causal by frame. `framewise(4)`:
+
+    1 0 0 0
+    1 1 0 0
+    1 1 1 0
+    1 1 1 1
+    """
+    return _square("framewise", frames)
+
+
+def blockwise(frames: int, block: int) -> np.ndarray:
+    """Own block and earlier ones. `blockwise(6, 2)`:
+
+    1 1 0 0 0 0
+    1 1 0 0 0 0
+    1 1 1 1 0 0
+    1 1 1 1 0 0
+    1 1 1 1 1 1
+    1 1 1 1 1 1
+    """
+    return _square("blockwise", frames, block)
+
+
+def blockwise_lookahead(frames: int, block: int, look_ahead: int) -> np.ndarray:
+    """Own block and earlier ones, plus `look_ahead` frames (the paper's text). `blockwise_lookahead(6, 3, 1)`:
+
+    1 1 1 0 0 0
+    1 1 1 0 0 0
+    1 1 1 1 0 0
+    1 1 1 1 1 1
+    1 1 1 1 1 1
+    1 1 1 1 1 1
+    """
+    return _square("blockwise_lookahead", frames, block, look_ahead)
+
+
+def framewise_lookahead(frames: int, look_ahead: int) -> np.ndarray:
+    """Causal by frame plus `look_ahead` frames (the released network). `framewise_lookahead(5, 2)`:
+
+    1 1 1 0 0
+    1 1 1 1 0
+    1 1 1 1 1
+    1 1 1 1 1
+    1 1 1 1 1
+    """
+    return _square("framewise_lookahead", frames, look_ahead=look_ahead)
+
+
+def bidirectional(frames: int) -> np.ndarray:
+    """Everything sees everything. `bidirectional(2)`:
+
+    1 1
+    1 1
+    """
+    return _square("bidirectional", frames)
+
+
+def alignment(frames: int, window: int) -> np.ndarray:
+    """Cross-attention to the conditions of at most `window` frames away. `alignment(5, 1)`:
+
+    1 1 0 0 0
+    1 1 1 0 0
+    0 1 1 1 0
+    0 0 1 1 1
+    0 0 0 1 1
+    """
+    n = np.arange(frames)
+    return np.abs(n[:, None] - n[None, :]) <= window
+
+
+def causal_window(frames: int, window: int) -> np.ndarray:
+    """The present frame and the `window - 1` before it (windowed condition encoder). `causal_window(5, 2)`:
+
+    1 0 0 0 0
+    1 1 0 0 0
+    0 1 1 0 0
+    0 0 1 1 0
+    0 0 0 1 1
+    """
+    n = np.arange(frames)
+    return in_window(n[:, None], n[None, :], window)
+
+
+def in_window(query, key, window: int):
+    """Whether frame `key` is `query` or one of the `window - 1` frames before it."""
+    return (key <= query) & (key > query - window)
+
+
+def stream_rows(mask: str, block: int, look_ahead: int, cache: int) -> np.ndarray:
+    """What the tokens of one pass of a stream see: `cache` old frames, then the pass (look_ahead + block).
+
+    `stream_rows("blockwise_lookahead", 3, 1, 2)`, rows: the re-fed frame, then the block; columns: 2 cached, pass:
+
+    1 1 | 1 1 0 0      the re-fed frame sees one frame ahead
+    1 1 | 1 1 1 1
+    1 1 | 1 1 1 1
+    1 1 | 1 1 1 1
+    """
+    n = np.arange(-look_ahead, block)
+    own = allowed(mask, n[:, None], n[None, :], block, look_ahead)
+    return np.concatenate([np.ones((len(n), cache), bool), own], axis=1)
+
+
+def reached(mask: np.ndarray, layers: int) -> np.ndarray:
+    """Transitive closure: which keys can influence which queries through `layers` layers of the same mask.
+
+    Look-ahead leaks through depth: under `framewise_lookahead` with l frames, `layers` layers read l * layers ahead.
+    """
+    paths = mask.astype(np.int64)
+    result = np.eye(len(mask), dtype=np.int64)
+    for _ in range(layers):
+        result = (result @ paths > 0).astype(np.int64)
+    return result > 0

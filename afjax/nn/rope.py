@@ -1,0 +1,18 @@
+"""Rotary positions on adjacent channel pairs (2i, 2i + 1), angle = position * theta ** (-2i / head_dim).
+
+Scores depend on differences of positions only, so a stream may number the slots of its cache from zero for ever.
+"""
+
+import jax.numpy as jnp
+
+
+def rotate(x, positions, theta: float = 1e4):
+    """Rotates `x` [..., n, heads, head_dim] by `positions` [n] or [..., n]; head_dim is even."""
+    half = x.shape[-1] // 2
+    frequency = theta ** (-jnp.arange(half, dtype=x.dtype) / half)
+    angle = jnp.asarray(positions, x.dtype)[..., None, None] * frequency  # [..., n, 1, half]
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    pairs = x.reshape(*x.shape[:-1], half, 2)
+    even, odd = pairs[..., 0], pairs[..., 1]
+    turned = jnp.stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1)
+    return turned.reshape(x.shape)

@@ -1,0 +1,64 @@
+"""The forcing transformer: velocity of every motion token, each at its own noise level.
+
+Three methods over one parameter tree, because they run at different rates in a stream: `encode` once a block,
+`project` once a block, `__call__` once a solver step.
+"""
+
+import jax.numpy as jnp
+from flax import linen as nn
+
+from afjax.config import ModelConfig
+from afjax.nn.blocks import Block, Modulation, modulate
+from afjax.nn.condition_encoder import ConditionEncoder, Conditions
+from afjax.nn.embeddings import LevelEmbedding
+from afjax.nn.linear import Linear, zeros
+
+
+class ForcingTransformer(nn.Module):
+    """Denoises motion tokens [b, n, d] under a mask, given conditions (Avatar Forcing section 4.1)."""
+
+    config: ModelConfig
+
+    def setup(self):
+        c = self.config
+        self.condition_encoder = ConditionEncoder(
+            c.condition_width, c.width, c.condition_heads, rotary=c.condition_encoder == "windowed"
+        )
+        self.embed_motion = Linear(c.width)
+        self.embed_level = LevelEmbedding(c.width)
+        self.modulation = Modulation(6)
+        self.blocks = [Block(c.width, c.heads, c.mlp_ratio) for _ in range(c.depth)]
+        self.head_modulation = Modulation(2)
+        self.head = Linear(c.motion_dim, zeros)
+
+    def encode(self, conditions: Conditions, keep, mask, positions):
+        """Conditions -> [b, n, width]; `keep` [b, 3], `mask` [n, n] or [b, n, n], `positions` [n]."""
+        return self.condition_encoder(conditions, keep, mask, positions)
+
+    def project(self, condition):
+        """Encoded condition [b, k, width] -> cross-attention keys and values of every block."""
+        return [block.project(condition) for block in self.blocks]
+
+    def __call__(self, motion, level, reference, cross, masks, positions, past=None):
+        """Velocity (noise - motion) of each token, and each block's keys and values for the cache.
+
+        Args:
+          motion: [b, n, d] noisy tokens; level: [b, n] in [0, 1], 1 = noise; reference: [b, d].
+          cross: what `project` returned; masks: (attention [n, m + n], alignment [n, k]), or with a batch axis.
+          positions: [n]; past: per block (keys [b, m, h, e] already rotated, values), or None.
+        """
+        reference = jnp.broadcast_to(reference[:, None], motion.shape)
+        x = self.embed_motion(jnp.concatenate([motion, reference], axis=-1))
+        embedding = self.embed_level(level)
+        modulation = self.modulation(embedding)
+        own = []
+        for i, block in enumerate(self.blocks):
+            x, keys_values = block(x, modulation, cross[i], masks, positions, None if past is None else past[i])
+            own.append(keys_values)
+        return self.head(modulate(x, *self.head_modulation(embedding))), own
+
+    def forward(self, motion, level, reference, conditions: Conditions, keep, layout):
+        """One forward over a whole token layout (`afjax.nn.passes.TokenLayout`); velocity [b, n, d]."""
+        condition = self.encode(conditions, keep, layout.encoder, layout.frame)
+        masks = (layout.attention, layout.alignment)
+        return self(motion, level, reference, self.project(condition), masks, layout.frame)[0]

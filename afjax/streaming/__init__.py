@@ -1,0 +1,1 @@
+"""Generation block by block: state, the jitted step, whole clips, and the offline twin."""

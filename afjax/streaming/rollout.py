@@ -1,0 +1,68 @@
+"""Whole clips: through the stream's step, and through the offline twin that proves it.
+
+The twin runs no cache. It solves pass after pass, each evaluation being one forward over the side-by-side layout of all
+passes (`afjax.nn.passes.pass_layout`), with earlier passes at level 0 and the present one at the solver's level.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from afjax.config import LayoutConfig, SamplerConfig
+from afjax.diffusion.guidance import branches, combine
+from afjax.diffusion.solver import euler
+from afjax.nn.condition_encoder import Conditions
+from afjax.nn.passes import pass_layout
+from afjax.streaming.step import session_noise
+
+
+def pad_to_blocks(conditions: Conditions, block: int) -> Conditions:
+    """Repeats the last frame of [b, t, ...] up to a multiple of the block."""
+    frames = conditions.user_motion.shape[1]
+    extra = -frames % block
+    return jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[:, -1:], extra, axis=1)], axis=1), conditions)
+
+
+def rollout(step, params, state, conditions: Conditions, block: int):
+    """Motion [b, t, d] for conditions [b, t, ...] of any length, and the state after the last block."""
+    frames = conditions.user_motion.shape[1]
+    padded = pad_to_blocks(conditions, block)
+    blocks = []
+    for start in range(0, frames, block):
+        state, motion = step(params, state, jax.tree.map(lambda x, s=start: x[:, s : s + block], padded))
+        blocks.append(motion)
+    return jnp.concatenate(blocks, axis=1)[:, :frames], state
+
+
+def offline(model, layout: LayoutConfig, sampler: SamplerConfig, params, keys, reference, keep, conditions: Conditions):
+    """The stream's exact offline twin: motion [b, t, d] for the same keys, references, kept conditions and inputs."""
+    frames = conditions.user_motion.shape[1]
+    padded = pad_to_blocks(conditions, layout.block)
+    total = padded.user_motion.shape[1]
+    tokens = pass_layout(layout, total)
+    weights, kept = branches(sampler)
+    inputs = jax.tree.map(lambda x: x[:, tokens.frame], padded)
+    motion = jnp.zeros((len(keys), total, reference.shape[-1]), reference.dtype)
+    for start in range(0, total, layout.block):
+        keys, noise = session_noise(keys, layout.block, motion.shape[-1], motion.dtype)
+        motion = _solve_pass(
+            model, layout.block, sampler.nfe, params, tokens, weights, kept, reference, keep, inputs, motion, noise, start
+        )
+    return motion[:, :frames]
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _solve_pass(model, block, nfe, params, tokens, weights, kept, reference, keep, inputs, motion, noise, start):
+    """Fills the frames of the pass that starts at `start`."""
+    inside = jnp.logical_not(tokens.context) & (tokens.frame >= start) & (tokens.frame < start + block)
+
+    def velocity(x, level):
+        x = jax.lax.dynamic_update_slice_in_dim(motion, x, start, axis=1)[:, tokens.frame]
+        levels = jnp.broadcast_to(jnp.where(inside, level, 0).astype(x.dtype), x.shape[:2])
+        forward = partial(model.apply, params, x, levels, reference, inputs, layout=tokens, method="forward")
+        velocities = jnp.stack([forward(keep=keep * branch) for branch in kept.astype(x.dtype)])
+        of_block = jnp.argmax(inside) + jnp.arange(block)
+        return combine(velocities, weights)[:, of_block]
+
+    return jax.lax.dynamic_update_slice_in_dim(motion, euler(velocity, noise, nfe), start, axis=1)

@@ -1,0 +1,63 @@
+"""What a stream remembers between two steps, for any number of sessions along the batch axis.
+
+Cached keys are stored without rotation and numbered by their slot at use, so positions are relative and a stream has
+no end. `made` counts finished frames only up to the point from which every slot of the memory is filled.
+"""
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+
+from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
+from afjax.diffusion.guidance import branches
+from afjax.nn.condition_encoder import Conditions
+
+
+@flax.struct.dataclass
+class StreamState:
+    """b sessions, k guidance branches, L blocks of the transformer, m cached frames, a aligned frames."""
+
+    key: jax.Array  # [b] typed keys, one a session
+    made: jax.Array  # [b] int32 finished frames, saturating
+    keep: jax.Array  # [b, 3] which conditions the session has: avatar audio, user audio, user motion
+    reference: jax.Array  # [b, d]
+    keys: jax.Array  # [L, k, b, m, h, e], not rotated
+    values: jax.Array  # [L, k, b, m, h, e]
+    condition: jax.Array  # [k, b, a, width], encoded conditions of the frames before the re-fed ones
+    recent: Conditions  # [b, r, ...], conditions that the encoder reads again
+    context: jax.Array  # [b, look_ahead, d], the last finished frames
+
+
+def history(layout: LayoutConfig) -> int:
+    """Frames before a block whose conditions the encoder reads: the re-fed ones and two windows of past."""
+    return layout.look_ahead + 2 * max(layout.condition_window - 1, 0)
+
+
+def memory(layout: LayoutConfig) -> int:
+    """Finished frames from which a stream's memory is full."""
+    return layout.look_ahead + max(layout.cache, layout.alignment, history(layout))
+
+
+def init_stream(
+    keys, reference, model: ModelConfig, layout: LayoutConfig, sampler: SamplerConfig, keep=None
+) -> StreamState:
+    """An empty stream: `keys` [b] typed random keys, `reference` [b, d], `keep` [b, 3] (default: everything)."""
+    sessions, dtype = reference.shape[0], reference.dtype
+    k = len(branches(sampler)[0])
+    cache = (model.depth, k, sessions, layout.cache, model.heads, model.width // model.heads)
+    past = history(layout)
+    return StreamState(
+        key=jnp.array(keys, copy=True),
+        made=jnp.zeros(sessions, jnp.int32),
+        keep=jnp.ones((sessions, 3), dtype) if keep is None else jnp.array(keep, dtype),
+        reference=jnp.array(reference, copy=True),
+        keys=jnp.zeros(cache, dtype),
+        values=jnp.zeros(cache, dtype),
+        condition=jnp.zeros((k, sessions, layout.alignment, model.width), dtype),
+        recent=Conditions(
+            jnp.zeros((sessions, past, model.audio_dim), dtype),
+            jnp.zeros((sessions, past, model.audio_dim), dtype),
+            jnp.zeros((sessions, past, model.motion_dim), dtype),
+        ),
+        context=jnp.zeros((sessions, layout.look_ahead, model.motion_dim), dtype),
+    )
