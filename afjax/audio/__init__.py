@@ -1,0 +1,1 @@
+"""Audio features: one row per 25 fps frame."""

@@ -1,0 +1,188 @@
+"""`mel`: causal, loudness-normalised log-mel features with voicing and pitch, one row per 25 fps frame.
+
+Row n reads the samples before (n + 1) * 640 and nothing after them, so it can be made at the moment at
+which frame n ends. Its columns:
+
+  0 .. 95   four hops of 10 ms, each 24 mel bands of a 25 ms window, oldest hop first
+  96        energy of the frame
+  97        voicing v: height of the autocorrelation's peak, 0 noise .. 1 periodic
+  98        v * octaves of the pitch above the speaker's own mean
+  99        v * rise of the pitch in octaves over the last 0.2 s
+
+Levels in dB are counted from a causal reference
+
+  level[n] = max(FLOOR_DB, max_{m = n - 199 .. n} smooth[m]),   smooth[m] = dB of the mean power of frames m - 2 .. m
+
+and a band or energy at x dB becomes  clip(1 + (x - level) / RANGE_DB, 0, 1.25).  A louder recording moves x
+and level alike and gives the same features; the floor keeps silence at 0 and keeps the noise of a silent room
+from being blown up to speech. Digital silence gives a row of zeros. The eight seconds of the maximum bridge the
+turns in which a person listens.
+
+In a stream, `latest` on the last WINDOW + rows frames gives the rows that `features` gives on the whole clip.
+"""
+
+import functools
+
+import numpy as np
+
+from afjax.audio import framing
+
+BANDS = 24
+HOPS = 4
+DIM = HOPS * BANDS + 4
+LOOKAHEAD = 0
+"""Frames after row n that row n reads."""
+
+LEVEL_FRAMES = 200
+SMOOTH_FRAMES = 3
+FLOOR_DB = -50.0
+RANGE_DB = 50.0
+TOP = 1.25
+
+RISE_FRAMES = 5
+WINDOW = LEVEL_FRAMES + RISE_FRAMES + 3
+"""Frames of past that a row can depend on; a stream keeps WINDOW frames before the rows that it asks for."""
+
+_HOP = framing.FRAME // HOPS
+_LENGTH = 400
+_FFT = 512
+_HIGH_PASS = 320
+_DECIMATE = 4
+_PITCH_LENGTH = 224
+_FINER = 2
+_PITCH_HZ = (70.0, 420.0)
+_PITCH_CENTRE_HZ = 160.0
+
+
+def features(wave) -> np.ndarray:
+    """16 kHz mono samples float `[S]` in -1..1 -> float32 `[ceil(S / 640), DIM]`.
+
+    Raises InputError if the sound is empty, not one channel, or has samples that are not finite.
+    """
+    return latest(wave, framing.count(np.size(wave)))
+
+
+def latest(buffer, rows: int) -> np.ndarray:
+    """The last `rows` rows of `features(buffer)`; `buffer` is a stream's last WINDOW + rows frames, or all it has."""
+    wave = framing.fill(_high_pass(framing.check(buffer)))
+    level, energy = _levels(wave)
+    bands = _mel_db(wave[max(len(wave) - rows * framing.FRAME - _LENGTH, 0) :], rows)
+    scaled = np.concatenate([bands, energy[-rows:, None]], axis=1) - level[-rows:, None]
+    scaled = np.clip(1.0 + scaled / RANGE_DB, 0.0, TOP)
+    voice = _voice(wave, energy, energy - level)[-rows:]
+    return np.concatenate([scaled, voice], axis=1).astype(np.float32)
+
+
+def _high_pass(wave: np.ndarray) -> np.ndarray:
+    """Takes the mean of the last 20 ms away: no offset, no rumble, and no memory beyond those 20 ms."""
+    total = np.cumsum(np.pad(wave, (_HIGH_PASS, 0), mode="edge"), dtype=np.float64)
+    return wave - (total[_HIGH_PASS:] - total[:-_HIGH_PASS]) / _HIGH_PASS
+
+
+def _levels(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Reference level and energy of every frame in dB, `[T]` each."""
+    power = np.square(wave.reshape(-1, framing.FRAME)).mean(axis=1)
+    past = np.concatenate([np.zeros(SMOOTH_FRAMES - 1), power])
+    smooth = np.lib.stride_tricks.sliding_window_view(past, SMOOTH_FRAMES).mean(axis=1)
+    held = np.concatenate([np.zeros(LEVEL_FRAMES - 1), smooth])
+    peak = np.lib.stride_tricks.sliding_window_view(held, LEVEL_FRAMES).max(axis=1)
+    return np.maximum(_db(peak), FLOOR_DB), _db(power)
+
+
+def _db(power: np.ndarray) -> np.ndarray:
+    return 10.0 * np.log10(np.maximum(power, 1e-12))
+
+
+def _mel_db(wave: np.ndarray, rows: int) -> np.ndarray:
+    """Mean power of each band in dB for the last `rows` frames: `[rows, HOPS * BANDS]`."""
+    windows = framing.past_windows(wave[len(wave) % _HOP :], _LENGTH, _HOP)[-rows * HOPS :]
+    spectrum = np.fft.rfft(windows.astype(np.float32) * _window(), _FFT)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    return _db(power @ _filters()).reshape(rows, HOPS * BANDS)
+
+
+@functools.cache
+def _window() -> np.ndarray:
+    """Hann window, scaled so that the power summed over all bins is the mean power of the samples."""
+    window = np.hanning(_LENGTH + 1)[:-1]
+    return (window * np.sqrt(2.0 / (_FFT * np.square(window).sum()))).astype(np.float32)
+
+
+@functools.cache
+def _filters() -> np.ndarray:
+    """Triangles of equal width on the mel scale from 60 to 7600 Hz: float32 `[bins, BANDS]`."""
+    low, high = (2595.0 * np.log10(1.0 + hz / 700.0) for hz in (60.0, 7600.0))
+    edges = 700.0 * (10.0 ** (np.linspace(low, high, BANDS + 2) / 2595.0) - 1.0)
+    hz = np.fft.rfftfreq(_FFT, 1.0 / framing.RATE)[:, None]
+    rising = (hz - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    falling = (edges[2:] - hz) / (edges[2:] - edges[1:-1])
+    return np.clip(np.minimum(rising, falling), 0.0, None).astype(np.float32)
+
+
+def _voice(wave: np.ndarray, energy: np.ndarray, relative: np.ndarray) -> np.ndarray:
+    """Voicing, pitch above the speaker's mean, and rise of the pitch: `[T, 3]`.
+
+    `energy` and `relative` are dB, absolute and above the level. The mean weighs a frame by voicing and loudness,
+    not by the level, whose eight seconds would double the past that a row depends on.
+    """
+    voicing, octaves = _pitch(wave)
+    weight = voicing * 10.0 ** (energy / 40.0)
+    mean = _past_sum(weight * octaves, LEVEL_FRAMES) / (_past_sum(weight, LEVEL_FRAMES) + 1e-9)
+    voicing = voicing * np.clip(1.0 + relative / 30.0, 0.0, 1.0)
+    return np.stack([voicing, voicing * (octaves - mean), voicing * _rise(voicing, octaves)], axis=1)
+
+
+def _pitch(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Voicing in 0..1 and octaves above 160 Hz of each frame from the autocorrelation of its last 56 ms.
+
+    The autocorrelation of the windowed sound is divided by the window's own, which makes a periodic sound reach
+    1 at its period (Boersma 1993); a small cost for long periods settles ties between octaves.
+    """
+    rate = framing.RATE // _DECIMATE
+    slow = wave.reshape(-1, _DECIMATE).mean(axis=1, dtype=np.float32)
+    windows = framing.past_windows(slow, _PITCH_LENGTH, framing.FRAME // _DECIMATE)
+    windows = windows - windows.mean(axis=1, keepdims=True)
+    shape = np.hanning(_PITCH_LENGTH + 2)[1:-1].astype(np.float32)
+    correlation = _autocorrelation(windows * shape) / _autocorrelation(shape[None])
+    rate = rate * _FINER
+    correlation /= np.maximum(correlation[:, :1], 1e-12)
+    first, last = int(rate / _PITCH_HZ[1]), int(rate / _PITCH_HZ[0])
+    lags = np.arange(first, last + 1)
+    cost = 0.05 * np.log2(lags / first)
+    inner = correlation[:, first : last + 1]
+    # The shoulder of the peak at lag 0 is no period.
+    peak = (inner >= correlation[:, first - 1 : last]) & (inner >= correlation[:, first + 1 : last + 2])
+    best = first + np.argmax(np.where(peak, inner - cost, -1.0), axis=1)
+    row = np.arange(len(best))
+    left, top, right = (correlation[row, best + step] for step in (-1, 0, 1))
+    bend = left - 2.0 * top + right
+    shift = np.where(bend < -1e-6, 0.5 * (left - right) / np.minimum(bend, -1e-6), 0.0)
+    octaves = np.log2(rate / (best + np.clip(shift, -0.5, 0.5)) / _PITCH_CENTRE_HZ)
+    # Below 0.4 the peak is as likely one of noise.
+    return np.clip((top - 0.4) / 0.5, 0.0, 1.0), octaves
+
+
+def _autocorrelation(windows: np.ndarray) -> np.ndarray:
+    """`[N, _PITCH_LENGTH]` -> lags of 0, 1, .. / _FINER samples; short periods need the finer grid."""
+    spectrum = np.fft.rfft(windows, _FFT)
+    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    return np.fft.irfft(power, _FFT * _FINER)[:, : _PITCH_LENGTH * _FINER // 2]
+
+
+def _rise(voicing: np.ndarray, octaves: np.ndarray) -> np.ndarray:
+    """Slope of the voicing-weighted line through the last RISE_FRAMES + 1 pitches, over RISE_FRAMES frames."""
+    time = np.arange(RISE_FRAMES + 1) - RISE_FRAMES / 2.0
+
+    def past(track):
+        return np.lib.stride_tricks.sliding_window_view(np.pad(track, (RISE_FRAMES, 0)), RISE_FRAMES + 1)
+
+    weight, pitch = past(voicing), past(octaves)
+    total = weight.sum(axis=1, keepdims=True) + 1e-6
+    centred = time - (weight * time).sum(axis=1, keepdims=True) / total
+    slope = (weight * centred * pitch).sum(axis=1) / ((weight * centred**2).sum(axis=1) + 1.0)
+    return np.clip(slope * RISE_FRAMES, -1.0, 1.0)
+
+
+def _past_sum(track: np.ndarray, frames: int) -> np.ndarray:
+    padded = np.concatenate([np.zeros(frames - 1), track])
+    return np.lib.stride_tricks.sliding_window_view(padded, frames).sum(axis=1)

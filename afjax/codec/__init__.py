@@ -1,0 +1,1 @@
+"""Codecs: face frames to motion and back."""

@@ -1,0 +1,43 @@
+"""What the rest of the library knows of a codec: frames to motion, portrait to identity, identity and motion to frames."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+__all__ = ["Codec", "Encoded", "FPS"]
+
+FPS = 25.0
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Motion read from frames.
+
+    Attributes:
+      motion: `[T, D]` float32.
+      found: `[T]` bool, False where the frame showed no face and the motion is filled in.
+      confidence: `[T]` float32 in [0, 1], 0 where not found.
+      report: plain numbers and strings for `summary.json`.
+    """
+
+    motion: np.ndarray
+    found: np.ndarray
+    confidence: np.ndarray
+    report: dict[str, Any] = field(default_factory=dict)
+
+
+class Codec(Protocol):
+    """Turns faces into motion and back. `channels` names the D columns of the motion."""
+
+    channels: tuple[str, ...]
+
+    def encode(self, frames: Iterable[np.ndarray], fps: float = FPS) -> Encoded:
+        """Motion of a clip; frames uint8 `[H, W, 3]` RGB, read once and in order."""
+
+    def identity(self, portrait: np.ndarray) -> Any:
+        """What `render` needs to know of one person; portrait uint8 `[H, W, 3]` RGB."""
+
+    def render(self, identity: Any, motion: np.ndarray) -> np.ndarray:
+        """Frames uint8 `[T, size, size, 3]` of that person under motion `[T, D]`."""

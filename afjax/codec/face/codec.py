@@ -1,0 +1,113 @@
+"""The `face` codec: explicit, named coefficients of a face, read by a tracker and rendered by warping a portrait."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from afjax.codec.base import FPS, Encoded
+from afjax.codec.face.channels import CHANNELS, POSE
+from afjax.codec.face.coefficients import RAW, measure, neutral_of, relative
+from afjax.codec.face.mesh import landmarks_of
+from afjax.codec.face.smoothing import OneEuro, fill_gaps
+from afjax.codec.face.template import load_template
+from afjax.codec.face.tracker import FaceTracker
+from afjax.errors import InputError
+
+__all__ = ["FaceCodec"]
+
+MIN_PORTRAIT, MAX_PORTRAIT = 64, 8192  # pixels a side
+MAX_PIXELS = 40_000_000
+_PERCENT = np.array([1.0, 1.0, 1.0, 100.0, 100.0, 100.0])  # pose in degrees and percent: one speed scale for the filter
+
+
+@dataclass(frozen=True)
+class FaceCodec:
+    """Frames to the 15 motion channels of `channels`, and back.
+
+    Attributes:
+      size: side of identities and rendered frames in pixels.
+      bridge: seconds without a face that are interpolated; longer gaps are held at rest.
+      fade: seconds in which motion fades to rest and back around a longer gap.
+      smooth_pose: whether the head pose is smoothed (One-Euro, lag 40-50 ms on slow motion); mouth and lids never are.
+    """
+
+    size: int = 256
+    bridge: float = 0.5
+    fade: float = 0.2
+    smooth_pose: bool = True
+    channels = CHANNELS
+
+    def encode(self, frames: Iterable[np.ndarray], fps: float = FPS) -> Encoded:
+        """Motion `[T, 15]` of a clip relative to the person's resting face in it, clamped to the channels' ranges.
+
+        Frames are uint8 `[H, W, 3]` RGB and are read once, in order; only 16 numbers of each are kept. Raises
+        InputError where there is no frame at all or no face in any of them.
+        """
+        tracker, template = FaceTracker(), load_template()
+        rows, confidence = [], []
+        for frame in frames:
+            landmarks = tracker.step(frame)
+            rows.append(None if landmarks is None else measure(landmarks, frame.shape[1], template))
+            confidence.append(0.0 if landmarks is None else landmarks.confidence)
+        if not rows:
+            raise InputError("the video has no frames", do="check that it plays in a video player")
+        found = np.array([row is not None for row in rows], bool)
+        if not found.any():
+            raise InputError(f"no face found in {len(rows)} frames", do="use a video that shows one face from the front")
+        raw = np.stack([np.full(len(RAW), np.nan) if row is None else row for row in rows])
+        neutral = neutral_of(raw[found])
+        motion = np.zeros((len(rows), len(CHANNELS)), np.float32)
+        motion[found] = relative(raw[found], neutral)
+        if self.smooth_pose:
+            breaks = set(tracker.cuts) | {int(n) for n in np.flatnonzero(np.diff(found.astype(int)) == 1) + 1}
+            motion = _smooth(motion, found, breaks, fps)
+        filled = fill_gaps(motion, found, round(self.bridge * fps), max(1, round(self.fade * fps)))
+        report = {
+            "frames": len(rows),
+            "frames_with_face": int(found.sum()),
+            "longest_gap_seconds": float(_longest_gap(found) / fps),
+            "detections": tracker.detections,
+            "cuts": len(tracker.cuts),
+            "mean_confidence": float(np.mean(confidence)),
+        }
+        return Encoded(filled, found, np.array(confidence, np.float32), report)
+
+    def identity(self, portrait: np.ndarray):
+        """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it can't be used."""
+        from afjax.codec.face.identity import make_identity
+
+        height, width = portrait.shape[:2]
+        if min(height, width) < MIN_PORTRAIT:
+            do = f"use a picture of at least {MIN_PORTRAIT} px a side"
+            raise InputError(f"the portrait is too small ({width} x {height} px)", do=do)
+        if max(height, width) > MAX_PORTRAIT or height * width > MAX_PIXELS:
+            do = f"scale it down to at most {MAX_PORTRAIT} px a side and {MAX_PIXELS // 1_000_000} megapixels"
+            raise InputError(f"the portrait is too large ({width} x {height} px)", do=do)
+        landmarks = landmarks_of(portrait)
+        if landmarks is None:
+            raise InputError("no face found in the portrait", do="use a picture of one face seen from the front")
+        return make_identity(portrait, landmarks, size=self.size)
+
+    def render(self, identity, motion: np.ndarray) -> np.ndarray:
+        """Frames uint8 `[T, size, size, 3]` of an identity under motion `[T, 15]`."""
+        from afjax.codec.face.render import render
+
+        return np.asarray(render(identity, motion))
+
+
+def _smooth(motion: np.ndarray, found: np.ndarray, breaks: set[int], fps: float) -> np.ndarray:
+    """Motion `[T, 15]` with the pose filtered over found frames, starting anew at each frame of `breaks`."""
+    smooth, pose = OneEuro(fps), len(POSE)
+    motion = motion.copy()
+    for n in np.flatnonzero(found):
+        if int(n) in breaks:
+            smooth.reset()
+        motion[n, :pose] = smooth(motion[n, :pose] * _PERCENT) / _PERCENT
+    return motion
+
+
+def _longest_gap(found: np.ndarray) -> int:
+    """Length of the longest run of frames without a face."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], ~found, [0]]).astype(int)))
+    return int(max((edges[1::2] - edges[::2]), default=0))

@@ -1,0 +1,131 @@
+"""Renders a portrait with motion: a jitted, batched, differentiable function of `Identity` and channels.
+
+One frame, with c the channels and K displacement fields F_k on the portrait's grid of canonical points C:
+
+  1. place      P' = t + s R(angles) (C + sum_k c_k F_k), once with the base and once with the low fields; the
+                displacement in the picture is the head's weight times P' - P
+  2. invert     both, from a depth-buffered start (`warp`): s_base(x), s_low(x)
+  3. choose     x shows the lower lip or chin where s_low(x) lies below the seam between the lips, else the rest of the
+                face where s_base(x) lies above it, else the inside of the mouth
+  4. colour     sampled at s with the irises shifted, then lids and the mouth's inside painted
+
+At rest s(x) = x and every painted share is 0, so the frame is the crop itself.
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.codec.face import fields, warp
+from afjax.codec.face.channels import CHANNELS, HIGH, LOW, channel
+from afjax.codec.face.identity import NODES, Identity
+from afjax.codec.face.lids import gaze_shift, paint_lids
+from afjax.codec.face.mouth import paint_mouth
+
+__all__ = ["CHUNK", "render", "render_frames"]
+
+CHUNK = 10
+_FIELD_CHANNELS = np.array([channel(name) for name in fields.FIELDS])
+
+
+def _rotation(angles):
+    """R = Rz(roll) Ry(yaw) Rx(pitch) `[3, 3]` of yaw, pitch, roll in degrees, in the sense of `template`."""
+    (cy, cp, cr), (sy, sp, sr) = jnp.cos(jnp.radians(angles)), jnp.sin(jnp.radians(angles))
+    zero, one = jnp.zeros_like(cy), jnp.ones_like(cy)
+    about_z = jnp.stack([cr, -sr, zero, sr, cr, zero, zero, zero, one]).reshape(3, 3)
+    about_y = jnp.stack([cy, zero, -sy, zero, one, zero, sy, zero, cy]).reshape(3, 3)
+    about_x = jnp.stack([one, zero, zero, zero, cp, -sp, zero, sp, cp]).reshape(3, 3)
+    return about_z @ about_y @ about_x
+
+
+def _mouth_coordinates(mouth, points):
+    rel = (points - mouth.centre) / mouth.half
+    u = rel @ mouth.along
+    v = rel @ jnp.stack([-mouth.along[1], mouth.along[0]])
+    return u, v - jnp.polyval(mouth.seam, jnp.clip(u, -fields.SEAM_END, fields.SEAM_END))
+
+
+def _backward_maps(identity: Identity, motion, size: int):
+    """Source pixels `[size, size, 2]` of the base and the low layer."""
+    cells = (NODES - 1) / (size - 1)
+    value = dict(zip(CHANNELS, motion, strict=True))
+    strength = motion[_FIELD_CHANNELS]
+    turn = _rotation(identity.angles + motion[jnp.array([channel(n) for n in ("yaw", "pitch", "roll")])])
+    shift = jnp.stack([value["tx"], value["ty"], jnp.zeros(())]) * size
+    rest = identity.points @ _rotation(identity.angles).T * identity.unit
+
+    def place(shapes):
+        moved = (identity.points + jnp.einsum("k,kyxc->yxc", strength, shapes)) @ turn.T
+        return identity.weight[..., None] * (moved * (identity.unit * (1 + value["scale"])) + shift - rest)
+
+    base, low = place(identity.base), place(identity.low)
+    goal = jnp.stack(jnp.meshgrid(jnp.arange(NODES), jnp.arange(NODES)), -1).astype(jnp.float32)
+    landed = goal + base[..., :2] * cells
+    nearest = warp.splat(landed, (rest + base)[..., 2])
+    missed = nearest == NODES**2
+    at = jnp.minimum(nearest, NODES**2 - 1)
+    start = 2 * goal - landed
+    branch = goal.reshape(-1, 2)[at] + goal - landed.reshape(-1, 2)[at]
+    start = jnp.where(missed[..., None], start, branch)
+    up = jnp.asarray(warp.upsampler(NODES, size))
+    pixels = jnp.stack(jnp.meshgrid(jnp.arange(size), jnp.arange(size)), -1).astype(jnp.float32)
+
+    def back(field):
+        delta = warp.invert(field[..., :2] * cells, start) / cells
+        return pixels + jnp.einsum("yn,nmc,xm->yxc", up, delta, up)
+
+    return back(base), back(low)
+
+
+def _frame(identity: Identity, table, motion, size: int):
+    upper, lower = _backward_maps(identity, motion, size)
+    mouth = identity.mouth
+    u_base, v_base = _mouth_coordinates(mouth, upper)
+    u_low, v_low = _mouth_coordinates(mouth, lower)
+    soft = 0.5 / mouth.half
+    # The lower lip's edge has a trace of what it touched, most of all of teeth: once it is free, it is trimmed.
+    free = jnp.clip((v_base - v_low) / 0.2, 0, 1)
+    v_low = v_low - free * (0.03 + 0.04 * (1 - identity.teeth))
+    is_low = jnp.clip(0.5 + v_low / (2 * soft), 0, 1)
+    is_base = jnp.clip(0.5 - v_base / (2 * soft), 0, 1)
+    source = jnp.where((is_low >= is_base)[..., None], lower, upper)
+    source = gaze_shift(identity.eyes, source, motion[jnp.array([channel("gaze_x"), channel("gaze_y")])])
+    colour = warp.sample(table, 2 * size, 2 * source + 0.5)
+    colour = paint_lids(identity.eyes, source, colour, motion[channel("blink")])
+    inside = jnp.clip(1 - is_low - is_base, 0, 1) * (jnp.abs(u_base) < 1.1)
+    paint = paint_mouth((u_base + u_low) / 2, jnp.maximum(v_base, 0), jnp.maximum(-v_low, 0), identity.light, identity.teeth)
+    return colour + inside[..., None] * (paint - colour)
+
+
+@partial(jax.jit, static_argnames="size")
+def _frames(identity: Identity, motion, size: int):
+    motion = jnp.clip(motion, LOW, HIGH)
+    table = warp.quads(identity.texture)
+    return jnp.clip(jax.vmap(lambda m: _frame(identity, table, m, size))(motion), 0, 255)
+
+
+def render_frames(identity: Identity, motion):
+    """Frames float32 `[T, size, size, 3]` in 0..255 of motion `[T, 15]`; differentiable in the motion.
+
+    Motion outside of `channels.RANGE` is clamped to it (and has no gradient there). Compiled once for each T.
+    """
+    return _frames(identity, jnp.asarray(motion, jnp.float32), identity.texture.shape[0] // 2)
+
+
+def render(identity: Identity, motion: np.ndarray) -> np.ndarray:
+    """Frames uint8 `[T, size, size, 3]` of motion `[T, 15]`, clamped to `channels.RANGE`.
+
+    Works through the clip in chunks of CHUNK frames, the last one padded, so that one compilation serves any length.
+    """
+    motion = np.asarray(motion, np.float32)
+    size = identity.texture.shape[0] // 2
+    frames = np.empty((len(motion), size, size, 3), np.uint8)
+    identity = jax.device_put(identity)
+    for start in range(0, len(motion), CHUNK):
+        part = motion[start : start + CHUNK]
+        padded = np.concatenate([part, np.zeros((CHUNK - len(part), motion.shape[1]), np.float32)])
+        done = np.asarray(render_frames(identity, padded))[: len(part)]
+        frames[start : start + len(part)] = np.rint(done)
+    return frames

@@ -1,0 +1,111 @@
+"""Follows one face through a video.
+
+The detector runs only where no face is being followed: at the start, after a loss and after a cut. In between the crop
+for the mesh network comes from the landmarks of the frame before. When several faces are in view the largest one is
+taken, and kept until it is lost. A face counts as lost where the mesh network's confidence falls below 0.5 and the
+detector, asked on the same frame, finds none either. A cut is a frame that differs strongly from the one before as a
+whole, or a face that jumps or changes size between two frames by more than heads can move.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from afjax.codec.face.detector import FaceDetector
+from afjax.codec.face.mesh import (
+    MIN_CONFIDENCE,
+    Crop,
+    FaceLandmarks,
+    FaceMesh,
+    crop_of_detection,
+    crop_of_mesh,
+    landmarks_near,
+)
+from afjax.codec.face.models import to_image
+
+__all__ = ["FaceTracker", "Track"]
+
+_THUMBNAIL = 24
+_CUT_DIFFERENCE = 40.0  # mean absolute difference of thumbnails, of 255
+_JUMP = 0.35  # movement of the crop's centre in one frame, in its sides
+_GROWTH = 1.35  # ratio of the crop's sides between two frames
+
+
+@dataclass(frozen=True)
+class Track:
+    """Landmarks of a clip; zeros where `found` is False.
+
+    Attributes:
+      mesh: `[T, 468, 3]`, eyes: `[T, 2, 71, 3]`, iris: `[T, 2, 5, 2]`, as in `FaceLandmarks`.
+      found: `[T]` bool.
+      confidence: `[T]` in [0, 1], 0 where not found.
+      detections: how often the detector ran.
+      cuts: frames at which the face was looked for anew although one was followed.
+    """
+
+    mesh: np.ndarray
+    eyes: np.ndarray
+    iris: np.ndarray
+    found: np.ndarray
+    confidence: np.ndarray
+    detections: int
+    cuts: tuple[int, ...]
+
+
+class FaceTracker:
+    """`step` follows the face into the next frame; `detections`, `cuts` and `frames` count what happened so far."""
+
+    def __init__(self):
+        self._detector = FaceDetector()
+        self._mesh = FaceMesh()
+        self._last: FaceLandmarks | None = None
+        self._thumbnail: np.ndarray | None = None
+        self.detections = 0
+        self.frames = 0
+        self.cuts: list[int] = []
+
+    def step(self, frame: np.ndarray) -> FaceLandmarks | None:
+        """Landmarks in the next frame, uint8 `[H, W, 3]` RGB, or None where no face is found."""
+        picture = to_image(frame)
+        before, same_shot = self._last, self._same_shot(picture)
+        followed = self._follow(picture, before) if before is not None and same_shot else None
+        self._last = followed or self._find(picture)
+        if before is not None and followed is None and self._last is not None:
+            self.cuts.append(self.frames)
+        self.frames += 1
+        return self._last
+
+    def track(self, frames: Iterable[np.ndarray]) -> Track:
+        """Follows the face through all frames."""
+        found = [self.step(frame) for frame in frames]
+        empty = FaceLandmarks(*(np.zeros(shape, np.float32) for shape in ((468, 3), (2, 71, 3), (2, 5, 2))), 0.0)
+        full = [landmarks or empty for landmarks in found]
+        columns = (np.array([getattr(each, name) for each in full]) for name in ("mesh", "eyes", "iris"))
+        confidence = np.array([each.confidence for each in full], np.float32)
+        present = np.array([each is not None for each in found], bool)
+        return Track(*columns, present, confidence, self.detections, tuple(self.cuts))
+
+    def _follow(self, picture, before: FaceLandmarks) -> FaceLandmarks | None:
+        crop = crop_of_mesh(before.mesh)
+        found = self._mesh(picture, crop)
+        kept = found.confidence >= MIN_CONFIDENCE and not _jumped(crop, crop_of_mesh(found.mesh))
+        return found if kept else None
+
+    def _find(self, picture) -> FaceLandmarks | None:
+        self.detections += 1
+        face = self._detector(picture)
+        return None if face is None else landmarks_near(self._mesh, picture, crop_of_detection(face))
+
+    def _same_shot(self, picture) -> bool:
+        """Whether this frame as a whole looks like the one before."""
+        last = self._thumbnail
+        self._thumbnail = np.asarray(picture.resize((_THUMBNAIL, _THUMBNAIL), 0), np.float32)
+        return last is None or float(np.abs(self._thumbnail - last).mean()) <= _CUT_DIFFERENCE
+
+
+def _jumped(before: Crop, after: Crop) -> bool:
+    """Whether a face moved or grew by more between two frames than a head can."""
+    growth = after.side / max(before.side, 1e-6)
+    moved = float(np.linalg.norm(after.centre - before.centre))
+    return moved > _JUMP * before.side or not 1 / _GROWTH < growth < _GROWTH

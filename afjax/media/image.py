@@ -1,0 +1,63 @@
+"""Portraits from picture files."""
+
+import struct
+from pathlib import Path
+
+import numpy as np
+
+from afjax.errors import InputError
+from afjax.media.container import check_file, optional
+
+__all__ = ["read_portrait"]
+
+MIN_SIDE = 64
+MAX_SIDE = 12_000
+MAX_BYTES = 128 << 20
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+
+
+def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
+    """A picture as uint8 `[H, W, 3]` RGB: upright by its EXIF tag, over white where transparent.
+
+    Of several frames the first is taken. Larger pictures are scaled down to `max_side`. The size
+    is checked in the header, before any pixel is decoded.
+    InputError: not a JPEG, PNG, WebP or BMP file, damaged, a side below 64 or above 12,000 px.
+    """
+    path = check_file(path, MAX_BYTES)
+    Image = optional("PIL.Image", "pillow")
+    ImageOps = optional("PIL.ImageOps", "pillow")
+    damaged = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
+    try:
+        with Image.open(path, formats=FORMATS) as picture:
+            _check_size(picture.size, path)
+            picture.draft("RGB", (max_side, max_side))  # JPEG decodes at a fraction of its size where that is enough
+            picture.load()
+            upright = _rgb(ImageOps.exif_transpose(picture), Image)
+    except InputError:
+        raise
+    except Image.UnidentifiedImageError:
+        raise InputError("not a JPEG, PNG, WebP or BMP picture", path) from None
+    except Image.DecompressionBombError:
+        raise InputError(f"sides over {MAX_SIDE} px", path, "scale the picture down") from None
+    except damaged as error:
+        raise InputError(f"the picture is damaged ({error})", path) from None
+    upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
+    _check_size(upright.size, path)
+    return np.array(upright)
+
+
+def _check_size(size: tuple[int, int], path: Path):
+    if min(size) < MIN_SIDE:
+        raise InputError(f"{size[0]} x {size[1]} px is too small for a portrait", path, f"at least {MIN_SIDE} px")
+    if max(size) > MAX_SIDE:
+        raise InputError(f"{size[0]} x {size[1]} px is too large", path, f"at most {MAX_SIDE} px")
+
+
+def _rgb(picture, Image):
+    if picture.mode.startswith("I;16"):  # 16-bit grey: Pillow would clip it instead of scaling
+        return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
+    if "A" in picture.mode or "transparency" in picture.info:
+        picture = picture.convert("RGBA")
+        white = Image.new("RGBA", picture.size, "white")
+        return Image.alpha_composite(white, picture).convert("RGB")
+    return picture.convert("RGB")

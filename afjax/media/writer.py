@@ -1,0 +1,125 @@
+"""H.264 + AAC files at 25 frames per second, with the sound in step with the picture.
+
+The AAC encoder delays the sound by one packet (1,024 samples); the MP4 muxer notes it in an edit list, which players
+and `afjax.media.audio` obey. The sound track is padded or cut to the length of the picture when the file is closed.
+"""
+
+import contextlib
+import os
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from afjax.errors import InputError
+from afjax.media.container import optional
+from afjax.media.video import FPS
+
+__all__ = ["SOUND_RATE", "VideoWriter"]
+
+SOUND_RATE = 48_000
+
+
+class VideoWriter:
+    """Writes an MP4 file aside and renames it when the `with` block ends well; after an error nothing is left.
+
+        with VideoWriter(path, width=256, height=256) as writer:
+            writer.frames(pictures)   # uint8 [n, H, W, 3]
+            writer.sound(samples)     # float32 [s] or [s, 2] at 48 kHz; leave it out for a silent track
+
+    Call `frames` and `sound` in turns, so that neither waits long for the other. Odd sides grow by one pixel.
+    """
+
+    def __init__(self, path: str | Path, width: int, height: int, crf: int = 18, preset: str = "veryfast"):
+        av = optional("av")
+        self.path = Path(path).absolute()
+        if self.path.suffix.lower() not in {".mp4", ".m4v", ".mov"}:
+            raise InputError("videos are written as MP4", self.path, "choose a name that ends in .mp4")
+        self._aside = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial{self.path.suffix}")
+        self._shape = height, width
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._container = av.open(str(self._aside), "w", format="mp4", options={"movflags": "+faststart"})
+        except (OSError, av.error.FFmpegError) as error:
+            raise InputError(f"cannot be written ({error.strerror or error})", self.path) from None
+        self._video = self._container.add_stream("libx264", rate=FPS, options={"crf": str(crf), "preset": preset})
+        self._video.width, self._video.height = width + width % 2, height + height % 2
+        self._video.pix_fmt = "yuv420p"
+        self._audio = self._container.add_stream("aac", rate=SOUND_RATE, layout="stereo")
+        self._audio.bit_rate = 128_000
+        self.written = 0
+        self._samples = 0
+        self._waiting = np.zeros((0, 2), np.float32)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is not None:
+            self.discard()
+            return
+        try:
+            self._close()
+        except BaseException:
+            self.discard()
+            raise
+
+    def frames(self, pictures: np.ndarray):
+        """Appends frames uint8 `[n, H, W, 3]` RGB."""
+        import av
+
+        pictures = np.asarray(pictures)
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != (*self._shape, 3):
+            raise ValueError(f"frames are uint8 [n, {self._shape[0]}, {self._shape[1]}, 3], not {pictures.shape}")
+        height, width = self._shape
+        odd = [(0, height % 2), (0, width % 2), (0, 0)]
+        for picture in np.pad(pictures, [(0, 0), *odd], mode="edge") if height % 2 or width % 2 else pictures:
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts, frame.time_base = self.written, Fraction(1, FPS)
+            self._container.mux(self._video.encode(frame))
+            self.written += 1
+        self._encode_sound()
+
+    def sound(self, samples: np.ndarray):
+        """Appends sound at 48 kHz, float32 `[s]` or `[s, 2]` (left, right); values beyond full scale are clipped."""
+        samples = np.asarray(samples, np.float32)
+        samples = np.repeat(samples[:, None], 2, axis=1) if samples.ndim == 1 else samples
+        self._waiting = np.concatenate([self._waiting, samples.clip(-1, 1)])
+        self._encode_sound()
+
+    def discard(self):
+        """Gives up: closes and removes the unfinished file."""
+        with contextlib.suppress(Exception):
+            self._container.close()
+        self._aside.unlink(missing_ok=True)
+
+    def _encode_sound(self):
+        """Encodes whole packets, no further than the picture has come."""
+        size = self._audio.codec_context.frame_size or 1024
+        while len(self._waiting) >= size and self._samples + size <= self._length:
+            self._encode(self._waiting[:size])
+            self._waiting = self._waiting[size:]
+
+    @property
+    def _length(self) -> int:
+        return self.written * (SOUND_RATE // FPS)
+
+    def _encode(self, samples: np.ndarray):
+        import av
+
+        frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(samples.T), format="fltp", layout="stereo")
+        frame.sample_rate, frame.pts, frame.time_base = SOUND_RATE, self._samples, Fraction(1, SOUND_RATE)
+        self._container.mux(self._audio.encode(frame))
+        self._samples += len(samples)
+
+    def _close(self):
+        if self.written == 0:
+            raise InputError("there are no frames to write", self.path)
+        missing = max(0, self._length - self._samples - len(self._waiting))
+        self.sound(np.zeros((missing, 2), np.float32))
+        if len(tail := self._waiting[: self._length - self._samples]):
+            self._encode(tail)
+        self._container.mux(self._video.encode(None))
+        self._container.mux(self._audio.encode(None))
+        self._container.close()
+        os.replace(self._aside, self.path)

@@ -1,0 +1,1 @@
+"""Measures of reactiveness, richness, realism and lip motion: numpy, per clip first."""

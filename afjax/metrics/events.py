@@ -1,0 +1,127 @@
+"""Event response: does the avatar react when the user gives it a reason to?
+
+    response = P(reaction within 1 s | event) - P(reaction within 1 s | no event of this kind within 1 s)
+
+A reaction is read from the avatar's motion alone, by one detector a kind of event (EVENTS). `reacts` answers for
+every frame t at once whether a reaction falls into the second after t:
+
+    rise   max s[t+1 .. t+25] - s[t] > threshold,                   s = mean of 5 frames of the channel
+    fall   the same for -s
+    nod    max a[t+8 .. t+25] > threshold,                          a[t] = 2 |sum_k w[k] p[t+k] exp(-2 pi i k / 11)|
+
+p is the pitch and w a Hann window of 22 frames that sums to 1: a is the amplitude of an oscillation of 11 frames
+around t, and blind to a constant. Thresholds are in raw channel units, at about half of a usual reaction.
+
+The second term uses every admissible frame of the clip, the limit of drawing more and more random times, so that
+the metric needs no random numbers. Events too near the clip's end to leave a second are not counted. A face that
+always reacts scores 1, a still face 0, one that reacts at random times about 0; a face that is busier without
+events than after them scores below 0.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from afjax.codec.face.channels import CHANNELS, channel
+
+WITHIN = 25
+"""Frames in which a reaction has to come."""
+
+_SMOOTH = 5
+_NOD_PERIOD = 11
+_NOD_WINDOW = 22
+_NOD_FIRST = 8
+
+
+@dataclass(frozen=True)
+class Detector:
+    """The channel a reaction is read from, its shape (rise, fall or nod) and the least size of one."""
+
+    channel: str
+    shape: str
+    threshold: float
+
+
+EVENTS = {
+    "smile": Detector("smile", "rise", 0.025),
+    "nod": Detector("pitch", "nod", 1.6),
+    "hum": Detector("roll", "rise", 2.5),
+    "rising_tone": Detector("brow_raise", "rise", 0.022),
+    "hidden_laugh": Detector("smile", "rise", 0.03),
+    "surprise": Detector("brow_raise", "rise", 0.025),
+    "interruption": Detector("scale", "fall", 0.018),
+    "laugh": Detector("smile", "rise", 0.03),
+}
+"""Kinds of events on the user's side and how the avatar's reaction to each is seen."""
+
+VOICE_ONLY = ("hum", "rising_tone", "hidden_laugh")
+"""Kinds of which the user's face shows nothing."""
+
+
+class Counts(NamedTuple):
+    """Of one kind in one clip: reactions to events, events, frames after which it reacts anyway, frames looked at."""
+
+    hits: float
+    events: float
+    idle_hits: float
+    idle_frames: float
+
+
+def reacts(motion, kind: str) -> np.ndarray:
+    """Motion `[T, D]` in raw units -> bool `[max(T - 25, 0)]`: does a reaction of this kind follow frame t?"""
+    detector = EVENTS[kind]
+    track = np.asarray(motion, np.float64)
+    if track.ndim != 2 or track.shape[1] != len(CHANNELS):
+        raise ValueError(f"motion must be [T, {len(CHANNELS)}], got {track.shape}")
+    track = track[:, channel(detector.channel)]
+    if len(track) <= WITHIN:
+        return np.zeros(0, bool)
+    if detector.shape == "nod":
+        return _ahead(_oscillation(track), _NOD_FIRST).max(axis=1) > detector.threshold
+    padded = np.pad(track, (_SMOOTH // 2, _SMOOTH // 2), mode="edge")
+    smooth = np.convolve(padded, np.full(_SMOOTH, 1.0 / _SMOOTH), mode="valid")
+    if detector.shape == "fall":
+        smooth = -smooth
+    return _ahead(smooth, 1).max(axis=1) - smooth[:-WITHIN] > detector.threshold
+
+
+def _ahead(track: np.ndarray, first: int) -> np.ndarray:
+    """Row t holds `track[t + first .. t + WITHIN]`."""
+    return np.lib.stride_tricks.sliding_window_view(track[first:], WITHIN + 1 - first)[: len(track) - WITHIN]
+
+
+def _oscillation(track: np.ndarray) -> np.ndarray:
+    """Amplitude `[T]` of the oscillation with the nod's period around each frame."""
+    k = np.arange(_NOD_WINDOW) - _NOD_WINDOW // 2
+    window = (0.5 + 0.5 * np.cos(2.0 * np.pi * k / _NOD_WINDOW)) / (_NOD_WINDOW / 2)
+    kernel = 2.0 * window * np.exp(-2j * np.pi * k / _NOD_PERIOD)
+    padded = np.pad(track, (_NOD_WINDOW // 2, _NOD_WINDOW // 2 - 1), mode="edge")
+    return np.abs(np.lib.stride_tricks.sliding_window_view(padded, _NOD_WINDOW) @ kernel)
+
+
+def event_counts(motion, event_frames, kind: str) -> Counts:
+    """Counts of one clip: motion `[T, D]`, frames of the user's events of this kind `[E]`."""
+    hit = reacts(motion, kind)
+    frames = np.asarray(event_frames, int)
+    near = np.zeros(len(hit), bool)
+    for frame in frames:
+        near[max(frame - WITHIN, 0) : frame + WITHIN + 1] = True
+    seen = frames[(frames >= 0) & (frames < len(hit))]
+    return Counts(float(hit[seen].sum()), float(len(seen)), float((hit & ~near).sum()), float((~near).sum()))
+
+
+def event_response(counts: dict[str, np.ndarray]) -> np.ndarray:
+    """{kind: Counts as an array `[..., N, 4]` over N clips} -> response `[...]`, pooled over clips and kinds.
+
+    Each kind has its own rate without events; kinds are weighed by their numbers of events. Leading axes let a
+    bootstrap over clips pass all of its draws at once. No events at all give nan.
+    """
+    hits = chance = events = 0.0
+    for table in counts.values():
+        total = np.asarray(table, np.float64).sum(axis=-2)
+        idle = total[..., 2] / np.maximum(total[..., 3], 1.0)
+        hits, events = hits + total[..., 0], events + total[..., 1]
+        chance = chance + total[..., 1] * idle
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(events > 0, (hits - chance) / events, np.nan)

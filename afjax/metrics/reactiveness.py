@@ -1,0 +1,89 @@
+"""How the avatar's motion follows the user's: rPCC and the lagged response.
+
+x is the user's motion, y the recorded avatar's, z the generated one's.
+
+  rPCC       abs(PCC(y, x) - PCC(z, x)) per clip, PCC averaged over the channels of a group. 0 = as related as life
+             at lag 0, which a motion of any quality can be.
+  response   r[lag] = PCC(x[t], z[t + lag]) per clip. Peak and lag are those of the curve averaged over clips.
+"""
+
+import numpy as np
+
+LAGS = 51
+"""Lags 0 .. 2 s at 25 fps."""
+
+
+def pcc(a: np.ndarray, b: np.ndarray, axis: int = -2) -> np.ndarray:
+    """Pearson correlation along `axis` (time); 0 where a track is constant."""
+    a = np.asarray(a, np.float64)
+    b = np.asarray(b, np.float64)
+    a, b = a - a.mean(axis=axis, keepdims=True), b - b.mean(axis=axis, keepdims=True)
+    below = np.sqrt(np.square(a).sum(axis=axis) * np.square(b).sum(axis=axis))
+    return np.where(below > 1e-12, (a * b).sum(axis=axis) / np.maximum(below, 1e-12), 0.0)
+
+
+def constant_tracks(motion: np.ndarray) -> np.ndarray:
+    """Share of each clip's channels that never move, `[n, T, D] -> [n]`: their correlation is defined as 0."""
+    return (np.ptp(motion, axis=1) < 1e-6).mean(axis=1)
+
+
+def rpcc(user: np.ndarray, recorded: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """`[n, T, D]` each, the channels of one group -> rPCC `[n]`, lower is better."""
+    return rpcc_of(pcc(recorded, user), pcc(generated, user))
+
+
+def rpcc_of(recorded: np.ndarray, generated: np.ndarray) -> np.ndarray:
+    """rPCC `[n]` from correlations with the user `[n, D]`; the two may belong to different users (shuffled pairs)."""
+    return np.abs(recorded.mean(axis=-1) - generated.mean(axis=-1))
+
+
+def response_curve(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> np.ndarray:
+    """Correlation of one user channel with one avatar channel: `[n, T]` twice -> `[n, lags]`.
+
+    Entry k relates user frame t to avatar frame t + k over the frames that both have.
+    """
+    frames = user.shape[1]
+    return np.stack([pcc(user[:, : frames - k], avatar[:, k:], axis=1) for k in range(min(lags, frames - 1))], axis=1)
+
+
+def response_map(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> tuple[np.ndarray, np.ndarray]:
+    """Peak of every user channel against every avatar channel.
+
+    Args:
+      user, avatar: `[n, T, D]`, `[n, T, E]`.
+      lags: number of lags, from 0.
+
+    Returns:
+      `[D, E]` the entry of largest size of the clip-averaged curve, with its sign, and `[D, E]` its lag in frames.
+    """
+    frames = user.shape[1]
+    curves = []
+    for k in range(min(lags, frames - 1)):
+        a, b = _unit(user[:, : frames - k]), _unit(avatar[:, k:])
+        curves.append(np.matmul(a.swapaxes(1, 2), b).mean(axis=0))
+    curves = np.stack(curves)
+    lag = np.abs(curves).argmax(axis=0)
+    return np.take_along_axis(curves, lag[None], axis=0)[0], lag
+
+
+def _unit(motion: np.ndarray) -> np.ndarray:
+    centred = np.asarray(motion, np.float64)
+    centred = centred - centred.mean(axis=1, keepdims=True)
+    length = np.sqrt(np.square(centred).sum(axis=1, keepdims=True))
+    return np.where(length > 1e-6, centred / np.maximum(length, 1e-6), 0.0)
+
+
+def peak(curves: np.ndarray) -> np.ndarray:
+    """Statistic for `bootstrap.interval`: highest value of each mean curve, `[r, lags] -> [r]`."""
+    return curves.max(axis=1)
+
+
+def peak_lag(curves: np.ndarray) -> np.ndarray:
+    """Statistic: index of the highest value of each mean curve; NaN where the curve is flat."""
+    return np.where(np.ptp(curves, axis=1) > 1e-9, curves.argmax(axis=1).astype(float), np.nan)
+
+
+def peak_share(curves: np.ndarray) -> np.ndarray:
+    """Statistic for curves `[r, 2, lags]`: peak of the first over peak of the second."""
+    below = curves[:, 1].max(axis=1)
+    return np.where(below > 1e-9, curves[:, 0].max(axis=1) / np.maximum(below, 1e-9), np.nan)

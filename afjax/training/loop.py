@@ -1,0 +1,64 @@
+"""The training loop: draws, steps, logs, saves, resumes."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+
+from afjax.config import Config
+from afjax.training.checkpoint import Checkpoints
+from afjax.training.logging import MetricWriter
+from afjax.training.state import TrainState, init_state, token_layout
+from afjax.training.step import make_draw, make_train_step
+
+
+def train(
+    config: Config,
+    workdir: Path,
+    batches: Iterator,
+    meta: dict,
+    stop: int | None = None,
+    tensorboard: bool = False,
+    progress: Callable[[int, dict], None] = lambda step, metrics: None,
+    sample: Callable[[int, dict], None] = lambda step, params: None,
+) -> TrainState:
+    """Trains to `config.train.steps` (or pauses at `stop`), from the latest checkpoint in `workdir` if there is one.
+
+    Args:
+      batches: iterator of batches (see `afjax.training.step.clip_loss`) with `get_state` and `set_state`.
+      meta: stored with every checkpoint: config and motion statistics, all that inference needs.
+      progress: called every `log_every` steps; sample: called with averaged weights every `sample_every` steps.
+
+    Raises:
+      FloatingPointError: the loss is not finite.
+    """
+    settings = config.train
+    end = settings.steps if stop is None else min(stop, settings.steps)
+    state, layout = init_state(config), token_layout(config)
+    step_fn, draw = make_train_step(config), make_draw(config)
+    with Checkpoints(workdir, settings.keep) as checkpoints:
+        if checkpoints.latest is not None:
+            state, place = checkpoints.restore(state)
+            batches.set_state(place)
+        done = int(state.step)
+        writer = MetricWriter(workdir, done, tensorboard)
+        since, clock = done, time.perf_counter()
+        while done < end:
+            state, metrics = step_fn(state, next(batches), draw(done), layout)
+            done += 1
+            if done % settings.log_every == 0 or done == end:
+                metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
+                if not math.isfinite(metrics["loss"]):
+                    raise FloatingPointError(f"loss is {metrics['loss']} at step {done}")
+                metrics["steps_per_second"] = (done - since) / (time.perf_counter() - clock)
+                writer.write(done, **metrics)
+                progress(done, metrics)
+                since, clock = done, time.perf_counter()
+            if done % settings.save_every == 0 or done == end:
+                checkpoints.save(state, batches.get_state(), meta)
+            if done % settings.sample_every == 0 and done < end:
+                sample(done, state.ema_params)
+        writer.close()
+    return state

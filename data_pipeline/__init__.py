@@ -1,0 +1,1 @@
+"""Simulated and recorded conversations as training data."""

@@ -1,0 +1,135 @@
+"""What one conversation is in memory and on disk.
+
+On disk a conversation is a zip of plain arrays (npz) plus one JSON string; nothing in it is an object, so reading a
+record runs no code of the record's. T frames at 25 fps, D motion channels, F features, E events.
+"""
+
+import io
+import json
+import zipfile
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from afjax.audio.framing import FRAME
+from afjax.errors import InputError
+
+VERSION = 1
+EVENT_KINDS = ("smile", "nod", "hum", "rising_tone", "hidden_laugh", "surprise", "interruption", "laugh")
+"""Causes on the user's side. `nod` is the end of a phrase or an emphasised word: what a listener nods at."""
+
+_MAX_RECORD = 1 << 28
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Two people for T frames: the avatar, who may react, and the user, who is not touched by the avatar.
+
+    Motion float32 `[T, D]` in raw channel units, features float16 `[T, F]`, speaking bool `[T]`. Events `[E]`: kind
+    (index into EVENT_KINDS), frame of the cause, whether the avatar reacted, frame at which it starts to (-1: none).
+    Evaluation records also hold `avatar_oracle`, the avatar of the same conversation under other private noise, and
+    the sound of both sides, int16 `[T * 640]`.
+    """
+
+    avatar_motion: np.ndarray
+    user_motion: np.ndarray
+    avatar_features: np.ndarray
+    user_features: np.ndarray
+    avatar_speaking: np.ndarray
+    user_speaking: np.ndarray
+    event_kind: np.ndarray
+    event_frame: np.ndarray
+    event_responded: np.ndarray
+    event_response: np.ndarray
+    seed: int
+    avatar_voice: str
+    user_voice: str
+    avatar_oracle: np.ndarray | None = None
+    avatar_audio: np.ndarray | None = None
+    user_audio: np.ndarray | None = None
+
+    def __post_init__(self):
+        check(self)
+
+    @property
+    def frames(self) -> int:
+        return len(self.avatar_motion)
+
+
+_META = ("seed", "avatar_voice", "user_voice")
+_OPTIONAL = ("avatar_oracle", "avatar_audio", "user_audio")
+_ARRAYS = tuple(field.name for field in fields(Conversation) if field.name not in _META)
+_DTYPES = {
+    "avatar_motion": "float32",
+    "user_motion": "float32",
+    "avatar_features": "float16",
+    "user_features": "float16",
+    "avatar_speaking": "bool",
+    "user_speaking": "bool",
+    "event_kind": "int32",
+    "event_frame": "int32",
+    "event_responded": "bool",
+    "event_response": "int32",
+    "avatar_oracle": "float32",
+    "avatar_audio": "int16",
+    "user_audio": "int16",
+}
+
+
+def check(clip: Conversation) -> None:
+    """Raises InputError if an array has the wrong type, shape or values."""
+    frames, channels = np.shape(clip.avatar_motion) if np.ndim(clip.avatar_motion) == 2 else (0, 0)
+    if not frames:
+        raise InputError(f"avatar_motion has shape {np.shape(clip.avatar_motion)}", f"conversation {clip.seed}")
+    features = np.shape(clip.user_features)[-1] if np.ndim(clip.user_features) == 2 else 0
+    events = np.size(clip.event_kind)
+    for name in _ARRAYS:
+        array = getattr(clip, name)
+        if array is None and name in _OPTIONAL:
+            continue
+        shape = _shape(name, frames, channels, features, events)
+        if not isinstance(array, np.ndarray) or array.dtype != _DTYPES[name] or array.shape != shape:
+            found = f"{getattr(array, 'dtype', type(array).__name__)}{list(np.shape(array))}"
+            raise InputError(f"{name} is {found}, not {_DTYPES[name]}{list(shape)}", f"conversation {clip.seed}")
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise InputError(f"{name} has numbers that are not finite", f"conversation {clip.seed}")
+    if events and not (
+        0 <= clip.event_kind.min() <= clip.event_kind.max() < len(EVENT_KINDS)
+        and 0 <= clip.event_frame.min() <= clip.event_frame.max() < frames
+    ):
+        raise InputError("an event has no known kind or lies outside the clip", f"conversation {clip.seed}")
+
+
+def _shape(name: str, frames: int, channels: int, features: int, events: int) -> tuple[int, ...]:
+    if name.endswith("audio"):
+        return (frames * FRAME,)
+    if name.startswith("event"):
+        return (events,)
+    if name.endswith("speaking"):
+        return (frames,)
+    return (frames, features if name.endswith("features") else channels)
+
+
+def encode(clip: Conversation) -> bytes:
+    """Conversation -> bytes of one record."""
+    arrays = {name: getattr(clip, name) for name in _ARRAYS if getattr(clip, name) is not None}
+    meta = json.dumps({name: getattr(clip, name) for name in _META})
+    buffer = io.BytesIO()
+    np.savez(buffer, meta=np.frombuffer(meta.encode(), np.uint8), **arrays)
+    return buffer.getvalue()
+
+
+def decode(record: bytes) -> Conversation:
+    """Bytes of one record -> Conversation. Raises InputError for anything that `encode` did not write."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(record)) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > _MAX_RECORD:
+                raise InputError("a record unpacks to more than 256 MiB")
+        with np.load(io.BytesIO(record), allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+        meta = json.loads(arrays.pop("meta").tobytes())
+        return Conversation(**arrays, **meta)
+    except InputError:
+        raise
+    except Exception as error:  # zipfile, numpy and json raise a dozen kinds for broken bytes
+        raise InputError(f"a record is no conversation ({error})", do="build the data again") from None

@@ -1,0 +1,1 @@
+"""Simulated conversations between two people, with the truth about every reaction."""

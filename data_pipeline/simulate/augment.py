@@ -1,0 +1,58 @@
+"""What stands between a voice and its recording: microphone, room, noise and level.
+
+    recorded = gain * (microphone * room * voice + noise)        all of it in one spectrum
+
+A model that has only heard the bare synthesiser reads real recordings badly; each conversation draws its own
+chain for each side.
+"""
+
+import numpy as np
+from scipy import fft
+
+from afjax.audio.framing import RATE
+
+_ROOM_SECONDS = (0.15, 0.5)
+
+
+def record(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Clean voice `[S]` -> what a random recording of it sounds like, float32 `[S]` in -1..1."""
+    wave = wave.astype(np.float32)
+    count = fft.next_fast_len(len(wave) + int(_ROOM_SECONDS[1] * RATE), real=True)
+    hz = np.linspace(0.0, RATE / 2.0, count // 2 + 1, dtype=np.float32)
+    spoken = np.abs(wave) > 0.02 * np.abs(wave).max()
+    level = float(np.sqrt(np.square(wave[spoken]).mean())) if spoken.any() else 1.0
+    spectrum = fft.rfft(wave, count) * _microphone(hz, rng)
+    if rng.random() < 0.6:
+        spectrum *= fft.rfft(_room(rng), count)
+    spectrum += level * 10.0 ** (-rng.uniform(22.0, 50.0) / 20.0) * _noise(hz, count, rng)
+    gain = 10.0 ** (-rng.uniform(14.0, 30.0) / 20.0) / level
+    return np.clip(gain * fft.irfft(spectrum, count)[: len(wave)], -1.0, 1.0).astype(np.float32)
+
+
+def _microphone(hz: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Gain over frequency: no bass below 50 .. 150 Hz, a shelf of +-8 dB above 1 kHz, often a top end."""
+    corner = rng.uniform(50.0, 150.0)
+    gain = hz / np.sqrt(hz**2 + corner**2)
+    shelf = rng.uniform(-8.0, 8.0)
+    gain *= np.exp(np.float32(shelf * np.log(10.0) / 20.0) * (hz**2 / (hz**2 + 1e6)))
+    if rng.random() < 0.4:
+        gain /= np.sqrt(1.0 + (hz / np.float32(rng.uniform(3500.0, 7600.0))) ** 4)
+    return gain.astype(np.float32)
+
+
+def _room(rng: np.random.Generator) -> np.ndarray:
+    """Impulse response: the direct sound, then noise that decays by 60 dB in the room's time."""
+    count = int(rng.uniform(*_ROOM_SECONDS) * RATE)
+    tail = rng.standard_normal(count, np.float32) * np.exp(np.linspace(0.0, -6.9, count, dtype=np.float32))
+    tail[: int(0.002 * RATE)] = 0.0
+    tail *= 10.0 ** (-rng.uniform(3.0, 16.0) / 20.0) / np.sqrt(np.square(tail).sum())
+    tail[0] = 1.0
+    return tail.astype(np.float32)
+
+
+def _noise(hz: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Spectrum of noise of unit level between hiss and rumble."""
+    shape = 1.0 / np.sqrt(1.0 + (hz / np.float32(rng.uniform(100.0, 8000.0))) ** 2)
+    shape *= np.sqrt(count / 2.0 / np.square(shape).mean())
+    parts = rng.standard_normal((2, len(hz)), np.float32)
+    return (parts[0] + 1j * parts[1]) * np.float32(np.sqrt(0.5)) * shape.astype(np.float32) * np.sqrt(2.0)

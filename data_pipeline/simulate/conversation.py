@@ -1,0 +1,112 @@
+"""A whole simulated conversation from a seed.
+
+Independent random streams, one a purpose (children of the seed): `turns`, `people`, `user_words`, `avatar_words`,
+`user_room`, `avatar_room`, `user_face`, and last `avatar_face`, which alone depends on `private`. Simulating a seed
+again with another `private` therefore gives the same two voices, the same user, the same causes, and an avatar
+that might as well have happened: the oracle, the best that any model can be expected to do.
+"""
+
+import numpy as np
+
+from afjax.audio import mel
+from afjax.audio.framing import FPS, RATE
+from afjax.codec.face.channels import clamp
+from data_pipeline.schema import EVENT_KINDS, Conversation
+from data_pipeline.simulate import augment, faces, reactions, turns, user
+from data_pipeline.simulate.sentences import SPLITS
+from data_pipeline.simulate.speech import Speaker, draw_voice
+
+_STREAMS = (
+    "turns",
+    "people",
+    "user_words",
+    "avatar_words",
+    "user_room",
+    "avatar_room",
+    "user_face",
+    "avatar_face",
+)
+
+
+def streams(seed: int, split: str, private: int) -> dict[str, np.random.Generator]:
+    """A generator for each purpose; only `avatar_face` depends on `private`."""
+    made = {}
+    for index, name in enumerate(_STREAMS):
+        key = (SPLITS.index(split), index) + ((private,) if name == "avatar_face" else ())
+        made[name] = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
+    return made
+
+
+def simulate(
+    seed: int, split: str, speaker: Speaker, seconds: float = 20.0, private: int = 0, oracle: int | None = None
+) -> Conversation:
+    """Simulates `seconds` of a conversation of the split `train` or `eval`.
+
+    With `oracle` the avatar is simulated a second time under that private stream, and the record keeps the sound.
+    """
+    rng = streams(seed, split, private)
+    frames = int(round(seconds * FPS))
+    voices = {side: draw_voice(rng["people"], split) for side in ("user", "avatar")}
+    people = {side: faces.draw_person(rng["people"]) for side in ("user", "avatar")}
+    sides = {
+        side: turns.Side(rng[f"{side}_words"], split, voices[side], speaker) for side in ("user", "avatar")
+    }
+    said = dict(
+        zip(
+            ("user", "avatar"),
+            turns.converse(rng["turns"], sides["user"], sides["avatar"], turns.STYLES[split], seconds),
+            strict=True,
+        )
+    )
+    speaking = {side: turns.speaking(items, frames, FPS) for side, items in said.items()}
+    audio = {
+        side: np.round(32767.0 * augment.record(turns.mix(items, seconds, RATE), rng[f"{side}_room"])).astype(np.int16)
+        for side, items in said.items()
+    }
+    features = {side: mel.features(wave / np.float32(32768.0)).astype(np.float16) for side, wave in audio.items()}
+    user_motion, smiles = user.face(rng["user_face"], said["user"], frames, people["user"])
+    causes = [event for event in user.spoken_events(said["user"]) if event.frame < frames]
+
+    def avatar(generator):
+        return _avatar(generator, causes, smiles, said["avatar"], speaking["avatar"], people["avatar"])
+
+    motion, reacted = avatar(rng["avatar_face"])
+    other = None if oracle is None else avatar(streams(seed, split, oracle)["avatar_face"])[0]
+    return Conversation(
+        avatar_motion=_stored(motion),
+        user_motion=_stored(user_motion),
+        avatar_features=features["avatar"],
+        user_features=features["user"],
+        avatar_speaking=speaking["avatar"],
+        user_speaking=speaking["user"],
+        event_kind=np.array([EVENT_KINDS.index(item.event.kind) for item in reacted], np.int32),
+        event_frame=np.array([item.event.frame for item in reacted], np.int32),
+        event_responded=np.array([item.onset >= 0 for item in reacted], bool),
+        event_response=np.array([item.onset for item in reacted], np.int32),
+        seed=seed,
+        avatar_voice=voices["avatar"].name,
+        user_voice=voices["user"].name,
+        avatar_oracle=None if other is None else _stored(other),
+        avatar_audio=None if oracle is None else audio["avatar"],
+        user_audio=None if oracle is None else audio["user"],
+    )
+
+
+def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: faces.Person):
+    """-> the avatar's motion `[T, D]` and its reactions."""
+    frames = len(speaking)
+    motion = faces.wander(rng, frames, person)
+    motion += faces.speech(rng, said, frames, person)
+    motion += faces.emphasis(said, frames)
+    motion += reactions.own_mood(rng, frames, speaking, person)
+    motion += faces.gaze(rng, frames, 0.15 + 0.35 * speaking)
+    motion += faces.blinks(rng, frames, person.blink_seconds)
+    for item in said:
+        if item.role == "laugh":
+            motion += 0.9 * faces.laughing(frames, item.start * FPS - 1.0, item.utterance.seconds * FPS)
+    gestures, reacted = reactions.react(rng, causes, smiles, speaking, person)
+    return faces.measured(rng, reactions.attend(motion + gestures, reacted), 0.35), reacted
+
+
+def _stored(motion: np.ndarray) -> np.ndarray:
+    return clamp(motion).astype(np.float32)

@@ -1,0 +1,243 @@
+"""The frame of every command: flags, errors, progress, results.
+
+Exit codes: 0 done, 2 a user's mistake (one line on stderr), 130 interrupted, 143 terminated; anything else is a defect
+and keeps its traceback. Progress and tables go to stdout, so that stderr holds nothing but the error.
+"""
+
+import difflib
+import json
+import math
+import os
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from absl import app, flags, logging
+from ml_collections import config_flags
+
+from afjax.errors import InputError
+
+__all__ = ["Progress", "absolute", "define_config", "print_table", "run", "writable", "write_json"]
+
+_CONFIG_ERRORS = (KeyError, AttributeError, TypeError, ValueError, OSError, ImportError, SyntaxError)
+_CACHE = Path(__file__).resolve().parents[1] / ".cache" / "jax"
+
+
+def run(main: Callable[[], Any]):
+    """Parses the flags, calls `main()` and exits with the code of the module's docstring."""
+    _keep_compiled_programs()
+    logging.set_verbosity(logging.WARNING)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that unfinished files are removed
+    try:
+        app.run(lambda _: _main(main), flags_parser=_parse)
+    except InputError as error:
+        _fail(error)
+
+
+def _main(main: Callable[[], Any]):
+    try:
+        main()
+    except InputError as error:
+        _fail(error)
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
+    sys.stdout.flush()
+
+
+def _fail(error: InputError):
+    sys.stdout.flush()
+    print(f"error: {error}", file=sys.stderr)
+    sys.exit(2)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    """absl's parser with every mistake as an InputError of one line."""
+    try:
+        rest = flags.FLAGS(argv)
+    except flags.UnrecognizedFlagError as error:
+        raise InputError(f"unknown flag --{error.flagname}", do=_nearest(error.flagname, _names(), "--")) from None
+    except flags.Error as error:
+        raise InputError(str(error), do="--help lists the flags") from None
+    except _CONFIG_ERRORS as error:
+        raise _config_error(error) from None
+    for flag in list(flags.FLAGS):
+        _check_config(flag)
+    if rest[1:]:
+        raise InputError(f"unexpected argument {rest[1]!r}", do="every argument is a flag: --name=value")
+    return rest
+
+
+def define_config(name: str, default: str | Path):
+    """A flag for a configuration file, `--config=file.py:variant`, whose fields are flags too, `--config.lr=3e-4`.
+
+    ml_collections reads the overrides of the default file already here; their mistakes end the program in one line.
+    """
+    try:
+        return config_flags.DEFINE_config_file(name, str(default), "configuration file", lock_config=True)
+    except _CONFIG_ERRORS as error:
+        _fail(_config_error(error))
+
+
+def _check_config(name: str):
+    """ml_collections holds back the error of a configuration file until its first field is read."""
+    value = flags.FLAGS[name].value
+    if type(value).__module__.startswith("ml_collections.config_flags"):
+        try:
+            _ = value.any_field
+        except _CONFIG_ERRORS as error:
+            raise _config_error(error) from None
+
+
+def _config_error(error: Exception) -> InputError:
+    unknown = isinstance(error, KeyError | AttributeError)
+    return InputError(("unknown configuration field: " if unknown else "bad configuration: ") + _message(error))
+
+
+def _names() -> list[str]:
+    """Flags of the program itself, without those that absl and its guests define."""
+    ours = flags.FLAGS.flags_by_module_dict()
+    return [flag.name for module, found in ours.items() if not module.startswith(("absl", "grain")) for flag in found]
+
+
+def _nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"did you mean {prefix}{close[0]}?" if close else "--help lists the flags"
+
+
+def _message(error: Exception) -> str:
+    """An error's text on one line, without the quotes and escapes of a nested KeyError."""
+    while error.args and isinstance(error.args[0], Exception):
+        error = error.args[0]
+    text = str(error.args[0]) if error.args and isinstance(error, KeyError) else str(error)
+    return re.sub(r"\s+", " ", text).strip()
+
+
+def _keep_compiled_programs():
+    """Compiled programs are kept beside the code, so that a second run starts at once; the environment overrules."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and os.access(_CACHE.parents[1], os.W_OK):
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+class Progress:
+    """How far a long step is: a bar on a terminal, elsewhere a line at most every `every` seconds.
+
+    with Progress(total, "render") as progress:
+        progress.update(10)
+    """
+
+    def __init__(self, total: int, what: str, unit: str = "frames", every: float = 10.0, out=None):
+        self.total, self.what, self.unit, self.every = total, what, unit, every
+        self.done, self.note = 0, ""
+        self._out = out or sys.stdout
+        self._terminal = self._out.isatty()
+        self._start = self._shown = time.monotonic()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is None:
+            self._show()
+        if self._terminal:
+            self._out.write("\n")
+        self._out.flush()
+
+    def update(self, n: int = 1, note: str = ""):
+        """n more are done; `note` (a loss, say) stands at the line's end."""
+        self.done += n
+        self.note = note or self.note
+        if time.monotonic() - self._shown >= (0.1 if self._terminal else self.every):
+            self._show()
+
+    def _show(self):
+        self._shown = time.monotonic()
+        seconds = self._shown - self._start
+        rate = self.done / max(seconds, 1e-9)
+        share = min(1.0, self.done / max(self.total, 1))
+        left = (self.total - self.done) / rate if 0 < self.done < self.total else 0.0
+        times = f"{_clock(seconds)} < {_clock(left)}" if left else _clock(seconds)
+        text = f"{self.what}: {self.done}/{self.total} {self.unit}, {times}, {rate:.1f}/s {self.note}".rstrip()
+        if self._terminal:
+            bar = "#" * round(20 * share)
+            self._out.write(f"\r\x1b[K[{bar:.<20}] {text}")
+        else:
+            self._out.write(text + "\n")
+        self._out.flush()
+
+
+def _clock(seconds: float) -> str:
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
+
+
+def absolute(path: str | Path) -> Path:
+    """An absolute path with `~` expanded; nothing is looked up."""
+    return Path(path).expanduser().absolute()
+
+
+def writable(path: str | Path, folder: bool = False) -> Path:
+    """The absolute path of an output file (or folder) that can be written; InputError before any work is done.
+
+    Missing folders above it are allowed and made when the file is written.
+    """
+    path = absolute(path)
+    if folder and path.exists() and not path.is_dir():
+        raise InputError("is a file, a folder is needed", path)
+    if not folder and path.is_dir():
+        raise InputError("is a directory, a file name is needed", path)
+    above = path if folder else path.parent
+    while not above.exists() and above != above.parent:
+        above = above.parent
+    if not above.is_dir():
+        raise InputError(f"{above} is a file, not a folder", path, "choose another place")
+    if not os.access(above, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
+        raise InputError("no permission to write it", path, "choose another place")
+    return path
+
+
+def write_json(path: str | Path, content: Mapping[str, Any]) -> Path:
+    """Writes a JSON file aside and renames it. NumPy values become plain ones, NaN and infinity null."""
+    path = absolute(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    try:
+        aside.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+    return path
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _plain(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, str) else str(value)
+
+
+def print_table(rows: Sequence[Sequence[Any]], header: Sequence[str] = ()):
+    """Prints rows in columns: the first to the left, the others to the right; floats with three decimals."""
+    rows = [header, *rows] if header else rows
+    cells = [[f"{cell:.3f}" if isinstance(cell, float) else str(cell) for cell in row] for row in rows]
+    widths = [max(len(row[k]) for row in cells if k < len(row)) for k in range(max(map(len, cells), default=0))]
+    for number, row in enumerate(cells):
+        line = [c.rjust(w) if k else c.ljust(w) for k, (c, w) in enumerate(zip(row, widths, strict=False))]
+        print("  ".join(line).rstrip())
+        if header and number == 0:
+            print("  ".join("-" * w for w in widths))

@@ -1,0 +1,27 @@
+"""Smoke: everything once, as small as it gets; for tests, not for results.
+
+    python -m experiments.train --config experiments/configs/smoke.py --workdir out/smoke
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import quickstart
+
+
+def get_config(variant: str = "") -> ConfigDict:
+    del variant
+    config = quickstart.get_config()
+    config.name = "smoke"
+    config.model.width = 32
+    config.model.depth = 1
+    config.model.condition_width = 32
+    config.sampler.nfe = 2
+    config.data.train_clips = 4
+    config.data.eval_clips = 4
+    config.data.seconds = 8.0
+    config.data.batch = 4
+    config.train.steps = 40
+    config.train.log_every = 10
+    config.train.save_every = 20
+    config.train.sample_every = 20
+    return config

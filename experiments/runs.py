@@ -1,0 +1,70 @@
+"""A run folder as a model: configuration, statistics and averaged weights of its latest checkpoint."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from afjax.audio import mel
+from afjax.config import Config, from_dict
+from afjax.errors import InputError
+from afjax.streaming.generator import Generator, Statistics
+from afjax.training.checkpoint import load_ema
+from afjax.training.state import init_params
+
+RATE = 16000
+FPS = 25
+
+
+@dataclass(frozen=True)
+class Run:
+    """A trained model, ready to generate."""
+
+    config: Config
+    generator: Generator
+    step: int
+
+    def generate(self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0) -> np.ndarray:
+        """Motion [frames, d] of one clip.
+
+        Args:
+          frames: length at 25 fps; shorter sound is followed by silence.
+          user_motion: [frames, d] in raw units, or None without a user's face.
+          user_audio, avatar_audio: float32 samples at 16 kHz, or None. A user without face and voice is dropped as a
+            condition; an avatar without sound is silent.
+        """
+        kept = {(False, False): "avatar", (False, True): "avatar_and_user_audio", (True, False): "avatar_and_user_motion"}
+        keep = kept.get((user_motion is not None, user_audio is not None), "joint")
+        motion = np.zeros((frames, self.config.model.motion_dim), np.float32) if user_motion is None else user_motion
+        return self.generator.clips(
+            features(avatar_audio, frames)[None], features(user_audio, frames)[None], motion[None], seed, keep
+        )[0]
+
+
+def features(wave, frames: int) -> np.ndarray:
+    """Features [frames, f] of a waveform, cut or followed by silence; None is silence."""
+    samples = np.zeros(frames * RATE // FPS, np.float32)
+    if wave is not None:
+        length = min(len(wave), len(samples))
+        samples[:length] = wave[:length]
+    return mel.features(samples)
+
+
+def load_run(workdir: str | Path) -> Run:
+    """Run of a folder that `experiments.train` wrote. Raises InputError without a checkpoint or with another config."""
+    workdir = Path(workdir).expanduser().absolute()
+    path = workdir / "config.json"
+    if not workdir.is_dir():
+        raise InputError("no such run folder", workdir, "train first: python -m experiments.train --workdir ...")
+    if not path.is_file():
+        raise InputError("no checkpoint: config.json is missing", workdir, "train first")
+    try:
+        config = from_dict(json.loads(path.read_text()), where=str(path))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"not readable ({error})", path) from None
+    shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+    params, meta, step = load_ema(workdir, shapes)
+    statistics = Statistics(**{name: np.asarray(values) for name, values in meta["statistics"].items()})
+    return Run(config, Generator(config, params, statistics), step)

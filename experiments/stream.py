@@ -1,0 +1,129 @@
+"""An avatar that talks and listens, from real files:
+
+    python -m experiments.stream --workdir out/demo/run --portrait face.jpg --user_video user.mp4 \\
+        --avatar_audio avatar.wav --out talk.mp4
+
+Leave out `--avatar_audio` for a listener, `--user_video` for a talker. The video is as long as the longer of the two,
+at 25 frames per second, and always has a sound track: by default both voices in both channels (`--sound`). The user's
+voice is the video's own unless `--user_audio` names another file. `summary.json` is written beside the video.
+"""
+
+from typing import Any
+
+from absl import flags
+
+from afjax.errors import InputError
+from experiments import cli
+
+_WORKDIR = flags.DEFINE_string("workdir", "out/demo/run", "Folder of a trained model.")
+_PORTRAIT = flags.DEFINE_string("portrait", "", "Picture of the avatar's face; without it scikit-image's astronaut.")
+_USER_VIDEO = flags.DEFINE_string("user_video", "", "Video of the user.")
+_USER_AUDIO = flags.DEFINE_string("user_audio", "", "Sound file with the user's voice, in place of the video's own.")
+_AVATAR_AUDIO = flags.DEFINE_string("avatar_audio", "", "Sound file with the avatar's voice.")
+_OUT = flags.DEFINE_string("out", "talk.mp4", "Video to write.")
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the motion's noise.", lower_bound=0, upper_bound=2**31 - 1)
+_SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture in pixels.", lower_bound=64, upper_bound=1024)
+_SIDE_BY_SIDE = flags.DEFINE_bool("side_by_side", False, "Show the user to the left of the avatar.")
+_SOUND = flags.DEFINE_enum(
+    "sound",
+    "mix",
+    ["mix", "split", "avatar"],
+    "mix: both voices in both channels; split: user left, avatar right; avatar: without the user.",
+)
+
+
+def main():
+    out = cli.writable(_OUT.value)
+    cli.writable(out.with_name("summary.json"))
+    if out.suffix.lower() != ".mp4":
+        raise InputError("videos are written as MP4", out, "choose a name that ends in .mp4")
+    if _SIDE_BY_SIDE.value and not _USER_VIDEO.value:
+        raise InputError("--side_by_side shows the user", do="it needs --user_video")
+    workdir = cli.absolute(_WORKDIR.value)
+    summary = stream(
+        workdir, out, _PORTRAIT.value, _USER_VIDEO.value, _USER_AUDIO.value, _AVATAR_AUDIO.value,
+        seed=_SEED.value, size=_SIZE.value, side_by_side=_SIDE_BY_SIDE.value, sound=_SOUND.value,
+    )  # fmt: skip
+    cli.write_json(out.with_name("summary.json"), summary)
+    report(summary)
+
+
+def stream(
+    workdir, out, portrait="", user_video="", user_audio="", avatar_audio="", *,
+    seed=0, size=256, side_by_side=False, sound="mix",
+) -> dict[str, Any]:  # fmt: skip
+    """Reads the files, generates the avatar's motion, writes the video `out`; returns the summary."""
+    from experiments import talk
+
+    watch = talk.Watch()
+    with watch("read"):
+        inputs = talk.read_inputs(portrait, user_video, user_audio, avatar_audio)
+    with watch("load"):
+        from afjax.codec.face.codec import FaceCodec
+        from experiments.runs import load_run
+
+        run = load_run(workdir)
+    warnings = list(inputs.warnings)
+    codec = FaceCodec(size=size)
+    with watch("identity"):
+        with talk.named(portrait or "portrait"):
+            identity = codec.identity(inputs.portrait)
+    user_motion, tracked = None, {"tracked": 0, "with_face": 0}
+    if inputs.video:
+        with watch("track"):
+            user_motion, tracked = talk.track_user(codec, inputs.video, inputs.frames, warnings)
+    with watch("generate"):
+        motion = run.generate(
+            frames=inputs.frames,
+            user_motion=user_motion,
+            user_audio=inputs.user_audio,
+            avatar_audio=inputs.avatar_audio,
+            seed=seed,
+        )
+    talk.write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch)
+    length, spent = inputs.frames / talk.FPS, watch.seconds
+    return {
+        "workdir": workdir,
+        "out": out,
+        "inputs": {
+            "portrait": portrait or "scikit-image astronaut",
+            "user_video": user_video or None,
+            "user_audio": user_audio or (user_video if inputs.user_sound else None) or None,
+            "avatar_audio": avatar_audio or None,
+        },
+        "seed": seed,
+        "size": size,
+        "sound": sound,
+        "frames": inputs.frames,
+        "fps": talk.FPS,
+        "length_seconds": length,
+        "user_frames": tracked,
+        "seconds": {**spent, "total": sum(spent.values())},
+        "real_time_factor": length / max(spent["generate"] + spent["render"], 1e-9),
+        "real_time_factor_all": length / max(sum(spent.values()), 1e-9),
+        "mouth": talk.mouth_figures(motion, inputs.avatar_audio),
+        "notes": list(inputs.notes),
+        "warnings": warnings,
+    }
+
+
+def report(summary: dict[str, Any]):
+    """Prints the summary as a short table."""
+    for note in summary["notes"]:
+        print(f"note: {note}")
+    for warning in summary["warnings"]:
+        print(f"warning: {warning}")
+    tracked = summary["user_frames"]
+    rows = [
+        ("frames at 25/s", summary["frames"]),
+        ("user frames with a face", f"{tracked['with_face']}/{tracked['tracked']}"),
+        *((f"{stage}, s", round(seconds, 2)) for stage, seconds in summary["seconds"].items()),
+        ("real time factor, generate + render", round(summary["real_time_factor"], 2)),
+        *((name, value) for name, value in summary["mouth"].items() if value is not None),
+    ]
+    cli.print_table(rows)
+    print(f"written: {summary['out']}")
+
+
+if __name__ == "__main__":
+    cli.run(main)

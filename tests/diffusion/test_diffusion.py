@@ -1,0 +1,102 @@
+"""Path, levels, guidance and solver against known answers."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from afjax.config import ObjectiveConfig, SamplerConfig
+from afjax.diffusion import guidance, levels, path, solver
+from afjax.errors import InputError
+from afjax.losses import flow
+
+
+def test_path_ends_and_velocity():
+    motion, noise = jnp.full((1, 2, 3), 5.0), jnp.full((1, 2, 3), -1.0)
+    level = jnp.array([[[0.0], [1.0]]])
+    x = path.interpolate(motion, noise, level)
+    np.testing.assert_array_equal(x[0, :, 0], [5.0, -1.0])
+    np.testing.assert_allclose(path.to_motion(x, path.velocity(motion, noise), level), motion)
+
+
+@pytest.mark.parametrize("nfe", [1, 3, 8])
+def test_euler_is_exact_on_straight_paths(nfe):
+    motion, noise = jnp.arange(6.0).reshape(1, 2, 3), jnp.ones((1, 2, 3))
+    seen = []
+
+    def velocity(x, level):
+        jax.debug.callback(lambda v: seen.append(float(v)), level)
+        return path.velocity(motion, noise)
+
+    np.testing.assert_allclose(solver.euler(velocity, noise, nfe), motion, atol=1e-6)
+    jax.effects_barrier()
+    np.testing.assert_allclose(sorted(seen, reverse=True), np.linspace(1, 0, nfe + 1)[:-1], atol=1e-6)
+
+
+def test_euler_converges_with_first_order():
+    """dx/dlevel = x has x(0) = x(1) / e; halving the step halves the error."""
+    errors = [abs(float(solver.euler(lambda x, level: x, jnp.ones(()), n)) - np.exp(-1)) for n in (50, 100)]
+    assert 1.8 < errors[0] / errors[1] < 2.2
+
+
+@pytest.mark.parametrize("kind, width", [("token", 1), ("block", 10), ("clip", 50)])
+def test_levels_are_shared_as_named_and_uniform(kind, width):
+    drawn = np.asarray(levels.draw(jax.random.key(0), 4000, 50, 10, kind, 0.0))
+    groups = drawn.reshape(4000, -1, width)
+    assert (groups == groups[..., :1]).all()
+    assert (drawn > 0).all() and (drawn <= 1).all()
+    assert abs(drawn.mean() - 0.5) < 0.02 and abs(drawn[:, 0].std() - 12**-0.5) < 0.01
+    if width < 50:
+        assert abs(np.corrcoef(drawn[:, 0], drawn[:, -1])[0, 1]) < 0.06
+
+
+def test_clean_prefix_is_whole_blocks_in_its_share_of_clips():
+    drawn = np.asarray(levels.draw(jax.random.key(1), 5000, 50, 10, "block", 0.5))
+    clean = drawn == 0
+    length = clean.sum(1)
+    assert (clean == (np.arange(50) < length[:, None])).all()
+    shares = [(length == n).mean() for n in (0, 10, 20, 30, 40)]
+    np.testing.assert_allclose(shares, [0.6, 0.1, 0.1, 0.1, 0.1], atol=0.03)
+
+
+def test_guidance_uses_the_fewest_branches_and_is_the_paper_s_sum():
+    weights, kept = guidance.branches(SamplerConfig())
+    np.testing.assert_array_equal(weights, [1.0])
+    np.testing.assert_array_equal(kept, [[1, 1, 1]])
+    weights, kept = guidance.branches(SamplerConfig(avatar=2.0, user=1.0, joint=0.0))
+    v = jnp.array([[10.0], [13.0], [11.0]])  # none, avatar, user
+    np.testing.assert_allclose(guidance.combine(v, weights), [10 + 2 * 3 + 1 * 1])
+    np.testing.assert_array_equal(kept, [[0, 0, 0], [1, 0, 0], [0, 1, 1]])
+
+
+def test_drops_have_the_probabilities_of_their_setting():
+    independent = np.asarray(guidance.draw_keep(jax.random.key(0), 20000, 0.1, {}))
+    np.testing.assert_allclose(independent.mean(0), 0.9, atol=0.01)
+    assert abs((independent.sum(1) == 0).mean() - 0.001) < 0.001
+    table = {"joint": 0.6, "avatar": 0.3, "none": 0.1}
+    joint = np.asarray(guidance.draw_keep(jax.random.key(0), 20000, 0.0, table))
+    for name, share in table.items():
+        assert abs((joint == np.array(guidance.KEEP[name])).all(1).mean() - share) < 0.015
+
+
+@pytest.mark.parametrize("norm, expected", [("l1", 2.0), ("l2", 4.0)])
+def test_loss_per_token_known_answer(norm, expected):
+    motion, noise = jnp.zeros((1, 4, 3)), jnp.ones((1, 4, 3))
+    level = jnp.array([[0.0, 0.5, 0.5, 1.0]])
+    losses = flow.per_token(lambda x, level: jnp.full_like(x, 3.0), motion, noise, level, norm)
+    np.testing.assert_allclose(losses, expected)
+    np.testing.assert_allclose(flow.mean(jnp.array([[100.0, 1.0, 2.0, 3.0]]), level), 2.0)
+    assert float(flow.mean(losses, jnp.zeros((1, 4)))) == 0.0
+
+
+@pytest.mark.parametrize(
+    "values, message",
+    [
+        ({"levels": "frame"}, "objective.levels = 'frame'"),
+        ({"drop_table": {"joint": 0.5}}, "sums to 0.5"),
+        ({"drop_table": {"everything": 1.0}}, "'everything' is not known"),
+    ],
+)
+def test_bad_objectives_are_refused(values, message):
+    with pytest.raises(InputError, match=message):
+        ObjectiveConfig(**values)

@@ -1,0 +1,158 @@
+"""The frame of every command: exit codes, one line for a user's mistake, outputs checked before work begins."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from afjax.errors import InputError
+from experiments import cli
+
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = """
+import ml_collections
+def get_config():
+    return ml_collections.ConfigDict({"train": {"steps": 5, "learning_rate": 1e-3}})
+"""
+PROGRAM = """
+from absl import flags
+from afjax.errors import InputError
+from experiments import cli
+CONFIG = cli.define_config("config", {config!r})
+USER = flags.DEFINE_string("user_video", "", "")
+SEED = flags.DEFINE_integer("seed", 0, "", lower_bound=0)
+def main():
+    if USER.value == "bad":
+        raise InputError("is bad", USER.value, "take another")
+    if USER.value == "stop":
+        raise KeyboardInterrupt
+    if USER.value == "defect":
+        raise ZeroDivisionError("ours")
+    if USER.value == "term":
+        import os, signal
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+        finally:
+            print("cleaned up")
+    print("steps", CONFIG.value.train.steps, "seed", SEED.value)
+if __name__ == "__main__":
+    cli.run(main)
+"""
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("program")
+    (folder / "config.py").write_text(CONFIG)
+    (folder / "program.py").write_text(PROGRAM.format(config=str(folder / "config.py")))
+
+    def call(*arguments):
+        command = [sys.executable, "-W", "ignore", str(folder / "program.py"), *arguments]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+
+    return call
+
+
+def test_success(program):
+    done = program("--seed=3", "--config.train.steps=7")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "steps 7 seed 3\n", "")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parts"),
+    [
+        (["--user_vidoe=a"], ["--user_vidoe", "did you mean --user_video"]),
+        (["--qqqq"], ["--qqqq"]),
+        (["--seed=-1"], ["--seed"]),
+        (["stray"], ["stray"]),
+        (["--config.train.lerning_rate=1"], ["lerning_rate", 'Did you mean "learning_rate"']),
+        (["--config.train.steps=many"], ["config.train.steps"]),
+        (["--config=/none.py"], ["/none.py", "No such file"]),
+        (["--user_video=bad"], ["error: bad: is bad; take another"]),
+    ],
+)
+def test_a_users_mistake_is_one_line_and_code_2(program, arguments, parts):
+    done = program(*arguments)
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert all(part in done.stderr for part in parts), done.stderr
+    assert not done.stdout
+
+
+@pytest.mark.parametrize(("user", "code"), [("stop", 130), ("term", 143), ("defect", 1)])
+def test_other_ends(program, user, code):
+    done = program(f"--user_video={user}")
+    assert done.returncode == code
+    assert ("ZeroDivisionError: ours" in done.stderr) == (user == "defect")
+    assert ("cleaned up" in done.stdout) == (user == "term")
+
+
+def test_writable(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    assert cli.writable(tmp_path / "new" / "deep" / "a.mp4").is_absolute()
+    assert not (tmp_path / "new").exists()
+    for bad in (tmp_path / "file" / "a.mp4", tmp_path / "file" / "deep" / "a.mp4", tmp_path):
+        with pytest.raises(InputError):
+            cli.writable(bad)
+    with pytest.raises(InputError, match="folder is needed"):
+        cli.writable(tmp_path / "file", folder=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
+    with pytest.raises(InputError, match="no permission"):
+        cli.writable(tmp_path / "a.mp4")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_writable_obeys_permissions(tmp_path):
+    tmp_path.chmod(0o500)
+    with pytest.raises(InputError, match="no permission"):
+        cli.writable(tmp_path / "a.mp4")
+
+
+def test_absolute(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    assert cli.absolute("a/b") == tmp_path / "a/b"
+    assert cli.absolute("~/b") == Path.home() / "b"
+
+
+def test_write_json(tmp_path):
+    content = {"a": np.float32(0.5), "b": np.arange(2), "c": float("nan"), "d": Path("x"), "e": (np.bool_(True), None)}
+    path = cli.write_json(tmp_path / "deep" / "summary.json", content)
+    assert json.loads(path.read_text()) == {"a": 0.5, "b": [0, 1], "c": None, "d": "x", "e": [True, None]}
+    assert os.listdir(path.parent) == ["summary.json"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+@pytest.mark.parametrize("kind", [io.StringIO, Terminal])
+def test_progress(kind, monkeypatch):
+    clock = iter(range(0, 1000, 1))
+    monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
+    out = kind()
+    with cli.Progress(200, "render", every=10, out=out) as progress:
+        for n in range(200):
+            progress.update(1, f"loss {n}")
+    text = out.getvalue()
+    assert "render: 200/200 frames" in text and text.endswith("\n") and "loss 199" in text
+    if kind is Terminal:
+        assert "\r" in text and "[####################]" in text
+    else:
+        lines = text.splitlines()
+        assert 10 <= len(lines) <= 30 and "\r" not in text
+
+
+def test_table(capsys):
+    cli.print_table([("smile", 0.5, 12), ("nod", -0.25, 3)], header=("name", "value", "n"))
+    assert capsys.readouterr().out.splitlines() == [
+        "name    value   n",
+        "-----  ------  --",
+        "smile   0.500  12",
+        "nod    -0.250   3",
+    ]

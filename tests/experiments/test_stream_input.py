@@ -1,0 +1,210 @@
+"""`experiments.stream` on files: good ones give a video of the right length, bad ones one line and no file."""
+
+import json
+import os
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from afjax.audio.envelope import envelope, speaking
+from afjax.codec.face.channels import CHANNELS, channel
+from afjax.errors import InputError
+from afjax.media.audio import read_audio
+from afjax.media.video import probe, read_frames
+from experiments import stream, talk
+
+soundfile = pytest.importorskip("soundfile")
+pytest.importorskip("av")
+skimage_data = pytest.importorskip("skimage.data")
+ROOT = Path(__file__).resolve().parents[2]
+SPEECH = (12_800, 38_400)  # samples of the made voice that are loud: 0.8 to 2.4 s
+
+
+class Generator:
+    """Stands in for a trained model: the mouth follows the avatar's voice, the head the user's."""
+
+    def generate(self, frames, user_motion, user_audio, avatar_audio, seed):
+        self.given = {"user_motion": user_motion, "user_audio": user_audio, "avatar_audio": avatar_audio}
+        motion = np.zeros((frames, len(CHANNELS)), np.float32)
+        if user_motion is not None:
+            motion[:, :6] = 0.5 * user_motion[:, :6]
+        if avatar_audio is not None:
+            loudness = envelope(avatar_audio, frames)
+            motion[:, channel("jaw_open")] = 0.2 * loudness / loudness.max()
+        return motion
+
+
+@pytest.fixture
+def generator(monkeypatch):
+    made = Generator()
+    runs = types.ModuleType("experiments.runs")
+    runs.load_run = lambda workdir: made
+    monkeypatch.setitem(sys.modules, "experiments.runs", runs)
+    return made
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, write_video):
+    """A voice of 3.2 s, and videos of 2 s: a face, a face in the first half, no face."""
+    folder = tmp_path_factory.mktemp("files")
+    rng = np.random.default_rng(0)
+    voice = np.zeros(51_200, np.float32)
+    syllables = 0.3 * np.sin(np.arange(SPEECH[1] - SPEECH[0]) / 16_000 * 2 * np.pi * 3) ** 2
+    voice[slice(*SPEECH)] = syllables * rng.normal(0, 1, len(syllables)).clip(-2, 2)
+    soundfile.write(folder / "voice.wav", voice, 16_000)
+    soundfile.write(folder / "nan.wav", np.full(1000, np.nan, np.float32), 16_000, subtype="FLOAT")
+    soundfile.write(folder / "none.wav", np.zeros(0), 16_000)
+    face = skimage_data.astronaut()[0:300, 70:370]
+    moved = [np.roll(face, round(4 * np.sin(n / 4)), axis=1) for n in range(50)]
+    blank = np.full_like(face, 128)
+    tone = 0.2 * np.sin(np.arange(96_000) / 48_000 * 2 * np.pi * 220)
+    write_video(folder / "face.mp4", moved, sound=tone)
+    write_video(folder / "half.mp4", [*moved[:25], *[blank] * 25])
+    write_video(folder / "blank.mp4", [blank] * 10)
+    (folder / "cut.mp4").write_bytes((folder / "face.mp4").read_bytes()[:5000])
+    (folder / "text.mp4").write_text("words " * 100)
+    (folder / "empty.mp4").touch()
+    from PIL import Image
+
+    Image.fromarray(blank).save(folder / "blank.png")
+    Image.new("RGB", (1, 1)).save(folder / "dot.png")
+    Image.new("1", (20_000, 20_000)).save(folder / "huge.png")
+    return folder
+
+
+def run(files, out, generator=None, **given):
+    names = {"portrait", "user_video", "user_audio", "avatar_audio"}
+    given = {key: str(files / value) if key in names else value for key, value in given.items()}
+    return stream.stream("run", out, size=64, **given)
+
+
+def test_talking_and_listening(files, generator, tmp_path):
+    out = tmp_path / "talk.mp4"
+    summary = run(files, out, user_video="face.mp4", avatar_audio="voice.wav", side_by_side=True, sound="split")
+    info = probe(out)
+    assert info.frames == summary["frames"] == 80 and (info.width, info.height) == (128, 64)
+    assert summary["user_frames"]["tracked"] == summary["user_frames"]["with_face"] == 50
+    assert any("ends at 2.00 s" in warning for warning in summary["warnings"])
+    motion = generator.given["user_motion"]
+    assert motion.shape == (80, 15) and motion[:50].any() and not motion[60:].any()
+    assert generator.given["user_audio"].shape == generator.given["avatar_audio"].shape == (80 * 640,)
+    assert summary["mouth"]["lip_envelope_corr"] > 0.99 and summary["mouth"]["lip_envelope_lag_ms"] == 0
+    assert summary["mouth"]["mouth_ratio"] > 10
+    frames = list(read_frames(info))
+    assert np.abs(frames[79][:, :64].astype(int) - frames[55][:, :64]).mean() < 3  # the user's last picture stays
+    assert np.abs(frames[60][:, 64:].astype(int) - frames[0][:, 64:]).max() > 10  # the avatar moves
+    written = read_audio(out, start=0.0) * 2  # the voices lie apart: the mean of both channels halves each
+    voice = read_audio(files / "voice.wav")
+    offset = 36_000  # after the user's sound has ended
+    lag = np.argmax(np.correlate(written[offset - 700 : offset + 3100], voice[offset : offset + 2400], "valid")) - 700
+    assert abs(lag) < 16_000 / 25 / 4
+
+
+def test_talking_only_and_listening_only(files, generator, tmp_path):
+    summary = run(files, tmp_path / "a.mp4", avatar_audio="voice.wav")
+    assert summary["frames"] == 80 and generator.given["user_motion"] is None and generator.given["user_audio"] is None
+    summary = run(files, tmp_path / "b.mp4", user_video="half.mp4")
+    assert summary["frames"] == probe(tmp_path / "b.mp4").frames == 50 and generator.given["avatar_audio"] is None
+    assert not read_audio(tmp_path / "b.mp4", start=0.0).any()  # a sound track, but a silent one
+    assert summary["user_frames"]["with_face"] == 25
+    assert any("25 of 50 frames" in warning for warning in summary["warnings"])
+    assert any("no sound track" in warning for warning in summary["warnings"])
+
+
+def test_another_voice_for_the_user(files, generator, tmp_path):
+    run(files, tmp_path / "a.mp4", user_video="face.mp4", user_audio="voice.wav", sound="avatar")
+    np.testing.assert_array_equal(generator.given["user_audio"], read_audio(files / "voice.wav")[: 50 * 640])
+    assert not read_audio(tmp_path / "a.mp4", start=0.0).any()
+
+
+BAD = {
+    "nothing": ({}, "nothing to talk"),
+    "missing": ({"user_video": "missing.mp4"}, "no such file"),
+    "empty": ({"user_video": "empty.mp4"}, "empty"),
+    "directory": ({"user_video": "."}, "directory"),
+    "text": ({"user_video": "text.mp4"}, "not a readable video"),
+    "truncated": ({"user_video": "cut.mp4"}, "readable|truncated"),
+    "sound as video": ({"user_video": "voice.wav"}, "no video track"),
+    "video without a face": ({"user_video": "blank.mp4"}, "no face"),
+    "portrait without a face": ({"avatar_audio": "voice.wav", "portrait": "blank.png"}, "no face"),
+    "portrait of a dot": ({"avatar_audio": "voice.wav", "portrait": "dot.png"}, "too small"),
+    "portrait of 20,000 px": ({"avatar_audio": "voice.wav", "portrait": "huge.png"}, "too large|12000 px"),
+    "portrait is a video": ({"avatar_audio": "voice.wav", "portrait": "face.mp4"}, "not a JPEG"),
+    "voice with NaN": ({"avatar_audio": "nan.wav"}, "NaN"),
+    "voice without samples": ({"avatar_audio": "none.wav"}, "no samples"),
+    "user's voice with NaN": ({"user_video": "face.mp4", "user_audio": "nan.wav"}, "NaN"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_input(files, generator, tmp_path, case):
+    given, message = BAD[case]
+    with pytest.raises(InputError, match=message) as caught:
+        run(files, tmp_path / "talk.mp4", **given)
+    assert "\n" not in str(caught.value)
+    for name in given.values():
+        if name in ("nan.wav", "none.wav", "blank.mp4", "blank.png", "cut.mp4"):
+            assert str(files / name) in str(caught.value)
+    assert not os.listdir(tmp_path)
+
+
+def command(tmp_path, *arguments):
+    line = [sys.executable, "-m", "experiments.stream", *arguments]
+    done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT, timeout=120)
+    left = sorted(os.listdir(tmp_path))
+    return done.returncode, done.stderr, left
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--user_video={files}/missing.mp4", "--out={tmp}/a.mp4"], "no such file"),
+        (["--user_vidoe=a.mp4"], "did you mean --user_video?"),
+        (["--avatar_audio={files}/voice.wav", "--out={files}/voice.wav/a.mp4"], "not a folder"),
+        (["--avatar_audio={files}/voice.wav", "--out={tmp}/a.avi"], "ends in .mp4"),
+        (["--avatar_audio={files}/voice.wav", "--out={tmp}/a.mp4", "--workdir={tmp}/none"], "none"),
+        (["--avatar_audio={files}/voice.wav", "--out={tmp}/a.mp4", "--side_by_side"], "--user_video"),
+    ],
+)
+def test_command_line_mistakes(files, tmp_path, arguments, message):
+    code, errors, left = command(tmp_path, *(a.format(files=files, tmp=tmp_path) for a in arguments))
+    assert code == 2, errors
+    assert errors.startswith("error: ") and len(errors.strip().splitlines()) == 1 and message in errors
+    assert not left
+
+
+def test_summary_beside_the_video(files, generator, tmp_path, monkeypatch, capsys):
+    from absl.testing import flagsaver
+
+    given = {"workdir": "run", "avatar_audio": str(files / "voice.wav"), "out": str(tmp_path / "talk.mp4"), "size": 64}
+    with flagsaver.flagsaver(**given):
+        stream.main()
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["frames"] == 80 and summary["seed"] == 0 and summary["workdir"] == str(Path("run").absolute())
+    assert set(summary["seconds"]) == {"read", "load", "identity", "generate", "render", "write", "total"}
+    assert summary["real_time_factor"] > 0
+    assert sorted(os.listdir(tmp_path)) == ["summary.json", "talk.mp4"]
+    assert "real time factor" in capsys.readouterr().out
+
+
+def test_speech_is_found_where_it_is(files):
+    voice = read_audio(files / "voice.wav")
+    found = speaking(voice, 80)
+    assert found[21:59].all() and not found[:19].any() and not found[61:].any()
+    assert envelope(voice, 80)[:19].max() == pytest.approx(0, abs=1e-3)
+
+
+def test_mouth_figures_know_a_late_and_a_still_mouth(files):
+    voice = np.tile(read_audio(files / "voice.wav"), 3)
+    frames = len(voice) // 640
+    motion = np.zeros((frames, 15), np.float32)
+    motion[:, channel("jaw_open")] = np.roll(envelope(voice, frames), 3)
+    figures = talk.mouth_figures(motion, voice)
+    assert figures["lip_envelope_lag_ms"] == 120 and figures["lip_envelope_corr"] < 0.9
+    still = talk.mouth_figures(np.zeros_like(motion), voice)
+    assert still["mouth_motion_speech"] == 0 and still["mouth_ratio"] is None
+    assert set(talk.mouth_figures(motion, None).values()) == {None}

@@ -1,0 +1,98 @@
+"""Portraits: upright, opaque, of a bounded size."""
+
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+from afjax.errors import InputError
+from afjax.media.image import read_portrait
+
+Image = pytest.importorskip("PIL.Image")
+
+
+def corner(height=100, width=160) -> np.ndarray:
+    picture = np.full((height, width, 3), 20, np.uint8)
+    picture[: height // 2, : width // 2] = 220
+    return picture
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
+def test_formats(tmp_path, name):
+    Image.fromarray(corner()).save(tmp_path / name)
+    read = read_portrait(tmp_path / name)
+    assert read.dtype == np.uint8 and read.shape == (100, 160, 3)
+    assert np.abs(read.astype(int) - corner()).mean() < 4
+
+
+@pytest.mark.parametrize(("tag", "turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
+def test_exif_orientation(tmp_path, tag, turns):
+    exif = Image.Exif()
+    exif[0x0112] = tag
+    Image.fromarray(corner()).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    upright = np.rot90(corner(), turns)
+    read = read_portrait(tmp_path / "a.jpg")
+    assert read.shape == upright.shape and np.abs(read.astype(int) - upright).mean() < 4
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp"])
+def test_transparency_lies_over_white(tmp_path, name):
+    rgba = np.zeros((80, 80, 4), np.uint8)
+    rgba[:40, :, 3] = 255
+    Image.fromarray(rgba).save(tmp_path / name, **({"lossless": True} if name.endswith("webp") else {}))
+    read = read_portrait(tmp_path / name)
+    assert read[:40].max() == 0 and read[40:].min() == 255
+
+
+def test_other_modes(tmp_path):
+    ramp = np.linspace(0, 65_535, 100 * 100).reshape(100, 100).astype(np.uint16)
+    Image.fromarray(ramp).save(tmp_path / "deep.png")
+    np.testing.assert_allclose(read_portrait(tmp_path / "deep.png")[..., 0], ramp / 257, atol=1.1)
+    Image.fromarray(corner()).convert("CMYK").save(tmp_path / "cmyk.jpg")
+    assert np.abs(read_portrait(tmp_path / "cmyk.jpg").astype(int) - corner()).mean() < 6
+
+
+def test_large_pictures_are_scaled(tmp_path):
+    Image.new("RGB", (3000, 1500), "red").save(tmp_path / "a.jpg")
+    assert read_portrait(tmp_path / "a.jpg", max_side=500).shape == (250, 500, 3)
+
+
+def bomb(path):
+    """A PNG of a few bytes whose header asks for 60,000 x 60,000 pixels."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")))
+
+
+def cut(path):
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)
+    Image.fromarray(noise).save(path, format="JPEG")
+    path.write_bytes(path.read_bytes()[:5000])
+
+
+BAD = {
+    "missing": (lambda path: None, "no such file"),
+    "empty": (lambda path: path.touch(), "empty"),
+    "directory": (lambda path: path.mkdir(), "directory"),
+    "text": (lambda path: path.write_text("words " * 100), "not a JPEG"),
+    "1 x 1": (lambda path: Image.new("RGB", (1, 1)).save(path, format="PNG"), "too small"),
+    "20,000 px": (lambda path: Image.new("1", (20_000, 20_000)).save(path, format="PNG"), "too large|12000 px"),
+    "long strip": (lambda path: Image.new("L", (20_000, 100)).save(path, format="PNG"), "too large"),
+    "bomb": (bomb, "12000 px"),
+    "cut off": (cut, "damaged"),
+    "postscript": (lambda path: path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 90 90\n"), "not a JPEG"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_files(tmp_path, case):
+    make, message = BAD[case]
+    path = tmp_path / "face.jpg"
+    make(path)
+    with pytest.raises(InputError, match=message) as caught:
+        read_portrait(path)
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)

