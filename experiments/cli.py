@@ -4,6 +4,7 @@ Exit codes: 0 done, 2 a user's mistake (one line on stderr), 130 interrupted, 14
 and keeps its traceback. Progress and tables go to stdout, so that stderr holds nothing but the error.
 """
 
+import contextlib
 import difflib
 import json
 import math
@@ -22,7 +23,7 @@ from ml_collections import config_flags
 
 from afjax.errors import InputError
 
-__all__ = ["Progress", "absolute", "define_config", "print_table", "run", "writable", "write_json"]
+__all__ = ["Progress", "absolute", "define_config", "print_table", "quiet", "run", "writable", "write_json"]
 
 _CONFIG_ERRORS = (KeyError, AttributeError, TypeError, ValueError, OSError, ImportError, SyntaxError)
 _CACHE = Path(__file__).resolve().parents[1] / ".cache" / "jax"
@@ -124,6 +125,20 @@ def _keep_compiled_programs():
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@contextlib.contextmanager
+def quiet():
+    """Hides what native libraries print on stderr while the block runs; exceptions pass through."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class Progress:

@@ -104,7 +104,7 @@ def response_map(
       frame_ms: duration of a frame.
       least: size of a peak from which its lag is written; the lag of a weaker one means nothing.
     """
-    with _figure(path, 1.4 + 5.0 * len(peaks), 6.4) as figure:
+    with _figure(path, 1.4 + 5.0 * len(peaks), 6.0) as figure:
         axes = figure.subplots(1, len(peaks), squeeze=False, sharey=True)[0]
         for axis, (name, (peak, lag)) in zip(axes, peaks.items(), strict=True):
             image = axis.imshow(peak, cmap="RdBu_r", vmin=-0.8, vmax=0.8, interpolation="nearest")

@@ -5,6 +5,7 @@ import os
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
+from urllib.parse import quote
 
 from afjax.errors import InputError
 from afjax.metrics import bootstrap, report
@@ -38,7 +39,7 @@ tr:last-child > * { border-bottom: 0; }
 thead th { text-align: right; font-weight: 600; overflow-wrap: break-word; min-width: 6.2rem; }
 thead th:first-child { text-align: left; }
 th[scope=row], thead th:first-child { position: sticky; left: 0; background: var(--card); text-align: left;
-  min-width: 9.5rem; max-width: 17rem; border-right: 1px solid var(--line); }
+  min-width: 15rem; max-width: 17rem; border-right: 1px solid var(--line); }
 th[scope=row] small { display: block; font-weight: 400; color: var(--soft); }
 td { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
 td small { display: block; color: var(--soft); font-size: 0.75rem; }
@@ -83,17 +84,18 @@ def write(
     parts = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(line)}</p>" for line in lines), _cards(table, seconds or {})]
     if video is not None:
         small = _size(video) <= INLINE_VIDEO_BYTES
-        source = _data(video) if small else escape(os.path.relpath(video, path.parent), quote=True)
+        source = _data(video) if small else quote(Path(os.path.relpath(video, path.parent)).as_posix())
         parts.append(f'<h2>Conversation</h2><figure><video controls playsinline src="{source}"></video></figure>')
     parts += ["<h2>Metrics</h2>", _explanation(table), _table(table), "<h2>Rows</h2>", _rows(table)]
     if pictures:
         parts.append("<h2>Pictures</h2>")
     for picture, caption in pictures:
-        alt = escape(caption, quote=True)
-        parts.append(f'<figure><img alt="{alt}" src="{_data(picture)}"><figcaption>{escape(caption)}</figcaption></figure>')
+        image = f'<img alt="{escape(caption, quote=True)}" src="{_data(picture)}">'
+        parts.append(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1"><meta name="color-scheme" content="light dark">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
         f"<title>{escape(title)}</title><style>{_CSS}</style></head><body><main>\n"
         + "\n".join(parts)
         + "\n</main></body></html>\n"
@@ -143,11 +145,15 @@ def _cards(table: report.Table, seconds: Mapping[str, float]) -> str:
             recorded = _value(table["recorded"][name], unit)
             cards.append((_value(model[name], unit), f"{_words(name)} · recorded {recorded}"))
     cards += [(f"{value:.0f} s", f"to {_words(stage)}") for stage, value in seconds.items()]
-    return '<div class="cards">' + "".join(f'<div class="card"><b>{b}</b><span>{s}</span></div>' for b, s in cards) + "</div>"
+    return f'<div class="cards">{"".join(_card(value, label) for value, label in cards)}</div>'
+
+
+def _card(value: str, label: str) -> str:
+    return f'<div class="card"><b>{value}</b><span>{label}</span></div>'
 
 
 def _explanation(table: report.Table) -> str:
-    lines = ["Each figure stands over its 95 % interval, from drawing the clips again. A dash is a figure that is undefined."]
+    lines = ["Each figure stands over its 95 % interval, from drawing the clips again. A dash: undefined."]
     if "shuffled" in table and (names := report.blind(table)):
         listed = ", ".join(_words(name) for name in names)
         lines.append(f"On these clips no evidence of reaction (recorded and shuffled overlap): {listed}.")
@@ -164,7 +170,8 @@ def _table(table: report.Table) -> str:
         note = ", ".join(filter(None, (metric.unit, _BETTER.get(metric.better, ""))))
         label = f'<span class="blind">{_words(name)}</span>' if name in unseen else _words(name)
         cells = "".join(_cell(figures.get(name, bootstrap.EMPTY), metric.unit, row) for row, figures in table.items())
-        body.append(f'<tr><th scope="row">{label}<small>{escape(metric.line)} ({escape(note)})</small></th>{cells}</tr>')
+        line = f"<small>{escape(metric.line)} ({escape(note)})</small>"
+        body.append(f'<tr><th scope="row">{label}{line}</th>{cells}</tr>')
     return (
         f'<div class="scroll"><table><thead><tr><th scope="col">metric</th>{head}</tr></thead>'
         f"<tbody>{''.join(body)}</tbody></table></div>"

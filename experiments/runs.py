@@ -10,9 +10,10 @@ import numpy as np
 from afjax.audio import mel
 from afjax.config import Config, from_dict
 from afjax.errors import InputError
-from afjax.streaming.generator import Generator, Statistics
+from afjax.streaming.generator import Generator
 from afjax.training.checkpoint import load_ema
 from afjax.training.state import init_params
+from data_pipeline.records import Statistics
 
 RATE = 16000
 FPS = 25
@@ -66,5 +67,5 @@ def load_run(workdir: str | Path) -> Run:
         raise InputError(f"not readable ({error})", path) from None
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     params, meta, step = load_ema(workdir, shapes)
-    statistics = Statistics(**{name: np.asarray(values) for name, values in meta["statistics"].items()})
+    statistics = Statistics.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
     return Run(config, Generator(config, params, statistics), step)

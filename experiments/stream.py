@@ -66,7 +66,7 @@ def stream(
     warnings = list(inputs.warnings)
     codec = FaceCodec(size=size)
     with watch("identity"):
-        with talk.named(portrait or "portrait"):
+        with talk.named(portrait or "portrait"), cli.quiet():  # the face models greet on stderr when first loaded
             identity = codec.identity(inputs.portrait)
     user_motion, tracked = None, {"tracked": 0, "with_face": 0}
     if inputs.video:

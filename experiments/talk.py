@@ -171,6 +171,8 @@ def write_talk(out: Path, inputs: Inputs, codec, identity, motion: np.ndarray, s
     side = codec.size
     user = _panel(inputs.video, side) if beside else None
     voices = _Voices(inputs, sound)
+    with watch("compile"):
+        codec.render(identity, np.zeros((BLOCK, motion.shape[1]), np.float32))
     with VideoWriter(out, width=2 * side if beside else side, height=side) as writer:
         with Progress(len(motion), "render") as progress:
             for first in range(0, len(motion), BLOCK):

@@ -24,6 +24,7 @@ In a stream, `latest` on the last WINDOW + rows frames gives the rows that `feat
 import functools
 
 import numpy as np
+import scipy.fft
 
 from afjax.audio import framing
 
@@ -96,7 +97,7 @@ def _db(power: np.ndarray) -> np.ndarray:
 def _mel_db(wave: np.ndarray, rows: int) -> np.ndarray:
     """Mean power of each band in dB for the last `rows` frames: `[rows, HOPS * BANDS]`."""
     windows = framing.past_windows(wave[len(wave) % _HOP :], _LENGTH, _HOP)[-rows * HOPS :]
-    spectrum = np.fft.rfft(windows.astype(np.float32) * _window(), _FFT)
+    spectrum = scipy.fft.rfft(windows.astype(np.float32) * _window(), _FFT)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
     return _db(power @ _filters()).reshape(rows, HOPS * BANDS)
 
@@ -164,9 +165,9 @@ def _pitch(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _autocorrelation(windows: np.ndarray) -> np.ndarray:
     """`[N, _PITCH_LENGTH]` -> lags of 0, 1, .. / _FINER samples; short periods need the finer grid."""
-    spectrum = np.fft.rfft(windows, _FFT)
+    spectrum = scipy.fft.rfft(windows, _FFT)
     power = np.square(spectrum.real) + np.square(spectrum.imag)
-    return np.fft.irfft(power, _FFT * _FINER)[:, : _PITCH_LENGTH * _FINER // 2]
+    return scipy.fft.irfft(power, _FFT * _FINER)[:, : _PITCH_LENGTH * _FINER // 2]
 
 
 def _rise(voicing: np.ndarray, octaves: np.ndarray) -> np.ndarray:

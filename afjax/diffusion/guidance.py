@@ -10,19 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.config import SamplerConfig
-
-# which of avatar audio, user audio, user motion a branch keeps
-KEEP = {
-    "none": (0, 0, 0),
-    "avatar": (1, 0, 0),
-    "user": (0, 1, 1),
-    "joint": (1, 1, 1),
-    "user_audio": (0, 1, 0),
-    "user_motion": (0, 0, 1),
-    "avatar_and_user_audio": (1, 1, 0),
-    "avatar_and_user_motion": (1, 0, 1),
-}
+from afjax.config import KEEP, SamplerConfig
 
 
 def branches(sampler: SamplerConfig) -> tuple[np.ndarray, np.ndarray]:

@@ -120,7 +120,7 @@ def event_response(counts: dict[str, np.ndarray]) -> np.ndarray:
     hits = chance = events = 0.0
     for table in counts.values():
         total = np.asarray(table, np.float64).sum(axis=-2)
-        idle = total[..., 2] / np.maximum(total[..., 3], 1.0)
+        idle = total[..., 2] / np.where(total[..., 3] > 0, total[..., 3], 1.0)
         hits, events = hits + total[..., 0], events + total[..., 1]
         chance = chance + total[..., 1] * idle
     with np.errstate(invalid="ignore", divide="ignore"):

@@ -240,14 +240,18 @@ def _row(motion: np.ndarray, user: np.ndarray, reference: _Reference) -> dict[st
     return figures
 
 
+_REACTIVE = ("rpcc_", "response_peak_", "response_share_", "event_response_")
+
+
 def blind(table: Table) -> list[str]:
     """Metrics of reaction whose intervals for `recorded` and `shuffled` overlap: no evidence on these clips."""
     found = []
     for name in table["recorded"]:
         own, chance = table["recorded"][name], table["shuffled"][name]
-        if name.startswith(("rpcc_", "response_peak_", "response_share_", "event_response_")) and own["mean"] is not None:
-            if chance["mean"] is not None and own["low"] <= chance["high"] and chance["low"] <= own["high"]:
-                found.append(name)
+        if not name.startswith(_REACTIVE) or own["mean"] is None or chance["mean"] is None:
+            continue
+        if own["low"] <= chance["high"] and chance["low"] <= own["high"]:
+            found.append(name)
     return found
 
 

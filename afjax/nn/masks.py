@@ -7,9 +7,8 @@ Avatar Forcing eq. (5) and the text around it; `framewise_lookahead` is what the
 
 import numpy as np
 
+from afjax.config import MASKS
 from afjax.errors import InputError
-
-MASKS = ("framewise", "blockwise", "blockwise_lookahead", "framewise_lookahead", "bidirectional")
 
 
 def allowed(mask: str, query, key, block: int, look_ahead: int):

@@ -128,7 +128,7 @@ def paint_eyes(picture: np.ndarray, canvas: Canvas, person: Person, light: np.nd
 def _edges(u: np.ndarray, person: Person, f: Features) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     t = (u - f.eye_inner[0]) / (f.eye_outer[0] - f.eye_inner[0])
     base = f.eye_inner[1] + (f.eye_outer[1] - f.eye_inner[1]) * t
-    return t, base - f.eye_upper * _lid(t, 0.47, 1.25), base + f.eye_lower * _lid(t, 0.58, 1.35)
+    return t, base - f.eye_upper * _lid(t, 0.48, 1.15), base + f.eye_lower * _lid(t, 0.58, 1.25)
 
 
 def _paint_eye(picture: np.ndarray, w: Window, side: int, person: Person, light: np.ndarray, rng) -> None:
@@ -225,8 +225,8 @@ def paint_brows(picture: np.ndarray, canvas: Canvas, person: Person, light: np.n
         thick = 0.034 * person.brow_weight * np.interp(t, [0, 0.15, 0.5, 1], [0.5, 0.9, 0.85, 0.22])
         x = 0.135 + 0.475 * t + rng.normal(0, 0.004, count)
         arch = person.brow_arch
-        y = np.interp(t, [0, 0.3, 0.62, 1], [-0.18, -0.212, -0.205 - 0.042 * arch, -0.165])
-        bend = np.polyval(np.polyfit([0, 0.3, 0.62, 1], [-0.183, -0.216, -0.212 - 0.032 * arch, -0.172], 3), t)
+        y = np.interp(t, [0, 0.3, 0.62, 1], [-0.172, -0.210, -0.210 - 0.044 * arch, -0.162])
+        bend = np.polyval(np.polyfit([0, 0.3, 0.62, 1], [-0.172, -0.212, -0.216 - 0.036 * arch, -0.168], 3), t)
         y = 0.3 * y + 0.7 * bend - person.brow_height + across * thick
         turn = np.interp(t, [0, 0.2, 0.55, 1], [-1.15, -0.62, -0.12, 0.48]) + 0.28 * across + rng.normal(0, 0.1, count)
         long = 0.055 * rng.uniform(0.7, 1.15, count)

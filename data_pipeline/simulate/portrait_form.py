@@ -21,7 +21,7 @@ __all__ = ["Features", "body_height", "features_of", "head_height", "lighting", 
 # Right half of the head's outline, crown to chin.
 _OUTLINE = np.array([
     (0, -1.12), (0.27, -1.075), (0.50, -0.93), (0.655, -0.68), (0.725, -0.36), (0.73, -0.02), (0.71, 0.22), 
-    (0.675, 0.44), (0.605, 0.66), (0.48, 0.85), (0.32, 0.99), (0.15, 1.06), (0, 1.08),
+    (0.675, 0.44), (0.605, 0.65), (0.48, 0.835), (0.32, 0.965), (0.15, 1.032), (0, 1.05),
 ])  # fmt: skip
 # Width of neck and shoulders by height.
 _BODY_Y = (0.6, 0.95, 1.2, 1.34, 1.46, 1.58, 1.72, 1.9, 2.1, 2.35, 2.8)
@@ -47,15 +47,15 @@ class Features:
 def features_of(person: Person) -> Features:
     """The places of a person's features."""
     tilt = person.eye_tilt
-    chin = 1.08 * person.chin_scale
+    chin = 1.05 * person.chin_scale
     base = 0.475 * person.nose_length
     return Features(
         eye_outer=(0.5, -tilt * 0.3),
         eye_inner=(0.195, tilt),
-        mouth_corner=(0.255 * person.mouth_width, 0.69 - person.mouth_curve),
+        mouth_corner=(0.255 * person.mouth_width, 0.68 - person.mouth_curve),
         nose_tip=(0.0, base - 0.075),
         nose_base=base,
-        mouth=0.69,
+        mouth=0.68,
         chin=chin,
         eye_upper=0.059 * person.eye_scale,
         eye_lower=0.046 * person.eye_scale,

@@ -78,7 +78,7 @@ def _paint(person: Person, coarse: Canvas) -> np.ndarray:
     face_light, face_gloss = form.lighting(coarse, head, person, on_face)
     chin = soften(np.roll(inside, int(0.13 * coarse.unit), 0), 0.09 * coarse.unit)
     body_light, _ = form.lighting(coarse, body, person, np.clip(0.75 * chin + 0.5 * shadow, 0, 1))
-    body_light *= (1 - 0.30 * chin)[..., None]
+    body_light *= (1 - 0.42 * chin)[..., None]
 
     cap = 1.1 * np.exp(-0.5 * (np.clip(rho, 0, 2) / 0.95) ** 2).astype(np.float32)
     hair_light = resize(form.lighting(coarse, cap, person, np.zeros_like(shadow))[0], fine.n)

@@ -4,7 +4,7 @@
     nod           0.72   6 +- 1 frames                    pitch, 1.5 or 2 periods of 11 frames         0.7 .. 0.9 s
     hum           0.72   9 +- 1 (a hum lasts about 12)    head tilts to the right, faint smile         1 s
     rising_tone   0.75   6 +- 1                           brows up, a little nearer                    1 s
-    hidden_laugh  0.75   10 +- 1                          laughs along                                 the laugh's
+    hidden_laugh  0.85   10 +- 1                          laughs along                                 the laugh's
     laugh         0.80   9 +- 1                           laughs along                                 the laugh's
     surprise      0.75   8 +- 1                           brows up, jaw drops a little                 1 s
     interruption  0.72   12 +- 1                          brows up, head back, looks at the user       1.2 s
@@ -41,7 +41,7 @@ RULES = {
     "nod": Rule(0.72, 6),
     "hum": Rule(0.72, 9),
     "rising_tone": Rule(0.75, 6),
-    "hidden_laugh": Rule(0.75, 10),
+    "hidden_laugh": Rule(0.85, 10),
     "laugh": Rule(0.8, 9),
     "surprise": Rule(0.75, 8),
     "interruption": Rule(0.72, 12),

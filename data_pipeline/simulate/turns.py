@@ -18,17 +18,19 @@ from data_pipeline.simulate.speech import Speaker, Utterance, Voice
 
 @dataclass(frozen=True)
 class Style:
-    """Seconds of a turn (low, high) of each side, and the chance that the avatar has the first one."""
+    """Seconds of a turn (low, high) of each side, the chance that the avatar has the first one, that the user hums or
+    laughs after a phrase, and that the user interrupts."""
 
     avatar_turn: tuple[float, float]
     user_turn: tuple[float, float]
     avatar_first: float
+    interlude: float
     interrupted: float = 0.6
 
 
 STYLES = {
-    "train": Style(avatar_turn=(3.6, 6.0), user_turn=(1.1, 2.6), avatar_first=0.75),
-    "eval": Style(avatar_turn=(1.8, 3.2), user_turn=(5.5, 8.0), avatar_first=0.35),
+    "train": Style(avatar_turn=(4.0, 6.6), user_turn=(1.0, 2.3), avatar_first=0.75, interlude=0.2),
+    "eval": Style(avatar_turn=(1.8, 3.2), user_turn=(5.5, 8.0), avatar_first=0.35, interlude=0.55),
 }
 
 
@@ -86,7 +88,7 @@ def converse(
             spoken_avatar += said
         else:
             end = cursor + remaining * rng.uniform(*style.user_turn)
-            said = _user_turn(rng, user, cursor, end, interrupts)
+            said = _user_turn(rng, user, cursor, end, interrupts, style.interlude)
             spoken_user += said
             cursor = said[-1].end + rng.uniform(0.5, 1.0)
         avatar_turn, remaining = not avatar_turn, 1.0
@@ -149,7 +151,7 @@ def _backchannels(rng, side: Side, start: float, end: float) -> list[Placed]:
     return said
 
 
-def _user_turn(rng, side: Side, start: float, end: float, interrupts: bool) -> list[Placed]:
+def _user_turn(rng, side: Side, start: float, end: float, interrupts: bool, interlude: float) -> list[Placed]:
     said, cursor = [], start
     while not said or cursor < end:
         kind = rng.random()
@@ -164,7 +166,7 @@ def _user_turn(rng, side: Side, start: float, end: float, interrupts: bool) -> l
         else:
             said.append(side.say(sentences.statement, cursor))
         cursor = said[-1].end + rng.uniform(0.4, 0.6)
-        if rng.random() < 0.55:
+        if rng.random() < interlude:
             kind = rng.random()
             role = "hum" if kind < 0.45 else "away_laugh" if kind < 0.75 else "laugh"
             said.append(side.sound(vocal.hum if role == "hum" else vocal.laugh, cursor + rng.uniform(0.1, 0.3), role))

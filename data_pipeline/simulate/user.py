@@ -68,11 +68,11 @@ def smiles(rng: np.random.Generator, frames: int) -> list[Smile]:
 def _turned(rng, frames: int, items: list[Placed]) -> np.ndarray:
     """Turns of the head `[T]` in -1..1: around hidden laughs, and more often without a cause."""
     starts = [item.start * FPS - rng.uniform(6.0, 16.0) for item in items if item.role == "away_laugh"]
-    at = rng.uniform(0.0, 80.0)
+    at = rng.uniform(0.0, 200.0)
     while at < frames:
         if all(abs(at - start) > _AWAY + 25.0 for start in starts):
             starts.append(at)
-        at += _AWAY + rng.uniform(15.0, 90.0)
+        at += _AWAY + rng.uniform(60.0, 200.0)
     track = np.zeros(frames)
     for start in starts:
         side = rng.choice((-1.0, 1.0))

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.config import ObjectiveConfig, SamplerConfig
+from afjax.config import KEEP, ObjectiveConfig, SamplerConfig
 from afjax.diffusion import guidance, levels, path, solver
 from afjax.errors import InputError
 from afjax.losses import flow
@@ -76,7 +76,7 @@ def test_drops_have_the_probabilities_of_their_setting():
     table = {"joint": 0.6, "avatar": 0.3, "none": 0.1}
     joint = np.asarray(guidance.draw_keep(jax.random.key(0), 20000, 0.0, table))
     for name, share in table.items():
-        assert abs((joint == np.array(guidance.KEEP[name])).all(1).mean() - share) < 0.015
+        assert abs((joint == np.array(KEEP[name])).all(1).mean() - share) < 0.015
 
 
 @pytest.mark.parametrize("norm, expected", [("l1", 2.0), ("l2", 4.0)])

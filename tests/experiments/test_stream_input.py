@@ -93,7 +93,7 @@ def test_talking_and_listening(files, generator, tmp_path):
     assert motion.shape == (80, 15) and motion[:50].any() and not motion[60:].any()
     assert generator.given["user_audio"].shape == generator.given["avatar_audio"].shape == (80 * 640,)
     assert summary["mouth"]["lip_envelope_corr"] > 0.99 and summary["mouth"]["lip_envelope_lag_ms"] == 0
-    assert summary["mouth"]["mouth_ratio"] > 10
+    assert summary["mouth"]["mouth_motion_speech"] > 0.01 and summary["mouth"]["mouth_motion_silence"] < 1e-6
     frames = list(read_frames(info))
     assert np.abs(frames[79][:, :64].astype(int) - frames[55][:, :64]).mean() < 3  # the user's last picture stays
     assert np.abs(frames[60][:, 64:].astype(int) - frames[0][:, 64:]).max() > 10  # the avatar moves
@@ -185,7 +185,7 @@ def test_summary_beside_the_video(files, generator, tmp_path, monkeypatch, capsy
         stream.main()
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["frames"] == 80 and summary["seed"] == 0 and summary["workdir"] == str(Path("run").absolute())
-    assert set(summary["seconds"]) == {"read", "load", "identity", "generate", "render", "write", "total"}
+    assert set(summary["seconds"]) == {"read", "load", "identity", "generate", "compile", "render", "write", "total"}
     assert summary["real_time_factor"] > 0
     assert sorted(os.listdir(tmp_path)) == ["summary.json", "talk.mp4"]
     assert "real time factor" in capsys.readouterr().out
@@ -195,7 +195,7 @@ def test_speech_is_found_where_it_is(files):
     voice = read_audio(files / "voice.wav")
     found = speaking(voice, 80)
     assert found[21:59].all() and not found[:19].any() and not found[61:].any()
-    assert envelope(voice, 80)[:19].max() == pytest.approx(0, abs=1e-3)
+    assert envelope(voice, 80)[:19].max() == pytest.approx(0, abs=0.02)
 
 
 def test_mouth_figures_know_a_late_and_a_still_mouth(files):

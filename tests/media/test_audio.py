@@ -29,7 +29,14 @@ def test_any_rate(tmp_path, rate):
 
 @pytest.mark.parametrize(
     ("name", "subtype"),
-    [("a.wav", "PCM_U8"), ("a.wav", "PCM_24"), ("a.wav", "FLOAT"), ("a.flac", "PCM_16"), ("a.ogg", None), ("a.mp3", None)],
+    [
+        ("a.wav", "PCM_U8"),
+        ("a.wav", "PCM_24"),
+        ("a.wav", "FLOAT"),
+        ("a.flac", "PCM_16"),
+        ("a.ogg", None),
+        ("a.mp3", None),
+    ],
 )
 def test_any_format(tmp_path, name, subtype):
     soundfile.write(tmp_path / name, tone(44_100), 44_100, subtype=subtype)

@@ -5,8 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.config import SamplerConfig
-from afjax.nn.masks import MASKS
+from afjax.config import MASKS, SamplerConfig
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.rollout import offline, rollout
 from afjax.streaming.state import init_stream

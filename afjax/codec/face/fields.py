@@ -5,8 +5,7 @@ Everything here is numpy, made once a portrait. Coordinates:
   pixel      of the square crop, 0 at the centre of the first pixel, x right, y down
   canonical  the portrait's own upright face: origin at the mean of the rigid points, unit = distance of the outer eye
              corners, x right, y down, z away
-  mouth      `u` along the line through the inner lip corners (-1 image left, +1 image right), `v` downwards from the
-             seam between the lips, both in half widths of the mouth
+  mouth      u along the mouth, v down from its seam, in half widths of the mouth (`seam`)
 
 A displacement field says by how much each canonical point moves for one unit of its motion channel. There are two sets,
 `base` (upper face and upper lip) and `low` (lower lip and chin). With g(u) = (1 - u^2)^1.3 between the corners,
@@ -22,24 +21,24 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import RBFInterpolator
-from scipy.ndimage import gaussian_filter, grey_erosion, map_coordinates
+from scipy.ndimage import gaussian_filter, grey_erosion
 
+from afjax.codec.face.seam import SEAM_END, Mouth
 from afjax.codec.face.template import Pose, canonical
 
-__all__ = ["FIELDS", "Frame", "Mouth", "depth", "displacements", "face_frame", "head_weight", "mouth_frame", "smooth"]
+__all__ = ["FIELDS", "Frame", "depth", "displacements", "face_frame", "head_weight", "outside", "smooth"]
 
 FIELDS = ("jaw_open", "mouth_width", "smile", "upper_lip", "brow_raise", "brow_furrow")
 
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377, 152, 148, 176, 149,
         150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
-LOWER_INNER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
-UPPER_INNER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
-BROWS = (((70, 46), (63, 53), (105, 52), (66, 65), (107, 55)), ((300, 276), (293, 283), (334, 282), (296, 295), (336, 285)))
-CLOSED = 0.08  # lips further apart than this share of the mouth's half width show teeth or a gap
-SEAM_END = 1.12  # the seam's curve ends beyond the inner corners, which the mesh sees too far inside
+BROWS = (
+    ((70, 46), (63, 53), (105, 52), (66, 65), (107, 55)),
+    ((300, 276), (293, 283), (334, 282), (296, 295), (336, 285)),
+)
 STEEPEST = 1.8
 INNER_BROWS = (55, 285)
-UPPER_LIDS = (159, 386)
+UPPER_LIDS, LOWER_LIDS = (159, 386), (145, 374)
 
 
 class Frame(NamedTuple):
@@ -51,16 +50,6 @@ class Frame(NamedTuple):
     points: np.ndarray  # [468, 3] canonical landmarks
 
 
-class Mouth(NamedTuple):
-    """Mouth coordinates: u = (x - centre) . along / half; v = (x - centre) . down / half - seam(u)."""
-
-    centre: np.ndarray  # [2]
-    along: np.ndarray  # [2]
-    half: float
-    seam: np.ndarray  # [5] quartic, highest power first
-    gap: float  # the portrait's own opening between the lips, in half widths
-
-
 def smooth(x: np.ndarray, low: float, high: float) -> np.ndarray:
     """0 below `low`, 1 above `high`, a cubic between."""
     t = np.clip((x - low) / (high - low), 0, 1)
@@ -70,54 +59,6 @@ def smooth(x: np.ndarray, low: float, high: float) -> np.ndarray:
 def face_frame(mesh: np.ndarray, pose: Pose) -> Frame:
     """Canonical axes of a mesh `[468, 3]` in pixels whose head pose is `pose`."""
     return Frame(pose.translation, pose.scale, pose.rotation, canonical(mesh.astype(np.float64), pose))
-
-
-def mouth_frame(mesh: np.ndarray, image: np.ndarray) -> Mouth:
-    """Mouth coordinates from a mesh `[468, 3]` in pixels of `image` float `[size, size, 3]`.
-
-    The seam goes along the lower inner lip, so that teeth which the portrait shows stay with the skull. The mesh misses
-    it by a pixel or two, so it is drawn to the dark line between closed lips, or to the edge where teeth end and the
-    redder lip begins.
-    """
-    left, right = mesh[78, :2], mesh[308, :2]
-    centre, half = (left + right) / 2, float(np.linalg.norm(right - left)) / 2
-    along = (right - left) / (2 * half)
-    turn = np.stack([along, [-along[1], along[0]]], 1)
-    low = (mesh[list(LOWER_INNER_LIP), :2] - centre) @ turn / half
-    high = (mesh[list(UPPER_INNER_LIP), :2] - centre) @ turn / half
-    gap = float((low - high)[3:8, 1].mean())
-    curve = np.polyfit(low[:, 0], low[:, 1], 4)
-
-    limit = SEAM_END if gap < CLOSED else 0.8
-    u, offset = np.linspace(-limit, limit, 23), np.linspace(-0.2, 0.2, 41)
-    v = np.polyval(curve, np.clip(u, -1, 1))[:, None] + offset
-    pixel = centre + half * (np.stack([np.broadcast_to(u[:, None], v.shape), v], -1) @ turn.T)
-    soft = gaussian_filter(image, (0.6, 0.6, 0))
-    tone = np.stack([map_coordinates(c, np.moveaxis(pixel, -1, 0)[::-1], order=1) for c in np.moveaxis(soft, -1, 0)], -1)
-    if gap < CLOSED:
-        cost = tone @ [0.3, 0.6, 0.1] / 8 + (offset / 0.12) ** 2
-    else:
-        cost = -np.gradient(tone @ [1, -0.5, -0.5], axis=1) + (offset / 0.1) ** 2
-    best = _cheapest_path(cost)
-    fixed = np.array([-1.0, 1.0]) if limit < 1 else np.zeros(0)
-    shape = np.concatenate([np.polyval(curve, np.clip(u, -1, 1)) + offset[best], np.polyval(curve, fixed)])
-    return Mouth(centre, along, half, np.polyfit(np.concatenate([u, fixed]), shape, 4), gap)
-
-
-def _cheapest_path(cost: np.ndarray) -> np.ndarray:
-    """Column `[rows]` for each row of `cost` `[rows, columns]`, steps of at most 2 columns between rows."""
-    total, came = cost.copy(), np.zeros(cost.shape, int)
-    columns = np.arange(cost.shape[1])
-    for row in range(1, len(cost)):
-        moves = np.clip(columns + np.arange(-2, 3)[:, None], 0, cost.shape[1] - 1)
-        price = total[row - 1][moves] + 0.1 * np.abs(np.arange(-2, 3))[:, None]
-        pick = price.argmin(0)
-        came[row] = moves[pick, columns]
-        total[row] += price[pick, columns]
-    path = [int(total[-1].argmin())]
-    for row in range(len(cost) - 1, 0, -1):
-        path.append(came[row, path[-1]])
-    return np.array(path[::-1])
 
 
 def outside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
@@ -218,13 +159,16 @@ def _lips(frame: Frame, points: np.ndarray, u, v, half: float, upper: bool) -> n
     corner = np.exp(-(((reach - 1.05) / 0.62) ** 2) - (v / 0.95) ** 2)
     cheek = np.exp(-(((reach - 1.5) / 0.8) ** 2) - ((v + 1.5) / 0.9) ** 2)
     smile = np.stack([side * 0.55 * corner, -0.75 * corner - 0.3 * cheek, 0.25 * corner], -1)
-    along = ((frame.points[263] - frame.points[291]) * [1, 1, 1] + (frame.points[33] - frame.points[61]) * [-1, 1, 1]) / 2
+    along = (frame.points[263] - frame.points[291] + (frame.points[33] - frame.points[61]) * [-1, 1, 1]) / 2
     smile = smile / (along @ [0.55, -0.75, 0.25] / np.linalg.norm(along))
 
     nose = np.clip((frame.points[13, 1] - frame.points[2, 1]) / half, 0.4, 2.0)
-    raised = np.maximum(1 - (0.9 * u) ** 2, 0) ** 1.5 * (1 - 0.85 * smooth(-v, 0.0, nose)) * (1 - smooth(-v, nose, 2 * nose))
+    upright = (1 - 0.85 * smooth(-v, 0.0, nose)) * (1 - smooth(-v, nose, 2 * nose))
+    raised = np.maximum(1 - (0.9 * u) ** 2, 0) ** 1.5 * upright
     lift = np.stack([np.zeros_like(u), -raised * (1.0 if upper else 0.0), np.zeros_like(u)], -1)
-    return np.stack([jaw, width, smile, lift])
+    # Nothing that a mouth does here reaches the eyes.
+    lids = frame.points[list(LOWER_LIDS), 1].mean()
+    return smooth(points[..., 1], lids - 0.02, lids + 0.16)[..., None] * np.stack([jaw, width, smile, lift])
 
 
 def _brows(frame: Frame, points: np.ndarray) -> np.ndarray:

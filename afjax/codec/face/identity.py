@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from afjax.codec.face import fields
-from afjax.codec.face.fields import Mouth
 from afjax.codec.face.lids import Eyes, make_eyes
+from afjax.codec.face.seam import Mouth, mouth_frame
 from afjax.codec.face.template import angles, load_template, pose_of
 from afjax.errors import InputError
 
@@ -19,6 +19,7 @@ __all__ = ["Identity", "make_identity", "portrait_crop"]
 
 NODES = 64
 CROP = 2.35
+EVEN_SKIN = np.array([215.0, 175.0, 150.0])  # in plain light
 _MIN_FACE = 32.0
 
 
@@ -51,7 +52,7 @@ class Identity(NamedTuple):
 
 
 def _taps(length: int, start: float, side: float, count: int) -> np.ndarray:
-    """Matrix `[count, length]` that resamples `start ... start + side` of a mirrored line of pixels to `count` cells."""
+    """Matrix `[count, length]` that resamples `start ... start + side` of a mirrored pixel line to `count` cells."""
     step = side / count
     centre = start + (np.arange(count) + 0.5) * step - 0.5
     reach = 2 * max(step, 1.0)
@@ -68,7 +69,7 @@ def _taps(length: int, start: float, side: float, count: int) -> np.ndarray:
 
 
 def portrait_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
-    """The square `box` (left, top, side) of an image uint8 `[H, W, 3]` as float32 `[size, size, 3]`, mirrored outside."""
+    """The square `box` (left, top, side) of an image `[H, W, 3]` as float32 `[size, size, 3]`, mirrored outside."""
     rows = _taps(image.shape[0], box[1], box[2], size)
     columns = _taps(image.shape[1], box[0], box[2], size)
     used_rows, used_columns = rows.any(0), columns.any(0)
@@ -111,11 +112,11 @@ def make_identity(image: np.ndarray, landmarks, size: int = 256) -> Identity:
     return _assemble(texture, crop, mesh, contours, box)
 
 
-def _assemble(texture: np.ndarray, crop: np.ndarray, mesh: np.ndarray, contours: np.ndarray, box: np.ndarray) -> Identity:
+def _assemble(texture, crop, mesh, contours, box) -> Identity:
     size = len(crop)
     pose = pose_of(mesh, load_template())
     frame = fields.face_frame(mesh, pose)
-    mouth = fields.mouth_frame(mesh, crop)
+    mouth = mouth_frame(mesh, crop)
     line = np.linspace(0, size - 1, NODES)
     grid = np.stack(np.meshgrid(line, line), -1)
     away = fields.outside(grid.reshape(-1, 2), mesh[list(fields.OVAL), :2]).reshape(NODES, NODES)
@@ -126,9 +127,10 @@ def _assemble(texture: np.ndarray, crop: np.ndarray, mesh: np.ndarray, contours:
     base, low = fields.displacements(frame, mouth, points, grid, away / frame.unit)
     cheeks = np.clip(mesh[[50, 280, 205, 425, 152, 151], :2].round().astype(int), 0, size - 1)
     tone = np.median(crop[cheeks[:, 1], cheeks[:, 0]], 0)
-    light = np.clip(tone / np.array([215.0, 175.0, 150.0]), 0.35, 1.15) * 0.5 + 0.5 * np.clip(tone.max() / 215, 0.35, 1.1)
+    light = 0.5 * np.clip(tone / EVEN_SKIN, 0.35, 1.15) + 0.5 * np.clip(tone.max() / EVEN_SKIN.max(), 0.35, 1.1)
     teeth = np.clip(1 - (mouth.gap - 0.10) / 0.10, 0, 1)
     arrays = (texture, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
     arrays = tuple(np.asarray(a, np.float32) for a in arrays)
     mouth = Mouth(*(np.asarray(a, np.float32) for a in mouth))
-    return Identity(*arrays, mouth, make_eyes(contours, crop), *(np.asarray(a, np.float32) for a in (light, teeth, box)))
+    rest = tuple(np.asarray(a, np.float32) for a in (light, teeth, box))
+    return Identity(*arrays, mouth, make_eyes(contours, crop), *rest)

@@ -5,10 +5,9 @@ chin, both in half widths of the eye. The lids are quartics through the corners,
 
   U(p) = (1 - p^2) (u0 + u1 p + u2 p^2)     upper        L(p) likewise     lower
 
-Around them lies the rim, top(p) and bottom(p): how far lashes, liner and eyeball reach until plain skin begins, searched
-in the portrait. With blink b the upper lid's edge travels from U to a closing line Z near L; all between the rim's top
-and that edge is painted with skin, and the edge with the portrait's own lash colour. The lower rim comes up to Z
-likewise. The skin is a cubic in (p, q) per colour, fitted to a ring just outside of the rim, so that it joins without
+Around them lies the rim, top(p) and bottom(p): how far lashes, liner and eyeball reach until plain skin begins, looked
+for in the portrait. With blink b the upper lid's edge travels from U to a closing line Z near L; all between the rim's
+top and that edge is painted with skin, the edge with the portrait's own lash colour. The lower rim comes up to Z. The skin is a cubic in (p, q) per colour, fitted to a ring just outside of the rim, so that it joins without
 a border. Gaze moves what is sampled between the lids; near a lid the eyeball goes on with what it shows there, so that
 an iris slides under it.
 """
@@ -136,9 +135,21 @@ def _ramp(x, low, high):
     return t * t * (3 - 2 * t)
 
 
-def _local(eyes: Eyes, side: int, source):
-    rel = (source - eyes.centre[side]) / eyes.half[side]
-    return rel @ eyes.axes[side, 0], rel @ eyes.axes[side, 1]
+def _local(eyes: Eyes, source):
+    """Points `[..., 2]` in the axes of the nearer eye: whether it is the one at the image's right, p and q."""
+    right = (source - (eyes.centre[0] + eyes.centre[1]) / 2) @ (eyes.centre[1] - eyes.centre[0]) > 0
+    p, q = (_pick(right, [(source - eyes.centre[side]) @ eyes.axes[side, axis] / eyes.half[side] for side in (0, 1)])
+            for axis in (0, 1))  # fmt: skip
+    return right, p, q
+
+
+def _pick(right, pair):
+    return jnp.where(right, pair[1], pair[0])
+
+
+def _lids_at(eyes: Eyes, right, p):
+    """Upper and lower lid of the eyes at p."""
+    return tuple(_pick(right, [_lid(p, lids[side]) for side in (0, 1)]) for lids in (eyes.upper, eyes.lower))
 
 
 def gaze_shift(eyes: Eyes, source, gaze):
@@ -147,60 +158,54 @@ def gaze_shift(eyes: Eyes, source, gaze):
     Args:
       source: `[..., 2]` pixels of the portrait; gaze: `[2]` to the image's right and down, in eye widths.
     """
-    total = source
-    for side in (0, 1):
-        p, q = _local(eyes, side, source)
-        inside = jnp.clip(p, -1, 1)
-        upper, lower = _lid(inside, eyes.upper[side]), _lid(inside, eyes.lower[side])
-        edge = 0.3 / eyes.half[side]
-        visible = _ramp(q - upper, 0, edge) * _ramp(lower - q, 0, edge)
-        turn = 2 * eyes.axes[side] @ gaze
-        window = 1 - jnp.abs(inside) ** 3
-        to_p = inside - turn[0] * window
-        margin = 0.07 * jnp.clip(jnp.abs(turn).sum() / 0.08, 0, 1)
-        high, low = _lid(to_p, eyes.upper[side]) + margin, _lid(to_p, eyes.lower[side]) - margin
-        middle = (high + low) / 2
-        to_q = jnp.clip(q - turn[1], jnp.minimum(high, middle), jnp.maximum(low, middle))
-        shift = jnp.stack([to_p - p, to_q - q], -1) * (visible * (jnp.abs(p) < 1))[..., None]
-        total = total + eyes.half[side] * shift @ eyes.axes[side]
-    return total
+    right, p, q = _local(eyes, source)
+    inside = jnp.clip(p, -1, 1)
+    upper, lower = _lids_at(eyes, right, inside)
+    edge = 0.3 / _pick(right, eyes.half)
+    visible = _ramp(q - upper, 0, edge) * _ramp(lower - q, 0, edge) * (jnp.abs(p) < 1)
+    turn_p, turn_q = (_pick(right, 2 * eyes.axes[:, axis] @ gaze) for axis in (0, 1))
+    to_p = inside - turn_p * (1 - jnp.abs(inside) ** 3)
+    margin = 0.07 * jnp.clip(jnp.abs(gaze).sum() / 0.04, 0, 1)
+    high, low = _lids_at(eyes, right, to_p)
+    middle = (high + low) / 2
+    to_q = jnp.clip(q - turn_q, jnp.minimum(high + margin, middle), jnp.maximum(low - margin, middle))
+    move_p, move_q = (visible * step * _pick(right, eyes.half) for step in (to_p - p, to_q - q))
+    along, across = (jnp.where(right[..., None], eyes.axes[1, axis], eyes.axes[0, axis]) for axis in (0, 1))
+    return source + move_p[..., None] * along + move_q[..., None] * across
 
 
-def _rims_at(eyes: Eyes, side: int, p):
+def _rims_at(eyes: Eyes, right, p):
     """The rim's top and bottom at p, linear between the knots."""
     at = (jnp.clip(p, -REACH, REACH) + REACH) * (KNOTS - 1) / (2 * REACH)
-    top = bottom = 0.0
-    for knot in range(KNOTS):
-        share = jnp.maximum(1 - jnp.abs(at - knot), 0)
-        top, bottom = top + share * eyes.top[side, knot], bottom + share * eyes.bottom[side, knot]
-    return top, bottom
+    knot = jnp.minimum(at.astype(jnp.int32), KNOTS - 2)
+    share, knot = at - knot, knot + KNOTS * right
+    rims = (eyes.top.reshape(-1), eyes.bottom.reshape(-1))
+    return tuple(rim[knot] * (1 - share) + rim[knot + 1] * share for rim in rims)
 
 
 def paint_lids(eyes: Eyes, source, colour, blink):
     """Colours `[..., 3]` with the lids closed by `blink` (scalar) over `colour` sampled at `source` `[..., 2]`."""
     early = _ramp(blink, 0.0, 0.25)
-    for side in (0, 1):
-        p, q = _local(eyes, side, source)
-        inside = jnp.clip(p, -1, 1)
-        top, bottom = _rims_at(eyes, side, p)
-        upper, lower = _lid(inside, eyes.upper[side]), _lid(inside, eyes.lower[side])
-        close = lower - _MEET * (lower - upper)
-        line = upper + blink * (close - upper)
-        rise = bottom + blink * (close - bottom)
-        soft = 0.6 / eyes.half[side]
-        wide = 1 - _ramp(jnp.abs(p), REACH - 0.35, REACH - 0.1)
-        over = 1 - _ramp(q, line - soft, line + soft)
-        # What the edge has passed is skin at once; lashes above its resting place fade while it leaves.
-        passed = _ramp(q, upper - soft, upper + soft) * jnp.minimum(1, 30 * blink)
-        lid = over * _ramp(q, top - 1.5 * soft, top + 0.5 * soft) * jnp.maximum(passed, early)
-        under = _ramp(q, rise - soft, rise + soft) * (1 - _ramp(q, bottom - 0.5 * soft, bottom + 1.5 * soft)) * early
-        covered = wide * jnp.maximum(lid, under)
-        basis = _cubic(jnp.clip(p, -REACH, REACH), jnp.clip(q, -1.1, 1.1), jnp)
-        skin = basis @ eyes.skin[side]
-        # The lid bulges over the eyeball: lighter in its middle, darker towards the lashes.
-        bulge = 1 + blink * (0.03 * over - 0.13 * _ramp(q, line - 0.28, line) * over) * (1 - inside**4)
-        colour = colour + covered[..., None] * (skin * bulge[..., None] - colour)
-        drawn = jnp.exp(-(((q - line) / (eyes.thick[side] + 0.35 / eyes.half[side])) ** 2))
-        drawn = 0.85 * drawn * early * (1 - _ramp(jnp.abs(p), 0.85, 1.08))
-        colour = colour + drawn[..., None] * (eyes.lash[side] - colour)
-    return colour
+    right, p, q = _local(eyes, source)
+    inside = jnp.clip(p, -1, 1)
+    top, bottom = _rims_at(eyes, right, p)
+    upper, lower = _lids_at(eyes, right, inside)
+    close = lower - _MEET * (lower - upper)
+    line = upper + blink * (close - upper)
+    rise = bottom + blink * (close - bottom)
+    soft = 0.6 / _pick(right, eyes.half)
+    wide = 1 - _ramp(jnp.abs(p), REACH - 0.35, REACH - 0.1)
+    over = 1 - _ramp(q, line - soft, line + soft)
+    # What the edge has passed is skin at once; lashes above its resting place fade while it leaves.
+    passed = _ramp(q, upper - soft, upper + soft) * jnp.minimum(1, 30 * blink)
+    lid = over * _ramp(q, top - 1.5 * soft, top + 0.5 * soft) * jnp.maximum(passed, early)
+    under = _ramp(q, rise - soft, rise + soft) * (1 - _ramp(q, bottom - 0.5 * soft, bottom + 1.5 * soft)) * early
+    covered = wide * jnp.maximum(lid, under)
+    basis = _cubic(jnp.clip(p, -REACH, REACH), jnp.clip(q, -1.1, 1.1), jnp)
+    skin = jnp.where(right[..., None], basis @ eyes.skin[1], basis @ eyes.skin[0])
+    # The lid bulges over the eyeball: lighter in its middle, darker towards the lashes.
+    bulge = 1 + blink * (0.03 * over - 0.13 * _ramp(q, line - 0.28, line) * over) * (1 - inside**4)
+    colour = colour + covered[..., None] * (jnp.clip(skin, 0, 255) * bulge[..., None] - colour)
+    drawn = jnp.exp(-(((q - line) / (_pick(right, eyes.thick) + soft / 1.7)) ** 2))
+    drawn = 0.85 * drawn * early * (1 - _ramp(jnp.abs(p), 0.85, 1.08))
+    return colour + drawn[..., None] * (jnp.where(right[..., None], eyes.lash[1], eyes.lash[0]) - colour)

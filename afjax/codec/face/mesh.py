@@ -15,6 +15,7 @@ import numpy as np
 
 from afjax.codec.face.detector import Detection, FaceDetector
 from afjax.codec.face.models import crop_image, load_model, to_image
+from afjax.codec.face.template import load_template, mirror_table
 
 __all__ = [
     "Crop",
@@ -90,19 +91,34 @@ def crop_of_mesh(mesh: np.ndarray) -> Crop:
 
 
 class FaceMesh:
-    """The mesh and iris networks. `face(picture, crop)` takes a PIL image."""
+    """The mesh and iris networks. `mesh(picture, crop)` takes a PIL image.
 
-    def __init__(self):
+    The mesh is the mean of the one read from the crop and the one read from its mirror image, which halves what the
+    network's own asymmetry and noise add. `mirror` `[468]` is the index of each point's mirror image
+    (`template.mirror_table`); without it the crop is read once.
+    """
+
+    def __init__(self, mirror: np.ndarray | None):
         self._face = load_model("face_landmark")
         self._iris = load_model("iris_landmark")
+        self._mirror = mirror
 
     def __call__(self, picture, crop: Crop) -> FaceLandmarks:
         size = self._face.size
-        outputs = self._face(crop_image(picture, crop.centre, crop.side, crop.angle, size))
-        confidence = 1 / (1 + float(np.exp(-np.clip(outputs[1][0], -80, 80))))
-        mesh = crop.to_picture(outputs[3 * 468].reshape(468, 3), size)
+        image = crop_image(picture, crop.centre, crop.side, crop.angle, size)
+        points, confidence = self._points(image)
+        if self._mirror is not None:
+            mirrored, _ = self._points(image[:, ::-1])
+            points = (points + (mirrored * (-1, 1, 1) + (size, 0, 0))[self._mirror]) / 2
+        mesh = crop.to_picture(points, size)
         contours, irises = zip(*(self._eye(picture, mesh, side) for side in (0, 1)), strict=True)
         return FaceLandmarks(mesh, np.stack(contours), np.stack(irises), confidence)
+
+    def _points(self, image: np.ndarray) -> tuple[np.ndarray, float]:
+        """Mesh `[468, 3]` in pixels of the crop, and its confidence."""
+        outputs = self._face(image)
+        confidence = 1 / (1 + float(np.exp(-np.clip(outputs[1][0], -80, 80))))
+        return outputs[3 * 468].reshape(468, 3).copy(), confidence
 
     def _eye(self, picture, mesh: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
         outer, inner = (mesh[index, :2].astype(np.float64) for index in _EYE_CORNERS[side])
@@ -127,7 +143,7 @@ def landmarks_of(image: np.ndarray) -> FaceLandmarks | None:
     face = FaceDetector()(picture)
     if face is None:
         return None
-    mesh = FaceMesh()
+    mesh = FaceMesh(mirror_table(load_template()))
     start = crop_of_detection(face)
     found = landmarks_near(mesh, picture, start)
     if found is not None:

@@ -1,8 +1,8 @@
 """The painted inside of a mouth.
 
 Where neither the upper nor the lower layer of the face covers a pixel, the lips have parted. Such a pixel is known by
-how far it lies under the upper lip's edge (`drop`) and above the lower lip's (`rise`), and by `u` along the mouth, all in
-half widths of the mouth. The upper teeth hang from the skull, the tongue rides on the jaw.
+how far it lies under the upper lip's edge (`drop`) and above the lower lip's (`rise`), and by `u` along the mouth, all
+in half widths of the mouth. The upper teeth hang from the skull, the tongue rides on the jaw.
 """
 
 import jax.numpy as jnp
@@ -30,7 +30,8 @@ def paint_mouth(u, drop, rise, light, teeth):
     """
     gap = drop + rise
     x = jnp.clip(u, -1, 1)
-    colour = jnp.array(THROAT) + (0.55 - 0.55 * _ramp(rise, 0.0, 0.55))[..., None] * (jnp.array(FLESH) - jnp.array(THROAT))
+    flesh = 0.55 * (1 - _ramp(rise, 0.0, 0.55))
+    colour = jnp.array(THROAT) + flesh[..., None] * (jnp.array(FLESH) - jnp.array(THROAT))
 
     back = 0.34 * (1 - (x / 0.78) ** 2) * _ramp(gap, 0.12, 0.6)
     tongue = _ramp(back - rise, -0.05, 0.07)

@@ -23,10 +23,13 @@ from afjax.codec.face.channels import CHANNELS, HIGH, LOW, channel
 from afjax.codec.face.identity import NODES, Identity
 from afjax.codec.face.lids import gaze_shift, paint_lids
 from afjax.codec.face.mouth import paint_mouth
+from afjax.codec.face.seam import SEAM_END
 
 __all__ = ["CHUNK", "render", "render_frames"]
 
 CHUNK = 10
+EYES_WINDOW = (4, 7)
+MOUTH_WINDOW = (4, 5)
 _FIELD_CHANNELS = np.array([channel(name) for name in fields.FIELDS])
 
 
@@ -44,11 +47,11 @@ def _mouth_coordinates(mouth, points):
     rel = (points - mouth.centre) / mouth.half
     u = rel @ mouth.along
     v = rel @ jnp.stack([-mouth.along[1], mouth.along[0]])
-    return u, v - jnp.polyval(mouth.seam, jnp.clip(u, -fields.SEAM_END, fields.SEAM_END))
+    return u, v - jnp.polyval(mouth.seam, jnp.clip(u, -SEAM_END, SEAM_END))
 
 
 def _backward_maps(identity: Identity, motion, size: int):
-    """Source pixels `[size, size, 2]` of the base and the low layer."""
+    """Source pixels `[size, size, 2]` of the base and the low layer, and where eyes and mouth went (x, y)."""
     cells = (NODES - 1) / (size - 1)
     value = dict(zip(CHANNELS, motion, strict=True))
     strength = motion[_FIELD_CHANNELS]
@@ -76,11 +79,26 @@ def _backward_maps(identity: Identity, motion, size: int):
         delta = warp.invert(field[..., :2] * cells, start) / cells
         return pixels + jnp.einsum("yn,nmc,xm->yxc", up, delta, up)
 
-    return back(base), back(low)
+    def went(field, point):
+        return point + warp.value(field[..., :2] * cells, (point * cells)[None])[0] / cells
+
+    eyes, mouth = identity.eyes.centre.mean(0), identity.mouth.centre
+    return back(base), back(low), went(base, eyes), (went(base, mouth) + went(low, mouth)) / 2
+
+
+def _window(size: int, share: tuple[int, int], centre):
+    """Shape and corner (row, column) of a window, in sixteenths of the frame, around a pixel `centre` (x, y).
+
+    Lids and the mouth's inside take many steps a pixel and few pixels; painting them in windows is what makes rendering
+    fast enough.
+    """
+    shape = (share[0] * size // 16, share[1] * size // 16)
+    corner = jnp.round(centre[::-1]).astype(jnp.int32) - jnp.array(shape) // 2
+    return shape, jnp.clip(corner, 0, size - jnp.array(shape))
 
 
 def _frame(identity: Identity, table, motion, size: int):
-    upper, lower = _backward_maps(identity, motion, size)
+    upper, lower, eyes_at, mouth_at = _backward_maps(identity, motion, size)
     mouth = identity.mouth
     u_base, v_base = _mouth_coordinates(mouth, upper)
     u_low, v_low = _mouth_coordinates(mouth, lower)
@@ -91,12 +109,22 @@ def _frame(identity: Identity, table, motion, size: int):
     is_low = jnp.clip(0.5 + v_low / (2 * soft), 0, 1)
     is_base = jnp.clip(0.5 - v_base / (2 * soft), 0, 1)
     source = jnp.where((is_low >= is_base)[..., None], lower, upper)
-    source = gaze_shift(identity.eyes, source, motion[jnp.array([channel("gaze_x"), channel("gaze_y")])])
+
+    shape, corner = _window(size, EYES_WINDOW, eyes_at)
+    still = warp.cut(source, corner, shape)
+    gaze = motion[jnp.array([channel("gaze_x"), channel("gaze_y")])]
+    source = warp.paste(source, gaze_shift(identity.eyes, still, gaze), corner)
     colour = warp.sample(table, 2 * size, 2 * source + 0.5)
-    colour = paint_lids(identity.eyes, source, colour, motion[channel("blink")])
+    lids = paint_lids(identity.eyes, still, warp.cut(colour, corner, shape), motion[channel("blink")])
+    colour = warp.paste(colour, lids, corner)
+
+    shape, corner = _window(size, MOUTH_WINDOW, mouth_at)
     inside = jnp.clip(1 - is_low - is_base, 0, 1) * (jnp.abs(u_base) < 1.1)
-    paint = paint_mouth((u_base + u_low) / 2, jnp.maximum(v_base, 0), jnp.maximum(-v_low, 0), identity.light, identity.teeth)
-    return colour + inside[..., None] * (paint - colour)
+    planes = jnp.stack([inside, (u_base + u_low) / 2, jnp.maximum(v_base, 0), jnp.maximum(-v_low, 0)], -1)
+    inside, u, drop, rise = jnp.moveaxis(warp.cut(planes, corner, shape), -1, 0)
+    lips = warp.cut(colour, corner, shape)
+    paint = paint_mouth(u, drop, rise, identity.light, identity.teeth)
+    return warp.paste(colour, lips + inside[..., None] * (paint - lips), corner)
 
 
 @partial(jax.jit, static_argnames="size")

@@ -85,11 +85,15 @@ def angles(turn: np.ndarray) -> np.ndarray:
 
 
 def mirror_table(face: np.ndarray) -> np.ndarray:
-    """Index `[468]` of each point's mirror image in a nearly symmetric face, by the cheapest one-to-one match."""
+    """Index `[468]` of each point's mirror image in a symmetric canonical face `[468, 3]`."""
+    return ((face[:, None] - (face * (-1, 1, 1))[None]) ** 2).sum(-1).argmin(1)
+
+
+def _matched(face: np.ndarray) -> np.ndarray:
+    """`mirror_table` of a face that is only nearly symmetric: the cheapest one-to-one match."""
     from scipy.optimize import linear_sum_assignment
 
-    cost = ((face[:, None] - (face * (-1, 1, 1))[None]) ** 2).sum(-1)
-    return linear_sum_assignment(cost)[1]
+    return linear_sum_assignment(((face[:, None] - (face * (-1, 1, 1))[None]) ** 2).sum(-1))[1]
 
 
 def make_template(mesh: np.ndarray, steps: int = 4) -> np.ndarray:
@@ -106,7 +110,7 @@ def make_template(mesh: np.ndarray, steps: int = 4) -> np.ndarray:
     y = y / np.linalg.norm(y)
     face = face @ np.stack([x, y, np.cross(x, y)], -1)
     for _ in range(steps):
-        table = mirror_table(face)
+        table = _matched(face)
         mean = (face + face[table] * (-1, 1, 1)) / 2
         mean = (mean - mean[RIGID].mean(0)) / np.linalg.norm(mean[OUTER_CORNERS[1]] - mean[OUTER_CORNERS[0]])
         face = canonical(face, similarity(mean, face))
@@ -117,9 +121,14 @@ def main() -> None:
     """Writes the template beside this file."""
     from skimage import data
 
-    from afjax.codec.face.mesh import landmarks_of
+    from afjax.codec.face.detector import FaceDetector
+    from afjax.codec.face.mesh import FaceMesh, crop_of_detection, landmarks_near
+    from afjax.codec.face.models import to_image
 
-    np.save(PATH, make_template(landmarks_of(data.astronaut()).mesh).astype(np.float32))
+    picture = to_image(data.astronaut())
+    # The mirrored average needs the template's own mirror table: one reading has to do here.
+    found = landmarks_near(FaceMesh(mirror=None), picture, crop_of_detection(FaceDetector()(picture)))
+    np.save(PATH, make_template(found.mesh).astype(np.float32))
     print(f"wrote {PATH}")
 
 

@@ -23,6 +23,7 @@ from afjax.codec.face.mesh import (
     landmarks_near,
 )
 from afjax.codec.face.models import to_image
+from afjax.codec.face.template import load_template, mirror_table
 
 __all__ = ["FaceTracker", "Track"]
 
@@ -58,7 +59,7 @@ class FaceTracker:
 
     def __init__(self):
         self._detector = FaceDetector()
-        self._mesh = FaceMesh()
+        self._mesh = FaceMesh(mirror_table(load_template()))
         self._last: FaceLandmarks | None = None
         self._thumbnail: np.ndarray | None = None
         self.detections = 0

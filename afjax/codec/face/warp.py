@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["invert", "sample", "splat", "upsampler"]
+__all__ = ["cut", "invert", "paste", "quads", "sample", "splat", "upsampler", "value"]
 
 STEPS = 5
 RIDGE = 0.05
@@ -60,6 +60,11 @@ def _value_and_slopes(field, points):
     return top + (bottom - top) * y, (b - a) * (1 - y) + (d - c) * y, bottom - top
 
 
+def value(field, points):
+    """Bilinear values `[m, 2]` of a field `[n, n, 2]` at points `[m, 2]` (x, y) in cells."""
+    return _value_and_slopes(field, points)[0]
+
+
 def _newton(field, s, goal):
     """One Levenberg-Marquardt step of s + field(s) = goal; plain Newton where the map is far from folding."""
     value, along_x, along_y = _value_and_slopes(field, jax.lax.stop_gradient(s))
@@ -104,3 +109,13 @@ def sample(table, width: int, points):
     four = table[low[..., 1] * (width - 1) + low[..., 0]]
     a, b, c, d = jnp.split(four, 4, -1)
     return (a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y
+
+
+def cut(image, corner, shape):
+    """The window `[*shape, k]` of `image` `[h, w, k]` whose first pixel is `corner` (row, column)."""
+    return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), (*shape, image.shape[-1]))
+
+
+def paste(image, window, corner):
+    """`image` `[h, w, k]` with `window` put at `corner` (row, column)."""
+    return jax.lax.dynamic_update_slice(image, window, (corner[0], corner[1], 0))

@@ -1,0 +1,197 @@
+"""A data set on disk: one ArrayRecord file a split, and `metadata.json` beside them.
+
+    DIR/train.array_record     one Conversation a record
+    DIR/eval.array_record
+    DIR/metadata.json          schema version, channels, features, counts, seeds, statistics
+
+The statistics (mean and standard deviation of every channel over the training split) are what a model's inputs and
+outputs are scaled by, so they are stored with a hash and checked whenever they are read.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from afjax.errors import InputError
+from data_pipeline.schema import VERSION, Conversation, decode
+
+METADATA = "metadata.json"
+SPLITS = ("train", "eval")
+_AGAIN = "build the data again: python -m data_pipeline.build"
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation float32 of the avatar's motion `[D]` and of the features of both sides `[F]`.
+
+    The user's motion is scaled by the avatar's: one unit means the same on both faces.
+    """
+
+    motion_mean: np.ndarray
+    motion_std: np.ndarray
+    audio_mean: np.ndarray
+    audio_std: np.ndarray
+
+    def to_json(self) -> dict:
+        """Lists of numbers under the field names, and their `sha256`."""
+        lists = {name: [float(value) for value in array] for name, array in asdict(self).items()}
+        return {**lists, "sha256": _digest(lists)}
+
+    @classmethod
+    def from_json(cls, stored: dict, channels: int, features: int) -> "Statistics":
+        """Checked: raises InputError unless all are there, finite, of the right length, std > 0, hash as stored."""
+        where = "statistics"
+        if not isinstance(stored, dict):
+            raise InputError("they are missing", where, _AGAIN)
+        arrays = {}
+        for name in cls.__dataclass_fields__:
+            length = features if name.startswith("audio") else channels
+            try:
+                array = np.asarray(stored[name], np.float32)
+            except (KeyError, TypeError, ValueError):
+                raise InputError(f"{name} is missing or no list of numbers", where, _AGAIN) from None
+            if array.shape != (length,):
+                raise InputError(f"{name} has shape {list(array.shape)}, not [{length}]", where, _AGAIN)
+            if not np.isfinite(array).all():
+                raise InputError(f"{name} has numbers that are not finite", where, _AGAIN)
+            if name.endswith("std") and not (array > 0).all():
+                raise InputError(f"{name} must be above 0", where, _AGAIN)
+            arrays[name] = array
+        if stored.get("sha256") != _digest({name: stored[name] for name in arrays}):
+            raise InputError("they do not match their hash", where, _AGAIN)
+        return cls(**arrays)
+
+
+def _digest(lists: dict) -> str:
+    return hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What `metadata.json` says. `splits` maps a split to {"count", "frames", "seed"}."""
+
+    channels: tuple[str, ...]
+    feature_name: str
+    feature_dim: int
+    fps: int
+    splits: dict[str, dict[str, int]]
+    statistics: Statistics
+
+
+class Moments:
+    """Running mean and standard deviation of rows `[n, K]`."""
+
+    def __init__(self):
+        self._count, self._sum, self._square = 0, 0.0, 0.0
+
+    def add(self, rows: np.ndarray) -> None:
+        rows = rows.astype(np.float64)
+        self._count += len(rows)
+        self._sum = self._sum + rows.sum(axis=0)
+        self._square = self._square + np.square(rows).sum(axis=0)
+
+    def result(self) -> tuple[np.ndarray, np.ndarray]:
+        """-> mean, std, float32 `[K]`. A channel that never moves gets std 1: it is left at 0, not blown up."""
+        mean = self._sum / self._count
+        std = np.sqrt(np.maximum(self._square / self._count - mean**2, 0.0))
+        return mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
+
+
+@contextmanager
+def folder_aside(out: Path) -> Iterator[Path]:
+    """A temporary folder beside `out` that takes its name when the block ends well, and vanishes when it fails.
+
+    Raises InputError if `out` exists or can't be written.
+    """
+    out = Path(out).absolute()
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError("it exists already", out, "choose another folder or delete it")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise InputError(f"can't be written ({error.strerror})", out, "choose another folder") from None
+    try:
+        yield aside
+        os.chmod(aside, 0o755)
+        if out.exists():
+            out.rmdir()
+        os.rename(aside, out)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def write_split(folder: Path, split: str, records: Iterable[bytes]) -> int:
+    """Writes encoded conversations to `folder/split.array_record`; -> their number."""
+    from array_record.python.array_record_module import ArrayRecordWriter
+
+    writer = ArrayRecordWriter(str(folder / f"{split}.array_record"), "group_size:1")
+    count = 0
+    try:
+        for record in records:
+            writer.write(record)
+            count += 1
+    finally:
+        writer.close()
+    return count
+
+
+def write_metadata(folder: Path, metadata: Metadata) -> None:
+    """Writes `folder/metadata.json`."""
+    stored = {
+        "version": VERSION,
+        "channels": list(metadata.channels),
+        "feature_name": metadata.feature_name,
+        "feature_dim": metadata.feature_dim,
+        "fps": metadata.fps,
+        "splits": metadata.splits,
+        "statistics": metadata.statistics.to_json(),
+    }
+    (folder / METADATA).write_text(json.dumps(stored, indent=1))
+
+
+def read_metadata(folder: Path) -> Metadata:
+    """Raises InputError if the folder holds no data set of this version, or broken statistics."""
+    path = Path(folder) / METADATA
+    try:
+        stored = json.loads(path.read_text())
+    except OSError:
+        raise InputError("no data set here", path, "python -m data_pipeline.build --out DIR") from None
+    except ValueError:
+        raise InputError("it is no JSON", path, _AGAIN) from None
+    if not isinstance(stored, dict) or stored.get("version") != VERSION:
+        raise InputError(f"its version is not {VERSION}", path, _AGAIN)
+    try:
+        channels = tuple(stored["channels"])
+        statistics = Statistics.from_json(stored["statistics"], len(channels), stored["feature_dim"])
+        return Metadata(
+            channels, stored["feature_name"], stored["feature_dim"], stored["fps"], stored["splits"], statistics
+        )
+    except KeyError as error:
+        raise InputError(f"{error.args[0]} is missing", path, _AGAIN) from None
+
+
+def read_split(folder: Path, split: str) -> Iterator[Conversation]:
+    """The conversations of a split in stored order."""
+    from array_record.python.array_record_module import ArrayRecordReader
+
+    path = Path(folder) / f"{split}.array_record"
+    if not path.is_file():
+        raise InputError("no such split", path, _AGAIN)
+    try:
+        reader = ArrayRecordReader(str(path))
+    except Exception:  # the binding raises its own, unexported kinds
+        raise InputError("it is no ArrayRecord file", path, _AGAIN) from None
+    try:
+        for index in range(reader.num_records()):
+            yield decode(reader.read([index])[0])
+    finally:
+        reader.close()

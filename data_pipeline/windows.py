@@ -1,0 +1,43 @@
+"""Windows of conversations: the arrays that a model is trained on."""
+
+from dataclasses import dataclass
+
+import grain
+import numpy as np
+
+from data_pipeline.records import Statistics
+from data_pipeline.schema import Conversation
+
+Window = dict[str, np.ndarray]
+
+
+def scale(clip: Conversation, statistics: Statistics) -> Window:
+    """Standardised arrays of a whole clip, float32: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
+
+    `*_audio` are features; `reference` `[D]` is the avatar's neutral face, zero in raw units. Standardised means zero
+    mean and unit deviation over the training split.
+    """
+    s = statistics
+    return {
+        "avatar_motion": (clip.avatar_motion - s.motion_mean) / s.motion_std,
+        "user_motion": (clip.user_motion - s.motion_mean) / s.motion_std,
+        "avatar_audio": (clip.avatar_features.astype(np.float32) - s.audio_mean) / s.audio_std,
+        "user_audio": (clip.user_features.astype(np.float32) - s.audio_mean) / s.audio_std,
+        "reference": -s.motion_mean / s.motion_std,
+    }
+
+
+def cut(clip: Window, start: int, frames: int) -> Window:
+    """Frames `start .. start + frames - 1` of every track; what belongs to the whole clip stays as it is."""
+    return {name: array[start : start + frames] if array.ndim == 2 else array for name, array in clip.items()}
+
+
+@dataclass(frozen=True)
+class RandomWindow(grain.transforms.RandomMap):
+    """A window of `frames` frames at a random place of the clip."""
+
+    frames: int
+
+    def random_map(self, element: Window, rng: np.random.Generator) -> Window:
+        total = len(element["avatar_motion"])
+        return cut(element, int(rng.integers(total - self.frames + 1)), self.frames)
