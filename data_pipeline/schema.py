@@ -55,6 +55,10 @@ class Conversation:
     def frames(self) -> int:
         return len(self.avatar_motion)
 
+    def event_frames(self) -> dict[str, np.ndarray]:
+        """Frames of the events of each kind."""
+        return {kind: self.event_frame[self.event_kind == index] for index, kind in enumerate(EVENT_KINDS)}
+
 
 _META = ("seed", "avatar_voice", "user_voice")
 _OPTIONAL = ("avatar_oracle", "avatar_audio", "user_audio")

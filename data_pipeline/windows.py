@@ -12,7 +12,7 @@ Window = dict[str, np.ndarray]
 
 
 def scale(clip: Conversation, statistics: Statistics) -> Window:
-    """Standardised arrays of a whole clip, float32: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
+    """Standardised float32 arrays of a clip: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
 
     `*_audio` are features; `reference` `[D]` is the avatar's neutral face, zero in raw units. Standardised means zero
     mean and unit deviation over the training split.

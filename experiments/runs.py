@@ -36,8 +36,10 @@ class Run:
           user_audio, avatar_audio: float32 samples at 16 kHz, or None. A user without face and voice is dropped as a
             condition; an avatar without sound is silent.
         """
-        kept = {(False, False): "avatar", (False, True): "avatar_and_user_audio", (True, False): "avatar_and_user_motion"}
-        keep = kept.get((user_motion is not None, user_audio is not None), "joint")
+        if user_motion is not None:
+            keep = "avatar_and_user_motion" if user_audio is None else "joint"
+        else:
+            keep = "avatar" if user_audio is None else "avatar_and_user_audio"
         motion = np.zeros((frames, self.config.model.motion_dim), np.float32) if user_motion is None else user_motion
         return self.generator.clips(
             features(avatar_audio, frames)[None], features(user_audio, frames)[None], motion[None], seed, keep

@@ -1,11 +1,11 @@
 """Trains a model, or continues a run that was stopped.
 
     python -m experiments.train --config experiments/configs/quickstart.py --workdir out/quickstart
-    python -m experiments.train --config experiments/configs/quickstart.py --workdir out/quickstart --config.train.steps=2000
+    python -m experiments.train --config experiments/configs/quickstart.py --workdir out/wide --config.model.width=128
 
 Without `--config.data.path` conversations are simulated into `workdir/data` first. The run folder holds `config.json`,
-`metrics.jsonl`, `checkpoints/`, `samples/` (held-out motion as it goes, and a picture where matplotlib is installed) and
-`summary.json`. A folder with a checkpoint of another config is refused.
+`metrics.jsonl`, `checkpoints/`, `samples/` (motion and a video of held-out conversations as it goes) and `summary.json`.
+A folder with a checkpoint of another config is refused.
 """
 
 import json
@@ -19,7 +19,7 @@ from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
 from afjax.training.loop import train
-from afjax.training.state import count, init_params
+from afjax.training.state import count
 from data_pipeline.build import build
 from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
@@ -114,7 +114,7 @@ def check_data(config: Config, metadata: Metadata, folder: Path):
         ("audio features", metadata.feature_dim, config.model.audio_dim),
     ):
         if found != wanted:
-            raise InputError(f"{found} {what}, the config has {wanted}", folder, "build the data again or change model.*")
+            raise InputError(f"{found} {what}, the config has {wanted}", folder, "build the data again")
 
 
 class Sampler:
@@ -134,7 +134,8 @@ class Sampler:
         generator = Generator(self._config, params, self._metadata.statistics)
         motion = generator.clips(tracks["avatar_features"], tracks["user_features"], tracks["user_motion"])
         self._out.mkdir(parents=True, exist_ok=True)
-        np.savez(self._out / f"{step:07d}.npz", motion=motion, recorded=tracks["avatar_motion"], user=tracks["user_motion"])
+        recorded, user = tracks["avatar_motion"], tracks["user_motion"]
+        np.savez(self._out / f"{step:07d}.npz", motion=motion, recorded=recorded, user=user)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What the rest of the library knows of a codec: frames to motion, portrait to identity, identity and motion to frames."""
+"""What the rest of the library knows of a codec: frames to motion, portrait to identity, and back."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field

@@ -15,8 +15,8 @@ from afjax.streaming.step import make_step
 class Generator:
     """Generates motion for whole clips through the stream's step; one compiled step for each batch size.
 
-    `statistics` has the means and standard deviations that the model was trained with: `avatar_motion_mean`,
-    `avatar_motion_std`, `user_motion_mean`, `user_motion_std` [d], `features_mean`, `features_std` [f].
+    `statistics` has the means and standard deviations that the model was trained with: `motion_mean`, `motion_std` [d],
+    `audio_mean`, `audio_std` [f].
     """
 
     def __init__(self, config: Config, params, statistics):
@@ -33,15 +33,15 @@ class Generator:
         """
         s, config = self.statistics, self.config
         conditions = Conditions(
-            jnp.asarray((avatar_audio - s.features_mean) / s.features_std, jnp.float32),
-            jnp.asarray((user_audio - s.features_mean) / s.features_std, jnp.float32),
-            jnp.asarray((user_motion - s.user_motion_mean) / s.user_motion_std, jnp.float32),
+            jnp.asarray((avatar_audio - s.audio_mean) / s.audio_std, jnp.float32),
+            jnp.asarray((user_audio - s.audio_mean) / s.audio_std, jnp.float32),
+            jnp.asarray((user_motion - s.motion_mean) / s.motion_std, jnp.float32),
         )
         count = len(user_motion)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
         kept = jnp.tile(jnp.asarray(KEEP[keep], jnp.float32), (count, 1))
         # the neutral face, zero in raw units, is the reference of every codec with coefficients relative to it
-        reference = jnp.tile(jnp.asarray(-s.avatar_motion_mean / s.avatar_motion_std), (count, 1))
+        reference = jnp.tile(jnp.asarray(-s.motion_mean / s.motion_std), (count, 1))
         state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
         motion, _ = rollout(self._step, self.params, state, conditions, config.layout.block)
-        return np.asarray(motion) * s.avatar_motion_std + s.avatar_motion_mean
+        return np.asarray(motion) * s.motion_std + s.motion_mean

@@ -46,9 +46,8 @@ def offline(model, layout: LayoutConfig, sampler: SamplerConfig, params, keys, r
     motion = jnp.zeros((len(keys), total, reference.shape[-1]), reference.dtype)
     for start in range(0, total, layout.block):
         keys, noise = session_noise(keys, layout.block, motion.shape[-1], motion.dtype)
-        motion = _solve_pass(
-            model, layout.block, sampler.nfe, params, tokens, weights, kept, reference, keep, inputs, motion, noise, start
-        )
+        given = (weights, kept, reference, keep, inputs)
+        motion = _solve_pass(model, layout.block, sampler.nfe, params, tokens, *given, motion, noise, start)
     return motion[:, :frames]
 
 

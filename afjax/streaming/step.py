@@ -54,12 +54,12 @@ def _step(model, layout: LayoutConfig, sampler: SamplerConfig, params, state: St
     motion = euler(velocity, noise, sampler.nfe)
     tokens = jnp.concatenate([state.context, motion], axis=1)
     pairs = evaluate(tokens, jnp.zeros(tokens.shape[1], tokens.dtype))[1]
-    keys, values = (_store(layout, old, [pair[i] for pair in pairs]) for i, old in enumerate((state.keys, state.values)))
+    fresh_keys, fresh_values = zip(*pairs, strict=True)
     state = state.replace(
         key=key,
         made=jnp.minimum(state.made + layout.block, memory(layout) + layout.block),
-        keys=keys,
-        values=values,
+        keys=_store(layout, state.keys, fresh_keys),
+        values=_store(layout, state.values, fresh_values),
         condition=_last(jnp.concatenate([state.condition, own[:, :, : layout.block]], axis=2), layout.alignment, 2),
         recent=jax.tree.map(lambda x: _last(x, history(layout), 1), recent),
         context=_last(tokens, layout.look_ahead, 1),

@@ -70,10 +70,10 @@ def load_ema(workdir: Path, params) -> tuple[dict, dict, int]:
 
 
 def _check_shapes(stored, params, folder):
-    found = {jax.tree_util.keystr(path): tuple(leaf.shape) for path, leaf in jax.tree_util.tree_leaves_with_path(stored)}
-    wanted = {
-        jax.tree_util.keystr(path): tuple(leaf.shape) for path, leaf in jax.tree_util.tree_leaves_with_path(params)
-    }
+    found, wanted = (
+        {jax.tree_util.keystr(path): tuple(leaf.shape) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+        for tree in (stored, params)
+    )
     if found != wanted:
         odd = sorted(set(found.items()) ^ set(wanted.items()))[0][0]
         raise InputError(

@@ -105,7 +105,8 @@ def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: faces.Perso
         if item.role == "laugh":
             motion += 0.9 * faces.laughing(frames, item.start * FPS - 1.0, item.utterance.seconds * FPS)
     gestures, reacted = reactions.react(rng, causes, smiles, speaking, person)
-    return faces.measured(rng, reactions.attend(motion + gestures, reacted), 0.35), reacted
+    motion = reactions.attend(faces.stretched(motion + gestures), reacted)
+    return faces.measured(rng, motion, 0.35), reacted
 
 
 def _stored(motion: np.ndarray) -> np.ndarray:

@@ -155,6 +155,14 @@ def smiling(envelope: np.ndarray) -> np.ndarray:
     return motion
 
 
+def stretched(motion: np.ndarray) -> np.ndarray:
+    """Smiles that add up stretch the lips less and less towards the channel's end instead of stopping at it."""
+    free, rest = 0.08, 0.04
+    smile = motion[:, channel("smile")]
+    motion[:, channel("smile")] = np.where(smile > free, free + rest * np.tanh((smile - free) / rest), smile)
+    return motion
+
+
 def gaze(rng: np.random.Generator, frames: int, averted: np.ndarray) -> np.ndarray:
     """Fixations of 0.6 .. 2.4 s; `averted` `[T]` is the chance that one is not on the partner."""
     motion = zeros(frames)

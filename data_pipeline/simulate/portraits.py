@@ -22,7 +22,7 @@ from data_pipeline.simulate.portrait_canvas import Canvas, blend, from_srgb, res
 from data_pipeline.simulate.portrait_hair import back_hair, front_hair, paint_hair
 from data_pipeline.simulate.portrait_person import Person, sample_person
 
-__all__ = ["draw_portrait", "drawn_features"]
+__all__ = ["draw_portrait", "drawn_features", "write_portrait"]
 
 MIN_SIZE, MAX_SIZE = 64, 2048
 _UNIT = 0.216  # of the picture's side: the head takes about half of its height
@@ -144,6 +144,8 @@ def write_portrait(path: Path, seed: int, size: int) -> None:
     """
     from PIL import Image
 
+    if not path.name:
+        raise InputError("is not a file name", repr(str(path)), "say where to write, e.g. --out face.png")
     picture = draw_portrait(seed, size)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:

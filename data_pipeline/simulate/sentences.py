@@ -16,12 +16,16 @@ import numpy as np
 SPLITS = ("train", "eval")
 
 _SUBJECTS = {
-    "train": "I,we,they,my brother,our teacher,the neighbour,my father,the children,her friends,the doctor,your mother,the boss",
-    "eval": "you,he,she,my sister,our captain,the farmer,my cousin,the students,his parents,the baker,your uncle,the judge",
+    "train": "I,we,they,my brother,our teacher,the neighbour,my father,the children,her friends,the doctor,"
+    "your mother,the boss",
+    "eval": "you,he,she,my sister,our captain,the farmer,my cousin,the students,his parents,the baker,"
+    "your uncle,the judge",
 }
 _VERBS = {
-    "train": "love,saw,found,bought,left,wanted,moved,finished,opened,painted,missed,heard about,paid for,forgot,brought back",
-    "eval": "liked,took,lost,sold,kept,needed,fixed,started,closed,cleaned,chose,talked about,waited for,borrowed,threw away",
+    "train": "love,saw,found,bought,left,wanted,moved,finished,opened,painted,missed,heard about,paid for,"
+    "forgot,brought back",
+    "eval": "liked,took,lost,sold,kept,needed,fixed,started,closed,cleaned,chose,talked about,waited for,"
+    "borrowed,threw away",
 }
 _ADJECTIVES = {
     "train": "old,green,beautiful,huge,cheap,lovely,broken,quiet,favourite,warm,boring,purple,funny,massive,bright",
@@ -67,7 +71,8 @@ def _words(rng: np.random.Generator, split: str, opener: float) -> list[str]:
     if kind < 0.6:
         words = f"{subject} {_pick(rng, _VERBS, split)} the {_pick(rng, _NOUNS, split)}"
     elif kind < 0.8:
-        words = f"{subject} {_pick(rng, _VERBS, split)} the {_pick(rng, _ADJECTIVES, split)} {_pick(rng, _NOUNS, split)}"
+        thing = f"{_pick(rng, _ADJECTIVES, split)} {_pick(rng, _NOUNS, split)}"
+        words = f"{subject} {_pick(rng, _VERBS, split)} the {thing}"
     else:
         words = f"the {_pick(rng, _NOUNS, split)} was {_pick(rng, _ADJECTIVES, split)}"
     if rng.random() < opener:

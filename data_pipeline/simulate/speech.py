@@ -25,6 +25,7 @@ _VARIANTS = {
     "iven3 grandma linda marcelo michel mike2 norbert paul quincy robert steph travis zac klatt4",
     "eval": "m7 m8 f5 Annie Alex aunty belinda max rob shelby victor sandro",
 }
+_HIGH = "f1 f2 f3 f4 f5 Alicia Andrea Annie anika aunty belinda grandma linda shelby steph zac"
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,7 @@ def draw_voice(rng: np.random.Generator, split: str) -> Voice:
 
 def _hz(name: str, pitch: int) -> float:
     variant = name.split("+")[1]
-    high = variant[0] == "f" or variant in "Alicia Andrea Annie anika aunty belinda grandma linda shelby steph zac".split()
-    return (195.0 if high else 100.0) * 2.0 ** ((pitch - 50) / 60.0)
+    return (195.0 if variant in _HIGH.split() else 100.0) * 2.0 ** ((pitch - 50) / 60.0)
 
 
 class Speaker:

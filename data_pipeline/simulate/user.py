@@ -54,13 +54,16 @@ def spoken_events(items: list[Placed]) -> list[Event]:
     return sorted(events, key=lambda event: event.frame)
 
 
-def smiles(rng: np.random.Generator, frames: int) -> list[Smile]:
-    """Spontaneous smiles, one every two to four seconds."""
+def smiles(rng: np.random.Generator, shown: np.ndarray) -> list[Smile]:
+    """Spontaneous smiles, one every two to four seconds, where the face is seen; `shown` `[T]` is how much it is."""
+    frames = len(shown)
     drawn, at = [], rng.uniform(5.0, 60.0)
     while at < frames:
         rise, hold, fall = rng.uniform(6.0, 9.0), rng.uniform(6.0, 26.0), rng.uniform(9.0, 16.0)
-        strength = rng.uniform(0.05, 0.1)
-        drawn.append(Smile(int(round(at)), strength * faces.bump(frames, round(at), rise, hold, fall)))
+        envelope = rng.uniform(0.05, 0.1) * faces.bump(frames, round(at), rise, hold, fall)
+        onset = int(round(at))
+        if onset < frames and shown[onset : onset + 18].min() > 0.95:
+            drawn.append(Smile(onset, envelope * shown))
         at += rise + hold + fall + rng.uniform(14.0, 55.0)
     return drawn
 
@@ -87,11 +90,12 @@ def face(
     talking = np.zeros(frames)
     for item in items:
         talking[int(item.start * FPS) : int(item.end * FPS)] = 1.0
-    drawn = smiles(rng, frames)
+    away = _turned(rng, frames, items)
+    shown = 1.0 - 0.9 * np.clip(1.3 * np.abs(away), 0.0, 1.0)
+    drawn = smiles(rng, shown)
     motion = faces.wander(rng, frames, person)
     motion += faces.speech(rng, items, frames, person)
     motion += faces.emphasis(items, frames)
-    motion += faces.smiling(sum((smile.envelope for smile in drawn), np.zeros(frames)))
     motion += faces.gaze(rng, frames, 0.25 + 0.3 * gaussian_filter1d(talking, 5.0))
     motion += faces.blinks(rng, frames, person.blink_seconds)
     for item in items:
@@ -102,10 +106,9 @@ def face(
             shape = faces.bump(frames, start - 1.0, 5.0, 12.0, 12.0)
             motion[:, channel("brow_raise")] += 0.065 * shape
             motion[:, channel("jaw_open")] += 0.03 * shape
-    away = _turned(rng, frames, items)
     motion[:, channel("yaw")] += 17.0 * away
     motion[:, channel("tx")] += 0.015 * away
-    hidden = 1.0 - 0.9 * np.clip(1.3 * np.abs(away), 0.0, 1.0)
     for name in ("smile", "mouth_width", "jaw_open", "upper_lip"):
-        motion[:, channel(name)] *= hidden
-    return faces.measured(rng, motion, 1.0), drawn
+        motion[:, channel(name)] *= shown
+    motion += faces.smiling(sum((smile.envelope for smile in drawn), np.zeros(frames)))
+    return faces.measured(rng, faces.stretched(motion), 1.0), drawn

@@ -34,7 +34,8 @@ def hum(rng: np.random.Generator, hz: float) -> Utterance:
     """"mm-hm": two closed-lip pulses, the second higher, about half a second."""
     first, gap, second = (int(RATE * rng.uniform(*span)) for span in ((0.15, 0.22), (0.03, 0.06), (0.2, 0.3)))
     high = rng.uniform(1.12, 1.3)
-    pitch = hz * np.concatenate([np.linspace(1.0, 0.93, first), np.full(gap, 1.0), np.linspace(high * 0.95, high, second)])
+    rise = np.linspace(high * 0.95, high, second)
+    pitch = hz * np.concatenate([np.linspace(1.0, 0.93, first), np.full(gap, 1.0), rise])
     loud = np.concatenate([_arch(first), np.zeros(gap), _arch(second)])
     wave = 0.16 * loud * _harmonics(pitch * rng.uniform(0.95, 1.1), _NASAL)
     return Utterance(wave.astype(np.float32), tone="hum")

@@ -1,6 +1,6 @@
 """Smoke: everything once, as small as it gets; for tests, not for results.
 
-    python -m experiments.train --config experiments/configs/smoke.py --workdir out/smoke
+python -m experiments.train --config experiments/configs/smoke.py --workdir out/smoke
 """
 
 from ml_collections import ConfigDict

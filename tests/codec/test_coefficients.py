@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from afjax.codec.face.channels import CHANNELS, HIGH, channel
-from afjax.codec.face.coefficients import MIN_OPENING, RAW, RunningNeutral, measure, neutral_of, relative
+from afjax.codec.face.coefficients import GAIN, MIN_OPENING, RAW, RunningNeutral, measure, neutral_of, relative
 from afjax.codec.face.mesh import FaceLandmarks
 from afjax.codec.face.smoothing import OneEuro, fill_gaps
 from afjax.codec.face.template import (
@@ -11,7 +11,6 @@ from afjax.codec.face.template import (
     load_template,
     make_template,
     mirror_table,
-    pose_of,
     rotation,
     similarity,
 )
@@ -20,7 +19,7 @@ SCALE = 100.0
 
 
 def eye(centre, opening, look=(0.0, 0.0), outer=-1):
-    """Contour `[71, 3]` and iris `[5, 2]` of an eye 20 px wide with flat lids; `outer` = -1 for the image's left eye."""
+    """Contour `[71, 3]` and iris `[5, 2]` of an eye 20 px wide with flat lids; `outer` = -1 at the image's left."""
     contour = np.zeros((71, 3), np.float32)
     contour[:9, 0] = np.linspace(outer * 10, -outer * 10, 9)
     contour[9:16, 0] = np.linspace(outer * 8, -outer * 8, 7)
@@ -90,7 +89,7 @@ def test_mouth_and_brows_are_measured_in_canonical_units_whatever_the_pose():
     place = SCALE * rotation(12, 9, -6)
     before, after = raw_of(face @ place.T + 100), raw_of(moved @ place.T + 100)
     rise = {name: after[name] - before[name] for name in RAW}
-    assert rise["jaw_open"] == pytest.approx(0.1, abs=0.03)  # the gap also has depth
+    assert rise["lip_gap"] == pytest.approx(0.1, abs=1e-4)
     assert rise["mouth_width"] == pytest.approx(0.06, abs=1e-4)
     assert rise["brow_raise"] == pytest.approx(0.04, abs=1e-4)
     assert rise["yaw"] == pytest.approx(0, abs=1e-3)
@@ -118,7 +117,7 @@ def test_blink_is_the_larger_closure_and_full_when_closed():
     assert blink(opening_left=0.02, opening_right=0.02) == 1
     assert blink(opening_left=0.4, opening_right=0.02) == 1
     assert blink(opening_left=0.35, opening_right=0.35) == 0
-    assert blink(opening_left=0.22, opening_right=0.4) == pytest.approx(0.5)
+    assert blink(opening_left=0.2, opening_right=0.4) == pytest.approx(0.5)
 
 
 def test_an_eye_that_never_opens_is_left_out():
@@ -133,12 +132,28 @@ def test_motion_is_clamped_and_scale_is_relative():
     assert motion[1, channel("scale")] == pytest.approx(0.04)
 
 
+def test_jaw_opens_with_gap_and_height_and_allows_for_pitch():
+    def jaw(**changes):
+        return relative(rest(**changes), rest())[channel("jaw_open")] / GAIN["jaw_open"]
+
+    assert jaw(lip_gap=0.05, lip_height=0.03) == pytest.approx(0.04)
+    assert jaw(lip_gap=0.05, lip_height=0.05, pitch=10) == pytest.approx(0.05 / 0.7)
+    assert jaw(pitch=10) == 0
+
+
+def test_smile_is_wide_and_pucker_is_narrow():
+    wide = relative(rest(mouth_width=0.05, upper_lip=0.05), rest())
+    narrow = relative(rest(mouth_width=-0.05), rest())
+    assert wide[channel("smile")] == pytest.approx(0.07 * GAIN["smile"])
+    assert narrow[channel("smile")] < 0 and narrow[channel("mouth_width")] < 0
+
+
 def test_neutral_of_a_clip():
-    clip = np.stack([rest(yaw=n, jaw_open=n / 100) for n in range(101)])
+    clip = np.stack([rest(yaw=n, lip_gap=n / 100) for n in range(101)])
     clip[:, RAW.index("opening_left")] = 0.05
     neutral = dict(zip(RAW, neutral_of(clip), strict=True))
     assert neutral["yaw"] == 50
-    assert neutral["jaw_open"] == pytest.approx(0.1)
+    assert neutral["lip_gap"] == pytest.approx(0.1)
     assert neutral["opening_left"] == MIN_OPENING
     assert neutral["opening_right"] == pytest.approx(0.4)
 

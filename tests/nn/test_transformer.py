@@ -1,6 +1,6 @@
 """Layers of the forcing transformer: known answers, invariances, causality through depth."""
 
-from functools import lru_cache
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -53,7 +53,7 @@ def test_network_is_zero_before_training():
     np.testing.assert_array_equal(out, 0)
 
 
-@lru_cache(maxsize=None)
+@cache
 def jacobians(model: ForcingTransformer):
     """Jitted: how velocities [n, d] answer to motion and to user motion [1, n, d], with the layout as an argument."""
 

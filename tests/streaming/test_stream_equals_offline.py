@@ -81,13 +81,15 @@ def test_sessions_at_different_positions_do_not_touch_each_other():
     ages = (0, 1, 3, 7)
     axes = {"keys": 2, "values": 2, "condition": 1}
     states = [alone(i, age)[1] if age else fresh(config, keys[i : i + 1]) for i, age in enumerate(ages)]
-    joined = states[0].replace(
-        **{
-            name: jax.tree.map(lambda *x, a=axes.get(name, 0): jnp.concatenate(x, a), *[getattr(s, name) for s in states])
-            for name in states[0].__dataclass_fields__
-        }
-    )
-    pieces = [jax.tree.map(lambda x, i=i, a=a: x[i : i + 1, a * block : (a + 1) * block], inputs) for i, a in enumerate(ages)]
+
+    def join(name):
+        return jax.tree.map(lambda *x: jnp.concatenate(x, axes.get(name, 0)), *(getattr(s, name) for s in states))
+
+    def piece(i, age):
+        return jax.tree.map(lambda x: x[i : i + 1, age * block : (age + 1) * block], inputs)
+
+    joined = states[0].replace(**{name: join(name) for name in states[0].__dataclass_fields__})
+    pieces = [piece(i, age) for i, age in enumerate(ages)]
     _, motion = step(params, joined, jax.tree.map(lambda *x: jnp.concatenate(x), *pieces))
     for i, age in enumerate(ages):
         expected, _ = alone(i, age + 1)

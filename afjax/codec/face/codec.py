@@ -54,7 +54,8 @@ class FaceCodec:
             raise InputError("the video has no frames", do="check that it plays in a video player")
         found = np.array([row is not None for row in rows], bool)
         if not found.any():
-            raise InputError(f"no face found in {len(rows)} frames", do="use a video that shows one face from the front")
+            do = "use a video that shows one face from the front"
+            raise InputError(f"no face found in {len(rows)} frames", do=do)
         raw = np.stack([np.full(len(RAW), np.nan) if row is None else row for row in rows])
         neutral = neutral_of(raw[found])
         motion = np.zeros((len(rows), len(CHANNELS)), np.float32)

@@ -2,30 +2,36 @@
 
 `measure` reads the 16 absolute numbers `RAW` of one frame, most of them distances on the canonical face
 C = R^T (P - t) / s of `template`, in units of the outer eye corners' distance. `relative` takes away a person's neutral
-and gives the 15 motion channels. With indices of mesh points and y pointing down:
+and gives the 15 motion channels. With indices of mesh points, y pointing down, d = difference to the neutral:
 
-  raw               formula                                                     channel
-  yaw, pitch, roll  Euler angles of R in degrees                                difference to the neutral
-  tx, ty            t / frame width                                             difference
-  scale             s / frame width                                             ratio - 1
-  jaw_open          mean(|13-14|, |82-87|, |312-317|)                           difference
-  mouth_width       |61-291|                                                    difference
-  corners           -(|61-33| + |291-263|) / 2: mouth corners near the eyes'    in `smile`
-  upper_lip         y(2) - mean y(13, 82, 312)                                  difference
-  brow_raise        mean y(eye corners) - mean y(brows)                         difference
-  brow_furrow       -|55-285|                                                   difference
-  opening (2)       lid opening of each eye over its width                      in `blink`
-  gaze_x, gaze_y    iris centre from the lid corners' midpoint in the eye's     difference
-                    own axes over its width, mean of both eyes
+  raw               formula                                                       channel, times GAIN
+  yaw, pitch, roll  Euler angles of R in degrees                                  d
+  tx, ty            t / frame width                                               d
+  scale             s / frame width                                               ratio to the neutral - 1
+  lip_gap           mean y(14, 87, 317) - mean y(13, 82, 312)                     in `jaw_open`
+  lip_height        |0-17|, outer edges of both lips                              in `jaw_open`
+  mouth_width       |61-291|                                                      d, and in `smile`
+  upper_lip         y(2) - mean y(13, 82, 312)                                    d, and in `smile`
+  brow_raise        mean y(eye corners) - mean y(brows)                           d
+  brow_furrow       -|55-285|                                                     d
+  opening (2)       lid opening of each eye over its width                        in `blink`
+  gaze_x, gaze_y    iris centre from the lid corners' midpoint in the eye's own   d
+                    axes over its width, mean of both eyes
+
+  jaw_open = (d(lip_gap / q) + d(lip_height) / q) / 2,  q = 1 - 0.03 d(pitch), because the mesh network sees less of an
+             open mouth on a lowered face and more on a raised one; |d(pitch)| counts up to 15 degrees
+  smile    = 0.8 d(mouth_width) + 0.6 d(upper_lip): a smile widens the mouth more visibly than it lifts its corners
+  blink    = the larger closure of both eyes: lids move together, and an eye behind hair or turned away is read too
+             open. The closure of an eye with neutral opening o is clip((1 - opening / o - 0.15) / 0.7, 0, 1). An eye
+             that is never seen to open half as far as the other one is left out.
 
 Lid opening comes from the iris network's contours: mean of (lower 3..5 - upper 11..13) across the line of corners 0-8,
-over that line's length. The mesh itself hardly sees blinks. The closure of an eye with neutral opening o is
-clip((1 - opening / o - 0.15) / 0.6, 0, 1). `blink` is the larger closure of both eyes: lids move together, and an eye
-behind hair or turned away is read too open. An eye that is never seen to open half as far as the other one is left out.
+over that line's length. The mesh itself hardly sees blinks.
 
-`smile` is SMILE_WEIGHTS times the differences of corners, mouth_width and jaw_open, because a smile widens the mouth
-more visibly than it lifts its corners. GAIN undoes the mesh network's pull towards an average face: with it, what is
-rendered and read back has slope 1 on average.
+GAIN undoes the mesh network's pull towards an average face. For pose, jaw, smile, brows and lids it makes what is
+rendered and read back have slope 1 on average over portraits. mouth_width and gaze_x have least-squares gains, which
+stay below that, because they are read with more noise and width is shared with smile. upper_lip, brow_furrow and gaze_y
+can't be read back well enough to be given any.
 """
 
 from collections import deque
@@ -39,19 +45,21 @@ from afjax.codec.face.template import angles, canonical, pose_of
 __all__ = ["RAW", "RunningNeutral", "measure", "neutral_of", "relative"]
 
 RAW = (
-    *("yaw", "pitch", "roll", "tx", "ty", "scale", "jaw_open", "mouth_width", "corners", "upper_lip"),
-    *("brow_raise", "brow_furrow", "opening_left", "opening_right", "gaze_x", "gaze_y"),
+    *("yaw", "pitch", "roll", "tx", "ty", "scale", "lip_gap", "lip_height", "mouth_width"),
+    *("upper_lip", "brow_raise", "brow_furrow", "opening_left", "opening_right", "gaze_x", "gaze_y"),
 )
-SMILE_WEIGHTS = {"corners": 0.15, "mouth_width": 1.05, "jaw_open": -0.2}
-GAIN = dict.fromkeys(CHANNELS, 1.0)
+GAIN = dict.fromkeys(CHANNELS, 1.0) | {
+    **{"yaw": 1.35, "pitch": 1.5, "jaw_open": 2.0, "smile": 1.25, "brow_raise": 2.6, "mouth_width": 0.5, "gaze_x": 1.4}
+}
 MIN_OPENING = 0.25  # a neutral eye is at least this open, however long a clip shows it closed
-_DEAD_ZONE, _SPAN = 0.15, 0.6
-_JAW = RAW.index("jaw_open")
+_DEAD_ZONE, _SPAN = 0.15, 0.7
+_PITCH_LOSS, _PITCH_LIMIT = 0.03, 15.0
+_LIPS = slice(RAW.index("lip_gap"), RAW.index("lip_height") + 1)
 _OPENINGS = slice(RAW.index("opening_left"), RAW.index("opening_right") + 1)
 
-_LIPS = ((13, 14), (82, 87), (312, 317))
-_EYE_CORNERS = (33, 133, 362, 263)
-_BROWS = (105, 66, 107, 63, 334, 296, 336, 293)
+_UPPER_LIP, _LOWER_LIP = [13, 82, 312], [14, 87, 317]
+_EYE_CORNERS = [33, 133, 362, 263]
+_BROWS = [105, 66, 107, 63, 334, 296, 336, 293]
 
 
 def measure(landmarks: FaceLandmarks, width: int, template: np.ndarray) -> np.ndarray:
@@ -74,11 +82,11 @@ def measure(landmarks: FaceLandmarks, width: int, template: np.ndarray) -> np.nd
         pose.translation[0] / width,
         pose.translation[1] / width,
         pose.scale / width,
-        np.mean([distance(*pair) for pair in _LIPS]),
+        y[_LOWER_LIP].mean() - y[_UPPER_LIP].mean(),
+        distance(0, 17),
         distance(61, 291),
-        -(distance(61, 33) + distance(291, 263)) / 2,
-        y[2] - y[[13, 82, 312]].mean(),
-        y[list(_EYE_CORNERS)].mean() - y[list(_BROWS)].mean(),
+        y[2] - y[_UPPER_LIP].mean(),
+        y[_EYE_CORNERS].mean() - y[_BROWS].mean(),
         -distance(55, 285),
         *eyes[:, 0],
         *eyes[:, 1:].mean(0),
@@ -102,11 +110,11 @@ def _eye(contour: np.ndarray, iris: np.ndarray) -> np.ndarray:
 def neutral_of(raw: np.ndarray) -> np.ndarray:
     """The resting face `[16]` of a clip's raw numbers `[T, 16]`, T >= 1.
 
-    The median, except where people rest at one end of what they do: the jaw's 10th percentile, and the 85th of the lid
-    openings, at least MIN_OPENING because eyes may be closed for most of a short clip.
+    The median, except where people rest at one end of what they do: the 10th percentile of the lips' gap and height,
+    and the 85th of the lid openings, at least MIN_OPENING because eyes may be closed for most of a short clip.
     """
     neutral = np.median(raw, axis=0)
-    neutral[_JAW] = np.percentile(raw[:, _JAW], 10)
+    neutral[_LIPS] = np.percentile(raw[:, _LIPS], 10, axis=0)
     neutral[_OPENINGS] = np.maximum(np.percentile(raw[:, _OPENINGS], 85, axis=0), MIN_OPENING)
     return neutral
 
@@ -138,9 +146,13 @@ def relative(raw: np.ndarray, neutral: np.ndarray) -> np.ndarray:
 
     A portrait's neutral is its own raw numbers; a clip's is `neutral_of`, a stream's `RunningNeutral`.
     """
-    difference = dict(zip(RAW, np.moveaxis(raw - neutral, -1, 0), strict=True))
-    difference["scale"] = difference["scale"] / neutral[RAW.index("scale")]
-    difference["smile"] = sum(weight * difference[name] for name, weight in SMILE_WEIGHTS.items())
+    value = dict(zip(RAW, np.moveaxis(raw, -1, 0), strict=True))
+    rest = dict(zip(RAW, neutral, strict=True))
+    difference = {name: value[name] - rest[name] for name in RAW}
+    difference["scale"] = difference["scale"] / rest["scale"]
+    seen = 1 - _PITCH_LOSS * np.clip(difference["pitch"], -_PITCH_LIMIT, _PITCH_LIMIT)
+    difference["jaw_open"] = (value["lip_gap"] / seen - rest["lip_gap"] + difference["lip_height"] / seen) / 2
+    difference["smile"] = 0.8 * difference["mouth_width"] + 0.6 * difference["upper_lip"]
     difference["blink"] = _closure(raw[..., _OPENINGS], neutral[_OPENINGS])
     motion = np.stack([GAIN[name] * difference[name] for name in CHANNELS], -1)
     return clamp(motion).astype(np.float32)

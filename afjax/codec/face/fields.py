@@ -156,7 +156,9 @@ def _lips(frame: Frame, points: np.ndarray, u, v, half: float, upper: bool) -> n
     thin = -0.35 * v * np.exp(-((v / 0.55) ** 2)) * np.exp(-((u / 1.0) ** 2))
     width = np.stack([0.5 * across, thin, 0.35 * np.exp(-((u / 1.2) ** 2) - (v / 1.0) ** 2)], -1)
 
-    corner = np.exp(-(((reach - 1.05) / 0.62) ** 2) - (v / 0.95) ** 2)
+    # A parabola along the lips, so that they bow instead of kinking in the middle.
+    corner = np.where(reach < 1.05, (reach / 1.05) ** 2, np.exp(-(((reach - 1.05) / 0.62) ** 2)))
+    corner = corner * np.exp(-((v / 0.95) ** 2))
     cheek = np.exp(-(((reach - 1.5) / 0.8) ** 2) - ((v + 1.5) / 0.9) ** 2)
     smile = np.stack([side * 0.55 * corner, -0.75 * corner - 0.3 * cheek, 0.25 * corner], -1)
     along = (frame.points[263] - frame.points[291] + (frame.points[33] - frame.points[61]) * [-1, 1, 1]) / 2
@@ -168,7 +170,7 @@ def _lips(frame: Frame, points: np.ndarray, u, v, half: float, upper: bool) -> n
     lift = np.stack([np.zeros_like(u), -raised * (1.0 if upper else 0.0), np.zeros_like(u)], -1)
     # Nothing that a mouth does here reaches the eyes.
     lids = frame.points[list(LOWER_LIDS), 1].mean()
-    return smooth(points[..., 1], lids - 0.02, lids + 0.16)[..., None] * np.stack([jaw, width, smile, lift])
+    return smooth(points[..., 1], lids + 0.02, lids + 0.2)[..., None] * np.stack([jaw, width, smile, lift])
 
 
 def _brows(frame: Frame, points: np.ndarray) -> np.ndarray:

@@ -1,8 +1,12 @@
 """Everything the renderer must know of one portrait, as one pytree of arrays.
 
-The portrait is cropped to a square of 2.35 face heights, mirrored at its edges where the square leaves it, and kept at
-twice the frame's resolution: a frame's pixel at rest is the mean of four texels, and a moved one nearly so, which keeps
-frames equally sharp whether the face moves or not.
+The portrait is cropped to a square of about 2.35 face heights. Where that square leaves the portrait it is moved, then
+made smaller, down to 1.9 face heights; only what is left over is mirrored at the edges. The crop is kept at twice the
+frame's resolution: a frame's pixel at rest is the mean of four texels, and a moved one nearly so, which keeps frames
+equally sharp whether the face moves or not.
+
+The crop I is split into person and background plate B by a soft matte a (`matte`). The texture holds the person as
+I - (1 - a) B, so that texture + (1 - a) B gives back the crop exactly, however rough matte and plate are.
 """
 
 from typing import NamedTuple
@@ -11,6 +15,7 @@ import numpy as np
 
 from afjax.codec.face import fields
 from afjax.codec.face.lids import Eyes, make_eyes
+from afjax.codec.face.matte import SIDE, background_plate, person_matte
 from afjax.codec.face.seam import Mouth, mouth_frame
 from afjax.codec.face.template import angles, load_template, pose_of
 from afjax.errors import InputError
@@ -18,7 +23,7 @@ from afjax.errors import InputError
 __all__ = ["Identity", "make_identity", "portrait_crop"]
 
 NODES = 64
-CROP = 2.35
+CROP, TIGHTEST = 2.35, 1.9
 EVEN_SKIN = np.array([215.0, 175.0, 150.0])  # in plain light
 _MIN_FACE = 32.0
 
@@ -27,7 +32,8 @@ class Identity(NamedTuple):
     """A portrait ready to be rendered at `size` pixels; n = NODES, K = len(fields.FIELDS).
 
     Attributes:
-      texture: `[2 size, 2 size, 3]` the crop, 0..255.
+      texture: `[2 size, 2 size, 4]` the person's share of the crop, 0..255, and the matte, 0..1.
+      plate: `[size, size, 3]` the background, 0..255.
       points: `[n, n, 3]` canonical points of the grid; weight: `[n, n]` the head's share of motion.
       base, low: `[K, n, n, 3]` displacement fields of both layers, canonical units.
       origin: `[3]` pixels; unit: pixels a canonical unit; angles: `[3]` the portrait's yaw, pitch, roll in degrees.
@@ -37,6 +43,7 @@ class Identity(NamedTuple):
     """
 
     texture: np.ndarray
+    plate: np.ndarray
     points: np.ndarray
     weight: np.ndarray
     base: np.ndarray
@@ -79,6 +86,16 @@ def portrait_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
     return np.clip(crop, 0, 255).astype(np.float32)
 
 
+def _box(middle: np.ndarray, height: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Left, top and side `[3]` of the crop around a face, counted from the corner of the first pixel."""
+    side = np.clip(min(shape[:2]), TIGHTEST * height, CROP * height)
+    corner = middle + 0.5 - side / 2
+    room = np.array(shape[1::-1]) - side
+    inside = np.clip(corner, np.minimum(room, 0), np.maximum(room, 0))
+    # A crop larger than the portrait stays centred on the face.
+    return np.array([*np.where(room >= 0, inside, corner), side])
+
+
 def make_identity(image: np.ndarray, landmarks, size: int = 256) -> Identity:
     """Prepares a portrait for `render`.
 
@@ -89,7 +106,10 @@ def make_identity(image: np.ndarray, landmarks, size: int = 256) -> Identity:
 
     Raises:
       InputError: the face is too small or its landmarks are not finite.
+      ValueError: `size` is not a multiple of 128.
     """
+    if size % SIDE:
+        raise ValueError(f"size {size} is not a multiple of {SIDE}")
     mesh, contours = np.asarray(landmarks.mesh, np.float64), np.asarray(landmarks.eyes, np.float64)[..., :2]
     height = float(np.linalg.norm(mesh[152, :2] - mesh[10, :2]))
     if not (np.isfinite(mesh).all() and np.isfinite(contours).all()):
@@ -99,14 +119,11 @@ def make_identity(image: np.ndarray, landmarks, size: int = 256) -> Identity:
             f"the face is only {height:.0f} pixels high", "portrait", f"use a portrait whose face has {_MIN_FACE:.0f}"
         )
     middle = (mesh[:, :2].min(0) + mesh[:, :2].max(0)) / 2
-    side = CROP * height
-    # Pixels count from the centre of the first one, the box from its corner.
-    left, top = middle + 0.5 - side / 2
-    box = np.array([left, top, side])
+    box = _box(middle, height, image.shape)
     texture = portrait_crop(image, box, 2 * size)
     crop = texture.reshape(size, 2, size, 2, 3).mean((1, 3))
 
-    zoom = size / side
+    zoom = size / box[2]
     mesh = np.concatenate([(mesh[:, :2] + 0.5 - box[:2]) * zoom - 0.5, mesh[:, 2:] * zoom], 1)
     contours = (contours + 0.5 - box[:2]) * zoom - 0.5
     return _assemble(texture, crop, mesh, contours, box)
@@ -129,7 +146,14 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     tone = np.median(crop[cheeks[:, 1], cheeks[:, 0]], 0)
     light = 0.5 * np.clip(tone / EVEN_SKIN, 0.35, 1.15) + 0.5 * np.clip(tone.max() / EVEN_SKIN.max(), 0.35, 1.1)
     teeth = np.clip(1 - (mouth.gap - 0.10) / 0.10, 0, 1)
-    arrays = (texture, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
+    coarse = np.stack(np.meshgrid(*(np.linspace(0.5, SIDE - 0.5, SIDE) * size / SIDE - 0.5,) * 2), -1)
+    beyond = fields.outside(coarse.reshape(-1, 2), mesh[list(fields.OVAL), :2]).reshape(SIDE, SIDE)
+    below = (coarse - mesh[152, :2]) @ (mesh[152, :2] - mesh[10, :2]) / height**2
+    alpha = person_matte(crop, beyond / height, below)
+    plate = background_plate(crop, alpha)
+    behind, alpha = (a.repeat(2, 0).repeat(2, 1) for a in (plate, alpha[..., None]))
+    texture = np.concatenate([texture - (1 - alpha) * behind, alpha], -1)
+    arrays = (texture, plate, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
     arrays = tuple(np.asarray(a, np.float32) for a in arrays)
     mouth = Mouth(*(np.asarray(a, np.float32) for a in mouth))
     rest = tuple(np.asarray(a, np.float32) for a in (light, teeth, box))

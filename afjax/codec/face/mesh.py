@@ -123,7 +123,8 @@ class FaceMesh:
     def _eye(self, picture, mesh: np.ndarray, side: int) -> tuple[np.ndarray, np.ndarray]:
         outer, inner = (mesh[index, :2].astype(np.float64) for index in _EYE_CORNERS[side])
         left, right = (inner, outer) if side else (outer, inner)
-        crop = Crop((left + right) / 2, max(_EYE_MARGIN * float(np.linalg.norm(right - left)), 1.0), _angle(left, right))
+        side_length = max(_EYE_MARGIN * float(np.linalg.norm(right - left)), 1.0)
+        crop = Crop((left + right) / 2, side_length, _angle(left, right))
         size = self._iris.size
         image = crop_image(picture, crop.centre, crop.side, crop.angle, size)
         outputs = self._iris(image[:, ::-1] if side else image)

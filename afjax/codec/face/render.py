@@ -7,7 +7,8 @@ One frame, with c the channels and K displacement fields F_k on the portrait's g
   2. invert     both, from a depth-buffered start (`warp`): s_base(x), s_low(x)
   3. choose     x shows the lower lip or chin where s_low(x) lies below the seam between the lips, else the rest of the
                 face where s_base(x) lies above it, else the inside of the mouth
-  4. colour     sampled at s with the irises shifted, then lids and the mouth's inside painted
+  4. colour     sampled at s with the irises shifted, put before the background by the matte sampled with it, then lids
+                and the mouth's inside painted
 
 At rest s(x) = x and every painted share is 0, so the frame is the crop itself.
 """
@@ -114,7 +115,8 @@ def _frame(identity: Identity, table, motion, size: int):
     still = warp.cut(source, corner, shape)
     gaze = motion[jnp.array([channel("gaze_x"), channel("gaze_y")])]
     source = warp.paste(source, gaze_shift(identity.eyes, still, gaze), corner)
-    colour = warp.sample(table, 2 * size, 2 * source + 0.5)
+    person, matte = jnp.split(warp.sample(table, 2 * size, 2 * source + 0.5), [3], -1)
+    colour = person + (1 - matte) * identity.plate
     lids = paint_lids(identity.eyes, still, warp.cut(colour, corner, shape), motion[channel("blink")])
     colour = warp.paste(colour, lids, corner)
 

@@ -1,7 +1,7 @@
 """Where a portrait's lips meet: the coordinates of its mouth.
 
-`u` runs along the line through the inner lip corners (-1 image left, +1 image right), `v` down from the seam between the
-lips, both in half widths of the mouth.
+`u` runs along the line through the inner lip corners (-1 image left, +1 image right), `v` down from the seam between
+the lips, both in half widths of the mouth.
 """
 
 from typing import NamedTuple

@@ -45,8 +45,8 @@ def fill_gaps(motion: np.ndarray, found: np.ndarray, bridge: int, fade: int) -> 
     """Motion `[T, D]` with every frame of `found` `[T]` kept and the others filled in.
 
     A gap of at most `bridge` frames between two found ones is interpolated linearly. In a longer one the motion fades
-    to rest (zero) within `fade` frames, stays there, and fades in over `fade` frames before the face is back. Before the
-    first and after the last found frame there is only one side to fade from.
+    to rest (zero) within `fade` frames, stays there, and fades in over `fade` frames before the face is back. Before
+    the first and after the last found frame there is only one side to fade from.
     """
     filled = np.where(found[:, None], motion, 0).astype(np.float32)
     frames = np.arange(len(found))

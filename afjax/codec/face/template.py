@@ -35,7 +35,7 @@ OUTER_CORNERS = (33, 263)
 
 @dataclass(frozen=True)
 class Pose:
-    """P = scale * rotation @ C + translation: `rotation` `[3, 3]`, `scale` in pixels a unit, `translation` `[3]` pixels."""
+    """P = scale * rotation @ C + translation; `rotation` `[3, 3]`, `scale` and `translation` `[3]` in pixels."""
 
     rotation: np.ndarray
     scale: float

@@ -1,0 +1,175 @@
+"""The whole way: trains the quickstart model, streams held-out conversations, measures and shows them.
+
+    python -m experiments.demo --out out/demo
+
+Writes to `--out`: `run/` (the trained model), `conversation.mp4` (user left, avatar right, each voice in its channel),
+`contact_sheet.png`, `masks.png`, `response_map.png`, `motion_curves.png`, `report.html`, `eval.npz` and `summary.json`.
+Started again it continues an unfinished training and makes the rest anew. The conversation shown is the first
+held-out one, with the noise of a fixed seed.
+"""
+
+import dataclasses
+import time
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from afjax.audio.framing import RATE
+from afjax.codec.face.channels import CHANNELS
+from afjax.config import Config, LayoutConfig, from_dict
+from afjax.metrics import reactiveness, report
+from afjax.nn import masks
+from afjax.nn.passes import pass_layout
+from data_pipeline.schema import EVENT_KINDS, Conversation
+from experiments import cli, evaluation, figures, report_html
+from experiments.configs import quickstart
+from experiments.runs import load_run
+from experiments.train import train_run, training_data
+
+_OUT = flags.DEFINE_string("out", "out/demo", "Folder for everything.")
+_STEPS = flags.DEFINE_integer("steps", 0, "Training steps; 0 = the quickstart's own.", lower_bound=0)
+
+SHOWN = ("smile", "jaw_open", "pitch", "brow_raise")
+FPS = 25
+PORTRAITS = {"user": 1, "avatar": 0}  # seeds of the drawn faces
+SIZE = 256
+
+
+def main():
+    out = cli.writable(_OUT.value, folder=True)
+    config = from_dict(quickstart.get_config().to_dict())
+    if _STEPS.value:
+        config = dataclasses.replace(config, train=dataclasses.replace(config.train, steps=_STEPS.value))
+    summary, table = demo(config, out)
+    print(report.text(table))
+    for name in report.blind(table):
+        print(f"note: {name} does not tell recorded from shuffled conversations here, so it is no evidence")
+    cli.print_table([(stage, round(seconds, 1)) for stage, seconds in summary["seconds"].items()], ("stage", "s"))
+    print(f"written: {out}")
+
+
+def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
+    """Trains, streams, measures and draws into `out`; returns the summary and the metric table."""
+    watch = Watch()
+    trained = train_run(config, out / "run")
+    watch.seconds |= trained["seconds"]
+    run = load_run(out / "run")
+    clips = evaluation.held_out(training_data(config, out / "run"))
+    generated = watch("stream", lambda: evaluation.generate(run, clips))
+    arrays = evaluation.eval_arrays(clips, generated)
+    np.savez_compressed(out / "eval.npz", **arrays)
+    table = watch("metrics", lambda: evaluation.metric_table(arrays, config.layout.block))
+    pictures = watch("pictures", lambda: draw(out, arrays, clips[0], config.layout))
+    watch("video", lambda: show(out, clips[0], generated["model"][0]))
+    summary = {
+        "workdir": out / "run",
+        "seconds": watch.seconds,
+        "clips": len(clips),
+        "clip_seconds": clips[0].frames / FPS,
+        "steps": trained["steps"],
+        "parameters": trained["parameters"],
+        "metrics": table,
+    }
+    cli.write_json(out / "summary.json", summary)
+    lines = (
+        f"Quickstart model: {trained['parameters']:,} parameters, {trained['steps']} steps on simulated conversations. "
+        f"Measured on {len(clips)} held-out conversations of {clips[0].frames / FPS:.0f} s, averaged weights.",
+    )
+    report_html.write(
+        out / "report.html",
+        table,
+        title="afjax: a face that listens",
+        lines=lines,
+        video=out / "conversation.mp4",
+        pictures=pictures,
+        seconds=watch.seconds,
+    )
+    return summary, table
+
+
+class Watch:
+    """Seconds of each stage."""
+
+    def __init__(self):
+        self.seconds: dict[str, float] = {}
+
+    def __call__(self, stage: str, work):
+        started = time.perf_counter()
+        result = work()
+        self.seconds[stage] = time.perf_counter() - started
+        return result
+
+
+def draw(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: LayoutConfig) -> list[tuple[Path, str]]:
+    """The still pictures, each with its caption."""
+    peaks = {name: reactiveness.response_map(arrays["user"], arrays[name]) for name in ("recorded", "model")}
+    events = [
+        (EVENT_KINDS[kind], frame / FPS, response / FPS if responded else None)
+        for kind, frame, responded, response in zip(
+            clip.event_kind, clip.event_frame, clip.event_responded, clip.event_response, strict=True
+        )
+    ]
+    return [
+        (
+            figures.response_map(out / "response_map.png", peaks, CHANNELS),
+            "How every channel of the avatar answers to every channel of its user, recorded and generated.",
+        ),
+        (
+            figures.motion_curves(
+                out / "motion_curves.png",
+                {"user": arrays["user"][0], "recorded": arrays["recorded"][0], "model": arrays["model"][0]},
+                CHANNELS,
+                SHOWN,
+                events=events,
+                speaking={"user": clip.user_speaking, "avatar": clip.avatar_speaking},
+            ),
+            "The conversation of the video: causes on the user's side, the recorded avatar's reactions, the model.",
+        ),
+        (
+            figures.masks(out / "masks.png", drawn_masks(layout), layout.block),
+            "Who may attend to whom: the training masks, and the passes of a stream side by side.",
+        ),
+    ]
+
+
+def drawn_masks(layout: LayoutConfig, frames: int = 30) -> dict[str, np.ndarray]:
+    """The masks worth looking at, by name."""
+    block, ahead = layout.block, layout.look_ahead
+    return {
+        "framewise": masks.framewise(frames),
+        "blockwise": masks.blockwise(frames, block),
+        "blockwise look-ahead": masks.blockwise_lookahead(frames, block, ahead),
+        "framewise look-ahead": masks.framewise_lookahead(frames, ahead),
+        "alignment": masks.alignment(frames, layout.alignment),
+        "passes of a stream": pass_layout(layout, frames).attention,
+    }
+
+
+def show(out: Path, clip: Conversation, motion: np.ndarray):
+    """Renders user and avatar side by side with both voices, and a contact sheet of it."""
+    import soxr
+
+    from afjax.codec.face.codec import FaceCodec
+    from afjax.media.writer import SOUND_RATE, VideoWriter
+    from data_pipeline.simulate.portraits import draw_portrait
+
+    codec = FaceCodec(size=SIZE)
+    with cli.quiet():
+        faces = {who: codec.identity(draw_portrait(seed)) for who, seed in PORTRAITS.items()}
+    tracks = {"user": clip.user_motion, "avatar": motion}
+    sides = [codec.render(faces[who], tracks[who]) for who in ("user", "avatar")]
+    frames = np.concatenate(sides, axis=2)
+    voices = np.stack([clip.user_audio, clip.avatar_audio], axis=1).astype(np.float32) / 32768
+    sound = soxr.resample(voices, RATE, SOUND_RATE)
+    step = SOUND_RATE // FPS
+    with VideoWriter(out / "conversation.mp4", frames.shape[2], frames.shape[1]) as writer:
+        for start in range(0, len(frames), FPS):
+            writer.frames(frames[start : start + FPS])
+            writer.sound(sound[start * step : (start + FPS) * step])
+    moments = np.linspace(0, len(frames) - 1, 24).astype(int)
+    figures.contact_sheet(out / "contact_sheet.png", frames[moments], moments / FPS, title="user, avatar")
+
+
+if __name__ == "__main__":
+    cli.run(main)

@@ -1,0 +1,133 @@
+"""The whole way at the size of the smoke config: simulate, train, resume, evaluate, generate."""
+
+import dataclasses
+import json
+import shutil
+
+import jax
+import numpy as np
+import pytest
+
+from afjax.config import Config, from_dict
+from afjax.errors import InputError
+from afjax.training.checkpoint import Checkpoints
+from afjax.training.loop import train
+from afjax.training.state import init_state
+from data_pipeline.build import build
+from data_pipeline.dataset import batches
+from data_pipeline.records import read_metadata
+from experiments import evaluation
+from experiments.configs import smoke
+from experiments.runs import load_run
+from experiments.train import train_run
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory) -> Config:
+    pytest.importorskip("espeakng_loader")
+    config = from_dict(smoke.get_config().to_dict())
+    folder = tmp_path_factory.mktemp("data") / "records"
+    build(folder, {"train": config.data.train_clips, "eval": config.data.eval_clips}, config.data.seconds, 0)
+    return dataclasses.replace(config, data=dataclasses.replace(config.data, path=str(folder)))
+
+
+@pytest.fixture(scope="module")
+def workdir(config, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run") / "run"
+    train_run(config, workdir)
+    return workdir
+
+
+def final_state(config: Config, workdir):
+    with Checkpoints(workdir) as checkpoints:
+        return checkpoints.restore(init_state(config))
+
+
+def test_forty_steps_equal_twenty_resumed_and_twenty_with_the_data_s_order(config, workdir, tmp_path):
+    statistics = read_metadata(config.data.path).statistics.to_json()
+
+    def iterator():
+        return batches(config.data.path, "train", config.data.batch, config.data.window, config.train.seed)
+
+    train(config, tmp_path, iterator(), {"statistics": statistics}, stop=20)
+    train(config, tmp_path, iterator(), {"statistics": statistics})
+    (straight, place), (resumed, resumed_place) = final_state(config, workdir), final_state(config, tmp_path)
+    assert place == resumed_place
+    for a, b in zip(jax.tree.leaves(straight), jax.tree.leaves(resumed), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_run_folder_holds_what_it_should(config, workdir):
+    assert from_dict(json.loads((workdir / "config.json").read_text())) == config
+    summary = json.loads((workdir / "summary.json").read_text())
+    assert summary["steps"] == 40 and summary["seconds"]["train"] > 0
+    steps = [json.loads(line)["step"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert steps == [10, 20, 30, 40]
+    samples = sorted(path.name for path in (workdir / "samples").glob("*.npz"))
+    assert samples == ["0000020.npz", "0000040.npz"]
+    with np.load(workdir / "samples" / samples[-1]) as sample:
+        assert sample["motion"].shape == sample["recorded"].shape and np.isfinite(sample["motion"]).all()
+
+
+def test_evaluation_has_every_row_and_metric(config, workdir):
+    clips = evaluation.held_out(config.data.path)
+    arrays = evaluation.eval_arrays(clips, evaluation.generate(load_run(workdir), clips))
+    assert all(array.dtype != object for array in arrays.values())
+    table = evaluation.metric_table(arrays, config.layout.block)
+    rows = "recorded oracle shuffled frozen model model_user_dropped model_user_motion_dropped model_user_audio_dropped"
+    metrics = (
+        "rpcc_expression rpcc_pose response_peak_smile response_lag_ms_smile event_response_smile event_response_nod "
+        "event_response_voice_only event_response_interruption lip_corr lip_lag_ms variance sid fd jitter_inside "
+        "jitter_boundary"
+    )
+    for row in rows.split():
+        for metric in metrics.split():
+            assert set(table[row][metric]) == {"mean", "low", "high", "n"}
+
+
+def test_generation_of_any_length_with_and_without_each_input(workdir):
+    run = load_run(workdir)
+    rng = np.random.default_rng(0)
+    user, voice = rng.standard_normal((37, 15)).astype(np.float32), rng.standard_normal(16000).astype(np.float32) * 0.1
+    both = run.generate(37, user, voice, voice, seed=1)
+    assert both.shape == (37, 15) and np.isfinite(both).all()
+    np.testing.assert_array_equal(both, run.generate(37, user, voice, voice, seed=1))
+    for other in (
+        run.generate(37, user, voice, voice, seed=2),
+        run.generate(37, None, None, voice, seed=1),
+        run.generate(37, user, None, voice, seed=1),
+        run.generate(37, None, voice, voice, seed=1),
+        run.generate(37, user, voice, None, seed=1),
+    ):
+        assert np.abs(other - both).max() > 1e-4
+    assert run.generate(1, None, None, voice).shape == (1, 15)
+
+
+def test_a_checkpoint_of_another_config_and_broken_folders_are_refused(config, workdir, tmp_path):
+    other = dataclasses.replace(config, model=dataclasses.replace(config.model, width=64))
+    with pytest.raises(InputError, match="another config"):
+        train_run(other, workdir)
+    broken = tmp_path / "broken"
+    shutil.copytree(workdir, broken)
+    stored = json.loads((broken / "config.json").read_text())
+    (broken / "config.json").write_text(json.dumps(stored | {"model": stored["model"] | {"width": 64}}))
+    with pytest.raises(InputError, match="another config"):
+        load_run(broken)
+    (broken / "config.json").write_text(json.dumps(stored | {"modle": {}}))
+    with pytest.raises(InputError, match="unknown field 'modle'; did you mean 'model'"):
+        load_run(broken)
+    (broken / "config.json").write_text("{")
+    with pytest.raises(InputError, match="not readable"):
+        load_run(broken)
+    with pytest.raises(InputError, match="no checkpoint"):
+        shutil.rmtree(broken / "checkpoints")
+        (broken / "config.json").write_text(json.dumps(stored))
+        load_run(broken)
+    with pytest.raises(InputError, match="no such run folder"):
+        load_run(tmp_path / "nothing")
+
+
+def test_data_that_do_not_fit_the_model_are_refused(config, tmp_path):
+    other = dataclasses.replace(config, model=dataclasses.replace(config.model, audio_dim=7))
+    with pytest.raises(InputError, match="audio features, the config has 7"):
+        train_run(other, tmp_path / "run")
