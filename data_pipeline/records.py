@@ -188,10 +188,8 @@ def read_split(folder: Path, split: str) -> Iterator[Conversation]:
         raise InputError("no such split", path, _AGAIN)
     try:
         reader = ArrayRecordReader(str(path))
-    except Exception:  # the binding raises its own, unexported kinds
-        raise InputError("it is no ArrayRecord file", path, _AGAIN) from None
-    try:
         for index in range(reader.num_records()):
             yield decode(reader.read([index])[0])
-    finally:
         reader.close()
+    except (RuntimeError, IndexError):  # what the binding makes of broken files, in close() as well
+        raise InputError("it is no readable ArrayRecord file", path, _AGAIN) from None

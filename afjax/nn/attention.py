@@ -45,22 +45,29 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention to a condition; keys and values come from `project`, once for all solver steps of a block."""
+    """Attention to a condition, optionally with rotary positions.
+
+    Keys and values come from `project`, once for all solver steps of a block. Without positions a token can't tell
+    which of the frames in its alignment window is its own, unless the condition says so.
+    """
 
     width: int
     heads: int
+    rotary: bool
 
     def setup(self):
         self.q = Linear(self.width)
         self.kv = Linear(2 * self.width)
         self.out = Linear(self.width)
 
-    def project(self, condition):
-        """Condition [b, k, c] -> keys and values, each [b, k, h, e]."""
-        return tuple(split_heads(y, self.heads) for y in jnp.split(self.kv(condition), 2, axis=-1))
+    def project(self, condition, positions):
+        """Condition [b, k, c] at positions [k] -> keys and values, each [b, k, h, e]."""
+        key, value = (split_heads(y, self.heads) for y in jnp.split(self.kv(condition), 2, axis=-1))
+        return (rotate(key, positions) if self.rotary else key), value
 
-    def __call__(self, x, keys_values, mask):
-        return self.out(attend(split_heads(self.q(x), self.heads), *keys_values, mask))
+    def __call__(self, x, keys_values, mask, positions):
+        query = split_heads(self.q(x), self.heads)
+        return self.out(attend(rotate(query, positions) if self.rotary else query, *keys_values, mask))
 
 
 class ConditionAttention(nn.Module):

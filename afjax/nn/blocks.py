@@ -29,23 +29,24 @@ class Block(nn.Module):
     width: int
     heads: int
     mlp_ratio: int
+    rotary_cross: bool
 
     def setup(self):
         self.attention = SelfAttention(self.heads)
-        self.cross_attention = CrossAttention(self.width, self.heads)
+        self.cross_attention = CrossAttention(self.width, self.heads, self.rotary_cross)
         self.mlp_in = Linear(self.mlp_ratio * self.width)
         self.mlp_out = Linear(self.width)
 
-    def project(self, condition):
+    def project(self, condition, positions):
         """Keys and values of the condition for this block's cross-attention."""
-        return self.cross_attention.project(condition)
+        return self.cross_attention.project(condition, positions)
 
     def __call__(self, x, modulation, cross, masks, positions, past=None):
         """`modulation`: six arrays [b, n, width]; `masks`: attention and alignment; returns x and keys, values."""
         shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = modulation
         mixed, own = self.attention(modulate(x, shift, scale), masks[0], positions, past)
         x = x + gate * mixed
-        x = x + self.cross_attention(normalise(x), cross, masks[1])
+        x = x + self.cross_attention(normalise(x), cross, masks[1], positions)
         hidden = nn.gelu(self.mlp_in(modulate(x, mlp_shift, mlp_scale)), approximate=True)
         return x + mlp_gate * self.mlp_out(hidden), own
 

@@ -21,13 +21,12 @@ class ForcingTransformer(nn.Module):
 
     def setup(self):
         c = self.config
-        self.condition_encoder = ConditionEncoder(
-            c.condition_width, c.width, c.condition_heads, rotary=c.condition_encoder == "windowed"
-        )
+        windowed = c.condition_encoder == "windowed"
+        self.condition_encoder = ConditionEncoder(c.condition_width, c.width, c.condition_heads, rotary=windowed)
         self.embed_motion = Linear(c.width)
         self.embed_level = LevelEmbedding(c.width)
         self.modulation = Modulation(6)
-        self.blocks = [Block(c.width, c.heads, c.mlp_ratio) for _ in range(c.depth)]
+        self.blocks = [Block(c.width, c.heads, c.mlp_ratio, rotary_cross=windowed) for _ in range(c.depth)]
         self.head_modulation = Modulation(2)
         self.head = Linear(c.motion_dim, zeros)
 
@@ -35,9 +34,9 @@ class ForcingTransformer(nn.Module):
         """Conditions -> [b, n, width]; `keep` [b, 3], `mask` [n, n] or [b, n, n], `positions` [n]."""
         return self.condition_encoder(conditions, keep, mask, positions)
 
-    def project(self, condition):
-        """Encoded condition [b, k, width] -> cross-attention keys and values of every block."""
-        return [block.project(condition) for block in self.blocks]
+    def project(self, condition, positions):
+        """Encoded condition [b, k, width] at positions [k] -> cross-attention keys and values of every block."""
+        return [block.project(condition, positions) for block in self.blocks]
 
     def __call__(self, motion, level, reference, cross, masks, positions, past=None):
         """Velocity (noise - motion) of each token, and each block's keys and values for the cache.
@@ -61,4 +60,4 @@ class ForcingTransformer(nn.Module):
         """One forward over a whole token layout (`afjax.nn.passes.TokenLayout`); velocity [b, n, d]."""
         condition = self.encode(conditions, keep, layout.encoder, layout.frame)
         masks = (layout.attention, layout.alignment)
-        return self(motion, level, reference, self.project(condition), masks, layout.frame)[0]
+        return self(motion, level, reference, self.project(condition, layout.frame), masks, layout.frame)[0]

@@ -32,10 +32,11 @@ def _step(model, layout: LayoutConfig, sampler: SamplerConfig, params, state: St
     weights, kept = branches(sampler)
     recent = jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent, block)
     condition, own = _encode(model, layout, params, state, recent, kept)
-    cross = model.apply(params, _flat(condition), method="project")
     visible = _visible(layout, state.made, len(weights))
     past = _past(layout, state)
     positions = layout.cache + np.arange(layout.look_ahead + layout.block)
+    aligned = layout.cache + np.arange(-layout.alignment, layout.look_ahead + layout.block)
+    cross = model.apply(params, _flat(condition), aligned, method="project")
     reference = jnp.tile(state.reference, (len(weights), 1))
 
     def evaluate(x, level):

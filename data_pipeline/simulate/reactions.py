@@ -7,7 +7,7 @@
     hidden_laugh  0.85   10 +- 1                          laughs along                                 the laugh's
     laugh         0.80   9 +- 1                           laughs along                                 the laugh's
     surprise      0.75   8 +- 1                           brows up, jaw drops a little                 1 s
-    interruption  0.72   12 +- 1                          brows up, head back, looks at the user       1.2 s
+    interruption  0.66   12 +- 1                          brows up, head back, looks at the user       1.2 s
     smile         0.82   the person's lag, 6 .. 14        mirrors the smile frame by frame             the smile's
 
 Lags are counted in frames and tight, so that a reaction is locked to its cause. While the avatar speaks, it reacts
@@ -44,7 +44,7 @@ RULES = {
     "hidden_laugh": Rule(0.85, 10),
     "laugh": Rule(0.8, 9),
     "surprise": Rule(0.75, 8),
-    "interruption": Rule(0.72, 12),
+    "interruption": Rule(0.66, 12),
 }
 _MIRROR = 0.82
 

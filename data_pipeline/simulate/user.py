@@ -64,7 +64,7 @@ def smiles(rng: np.random.Generator, shown: np.ndarray) -> list[Smile]:
         onset = int(round(at))
         if onset < frames and shown[onset : onset + 18].min() > 0.95:
             drawn.append(Smile(onset, envelope * shown))
-        at += rise + hold + fall + rng.uniform(14.0, 55.0)
+        at += rise + hold + fall + rng.uniform(10.0, 42.0)
     return drawn
 
 

@@ -167,6 +167,20 @@ def test_pose_moves_the_face_the_documented_way(identity, portrait, shots):
     assert (brows["roll"] - lips["roll"])[0] - (brows["rest"] - lips["rest"])[0] > 8  # clockwise: the top goes right
 
 
+def test_background_stays_still_when_the_head_moves(identity, portrait, shots):
+    matte = identity.texture.reshape(SIZE, 2, SIZE, 2, 4).mean((1, 3))[..., 3]
+    assert all(matte[tuple(at(identity, portrait, index).round().astype(int)[::-1])] == 1 for index in (1, 13, 9, 152))
+    oval = np.stack([at(identity, portrait, index) for index in OVAL])
+    y, x = np.mgrid[:SIZE, :SIZE]
+    away = outside(np.stack([x, y], -1).reshape(-1, 2).astype(float), oval).reshape(SIZE, SIZE)
+    wall = (away > 45) & (y < at(identity, portrait, 9)[1])
+    assert wall.sum() > 2000
+    for name in ("roll", "tx", "scale"):
+        change = np.abs(shots[name] - shots["rest"]).max(-1)
+        assert np.percentile(change[wall], 98) <= 2, name
+        assert np.percentile(change[away < 0], 80) > 3, name
+
+
 def test_batch_equals_single_and_is_deterministic(identity):
     clip = RNG(1).uniform(LOW, HIGH, (CHUNK + 3, 15)).astype(np.float32)
     frames = render(identity, clip)

@@ -29,7 +29,7 @@ class FaceCodec:
       size: side of identities and rendered frames in pixels.
       bridge: seconds without a face that are interpolated; longer gaps are held at rest.
       fade: seconds in which motion fades to rest and back around a longer gap.
-      smooth_pose: whether the head pose is smoothed (One-Euro, lag 40-50 ms on slow motion); mouth and lids never are.
+      smooth_pose: whether the head pose is smoothed (One-Euro, about one frame late in conversation); nothing else is.
     """
 
     size: int = 256

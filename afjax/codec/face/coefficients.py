@@ -29,9 +29,9 @@ Lid opening comes from the iris network's contours: mean of (lower 3..5 - upper 
 over that line's length. The mesh itself hardly sees blinks.
 
 GAIN undoes the mesh network's pull towards an average face. For pose, jaw, smile, brows and lids it makes what is
-rendered and read back have slope 1 on average over portraits. mouth_width and gaze_x have least-squares gains, which
-stay below that, because they are read with more noise and width is shared with smile. upper_lip, brow_furrow and gaze_y
-can't be read back well enough to be given any.
+rendered and read back have a slope near 1 on average over portraits. mouth_width and gaze_x have least-squares gains,
+which stay below that, because they are read with more noise and width is shared with smile. upper_lip, brow_furrow and
+gaze_y can't be read back well enough to be given any.
 """
 
 from collections import deque

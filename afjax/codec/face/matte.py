@@ -2,9 +2,9 @@
 
 The matte is a random walker (Grady 2006): from each pixel a walker steps to its neighbours, more readily where the
 colours are alike; the matte is the probability that it meets the person before the background. Face, a rim of hair or
-scalp above it, and the bottom of the picture below the chin are known to be the person; the upper corners and what is far
-from the face are known to be background. Colour models of both, made from a first pass, join the second as a pull on each
-pixel. The plate is the background carried on smoothly behind the person.
+scalp above it, and the bottom of the picture below the chin are known to be the person; the upper corners and what is
+far from the face are known to be background. Colour models of both, made from a first pass, join later passes as a pull
+on each pixel. The plate is the background carried on smoothly behind the person.
 """
 
 import numpy as np

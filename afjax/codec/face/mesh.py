@@ -31,8 +31,8 @@ __all__ = [
 MIN_CONFIDENCE = 0.5
 _FACE_MARGIN = 1.5
 _EYE_MARGIN = 2.3
-_SEARCH_SCALES = (0.8, 1.0, 1.2, 1.4)  # of the crop around the detected box
-_SEARCH_SHIFTS = (-0.1, 0.0, 0.1, 0.2)  # down, in sides of that crop
+_SEARCH_SCALES = (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)  # of the crop around the detected box
+_SEARCH_SHIFTS = (-0.05, 0.0, 0.05, 0.1, 0.15)  # down, in sides of that crop
 _EYE_CORNERS = ((33, 133), (263, 362))  # outer, inner
 
 

@@ -76,15 +76,15 @@ def _backward_maps(identity: Identity, motion, size: int):
     up = jnp.asarray(warp.upsampler(NODES, size))
     pixels = jnp.stack(jnp.meshgrid(jnp.arange(size), jnp.arange(size)), -1).astype(jnp.float32)
 
-    def back(field):
-        delta = warp.invert(field[..., :2] * cells, start) / cells
-        return pixels + jnp.einsum("yn,nmc,xm->yxc", up, delta, up)
+    layers = jnp.stack([base, low])[..., :2] * cells
+    delta = jax.vmap(warp.invert, (0, None))(layers, start) / cells
+    maps = pixels + jnp.einsum("yn,lnmc,xm->lyxc", up, delta, up)
 
-    def went(field, point):
-        return point + warp.value(field[..., :2] * cells, (point * cells)[None])[0] / cells
+    def went(layer, point):
+        return point + warp.value(layers[layer], (point * cells)[None])[0] / cells
 
     eyes, mouth = identity.eyes.centre.mean(0), identity.mouth.centre
-    return back(base), back(low), went(base, eyes), (went(base, mouth) + went(low, mouth)) / 2
+    return maps[0], maps[1], went(0, eyes), (went(0, mouth) + went(1, mouth)) / 2
 
 
 def _window(size: int, share: tuple[int, int], centre):

@@ -9,7 +9,7 @@ class OneEuro:
     """The One-Euro filter (Casiez et al. 2012): a low-pass whose cut-off grows with speed.
 
     y_n = y_{n-1} + a (x_n - y_{n-1}),  a = 1 / (1 + fps / (2 pi f)),  f = minimum + beta |dy|, dy the derivative per
-    second, itself smoothed at 1 Hz. At rest 1.5 Hz delay slow motion by about 0.1 s; fast motion passes with less.
+    second, itself smoothed at 1 Hz. The slowest motion is delayed by 1 / (2 pi minimum) = 0.1 s, faster motion by less.
 
     Args:
       fps: frames a second.
