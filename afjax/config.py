@@ -126,10 +126,15 @@ class SamplerConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW with warm-up and cosine decay, clipping by global norm, and an average of the weights."""
+    """Adam or Muon with warm-up, cosine decay and clipping by global norm, and an average of the weights.
 
-    learning_rate: float = 2e-3
-    warmup_steps: int = 100
+    `muon` orthogonalises the updates of matrices (step size `muon_learning_rate`) and leaves vectors to Adam.
+    """
+
+    kind: str = "muon"
+    learning_rate: float = 3e-3
+    muon_learning_rate: float = 0.02
+    warmup_steps: int = 60
     final_share: float = 0.02
     weight_decay: float = 0.01
     beta2: float = 0.99
@@ -137,7 +142,9 @@ class OptimizerConfig:
     ema: float = 0.995
 
     def __post_init__(self):
-        _require(self.learning_rate > 0, "optimizer.learning_rate must be positive")
+        _one_of("optimizer.kind", self.kind, ("adamw", "muon"))
+        for name in ("learning_rate", "muon_learning_rate"):
+            _require(getattr(self, name) > 0, f"optimizer.{name} must be positive")
         _require(0 <= self.ema < 1, "optimizer.ema must lie in [0, 1)")
 
 
@@ -159,13 +166,14 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Length of a run and how often it writes; `seed` seeds everything."""
+    """Length of a run and how often it writes; `seed` seeds everything. Samples are videos of `sample_seconds`."""
 
     steps: int = 1200
     seed: int = 0
     log_every: int = 50
     save_every: int = 400
-    sample_every: int = 400
+    sample_every: int = 800
+    sample_seconds: float = 4.0
     keep: int = 2
 
     def __post_init__(self):

@@ -2,7 +2,7 @@
 
     python -m data_pipeline.build --out DIR --train 384 --eval 64 --seconds 20 --seed 0
 
-The default build takes less than a minute on two cores and 140 MB of disk. Conversation i of a split has the seed
+The default build takes about a minute on two cores and 140 MB of disk. Conversation i of a split has the seed
 `seed * 1,000,000 + i`; the splits have voices, words and random streams of their own. Evaluation records hold the
 sound and the oracle's motion as well.
 """

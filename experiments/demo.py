@@ -15,15 +15,16 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from afjax.audio.framing import RATE
+from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, LayoutConfig, from_dict
 from afjax.metrics import reactiveness, report
 from afjax.nn import masks
 from afjax.nn.passes import pass_layout
-from data_pipeline.schema import EVENT_KINDS, Conversation
+from data_pipeline.schema import Conversation
 from experiments import cli, evaluation, figures, report_html
 from experiments.configs import quickstart
+from experiments.conversation import marks, write_conversation
 from experiments.runs import load_run
 from experiments.train import train_run, training_data
 
@@ -31,9 +32,6 @@ _OUT = flags.DEFINE_string("out", "out/demo", "Folder for everything.")
 _STEPS = flags.DEFINE_integer("steps", 0, "Training steps; 0 = the quickstart's own.", lower_bound=0)
 
 SHOWN = ("smile", "jaw_open", "pitch", "brow_raise")
-FPS = 25
-PORTRAITS = {"user": 1, "avatar": 0}  # seeds of the drawn faces
-SIZE = 256
 
 
 def main():
@@ -61,7 +59,8 @@ def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
     np.savez_compressed(out / "eval.npz", **arrays)
     table = watch("metrics", lambda: evaluation.metric_table(arrays, config.layout.block))
     pictures = watch("pictures", lambda: draw(out, arrays, clips[0], config.layout))
-    watch("video", lambda: show(out, clips[0], generated["model"][0]))
+    video, sheet = out / "conversation.mp4", out / "contact_sheet.png"
+    watch("video", lambda: write_conversation(video, clips[0], generated["model"][0], sheet=sheet))
     summary = {
         "workdir": out / "run",
         "seconds": watch.seconds,
@@ -81,7 +80,7 @@ def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
         table,
         title="afjax: a face that listens",
         lines=lines,
-        video=out / "conversation.mp4",
+        video=video,
         pictures=pictures,
         seconds=watch.seconds,
     )
@@ -104,12 +103,6 @@ class Watch:
 def draw(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: LayoutConfig) -> list[tuple[Path, str]]:
     """The still pictures, each with its caption."""
     peaks = {name: reactiveness.response_map(arrays["user"], arrays[name]) for name in ("recorded", "model")}
-    events = [
-        (EVENT_KINDS[kind], frame / FPS, response / FPS if responded else None)
-        for kind, frame, responded, response in zip(
-            clip.event_kind, clip.event_frame, clip.event_responded, clip.event_response, strict=True
-        )
-    ]
     return [
         (
             figures.response_map(out / "response_map.png", peaks, CHANNELS),
@@ -121,7 +114,7 @@ def draw(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: L
                 {"user": arrays["user"][0], "recorded": arrays["recorded"][0], "model": arrays["model"][0]},
                 CHANNELS,
                 SHOWN,
-                events=events,
+                events=marks(clip),
                 speaking={"user": clip.user_speaking, "avatar": clip.avatar_speaking},
             ),
             "The conversation of the video: causes on the user's side, the recorded avatar's reactions, the model.",
@@ -144,31 +137,6 @@ def drawn_masks(layout: LayoutConfig, frames: int = 30) -> dict[str, np.ndarray]
         "alignment": masks.alignment(frames, layout.alignment),
         "passes of a stream": pass_layout(layout, frames).attention,
     }
-
-
-def show(out: Path, clip: Conversation, motion: np.ndarray):
-    """Renders user and avatar side by side with both voices, and a contact sheet of it."""
-    import soxr
-
-    from afjax.codec.face.codec import FaceCodec
-    from afjax.media.writer import SOUND_RATE, VideoWriter
-    from data_pipeline.simulate.portraits import draw_portrait
-
-    codec = FaceCodec(size=SIZE)
-    with cli.quiet():
-        faces = {who: codec.identity(draw_portrait(seed)) for who, seed in PORTRAITS.items()}
-    tracks = {"user": clip.user_motion, "avatar": motion}
-    sides = [codec.render(faces[who], tracks[who]) for who in ("user", "avatar")]
-    frames = np.concatenate(sides, axis=2)
-    voices = np.stack([clip.user_audio, clip.avatar_audio], axis=1).astype(np.float32) / 32768
-    sound = soxr.resample(voices, RATE, SOUND_RATE)
-    step = SOUND_RATE // FPS
-    with VideoWriter(out / "conversation.mp4", frames.shape[2], frames.shape[1]) as writer:
-        for start in range(0, len(frames), FPS):
-            writer.frames(frames[start : start + FPS])
-            writer.sound(sound[start * step : (start + FPS) * step])
-    moments = np.linspace(0, len(frames) - 1, 24).astype(int)
-    figures.contact_sheet(out / "contact_sheet.png", frames[moments], moments / FPS, title="user, avatar")
 
 
 if __name__ == "__main__":

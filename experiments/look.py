@@ -13,18 +13,15 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from afjax.audio.framing import RATE
-from afjax.codec.face.channels import channel
-from afjax.codec.face.codec import FaceCodec
+from afjax.codec.face.channels import CHANNELS, channel
 from afjax.errors import InputError
 from afjax.media.image import read_portrait
-from afjax.media.writer import SOUND_RATE, VideoWriter
 from afjax.metrics import events, reactiveness
 from data_pipeline import baseline
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import EVENT_KINDS, Conversation
-from data_pipeline.simulate.portraits import draw_portrait
 from experiments import cli, figures
+from experiments.conversation import marks, write_conversation
 
 _DATA = flags.DEFINE_string("data", None, "folder of a data set that data_pipeline.build wrote")
 _OUT = flags.DEFINE_string("out", None, "folder for tables, plots and the video")
@@ -32,7 +29,6 @@ _CLIP = flags.DEFINE_integer("clip", 0, "number of the evaluation conversation t
 _PORTRAIT = flags.DEFINE_string("portrait", "", "picture of the avatar's face; drawn if not given")
 
 SHOWN = ("smile", "jaw_open", "brow_raise", "pitch", "roll", "yaw", "scale")
-CHUNK = 25
 
 
 def responses(clips: Sequence[Conversation], motions: Sequence[np.ndarray]) -> dict[str, float]:
@@ -94,42 +90,21 @@ def _share(clips: Sequence[Conversation]) -> float:
     return float(np.mean([np.mean(clip.user_speaking & ~clip.avatar_speaking) for clip in clips]))
 
 
-def draw(out: Path, clip: Conversation, portrait: np.ndarray) -> None:
+def draw(out: Path, clip: Conversation, portrait: np.ndarray | None) -> None:
     """Writes the curves of a conversation, its video and the video's contact sheet."""
-    reacted = zip(clip.event_kind, clip.event_frame, clip.event_response, strict=True)
-    marks = [(EVENT_KINDS[kind], frame / 25, None if at < 0 else at / 25) for kind, frame, at in reacted]
     tracks = {"user": clip.user_motion, "recorded": clip.avatar_motion}
     speaking = {"user": clip.user_speaking, "avatar": clip.avatar_speaking}
-    names = FaceCodec.channels
-    figures.motion_curves(out / "curves.png", tracks, names, SHOWN, events=marks, speaking=speaking)
-    codec = FaceCodec()
-    sides = [(codec.identity(draw_portrait(1)), clip.user_motion), (codec.identity(portrait), clip.avatar_motion)]
-    voices = np.stack([clip.user_audio, clip.avatar_audio], axis=1).astype(np.float32) / 32768.0
-    keep = np.linspace(0, clip.frames - 1, 24).astype(int)
-    sheet = {}
-    with VideoWriter(out / "conversation.mp4", width=2 * codec.size, height=codec.size) as writer:
-        with cli.Progress(clip.frames, "render") as progress:
-            for first in range(0, clip.frames, CHUNK):
-                frames = [codec.render(identity, motion[first : first + CHUNK]) for identity, motion in sides]
-                pictures = np.concatenate(frames, axis=2)
-                writer.frames(pictures)
-                writer.sound(_resampled(voices[first * 640 : (first + len(pictures)) * 640]))
-                sheet |= {n: pictures[n - first] for n in keep if first <= n < first + len(pictures)}
-                progress.update(len(pictures))
-    figures.contact_sheet(out / "contact_sheet.png", np.stack([sheet[n] for n in keep]), keep / 25, columns=4)
-
-
-def _resampled(sound: np.ndarray) -> np.ndarray:
-    """16 kHz -> 48 kHz by straight lines: good enough to listen to."""
-    at = np.arange(len(sound) * SOUND_RATE // RATE) * RATE / SOUND_RATE
-    return np.stack([np.interp(at, np.arange(len(sound)), side) for side in sound.T], axis=1).astype(np.float32)
+    names = CHANNELS
+    figures.motion_curves(out / "curves.png", tracks, names, SHOWN, events=marks(clip), speaking=speaking)
+    video = out / "conversation.mp4"
+    write_conversation(video, clip, clip.avatar_motion, portrait=portrait, sheet=out / "contact_sheet.png")
 
 
 def main() -> None:
     if not _DATA.value or not _OUT.value:
         raise InputError("--data and --out are needed", do="--help lists the flags")
     out = cli.writable(_OUT.value, folder=True)
-    portrait = read_portrait(_PORTRAIT.value) if _PORTRAIT.value else draw_portrait(0)
+    portrait = read_portrait(_PORTRAIT.value) if _PORTRAIT.value else None
     summary, clips = measure(cli.absolute(_DATA.value))
     if _CLIP.value >= len(clips):
         raise InputError(f"no evaluation conversation {_CLIP.value}", do=f"--clip is 0 to {len(clips) - 1}")

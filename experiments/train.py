@@ -4,8 +4,8 @@
     python -m experiments.train --config experiments/configs/quickstart.py --workdir out/wide --config.model.width=128
 
 Without `--config.data.path` conversations are simulated into `workdir/data` first. The run folder holds `config.json`,
-`metrics.jsonl`, `checkpoints/`, `samples/` (motion and a video of held-out conversations as it goes) and `summary.json`.
-A folder with a checkpoint of another config is refused.
+`metrics.jsonl`, `checkpoints/`, `samples/` (motion of held-out conversations as it goes, and a
+video) and `summary.json`. A folder with a checkpoint of another config is refused.
 """
 
 import json
@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from afjax.audio.framing import FPS
 from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
@@ -24,6 +25,7 @@ from data_pipeline.build import build
 from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
 from experiments import cli
+from experiments.conversation import write_conversation
 
 _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
 _WORKDIR = flags.DEFINE_string("workdir", "out/quickstart", "Run folder.")
@@ -118,7 +120,7 @@ def check_data(config: Config, metadata: Metadata, folder: Path):
 
 
 class Sampler:
-    """Writes generated motion of a few held-out clips, and its curves beside the recorded ones."""
+    """Writes generated motion of a few held-out clips as it goes, and the first seconds of one of them as a video."""
 
     def __init__(self, config: Config, folder: Path, metadata: Metadata, out: Path, clips: int = 4):
         self._config, self._metadata, self._out = config, metadata, out
@@ -127,15 +129,16 @@ class Sampler:
     def __call__(self, step: int, params):
         if not self._clips:
             return
-        tracks = {
-            name: np.stack([getattr(clip, name) for clip in self._clips]).astype(np.float32)
+        avatar_audio, user_audio, user, recorded = (
+            np.stack([getattr(clip, name) for clip in self._clips]).astype(np.float32)
             for name in ("avatar_features", "user_features", "user_motion", "avatar_motion")
-        }
-        generator = Generator(self._config, params, self._metadata.statistics)
-        motion = generator.clips(tracks["avatar_features"], tracks["user_features"], tracks["user_motion"])
+        )
+        motion = Generator(self._config, params, self._metadata.statistics).clips(avatar_audio, user_audio, user)
         self._out.mkdir(parents=True, exist_ok=True)
-        recorded, user = tracks["avatar_motion"], tracks["user_motion"]
         np.savez(self._out / f"{step:07d}.npz", motion=motion, recorded=recorded, user=user)
+        if self._clips[0].avatar_audio is not None and self._config.train.sample_seconds:
+            shown = motion[0, : round(self._config.train.sample_seconds * FPS)]
+            write_conversation(self._out / f"{step:07d}.mp4", self._clips[0], shown, size=128)
 
 
 if __name__ == "__main__":

@@ -2,26 +2,32 @@
 
 import jax
 import optax
+from optax import contrib
 
 from afjax.config import OptimizerConfig
 
 
-def schedule(config: OptimizerConfig, steps: int):
+def schedule(peak: float, config: OptimizerConfig, steps: int):
     """Learning rate by step: linear warm-up, cosine decay to `final_share` of the peak."""
     warmup = min(config.warmup_steps, max(steps // 4, 1))
-    return optax.warmup_cosine_decay_schedule(
-        0.0, config.learning_rate, warmup, max(steps, warmup + 1), config.learning_rate * config.final_share
-    )
+    return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, max(steps, warmup + 1), peak * config.final_share)
 
 
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    """Clipped AdamW; biases and other vectors are not decayed."""
-    return optax.chain(
-        optax.clip_by_global_norm(config.clip),
-        optax.adamw(
-            schedule(config, steps),
+    """Clipped AdamW, or Muon for the matrices and Adam for the rest; vectors are not decayed."""
+    adam = schedule(config.learning_rate, config, steps)
+    if config.kind == "muon":
+        chosen = contrib.muon(
+            schedule(config.muon_learning_rate, config, steps),
+            weight_decay=config.weight_decay,
+            adam_b2=config.beta2,
+            adam_learning_rate=adam,
+        )
+    else:
+        chosen = optax.adamw(
+            adam,
             b2=config.beta2,
             weight_decay=config.weight_decay,
             mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params),
-        ),
-    )
+        )
+    return optax.chain(optax.clip_by_global_norm(config.clip), chosen)

@@ -7,11 +7,14 @@ espeak-ng is GPL-3 code; it is loaded here, behind pipes, and nowhere else. The 
                                       "words": [[text position, sample], ...]} or {"error": message}
             s int16 samples          (none after an error)
 
-The worker ends when its input does. It imports nothing of the project, so that it starts in a few milliseconds.
+espeak-ng carries state from one utterance to the next (phases, flutter, noise), so the same words sound different
+after other words. Each request is therefore answered by a fork of the freshly started worker: a reply depends on its
+request alone, and a crash takes one utterance with it. The worker ends when its input does.
 """
 
 import ctypes
 import json
+import os
 import struct
 import sys
 
@@ -54,6 +57,8 @@ class Synthesiser:
         self.sample_rate = self._library.espeak_Initialize(SYNCHRONOUS, 0, data, PHONEME_EVENTS | DONT_EXIT)
         if self.sample_rate <= 0:
             raise RuntimeError("espeak-ng did not start")
+        # Breathy voices would draw their noise from a clock otherwise.
+        self._library.espeak_ng_SetRandSeed(ctypes.c_long(1))
         self._callback = _CALLBACK(self._collect)  # kept: the library only holds the address
         self._library.espeak_SetSynthCallback(self._callback)
         self._voice = None
@@ -105,6 +110,12 @@ def _answer(synthesiser, request: bytes):
         return {"error": str(error)}, b""
 
 
+def _send(sink, reply: dict, pcm: bytes = b""):
+    encoded = json.dumps(reply).encode()
+    sink.write(struct.pack("<I", len(encoded)) + encoded + pcm)
+    sink.flush()
+
+
 def main():
     source, sink = sys.stdin.buffer, sys.stdout.buffer
     synthesiser = Synthesiser()
@@ -115,10 +126,13 @@ def main():
         request = source.read(size)
         if len(request) != size:
             return
-        reply, pcm = _answer(synthesiser, request)
-        encoded = json.dumps(reply).encode()
-        sink.write(struct.pack("<I", len(encoded)) + encoded + pcm)
-        sink.flush()
+        child = os.fork()
+        if child == 0:
+            _send(sink, *_answer(synthesiser, request))
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        if status:
+            _send(sink, {"error": "espeak-ng crashed"})
 
 
 if __name__ == "__main__":

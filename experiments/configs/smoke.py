@@ -24,4 +24,5 @@ def get_config(variant: str = "") -> ConfigDict:
     config.train.log_every = 10
     config.train.save_every = 20
     config.train.sample_every = 20
+    config.train.sample_seconds = 0.4
     return config

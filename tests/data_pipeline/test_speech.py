@@ -22,8 +22,19 @@ def test_phonemes_cover_the_sound(speaker):
 
 
 def test_the_same_words_sound_the_same(speaker):
-    a, b = (speaker.say(Phrase("we saw the river."), VOICE) for _ in range(2))
-    np.testing.assert_array_equal(a.wave, b.wave)
+    first = speaker.say(Phrase("we saw the river."), VOICE)
+    speaker.say(Phrase("other words in between."), speech.Voice("en+f2", 190, 60, 70, 190.0))
+    np.testing.assert_array_equal(first.wave, speaker.say(Phrase("we saw the river."), VOICE).wave)
+
+
+def test_breathy_voices_sound_the_same_in_every_process():
+    pytest.importorskip("espeakng_loader")
+    pytest.importorskip("soxr")
+    waves = []
+    for _ in range(2):
+        with speech.Speaker() as process:
+            waves.append(process.say(Phrase("we saw the river."), speech.Voice("en-us+f2", 175, 50, 50, 190.0)).wave)
+    np.testing.assert_array_equal(*waves)
 
 
 def test_an_unknown_voice_is_refused_and_the_process_lives_on(speaker):

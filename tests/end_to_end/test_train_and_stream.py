@@ -131,3 +131,28 @@ def test_data_that_do_not_fit_the_model_are_refused(config, tmp_path):
     other = dataclasses.replace(config, model=dataclasses.replace(config.model, audio_dim=7))
     with pytest.raises(InputError, match="audio features, the config has 7"):
         train_run(other, tmp_path / "run")
+
+
+def test_demo_writes_everything(config, tmp_path):
+    """The demo at the smoke size: each file is there, and the figures can be computed again from `eval.npz`."""
+    pytest.importorskip("ai_edge_litert")
+    av = pytest.importorskip("av")
+    from experiments.demo import demo
+
+    demo(config, tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {
+        "run", "conversation.mp4", "contact_sheet.png", "masks.png", "response_map.png", "motion_curves.png",
+        "report.html", "eval.npz", "summary.json",
+    }  # fmt: skip
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["seconds"]["train"] > 0 and summary["seconds"]["stream"] > 0
+    with np.load(tmp_path / "eval.npz", allow_pickle=False) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    again = evaluation.metric_table(arrays, config.layout.block)
+    assert again["model"]["fd"]["mean"] == pytest.approx(summary["metrics"]["model"]["fd"]["mean"])
+    with av.open(str(tmp_path / "conversation.mp4")) as container:
+        video, audio = container.streams.video[0], container.streams.audio[0]
+        assert video.codec_context.name == "h264" and audio.codec_context.name == "aac"
+        assert video.average_rate == 25 and video.frames == config.data.seconds * 25
+    assert "<script" not in (tmp_path / "report.html").read_text()
