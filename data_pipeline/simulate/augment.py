@@ -11,7 +11,7 @@ from scipy import fft
 
 from afjax.audio.framing import RATE
 
-_ROOM_SECONDS = (0.15, 0.5)
+_ROOM_SECONDS = (0.12, 0.35)
 
 
 def record(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -22,9 +22,9 @@ def record(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     spoken = np.abs(wave) > 0.02 * np.abs(wave).max()
     level = float(np.sqrt(np.square(wave[spoken]).mean())) if spoken.any() else 1.0
     spectrum = fft.rfft(wave, count) * _microphone(hz, rng)
-    if rng.random() < 0.6:
+    if rng.random() < 0.5:
         spectrum *= fft.rfft(_room(rng), count)
-    spectrum += level * 10.0 ** (-rng.uniform(22.0, 50.0) / 20.0) * _noise(hz, count, rng)
+    spectrum += level * 10.0 ** (-rng.uniform(25.0, 50.0) / 20.0) * _noise(hz, count, rng)
     gain = 10.0 ** (-rng.uniform(14.0, 30.0) / 20.0) / level
     return np.clip(gain * fft.irfft(spectrum, count)[: len(wave)], -1.0, 1.0).astype(np.float32)
 
@@ -45,7 +45,7 @@ def _room(rng: np.random.Generator) -> np.ndarray:
     count = int(rng.uniform(*_ROOM_SECONDS) * RATE)
     tail = rng.standard_normal(count, np.float32) * np.exp(np.linspace(0.0, -6.9, count, dtype=np.float32))
     tail[: int(0.002 * RATE)] = 0.0
-    tail *= 10.0 ** (-rng.uniform(3.0, 16.0) / 20.0) / np.sqrt(np.square(tail).sum())
+    tail *= 10.0 ** (-rng.uniform(8.0, 20.0) / 20.0) / np.sqrt(np.square(tail).sum())
     tail[0] = 1.0
     return tail.astype(np.float32)
 

@@ -1,7 +1,7 @@
 """Lips from phonemes: 15 mouth shapes, smeared into each other as speech does.
 
     target(t) = shape of the phoneme at t                          100 a second
-    mouth     = gain * G(40 ms) * target, weighed by loudness      G(s): Gaussian of standard deviation s
+    mouth     = gain * G(45 ms) * target, weighed by loudness      G(s): Gaussian of standard deviation s
     jaw      *= 1 - closed,   closed = min(1, 1.5 G(20 ms) * [t in p b m])
 
 The last line closes the lips on p, b and m, however short they are and whatever stands around them.
@@ -100,7 +100,7 @@ def track(items: list[tuple[float, Utterance]], frames: int, gains: np.ndarray) 
                 at = np.clip(inside - int(round(start * _STEPS)), 0, len(loud) - 1)
                 target[inside] = np.array(SHAPES[kind]) * loud[at, None]
                 closed[inside] = float(kind == "PP")
-    mouth = gaussian_filter1d(target, 0.04 * _STEPS, axis=0, mode="constant")
+    mouth = gaussian_filter1d(target, 0.045 * _STEPS, axis=0, mode="constant")
     shut = np.minimum(1.0, 1.5 * gaussian_filter1d(closed, 0.02 * _STEPS, mode="constant"))
     mouth[:, 0] *= 1.0 - shut
     middle = ((np.arange(frames) + 0.5) * _STEPS / FPS).astype(int)
@@ -108,9 +108,9 @@ def track(items: list[tuple[float, Utterance]], frames: int, gains: np.ndarray) 
 
 
 def _loudness(utterance: Utterance) -> np.ndarray:
-    """Weight 0.7 .. 1.15 of each hundredth of a second: louder syllables open wider."""
+    """Weight 0.35 .. 1.15 of each hundredth of a second: louder syllables open wider, as they do in real speech."""
     hop = RATE // _STEPS
     count = -(-len(utterance.wave) // hop)
     power = np.square(np.pad(utterance.wave, (0, count * hop - len(utterance.wave)))).reshape(count, hop).mean(axis=1)
     level = np.sqrt(gaussian_filter1d(power, 5.0, mode="constant"))
-    return 0.7 + 0.45 * np.clip(level / (np.percentile(level, 90) + 1e-6), 0.0, 1.0)
+    return 0.35 + 0.8 * np.clip(level / (np.percentile(level, 90) + 1e-6), 0.0, 1.0)
