@@ -208,8 +208,10 @@ def _row(motion: np.ndarray, user: np.ndarray, reference: _Reference) -> dict[st
 
     figures = {}
     for group in ("expression", "pose"):
-        own, other = (reactiveness.pcc(a[..., index[group]], b[..., index[group]])
-                      for a, b in ((recorded, arrays["user"]), (motion, user)))
+        own, other = (
+            reactiveness.pcc(a[..., index[group]], b[..., index[group]])
+            for a, b in ((recorded, arrays["user"]), (motion, user))
+        )
         figures[f"rpcc_{group}"] = bootstrap.interval(reactiveness.rpcc_of(own, other), seed)
     figures["constant_tracks"] = bootstrap.interval(reactiveness.constant_tracks(motion), seed)
 

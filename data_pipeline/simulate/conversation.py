@@ -48,9 +48,7 @@ def simulate(
     frames = int(round(seconds * FPS))
     voices = {side: draw_voice(rng["people"], split) for side in ("user", "avatar")}
     people = {side: faces.draw_person(rng["people"]) for side in ("user", "avatar")}
-    sides = {
-        side: turns.Side(rng[f"{side}_words"], split, voices[side], speaker) for side in ("user", "avatar")
-    }
+    sides = {side: turns.Side(rng[f"{side}_words"], split, voices[side], speaker) for side in ("user", "avatar")}
     said = dict(
         zip(
             ("user", "avatar"),

@@ -99,7 +99,7 @@ def _ridge(canvas: Canvas, at_y, heights, widths) -> np.ndarray:
     from scipy.interpolate import PchipInterpolator
 
     y = np.clip(canvas.y, at_y[0], at_y[-1])
-    return PchipInterpolator(at_y, heights)(y) * np.exp(-np.abs(canvas.x / PchipInterpolator(at_y, widths)(y)) ** 2.0)
+    return PchipInterpolator(at_y, heights)(y) * np.exp(-(np.abs(canvas.x / PchipInterpolator(at_y, widths)(y)) ** 2.0))
 
 
 def head_height(canvas: Canvas, person: Person) -> np.ndarray:

@@ -37,7 +37,7 @@ def _hairline(person: Person, angle: np.ndarray) -> np.ndarray:
     at = np.arctan2(points[:, 0], 0.1 - points[:, 1])
     radius = np.hypot(points[:, 0], points[:, 1] - 0.1) * (1 + recede * np.exp(-(((at - 0.6) / 0.3) ** 2)) + recede)
     a = np.abs(angle)
-    return np.interp(a, at, radius) 
+    return np.interp(a, at, radius)
 
 
 def _cap(person: Person, angle: np.ndarray, volume: float) -> np.ndarray:

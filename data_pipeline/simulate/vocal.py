@@ -31,7 +31,7 @@ def _arch(count: int) -> np.ndarray:
 
 
 def hum(rng: np.random.Generator, hz: float) -> Utterance:
-    """"mm-hm": two closed-lip pulses, the second higher, about half a second."""
+    """ "mm-hm": two closed-lip pulses, the second higher, about half a second."""
     first, gap, second = (int(RATE * rng.uniform(*span)) for span in ((0.15, 0.22), (0.03, 0.06), (0.2, 0.3)))
     high = rng.uniform(1.12, 1.3)
     rise = np.linspace(high * 0.95, high, second)
@@ -42,7 +42,7 @@ def hum(rng: np.random.Generator, hz: float) -> Utterance:
 
 
 def laugh(rng: np.random.Generator, hz: float) -> Utterance:
-    """"ha ha ha": four to six breathy pulses at about five a second with falling pitch."""
+    """ "ha ha ha": four to six breathy pulses at about five a second with falling pitch."""
     pulses = int(rng.integers(4, 7))
     period = int(RATE * rng.uniform(0.17, 0.22))
     breath = int(0.4 * period)

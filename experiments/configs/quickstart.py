@@ -19,4 +19,6 @@ def get_config(variant: str = "passes") -> ConfigDict:
     config.model.motion_dim = len(CHANNELS)
     config.model.audio_dim = mel.DIM
     config.layout.tokens = variant or "passes"
+    config.layout.look_ahead = 0
+    config.train.steps = 1500
     return config
