@@ -7,24 +7,12 @@ The default build takes about a minute on two cores and 140 MB of disk. Conversa
 sound and the oracle's motion as well.
 """
 
-import json
-import multiprocessing
 import sys
-import time
-from collections import Counter
-from pathlib import Path
 
-import numpy as np
 from absl import app, flags
 
-from afjax.audio import mel
-from afjax.audio.framing import FPS
-from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
-from data_pipeline.records import SPLITS, Metadata, Moments, Statistics, folder_aside, write_metadata, write_split
-from data_pipeline.schema import EVENT_KINDS, Conversation, decode, encode
-from data_pipeline.simulate.conversation import simulate
-from data_pipeline.simulate.speech import Speaker
+from data_pipeline.simulate.build import build
 
 _OUT = flags.DEFINE_string("out", None, "Folder to make.")
 _TRAIN = flags.DEFINE_integer("train", 384, "Conversations to train on.", lower_bound=1)
@@ -32,99 +20,6 @@ _EVAL = flags.DEFINE_integer("eval", 64, "Conversations to evaluate on.", lower_
 _SECONDS = flags.DEFINE_float("seconds", 20.0, "Length of a conversation.", lower_bound=4.0, upper_bound=120.0)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the whole set.", lower_bound=0)
 _WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
-
-ORACLE = 1
-_speaker: Speaker | None = None
-
-
-def _start() -> None:
-    global _speaker
-    _speaker = Speaker()
-
-
-def _job(job: tuple[int, str, float]) -> bytes | InputError:
-    seed, split, seconds = job
-    try:
-        return encode(simulate(seed, split, _speaker, seconds, oracle=ORACLE if split == "eval" else None))
-    except InputError as error:
-        return error
-
-
-class _Tally:
-    """What is counted while records pass: statistics of the training split, events and shares of each."""
-
-    def __init__(self):
-        self.moments = {name: Moments() for name in ("motion", "audio")}
-        self.events = {split: Counter() for split in SPLITS}
-        self.shares = {split: [] for split in SPLITS}
-
-    def add(self, split: str, clip: Conversation) -> None:
-        self.events[split].update(EVENT_KINDS[kind] for kind in clip.event_kind)
-        self.shares[split].append(float((clip.user_speaking & ~clip.avatar_speaking).mean()))
-        if split == "train":
-            self.moments["motion"].add(clip.avatar_motion)
-            self.moments["audio"].add(clip.avatar_features)
-            self.moments["audio"].add(clip.user_features)
-
-    def per_clip(self, split: str, count: int) -> dict[str, float]:
-        return {kind: round(self.events[split][kind] / count, 2) for kind in EVENT_KINDS}
-
-    def statistics(self) -> Statistics:
-        return Statistics(*(array for moments in self.moments.values() for array in moments.result()))
-
-
-def build(out: str | Path, counts: dict[str, int], seconds: float, seed: int, workers: int = 2) -> dict:
-    """Simulates and writes a data set; -> its summary, which is also written to `summary.json`.
-
-    Raises InputError if `out` is taken or can't be written, or speech synthesis is missing.
-    """
-    started = time.monotonic()
-    first = seed * 1_000_000
-    tally = _Tally()
-    context = multiprocessing.get_context("spawn")
-    with folder_aside(Path(out)) as folder, context.Pool(workers, _start) as pool:
-        total, done = sum(counts.values()), 0
-
-        def records(split):
-            nonlocal done
-            jobs = [(first + index, split, seconds) for index in range(counts[split])]
-            for record in pool.imap(_job, jobs, chunksize=2):
-                if isinstance(record, InputError):
-                    raise record
-                tally.add(split, decode(record))
-                done += 1
-                _progress(done, total, started)
-                yield record
-
-        for split in counts:
-            write_split(folder, split, records(split))
-        frames = int(round(seconds * FPS))
-        splits = {split: {"count": count, "frames": frames, "seed": first} for split, count in counts.items()}
-        write_metadata(folder, Metadata(CHANNELS, "mel", mel.DIM, FPS, splits, tally.statistics()))
-        summary = {
-            "out": str(Path(out).absolute()),
-            "seconds": round(time.monotonic() - started, 1),
-            "bytes": sum(file.stat().st_size for file in folder.iterdir()),
-            "splits": {
-                split: {
-                    "conversations": count,
-                    "listening": round(float(np.mean(tally.shares[split])), 4) if count else None,
-                    "events_per_clip": tally.per_clip(split, max(count, 1)),
-                }
-                for split, count in counts.items()
-            },
-        }
-        (folder / "summary.json").write_text(json.dumps(summary, indent=1))
-    return summary
-
-
-def _progress(done: int, total: int, started: float) -> None:
-    spent = time.monotonic() - started
-    line = f"simulated {done}/{total} conversations, {spent:.0f} s, {spent / done * (total - done):.0f} s to go"
-    if sys.stderr.isatty():
-        print(f"\r{line}  ", end="\n" if done == total else "", file=sys.stderr, flush=True)
-    elif done == total or done % 64 == 0:
-        print(line, file=sys.stderr, flush=True)
 
 
 def _table(summary: dict) -> str:

@@ -21,9 +21,9 @@ from afjax.errors import InputError
 from afjax.streaming.generator import Generator
 from afjax.training.loop import train
 from afjax.training.state import count
-from data_pipeline.build import build
 from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
+from data_pipeline.simulate.build import build
 from experiments import cli
 from experiments.conversation import write_conversation
 

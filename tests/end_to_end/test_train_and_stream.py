@@ -13,9 +13,9 @@ from afjax.errors import InputError
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.loop import train
 from afjax.training.state import init_state
-from data_pipeline.build import build
 from data_pipeline.dataset import batches
 from data_pipeline.records import read_metadata
+from data_pipeline.simulate.build import build
 from experiments import evaluation
 from experiments.configs import smoke
 from experiments.runs import load_run
