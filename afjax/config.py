@@ -201,6 +201,10 @@ class Config:
             "layout.condition_window must be positive for the windowed condition encoder and 0 for the released one",
         )
         _require(
+            bool(self.data.path) or 4 <= self.data.seconds <= 120 and self.data.window <= 25 * self.data.seconds,
+            "simulated clips (data.seconds) last 4 to 120 s and hold at least data.window frames",
+        )
+        _require(
             self.data.window % self.layout.block == 0,
             f"data.window = {self.data.window} is not a multiple of layout.block = {self.layout.block}",
         )
@@ -221,6 +225,24 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
             raise InputError(f"unknown field {name!r}", where, f"did you mean {near[0]!r}?")
         arguments[name] = _convert(value, hints[name], f"{where}.{name}")
     return cls(**arguments)
+
+
+FREE = ("train.steps", "train.log_every", "train.save_every", "train.sample_", "train.keep")
+"""Starts of the names of settings that may change when a run is continued."""
+
+
+def differences(old: dict, new: dict, free: tuple[str, ...] = FREE, where: str = "") -> list[str]:
+    """Settings in which two nested dicts of a config differ, but for those that start with a name in `free`."""
+    found = []
+    for name in {**old, **new}:
+        path, before, after = f"{where}{name}", old.get(name), new.get(name)
+        if path.startswith(free) or before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, free, f"{path}.")
+        else:
+            found.append(f"{path}: {before} before, {after} asked for")
+    return found
 
 
 def _convert(value, kind, where: str):

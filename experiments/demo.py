@@ -9,7 +9,6 @@ held-out one, with the noise of a fixed seed.
 """
 
 import dataclasses
-import time
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +25,7 @@ from experiments import cli, evaluation, figures, report_html
 from experiments.configs import quickstart
 from experiments.conversation import marks, write_conversation
 from experiments.runs import load_run
-from experiments.train import train_run, training_data
+from experiments.training import train_run, training_data
 
 _OUT = flags.DEFINE_string("out", "out/demo", "Folder for everything.")
 _STEPS = flags.DEFINE_integer("steps", 0, "Training steps; 0 = the quickstart's own.", lower_bound=0)
@@ -49,18 +48,23 @@ def main():
 
 def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
     """Trains, streams, measures and draws into `out`; returns the summary and the metric table."""
-    watch = Watch()
+    watch = cli.Watch()
     trained = train_run(config, out / "run")
     watch.seconds |= trained["seconds"]
     run = load_run(out / "run")
     clips = evaluation.held_out(training_data(config, out / "run"))
-    generated = watch("stream", lambda: evaluation.generate(run, clips))
+    with watch("stream"):
+        generated = evaluation.generate(run, clips)
     arrays = evaluation.eval_arrays(clips, generated)
-    np.savez_compressed(out / "eval.npz", **arrays)
-    table = watch("metrics", lambda: evaluation.metric_table(arrays, config.layout.block))
-    pictures = watch("pictures", lambda: draw(out, arrays, clips[0], config.layout))
+    with cli.aside(out / "eval.npz") as path:
+        np.savez_compressed(path, **arrays)
+    with watch("metrics"):
+        table = evaluation.metric_table(arrays, config.layout.block)
+    with watch("pictures"):
+        pictures = draw(out, arrays, clips[0], config.layout)
     video, sheet = out / "conversation.mp4", out / "contact_sheet.png"
-    watch("video", lambda: write_conversation(video, clips[0], generated["model"][0], sheet=sheet))
+    with watch("video"):
+        write_conversation(video, clips[0], generated["model"][0], sheet=sheet)
     summary = {
         "workdir": out / "run",
         "seconds": watch.seconds,
@@ -85,19 +89,6 @@ def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
         seconds=watch.seconds,
     )
     return summary, table
-
-
-class Watch:
-    """Seconds of each stage."""
-
-    def __init__(self):
-        self.seconds: dict[str, float] = {}
-
-    def __call__(self, stage: str, work):
-        started = time.perf_counter()
-        result = work()
-        self.seconds[stage] = time.perf_counter() - started
-        return result
 
 
 def draw(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: LayoutConfig) -> list[tuple[Path, str]]:
@@ -127,15 +118,15 @@ def draw(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: L
 
 
 def drawn_masks(layout: LayoutConfig, frames: int = 30) -> dict[str, np.ndarray]:
-    """The masks worth looking at, by name."""
-    block, ahead = layout.block, layout.look_ahead
+    """The masks worth looking at, by name; those with look-ahead show two frames where the model has none."""
+    block, ahead = layout.block, layout.look_ahead or 2
     return {
         "framewise": masks.framewise(frames),
         "blockwise": masks.blockwise(frames, block),
-        "blockwise look-ahead": masks.blockwise_lookahead(frames, block, ahead),
-        "framewise look-ahead": masks.framewise_lookahead(frames, ahead),
+        f"blockwise, look-ahead {ahead}": masks.blockwise_lookahead(frames, block, ahead),
+        f"framewise, look-ahead {ahead}": masks.framewise_lookahead(frames, ahead),
         "alignment": masks.alignment(frames, layout.alignment),
-        "passes of a stream": pass_layout(layout, frames).attention,
+        f"passes, look-ahead {ahead}": pass_layout(dataclasses.replace(layout, look_ahead=ahead), frames).attention,
     }
 
 

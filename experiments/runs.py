@@ -8,7 +8,7 @@ import jax
 import numpy as np
 
 from afjax.audio import mel
-from afjax.config import Config, from_dict
+from afjax.config import Config, differences, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
 from afjax.training.checkpoint import load_ema
@@ -69,5 +69,8 @@ def load_run(workdir: str | Path) -> Run:
         raise InputError(f"not readable ({error})", path) from None
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     params, meta, step = load_ema(workdir, shapes)
+    changed = differences(meta["config"], to_dict(config), free=("name", "sampler", "data", "train"))
+    if changed:
+        raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
     statistics = Statistics.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
     return Run(config, Generator(config, params, statistics), step)

@@ -2,22 +2,27 @@
 
 import json
 import math
+import os
 from pathlib import Path
 
 from afjax.errors import InputError
 
 
 class MetricWriter:
-    """Appends to `metrics.jsonl`; lines after `start` (of a run that was cut off) are dropped when it opens."""
+    """Appends to `metrics.jsonl`; lines after `start` (of a run that was cut off) are dropped when it opens.
+
+    `last` is the last line that was kept.
+    """
 
     def __init__(self, workdir: Path, start: int = 0, tensorboard: bool = False):
-        path = Path(workdir) / "metrics.jsonl"
-        kept = []
-        if path.exists():
-            kept = [line for line in path.read_text().splitlines() if _step_of(line) <= start]
-        self._file = path.open("w")
-        self._file.writelines(line + "\n" for line in kept)
         self._board = _board(Path(workdir) / "tensorboard") if tensorboard else None
+        path = Path(workdir) / "metrics.jsonl"
+        kept = [line for line in path.read_text().splitlines() if _step_of(line) <= start] if path.exists() else []
+        self.last = json.loads(kept[-1]) if kept else {}
+        aside = path.with_name(".metrics.jsonl.partial")
+        aside.write_text("".join(line + "\n" for line in kept))
+        os.replace(aside, path)
+        self._file = path.open("a")
 
     def write(self, step: int, **values: float):
         record = {name: value if math.isfinite(value) else str(value) for name, value in values.items()}

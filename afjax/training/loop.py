@@ -45,6 +45,7 @@ def train(
         done = int(state.step)
         writer = MetricWriter(workdir, done, tensorboard)
         since, clock = done, time.perf_counter()
+        began = clock - writer.last.get("seconds", 0.0)
         while done < end:
             state, metrics = step_fn(state, next(batches), draw(done), layout)
             done += 1
@@ -53,6 +54,7 @@ def train(
                 if not math.isfinite(metrics["loss"]):
                     raise FloatingPointError(f"loss is {metrics['loss']} at step {done}")
                 metrics["steps_per_second"] = (done - since) / (time.perf_counter() - clock)
+                metrics["seconds"] = time.perf_counter() - began
                 writer.write(done, **metrics)
                 progress(done, metrics)
                 since, clock = done, time.perf_counter()

@@ -108,9 +108,9 @@ def track(items: list[tuple[float, Utterance]], frames: int, gains: np.ndarray) 
 
 
 def _loudness(utterance: Utterance) -> np.ndarray:
-    """Weight 0.35 .. 1.15 of each hundredth of a second: louder syllables open wider, as they do in real speech."""
+    """Weight 0.15 .. 1.15 of each hundredth of a second: louder syllables open wider, as they do in real speech."""
     hop = RATE // _STEPS
     count = -(-len(utterance.wave) // hop)
     power = np.square(np.pad(utterance.wave, (0, count * hop - len(utterance.wave)))).reshape(count, hop).mean(axis=1)
     level = np.sqrt(gaussian_filter1d(power, 5.0, mode="constant"))
-    return 0.35 + 0.8 * np.clip(level / (np.percentile(level, 90) + 1e-6), 0.0, 1.0)
+    return 0.15 + np.clip(level / (np.percentile(level, 90) + 1e-6), 0.0, 1.0)

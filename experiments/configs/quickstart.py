@@ -20,5 +20,8 @@ def get_config(variant: str = "passes") -> ConfigDict:
     config.model.audio_dim = mel.DIM
     config.layout.tokens = variant or "passes"
     config.layout.look_ahead = 0
-    config.train.steps = 1500
+    config.sampler.nfe = 6
+    config.train.steps = 1200
+    config.train.sample_every = 600
+    config.train.sample_seconds = 2.0
     return config

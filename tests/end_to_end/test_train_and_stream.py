@@ -19,7 +19,7 @@ from data_pipeline.simulate.build import build
 from experiments import evaluation
 from experiments.configs import smoke
 from experiments.runs import load_run
-from experiments.train import train_run
+from experiments.training import train_run
 
 
 @pytest.fixture(scope="module")
@@ -112,6 +112,9 @@ def test_a_checkpoint_of_another_config_and_broken_folders_are_refused(config, w
     stored = json.loads((broken / "config.json").read_text())
     (broken / "config.json").write_text(json.dumps(stored | {"model": stored["model"] | {"width": 64}}))
     with pytest.raises(InputError, match="another config"):
+        load_run(broken)
+    (broken / "config.json").write_text(json.dumps(stored | {"layout": stored["layout"] | {"alignment": 1}}))
+    with pytest.raises(InputError, match="another config .layout.alignment: 2 before, 1 asked for"):
         load_run(broken)
     (broken / "config.json").write_text(json.dumps(stored | {"modle": {}}))
     with pytest.raises(InputError, match="unknown field 'modle'; did you mean 'model'"):
