@@ -13,7 +13,8 @@ import re
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,9 @@ from ml_collections import config_flags
 
 from afjax.errors import InputError
 
-__all__ = ["Progress", "absolute", "define_config", "print_table", "quiet", "run", "writable", "write_json"]
+__all__ = [
+    "Progress", "Watch", "absolute", "aside", "define_config", "print_table", "quiet", "run", "writable", "write_json",
+]  # fmt: skip
 
 _CONFIG_ERRORS = (KeyError, AttributeError, TypeError, ValueError, OSError, ImportError, SyntaxError)
 _CACHE = Path(__file__).resolve().parents[1] / ".cache" / "jax"
@@ -188,6 +191,21 @@ class Progress:
         self._out.flush()
 
 
+@dataclass
+class Watch:
+    """Seconds of wall time by stage: `with watch("render"): ...`; a stage entered again adds to its sum."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextlib.contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
 def _clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02d}"
 
@@ -217,16 +235,28 @@ def writable(path: str | Path, folder: bool = False) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def aside(path: str | Path) -> Iterator[Path]:
+    """A file name beside `path`, of the same suffix, to write to.
+
+    What was written takes the name `path` when the block ends well and vanishes when it fails; missing folders are made
+    before.
+    """
+    path = absolute(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    try:
+        yield partial
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
 def write_json(path: str | Path, content: Mapping[str, Any]) -> Path:
     """Writes a JSON file aside and renames it. NumPy values become plain ones, NaN and infinity null."""
     path = absolute(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        aside.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with aside(path) as partial:
+        partial.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
     return path
 
 

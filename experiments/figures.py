@@ -5,13 +5,13 @@ Ito's, which people with any colour vision can tell apart; the two people keep t
 """
 
 import contextlib
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from afjax.errors import InputError
+from experiments import cli
 
 USER, AVATAR, RECORDED, ACCENT = "#0072B2", "#D55E00", "#6E6E6E", "#009E73"
 EVENT_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C510A", "#5E3C99", "#999933")
@@ -45,17 +45,12 @@ def _figure(path: Path | str, width: float, height: float):
         from matplotlib.figure import Figure
     except ImportError:
         raise InputError("drawing needs matplotlib", do="pip install -r requirements-media.txt") from None
-    path = Path(path)
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        aside = path.with_name(f".{path.name}.part")
-        try:
-            figure.savefig(aside, format="png")
-            os.replace(aside, path)
-        finally:
-            aside.unlink(missing_ok=True)
+        with cli.aside(path) as partial:
+            figure.savefig(partial, format="png")
 
 
 def masks(path: Path | str, named: Mapping[str, np.ndarray], block: int | None = None) -> Path:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
+from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.errors import InputError
 from afjax.media.image import read_portrait
@@ -51,7 +52,7 @@ def smile_response(clips: Sequence[Conversation], motions: Sequence[np.ndarray])
         for clip, motion in zip(clips, motions, strict=True)
     ]
     mean = np.concatenate(curves).mean(axis=0)
-    return {"peak": float(mean.max()), "lag_ms": float(mean.argmax() * 40.0)}
+    return {"peak": float(mean.max()), "lag_ms": float(mean.argmax() * 1000 / FPS)}
 
 
 def measure(folder: Path) -> tuple[dict, list[Conversation]]:

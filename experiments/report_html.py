@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 from afjax.errors import InputError
 from afjax.metrics import bootstrap, report
+from experiments import cli
 
 INLINE_VIDEO_BYTES = 8_000_000
 """A larger video is linked by its name, to lie beside the report."""
@@ -100,12 +101,8 @@ def write(
         + "\n".join(parts)
         + "\n</main></body></html>\n"
     )
-    aside = path.with_name(f".{path.name}.part")
-    try:
-        aside.write_text(page, encoding="utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with cli.aside(path) as partial:
+        partial.write_text(page, encoding="utf-8")
     return path
 
 

@@ -5,13 +5,17 @@
 
 Leave out `--avatar_audio` for a listener, `--user_video` for a talker. The video is as long as the longer of the two,
 at 25 frames per second, and always has a sound track: by default both voices in both channels (`--sound`). The user's
-voice is the video's own unless `--user_audio` names another file. `summary.json` is written beside the video.
+voice is the video's own unless `--user_audio` names another file. `summary.json` is written beside the video; neither
+replaces an input or another command's summary.
 """
 
+import json
+from pathlib import Path
 from typing import Any
 
 from absl import flags
 
+from afjax.audio.framing import FPS
 from afjax.errors import InputError
 from experiments import cli
 
@@ -22,7 +26,7 @@ _USER_AUDIO = flags.DEFINE_string("user_audio", "", "Sound file with the user's 
 _AVATAR_AUDIO = flags.DEFINE_string("avatar_audio", "", "Sound file with the avatar's voice.")
 _OUT = flags.DEFINE_string("out", "talk.mp4", "Video to write.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the motion's noise.", lower_bound=0, upper_bound=2**31 - 1)
-_SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture in pixels.", lower_bound=64, upper_bound=1024)
+_SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture, a multiple of 128 pixels.")
 _SIDE_BY_SIDE = flags.DEFINE_bool("side_by_side", False, "Show the user to the left of the avatar.")
 _SOUND = flags.DEFINE_enum(
     "sound",
@@ -34,18 +38,36 @@ _SOUND = flags.DEFINE_enum(
 
 def main():
     out = cli.writable(_OUT.value)
-    cli.writable(out.with_name("summary.json"))
+    record = cli.writable(out.with_name("summary.json"))
+    inputs = (_PORTRAIT.value, _USER_VIDEO.value, _USER_AUDIO.value, _AVATAR_AUDIO.value)
+    _spare(out, record, inputs)
+    if _SIZE.value not in range(128, 1025, 128):
+        raise InputError(f"--size={_SIZE.value} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
     if out.suffix.lower() != ".mp4":
         raise InputError("videos are written as MP4", out, "choose a name that ends in .mp4")
     if _SIDE_BY_SIDE.value and not _USER_VIDEO.value:
         raise InputError("--side_by_side shows the user", do="it needs --user_video")
     workdir = cli.absolute(_WORKDIR.value)
     summary = stream(
-        workdir, out, _PORTRAIT.value, _USER_VIDEO.value, _USER_AUDIO.value, _AVATAR_AUDIO.value,
+        workdir, out, *inputs,
         seed=_SEED.value, size=_SIZE.value, side_by_side=_SIDE_BY_SIDE.value, sound=_SOUND.value,
     )  # fmt: skip
-    cli.write_json(out.with_name("summary.json"), summary)
+    cli.write_json(record, summary)
     report(summary)
+
+
+def _spare(out: Path, record: Path, inputs: tuple[str, ...]):
+    """InputError if the video would replace an input, or the summary one of another command."""
+    for name in filter(None, inputs):
+        if cli.absolute(name).resolve() == out.resolve():
+            raise InputError("is an input as well", out, "choose another --out")
+    if record.exists():
+        try:
+            ours = {"out", "user_frames"} <= set(json.loads(record.read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError):
+            ours = False
+        if not ours:
+            raise InputError("is not a summary of experiments.stream", record, "choose an --out in another folder")
 
 
 def stream(
@@ -55,7 +77,7 @@ def stream(
     """Reads the files, generates the avatar's motion, writes the video `out`; returns the summary."""
     from experiments import talk
 
-    watch = talk.Watch()
+    watch = cli.Watch()
     with watch("read"):
         inputs = talk.read_inputs(portrait, user_video, user_audio, avatar_audio)
     with watch("load"):
@@ -81,7 +103,7 @@ def stream(
             seed=seed,
         )
     talk.write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch)
-    length, spent = inputs.frames / talk.FPS, watch.seconds
+    length, spent = inputs.frames / FPS, watch.seconds
     return {
         "workdir": workdir,
         "out": out,
@@ -95,7 +117,7 @@ def stream(
         "size": size,
         "sound": sound,
         "frames": inputs.frames,
-        "fps": talk.FPS,
+        "fps": FPS,
         "length_seconds": length,
         "user_frames": tracked,
         "seconds": {**spent, "total": sum(spent.values())},

@@ -1,25 +1,25 @@
 """One conversation partner from real files: what `experiments.stream` reads, and how it puts the video together."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from afjax.audio.envelope import envelope, speaking
+from afjax.audio.framing import FPS, RATE
 from afjax.codec.face.channels import channel
 from afjax.errors import InputError
-from afjax.media.audio import RATE, SoundReader
+from afjax.media.audio import SoundReader
 from afjax.media.container import optional
 from afjax.media.image import read_portrait
-from afjax.media.video import FPS, VideoInfo, probe, read_frames
+from afjax.media.video import VideoInfo, probe, read_frames
 from afjax.media.writer import SOUND_RATE, VideoWriter
 from afjax.metrics import lipsync
-from experiments.cli import Progress
+from experiments.cli import Progress, Watch
 
-__all__ = ["Inputs", "Watch", "mouth_figures", "named", "read_inputs", "track_user", "write_talk"]
+__all__ = ["Inputs", "mouth_figures", "named", "read_inputs", "track_user", "write_talk"]
 
 BLOCK = 10
 TRACKING_SIDE = 960
@@ -52,21 +52,6 @@ class Inputs:
     avatar_audio: np.ndarray | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
-
-
-@dataclass
-class Watch:
-    """Seconds of wall time by stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def __call__(self, stage: str):
-        start = time.perf_counter()
-        try:
-            yield
-        finally:
-            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
 
 
 @contextmanager
@@ -227,7 +212,9 @@ def _panel(video: VideoInfo, side: int) -> Iterator[np.ndarray]:
 
 
 def mouth_figures(motion: np.ndarray, avatar_audio: np.ndarray | None) -> dict[str, float | None]:
-    """How the generated mouth goes with the avatar's speech; None where there is too little speech or silence.
+    """How the generated mouth goes with the avatar's speech.
+
+    None where there is too little speech or silence, or a mouth that never moves has no lag.
 
     `lip_envelope_corr` is the correlation of `jaw_open` with the speech envelope over frames of speech, at lag 0;
     `lip_envelope_lag_ms` where it peaks. `mouth_motion_*` is the mean change of `jaw_open` per frame; silence keeps
@@ -243,7 +230,8 @@ def mouth_figures(motion: np.ndarray, avatar_audio: np.ndarray | None) -> dict[s
     curve = lipsync.curve(jaw[None], loudness[None], voiced[None])
     if np.isfinite(curve).all():
         figures["lip_envelope_corr"] = float(lipsync.corr(curve)[0])
-        figures["lip_envelope_lag_ms"] = float(lipsync.lag(curve)[0]) * 1000 / FPS
+        lag = float(lipsync.lag(curve)[0])
+        figures["lip_envelope_lag_ms"] = lag * 1000 / FPS if np.isfinite(lag) else None
     change = np.abs(np.diff(jaw, prepend=jaw[:1]))
     near = np.convolve(voiced, np.ones(11), "same") > 0
     for name, where in (("mouth_motion_speech", voiced), ("mouth_motion_silence", ~near)):

@@ -20,11 +20,11 @@ def pytest_configure(config):
 
 @pytest.fixture(scope="session")
 def clips() -> Path:
-    """Folder of real clips, portraits and speech: AFJAX_MEDIA, or ../shared/media. Its tests skip without it."""
-    folder = Path(os.environ.get("AFJAX_MEDIA", ROOT.parent / "shared" / "media"))
-    if not folder.is_dir():
+    """Folder of real clips, portraits and speech: AFJAX_MEDIA. Its tests skip without it."""
+    folder = os.environ.get("AFJAX_MEDIA")
+    if not folder or not Path(folder).is_dir():
         pytest.skip("no folder of real clips (set AFJAX_MEDIA)")
-    return folder
+    return Path(folder)
 
 
 @pytest.fixture(scope="session")

@@ -106,7 +106,7 @@ def build(out: str | Path, counts: dict[str, int], seconds: float, seed: int, wo
 def _progress(done: int, total: int, started: float) -> None:
     spent = time.monotonic() - started
     line = f"simulated {done}/{total} conversations, {spent:.0f} s, {spent / done * (total - done):.0f} s to go"
-    if sys.stderr.isatty():
-        print(f"\r{line}  ", end="\n" if done == total else "", file=sys.stderr, flush=True)
+    if sys.stdout.isatty():
+        print(f"\r{line}  ", end="\n" if done == total else "", flush=True)
     elif done == total or done % 64 == 0:
-        print(line, file=sys.stderr, flush=True)
+        print(line, flush=True)

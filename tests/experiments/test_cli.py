@@ -126,6 +126,30 @@ def test_write_json(tmp_path):
     assert os.listdir(path.parent) == ["summary.json"]
 
 
+def test_aside_keeps_the_suffix_and_leaves_nothing_after_a_failure(tmp_path):
+    target = tmp_path / "deep" / "eval.npz"
+    with cli.aside(target) as partial:
+        assert partial.parent == target.parent and partial.suffix == ".npz" and not target.exists()
+        np.savez(partial, a=np.arange(3))
+    with pytest.raises(RuntimeError), cli.aside(target) as partial:
+        partial.write_text("half")
+        raise RuntimeError
+    assert np.load(target)["a"].tolist() == [0, 1, 2]
+    assert os.listdir(target.parent) == ["eval.npz"]
+
+
+def test_watch_adds_up_a_stage(monkeypatch):
+    clock = iter([0.0, 2.0, 10.0, 13.0, 20.0, 21.0])
+    monkeypatch.setattr(cli.time, "perf_counter", lambda: next(clock))
+    watch = cli.Watch()
+    for stage in ("render", "write"):
+        with watch(stage):
+            pass
+    with pytest.raises(RuntimeError), watch("render"):
+        raise RuntimeError
+    assert watch.seconds == {"render": 3.0, "write": 3.0}
+
+
 class Terminal(io.StringIO):
     def isatty(self):
         return True

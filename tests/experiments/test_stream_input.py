@@ -79,14 +79,14 @@ def files(tmp_path_factory, write_video):
 def run(files, out, generator=None, **given):
     names = {"portrait", "user_video", "user_audio", "avatar_audio"}
     given = {key: str(files / value) if key in names else value for key, value in given.items()}
-    return stream.stream("run", out, size=64, **given)
+    return stream.stream("run", out, size=128, **given)
 
 
 def test_talking_and_listening(files, generator, tmp_path):
     out = tmp_path / "talk.mp4"
     summary = run(files, out, user_video="face.mp4", avatar_audio="voice.wav", side_by_side=True, sound="split")
     info = probe(out)
-    assert info.frames == summary["frames"] == 80 and (info.width, info.height) == (128, 64)
+    assert info.frames == summary["frames"] == 80 and (info.width, info.height) == (256, 128)
     assert summary["user_frames"]["tracked"] == summary["user_frames"]["with_face"] == 50
     assert any("ends at 2.00 s" in warning for warning in summary["warnings"])
     motion = generator.given["user_motion"]
@@ -95,8 +95,8 @@ def test_talking_and_listening(files, generator, tmp_path):
     assert summary["mouth"]["lip_envelope_corr"] > 0.99 and summary["mouth"]["lip_envelope_lag_ms"] == 0
     assert summary["mouth"]["mouth_motion_speech"] > 0.01 and summary["mouth"]["mouth_motion_silence"] < 1e-6
     frames = list(read_frames(info))
-    assert np.abs(frames[79][:, :64].astype(int) - frames[55][:, :64]).mean() < 3  # the user's last picture stays
-    assert np.abs(frames[60][:, 64:].astype(int) - frames[0][:, 64:]).max() > 10  # the avatar moves
+    assert np.abs(frames[79][:, :128].astype(int) - frames[55][:, :128]).mean() < 3  # the user's last picture stays
+    assert np.abs(frames[60][:, 128:].astype(int) - frames[0][:, 128:]).max() > 10  # the avatar moves
     written = read_audio(out, start=0.0) * 2  # the voices lie apart: the mean of both channels halves each
     voice = read_audio(files / "voice.wav")
     offset = 36_000  # after the user's sound has ended
@@ -168,6 +168,8 @@ def command(tmp_path, *arguments):
         (["--avatar_audio={files}/voice.wav", "--out={tmp}/a.avi"], "ends in .mp4"),
         (["--avatar_audio={files}/voice.wav", "--out={tmp}/a.mp4", "--workdir={tmp}/none"], "none"),
         (["--avatar_audio={files}/voice.wav", "--out={tmp}/a.mp4", "--side_by_side"], "--user_video"),
+        (["--avatar_audio={files}/voice.wav", "--out={tmp}/a.mp4", "--size=192"], "multiple of 128"),
+        (["--user_video={files}/face.mp4", "--out={files}/../{files.name}/face.mp4"], "an input as well"),
     ],
 )
 def test_command_line_mistakes(files, tmp_path, arguments, message):
@@ -180,10 +182,17 @@ def test_command_line_mistakes(files, tmp_path, arguments, message):
 def test_summary_beside_the_video(files, generator, tmp_path, monkeypatch, capsys):
     from absl.testing import flagsaver
 
-    given = {"workdir": "run", "avatar_audio": str(files / "voice.wav"), "out": str(tmp_path / "talk.mp4"), "size": 64}
+    given = {"workdir": "run", "avatar_audio": str(files / "voice.wav"), "out": str(tmp_path / "talk.mp4"), "size": 128}
+    record = tmp_path / "summary.json"
+    for other in ('{"metrics": {}}', "[3]", "3", "no JSON"):
+        record.write_text(other)
+        with flagsaver.flagsaver(**given), pytest.raises(InputError, match="not a summary of experiments.stream"):
+            stream.main()
+        assert record.read_text() == other
+    record.write_text('{"out": "talk.mp4", "user_frames": {}}')
     with flagsaver.flagsaver(**given):
         stream.main()
-    summary = json.loads((tmp_path / "summary.json").read_text())
+    summary = json.loads(record.read_text())
     assert summary["frames"] == 80 and summary["seed"] == 0 and summary["workdir"] == str(Path("run").absolute())
     assert set(summary["seconds"]) == {"read", "load", "identity", "generate", "compile", "render", "write", "total"}
     assert summary["real_time_factor"] > 0
@@ -206,5 +215,5 @@ def test_mouth_figures_know_a_late_and_a_still_mouth(files):
     figures = talk.mouth_figures(motion, voice)
     assert figures["lip_envelope_lag_ms"] == 120 and figures["lip_envelope_corr"] < 0.9
     still = talk.mouth_figures(np.zeros_like(motion), voice)
-    assert still["mouth_motion_speech"] == 0 and still["mouth_ratio"] is None
+    assert still["mouth_motion_speech"] == 0 and still["mouth_ratio"] is still["lip_envelope_lag_ms"] is None
     assert set(talk.mouth_figures(motion, None).values()) == {None}
