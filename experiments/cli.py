@@ -239,8 +239,7 @@ def writable(path: str | Path, folder: bool = False) -> Path:
 def aside(path: str | Path) -> Iterator[Path]:
     """A file name beside `path`, of the same suffix, to write to.
 
-    What was written takes the name `path` when the block ends well and vanishes when it fails; missing folders are made
-    before.
+    Missing folders are made. What was written takes the name `path` when the block ends well, else vanishes.
     """
     path = absolute(path)
     path.parent.mkdir(parents=True, exist_ok=True)

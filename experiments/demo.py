@@ -1,6 +1,7 @@
 """The whole way: trains the quickstart model, streams held-out conversations, measures and shows them.
 
     python -m experiments.demo --out out/demo
+    python -m experiments.demo --out out/ahead --config.layout.look_ahead=2      # any setting, measured the same way
 
 Writes to `--out`: `run/` (the trained model), `conversation.mp4` (user left, avatar right, each voice in its channel),
 `contact_sheet.png`, `masks.png`, `response_map.png`, `motion_curves.png`, `report.html`, `eval.npz` and `summary.json`.
@@ -22,23 +23,19 @@ from afjax.nn import masks
 from afjax.nn.passes import pass_layout
 from data_pipeline.schema import Conversation
 from experiments import cli, evaluation, figures, report_html
-from experiments.configs import quickstart
 from experiments.conversation import marks, write_conversation
 from experiments.runs import load_run
 from experiments.training import train_run, training_data
 
 _OUT = flags.DEFINE_string("out", "out/demo", "Folder for everything.")
-_STEPS = flags.DEFINE_integer("steps", 0, "Training steps; 0 = the quickstart's own.", lower_bound=0)
+_CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
 
 SHOWN = ("smile", "jaw_open", "pitch", "brow_raise")
 
 
 def main():
     out = cli.writable(_OUT.value, folder=True)
-    config = from_dict(quickstart.get_config().to_dict())
-    if _STEPS.value:
-        config = dataclasses.replace(config, train=dataclasses.replace(config.train, steps=_STEPS.value))
-    summary, table = demo(config, out)
+    summary, table = demo(from_dict(_CONFIG.value.to_dict()), out)
     print(report.text(table))
     for name in report.blind(table):
         print(f"note: {name} does not tell recorded from shuffled conversations here, so it is no evidence")
@@ -76,8 +73,8 @@ def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
     }
     cli.write_json(out / "summary.json", summary)
     lines = (
-        f"Quickstart model: {trained['parameters']:,} parameters, {trained['steps']} steps on simulated conversations. "
-        f"Measured on {len(clips)} held-out conversations of {clips[0].frames / FPS:.0f} s, averaged weights.",
+        f"Model {trained['name']}: {trained['parameters']:,} parameters, {trained['steps']} steps on simulated "
+        f"conversations. Measured on {len(clips)} held-out conversations of {clips[0].frames / FPS:.0f} s, averaged weights.",
     )
     report_html.write(
         out / "report.html",
