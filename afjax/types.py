@@ -3,18 +3,16 @@
 Shapes are written in jaxtyping's notation. Letters used everywhere:
 
   b  sessions or clips in a batch          n  tokens (frames in some layout)
-  t  frames                                d  motion channels
-  f  features of an audio frame            c  width of the condition
+  d  motion channels                       f  features of an audio frame
 """
 
-from jaxtyping import Array, Bool, Float, Int, Key, jaxtyped
+from jaxtyping import Array, Float, jaxtyped
 
-__all__ = ["Array", "Audio", "Bool", "Float", "Int", "Key", "Level", "Mask", "Motion", "Scalar", "typed"]
+__all__ = ["Audio", "Level", "Motion", "Scalar", "typed"]
 
 Motion = Float[Array, "b n d"]
 Audio = Float[Array, "b n f"]
 Level = Float[Array, "b n"]
-Mask = Bool[Array, "q k"]
 Scalar = Float[Array, ""]
 
 try:

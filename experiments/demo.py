@@ -74,7 +74,8 @@ def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
     cli.write_json(out / "summary.json", summary)
     lines = (
         f"Model {trained['name']}: {trained['parameters']:,} parameters, {trained['steps']} steps on simulated "
-        f"conversations. Measured on {len(clips)} held-out conversations of {clips[0].frames / FPS:.0f} s, averaged weights.",
+        f"conversations. Measured with averaged weights on {len(clips)} held-out conversations of "
+        f"{clips[0].frames / FPS:.0f} s.",
     )
     report_html.write(
         out / "report.html",

@@ -8,15 +8,13 @@ import jax
 import numpy as np
 
 from afjax.audio import mel
+from afjax.audio.framing import FPS, RATE
 from afjax.config import Config, differences, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
 from afjax.training.checkpoint import load_ema
 from afjax.training.state import init_params
 from data_pipeline.records import Statistics
-
-RATE = 16000
-FPS = 25
 
 
 @dataclass(frozen=True)

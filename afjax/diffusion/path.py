@@ -15,8 +15,3 @@ def interpolate(motion, noise, level):
 def velocity(motion, noise):
     """Target of the network."""
     return noise - motion
-
-
-def to_motion(x, velocity, level):
-    """Estimate of the clean motion from a point and its velocity."""
-    return x - level * velocity

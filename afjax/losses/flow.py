@@ -5,19 +5,24 @@
 averaged over channels; tokens at level 0 carry no loss (their noise can't be known).
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 
 from afjax.diffusion import path
+from afjax.types import Level, Motion, Scalar, typed
 
 
-def per_token(velocity_fn, motion, noise, level, norm: str):
+@typed
+def per_token(velocity_fn: Callable, motion: Motion, noise: Motion, level: Level, norm: str) -> Level:
     """Loss of every token [b, n]: mean over channels of the absolute (`l1`) or squared (`l2`) velocity error."""
     x = path.interpolate(motion, noise, level[..., None])
     error = velocity_fn(x, level) - path.velocity(motion, noise)
     return jnp.abs(error).mean(-1) if norm == "l1" else jnp.square(error).mean(-1)
 
 
-def mean(losses, level):
+@typed
+def mean(losses: Level, level: Level) -> Scalar:
     """Mean over tokens above level 0; a batch without any gives 0."""
     weight = (level > 0).astype(losses.dtype)
     return (losses * weight).sum() / jnp.maximum(weight.sum(), 1)

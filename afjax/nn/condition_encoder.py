@@ -14,19 +14,19 @@ A dropped condition is zero after its projection (audio) or before it (motion).
 
 from typing import NamedTuple
 
-import jax
 from flax import linen as nn
 
 from afjax.nn.attention import ConditionAttention
 from afjax.nn.linear import Linear
+from afjax.types import Audio, Motion
 
 
 class Conditions(NamedTuple):
     """What the generator is told, frame by frame, all standardised."""
 
-    avatar_audio: jax.Array  # [b, n, f]
-    user_audio: jax.Array  # [b, n, f]
-    user_motion: jax.Array  # [b, n, d]
+    avatar_audio: Audio
+    user_audio: Audio
+    user_motion: Motion
 
 
 class AudioProjection(nn.Module):

@@ -159,3 +159,37 @@ def test_demo_writes_everything(config, tmp_path):
         assert video.codec_context.name == "h264" and audio.codec_context.name == "aac"
         assert video.average_rate == 25 and video.frames == config.data.seconds * 25
     assert "<script" not in (tmp_path / "report.html").read_text()
+
+
+def test_real_files_through_the_trained_model(workdir, tmp_path):
+    """Portrait, video of a user and a voice become a video; the user and the seed make a difference."""
+    pytest.importorskip("ai_edge_litert")
+    av = pytest.importorskip("av")
+    soundfile = pytest.importorskip("soundfile")
+    from afjax.codec.face.codec import FaceCodec
+    from afjax.media.writer import VideoWriter
+    from data_pipeline.simulate.portraits import draw_portrait, write_portrait
+    from experiments.stream import stream
+
+    write_portrait(tmp_path / "face.png", 0, 256)
+    codec, motion = FaceCodec(size=128), np.zeros((30, 15), np.float32)
+    motion[:, 0] = np.linspace(-10, 10, 30)
+    with VideoWriter(tmp_path / "user.mp4", 128, 128) as writer:
+        writer.frames(codec.render(codec.identity(draw_portrait(1)), motion))
+    voice = 0.3 * np.random.default_rng(0).standard_normal(44100) * np.sin(np.linspace(0, 20, 44100)) ** 2
+    soundfile.write(tmp_path / "avatar.wav", voice, 44100)
+
+    def run(name, video="user.mp4", seed=0):
+        paths = (str(tmp_path / "face.png"), video and str(tmp_path / video), "", str(tmp_path / "avatar.wav"))
+        return stream(workdir, tmp_path / name, *paths, seed=seed, size=128)
+
+    summary = run("both.mp4")
+    assert summary["frames"] == 30 and summary["user_frames"]["with_face"] == 30
+    with av.open(str(tmp_path / "both.mp4")) as container:
+        assert container.streams.video[0].frames == 30 and len(container.streams.audio) == 1
+    run("alone.mp4", video="")
+    run("again.mp4")
+    run("other.mp4", seed=1)
+    first = (tmp_path / "both.mp4").read_bytes()
+    assert first == (tmp_path / "again.mp4").read_bytes()
+    assert first != (tmp_path / "other.mp4").read_bytes() and first != (tmp_path / "alone.mp4").read_bytes()
