@@ -57,7 +57,8 @@ def load_ema(workdir: Path, params) -> tuple[dict, dict, int]:
     folder = Path(workdir).absolute() / "checkpoints"
     if not folder.is_dir():
         raise InputError("no checkpoint", workdir, "train first: python -m experiments.train --workdir ...")
-    handlers = {"ema_params": ocp.StandardCheckpointHandler(), "meta": ocp.JsonCheckpointHandler()}
+    arrays, tables = ocp.StandardCheckpointHandler, ocp.JsonCheckpointHandler
+    handlers = {"state": arrays(), "ema_params": arrays(), "data": tables(), "meta": tables()}
     with ocp.CheckpointManager(folder, item_handlers=handlers) as manager:
         step = manager.latest_step()
         if step is None:
