@@ -8,10 +8,10 @@ import pytest
 from afjax.codec.face.channels import HIGH, LOW, channel
 from afjax.errors import InputError
 from afjax.metrics import events as metric
-from data_pipeline import baseline, build
+from data_pipeline import baseline
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import EVENT_KINDS
-from data_pipeline.simulate import faces, reactions
+from data_pipeline.simulate import build, faces, reactions
 from data_pipeline.simulate.conversation import simulate
 from data_pipeline.simulate.user import Event, Smile
 
