@@ -43,6 +43,10 @@ class Run:
             features(avatar_audio, frames)[None], features(user_audio, frames)[None], motion[None], seed, keep
         )[0]
 
+    def warm_up(self):
+        """Compiles the step of a single session, so that the next `generate` does not."""
+        self.generate(self.config.layout.block)
+
 
 def features(wave, frames: int) -> np.ndarray:
     """Features [frames, f] of a waveform, cut or followed by silence; None is silence."""

@@ -94,6 +94,8 @@ def stream(
     if inputs.video:
         with watch("track"):
             user_motion, tracked = talk.track_user(codec, inputs.video, inputs.frames, warnings)
+    with watch("compile"):
+        run.warm_up()
     with watch("generate"):
         motion = run.generate(
             frames=inputs.frames,

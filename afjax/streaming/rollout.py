@@ -8,6 +8,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from afjax.config import LayoutConfig, SamplerConfig
 from afjax.diffusion.guidance import branches, combine
@@ -30,9 +31,15 @@ def rollout(step, params, state, conditions: Conditions, block: int):
     padded = pad_to_blocks(conditions, block)
     blocks = []
     for start in range(0, frames, block):
-        state, motion = step(params, state, jax.tree.map(lambda x, s=start: x[:, s : s + block], padded))
+        state, motion = step(params, state, _cut(padded, np.int32(start), block))
         blocks.append(motion)
     return jnp.concatenate(blocks, axis=1)[:, :frames], state
+
+
+@partial(jax.jit, static_argnums=2)
+def _cut(conditions: Conditions, start, block: int) -> Conditions:
+    """One block; the start is traced, so that one compilation serves them all."""
+    return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, block, axis=1), conditions)
 
 
 def offline(model, layout: LayoutConfig, sampler: SamplerConfig, params, keys, reference, keep, conditions: Conditions):

@@ -27,6 +27,9 @@ SPEECH = (12_800, 38_400)  # samples of the made voice that are loud: 0.8 to 2.4
 class Generator:
     """Stands in for a trained model: the mouth follows the avatar's voice, the head the user's."""
 
+    def warm_up(self):
+        pass
+
     def generate(self, frames, user_motion, user_audio, avatar_audio, seed):
         self.given = {"user_motion": user_motion, "user_audio": user_audio, "avatar_audio": avatar_audio}
         motion = np.zeros((frames, len(CHANNELS)), np.float32)
