@@ -17,13 +17,6 @@ from absl import app, flags
 from afjax.errors import InputError
 from data_pipeline.simulate.build import build
 
-_OUT = flags.DEFINE_string("out", None, "Folder to make.")
-_TRAIN = flags.DEFINE_integer("train", 384, "Conversations to train on.", lower_bound=1)
-_EVAL = flags.DEFINE_integer("eval", 64, "Conversations to evaluate on.", lower_bound=0)
-_SECONDS = flags.DEFINE_float("seconds", 20.0, "Length of a conversation.", lower_bound=4.0, upper_bound=120.0)
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the whole set.", lower_bound=0)
-_WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
-
 
 def _table(summary: dict) -> str:
     lines = [f"{'split':8}{'clips':>7}{'listening':>11}   events a clip"]
@@ -62,4 +55,10 @@ def main(_) -> None:
 
 
 if __name__ == "__main__":
+    _OUT = flags.DEFINE_string("out", None, "Folder to make.")
+    _TRAIN = flags.DEFINE_integer("train", 384, "Conversations to train on.", lower_bound=1)
+    _EVAL = flags.DEFINE_integer("eval", 64, "Conversations to evaluate on.", lower_bound=0)
+    _SECONDS = flags.DEFINE_float("seconds", 20.0, "Length of a conversation.", lower_bound=4.0, upper_bound=120.0)
+    _SEED = flags.DEFINE_integer("seed", 0, "Seed of the whole set.", lower_bound=0)
+    _WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
     app.run(main, flags_parser=_parse)

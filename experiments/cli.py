@@ -1,7 +1,8 @@
 """The frame of every command: flags, errors, progress, results.
 
 Exit codes: 0 done, 2 a user's mistake (one line on stderr), 130 interrupted, 143 terminated; anything else is a defect
-and keeps its traceback. Progress and tables go to stdout, so that stderr holds nothing but the error.
+and keeps its traceback. Binaries define their flags only when they are the program, so that any of them can be imported
+beside any other. Progress and tables go to stdout, so that stderr holds nothing but the error.
 """
 
 import contextlib

@@ -27,9 +27,6 @@ from experiments.conversation import marks, write_conversation
 from experiments.runs import load_run
 from experiments.training import train_run, training_data
 
-_OUT = flags.DEFINE_string("out", "out/demo", "Folder for everything.")
-_CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
-
 SHOWN = ("smile", "jaw_open", "pitch", "brow_raise")
 
 
@@ -129,4 +126,6 @@ def drawn_masks(layout: LayoutConfig, frames: int = 30) -> dict[str, np.ndarray]
 
 
 if __name__ == "__main__":
+    _OUT = flags.DEFINE_string("out", "out/demo", "Folder for everything.")
+    _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
     cli.run(main)

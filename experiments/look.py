@@ -24,11 +24,6 @@ from data_pipeline.schema import EVENT_KINDS, Conversation
 from experiments import cli, figures
 from experiments.conversation import marks, write_conversation
 
-_DATA = flags.DEFINE_string("data", None, "folder of a data set that data_pipeline.build wrote")
-_OUT = flags.DEFINE_string("out", None, "folder for tables, plots and the video")
-_CLIP = flags.DEFINE_integer("clip", 0, "number of the evaluation conversation to draw", lower_bound=0)
-_PORTRAIT = flags.DEFINE_string("portrait", "", "picture of the avatar's face; drawn if not given")
-
 SHOWN = ("smile", "jaw_open", "brow_raise", "pitch", "roll", "yaw", "scale")
 
 
@@ -123,4 +118,8 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    _DATA = flags.DEFINE_string("data", None, "folder of a data set that data_pipeline.build wrote")
+    _OUT = flags.DEFINE_string("out", None, "folder for tables, plots and the video")
+    _CLIP = flags.DEFINE_integer("clip", 0, "number of the evaluation conversation to draw", lower_bound=0)
+    _PORTRAIT = flags.DEFINE_string("portrait", "", "picture of the avatar's face; drawn if not given")
     cli.run(main)

@@ -19,22 +19,6 @@ from afjax.audio.framing import FPS
 from afjax.errors import InputError
 from experiments import cli
 
-_WORKDIR = flags.DEFINE_string("workdir", "out/demo/run", "Folder of a trained model.")
-_PORTRAIT = flags.DEFINE_string("portrait", "", "Picture of the avatar's face; without it scikit-image's astronaut.")
-_USER_VIDEO = flags.DEFINE_string("user_video", "", "Video of the user.")
-_USER_AUDIO = flags.DEFINE_string("user_audio", "", "Sound file with the user's voice, in place of the video's own.")
-_AVATAR_AUDIO = flags.DEFINE_string("avatar_audio", "", "Sound file with the avatar's voice.")
-_OUT = flags.DEFINE_string("out", "talk.mp4", "Video to write.")
-_SEED = flags.DEFINE_integer("seed", 0, "Seed of the motion's noise.", lower_bound=0, upper_bound=2**31 - 1)
-_SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture, a multiple of 128 pixels.")
-_SIDE_BY_SIDE = flags.DEFINE_bool("side_by_side", False, "Show the user to the left of the avatar.")
-_SOUND = flags.DEFINE_enum(
-    "sound",
-    "mix",
-    ["mix", "split", "avatar"],
-    "mix: both voices in both channels; split: user left, avatar right; avatar: without the user.",
-)
-
 
 def main():
     out = cli.writable(_OUT.value)
@@ -150,4 +134,23 @@ def report(summary: dict[str, Any]):
 
 
 if __name__ == "__main__":
+    _WORKDIR = flags.DEFINE_string("workdir", "out/demo/run", "Folder of a trained model.")
+    _PORTRAIT = flags.DEFINE_string(
+        "portrait", "", "Picture of the avatar's face; without it scikit-image's astronaut."
+    )
+    _USER_VIDEO = flags.DEFINE_string("user_video", "", "Video of the user.")
+    _USER_AUDIO = flags.DEFINE_string(
+        "user_audio", "", "Sound file with the user's voice, in place of the video's own."
+    )
+    _AVATAR_AUDIO = flags.DEFINE_string("avatar_audio", "", "Sound file with the avatar's voice.")
+    _OUT = flags.DEFINE_string("out", "talk.mp4", "Video to write.")
+    _SEED = flags.DEFINE_integer("seed", 0, "Seed of the motion's noise.", lower_bound=0, upper_bound=2**31 - 1)
+    _SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture, a multiple of 128 pixels.")
+    _SIDE_BY_SIDE = flags.DEFINE_bool("side_by_side", False, "Show the user to the left of the avatar.")
+    _SOUND = flags.DEFINE_enum(
+        "sound",
+        "mix",
+        ["mix", "split", "avatar"],
+        "mix: both voices in both channels; split: user left, avatar right; avatar: without the user.",
+    )
     cli.run(main)

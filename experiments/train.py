@@ -16,10 +16,6 @@ from afjax.config import from_dict
 from experiments import cli
 from experiments.training import train_run
 
-_CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
-_WORKDIR = flags.DEFINE_string("workdir", "out/quickstart", "Run folder.")
-_TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard events (needs tensorboardX).")
-
 
 def main():
     summary = train_run(from_dict(_CONFIG.value.to_dict()), _WORKDIR.value, _TENSORBOARD.value)
@@ -28,4 +24,7 @@ def main():
 
 
 if __name__ == "__main__":
+    _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
+    _WORKDIR = flags.DEFINE_string("workdir", "out/quickstart", "Run folder.")
+    _TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard events (needs tensorboardX).")
     cli.run(main)
