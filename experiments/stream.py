@@ -21,22 +21,15 @@ from experiments import cli
 
 
 def main():
-    out = cli.writable(_OUT.value)
-    record = cli.writable(out.with_name("summary.json"))
     inputs = (_PORTRAIT.value, _USER_VIDEO.value, _USER_AUDIO.value, _AVATAR_AUDIO.value)
-    _spare(out, record, inputs)
     if _SIZE.value not in range(128, 1025, 128):
         raise InputError(f"--size={_SIZE.value} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
-    if out.suffix.lower() != ".mp4":
-        raise InputError("videos are written as MP4", out, "choose a name that ends in .mp4")
     if _SIDE_BY_SIDE.value and not _USER_VIDEO.value:
         raise InputError("--side_by_side shows the user", do="it needs --user_video")
-    workdir = cli.absolute(_WORKDIR.value)
     summary = stream(
-        workdir, out, *inputs,
+        cli.absolute(_WORKDIR.value), _OUT.value, *inputs,
         seed=_SEED.value, size=_SIZE.value, side_by_side=_SIDE_BY_SIDE.value, sound=_SOUND.value,
     )  # fmt: skip
-    cli.write_json(record, summary)
     report(summary)
 
 
@@ -58,9 +51,17 @@ def stream(
     workdir, out, portrait="", user_video="", user_audio="", avatar_audio="", *,
     seed=0, size=256, side_by_side=False, sound="mix",
 ) -> dict[str, Any]:  # fmt: skip
-    """Reads the files, generates the avatar's motion, writes the video `out`; returns the summary."""
+    """Reads the files, generates the avatar's motion, writes the video `out` and `summary.json` beside it.
+
+    Returns the summary. Raises InputError for a bad file, and before any work for an `out` that can't be written.
+    """
     from experiments import talk
 
+    out = cli.writable(out)
+    record = cli.writable(out.with_name("summary.json"))
+    _spare(out, record, (portrait, user_video, user_audio, avatar_audio))
+    if out.suffix.lower() != ".mp4":
+        raise InputError("videos are written as MP4", out, "choose a name that ends in .mp4")
     watch = cli.Watch()
     with watch("read"):
         inputs = talk.read_inputs(portrait, user_video, user_audio, avatar_audio)
@@ -90,7 +91,7 @@ def stream(
         )
     talk.write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch)
     length, spent = inputs.frames / FPS, watch.seconds
-    return {
+    summary = {
         "workdir": workdir,
         "out": out,
         "inputs": {
@@ -113,6 +114,8 @@ def stream(
         "notes": list(inputs.notes),
         "warnings": warnings,
     }
+    cli.write_json(record, summary)
+    return summary
 
 
 def report(summary: dict[str, Any]):
