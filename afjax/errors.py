@@ -4,7 +4,7 @@
 class InputError(ValueError):
     """Input that can't be used. `str()` is one line: what is wrong, where, what to do.
 
-    Binaries print it and exit with code 2 (`experiments.cli.run`); every other exception is a defect of
+    Binaries print it and exit with code 2 (`data_pipeline.command.run`); every other exception is a defect of
     ours and keeps its traceback.
     """
 

@@ -7,14 +7,10 @@ The default build takes about a minute on two cores and 140 MB of disk. Conversa
 sound and the oracle's motion as well.
 """
 
-import signal
-import sys
-from collections.abc import Sequence
-from typing import NoReturn
-
-from absl import app, flags
+from absl import flags
 
 from afjax.errors import InputError
+from data_pipeline import command
 from data_pipeline.simulate.build import build
 
 
@@ -26,32 +22,11 @@ def _table(summary: dict) -> str:
     return "\n".join([*lines, f"{summary['bytes'] / 1e6:.0f} MB in {summary['seconds']} s: {summary['out']}"])
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
-    """absl's parser; a mistake ends the program with one line and code 2."""
-    try:
-        rest = flags.FLAGS(argv)
-    except flags.Error as error:
-        _fail(InputError(str(error), do="--help lists the flags"))
-    if rest[1:]:
-        _fail(InputError(f"unexpected argument {rest[1]!r}", do="every argument is a flag: --name=value"))
-    return rest
-
-
-def _fail(error: InputError) -> NoReturn:
-    sys.stdout.flush()
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)
-
-
-def main(_) -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that the unfinished folder is removed
-    try:
-        if not _OUT.value:
-            raise InputError("--out is missing", do="name the folder to make: --out DIR")
-        counts = {"train": _TRAIN.value, "eval": _EVAL.value}
-        print(_table(build(_OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value)))
-    except InputError as error:
-        _fail(error)
+def main() -> None:
+    if not _OUT.value:
+        raise InputError("--out is missing", do="name the folder to make: --out DIR")
+    counts = {"train": _TRAIN.value, "eval": _EVAL.value}
+    print(_table(build(_OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value)))
 
 
 if __name__ == "__main__":
@@ -61,4 +36,4 @@ if __name__ == "__main__":
     _SECONDS = flags.DEFINE_float("seconds", 20.0, "Length of a conversation.", lower_bound=4.0, upper_bound=120.0)
     _SEED = flags.DEFINE_integer("seed", 0, "Seed of the whole set.", lower_bound=0)
     _WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
-    app.run(main, flags_parser=_parse)
+    command.run(main)

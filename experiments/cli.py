@@ -1,29 +1,25 @@
-"""The frame of every command: flags, errors, progress, results.
+"""What the binaries share: configuration flags, progress, results.
 
-Exit codes: 0 done, 2 a user's mistake (one line on stderr), 130 interrupted, 143 terminated; anything else is a defect
-and keeps its traceback. Binaries define their flags only when they are the program, so that any of them can be imported
-beside any other. Progress and tables go to stdout, so that stderr holds nothing but the error.
+Progress and tables go to stdout, so that stderr holds nothing but the error.
 """
 
 import contextlib
-import difflib
 import json
 import math
 import os
-import re
-import signal
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from absl import app, flags, logging
+from absl import flags
 from ml_collections import config_flags
 
 from afjax.errors import InputError
+from data_pipeline import command
 
 __all__ = [
     "Progress", "Watch", "absolute", "aside", "define_config", "print_table", "quiet", "run", "writable", "write_json",
@@ -34,47 +30,23 @@ _CACHE = Path(__file__).resolve().parents[1] / ".cache" / "jax"
 
 
 def run(main: Callable[[], Any]):
-    """Parses the flags, calls `main()` and exits with the code of the module's docstring."""
+    """`data_pipeline.command.run` for programs with configuration flags and compiled steps."""
     _keep_compiled_programs()
-    logging.set_verbosity(logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that unfinished files are removed
-    try:
-        app.run(lambda _: _main(main), flags_parser=_parse)
-    except InputError as error:
-        _fail(error)
-
-
-def _main(main: Callable[[], Any]):
-    try:
-        main()
-    except InputError as error:
-        _fail(error)
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    sys.stdout.flush()
-
-
-def _fail(error: InputError):
-    sys.stdout.flush()
-    print(f"error: {error}", file=sys.stderr)
-    sys.exit(2)
+    command.run(main, _parse)
 
 
 def _parse(argv: Sequence[str]) -> list[str]:
-    """absl's parser with every mistake as an InputError of one line."""
     try:
-        rest = flags.FLAGS(argv)
-    except flags.UnrecognizedFlagError as error:
-        raise InputError(f"unknown flag --{error.flagname}", do=_nearest(error.flagname, _names(), "--")) from None
-    except flags.Error as error:
-        raise InputError(str(error), do="--help lists the flags") from None
+        rest = command.parse(argv)
+        # ml_collections holds back the error of a configuration file until its first field is read
+        for name in list(flags.FLAGS):
+            value = flags.FLAGS[name].value
+            if type(value).__module__.startswith("ml_collections.config_flags"):
+                _ = value.any_field
+    except InputError:
+        raise
     except _CONFIG_ERRORS as error:
         raise _config_error(error) from None
-    for flag in list(flags.FLAGS):
-        _check_config(flag)
-    if rest[1:]:
-        raise InputError(f"unexpected argument {rest[1]!r}", do="every argument is a flag: --name=value")
     return rest
 
 
@@ -86,41 +58,13 @@ def define_config(name: str, default: str | Path):
     try:
         return config_flags.DEFINE_config_file(name, str(default), "configuration file", lock_config=True)
     except _CONFIG_ERRORS as error:
-        _fail(_config_error(error))
-
-
-def _check_config(name: str):
-    """ml_collections holds back the error of a configuration file until its first field is read."""
-    value = flags.FLAGS[name].value
-    if type(value).__module__.startswith("ml_collections.config_flags"):
-        try:
-            _ = value.any_field
-        except _CONFIG_ERRORS as error:
-            raise _config_error(error) from None
+        command.fail(_config_error(error))
 
 
 def _config_error(error: Exception) -> InputError:
     unknown = isinstance(error, KeyError | AttributeError)
-    return InputError(("unknown configuration field: " if unknown else "bad configuration: ") + _message(error))
-
-
-def _names() -> list[str]:
-    """Flags of the program itself, without those that absl and its guests define."""
-    ours = flags.FLAGS.flags_by_module_dict()
-    return [flag.name for module, found in ours.items() if not module.startswith(("absl", "grain")) for flag in found]
-
-
-def _nearest(name: str, known: Iterable[str], prefix: str = "") -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"did you mean {prefix}{close[0]}?" if close else "--help lists the flags"
-
-
-def _message(error: Exception) -> str:
-    """An error's text on one line, without the quotes and escapes of a nested KeyError."""
-    while error.args and isinstance(error.args[0], Exception):
-        error = error.args[0]
-    text = str(error.args[0]) if error.args and isinstance(error, KeyError) else str(error)
-    return re.sub(r"\s+", " ", text).strip()
+    said = command.one_line(error)
+    return InputError(("unknown configuration field: " if unknown else "bad configuration: ") + said)
 
 
 def _keep_compiled_programs():

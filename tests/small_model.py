@@ -38,8 +38,17 @@ def small_config(
 def scrambled(config: Config, scale: float = 0.3, dtype=jnp.float32):
     """Initial parameters plus noise, so that no gate or head is zero."""
     rng = np.random.default_rng(0)
-    params = init_params(config, jax.random.key(0))
-    return jax.tree.map(lambda p: jnp.asarray(p + scale * rng.standard_normal(p.shape), dtype), params)
+    return jax.tree.map(lambda p: jnp.asarray(p + scale * rng.standard_normal(p.shape), dtype), _initial(config))
+
+
+def _initial(config: Config):
+    """Parameters before the noise: the same for all layouts, so that each model is initialised once."""
+    if config.model not in _INITIAL:
+        _INITIAL[config.model] = jax.device_get(init_params(config, jax.random.key(0)))
+    return _INITIAL[config.model]
+
+
+_INITIAL: dict[ModelConfig, dict] = {}
 
 
 def conditions(config: Config, sessions: int, frames: int, dtype=jnp.float32, seed: int = 0) -> Conditions:

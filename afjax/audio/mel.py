@@ -31,8 +31,6 @@ from afjax.audio import framing
 BANDS = 24
 HOPS = 4
 DIM = HOPS * BANDS + 4
-LOOKAHEAD = 0
-"""Frames after row n that row n reads."""
 
 LEVEL_FRAMES = 200
 SMOOTH_FRAMES = 3

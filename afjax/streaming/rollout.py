@@ -67,7 +67,7 @@ def _solve_pass(model, block, nfe, params, tokens, weights, kept, reference, kee
         x = jax.lax.dynamic_update_slice_in_dim(motion, x, start, axis=1)[:, tokens.frame]
         levels = jnp.broadcast_to(jnp.where(inside, level, 0).astype(x.dtype), x.shape[:2])
         forward = partial(model.apply, params, x, levels, reference, inputs, layout=tokens, method="forward")
-        velocities = jnp.stack([forward(keep=keep * branch) for branch in kept.astype(x.dtype)])
+        velocities = jax.vmap(lambda branch: forward(keep=keep * branch))(kept.astype(x.dtype))
         of_block = jnp.argmax(inside) + jnp.arange(block)
         return combine(velocities, weights)[:, of_block]
 

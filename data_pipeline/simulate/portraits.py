@@ -8,13 +8,13 @@ twice the size and averaged down. Nothing is read from anywhere: a portrait is a
 """
 
 import os
-import sys
 from pathlib import Path
 
 import numpy as np
-from absl import app, flags
+from absl import flags
 
 from afjax.errors import InputError
+from data_pipeline import command
 from data_pipeline.simulate import portrait_face as face
 from data_pipeline.simulate import portrait_form as form
 from data_pipeline.simulate.portrait_body import background, clothes
@@ -156,18 +156,13 @@ def write_portrait(path: Path, seed: int, size: int) -> None:
         raise InputError(error.strerror or "can't be written", path, "choose a place that can be written") from error
 
 
-def main(_: list[str]) -> None:
-    values = flags.FLAGS
-    try:
-        write_portrait(Path(values.out).expanduser(), values.seed, values.size)
-    except InputError as error:
-        print(error, file=sys.stderr)
-        sys.exit(2)
-    print(f"{values.out}: the person of seed {values.seed}, {values.size} px")
+def main() -> None:
+    write_portrait(Path(_OUT.value).expanduser(), _SEED.value, _SIZE.value)
+    print(f"{_OUT.value}: the person of seed {_SEED.value}, {_SIZE.value} px")
 
 
 if __name__ == "__main__":
-    flags.DEFINE_integer("seed", 0, "Which person.")
-    flags.DEFINE_string("out", "face.png", "The PNG file to write.")
-    flags.DEFINE_integer("size", 512, "Width and height in pixels.")
-    app.run(main)
+    _SEED = flags.DEFINE_integer("seed", 0, "Which person.", lower_bound=0)
+    _OUT = flags.DEFINE_string("out", "face.png", "PNG file to write.")
+    _SIZE = flags.DEFINE_integer("size", 512, "Width and height in pixels.", lower_bound=MIN_SIZE, upper_bound=MAX_SIZE)
+    command.run(main)

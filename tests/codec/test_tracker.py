@@ -51,29 +51,29 @@ def test_landmarks_do_not_depend_on_size_or_mirroring():
 
 
 def test_tracking_follows_motion_with_one_detection():
-    shifts = [(3 * n, n) for n in range(10)]
-    track = FaceTracker().track(moved(*shift) for shift in shifts)
-    assert track.found.all() and track.detections == 1 and track.cuts == ()
-    assert (track.confidence > 0.9).all()
-    path = track.mesh[:, :, :2].mean(1) - track.mesh[0, :, :2].mean(0)
+    shifts, tracker = [(3 * n, n) for n in range(10)], FaceTracker()
+    found = [tracker.step(moved(*shift)) for shift in shifts]
+    assert all(face.confidence > 0.9 for face in found)
+    assert tracker.frames == 10 and tracker.detections == 1 and tracker.cuts == []
+    path = [face.mesh[:, :2].mean(0) - found[0].mesh[:, :2].mean(0) for face in found]
     np.testing.assert_allclose(path, shifts, atol=1.0)
 
 
 def test_a_lost_face_is_found_again():
-    frames = [face()] * 2 + [np.zeros_like(face())] * 3 + [face()] * 2
-    track = FaceTracker().track(frames)
-    assert track.found.tolist() == [True] * 2 + [False] * 3 + [True] * 2
-    assert track.detections == 5  # at the start, on each empty frame, and on the face's return
-    assert not track.mesh[2:5].any() and track.cuts == ()
+    frames, tracker = [face()] * 2 + [np.zeros_like(face())] * 3 + [face()] * 2, FaceTracker()
+    assert [tracker.step(frame) is not None for frame in frames] == [True] * 2 + [False] * 3 + [True] * 2
+    assert tracker.detections == 5  # at the start, on each empty frame, and on the face's return
+    assert tracker.cuts == []
 
 
 def test_a_cut_is_detected_anew():
     wide = np.zeros((256, 512, 3), np.uint8)
     left, right = wide.copy(), wide.copy()
     left[:, :256], right[:, 256:] = face(), face()
-    track = FaceTracker().track([left, left, right, right])
-    assert track.found.all() and track.cuts == (2,) and track.detections == 2
-    np.testing.assert_allclose(track.mesh[2, :, 0] - track.mesh[1, :, 0], 256, atol=4)
+    tracker = FaceTracker()
+    found = [tracker.step(frame) for frame in (left, left, right, right)]
+    assert tracker.cuts == [2] and tracker.detections == 2
+    np.testing.assert_allclose(found[2].mesh[:, 0] - found[1].mesh[:, 0], 256, atol=4)
 
 
 def test_the_largest_face_is_taken():

@@ -7,9 +7,6 @@ detector, asked on the same frame, finds none either. A cut is a frame that diff
 whole, or a face that jumps or changes size between two frames by more than heads can move.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-
 import numpy as np
 
 from afjax.codec.face.detector import FaceDetector
@@ -25,33 +22,12 @@ from afjax.codec.face.mesh import (
 from afjax.codec.face.models import to_image
 from afjax.codec.face.template import load_template, mirror_table
 
-__all__ = ["FaceTracker", "Track"]
+__all__ = ["FaceTracker"]
 
 _THUMBNAIL = 24
 _CUT_DIFFERENCE = 40.0  # mean absolute difference of thumbnails, of 255
 _JUMP = 0.35  # movement of the crop's centre in one frame, in its sides
 _GROWTH = 1.35  # ratio of the crop's sides between two frames
-
-
-@dataclass(frozen=True)
-class Track:
-    """Landmarks of a clip; zeros where `found` is False.
-
-    Attributes:
-      mesh: `[T, 468, 3]`, eyes: `[T, 2, 71, 3]`, iris: `[T, 2, 5, 2]`, as in `FaceLandmarks`.
-      found: `[T]` bool.
-      confidence: `[T]` in [0, 1], 0 where not found.
-      detections: how often the detector ran.
-      cuts: frames at which the face was looked for anew although one was followed.
-    """
-
-    mesh: np.ndarray
-    eyes: np.ndarray
-    iris: np.ndarray
-    found: np.ndarray
-    confidence: np.ndarray
-    detections: int
-    cuts: tuple[int, ...]
 
 
 class FaceTracker:
@@ -76,16 +52,6 @@ class FaceTracker:
             self.cuts.append(self.frames)
         self.frames += 1
         return self._last
-
-    def track(self, frames: Iterable[np.ndarray]) -> Track:
-        """Follows the face through all frames."""
-        found = [self.step(frame) for frame in frames]
-        empty = FaceLandmarks(*(np.zeros(shape, np.float32) for shape in ((468, 3), (2, 71, 3), (2, 5, 2))), 0.0)
-        full = [landmarks or empty for landmarks in found]
-        columns = (np.array([getattr(each, name) for each in full]) for name in ("mesh", "eyes", "iris"))
-        confidence = np.array([each.confidence for each in full], np.float32)
-        present = np.array([each is not None for each in found], bool)
-        return Track(*columns, present, confidence, self.detections, tuple(self.cuts))
 
     def _follow(self, picture, before: FaceLandmarks) -> FaceLandmarks | None:
         crop = crop_of_mesh(before.mesh)
