@@ -20,7 +20,10 @@ class Generator:
     """
 
     def __init__(self, config: Config, params, statistics):
-        self.config, self.params, self.statistics = config, params, statistics
+        self.config, self.statistics = config, statistics
+        # Parameters and state are bound to one device alike: arrays that are and arrays that are not compile apart.
+        self._device = jax.local_devices()[0]
+        self.params = jax.device_put(params, self._device)
         self._step = make_step(ForcingTransformer(config.model), config.layout, config.sampler)
 
     def clips(self, avatar_audio, user_audio, user_motion, seed: int = 0, keep: str = "joint") -> np.ndarray:
@@ -33,9 +36,9 @@ class Generator:
         """
         s, config = self.statistics, self.config
         conditions = Conditions(
-            jnp.asarray((avatar_audio - s.audio_mean) / s.audio_std, jnp.float32),
-            jnp.asarray((user_audio - s.audio_mean) / s.audio_std, jnp.float32),
-            jnp.asarray((user_motion - s.motion_mean) / s.motion_std, jnp.float32),
+            np.asarray((avatar_audio - s.audio_mean) / s.audio_std, np.float32),
+            np.asarray((user_audio - s.audio_mean) / s.audio_std, np.float32),
+            np.asarray((user_motion - s.motion_mean) / s.motion_std, np.float32),
         )
         count = len(user_motion)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
@@ -43,5 +46,11 @@ class Generator:
         # the neutral face, zero in raw units, is the reference of every codec with coefficients relative to it
         reference = jnp.tile(jnp.asarray(-s.motion_mean / s.motion_std), (count, 1))
         state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
+        state = jax.device_put(state, self._device)
         motion, _ = rollout(self._step, self.params, state, conditions, config.layout.block)
-        return np.asarray(motion) * s.motion_std + s.motion_mean
+        return motion * s.motion_std + s.motion_mean
+
+    @property
+    def compilations(self) -> int:
+        """How many steps have been compiled: one a batch size."""
+        return self._step._cache_size()

@@ -19,27 +19,20 @@ from afjax.streaming.step import session_noise
 
 
 def pad_to_blocks(conditions: Conditions, block: int) -> Conditions:
-    """Repeats the last frame of [b, t, ...] up to a multiple of the block."""
-    frames = conditions.user_motion.shape[1]
-    extra = -frames % block
-    return jax.tree.map(lambda x: jnp.concatenate([x, jnp.repeat(x[:, -1:], extra, axis=1)], axis=1), conditions)
+    """Repeats the last frame of [b, t, ...] up to a multiple of the block; on the host, where it compiles nothing."""
+    extra = -conditions.user_motion.shape[1] % block
+    return jax.tree.map(lambda x: np.pad(x, [(0, 0), (0, extra), (0, 0)], mode="edge"), jax.device_get(conditions))
 
 
 def rollout(step, params, state, conditions: Conditions, block: int):
-    """Motion [b, t, d] for conditions [b, t, ...] of any length, and the state after the last block."""
+    """Motion [b, t, d] for conditions [b, t, ...] of any length, a NumPy array, and the state after the last block."""
     frames = conditions.user_motion.shape[1]
     padded = pad_to_blocks(conditions, block)
     blocks = []
     for start in range(0, frames, block):
-        state, motion = step(params, state, _cut(padded, np.int32(start), block))
+        state, motion = step(params, state, jax.tree.map(lambda x, at=start: x[:, at : at + block], padded))
         blocks.append(motion)
-    return jnp.concatenate(blocks, axis=1)[:, :frames], state
-
-
-@partial(jax.jit, static_argnums=2)
-def _cut(conditions: Conditions, start, block: int) -> Conditions:
-    """One block; the start is traced, so that one compilation serves them all."""
-    return jax.tree.map(lambda x: jax.lax.dynamic_slice_in_dim(x, start, block, axis=1), conditions)
+    return np.concatenate(jax.device_get(blocks), axis=1)[:, :frames], state
 
 
 def offline(model, layout: LayoutConfig, sampler: SamplerConfig, params, keys, reference, keep, conditions: Conditions):

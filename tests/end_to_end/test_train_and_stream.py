@@ -101,6 +101,14 @@ def test_generation_of_any_length_with_and_without_each_input(workdir):
     ):
         assert np.abs(other - both).max() > 1e-4
     assert run.generate(1, None, None, voice).shape == (1, 15)
+    assert run.generator.compilations == 1
+
+
+def test_the_second_block_compiles_nothing(workdir):
+    run = load_run(workdir)
+    run.warm_up()
+    run.generate(50)
+    assert run.generator.compilations == 1
 
 
 def test_a_checkpoint_of_another_config_and_broken_folders_are_refused(config, workdir, tmp_path):
