@@ -36,7 +36,10 @@ def _one_of(name: str, value: str, choices: tuple[str, ...]):
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """Sizes of the forcing transformer (paper: width 1024, 8 heads, 8 blocks, condition width 512, 4 heads)."""
+    """Sizes of the forcing transformer (paper: width 1024, 8 heads, 8 blocks, condition width 512, 4 heads).
+
+    `audio_dim` is the width of the audio features, 0 where they come as wide as the condition and projected already.
+    """
 
     motion_dim: int = 15
     audio_dim: int = 80
@@ -50,8 +53,9 @@ class ModelConfig:
 
     def __post_init__(self):
         _one_of("model.condition_encoder", self.condition_encoder, ("windowed", "released"))
-        for name in ("motion_dim", "audio_dim", "width", "depth", "heads", "mlp_ratio", "condition_width"):
+        for name in ("motion_dim", "width", "depth", "heads", "mlp_ratio", "condition_width", "condition_heads"):
             _require(getattr(self, name) > 0, f"model.{name} must be positive")
+        _require(self.audio_dim >= 0, "model.audio_dim must not be negative")
         _require(self.width % (2 * self.heads) == 0, "model.width must be a multiple of 2 * model.heads")
         _require(
             self.condition_width % (2 * self.condition_heads) == 0,
@@ -113,15 +117,22 @@ class ObjectiveConfig:
 
 @dataclass(frozen=True)
 class SamplerConfig:
-    """Euler steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user)."""
+    """Euler steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user).
+
+    `grid`: `uniform` steps, or those of the `released` sampler, whose `nfe` counts the pass that fills the caches and
+    one that does nothing (`afjax.diffusion.solver`).
+    """
 
     nfe: int = 8
+    grid: str = "uniform"
     avatar: float = 0.0
     user: float = 0.0
     joint: float = 1.0
 
     def __post_init__(self):
-        _require(self.nfe >= 1, "sampler.nfe must be at least 1")
+        _one_of("sampler.grid", self.grid, ("uniform", "released"))
+        least = 2 if self.grid == "released" else 1
+        _require(self.nfe >= least, f"sampler.nfe must be at least {least}")
 
 
 @dataclass(frozen=True)

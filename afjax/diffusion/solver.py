@@ -1,20 +1,59 @@
-"""Euler's method down a grid of levels."""
+"""Euler's method down a grid of levels.
+
+    x <- x + (sigma[i + 1] - sigma[i]) v(x, level[i])
+
+`uniform` takes `nfe` steps of one size and tells the network the level at which it is. `released` is the grid of the
+released sampler: times linspace(1000, 0, nfe - 1) of which the last needs no evaluation, because nothing is left to
+integrate; with the clean pass that fills the caches a block takes nfe - 1 forwards. There the network is told the
+nominal time t / 1000, and the state moves by entries of a table of 1000 noise levels, the nearest to t (the first of
+two equally near ones), but for sigma = 0 at t = 0.
+"""
+
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+from afjax.config import SamplerConfig
+
+TABLE = 1000
 
 
-def level_grid(nfe: int):
-    """Levels from 1 to 0, [nfe + 1]: `nfe` evaluations, the last one lands on clean motion."""
-    return jnp.linspace(1.0, 0.0, nfe + 1)
+class Grid(NamedTuple):
+    """`levels` [n]: what the network is told at each evaluation; `sigmas` [n + 1]: the state's levels, 1 to 0."""
+
+    levels: np.ndarray
+    sigmas: np.ndarray
 
 
-def euler(velocity_fn, noise, nfe: int):
+def sigma_table() -> np.ndarray:
+    """The released scheduler's levels, float32 [1000], 1 to 0: rounded once, from the nearer end, to the same bits."""
+    step, index = np.float64(np.float32(-1 / (TABLE - 1))), np.arange(TABLE)
+    return np.where(index < TABLE // 2, 1 + step * index, -step * (TABLE - 1 - index)).astype(np.float32)
+
+
+def nearest_entry(times) -> np.ndarray:
+    """Index of the table's entry nearest to each time [n] in 0 .. 1000."""
+    entries = np.float32(1000) * sigma_table()
+    return np.abs(entries - np.asarray(times, np.float32)[:, None]).argmin(axis=1)
+
+
+def make_grid(sampler: SamplerConfig) -> Grid:
+    """Grid of a sampler's settings."""
+    if sampler.grid == "uniform":
+        sigmas = np.linspace(1.0, 0.0, sampler.nfe + 1)
+        return Grid(sigmas[:-1], sigmas)
+    times = np.linspace(1000.0, 0.0, sampler.nfe - 1)[:-1]
+    return Grid(times / 1000, np.append(sigma_table()[nearest_entry(times)], 0.0).astype(np.float64))
+
+
+def euler(velocity_fn, noise, grid: Grid):
     """Integrates `velocity_fn(x, level)` from noise (level 1) to motion (level 0)."""
-    grid = level_grid(nfe).astype(noise.dtype)
+    levels, sigmas = (jnp.asarray(values, noise.dtype) for values in grid)
 
-    def step(x, levels):
-        level, following = levels
-        return x + (following - level) * velocity_fn(x, level), None
+    def step(x, entry):
+        level, sigma, following = entry
+        return x + (following - sigma) * velocity_fn(x, level), None
 
-    return jax.lax.scan(step, noise, (grid[:-1], grid[1:]))[0]
+    return jax.lax.scan(step, noise, (levels, sigmas[:-1], sigmas[1:]))[0]

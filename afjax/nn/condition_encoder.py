@@ -40,27 +40,49 @@ class AudioProjection(nn.Module):
 
 
 class ConditionEncoder(nn.Module):
-    """Conditions [b, n, ...] -> [b, n, out_width]."""
+    """Conditions [b, n, ...] -> [b, n, out_width]; `projects`: audio features are projected here."""
 
     width: int
     out_width: int
     heads: int
     rotary: bool
+    projects: bool = True
 
-    @nn.compact
+    def setup(self):
+        self.audio_projection = AudioProjection(self.width)
+        self.motion = [Linear(self.width) for _ in range(2)]
+        self.motion_norm = [nn.LayerNorm(epsilon=1e-5) for _ in range(2)]
+        self.user = ConditionAttention(self.heads, self.rotary)
+        self.user_norm = nn.LayerNorm(epsilon=1e-5)
+        self.avatar = ConditionAttention(self.heads, self.rotary)
+        self.avatar_norm = nn.LayerNorm(epsilon=1e-5)
+        self.out = Linear(self.out_width)
+
+    def project(self, conditions: Conditions) -> Conditions:
+        """Both voices projected [b, n, width]: once a frame, however often the encoder reads it again."""
+        if not self.projects:
+            return conditions
+        avatar, user = self.audio_projection(conditions.avatar_audio), self.audio_projection(conditions.user_audio)
+        return conditions._replace(avatar_audio=avatar, user_audio=user)
+
+    def embed_motion(self, motion):
+        """User motion [b, n, d] -> [b, n, width]."""
+        for linear, norm in zip(self.motion, self.motion_norm, strict=True):
+            motion = nn.silu(norm(linear(motion)))
+        return motion
+
+    def hear(self, user, user_audio, mask, positions):
+        """The user's embedded motion with what the user's voice adds."""
+        return nn.silu(self.user_norm(user + self.user(user, user_audio, mask, positions)))
+
     def __call__(self, conditions: Conditions, keep, mask, positions):
-        """`keep` [b, 3] in {0, 1}: avatar audio, user audio, user motion; `mask` [n, n] or [b, n, n]."""
-        project = AudioProjection(self.width, name="audio_projection")
-        avatar_audio = project(conditions.avatar_audio) * keep[:, 0, None, None]
-        user_audio = project(conditions.user_audio) * keep[:, 1, None, None]
-        user = conditions.user_motion * keep[:, 2, None, None]
-        for i in range(2):
-            user = Linear(self.width, name=f"motion_{i}")(user)
-            user = nn.silu(nn.LayerNorm(epsilon=1e-5, name=f"motion_norm_{i}")(user))
-        user = user + ConditionAttention(self.heads, self.rotary, name="user")(user, user_audio, mask, positions)
-        user = nn.silu(nn.LayerNorm(epsilon=1e-5, name="user_norm")(user))
-        both = avatar_audio + ConditionAttention(self.heads, self.rotary, name="avatar")(
-            avatar_audio, user, mask, positions
-        )
-        both = nn.silu(nn.LayerNorm(epsilon=1e-5, name="avatar_norm")(both))
-        return Linear(self.out_width, name="out")(both)
+        """`conditions` projected; `keep` [b, 3] in {0, 1}: avatar audio, user audio, user motion.
+
+        `mask` [n, n] or [b, n, n].
+        """
+        avatar_audio = conditions.avatar_audio * keep[:, 0, None, None]
+        user_audio = conditions.user_audio * keep[:, 1, None, None]
+        user = self.embed_motion(conditions.user_motion * keep[:, 2, None, None])
+        user = self.hear(user, user_audio, mask, positions)
+        both = avatar_audio + self.avatar(avatar_audio, user, mask, positions)
+        return self.out(nn.silu(self.avatar_norm(both)))

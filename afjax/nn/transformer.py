@@ -1,7 +1,7 @@
 """The forcing transformer: velocity of every motion token, each at its own noise level.
 
-Three methods over one parameter tree, because they run at different rates in a stream: `encode` once a block,
-`project` once a block, `__call__` once a solver step.
+Four methods over one parameter tree, because they run at different rates in a stream: `listen` once a frame, `encode`
+and `project` once a block, `__call__` once a solver step.
 """
 
 import jax.numpy as jnp
@@ -22,7 +22,9 @@ class ForcingTransformer(nn.Module):
     def setup(self):
         c = self.config
         windowed = c.condition_encoder == "windowed"
-        self.condition_encoder = ConditionEncoder(c.condition_width, c.width, c.condition_heads, rotary=windowed)
+        self.condition_encoder = ConditionEncoder(
+            c.condition_width, c.width, c.condition_heads, rotary=windowed, projects=c.audio_dim > 0
+        )
         self.embed_motion = Linear(c.width)
         self.embed_level = LevelEmbedding(c.width)
         self.modulation = Modulation(6)
@@ -30,8 +32,12 @@ class ForcingTransformer(nn.Module):
         self.head_modulation = Modulation(2)
         self.head = Linear(c.motion_dim, zeros)
 
+    def listen(self, conditions: Conditions) -> Conditions:
+        """Conditions with both voices projected, as `encode` takes them."""
+        return self.condition_encoder.project(conditions)
+
     def encode(self, conditions: Conditions, keep, mask, positions):
-        """Conditions -> [b, n, width]; `keep` [b, 3], `mask` [n, n] or [b, n, n], `positions` [n]."""
+        """Projected conditions -> [b, n, width]; `keep` [b, 3], `mask` [n, n] or [b, n, n], `positions` [n]."""
         return self.condition_encoder(conditions, keep, mask, positions)
 
     def project(self, condition, positions):
@@ -58,6 +64,6 @@ class ForcingTransformer(nn.Module):
 
     def forward(self, motion, level, reference, conditions: Conditions, keep, layout):
         """One forward over a whole token layout (`afjax.nn.passes.TokenLayout`); velocity [b, n, d]."""
-        condition = self.encode(conditions, keep, layout.encoder, layout.frame)
+        condition = self.encode(self.listen(conditions), keep, layout.encoder, layout.frame)
         masks = (layout.attention, layout.alignment)
         return self(motion, level, reference, self.project(condition, layout.frame), masks, layout.frame)[0]

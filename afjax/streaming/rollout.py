@@ -12,7 +12,7 @@ import numpy as np
 
 from afjax.config import LayoutConfig, SamplerConfig
 from afjax.diffusion.guidance import branches, combine
-from afjax.diffusion.solver import euler
+from afjax.diffusion.solver import euler, make_grid
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.passes import pass_layout
 from afjax.streaming.step import session_noise
@@ -47,12 +47,12 @@ def offline(model, layout: LayoutConfig, sampler: SamplerConfig, params, keys, r
     for start in range(0, total, layout.block):
         keys, noise = session_noise(keys, layout.block, motion.shape[-1], motion.dtype)
         given = (weights, kept, reference, keep, inputs)
-        motion = _solve_pass(model, layout.block, sampler.nfe, params, tokens, *given, motion, noise, start)
+        motion = _solve_pass(model, layout.block, sampler, params, tokens, *given, motion, noise, start)
     return motion[:, :frames]
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _solve_pass(model, block, nfe, params, tokens, weights, kept, reference, keep, inputs, motion, noise, start):
+def _solve_pass(model, block, sampler, params, tokens, weights, kept, reference, keep, inputs, motion, noise, start):
     """Fills the frames of the pass that starts at `start`."""
     inside = jnp.logical_not(tokens.context) & (tokens.frame >= start) & (tokens.frame < start + block)
 
@@ -64,4 +64,4 @@ def _solve_pass(model, block, nfe, params, tokens, weights, kept, reference, kee
         of_block = jnp.argmax(inside) + jnp.arange(block)
         return combine(velocities, weights)[:, of_block]
 
-    return jax.lax.dynamic_update_slice_in_dim(motion, euler(velocity, noise, nfe), start, axis=1)
+    return jax.lax.dynamic_update_slice_in_dim(motion, euler(velocity, noise, make_grid(sampler)), start, axis=1)

@@ -24,7 +24,7 @@ class StreamState:
     keys: jax.Array  # [L, k, b, m, h, e], not rotated
     values: jax.Array  # [L, k, b, m, h, e]
     condition: jax.Array  # [k, b, a, width], encoded conditions of the frames before the re-fed ones
-    recent: Conditions  # [b, r, ...], conditions that the encoder reads again
+    recent: Conditions  # [b, r, ...], conditions that the encoder reads again, voices projected
     context: jax.Array  # [b, look_ahead, d], the last finished frames
 
 
@@ -55,8 +55,8 @@ def init_stream(
         values=jnp.zeros(cache, dtype),
         condition=jnp.zeros((k, sessions, layout.alignment, model.width), dtype),
         recent=Conditions(
-            jnp.zeros((sessions, past, model.audio_dim), dtype),
-            jnp.zeros((sessions, past, model.audio_dim), dtype),
+            jnp.zeros((sessions, past, model.condition_width), dtype),
+            jnp.zeros((sessions, past, model.condition_width), dtype),
             jnp.zeros((sessions, past, model.motion_dim), dtype),
         ),
         context=jnp.zeros((sessions, layout.look_ahead, model.motion_dim), dtype),

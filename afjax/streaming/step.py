@@ -2,70 +2,156 @@
 
     step(params, state, conditions of the block) -> (state, motion of the block)
 
-A pass holds the last `look_ahead` finished frames at level 0 and the block's frames. `nfe` evaluations take the block
-from noise to motion; one clean evaluation then gives the keys and values that the cache keeps (all of the pass but its
-last `look_ahead` frames, which the next pass feeds again). Sessions share nothing but the batch axis.
+A pass holds the last `look_ahead` finished frames at level 0 and the block's frames. The evaluations of the solver's
+grid take the block from noise to motion; one clean evaluation then gives the keys and values that the cache keeps (all
+of the pass but its last `look_ahead` frames, which the next pass feeds again). Sessions share nothing but the batch
+axis.
+
+The released sampler makes its first 50 frames at once: `make_start`. That pass has no past, and the mask of a training
+window.
 """
 
 from functools import partial
 
+import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from afjax.config import LayoutConfig, SamplerConfig
 from afjax.diffusion.guidance import branches, combine
-from afjax.diffusion.solver import euler
+from afjax.diffusion.solver import euler, make_grid
 from afjax.nn import masks
 from afjax.nn.condition_encoder import Conditions
+from afjax.nn.passes import frame_layout
 from afjax.nn.rope import rotate
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.state import StreamState, history, memory
 
 
 def make_step(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig):
-    """The jitted step; `state` is donated. Conditions are [b, block, ...], motion [b, block, d], standardised."""
-    return jax.jit(partial(_step, model, layout, sampler), donate_argnums=(1,))
+    """The jitted step; `state` is donated. Conditions are [b, block, ...], motion [b, block, d], standardised.
+
+    A fourth argument `noise` [b, block, d] takes the place of what the sessions would draw.
+    """
+    return jax.jit(partial(_step, model, layout, sampler, _block_pass), donate_argnums=(1,))
 
 
-def _step(model, layout: LayoutConfig, sampler: SamplerConfig, params, state: StreamState, block: Conditions):
-    weights, kept = branches(sampler)
-    recent = jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent, block)
-    condition, own = _encode(model, layout, params, state, recent, kept)
-    visible = _visible(layout, state.made, len(weights))
-    past = _past(layout, state)
-    positions = layout.cache + np.arange(layout.look_ahead + layout.block)
-    aligned = layout.cache + np.arange(-layout.alignment, layout.look_ahead + layout.block)
-    cross = model.apply(params, _flat(condition), aligned, method="project")
-    reference = jnp.tile(state.reference, (len(weights), 1))
+def make_start(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig):
+    """The jitted joint start of an empty stream, of as many frames as it is given: `make_step` in all else."""
+    return jax.jit(partial(_step, model, layout, sampler, _start_pass), donate_argnums=(1,))
 
-    def evaluate(x, level):
-        """Velocity of every branch [k, b, n, d] for tokens [b, n, d] at levels [n]."""
-        tokens = jnp.tile(x, (len(weights), 1, 1))
-        levels = jnp.broadcast_to(level, tokens.shape[:2])
-        velocity, pairs = model.apply(params, tokens, levels, reference, cross, visible, positions, past)
-        return velocity.reshape(len(weights), *x.shape), pairs
+
+@flax.struct.dataclass
+class Pass:
+    """What stays the same over the evaluations of a pass of n tokens: k branches, b sessions.
+
+    Attributes:
+      context: [b, c, d] finished motion at level 0, before the tokens that are solved.
+      condition: [k, b, n, width] encoded conditions of the pass.
+      recent: conditions [b, r, ...] up to the end of the pass, voices projected.
+      cross: per block keys and values of the aligned conditions; past: per block those of the cached frames, or None.
+      masks: (attention, alignment); positions: [n]; reference: [k * b, d]; weights: [k].
+    """
+
+    context: jax.Array
+    condition: jax.Array
+    recent: Conditions
+    cross: list
+    past: list | None
+    masks: tuple
+    positions: jax.Array
+    reference: jax.Array
+    weights: jax.Array
+
+
+def _step(model, layout, sampler, make_pass, params, state: StreamState, conditions: Conditions, noise=None):
+    now = make_pass(model, layout, sampler, params, state, conditions)
+    frames, channels = conditions.user_motion.shape[1:]
+    key, drawn = session_noise(state.key, frames, channels, state.reference.dtype)
+    motion = solve(model, params, now, drawn if noise is None else noise, sampler)
+    return advance(model, layout, params, state, now, motion).replace(key=key), motion
+
+
+def solve(model, params, now: Pass, noise, sampler: SamplerConfig):
+    """Motion [b, n - c, d] of the pass from noise."""
+    context = now.context.shape[1]
 
     def velocity(x, level):
-        tokens = jnp.concatenate([state.context, x], axis=1)
-        levels = jnp.where(np.arange(tokens.shape[1]) < layout.look_ahead, 0.0, level).astype(x.dtype)
-        return combine(evaluate(tokens, levels)[0][:, :, layout.look_ahead :], weights)
+        tokens = jnp.concatenate([now.context, x], axis=1)
+        levels = jnp.where(np.arange(tokens.shape[1]) < context, 0.0, level).astype(x.dtype)
+        return combine(evaluate(model, params, now, tokens, levels)[0][:, :, context:], now.weights)
 
-    key, noise = session_noise(state.key, layout.block, state.context.shape[-1], state.reference.dtype)
-    motion = euler(velocity, noise, sampler.nfe)
-    tokens = jnp.concatenate([state.context, motion], axis=1)
-    pairs = evaluate(tokens, jnp.zeros(tokens.shape[1], tokens.dtype))[1]
-    fresh_keys, fresh_values = zip(*pairs, strict=True)
-    state = state.replace(
-        key=key,
-        made=jnp.minimum(state.made + layout.block, memory(layout) + layout.block),
-        keys=_store(layout, state.keys, fresh_keys),
-        values=_store(layout, state.values, fresh_values),
-        condition=_last(jnp.concatenate([state.condition, own[:, :, : layout.block]], axis=2), layout.alignment, 2),
-        recent=jax.tree.map(lambda x: _last(x, history(layout), 1), recent),
+    return euler(velocity, noise, make_grid(sampler))
+
+
+def evaluate(model, params, now: Pass, tokens, levels):
+    """Velocity of every branch [k, b, n, d] for tokens [b, n, d] at levels [n], and their keys and values by block."""
+    count = len(now.weights)
+    levels = jnp.broadcast_to(levels, (count * len(tokens), tokens.shape[1]))
+    repeated = jnp.tile(tokens, (count, 1, 1))
+    velocity, pairs = model.apply(
+        params, repeated, levels, now.reference, now.cross, now.masks, now.positions, now.past
+    )
+    return velocity.reshape(count, *tokens.shape), pairs
+
+
+def advance(model, layout: LayoutConfig, params, state: StreamState, now: Pass, motion) -> StreamState:
+    """State after the pass has been solved; its key is the caller's."""
+    tokens = jnp.concatenate([now.context, motion], axis=1)
+    final = tokens.shape[1] - layout.look_ahead  # the tokens after it are fed again
+    pairs = evaluate(model, params, now, tokens, jnp.zeros(tokens.shape[1], tokens.dtype))[1]
+    keys, values = (
+        _append(old, jnp.stack(fresh).reshape(*old.shape[:3], -1, *old.shape[4:])[:, :, :, :final], 3)
+        for old, fresh in zip((state.keys, state.values), zip(*pairs, strict=True), strict=True)
+    )
+    return state.replace(
+        made=jnp.minimum(state.made + motion.shape[1], memory(layout) + layout.block),
+        keys=keys,
+        values=values,
+        condition=_append(state.condition, now.condition[:, :, :final], 2),
+        recent=jax.tree.map(lambda x: _last(x, history(layout), 1), now.recent),
         context=_last(tokens, layout.look_ahead, 1),
     )
-    return state, motion
+
+
+def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, block: Conditions) -> Pass:
+    weights, kept = branches(sampler)
+    heard = model.apply(params, block, method="listen")
+    recent = jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent, heard)
+    condition, own = _encode(model, layout, params, state, recent, kept)
+    aligned = layout.cache + np.arange(-layout.alignment, layout.look_ahead + layout.block)
+    return Pass(
+        context=state.context,
+        condition=own,
+        recent=recent,
+        cross=model.apply(params, _flat(condition), aligned, method="project"),
+        past=_past(layout, state),
+        masks=_visible(layout, state.made, len(weights)),
+        positions=layout.cache + np.arange(layout.look_ahead + layout.block),
+        reference=jnp.tile(state.reference, (len(weights), 1)),
+        weights=jnp.asarray(weights, state.reference.dtype),
+    )
+
+
+def _start_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, conditions: Conditions) -> Pass:
+    weights, kept = branches(sampler)
+    heard = model.apply(params, conditions, method="listen")
+    tokens = frame_layout(layout, conditions.user_motion.shape[1])
+    keep = (kept[:, None] * state.keep).reshape(-1, 3)
+    branched = jax.tree.map(lambda x: jnp.tile(x, (len(kept), 1, 1)), heard)
+    condition = model.apply(params, branched, keep, tokens.encoder, tokens.frame, method="encode")
+    return Pass(
+        context=state.context[:, :0],
+        condition=condition.reshape(len(kept), -1, *condition.shape[1:]),
+        recent=jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent, heard),
+        cross=model.apply(params, condition, tokens.frame, method="project"),
+        past=None,
+        masks=(tokens.attention, tokens.alignment),
+        positions=tokens.frame,
+        reference=jnp.tile(state.reference, (len(weights), 1)),
+        weights=jnp.asarray(weights, state.reference.dtype),
+    )
 
 
 def session_noise(keys, frames: int, channels: int, dtype):
@@ -111,10 +197,9 @@ def _past(layout: LayoutConfig, state: StreamState):
     ]
 
 
-def _store(layout: LayoutConfig, old, new):
-    """Appends the pass's tokens, all but its last `look_ahead` ones, to the cache [L, k, b, m, h, e]."""
-    fresh = jnp.stack(new)[:, :, : layout.block].reshape(*old.shape[:3], layout.block, *old.shape[4:])
-    return _last(jnp.concatenate([old, fresh], axis=3), layout.cache, 3)
+def _append(old, new, axis: int):
+    """The newest entries of both along an axis, as many as `old` has."""
+    return _last(jnp.concatenate([old, new], axis=axis), old.shape[axis], axis)
 
 
 def _flat(x):

@@ -30,7 +30,8 @@ def init_params(config: Config, key) -> dict:
     """Parameters of the forcing transformer."""
     model, block = ForcingTransformer(config.model), config.layout.block
     layout = frame_layout(config.layout, block)
-    motion, audio = (jnp.zeros((1, block, dim)) for dim in (config.model.motion_dim, config.model.audio_dim))
+    audio_dim = config.model.audio_dim or config.model.condition_width
+    motion, audio = (jnp.zeros((1, block, dim)) for dim in (config.model.motion_dim, audio_dim))
     conditions = Conditions(audio, audio, motion)
 
     def init(key):

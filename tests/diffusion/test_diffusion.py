@@ -28,14 +28,16 @@ def test_euler_is_exact_on_straight_paths(nfe):
         jax.debug.callback(lambda v: seen.append(float(v)), level)
         return path.velocity(motion, noise)
 
-    np.testing.assert_allclose(solver.euler(velocity, noise, nfe), motion, atol=1e-6)
+    grid = solver.make_grid(SamplerConfig(nfe=nfe))
+    np.testing.assert_allclose(solver.euler(velocity, noise, grid), motion, atol=1e-6)
     jax.effects_barrier()
     np.testing.assert_allclose(sorted(seen, reverse=True), np.linspace(1, 0, nfe + 1)[:-1], atol=1e-6)
 
 
 def test_euler_converges_with_first_order():
     """dx/dlevel = x has x(0) = x(1) / e; halving the step halves the error."""
-    errors = [abs(float(solver.euler(lambda x, level: x, jnp.ones(()), n)) - np.exp(-1)) for n in (50, 100)]
+    grids = (solver.make_grid(SamplerConfig(nfe=n)) for n in (50, 100))
+    errors = [abs(float(solver.euler(lambda x, level: x, jnp.ones(()), grid)) - np.exp(-1)) for grid in grids]
     assert 1.8 < errors[0] / errors[1] < 2.2
 
 

@@ -56,4 +56,6 @@ def check(file: str, key: str, got, x64: bool = False):
     error = np.abs(got - expected)
     worst, rms = error.max(), np.sqrt((error**2).mean())
     most, most_rms = limits(file, key, x64)
-    assert worst <= most and rms <= most_rms, f"{file}:{key}: {worst:.2e} of {most:.2e}, rms {rms:.2e} of {most_rms:.2e}"
+    assert worst <= most and rms <= most_rms, (
+        f"{file}:{key}: {worst:.2e} of {most:.2e}, rms {rms:.2e} of {most_rms:.2e}"
+    )

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from afjax.config import Config, TrainConfig, from_dict, to_dict
+from afjax.config import Config, OptimizerConfig, TrainConfig, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.checkpoint import load_ema
 from afjax.training.loop import train
@@ -40,9 +40,9 @@ class Batches:
 
 
 def quick(**changes) -> Config:
-    config = small_config()
+    config = small_config(depth=1)
     settings = TrainConfig(**({"steps": 40, "log_every": 5, "save_every": 20, "sample_every": 20} | changes))
-    return dataclasses.replace(config, train=settings)
+    return dataclasses.replace(config, train=settings, optimizer=OptimizerConfig(kind="adamw"))
 
 
 def test_twenty_and_twenty_equal_forty_to_the_bit(tmp_path):

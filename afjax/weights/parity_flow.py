@@ -1,0 +1,288 @@
+"""Every array of the files `masks`, `scheduler`, `flow_modules_*` and `sampler_*`, computed by ours.
+
+The released network caches keys rotated to absolute positions; the stream's are not rotated (`afjax.streaming.state`),
+so they are turned here before they are compared.
+"""
+
+import functools
+import re
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
+from afjax.diffusion.solver import make_grid
+from afjax.nn import masks
+from afjax.nn.blocks import modulate, normalise
+from afjax.nn.condition_encoder import Conditions
+from afjax.nn.embeddings import sinusoid
+from afjax.nn.passes import frame_layout
+from afjax.nn.rope import rotate
+from afjax.nn.transformer import ForcingTransformer
+from afjax.streaming import step as stream
+from afjax.streaming.rollout import pad_to_blocks
+from afjax.streaming.state import init_stream
+from afjax.weights import names
+from afjax.weights.flow_names import names as flow_names
+
+Arrays = Mapping[str, np.ndarray]
+
+START = 50
+LAYOUT = LayoutConfig(
+    block=10, look_ahead=2, mask="framewise_lookahead", cache=38, alignment=2, condition_window=0, tokens="frames"
+)
+
+
+def config_of(tensors: Arrays, heads: int) -> ModelConfig:
+    """Sizes from the shapes; the number of heads has none. The audio projection is left out."""
+    width, depth = len(tensors["flow_transformer.x_embedder.proj.weight"]), 0
+    while f"flow_transformer.blocks.{depth}.mlp.fc1.weight" in tensors:
+        depth += 1
+    return ModelConfig(
+        motion_dim=len(tensors["flow_transformer.final_layer.linear.weight"]),
+        audio_dim=0,
+        width=width,
+        depth=depth,
+        heads=heads,
+        mlp_ratio=len(tensors["flow_transformer.blocks.0.mlp.fc1.weight"]) // width,
+        condition_encoder="released",
+        condition_width=len(tensors["flow_transformer.c_embedder.motion_embedder.0.weight"]),
+    )
+
+
+def params_of(tensors: Arrays, config: ModelConfig, dtype=np.float32) -> dict:
+    """Parameters of the forcing transformer from tensors by released name."""
+    tree = names.to_tree({name: np.asarray(value, dtype) for name, value in tensors.items()}, flow_names(config))
+    return {"params": tree}
+
+
+def modules(stored: Arrays, tensors: Arrays, heads: int, dtype) -> dict[str, np.ndarray]:
+    """Arrays of `flow_modules_*`. `stored` holds the file's arrays, and the inputs of the small one."""
+    config = config_of(tensors, heads)
+    bound = ForcingTransformer(config).bind(params_of(tensors, config, dtype))
+    given = {key.removeprefix("in/"): jnp.asarray(x, dtype) for key, x in stored.items() if key.startswith("in/")}
+    found = _embeddings(bound, given) | _condition(bound, given) | _forward(bound, given)
+    if "block/out" in stored:
+        found |= _block(bound.blocks[0], given)
+        for key in stored:
+            if key.startswith("block_stream/") and key.endswith("/out"):
+                found |= _cached_block(bound.blocks[0], given, key.removesuffix("/out"))
+    return {key: _kept(np.asarray(value), stored[key].shape) for key, value in found.items() if key in stored}
+
+
+def _embeddings(bound, given) -> dict:
+    t = given["t_embedder/t"]
+    embedding = bound.embed_level(t / 1000)
+    return {
+        "t_embedder/sinusoid": sinusoid(t, 256),
+        "t_embedder/out": embedding,
+        "adaLN/out": jnp.concatenate(bound.modulation(embedding), axis=-1),
+        "final_adaLN/out": jnp.concatenate(bound.head_modulation(embedding), axis=-1),
+    }
+
+
+def _condition(bound, given) -> dict:
+    conditions = Conditions(*(given[f"c_embedder/{name}"] for name in Conditions._fields))
+    frames, encoder = conditions.user_motion.shape[1], bound.condition_encoder
+    own, positions, every = np.ones((frames, frames), bool), np.arange(frames), jnp.ones((1, 3))
+    motion = encoder.embed_motion(conditions.user_motion)
+    return {
+        "c_embedder/out": bound.encode(conditions, every, own, positions),
+        "c_embedder/motion_embedder": motion,
+        "c_embedder/after_first_attention": encoder.hear(motion, conditions.user_audio, own, positions),
+        "c_embedder/out_null": bound.encode(jax.tree.map(lambda x: x[:1], conditions), 0 * every, own, positions),
+    }
+
+
+def _forward(bound, given) -> dict:
+    level, x, reference = given["forward/t"] / 1000, given["forward/x"], given["forward/wr"]
+    conditions = Conditions(*(given[f"forward/{name}"] for name in Conditions._fields))
+    layout = frame_layout(LAYOUT, x.shape[1])
+    condition = bound.encode(conditions, jnp.ones((1, 3)), layout.encoder, layout.frame)
+    cross, keep = bound.project(condition, layout.frame), (layout.attention, layout.alignment)
+    h = bound.embed_motion(jnp.concatenate([x, jnp.broadcast_to(reference[:, None], x.shape)], axis=-1))
+    modulation, found = bound.modulation(bound.embed_level(level)), {}
+    for i, block in enumerate(bound.blocks):
+        h, _ = block(h, modulation, cross[i], keep, layout.frame)
+        found[f"forward/block{i}_out"] = h
+    return found | {"forward/v": bound(x, level, reference, cross, keep, layout.frame)[0]}
+
+
+def _block(block, given) -> dict:
+    """The three branches of one block before their gates, and its output."""
+    x, condition = given["block/x"], given["block/c"]
+    shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = modulation = jnp.split(given["block/mod"], 6, axis=-1)
+    layout = frame_layout(LAYOUT, x.shape[1])
+    cross = block.project(condition, layout.frame)
+    attention, _ = block.attention(modulate(x, shift, scale), layout.attention, layout.frame)
+    after = x + gate * attention
+    crossed = block.cross_attention(normalise(after), cross, layout.alignment, layout.frame)
+    hidden = jax.nn.gelu(block.mlp_in(modulate(after + crossed, mlp_shift, mlp_scale)), approximate=True)
+    return {
+        "block/attn": attention,
+        "block/cross_attn": crossed,
+        "block/mlp": block.mlp_out(hidden),
+        "block/out": block(x, modulation, cross, (layout.attention, layout.alignment), layout.frame)[0],
+    }
+
+
+def _cached_block(block, given, name: str) -> dict:
+    """One block over 12 tokens with caches, at the absolute position in the key's name."""
+    count, aligned = LAYOUT.block + LAYOUT.look_ahead, LAYOUT.alignment
+    start = int(re.search(r"start(\d+)", name).group(1))
+    positions = start + np.arange(count)
+    past, seen = (
+        tuple(_tokens_first(given[f"block_stream/{kind}_{part}"]) for part in "kv") for kind in ("self", "cross")
+    )
+    modulation = jnp.split(given["block/mod"][:, :count], 6, axis=-1)
+    own = block.project(given["block/c"][:, :count], positions)
+    cross = tuple(jnp.concatenate(pair, axis=1) for pair in zip(seen, own, strict=True))
+    rows = masks.stream_rows(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)
+    near = np.abs(np.arange(count)[:, None] + aligned - np.arange(count + aligned)) <= aligned
+    out, (keys, values) = block(given["block/x"][:, :count], modulation, cross, (rows, near), positions, past)
+    found = {f"{name}/out": out}
+    fresh = (rotate(keys, positions), values)
+    for part, old, new, crossed in zip("kv", past, fresh, own, strict=True):
+        kept = jnp.concatenate([old, new[:, : LAYOUT.block]], axis=1)[:, -LAYOUT.cache :]
+        found[f"{name}/after_self_{part}"] = _tokens_first(kept)
+        found[f"{name}/after_cross_{part}"] = _tokens_first(crossed[:, LAYOUT.block - aligned : LAYOUT.block])
+    return found
+
+
+def sampler(stored: Arrays, tensors: Arrays, heads: int, dtype) -> dict[str, np.ndarray]:
+    """Arrays of `sampler_*`. `stored` holds the file's arrays, and the inputs of the small one.
+
+    Latents come from the jitted start and step of the stream, inner arrays from the same passes taken apart.
+    """
+    config = config_of(tensors, heads)
+    params, found = params_of(tensors, config, dtype), {}
+    cases = sorted({key.split("/")[0] for key in stored if re.match(r"T\d+[^/]*/", key)})
+    for case in cases:
+        run = Case(case, stored, config, params, dtype)
+        found[f"{case}/latents"] = run.latents()
+        inner = [key for key in stored if key.startswith(f"{case}/") and key != f"{case}/latents"]
+        if inner:
+            found |= run.inner(inner)
+    for key in found.keys() & stored.keys():
+        if "/cache_" in key:  # the first channels of a head
+            found[key] = found[key][..., : stored[key].shape[-1]]
+    return {key: _kept(np.asarray(value), stored[key].shape) for key, value in found.items() if key in stored}
+
+
+class Case:
+    """One run of the released sampler: length and settings from the name, as `T60_nfe8_a0.7_u3.3`, or the inputs."""
+
+    def __init__(self, name: str, stored: Arrays, config: ModelConfig, params, dtype):
+        self.name, self.stored, self.config, self.params, self.dtype = name, stored, config, params, dtype
+        self.frames = int(re.match(r"T(\d+)", name).group(1))
+
+        def setting(letter, key):
+            said = re.search(rf"_{letter}([\d.]+)", name)
+            return float(said.group(1) if said else stored[f"in/{key}"])
+
+        self.sampler = SamplerConfig(
+            nfe=int(setting("nfe", "nfe")), grid="released",
+            avatar=setting("a", "a_cfg_scale"), user=setting("u", "u_cfg_scale"), joint=0.0,
+        )  # fmt: skip
+        self.model = ForcingTransformer(config)
+
+    def passes(self):
+        """Conditions and noise of the start, then of each block; short ones are filled with their last frame."""
+        tracks = (self.stored[f"in/{name}"][:, : self.frames] for name in Conditions._fields)
+        given = Conditions(*(np.asarray(track, self.dtype) for track in tracks))
+        starts = [0, *range(START, self.frames, LAYOUT.block)]
+        for number, start in enumerate(starts):
+            end = START if number == 0 else start + LAYOUT.block
+            piece = jax.tree.map(lambda x, a=start, b=end: x[:, a:b], given)
+            yield pad_to_blocks(piece, end - start), np.asarray(self.stored[f"in/noise{number}"], self.dtype)
+
+    def empty(self):
+        """State before the first frame."""
+        reference = jnp.asarray(self.stored["in/r_s"], self.dtype)
+        keys = jax.random.split(jax.random.key(0), len(reference))
+        return init_stream(keys, reference, self.config, LAYOUT, self.sampler)
+
+    def latents(self) -> np.ndarray:
+        """Motion of the whole clip [b, t, d]."""
+        settings = (self.model, LAYOUT, self.sampler)
+        state, advance, motions = self.empty(), stream.make_start(*settings), []
+        for conditions, noise in self.passes():
+            state, motion = advance(self.params, state, conditions, noise)
+            motions.append(np.asarray(motion))
+            if len(motions) == 1:
+                advance = stream.make_step(*settings)
+        return np.concatenate(motions, axis=1)[:, : self.frames]
+
+    def inner(self, keys: list[str]) -> dict[str, np.ndarray]:
+        """States and raw velocities along the solver, and the caches after each block."""
+        wanted = {int(n) for n in re.findall(r"_block(\d+)", " ".join(keys))}
+        state, found = self.empty(), {}
+        for number, (conditions, noise) in enumerate(self.passes()):
+            if number > max(wanted):
+                break
+            make = stream._start_pass if number == 0 else stream._block_pass
+            state, path, first, clean = self._traced(make)(self.params, state, conditions, noise)
+            found |= {f"xt_block{number}": path, f"v_block{number}_step0": first}
+            found[f"v_block{number}_cache_update"] = clean
+            for layer in range(self.config.depth):
+                for name, value in self._caches(state, number, layer).items():
+                    found[f"cache_block{number}/layer{layer}_{name}"] = value
+        return {f"{self.name}/{key}": np.asarray(value) for key, value in found.items()}
+
+    @functools.cache  # noqa: B019 - a case lives as long as its report
+    def _traced(self, make):
+        def run(params, state, conditions, noise):
+            now = make(self.model, LAYOUT, self.sampler, params, state, conditions)
+            return self._trace(params, state, now, noise)
+
+        return jax.jit(run)
+
+    def _trace(self, params, state, now, noise):
+        context, (levels, sigmas) = now.context.shape[1], make_grid(self.sampler)
+
+        def step(x, entry):
+            level, sigma, following = entry
+            tokens = jnp.concatenate([now.context, x], axis=1)
+            each = jnp.where(np.arange(tokens.shape[1]) < context, 0.0, level).astype(x.dtype)
+            raw = stream.evaluate(self.model, params, now, tokens, each)[0]
+            x = x + (following - sigma) * stream.combine(raw[:, :, context:], now.weights)
+            return x, (jnp.concatenate([now.context, x], axis=1), raw)
+
+        grid = tuple(jnp.asarray(part, noise.dtype) for part in (levels, sigmas[:-1], sigmas[1:]))
+        motion, (path, raw) = jax.lax.scan(step, noise, grid)
+        path = jnp.concatenate([path, path[-1:]])  # the released sampler's last evaluation changes nothing
+        zero = jnp.zeros(path.shape[2], noise.dtype)
+        clean = stream.evaluate(self.model, params, now, path[-1], zero)[0]
+        state = stream.advance(self.model, LAYOUT, params, state, now, motion)
+        return state, path, _flat(raw[0]), _flat(clean)
+
+    def _caches(self, state, number: int, layer: int) -> dict:
+        """Caches of one layer [k * b, h, m, e] as the released sampler keeps them, and their means."""
+        first = START + LAYOUT.block * number - LAYOUT.look_ahead - LAYOUT.cache
+        block = self.model.bind(self.params).blocks[layer]
+        aligned = np.arange(LAYOUT.alignment)  # the released cross-attention has no positions
+        cross = block.project(_flat(state.condition), aligned)
+        kept = {
+            "self_k": rotate(_flat(state.keys[layer]), first + np.arange(LAYOUT.cache)),
+            "self_v": _flat(state.values[layer]),
+            "cross_k": cross[0],
+            "cross_v": cross[1],
+        }
+        kept = {name: _tokens_first(x) for name, x in kept.items()}
+        return kept | {f"{name}_head_mean": x.mean(axis=(2, 3)) for name, x in kept.items()}
+
+
+def _tokens_first(x):
+    """[b, h, n, e] <-> [b, n, h, e]."""
+    return jnp.moveaxis(x, 1, 2)
+
+
+def _flat(x):
+    return x.reshape(-1, *x.shape[2:])
+
+
+def _kept(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Every k-th channel, where a file stores no more."""
+    return value if value.shape == shape else value[..., :: value.shape[-1] // shape[-1]]
