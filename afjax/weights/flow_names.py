@@ -56,7 +56,8 @@ def names(config: ModelConfig) -> Paths:
         table[f"{name}.weight"], table[f"{name}.bias"] = _paths(path, "scale"), _paths(path, "bias")
     for name, layer in _PACKED.items():
         parts = [f"condition_encoder/{layer}/{part}" for part in "qkv"]
-        table[f"{name}.in_proj_weight"], table[f"{name}.in_proj_bias"] = _paths(*parts, "kernel"), _paths(*parts, "bias")
+        table[f"{name}.in_proj_weight"] = _paths(*parts, "kernel")
+        table[f"{name}.in_proj_bias"] = _paths(*parts, "bias")
     return table
 
 

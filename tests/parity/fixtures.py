@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.parity import synthetic
+from afjax.weights import synthetic
 
 DATA = Path(__file__).parent / "data"
 
@@ -37,7 +37,7 @@ def reference(file: str) -> dict[str, np.ndarray]:
 def weights(manifest: str) -> dict[str, np.ndarray]:
     """Synthetic weights under released names, e.g. of "flow_small"."""
     seed = json.loads(path("manifests/digests.json").read_text())[f"{manifest}.json"]["seed"]
-    return synthetic.state_dict(path(f"manifests/{manifest}.json"), seed)
+    return synthetic.state_dict(synthetic.manifest_shapes(path(f"manifests/{manifest}.json")), seed)
 
 
 def limits(file: str, key: str, x64: bool) -> tuple[float, float]:

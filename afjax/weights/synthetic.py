@@ -4,12 +4,16 @@
 CRC-32 of the name. Nothing is zero, so that an error in a layer that training starts at zero shows as well.
 """
 
+import hashlib
 import json
 import math
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
+
+__all__ = ["digest", "manifest_shapes", "state_dict", "tensor", "unit"]
 
 
 def unit(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
@@ -41,8 +45,21 @@ def tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     return value.astype(np.float32)
 
 
-def state_dict(manifest: Path, seed: int) -> dict[str, np.ndarray]:
-    """Every parameter that a manifest lists."""
+def manifest_shapes(manifest: Path) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every parameter that a manifest lists."""
     listed = json.loads(Path(manifest).read_text())["parameters"]
-    shapes = {name: tuple(v["shape"] if isinstance(v, dict) else v) for name, v in listed.items()}
+    return {name: tuple(v["shape"] if isinstance(v, dict) else v) for name, v in listed.items()}
+
+
+def state_dict(shapes: Mapping[str, tuple[int, ...]], seed: int) -> dict[str, np.ndarray]:
+    """Tensors by released name."""
     return {name: tensor(name, shape, seed) for name, shape in shapes.items()}
+
+
+def digest(tensors: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 over sorted names and little-endian float32 bytes."""
+    found = hashlib.sha256()
+    for name in sorted(tensors):
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(tensors[name], "<f4").tobytes())
+    return found.hexdigest()

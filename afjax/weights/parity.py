@@ -1,0 +1,174 @@
+"""Are ours the released network's numbers? Runs every array of a folder of fixtures and says how far off each is.
+
+A fixture file holds inputs under `in/...`, what the released network computed in float32, and for some arrays under
+`f64/...` in float64. Its weights are synthetic (`afjax.weights.synthetic`), their seed is in `manifests/digests.json`.
+Limits stand on the noise floor in `noise_floor.json`, the difference between the released network's own float32 and
+float64 runs:
+
+    float32   max <= 10 floor and rms <= 5 floor, no less than 4e-6 of the largest and 1e-6 of the rms value
+    float64   4e-7 and 2e-7 of the same
+    exact     where there is no floor
+"""
+
+import fnmatch
+import functools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from afjax.errors import InputError
+from afjax.weights import parity_flow, parity_latent, parity_tables, parity_wav2vec2, synthetic
+
+__all__ = ["Fixtures", "Row"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One array: errors and limits, NaN where ours has no such array or another shape."""
+
+    file: str
+    key: str
+    error: float
+    rms: float
+    limit: float
+    limit_rms: float
+
+    @property
+    def share(self) -> float:
+        """How much of its limit the error takes, the larger of both; above 1 it failed."""
+        pairs = ((self.error, self.limit), (self.rms, self.limit_rms))
+        return max(error / limit if limit else np.inf if error else 0.0 for error, limit in pairs)
+
+    @property
+    def ok(self) -> bool:
+        return bool(self.share <= 1)
+
+
+class Fixtures:
+    """A folder of fixtures. Raises InputError where it is not one, or its weights can't be made again."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder).expanduser().absolute()
+        if not self.folder.is_dir():
+            raise InputError("no such folder", self.folder, "name a folder of parity fixtures")
+        self.files = sorted(path.stem for path in self.folder.glob("*.npz"))
+        if not self.files:
+            raise InputError("holds no .npz files", self.folder, "name a folder of parity fixtures")
+        self._floors = self._json("noise_floor.json")
+        self._digests = self._json("manifests/digests.json")
+
+    def _json(self, name: str) -> dict:
+        try:
+            return json.loads((self.folder / name).read_text())
+        except OSError:
+            raise InputError("is missing", self.folder / name, "name a folder of parity fixtures") from None
+        except ValueError as error:
+            raise InputError(f"is not JSON ({error})", self.folder / name) from None
+
+    @functools.cache  # noqa: B019 - lives as long as the report
+    def stored(self, file: str) -> dict[str, np.ndarray]:
+        """All arrays of a file."""
+        try:
+            with np.load(self.folder / f"{file}.npz", allow_pickle=False) as found:
+                return {key: found[key] for key in found.files}
+        except (OSError, ValueError) as error:
+            raise InputError(f"can't be read ({error})", self.folder / f"{file}.npz") from None
+
+    @functools.lru_cache(maxsize=2)  # noqa: B019
+    def weights(self, manifest: str) -> dict[str, np.ndarray]:
+        """Synthetic weights by released name, for example of "flow_small"."""
+        listed = self._digests[f"{manifest}.json"]
+        tensors = synthetic.state_dict(synthetic.manifest_shapes(self._manifest(manifest)), listed["seed"])
+        if synthetic.digest(tensors) != listed["sha256"]:
+            raise InputError("the weights made again have another digest", self._manifest(manifest))
+        return tensors
+
+    def _manifest(self, name: str) -> Path:
+        return self.folder / "manifests" / f"{name}.json"
+
+    def _heads(self, manifest: str) -> int:
+        about = self._json(f"manifests/{manifest}.json").get("about", "")
+        found = re.search(r"heads (\d+)", about)
+        if not found:
+            raise InputError("does not say how many heads", self._manifest(manifest))
+        return int(found.group(1))
+
+    def keys(self, file: str, x64: bool = False, only: str = "*") -> list[str]:
+        """The arrays of a file that have to agree, in float64 those with a float64 reference.
+
+        `only`: a pattern of `file:key`.
+        """
+        stored = self.stored(file)
+        return [
+            key
+            for key, array in stored.items()
+            if not key.startswith(("in/", "f64/")) and array.dtype.kind != "U"
+            if not x64 or f"f64/{key}" in stored
+            if fnmatch.fnmatch(f"{file}:{key}", only)
+        ]
+
+    def rows(self, file: str, only: str = "*", x64: bool = False) -> Iterator[Row]:
+        """A row for each of `keys(file, x64, only)`."""
+        keys = self.keys(file, x64, only)
+        made = self._run(file, keys, np.float64 if x64 else np.float32) if keys else {}
+        for key in keys:
+            yield self._row(file, key, made.get(key), x64)
+
+    def _row(self, file: str, key: str, got, x64: bool) -> Row:
+        floor = self._floors.get(file, {}).get(key)
+        limits = (0.0, 0.0)
+        if floor and x64:
+            limits = 4e-7 * floor["ref_max"], 2e-7 * floor["ref_rms"]
+        elif floor:
+            limits = max(10 * floor["max_abs"], 4e-6 * floor["ref_max"]), max(5 * floor["rms"], 1e-6 * floor["ref_rms"])
+        expected = self.stored(file)[f"f64/{key}" if x64 else key]
+        if got is None or np.shape(got) != expected.shape:
+            return Row(file, key, np.nan, np.nan, *limits)
+        error = np.abs(np.asarray(got, np.float64) - expected.astype(np.float64))
+        if not error.size:
+            return Row(file, key, 0.0, 0.0, *limits)
+        return Row(file, key, float(error.max()), float(np.sqrt((error**2).mean())), *limits)
+
+    def _run(self, file: str, keys: list[str], dtype) -> dict[str, np.ndarray]:
+        """Ours of at least these arrays."""
+        stored, size = self.stored(file), file.rpartition("_")[2]
+        if file == "masks":
+            return parity_tables.mask_arrays({key: stored[key] for key in keys})
+        if file == "scheduler":
+            return parity_tables.schedule_arrays(stored)
+        if file.startswith("wav2vec2_"):
+            tensors = self.weights(file)
+            shapes = parity_wav2vec2.projection_shapes(tensors)
+            seed = self._digests[f"{file}.json"]["seed"]
+            return parity_wav2vec2.arrays(file, stored, tensors | synthetic.state_dict(shapes, seed), dtype)
+        if file.startswith("ae_"):
+            tensors = {} if file == "ae_pieces" else self.weights(file)
+            return parity_latent.arrays(file, stored, tensors, dtype, keys)
+        if file.startswith("e2e_"):
+            return self._end_to_end(stored, size, dtype)
+        if file.startswith(("flow_modules_", "sampler_")):
+            run = parity_flow.modules if file.startswith("flow") else parity_flow.sampler
+            shared = self.stored(file.removesuffix(size) + "small")  # the other sizes use its inputs
+            inputs = {key: x for key, x in shared.items() if key.startswith("in/")}
+            wanted = {key: x for key, x in stored.items() if key.startswith("in/") or key in keys}
+            return run(inputs | wanted, self.weights(f"flow_{size}"), self._heads(f"flow_{size}"), dtype)
+        return {}
+
+    def _end_to_end(self, stored, size: str, dtype) -> dict[str, np.ndarray]:
+        """Pictures in, pictures out: the codec, the sampler over its latents, the codec."""
+        codec, flow = self.weights(f"ae_{size}"), self.weights(f"flow_{size}")
+        found = parity_latent.motion_of_frames(stored, codec, dtype)
+        frames, user = stored["in/avatar_audio"].shape[1], found["user_motion"]
+        padding = [(0, 0), (0, frames - user.shape[1]), (0, 0)]
+        inputs = {key: x for key, x in stored.items() if key.startswith("in/")}
+        inputs |= {"in/r_s": found["r_s"], "in/user_motion": np.pad(user, padding, mode="edge")}
+        latents = f"T{frames}/latents"
+        given = inputs | {latents: stored["latents"]}
+        made = parity_flow.sampler(given, flow, self._heads(f"flow_{size}"), dtype)[latents]
+        chosen = stored["frame_index"]
+        pictures = parity_latent.frames_of(made, stored, codec, dtype, chosen)
+        return found | {"latents": made, "frame_index": chosen} | pictures
