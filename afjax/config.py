@@ -25,6 +25,12 @@ KEEP = {
 }
 
 
+def keep_name(avatar_audio: bool, user_audio: bool, user_motion: bool) -> str:
+    """Name in KEEP of the conditions that are there."""
+    present = (avatar_audio, user_audio, user_motion)
+    return next(name for name, kept in KEEP.items() if kept == present)
+
+
 def _require(ok: bool, what: str, do: str = ""):
     if not ok:
         raise InputError(what, "config", do)
@@ -120,17 +126,20 @@ class SamplerConfig:
     """Euler steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user).
 
     `grid`: `uniform` steps, or those of the `released` sampler, whose `nfe` counts the pass that fills the caches and
-    one that does nothing (`afjax.diffusion.solver`).
+    one that does nothing (`afjax.diffusion.solver`). `start`: frames that a stream makes at once before its first
+    block, 0 = none: it starts from an empty cache.
     """
 
     nfe: int = 8
     grid: str = "uniform"
+    start: int = 0
     avatar: float = 0.0
     user: float = 0.0
     joint: float = 1.0
 
     def __post_init__(self):
         _one_of("sampler.grid", self.grid, ("uniform", "released"))
+        _require(self.start >= 0, "sampler.start must not be negative")
         least = 2 if self.grid == "released" else 1
         _require(self.nfe >= least, f"sampler.nfe must be at least {least}")
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from afjax.audio import mel
 from afjax.audio.framing import FPS, RATE
-from afjax.config import Config, differences, from_dict, to_dict
+from afjax.codec.face.codec import FaceCodec
+from afjax.config import Config, differences, from_dict, keep_name, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
 from afjax.training.checkpoint import load_ema
@@ -25,7 +26,13 @@ class Run:
     generator: Generator
     step: int
 
-    def generate(self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0) -> np.ndarray:
+    def codec(self, size: int = 0) -> FaceCodec:
+        """The codec whose motion the model generates, at a size in pixels (0: 256)."""
+        return FaceCodec(size=size or 256)
+
+    def generate(
+        self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference=0.0
+    ) -> np.ndarray:
         """Motion [frames, d] of one clip.
 
         Args:
@@ -33,14 +40,17 @@ class Run:
           user_motion: [frames, d] in raw units, or None without a user's face.
           user_audio, avatar_audio: float32 samples at 16 kHz, or None. A user without face and voice is dropped as a
             condition; an avatar without sound is silent.
+          reference: the portrait's own motion [d] in raw units.
         """
-        if user_motion is not None:
-            keep = "avatar_and_user_motion" if user_audio is None else "joint"
-        else:
-            keep = "avatar" if user_audio is None else "avatar_and_user_audio"
+        keep = keep_name(True, user_audio is not None, user_motion is not None)
         motion = np.zeros((frames, self.config.model.motion_dim), np.float32) if user_motion is None else user_motion
         return self.generator.clips(
-            features(avatar_audio, frames)[None], features(user_audio, frames)[None], motion[None], seed, keep
+            features(avatar_audio, frames)[None],
+            features(user_audio, frames)[None],
+            motion[None],
+            seed,
+            keep,
+            reference,
         )[0]
 
     def warm_up(self):

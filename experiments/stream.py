@@ -22,13 +22,16 @@ from experiments import cli
 
 def main():
     inputs = (_PORTRAIT.value, _USER_VIDEO.value, _USER_AUDIO.value, _AVATAR_AUDIO.value)
-    if _SIZE.value not in range(128, 1025, 128):
+    if _SIZE.value not in range(0, 1025, 128):
         raise InputError(f"--size={_SIZE.value} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
+    if bool(_PRESET.value) != bool(_WEIGHTS.value):
+        raise InputError("--preset and --weights belong together", do="see docs/weights.md")
     if _SIDE_BY_SIDE.value and not _USER_VIDEO.value:
         raise InputError("--side_by_side shows the user", do="it needs --user_video")
     summary = stream(
         cli.absolute(_WORKDIR.value), _OUT.value, *inputs,
-        seed=_SEED.value, size=_SIZE.value, side_by_side=_SIDE_BY_SIDE.value, sound=_SOUND.value,
+        preset=_PRESET.value, weights=_WEIGHTS.value, seed=_SEED.value, size=_SIZE.value,
+        side_by_side=_SIDE_BY_SIDE.value, sound=_SOUND.value,
     )  # fmt: skip
     report(summary)
 
@@ -49,7 +52,7 @@ def _spare(out: Path, record: Path, inputs: tuple[str, ...]):
 
 def stream(
     workdir, out, portrait="", user_video="", user_audio="", avatar_audio="", *,
-    seed=0, size=256, side_by_side=False, sound="mix",
+    preset="", weights="", seed=0, size=0, side_by_side=False, sound="mix",
 ) -> dict[str, Any]:  # fmt: skip
     """Reads the files, generates the avatar's motion, writes the video `out` and `summary.json` beside it.
 
@@ -66,12 +69,9 @@ def stream(
     with watch("read"):
         inputs = talk.read_inputs(portrait, user_video, user_audio, avatar_audio)
     with watch("load"):
-        from afjax.codec.face.codec import FaceCodec
-        from experiments.runs import load_run
-
-        run = load_run(workdir)
+        run = load_model(workdir, preset, weights)
+        codec = run.codec(size)
     warnings = list(inputs.warnings)
-    codec = FaceCodec(size=size)
     with watch("identity"):
         with talk.named(portrait or "portrait"), cli.quiet():  # the face models greet on stderr when first loaded
             identity = codec.identity(inputs.portrait)
@@ -88,11 +88,14 @@ def stream(
             user_audio=inputs.user_audio,
             avatar_audio=inputs.avatar_audio,
             seed=seed,
+            reference=codec.reference(identity),
         )
     talk.write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch)
     length, spent = inputs.frames / FPS, watch.seconds
     summary = {
-        "workdir": workdir,
+        "workdir": None if preset else workdir,
+        "preset": preset or None,
+        "weights": weights or None,
         "out": out,
         "inputs": {
             "portrait": portrait or "scikit-image astronaut",
@@ -101,7 +104,7 @@ def stream(
             "avatar_audio": avatar_audio or None,
         },
         "seed": seed,
-        "size": size,
+        "size": codec.size,
         "sound": sound,
         "frames": inputs.frames,
         "fps": FPS,
@@ -110,12 +113,23 @@ def stream(
         "seconds": {**spent, "total": sum(spent.values())},
         "real_time_factor": length / max(spent["generate"] + spent["render"], 1e-9),
         "real_time_factor_all": length / max(sum(spent.values()), 1e-9),
-        "mouth": talk.mouth_figures(motion, inputs.avatar_audio),
+        "mouth": talk.mouth_figures(motion, codec.channels, inputs.avatar_audio),
         "notes": list(inputs.notes),
         "warnings": warnings,
     }
     cli.write_json(record, summary)
     return summary
+
+
+def load_model(workdir, preset: str, weights: str):
+    """The trained model of a run folder, or the released network."""
+    if preset:
+        from experiments.released import load_released
+
+        return load_released(weights, variant=preset.partition("-")[2] or "start")
+    from experiments.runs import load_run
+
+    return load_run(workdir)
 
 
 def report(summary: dict[str, Any]):
@@ -148,7 +162,16 @@ if __name__ == "__main__":
     _AVATAR_AUDIO = flags.DEFINE_string("avatar_audio", "", "Sound file with the avatar's voice.")
     _OUT = flags.DEFINE_string("out", "talk.mp4", "Video to write.")
     _SEED = flags.DEFINE_integer("seed", 0, "Seed of the motion's noise.", lower_bound=0, upper_bound=2**31 - 1)
-    _SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture, a multiple of 128 pixels.")
+    _SIZE = flags.DEFINE_integer(
+        "size", 0, "Side of the avatar's picture, a multiple of 128 pixels; 0: 256, or what the weights render."
+    )
+    _PRESET = flags.DEFINE_enum(
+        "preset",
+        "",
+        ["", "released", "released-empty"],
+        "The released network in place of --workdir; released-empty starts from an empty cache, block by block.",
+    )
+    _WEIGHTS = flags.DEFINE_string("weights", "", "Folder that experiments.convert wrote, for --preset.")
     _SIDE_BY_SIDE = flags.DEFINE_bool("side_by_side", False, "Show the user to the left of the avatar.")
     _SOUND = flags.DEFINE_enum(
         "sound",

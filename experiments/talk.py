@@ -9,7 +9,6 @@ import numpy as np
 
 from afjax.audio.envelope import envelope, speaking
 from afjax.audio.framing import FPS, RATE
-from afjax.codec.face.channels import channel
 from afjax.errors import InputError
 from afjax.media.audio import SoundReader
 from afjax.media.container import optional
@@ -134,10 +133,11 @@ def track_user(codec, video: VideoInfo, frames: int, warnings: list[str]):
             f"the user's face is found in {seen} of {len(encoded.found)} frames: "
             "short gaps are bridged, the face rests in longer ones"
         )
-    motion = np.zeros((frames, encoded.motion.shape[1]), np.float32)
+    motion = np.zeros((frames, encoded.motion.shape[1]), np.float32) + encoded.rest
     motion[: len(encoded.motion)] = encoded.motion
     tail = motion[len(encoded.motion) :][:REST]
-    tail += encoded.motion[-1] * np.linspace(1, 0, REST + 1)[1 : len(tail) + 1, None].astype(np.float32)
+    share = np.linspace(1, 0, REST + 1)[1 : len(tail) + 1, None].astype(np.float32)
+    tail += share * (encoded.motion[-1] - encoded.rest)
     return motion, {"tracked": len(encoded.found), "with_face": seen, **encoded.report}
 
 
@@ -211,10 +211,10 @@ def _panel(video: VideoInfo, side: int) -> Iterator[np.ndarray]:
         yield canvas
 
 
-def mouth_figures(motion: np.ndarray, avatar_audio: np.ndarray | None) -> dict[str, float | None]:
+def mouth_figures(motion: np.ndarray, channels: tuple[str, ...], avatar_audio) -> dict[str, float | None]:
     """How the generated mouth goes with the avatar's speech.
 
-    None where there is too little speech or silence, or a mouth that never moves has no lag.
+    None where there is too little speech or silence, a mouth that never moves has no lag, or motion has no `jaw_open`.
 
     `lip_envelope_corr` is the correlation of `jaw_open` with the speech envelope over frames of speech, at lag 0;
     `lip_envelope_lag_ms` where it peaks. `mouth_motion_*` is the mean change of `jaw_open` per frame; silence keeps
@@ -222,9 +222,9 @@ def mouth_figures(motion: np.ndarray, avatar_audio: np.ndarray | None) -> dict[s
     """
     names = ("lip_envelope_corr", "lip_envelope_lag_ms", "mouth_motion_speech", "mouth_motion_silence", "mouth_ratio")
     figures: dict[str, float | None] = dict.fromkeys(names)
-    if avatar_audio is None:
+    if avatar_audio is None or "jaw_open" not in channels:
         return figures
-    jaw, frames = motion[:, channel("jaw_open")], len(motion)
+    jaw, frames = motion[:, channels.index("jaw_open")], len(motion)
     voiced = speaking(avatar_audio, frames)
     loudness = envelope(avatar_audio, frames)
     curve = lipsync.curve(jaw[None], loudness[None], voiced[None])

@@ -20,12 +20,14 @@ class Encoded:
       found: `[T]` bool, False where the frame showed no face and the motion is filled in.
       confidence: `[T]` float32 in [0, 1], 0 where not found.
       report: plain numbers and strings for `summary.json`.
+      rest: `[D]` or a number, the motion in which this face rests.
     """
 
     motion: np.ndarray
     found: np.ndarray
     confidence: np.ndarray
     report: dict[str, Any] = field(default_factory=dict)
+    rest: np.ndarray | float = 0.0
 
 
 class Codec(Protocol):
@@ -38,6 +40,9 @@ class Codec(Protocol):
 
     def identity(self, portrait: np.ndarray) -> Any:
         """What `render` needs to know of one person; portrait uint8 `[H, W, 3]` RGB."""
+
+    def reference(self, identity: Any) -> np.ndarray | float:
+        """The portrait's own motion `[D]`, which the generator is told; 0 where motion is relative to it."""
 
     def render(self, identity: Any, motion: np.ndarray) -> np.ndarray:
         """Frames uint8 `[T, size, size, 3]` of that person under motion `[T, D]`."""

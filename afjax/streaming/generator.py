@@ -9,7 +9,7 @@ from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.rollout import rollout
 from afjax.streaming.state import init_stream
-from afjax.streaming.step import make_step
+from afjax.streaming.step import make_start, make_step
 
 
 class Generator:
@@ -24,15 +24,20 @@ class Generator:
         # Parameters and state are bound to one device alike: arrays that are and arrays that are not compile apart.
         self._device = jax.local_devices()[0]
         self.params = jax.device_put(params, self._device)
-        self._step = make_step(ForcingTransformer(config.model), config.layout, config.sampler)
+        settings = (ForcingTransformer(config.model), config.layout, config.sampler)
+        self._step, self._start = make_step(*settings), make_start(*settings)
 
-    def clips(self, avatar_audio, user_audio, user_motion, seed: int = 0, keep: str = "joint") -> np.ndarray:
+    def clips(
+        self, avatar_audio, user_audio, user_motion, seed: int = 0, keep: str = "joint", reference=0.0
+    ) -> np.ndarray:
         """Motion [b, t, d] in raw units.
 
         Args:
           avatar_audio, user_audio: raw features [b, t, f]; user_motion: [b, t, d] in raw units.
           seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are.
           keep: the conditions that the model is given, a name of `afjax.config.KEEP`.
+          reference: the portrait's own motion [d] in raw units; the neutral face of a codec with relative
+            coefficients is 0.
         """
         s, config = self.statistics, self.config
         conditions = Conditions(
@@ -43,11 +48,11 @@ class Generator:
         count = len(user_motion)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
         kept = jnp.tile(jnp.asarray(KEEP[keep], jnp.float32), (count, 1))
-        # the neutral face, zero in raw units, is the reference of every codec with coefficients relative to it
-        reference = jnp.tile(jnp.asarray(-s.motion_mean / s.motion_std), (count, 1))
+        reference = jnp.tile(jnp.asarray((reference - s.motion_mean) / s.motion_std, jnp.float32), (count, 1))
         state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
         state = jax.device_put(state, self._device)
-        motion, _ = rollout(self._step, self.params, state, conditions, config.layout.block)
+        first = config.sampler.start
+        motion, _ = rollout(self._step, self.params, state, conditions, config.layout.block, self._start, first)
         return motion * s.motion_std + s.motion_mean
 
     @property

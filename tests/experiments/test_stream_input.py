@@ -12,6 +12,7 @@ import pytest
 
 from afjax.audio.envelope import envelope, speaking
 from afjax.codec.face.channels import CHANNELS, channel
+from afjax.codec.face.codec import FaceCodec
 from afjax.errors import InputError
 from afjax.media.audio import read_audio
 from afjax.media.video import probe, read_frames
@@ -30,7 +31,10 @@ class Generator:
     def warm_up(self):
         pass
 
-    def generate(self, frames, user_motion, user_audio, avatar_audio, seed):
+    def codec(self, size):
+        return FaceCodec(size=size or 256)
+
+    def generate(self, frames, user_motion, user_audio, avatar_audio, seed, reference):
         self.given = {"user_motion": user_motion, "user_audio": user_audio, "avatar_audio": avatar_audio}
         motion = np.zeros((frames, len(CHANNELS)), np.float32)
         if user_motion is not None:
@@ -211,8 +215,8 @@ def test_mouth_figures_know_a_late_and_a_still_mouth(files):
     frames = len(voice) // 640
     motion = np.zeros((frames, 15), np.float32)
     motion[:, channel("jaw_open")] = np.roll(envelope(voice, frames), 3)
-    figures = talk.mouth_figures(motion, voice)
+    figures = talk.mouth_figures(motion, CHANNELS, voice)
     assert figures["lip_envelope_lag_ms"] == 120 and figures["lip_envelope_corr"] < 0.9
-    still = talk.mouth_figures(np.zeros_like(motion), voice)
+    still = talk.mouth_figures(np.zeros_like(motion), CHANNELS, voice)
     assert still["mouth_motion_speech"] == 0 and still["mouth_ratio"] is still["lip_envelope_lag_ms"] is None
-    assert set(talk.mouth_figures(motion, None).values()) == {None}
+    assert set(talk.mouth_figures(motion, CHANNELS, None).values()) == {None}

@@ -90,6 +90,10 @@ class FaceCodec:
             raise InputError("no face found in the portrait", do="use a picture of one face seen from the front")
         return make_identity(portrait, landmarks, size=self.size)
 
+    def reference(self, identity) -> float:
+        """Motion is relative to the neutral face, which a portrait is taken to show."""
+        return 0.0
+
     def render(self, identity, motion: np.ndarray) -> np.ndarray:
         """Frames uint8 `[T, size, size, 3]` of an identity under motion `[T, 15]`."""
         from afjax.codec.face.render import render

@@ -1,0 +1,136 @@
+"""`wav2vec2`: all hidden layers side by side, one row per 25 fps frame.
+
+Whole clips (`features`) are computed as the released network does: the wave standardised over the whole clip, its
+last sample repeated up to whole frames, then one pass of a network that sees everything. Row n depends on all sound,
+what comes after frame n included.
+
+In a stream (`latest`) the rows of the last frames come from a window of sound that ends where the last frame ends:
+nothing later is read. The network standardises the wave and each channel of its first convolution over the whole clip;
+the stream does so over all that it has heard, which `hear` keeps as a few numbers: over the window alone, a pause
+would be turned up to speech. Sound before the stream's first sample is silence.
+
+The rows differ from those of the whole clip, by how much depends on the weights and the window: measure it with
+
+    python -m experiments.audio_window --weights DIR --sound FILE --out DIR
+"""
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.audio import framing
+from afjax.audio.wav2vec2.config import Wav2Vec2Config
+from afjax.audio.wav2vec2.network import Statistics, Wav2Vec2, pool
+from afjax.errors import InputError
+
+__all__ = [
+    "WINDOW", "Past", "encode", "features", "fill", "hear", "init_params", "interpolate", "latest", "recent",
+    "standardise", "unheard",
+]  # fmt: skip
+
+WINDOW = 50
+"""Frames of sound that a stream's rows are computed from."""
+
+
+def init_params(config: Wav2Vec2Config, key) -> dict:
+    """Random parameters, the tree below "params"."""
+    return Wav2Vec2(config).init(key, jnp.zeros((1, framing.FRAME)))["params"]
+
+
+def standardise(wave: np.ndarray) -> np.ndarray:
+    """`[S]` -> zero mean and unit variance, with 1e-7 added to the variance."""
+    return (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)
+
+
+def fill(wave: np.ndarray, frames: int | None = None) -> np.ndarray:
+    """`[S]` -> `[frames * 640]` by repeating the last sample; without `frames` up to the next whole frame."""
+    needed = framing.count(len(wave))
+    if frames is not None and frames < needed:
+        raise InputError(f"sound of {needed} frames does not fit {frames}", do="cut it")
+    return np.pad(wave, (0, (needed if frames is None else frames) * framing.FRAME - len(wave)), mode="edge")
+
+
+def interpolate(rows, frames: int):
+    """Linear interpolation over time with aligned corners, [b, t, c] -> [b, frames, c]."""
+    place = np.arange(frames) * ((rows.shape[1] - 1) / max(frames - 1, 1))
+    left = np.minimum(place.astype(int), rows.shape[1] - 1)
+    right = np.minimum(left + 1, rows.shape[1] - 1)
+    share = jnp.asarray((place - left)[:, None], rows.dtype)
+    return rows[:, left] * (1 - share) + rows[:, right] * share
+
+
+@partial(jax.jit, static_argnums=1)
+def encode(params, config: Wav2Vec2Config, waves):
+    """Standardised sound `[b, T * 640]` -> `[b, T, config.dim]`; layer l has channels l * width and on.
+
+    The memory needed grows with T by the result's own size and 512 rows of attention.
+    """
+    with jax.default_matmul_precision("highest"):
+        return Wav2Vec2(config).apply({"params": params}, waves)
+
+
+def features(params, config: Wav2Vec2Config, wave, frames: int | None = None) -> np.ndarray:
+    """16 kHz mono samples `[S]` -> float32 `[frames, config.dim]`, by default `ceil(S / 640)` frames.
+
+    Raises InputError for sound that is empty, not one channel, not finite, or longer than `frames`.
+    """
+    filled = fill(standardise(framing.check(wave)), frames)
+    return np.asarray(encode(params, config, filled[None])[0])
+
+
+class Past(NamedTuple):
+    """What a stream has heard: statistics of its samples and of the first convolution's rows."""
+
+    samples: Statistics
+    rows: Statistics
+
+
+def unheard(config: Wav2Vec2Config, clips: int = 1) -> Past:
+    """The past of `clips` streams before their first sample."""
+    zero = jnp.zeros(())
+    return Past(*(Statistics(zero, *jnp.zeros((2, clips, width))) for width in (1, config.conv_dim[0])))
+
+
+@partial(jax.jit, static_argnums=1)
+def hear(params, config: Wav2Vec2Config, past: Past, waves) -> Past:
+    """The past after the next samples `[b, n * 640]`, as they come: not standardised."""
+    mean = waves.mean(1, keepdims=True)
+    count = jnp.asarray(waves.shape[1], waves.dtype)
+    samples = Statistics(count, mean, jnp.square(waves - mean).mean(1, keepdims=True))
+    with jax.default_matmul_precision("highest"):
+        rows = Wav2Vec2(config).apply({"params": params}, waves, method="statistics")
+    both = jax.tree.map(lambda *y: jnp.stack(y), past, Past(samples, rows))
+    return Past(pool(both.samples), pool(both.rows))
+
+
+@partial(jax.jit, static_argnums=1)
+def recent(params, config: Wav2Vec2Config, waves, past: Past):
+    """Sound `[b, T * 640]`, as it comes, and what was heard up to its end -> `[b, T, config.dim]`."""
+    # only the scale: the group norm takes every offset away
+    scale = 1 / jnp.sqrt(past.samples.variance + 1e-7)
+    rows = Statistics(past.rows.count, past.rows.mean * scale, past.rows.variance * jnp.square(scale))
+    with jax.default_matmul_precision("highest"):
+        return Wav2Vec2(config).apply({"params": params}, waves * scale, rows)
+
+
+def latest(params, config: Wav2Vec2Config, buffer, rows: int, past: Past | None = None, window: int = WINDOW):
+    """The last `rows` rows, from the last `window` frames of sound that end with `buffer`'s last sample.
+
+    Args:
+      buffer: a stream's last samples at 16 kHz, whole frames of them; silence is taken to have come before it.
+      past: of all samples up to the buffer's last; by default of the buffer's own.
+
+    One program is compiled per `window`. Returns float32 `[rows, config.dim]`.
+    """
+    wave = framing.check(buffer)
+    if len(wave) % framing.FRAME:
+        raise InputError(f"{len(wave)} samples are not whole frames of {framing.FRAME}")
+    if not 0 < rows <= window:
+        raise InputError(f"{rows} rows can't come from a window of {window} frames")
+    past = hear(params, config, unheard(config), wave[None]) if past is None else past
+    wave = wave[-window * framing.FRAME :]
+    wave = np.pad(wave, (window * framing.FRAME - len(wave), 0))
+    return np.asarray(recent(params, config, wave[None], past)[0, -rows:])

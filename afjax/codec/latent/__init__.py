@@ -1,0 +1,1 @@
+"""The `latent` codec: identity and motion latents of a face, read by an encoder, rendered by warping its features."""

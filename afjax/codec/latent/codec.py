@@ -1,0 +1,146 @@
+"""The `latent` codec on real pictures: face crops in, motion latents, and pictures out."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.codec.base import FPS, Encoded
+from afjax.codec.face.tracker import FaceTracker
+from afjax.codec.latent.autoencoder import decode, encode, motion, prepare
+from afjax.codec.latent.config import LatentConfig
+from afjax.codec.latent.crop import Square, box_of, crop, portrait_square, square_of
+from afjax.errors import InputError
+
+__all__ = ["Identity", "LatentCodec"]
+
+BLOCK = 10
+"""Frames that are rendered by one call of the compiled decoder."""
+SETTLE = 2.0
+"""Seconds of a clip whose faces place the square of the whole clip."""
+
+
+class Identity(NamedTuple):
+    """One person.
+
+    Attributes:
+      latent: `[dim]` identity.
+      motion: `[dim]` motion latent of the portrait itself, the generator's reference.
+      features: maps `[1, h, w, c]`, coarse first.
+    """
+
+    latent: jax.Array
+    motion: jax.Array
+    features: tuple[jax.Array, ...]
+
+
+@jax.jit
+def _identity(prepared, picture):
+    identity, coefficients, features = encode(prepared, _signed(picture)[None])
+    return Identity(identity[0], motion(prepared, coefficients)[0], features)
+
+
+@jax.jit
+def _coefficients(prepared, picture):
+    return encode(prepared, _signed(picture)[None]).coefficients[0]
+
+
+@jax.jit
+def _render(prepared, identity: Identity, latents):
+    pictures = decode(prepared, identity.latent + latents, identity.features)
+    return jnp.round(jnp.clip((pictures + 1) / 2, 0, 1) * 255).astype(jnp.uint8)
+
+
+def _signed(picture: jax.Array) -> jax.Array:
+    """uint8 as float32 in [-1, 1]."""
+    return picture.astype(jnp.float32) / 127.5 - 1
+
+
+class LatentCodec:
+    """Frames to motion latents `[T, dim]` and back.
+
+    Attributes:
+      size: side of identities and rendered frames in pixels.
+      channels: names of the motion's columns.
+    """
+
+    def __init__(self, config: LatentConfig, params: Mapping[str, Any]):
+        """Prepares parameters as `afjax.weights` loads them or `init_params` makes them."""
+        self.config = config
+        self.size = config.size
+        self.channels = tuple(f"latent_{n}" for n in range(config.dim))
+        self._prepared = jax.jit(prepare)(params)
+
+    def identity(self, portrait: np.ndarray) -> Identity:
+        """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it shows no face or a tiny one."""
+        return _identity(self._prepared, crop(portrait, portrait_square(portrait), self.size))
+
+    def encode(self, frames: Iterable[np.ndarray], fps: float = FPS, square: Square | None = None) -> Encoded:
+        """Motion latents of a clip, absolute; frames uint8 `[H, W, 3]` RGB, read once and in order.
+
+        Without a `square` (`crop.clip_square` measures that of a whole clip) the first two seconds in which a face is
+        seen place it, and their frames are held until then. Where no face is found the motion is interpolated from the
+        frames around. Raises InputError where there is no frame at all or no face in any of them.
+        """
+        tracker, settle = FaceTracker(), max(1, round(SETTLE * fps))
+        rows, confidence, held, boxes = {}, [], [], []
+        for n, frame in enumerate(frames):
+            landmarks = tracker.step(frame)
+            confidence.append(0.0 if landmarks is None else landmarks.confidence)
+            if landmarks is None:
+                continue
+            held.append((n, frame))
+            if square is None:
+                boxes.append(box_of(landmarks.mesh))
+                if len(boxes) < settle:
+                    continue
+                square = square_of(np.stack(boxes), *frame.shape[:2])
+            rows |= self._read(held, square)
+            held.clear()
+        if not confidence:
+            raise InputError("the video has no frames", do="check that it plays in a video player")
+        if held:
+            square = square_of(np.stack(boxes), *held[-1][1].shape[:2])
+            rows |= self._read(held, square)
+        if not rows:
+            do = "use a video that shows one face from the front"
+            raise InputError(f"no face found in {len(confidence)} frames", do=do)
+        coefficients = _interpolated(rows, len(confidence))
+        found = np.isin(np.arange(len(confidence)), list(rows))
+        report = {
+            "frames": len(found),
+            "frames_with_face": int(found.sum()),
+            "detections": tracker.detections,
+            "cuts": len(tracker.cuts),
+            "mean_confidence": float(np.mean(confidence)),
+            "square": [square.left, square.top, square.side],
+        }
+        latents = np.asarray(motion(self._prepared, coefficients), np.float32)
+        return Encoded(latents, found, np.array(confidence, np.float32), report, latents[found].mean(axis=0))
+
+    def _read(self, held: list[tuple[int, np.ndarray]], square: Square) -> dict[int, np.ndarray]:
+        """Coefficients `[K]` by frame number."""
+        return {n: np.asarray(_coefficients(self._prepared, crop(frame, square, self.size))) for n, frame in held}
+
+    def reference(self, identity: Identity) -> np.ndarray:
+        """The motion latent `[dim]` of the portrait."""
+        return np.asarray(identity.motion)
+
+    def render(self, identity: Identity, motion: np.ndarray) -> np.ndarray:
+        """Frames uint8 `[T, size, size, 3]` of an identity under motion latents `[T, dim]`, decoded by blocks of 10."""
+        pictures = np.empty((len(motion), self.size, self.size, 3), np.uint8)
+        for first in range(0, len(motion), BLOCK):
+            block = np.asarray(motion[first : first + BLOCK], np.float32)
+            count = len(block)
+            block = np.pad(block, [(0, BLOCK - count), (0, 0)], mode="edge")
+            pictures[first : first + count] = np.asarray(_render(self._prepared, identity, block))[:count]
+        return pictures
+
+
+def _interpolated(rows: dict[int, np.ndarray], count: int) -> np.ndarray:
+    """Rows `[count, K]`: those given by number, and straight lines between them; constant before and after."""
+    known = np.array(sorted(rows))
+    values = np.stack([rows[n] for n in known])
+    return np.stack([np.interp(np.arange(count), known, column) for column in values.T], 1).astype(np.float32)

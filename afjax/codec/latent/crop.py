@@ -1,0 +1,88 @@
+"""The square around a face that the latent codec sees.
+
+As in the authors' preprocessing of portraits and user videos: the face's box, over a clip the mean of all frames'
+boxes; a square around its centre with twice the box's larger side; cut to the picture, and of what is left the largest
+square around its centre. The square stays where it is for the whole clip, so that the head moves in it.
+
+The box is that of our face mesh (forehead to chin, cheek to cheek) in place of their detector's, which is drawn around
+the same parts. The two differ by a few percent of the face, so crops do too.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from afjax.codec.face.mesh import landmarks_of
+from afjax.codec.face.models import to_image
+from afjax.codec.face.tracker import FaceTracker
+from afjax.errors import InputError
+
+__all__ = ["Square", "box_of", "clip_square", "crop", "portrait_square", "square_of"]
+
+MARGIN = 1.0
+MIN_SIDE = 48
+
+
+@dataclass(frozen=True)
+class Square:
+    """A square of pixels: those from `left`, `top` on, `side` in each direction."""
+
+    left: int
+    top: int
+    side: int
+
+
+def box_of(mesh: np.ndarray) -> np.ndarray:
+    """Box `[4]` (left, top, right, bottom) of a face mesh `[468, 3]` in pixels."""
+    return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
+
+
+def square_of(boxes: np.ndarray, height: int, width: int, margin: float = MARGIN) -> Square:
+    """The square around the mean of boxes `[n, 4]` in pictures of a size.
+
+    Args:
+      margin: what is added on each side, in halves of the box's larger side.
+
+    Raises InputError where less than 48 pixels a side are left.
+    """
+    left, top, right, bottom = np.asarray(boxes, np.float64).mean(0)
+    reach = int(max(right - left, bottom - top) / 2 * (1 + margin))
+    x, y = (left + right) / 2, (top + bottom) / 2
+    left, right = max(x - reach, 0), min(x + reach, width)
+    top, bottom = max(y - reach, 0), min(y + reach, height)
+    half = int(min(right - left, bottom - top) // 2)
+    if 2 * half < MIN_SIDE:
+        raise InputError(f"the face is too small ({2 * half} px with its surroundings)", do="use a closer picture")
+    return Square(int((left + right) / 2) - half, int((top + bottom) / 2) - half, 2 * half)
+
+
+def portrait_square(portrait: np.ndarray) -> Square:
+    """The square around the largest face of a picture, uint8 `[H, W, 3]` RGB; InputError where there is none."""
+    landmarks = landmarks_of(portrait)
+    if landmarks is None:
+        raise InputError("no face found in the portrait", do="use a picture of one face seen from the front")
+    return square_of(box_of(landmarks.mesh)[None], *portrait.shape[:2])
+
+
+def clip_square(frames: Iterable[np.ndarray]) -> Square:
+    """The square of a clip, by all of its frames uint8 `[H, W, 3]`; InputError where none shows a face."""
+    tracker, boxes, size = FaceTracker(), [], (0, 0)
+    for frame in frames:
+        landmarks, size = tracker.step(frame), frame.shape[:2]
+        if landmarks is not None:
+            boxes.append(box_of(landmarks.mesh))
+    if not boxes:
+        do = "use a video that shows one face from the front"
+        raise InputError(f"no face found in {tracker.frames} frames", do=do)
+    return square_of(np.stack(boxes), *size)
+
+
+def crop(frame: np.ndarray, square: Square, size: int) -> np.ndarray:
+    """The square of a frame uint8 `[H, W, 3]`, resampled to `[size, size, 3]`: by area down, bicubic up."""
+    from PIL import Image
+
+    picture = to_image(frame)
+    edges = (square.left, square.top, square.left + square.side, square.top + square.side)
+    method = Image.Resampling.BOX if square.side > size else Image.Resampling.BICUBIC
+    return np.asarray(picture.resize((size, size), method, box=edges))

@@ -1,0 +1,24 @@
+"""Motion as a combination of orthonormal directions.
+
+    r = sum_k lambda_k q_k,    Q R = weight + 1e-8
+
+Q [dim, K] is that of the Householder factorisation (LAPACK's). The diagonal of its R has mixed signs: turning them
+positive would turn motion of released weights around.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from afjax.codec.latent.layers import linear
+
+__all__ = ["motion_of", "orthonormal"]
+
+
+def orthonormal(weight: jax.Array) -> jax.Array:
+    """Directions Q `[dim, K]` of the stored weight `[dim, K]`."""
+    return jnp.linalg.qr(weight + 1e-8)[0]
+
+
+def motion_of(directions: jax.Array, coefficients: jax.Array) -> jax.Array:
+    """Motion latents `[..., dim]` of coefficients `[..., K]`."""
+    return linear(coefficients, directions)

@@ -1,0 +1,1 @@
+"""Released weights: reading, checking, renaming, converting."""

@@ -1,0 +1,79 @@
+"""The released network, ready to generate from real files: its codec, its voice features and its sampler."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from afjax.audio.framing import FRAME
+from afjax.audio.wav2vec2 import features
+from afjax.codec.latent.codec import LatentCodec
+from afjax.config import Config, from_dict, keep_name
+from afjax.errors import InputError
+from afjax.nn.condition_encoder import AudioProjection
+from afjax.streaming.generator import Generator
+from afjax.weights.convert import Weights, load
+from data_pipeline.records import Statistics
+from experiments.configs import released
+
+
+@dataclass(frozen=True)
+class ReleasedRun:
+    """What `experiments.runs.Run` is for our own models."""
+
+    config: Config
+    weights: Weights
+
+    def codec(self, size: int = 0) -> LatentCodec:
+        """The latent codec, at the one size it was trained for. Raises InputError for another `size`."""
+        part = self.weights.autoencoder
+        if size not in (0, part.config.size):
+            raise InputError(f"--size={size}: these weights render {part.config.size} px", do="leave --size out")
+        return LatentCodec(part.config, part.params())
+
+    @cached_property
+    def _params(self) -> dict:
+        return self.weights.flow.params()
+
+    @cached_property
+    def generator(self) -> Generator:
+        model = self.config.model
+        zeros, ones = np.zeros(model.motion_dim, np.float32), np.ones(model.motion_dim, np.float32)
+        voice = np.zeros(model.condition_width, np.float32)
+        plain = Statistics(zeros, ones, voice, voice + 1)  # released motion and features are used as they are
+        # Voices are projected once a clip, not once a pass: they come to the sampler as wide as the condition.
+        config = replace(self.config, model=replace(model, audio_dim=0))
+        return Generator(config, {"params": self._params}, plain)
+
+    def generate(
+        self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference=0.0
+    ) -> np.ndarray:
+        """Motion latents [frames, 512] of one clip; see `experiments.runs.Run.generate`. None drops a condition."""
+        width = self.config.model.motion_dim
+        motion = np.zeros((frames, width), np.float32) if user_motion is None else user_motion
+        keep = keep_name(avatar_audio is not None, user_audio is not None, user_motion is not None)
+        voices = (self._voice(wave, frames)[None] for wave in (avatar_audio, user_audio))
+        return self.generator.clips(*voices, motion[None], seed, keep, reference)[0]
+
+    def warm_up(self):
+        """Compiles the start and the step of a single session."""
+        self.generate(self.config.sampler.start + self.config.layout.block)
+
+    def _voice(self, wave, frames: int) -> np.ndarray:
+        """Projected features [frames, condition_width] of the whole clip, as in the released sampler; None is zero."""
+        width = self.config.model.condition_width
+        if wave is None:
+            return np.zeros((frames, width), np.float32)
+        part = self.weights.wav2vec2
+        states = features.features(part.params(), part.config, wave[: frames * FRAME], frames)
+        projection = {"params": self._params["condition_encoder"]["audio_projection"]}
+        return np.asarray(jax.jit(AudioProjection(width).apply)(projection, states))
+
+
+def load_released(folder: str | Path, variant: str = "start") -> ReleasedRun:
+    """The run of a folder that `experiments.convert` wrote. Raises InputError where it is damaged."""
+    weights = load(folder)
+    config = from_dict(released.get_config(variant).to_dict())
+    return ReleasedRun(replace(config, model=weights.flow.config), weights)

@@ -1,0 +1,149 @@
+"""wav2vec2 over whole clips and in a stream: the same numbers wherever both see the same sound."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from afjax.audio.wav2vec2 import features, network
+from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface, to_huggingface
+from afjax.errors import InputError
+
+CONFIG = Wav2Vec2Config(
+    width=8, depth=2, heads=2, feed_forward=16, conv_dim=(4,) * 7, positional_kernel=6, positional_groups=2
+)
+FRAMES = 12
+
+
+@pytest.fixture(scope="module")
+def params():
+    return features.init_params(CONFIG, jax.random.key(0))
+
+
+@pytest.fixture(scope="module")
+def wave():
+    return np.asarray(0.1 * jax.random.normal(jax.random.key(1), (FRAMES * 640,)) + 0.02, np.float32)
+
+
+def bound(params):
+    return network.Wav2Vec2(CONFIG).bind({"params": params})
+
+
+def near(a, b, tolerance=2e-5):
+    np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
+
+
+def test_interpolation_keeps_the_corners():
+    rows = jnp.array([0.0, 1.0, 4.0])[None, :, None]
+    near(features.interpolate(rows, 5)[0, :, 0], [0, 0.5, 1, 2.5, 4])
+    near(features.interpolate(rows, 2)[0, :, 0], [0, 4])
+    near(features.interpolate(rows, 1)[0, :, 0], [0])
+    near(features.interpolate(rows, 3), rows)
+
+
+def test_frames_are_the_interpolated_rows(params, wave):
+    net, x = bound(params), features.standardise(wave)[None]
+    statistics = net.statistics(x)
+    rows = net.rows(x, statistics)
+    assert rows.shape == (1, 2 * FRAMES - 1, 4)
+    near(net.frames(x, statistics), features.interpolate(rows, FRAMES))
+
+
+def test_statistics_of_parts_are_those_of_the_whole(params):
+    net = bound(params)
+    wave = jax.random.normal(jax.random.key(2), (2, 640 * 130 + 77)) + jnp.array([[0.0], [3.0]])
+    rows = net.convs[0](wave[..., None])
+    found = net.statistics(wave)
+    assert found.count == rows.shape[1]
+    near(found.mean, rows.mean(1))
+    near(found.variance, rows.var(1), 1e-4)
+
+
+def test_first_convolution_is_standardised(params, wave):
+    net, x = bound(params), wave[None]
+    y = net.convs[0](x[..., None])
+    expected = (y - y.mean(1)) / jnp.sqrt(y.var(1) + 1e-5) * params["group_scale"] + params["group_bias"]
+    first = network.Wav2Vec2(dataclasses.replace(CONFIG)).bind({"params": params})
+    first_only = network.gelu(expected)
+    for conv in first.convs[1:]:
+        first_only = network.gelu(conv(first_only))
+    near(net.rows(x, net.statistics(x)), first_only)
+
+
+def test_long_sound_in_parts(params, wave, monkeypatch):
+    whole = features.features(params, CONFIG, wave)
+    monkeypatch.setattr(network, "_FRAMES_AT_ONCE", 5)
+    monkeypatch.setattr(network, "_QUERIES_AT_ONCE", 5)
+    monkeypatch.setattr(network, "_FRAMES_OF_STATISTICS", 3)
+    jax.clear_caches()
+    near(features.features(params, CONFIG, wave), whole)
+
+
+def test_short_last_frame_repeats_its_last_sample(params, wave):
+    short = wave[:-300]
+    standard = features.standardise(short)
+    filled = np.concatenate([standard, np.full(300 + 2 * 640, standard[-1])])
+    expected = features.encode(params, CONFIG, filled[None])[0]
+    assert expected.shape == (FRAMES + 2, CONFIG.dim)
+    near(features.features(params, CONFIG, short, FRAMES + 2), expected)
+    with pytest.raises(InputError, match="does not fit 3"):
+        features.features(params, CONFIG, short, 3)
+
+
+def test_stream_that_sees_everything_is_the_whole_clip(params, wave):
+    past = features.hear(params, CONFIG, features.unheard(CONFIG), wave[None])
+    near(features.recent(params, CONFIG, wave[None], past)[0], features.features(params, CONFIG, wave))
+    near(features.latest(params, CONFIG, wave, 5, window=FRAMES), features.features(params, CONFIG, wave)[-5:])
+
+
+def test_stream_reads_its_window_and_the_past_alone(params, wave):
+    past = features.hear(params, CONFIG, features.unheard(CONFIG), wave[None])
+    rows = features.latest(params, CONFIG, wave, 2, past, window=4)
+    changed = wave.copy()
+    changed[: -4 * 640] = 0
+    near(features.latest(params, CONFIG, changed, 2, past, window=4), rows, 0)
+    changed[-4 * 640] += 0.5
+    assert np.abs(features.latest(params, CONFIG, changed, 2, past, window=4) - rows).max() > 1e-4
+
+
+def test_past_is_kept_piece_by_piece(params, wave):
+    whole = features.hear(params, CONFIG, features.unheard(CONFIG), wave[None])
+    past = features.unheard(CONFIG)
+    for piece in np.split(wave, 3):
+        past = features.hear(params, CONFIG, past, piece[None])
+    near(past.samples.mean, whole.samples.mean, 1e-6)
+    near(past.samples.variance, whole.samples.variance, 1e-6)
+    assert past.rows.count == whole.rows.count - 2  # rows that lie across two pieces aren't counted
+    near(past.rows.variance, whole.rows.variance, 1e-3)
+
+
+def test_silence_is_finite(params):
+    assert np.isfinite(features.features(params, CONFIG, np.zeros(1000, np.float32))).all()
+    assert np.isfinite(features.latest(params, CONFIG, np.zeros(640, np.float32), 1, window=4)).all()
+
+
+@pytest.mark.parametrize(
+    ("samples", "rows", "said"), [(700, 1, "not whole frames"), (640, 0, "window"), (640, 5, "window")]
+)
+def test_bad_requests(params, samples, rows, said):
+    with pytest.raises(InputError, match=said):
+        features.latest(params, CONFIG, np.ones(samples, np.float32), rows, window=4)
+
+
+def test_config_of_hugging_face():
+    assert from_huggingface({}) == Wav2Vec2Config()
+    assert from_huggingface(to_huggingface(CONFIG)) == CONFIG
+    for content, said in [
+        ({"model_type": "hubert"}, "hubert"),
+        ({"do_stable_layer_norm": True}, "do_stable_layer_norm"),
+        ({"feat_extract_norm": "layer"}, "feat_extract_norm"),
+        ({"hidden_size": 100}, "multiple of heads"),
+        ({"hidden_size": "768"}, "not a size"),
+        ({"conv_dim": 512}, "not a list"),
+        ({"conv_stride": [5, 2, 2, 2, 2, 2, 3]}, "don't fit frames"),
+        ([], "not a table"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            from_huggingface(content)

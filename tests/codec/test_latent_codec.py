@@ -1,0 +1,153 @@
+"""The latent codec: sizes, names, one portrait for many frames, gradients, and real pictures through a small network."""
+
+import functools
+import json
+import math
+
+import jax
+import numpy as np
+import pytest
+
+from afjax.codec.latent import autoencoder
+from afjax.codec.latent.codec import LatentCodec, _interpolated
+from afjax.codec.latent.config import LatentConfig
+from afjax.codec.latent.crop import clip_square
+from afjax.errors import InputError
+from afjax.weights.latent_names import config_of, names
+from afjax.weights.names import from_tree, to_tree, tree_shapes
+from tests.parity import fixtures
+
+TINY = LatentConfig(size=64, dim=16, directions=4, channels=(12, 12, 8, 8, 4))
+
+
+@functools.cache
+def tiny_params():
+    return autoencoder.init_params(TINY, jax.random.key(0))
+
+
+@functools.cache
+def tiny_prepared():
+    return autoencoder.prepare(tiny_params())
+
+
+def listed(manifest: str) -> dict[str, tuple[int, ...]]:
+    entries = json.loads(fixtures.path(f"manifests/{manifest}.json").read_text())["parameters"]
+    return {name: tuple(entry["shape"] if isinstance(entry, dict) else entry) for name, entry in entries.items()}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"size": 96}, {"size": 32}, {"size": 2048}, {"directions": 0}, {"dim": 8}, {"channels": (4, 4, 4)}]
+)
+def test_wrong_sizes_are_refused(wrong):
+    with pytest.raises(InputError):
+        LatentConfig(**wrong)
+
+
+@pytest.mark.parametrize("size", [64, 128, 256, 512, 1024])
+def test_every_size_has_its_maps(size):
+    config = LatentConfig(size=size)
+    assert config.sides[0] == 4 and config.sides[-1] == size and len(config.sides) == math.log2(size) - 1
+    assert config.widths[-1] == {64: 256, 128: 128, 256: 64, 512: 32, 1024: 16}[size]
+
+
+@pytest.mark.parametrize(("manifest", "size"), [("ae_small", 64), ("ae_full", 512)])
+def test_names_and_shapes_are_the_released_ones(manifest, size):
+    released = listed(manifest)
+    config = config_of(released)
+    assert (config.size, config.dim, config.directions) == (size, 512, 20)
+    assert config.widths == LatentConfig(size=size).widths
+    tree = jax.eval_shape(functools.partial(autoencoder.init_params, config), jax.random.key(0))
+    assert tree_shapes(tree, names(config)) == released
+    assert len({path for paths in names(config).values() for path in paths}) == len(jax.tree.leaves(tree))
+
+
+def test_foreign_tensors_are_refused():
+    with pytest.raises(InputError, match="not the latent codec"):
+        config_of({"flow_transformer.x": (3, 4)})
+
+
+def test_renaming_is_undone():
+    table = names(TINY)
+    tree = to_tree(from_tree(tiny_params(), table), table)
+    jax.tree.map(np.testing.assert_array_equal, tree, jax.tree.map(np.asarray, tiny_params()))
+
+
+def test_one_portrait_serves_every_frame():
+    rng = np.random.default_rng(0)
+    pictures = rng.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
+    prepared = tiny_prepared()
+    identity, coefficients, features = jax.jit(autoencoder.encode)(prepared, pictures)
+    assert identity.shape == (1, 16) and coefficients.shape == (1, 4)
+    assert [each.shape[1:] for each in features] == [(8, 8, 12), (16, 16, 8), (32, 32, 8), (64, 64, 4)]
+    moved = identity + autoencoder.motion(prepared, rng.normal(size=(3, 4)).astype(np.float32))
+    decode = jax.jit(autoencoder.decode)
+    together = decode(prepared, moved, features)
+    assert together.shape == (3, 64, 64, 3)
+    tiled = decode(prepared, moved, [np.repeat(each, 3, 0) for each in features])
+    np.testing.assert_allclose(together, tiled, atol=2e-5)
+    np.testing.assert_allclose(together[2:], decode(prepared, moved[2:], features), atol=2e-5)
+    assert np.abs(together[0] - together[1]).max() > 1e-3
+
+
+def test_directions_are_orthonormal():
+    directions = np.asarray(tiny_prepared()["directions"])
+    np.testing.assert_allclose(directions.T @ directions, np.eye(4), atol=1e-6)
+
+
+def test_every_parameter_in_use_has_a_gradient():
+    rng = np.random.default_rng(1)
+    source, driving = rng.uniform(-1, 1, (2, 1, 64, 64, 3)).astype(np.float32)
+    network = autoencoder.LatentAutoencoder(TINY)
+
+    @jax.jit
+    @jax.grad
+    def gradient(params):
+        return (network.apply({"params": params}, source, driving) ** 2).mean()
+
+    found = from_tree(gradient(tiny_params()), names(TINY))
+    idle = {name for name, each in found.items() if not np.abs(each).max() > 0}
+    assert all(np.isfinite(each).all() for each in found.values())
+    assert all(name.endswith("noise.weight") or "to_rgb1" in name for name in idle), idle
+    assert len(idle) == 3 + 9
+
+
+def test_gaps_are_bridged_by_straight_lines():
+    rows = {1: np.array([0.0, 1.0]), 3: np.array([2.0, 1.0])}
+    expected = [[0, 1], [0, 1], [1, 1], [2, 1], [2, 1]]
+    np.testing.assert_allclose(_interpolated(rows, 5), expected)
+
+
+@pytest.fixture(scope="module")
+def astronaut() -> np.ndarray:
+    data = pytest.importorskip("skimage.data")
+    pytest.importorskip("ai_edge_litert")
+    return data.astronaut()
+
+
+def test_real_pictures_go_through(astronaut):
+    codec = LatentCodec(TINY, tiny_params())
+    identity = codec.identity(astronaut)
+    clip = [astronaut, np.zeros_like(astronaut), np.roll(astronaut, 6, 1)]
+    encoded = codec.encode(iter(clip))
+    assert encoded.motion.shape == (3, 16) == (3, len(codec.channels))
+    assert encoded.found.tolist() == [True, False, True] and encoded.confidence[1] == 0
+    np.testing.assert_allclose(encoded.motion[1], encoded.motion[[0, 2]].mean(0), atol=1e-6)
+    assert np.abs(encoded.motion[0] - encoded.motion[2]).max() > 1e-4
+    whole = codec.encode(iter(clip), square=clip_square(clip))
+    np.testing.assert_allclose(whole.motion, encoded.motion, atol=1e-6)  # shorter than what places the square
+    frames = codec.render(identity, np.repeat(encoded.motion[:1], 13, 0))
+    assert frames.shape == (13, 64, 64, 3) and frames.dtype == np.uint8
+    np.testing.assert_array_equal(frames[12], frames[0])
+    raw = autoencoder.decode(tiny_prepared(), identity.latent + encoded.motion[:1], identity.features)
+    expected = np.clip((np.asarray(raw[0]) + 1) / 2, 0, 1) * 255
+    assert np.abs(frames[0] - expected).max() <= 0.51
+
+
+def test_pictures_without_a_face_are_refused(astronaut):
+    codec = LatentCodec(TINY, tiny_params())
+    with pytest.raises(InputError, match="no face found in the portrait"):
+        codec.identity(np.zeros_like(astronaut))
+    with pytest.raises(InputError, match="no face found in 2 frames"):
+        codec.encode(np.zeros_like(astronaut) for _ in range(2))
+    with pytest.raises(InputError, match="no frames"):
+        codec.encode([])

@@ -1,0 +1,30 @@
+"""The measured distance between stream and whole clip is nothing where both see the same, and something elsewhere."""
+
+import numpy as np
+
+from afjax.weights import convert
+from experiments import audio_window
+from experiments.convert import to_folder
+from tests.weights import released
+
+FRAMES = 20
+
+
+def test_distance():
+    whole = np.random.default_rng(0).normal(size=(400, 3))
+    same = audio_window.distance(whole, whole)
+    assert same["difference"] == 0 and abs(same["correlation"] - 1) < 1e-12
+    other = audio_window.distance(-whole, whole)
+    assert abs(other["correlation"] + 1) < 1e-12 and abs(other["difference"] - 2) < 0.1
+
+
+def test_stream_that_sees_all_is_at_no_distance(tmp_path):
+    to_folder(**released.write(tmp_path / "in"), out=str(tmp_path / "weights"), heads=released.FLOW.heads)
+    weights = convert.load(tmp_path / "weights")
+    wave = 0.1 * np.random.default_rng(1).normal(size=FRAMES * 640).astype(np.float32)
+    at_once = audio_window.measure(weights, wave, FRAMES, FRAMES)
+    assert set(at_once) == {"features", "projected"}
+    assert max(row["difference"] for row in at_once.values()) < 1e-4
+    in_blocks = audio_window.measure(weights, wave, 5, 5)
+    assert set(in_blocks) == {"features", "features, later", "projected", "projected, later"}
+    assert min(row["difference"] for row in in_blocks.values()) > 1e-3

@@ -1,0 +1,41 @@
+"""Small files of the released format, made of synthetic weights."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from afjax.audio.wav2vec2.config import Wav2Vec2Config, to_huggingface
+from afjax.codec.latent.config import LatentConfig
+from afjax.config import ModelConfig
+from afjax.weights import layouts, readers, synthetic
+
+SPEECH = Wav2Vec2Config(
+    width=8, depth=2, heads=2, feed_forward=16, conv_dim=(4,) * 7, positional_kernel=4, positional_groups=2
+)
+FLOW = ModelConfig(
+    motion_dim=16, audio_dim=16, width=16, depth=3, heads=2, mlp_ratio=2, condition_encoder="released",
+    condition_width=24,
+)  # fmt: skip
+LATENT = LatentConfig(64, 16, 4, (8, 8, 8, 4, 4))
+
+
+def tensors(config) -> dict[str, np.ndarray]:
+    """Every parameter of a network, by released name."""
+    return {name: synthetic.tensor(name, shape, 7) for name, shape in layouts.shapes(config).items()}
+
+
+def speech_tensors() -> dict[str, np.ndarray]:
+    """Of a Hugging Face file, the tensors of the speech recogniser's head included."""
+    return tensors(SPEECH) | {"lm_head.weight": np.ones((4, 8), np.float32), "lm_head.bias": np.ones(4, np.float32)}
+
+
+def write(folder: Path, flow=None, autoencoder=None, speech=None) -> dict[str, str]:
+    """Writes the three sources; -> the arguments of `experiments.convert.to_folder` that name them."""
+    (folder / "hf").mkdir(parents=True)
+    readers.write_safetensors(folder / "flow.safetensors", tensors(FLOW) if flow is None else flow)
+    readers.write_safetensors(folder / "ae.safetensors", tensors(LATENT) if autoencoder is None else autoencoder)
+    readers.write_safetensors(folder / "hf" / "model.safetensors", speech_tensors() if speech is None else speech)
+    (folder / "hf" / "config.json").write_text(json.dumps(to_huggingface(SPEECH) | {"architectures": ["X"]}))
+    sources = {"flow": "flow.safetensors", "autoencoder": "ae.safetensors", "wav2vec2": "hf"}
+    return {name: str(folder / file) for name, file in sources.items()}
