@@ -98,7 +98,7 @@ class Progress:
 
     def __init__(self, total: int, what: str, unit: str = "frames", every: float = 10.0, out=None):
         self.total, self.what, self.unit, self.every = total, what, unit, every
-        self.done, self.note = 0, ""
+        self.done, self.note, self._line = 0, "", ""
         self._out = out or sys.stdout
         self._terminal = self._out.isatty()
         self._start = self._shown = time.monotonic()
@@ -131,8 +131,9 @@ class Progress:
         if self._terminal:
             bar = "#" * round(20 * share)
             self._out.write(f"\r\x1b[K[{bar:.<20}] {text}")
-        else:
+        elif text != self._line:
             self._out.write(text + "\n")
+            self._line = text
         self._out.flush()
 
 

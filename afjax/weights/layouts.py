@@ -104,7 +104,8 @@ def latent_config(tensors: Mapping[str, np.ndarray], where: object) -> LatentCon
     """Sizes of the latent codec."""
     start = latent_names.PREFIX + "dec."
     levels = _layers(tensors, re.escape(start) + r"to_(?:rgbs|flows)\.(\d+)\.")
-    channels = [_vote(tensors, (start + r"conv1\.activate\.bias", start + r"to_flows\.0\.conv\.modulation\.bias"), where)]
+    first = start + r"conv1\.activate\.bias", start + r"to_flows\.0\.conv\.modulation\.bias"
+    channels = [_vote(tensors, first, where)]
     for n in range(levels):
         own = rf"convs\.({2 * n}|{2 * n + 1})\.activate\.bias", rf"to_flows\.{n}\.conv\.modulation\.bias"
         channels.append(_vote(tensors, [start + name for name in own], where))
@@ -121,7 +122,8 @@ def _vote(tensors: Mapping[str, np.ndarray], patterns: Iterable[str], where: obj
     if not found:
         first = next(iter(tensors), "nothing")
         family = next(iter(patterns)).split(".")[0]
-        raise InputError(f"no tensor of {family}.* tells the sizes (the first is {first})", where, "is it another file?")
+        fault = f"no tensor of {family}.* tells the sizes (the first is {first})"
+        raise InputError(fault, where, "is it another file?")
     return found.most_common(1)[0][0]
 
 

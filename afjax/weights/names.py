@@ -19,7 +19,8 @@ def to_tree(tensors: Mapping, names: Names) -> dict:
     """Tensors by released name -> nested dict of parameters; no number is changed."""
     tree = {}
     for name, paths in names.items():
-        for path, part in zip(paths, np.split(tensors[name], len(paths)) if paths[1:] else [tensors[name]], strict=True):
+        parts = np.split(tensors[name], len(paths)) if paths[1:] else [tensors[name]]
+        for path, part in zip(paths, parts, strict=True):
             place = tree
             for key in path[:-1]:
                 place = place.setdefault(key, {})

@@ -61,14 +61,20 @@ def params_of(tensors: Arrays, config: ModelConfig, dtype=np.float32) -> dict:
 def modules(stored: Arrays, tensors: Arrays, heads: int, dtype) -> dict[str, np.ndarray]:
     """Arrays of `flow_modules_*`. `stored` holds the file's arrays, and the inputs of the small one."""
     config = config_of(tensors, heads)
-    bound = ForcingTransformer(config).bind(params_of(tensors, config, dtype))
-    given = {key.removeprefix("in/"): jnp.asarray(x, dtype) for key, x in stored.items() if key.startswith("in/")}
-    found = _embeddings(bound, given) | _condition(bound, given) | _forward(bound, given)
-    if "block/out" in stored:
-        found |= _block(bound.blocks[0], given)
-        for key in stored:
-            if key.startswith("block_stream/") and key.endswith("/out"):
-                found |= _cached_block(bound.blocks[0], given, key.removesuffix("/out"))
+    streams = [key.removesuffix("/out") for key in stored if re.fullmatch(r"block_stream/\w+/out", key)]
+
+    @jax.jit
+    def run(params, given):
+        bound = ForcingTransformer(config).bind(params)
+        found = _embeddings(bound, given) | _condition(bound, given) | _forward(bound, given)
+        if "block/out" in stored:
+            found |= _block(bound.blocks[0], given)
+        for name in streams:
+            found |= _cached_block(bound.blocks[0], given, name)
+        return found
+
+    given = {key.removeprefix("in/"): np.asarray(x, dtype) for key, x in stored.items() if key.startswith("in/")}
+    found = run(params_of(tensors, config, dtype), given)
     return {key: _kept(np.asarray(value), stored[key].shape) for key, value in found.items() if key in stored}
 
 
@@ -206,13 +212,13 @@ class Case:
 
     def latents(self) -> np.ndarray:
         """Motion of the whole clip [b, t, d]."""
-        settings = (self.model, LAYOUT, self.sampler)
-        state, advance, motions = self.empty(), stream.make_start(*settings), []
+        start, block = _compiled(self.model, self.sampler)
+        state, advance, motions = self.empty(), start, []
         for conditions, noise in self.passes():
             state, motion = advance(self.params, state, conditions, noise)
             motions.append(np.asarray(motion))
             if len(motions) == 1:
-                advance = stream.make_step(*settings)
+                advance = block
         return np.concatenate(motions, axis=1)[:, : self.frames]
 
     def inner(self, keys: list[str]) -> dict[str, np.ndarray]:
@@ -272,6 +278,12 @@ class Case:
         }
         kept = {name: _tokens_first(x) for name, x in kept.items()}
         return kept | {f"{name}_head_mean": x.mean(axis=(2, 3)) for name, x in kept.items()}
+
+
+@functools.lru_cache(maxsize=2)
+def _compiled(model: ForcingTransformer, sampler: SamplerConfig):
+    """Start and step of a setting, compiled once for clips of all lengths."""
+    return stream.make_start(model, LAYOUT, sampler), stream.make_step(model, LAYOUT, sampler)
 
 
 def _tokens_first(x):

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 
 from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface
@@ -23,7 +23,7 @@ from afjax.errors import InputError
 __all__ = ["read", "read_huggingface", "read_json", "write_safetensors"]
 
 _TYPES = {
-    "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype(ml_dtypes.bfloat16),
+    "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype(jnp.bfloat16),
     "I64": np.dtype("<i8"), "I32": np.dtype("<i4"), "I16": np.dtype("<i2"), "I8": np.dtype("i1"),
     "U64": np.dtype("<u8"), "U32": np.dtype("<u4"), "U16": np.dtype("<u2"), "U8": np.dtype("u1"), "BOOL": np.dtype("?"),
 }  # fmt: skip
@@ -157,7 +157,8 @@ def _entry(name: str, entry, path: Path) -> tuple[np.dtype, tuple[int, ...], int
     shape, span = fields.get("shape"), fields.get("data_offsets")
     dtype = _TYPES.get(fields["dtype"]) if isinstance(fields.get("dtype"), str) else None
     if dtype is None:
-        raise InputError(f"{name} has type {fields.get('dtype')!r}, which is not known", path, f"use {', '.join(_TYPES)}")
+        fault = f"{name} has type {fields.get('dtype')!r}, which is not known"
+        raise InputError(fault, path, f"use {', '.join(_TYPES)}")
     if not _naturals(shape) or not _naturals(span) or len(span) != 2 or len(shape) > 32:
         raise InputError(f"is damaged: shape or place of {name}", path, _AGAIN)
     if math.prod(shape) * dtype.itemsize != span[1] - span[0]:
@@ -194,7 +195,7 @@ def _from_torch(torch, value, name: str, path: Path) -> np.ndarray:
         raise InputError(f"{name} is not a plain tensor", path)
     value = value.detach().contiguous()
     if value.dtype is torch.bfloat16:
-        return value.view(torch.int16).numpy().view(ml_dtypes.bfloat16)
+        return value.view(torch.int16).numpy().view(jnp.bfloat16)
     array = value.numpy()
     if array.dtype not in _CODES:
         raise InputError(f"{name} has type {value.dtype}, which is not known", path, f"use {', '.join(_TYPES)}")

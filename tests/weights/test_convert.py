@@ -6,13 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.codec.latent.config import LatentConfig
-from afjax.config import ModelConfig
 from afjax.errors import InputError
 from afjax.weights import convert, layouts, names, readers, wav2vec2_names
 from experiments.convert import back, to_folder
@@ -143,7 +142,7 @@ def spoiled(name: str, change) -> dict[str, np.ndarray]:
         ),
         (spoiled(X_EMBEDDER, lambda w: w[:, :-1]), f"{X_EMBEDDER} is (16, 31), must be (16, 32);"),
         (
-            spoiled(X_EMBEDDER, lambda w: w.astype(ml_dtypes.bfloat16)),
+            spoiled(X_EMBEDDER, lambda w: w.astype(jnp.bfloat16)),
             f"1 of another type: {X_EMBEDDER} is bfloat16, must be float32;",
         ),
         (spoiled(X_EMBEDDER, lambda w: w.astype(np.float16)), f"{X_EMBEDDER} is float16, must be float32;"),

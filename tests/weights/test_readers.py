@@ -3,7 +3,7 @@
 import json
 import sys
 
-import ml_dtypes
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -14,7 +14,7 @@ TENSORS = {
     "b": np.arange(6, dtype=np.float32).reshape(2, 3),
     "a": np.float64(3.5).reshape(()),
     "half": np.ones(3, np.float16),
-    "brain": np.full((2, 2), 1.5, ml_dtypes.bfloat16),
+    "brain": np.full((2, 2), 1.5, jnp.bfloat16),
     "mask": np.array([True, False, True]),
     "count": np.array([[-1]], np.int64),
     "none": np.zeros((0, 4), np.float32),
@@ -120,7 +120,7 @@ def test_pth_is_read_and_code_in_it_is_not_run(tmp_path):
     torch.save({"w": weight, "h": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "w.pth")
     found = readers.read(tmp_path / "w.pth")
     np.testing.assert_array_equal(found["w"], weight.numpy())
-    assert found["h"].dtype == ml_dtypes.bfloat16 and found["h"][0] == 1
+    assert found["h"].dtype == jnp.bfloat16 and found["h"][0] == 1
 
     trap = tmp_path / "trap"
     torch.save({"w": weight, "f": Hostile(trap)}, tmp_path / "bad.pth")

@@ -37,7 +37,7 @@ WINDOW = 50
 
 def init_params(config: Wav2Vec2Config, key) -> dict:
     """Random parameters, the tree below "params"."""
-    return Wav2Vec2(config).init(key, jnp.zeros((1, framing.FRAME)))["params"]
+    return jax.jit(Wav2Vec2(config).init)(key, jnp.zeros((1, framing.FRAME)))["params"]
 
 
 def standardise(wave: np.ndarray) -> np.ndarray:

@@ -5,11 +5,14 @@ weights is renaming. `prepare` folds the equalised scales, turns the kernels and
 parameter set; inside a training step it is part of the step.
 """
 
+import functools
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import linen as nn
 
 from afjax.codec.latent import decoder, encoder
@@ -30,13 +33,17 @@ def shapes(config: LatentConfig) -> dict:
     }
 
 
-def _initializer(path: tuple[str, ...]):
-    """Equalised weights start with unit variance, styles at 1, biases and the noise's strength at 0."""
+def _start(path: tuple[str, ...], normal: jax.Array) -> jax.Array:
+    """A parameter made of standard normal numbers: weights are those, styles 1, biases and the noise's strength 0."""
     if path[-2:] == ("modulation", "bias"):
-        return nn.initializers.ones
+        return jnp.ones_like(normal)
     if path[-1] in ("bias", "activation_bias") or path[-2:] == ("noise", "weight"):
-        return nn.initializers.zeros
-    return nn.initializers.normal(1.0)
+        return jnp.zeros_like(normal)
+    return normal
+
+
+def _drawn(path: tuple[str, ...], key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    return _start(path, jax.random.normal(key, shape, jnp.float32))
 
 
 class _Tensors(nn.Module):
@@ -53,7 +60,7 @@ class _Tensors(nn.Module):
             if isinstance(entry, Mapping):
                 declared[name] = _Tensors(entry, path, name=name)()
             else:
-                declared[name] = self.param(name, _initializer(path), tuple(entry), jnp.float32)
+                declared[name] = self.param(name, functools.partial(_drawn, path), tuple(entry))
         return declared
 
 
@@ -71,10 +78,18 @@ class LatentAutoencoder(nn.Module):
 
 
 def init_params(config: LatentConfig, key: jax.Array) -> dict:
-    """A tree of fresh float32 parameters."""
-    picture = jax.ShapeDtypeStruct((1, config.size, config.size, 3), jnp.float32)
-    network = LatentAutoencoder(config)
-    return jax.jit(lambda key: network.lazy_init(key, picture, picture)["params"])(key)
+    """A tree of fresh float32 parameters, of `LatentAutoencoder`'s shapes and laws.
+
+    All numbers come from one draw: a hundred draws of their own would take a minute to compile.
+    """
+    leaves, treedef = jax.tree.flatten_with_path(shapes(config), is_leaf=lambda entry: isinstance(entry, tuple))
+    ends = np.cumsum([math.prod(shape) for _, shape in leaves])
+    pieces = jnp.split(jax.random.normal(key, (int(ends[-1]),), jnp.float32), ends[:-1].tolist())
+    made = [
+        _start(tuple(step.key for step in path), piece.reshape(shape))
+        for (path, shape), piece in zip(leaves, pieces, strict=True)
+    ]
+    return jax.tree.unflatten(treedef, made)
 
 
 def prepare(params: Tree) -> dict:

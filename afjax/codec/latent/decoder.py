@@ -150,7 +150,7 @@ def styled(prepared: dict, x: jax.Array, latents: jax.Array) -> jax.Array:
 
 
 def to_flow(prepared: dict, x: jax.Array, latents: jax.Array, feature: jax.Array, raw: jax.Array | None) -> Warped:
-    """Warps `feature` (of `pad_feature`, one for all frames or one each); `raw` `[n, h / 2, w / 2, 3]` is from below."""
+    """Warps `feature` (of `pad_feature`, one for all or one each); `raw` `[n, h / 2, w / 2, 3]` is from below."""
     style = linear(latents, prepared["modulation"]["weight"], prepared["modulation"]["bias"])
     weight = prepared["weight"] * style[:, None]  # `[n, 3, in]`: no demodulation here
     head = jnp.einsum("nhwc,noc->nhwo", x, weight, precision=lax.Precision.HIGHEST) + prepared["bias"]

@@ -118,7 +118,7 @@ def phases(kernel: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Arra
 
 
 def _mix(even: jax.Array, odd: jax.Array, axis: int) -> tuple[jax.Array, jax.Array]:
-    """The blur along one axis of even `[.., h + 1, ..]` and odd `[.., h, ..]` positions; both parities of the result."""
+    """The blur along one axis of even `[.., h + 1, ..]` and odd `[.., h, ..]` positions: both parities of the map."""
     size = odd.shape[axis]
     widths = [(0, 0)] * odd.ndim
     widths[axis] = (1, 1)

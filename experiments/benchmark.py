@@ -1,0 +1,190 @@
+"""How fast the released network's stages are here, at full size with synthetic weights.
+
+    python -m experiments.benchmark --preset released --stages --out out/benchmark
+
+    encode_frame      one face crop of 512 px -> identity, coefficients, features
+    generator_block   ten frames of motion: 9 forwards of 3 guidance branches over 12 tokens and 38 cached ones
+    decode_block      ten frames of motion -> ten pictures of 512 px
+
+Each is called once to compile, then `--repeats` times. GFLOP/s count the network's multiplications and additions as XLA
+does; those of a large matrix product in the same run say what the machine has, so that figures from different machines
+can be read. Memory is the process's highest so far.
+"""
+
+import os
+import platform
+import resource
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from absl import flags
+
+from afjax.config import from_dict
+from afjax.diffusion.solver import make_grid
+from afjax.errors import InputError
+from afjax.nn.condition_encoder import Conditions
+from afjax.nn.transformer import ForcingTransformer
+from afjax.streaming.state import init_stream
+from afjax.streaming.step import make_step
+from afjax.training.state import init_params
+from afjax.weights import flow_names, latent_names, names, synthetic
+from experiments import cli
+from experiments.configs import released
+
+FRAMES = 10
+
+
+@dataclass
+class Stage:
+    """Something to time: `call()` does it once and returns arrays; `gflop` is its work."""
+
+    call: Callable[[], Any]
+    gflop: float
+
+
+def main():
+    if _PRESET.value != "released" or not _STAGES.value:
+        raise InputError("nothing to measure", do="give --preset released --stages")
+    out = cli.writable(_OUT.value, folder=True)
+    results = {}
+    stages = {
+        "matrix_product": matrix_product, "encode_frame": encode_frame, "decode_block": decode_block,
+        "generator_block": generator_block,
+    }  # fmt: skip
+    with cli.Progress(len(stages), "measure", "stages") as progress:
+        for name, make in stages.items():
+            results[name] = measure(make(), _REPEATS.value)
+            progress.update(note=name)
+    summary = {"device": device(), "jax": jax.__version__, "repeats": _REPEATS.value, "stages": results}
+    cli.write_json(out / "summary.json", summary)
+    rows = [
+        (name, r["seconds"]["p50"], r["seconds"]["min"], r["compile_seconds"], round(r["gflop_per_second"], 1),
+         round(r["peak_gigabytes"], 2))
+        for name, r in results.items()
+    ]  # fmt: skip
+    cli.print_table(rows, ("stage", "p50, s", "min, s", "compile, s", "GFLOP/s", "peak, GB"))
+    print(f"on {device()}; written: {out / 'summary.json'}")
+
+
+def measure(stage: Stage, repeats: int) -> dict[str, Any]:
+    """Seconds of a stage over `repeats` calls, after one that compiles."""
+
+    def once() -> float:
+        start = time.perf_counter()
+        jax.block_until_ready(stage.call())
+        return time.perf_counter() - start
+
+    first = once()
+    seconds = sorted(once() for _ in range(repeats))
+    middle = float(np.median(seconds))
+    return {
+        "seconds": {"p50": middle, "min": seconds[0], "max": seconds[-1]},
+        "compile_seconds": first - middle,
+        "gflop": stage.gflop,
+        "gflop_per_second": stage.gflop / middle,
+        "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
+    }
+
+
+def device() -> str:
+    """Name of what computes."""
+    found = jax.devices()[0]
+    if found.platform != "cpu":
+        return found.device_kind
+    return f"{platform.machine()} CPU, {len(os.sched_getaffinity(0))} cores"
+
+
+def gflop(function, *arguments) -> float:
+    """Work of a function without loops, as XLA counts it."""
+    return jax.jit(function).lower(*arguments).cost_analysis()["flops"] / 1e9
+
+
+def matrix_product(size: int = 2048) -> Stage:
+    a = jax.random.normal(jax.random.key(0), (size, size))
+    product = jax.jit(jnp.matmul)
+    return Stage(lambda: product(a, a), 2 * size**3 / 1e9)
+
+
+def _codec():
+    """The latent autoencoder's module functions, its config and synthetic prepared parameters."""
+    from afjax.codec.latent import autoencoder
+    from afjax.codec.latent.config import LatentConfig
+
+    config = LatentConfig()
+    shapes = jax.eval_shape(lambda: autoencoder.init_params(config, jax.random.key(0)))
+    params = _synthetic(shapes, latent_names.names(config))
+    return autoencoder, config, jax.jit(autoencoder.prepare)(params)
+
+
+def _synthetic(tree, table) -> dict:
+    return names.to_tree(synthetic.state_dict(names.tree_shapes(tree, table), 0), table)
+
+
+def encode_frame() -> Stage:
+    codec, config, prepared = _codec()
+    picture = jax.random.uniform(jax.random.key(1), (1, config.size, config.size, 3), minval=-1)
+    encode = jax.jit(codec.encode)
+    return Stage(lambda: encode(prepared, picture), gflop(codec.encode, prepared, picture))
+
+
+def decode_block() -> Stage:
+    codec, config, prepared = _codec()
+    picture = jax.random.uniform(jax.random.key(1), (1, config.size, config.size, 3), minval=-1)
+    _, _, features = jax.jit(codec.encode)(prepared, picture)
+    latents = jax.random.normal(jax.random.key(2), (FRAMES, config.dim))
+    decode = jax.jit(codec.decode)
+    one = gflop(codec.decode, prepared, latents[:1], features)
+    return Stage(lambda: decode(prepared, latents, features), FRAMES * one)
+
+
+def generator_block() -> Stage:
+    """One block of a stream, in a state that goes on from call to call."""
+    config = from_dict(released.get_config().to_dict())
+    sizes, layout, sampler = config.model, config.layout, config.sampler
+    tree = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))["params"]
+    params = jax.device_put({"params": _synthetic(tree, flow_names.names(sizes))})
+    model = ForcingTransformer(sizes)
+    shapes = (sizes.audio_dim, sizes.audio_dim, sizes.motion_dim)
+    block = Conditions(*(jnp.ones((1, layout.block, width)) for width in shapes))
+    keys = jax.random.split(jax.random.key(0), 1)
+    state = [init_stream(keys, jnp.zeros((1, sizes.motion_dim)), sizes, layout, sampler)]
+    step = make_step(model, layout, sampler)
+
+    def call():
+        state[0], motion = step(params, state[0], block)
+        return motion
+
+    branches, tokens = 3, layout.look_ahead + layout.block
+    forwards = len(make_grid(sampler).levels) + 1
+    return Stage(call, forwards * _forward_gflop(model, params, layout, branches, tokens))
+
+
+def _forward_gflop(model, params, layout, branches: int, tokens: int) -> float:
+    """One forward of a pass's tokens against the cache."""
+    sizes = model.config
+    motion, level = jnp.zeros((branches, tokens, sizes.motion_dim)), jnp.zeros((branches, tokens))
+    head = sizes.width // sizes.heads
+
+    def pairs(count):
+        return [(jnp.zeros((branches, count, sizes.heads, head)),) * 2] * sizes.depth
+
+    near = np.ones((tokens, tokens + layout.alignment), bool)
+    rows = np.ones((tokens, tokens + layout.cache), bool)
+
+    def forward(params, motion, level, cross, past):
+        return model.apply(params, motion, level, motion[:, 0], cross, (rows, near), np.arange(tokens), past)[0]
+
+    return gflop(forward, params, motion, level, pairs(tokens + layout.alignment), pairs(layout.cache))
+
+
+if __name__ == "__main__":
+    _PRESET = flags.DEFINE_enum("preset", "released", ["released"], "What to measure.")
+    _STAGES = flags.DEFINE_bool("stages", False, "Measure each stage alone.")
+    _REPEATS = flags.DEFINE_integer("repeats", 7, "Calls of each stage after the first.", lower_bound=5)
+    _OUT = flags.DEFINE_string("out", "out/benchmark", "Folder for summary.json.")
+    cli.run(main)
