@@ -27,19 +27,23 @@ def compare(folder, file: str, x64: bool = False, only: str = "*"):
     return rows
 
 
-@pytest.mark.parametrize("file", ["masks", "scheduler", "flow_modules_small", "sampler_small", "e2e_small"])
+@pytest.mark.parametrize("file", sorted(path.stem for path in DATA.glob("*.npz")))
 def test_small_files(file):
     rows = compare(DATA, file)
     assert len(rows) == len(Fixtures(DATA).keys(file))
 
 
-def test_the_transformer_in_double_precision():
-    compare(DATA, "flow_modules_small", x64=True)
+@pytest.mark.parametrize("file", ["flow_modules_small", "ae_pieces", "wav2vec2_tiny"])
+def test_modules_in_double_precision(file):
+    compare(DATA, file, x64=True)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("x64", [False, True])
-@pytest.mark.parametrize("file", ["flow_modules_full", "sampler_full", "e2e_small"])
+@pytest.mark.parametrize(
+    "file",
+    ["ae_small", "ae_full", "e2e_small", "flow_modules_full", "sampler_small", "sampler_full", "wav2vec2_base"],
+)
 def test_large_files(file, x64):
     if not os.environ.get("AFJAX_PARITY"):
         pytest.skip("no folder of fixtures (set AFJAX_PARITY)")
