@@ -40,6 +40,18 @@ class Statistics:
     audio_mean: np.ndarray
     audio_std: np.ndarray
 
+    def scale_motion(self, motion):
+        """Raw motion `[..., D]` with zero mean and unit deviation over the training split."""
+        return (motion - self.motion_mean) / self.motion_std
+
+    def scale_audio(self, features):
+        """Raw features `[..., F]`, likewise."""
+        return (features - self.audio_mean) / self.audio_std
+
+    def raw_motion(self, motion):
+        """The inverse of `scale_motion`."""
+        return motion * self.motion_std + self.motion_mean
+
     def to_json(self) -> dict:
         """Lists of numbers under the field names, and their `sha256`."""
         lists = {name: [float(value) for value in array] for name, array in asdict(self).items()}

@@ -17,13 +17,12 @@ def scale(clip: Conversation, statistics: Statistics) -> Window:
     `*_audio` are features; `reference` `[D]` is the avatar's neutral face, zero in raw units. Standardised means zero
     mean and unit deviation over the training split.
     """
-    s = statistics
     return {
-        "avatar_motion": (clip.avatar_motion - s.motion_mean) / s.motion_std,
-        "user_motion": (clip.user_motion - s.motion_mean) / s.motion_std,
-        "avatar_audio": (clip.avatar_features.astype(np.float32) - s.audio_mean) / s.audio_std,
-        "user_audio": (clip.user_features.astype(np.float32) - s.audio_mean) / s.audio_std,
-        "reference": -s.motion_mean / s.motion_std,
+        "avatar_motion": statistics.scale_motion(clip.avatar_motion),
+        "user_motion": statistics.scale_motion(clip.user_motion),
+        "avatar_audio": statistics.scale_audio(clip.avatar_features.astype(np.float32)),
+        "user_audio": statistics.scale_audio(clip.user_features.astype(np.float32)),
+        "reference": statistics.scale_motion(np.zeros_like(statistics.motion_mean)),
     }
 
 

@@ -15,8 +15,7 @@ from afjax.streaming.step import make_start, make_step
 class Generator:
     """Generates motion for whole clips through the stream's step; one compiled step for each batch size.
 
-    `statistics` has the means and standard deviations that the model was trained with: `motion_mean`, `motion_std` [d],
-    `audio_mean`, `audio_std` [f].
+    `statistics` standardises as in training: `scale_motion`, `scale_audio` and `raw_motion`, the way back.
     """
 
     def __init__(self, config: Config, params, statistics):
@@ -41,19 +40,19 @@ class Generator:
         """
         s, config = self.statistics, self.config
         conditions = Conditions(
-            np.asarray((avatar_audio - s.audio_mean) / s.audio_std, np.float32),
-            np.asarray((user_audio - s.audio_mean) / s.audio_std, np.float32),
-            np.asarray((user_motion - s.motion_mean) / s.motion_std, np.float32),
+            np.asarray(s.scale_audio(avatar_audio), np.float32),
+            np.asarray(s.scale_audio(user_audio), np.float32),
+            np.asarray(s.scale_motion(user_motion), np.float32),
         )
         count = len(user_motion)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
         kept = jnp.tile(jnp.asarray(KEEP[keep], jnp.float32), (count, 1))
-        reference = jnp.tile(jnp.asarray((reference - s.motion_mean) / s.motion_std, jnp.float32), (count, 1))
+        reference = jnp.tile(jnp.asarray(s.scale_motion(reference), jnp.float32), (count, 1))
         state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
         state = jax.device_put(state, self._device)
         first = config.sampler.start
         motion, _ = rollout(self._step, self.params, state, conditions, config.layout.block, self._start, first)
-        return motion * s.motion_std + s.motion_mean
+        return s.raw_motion(motion)
 
     @property
     def compilations(self) -> int:
