@@ -122,6 +122,39 @@ class ObjectiveConfig:
 
 
 @dataclass(frozen=True)
+class PreferenceConfig:
+    """Preference tuning (paper eq. 12, `afjax.losses.dpo`); off while `path` is empty.
+
+    `path`: losing samples that `experiments.make_preferences` wrote. `model`: run folder of the model that is tuned and
+    stays the frozen reference. `weight`: lambda, beside the flow-matching loss of the winners. `norm`, `channels`,
+    `average`, `factor`: the readings of the formula. `validation`: training clips that are set aside to be generated
+    at every evaluation; the run stops where their lip_corr has fallen by more than `lip_loss`, or their Fréchet
+    distance has grown by more than the share `fd_growth`.
+    """
+
+    path: str = ""
+    model: str = ""
+    beta: float = 1000.0
+    weight: float = 1.0
+    norm: str = "l2"
+    channels: str = "mean"
+    average: str = "before"
+    factor: float = 0.5
+    validation: int = 16
+    lip_loss: float = 0.02
+    fd_growth: float = 0.2
+
+    def __post_init__(self):
+        _one_of("preference.norm", self.norm, ("l1", "l2"))
+        _one_of("preference.channels", self.channels, ("mean", "sum"))
+        _one_of("preference.average", self.average, ("before", "after"))
+        for name in ("beta", "weight", "factor", "lip_loss", "fd_growth"):
+            _require(getattr(self, name) >= 0, f"preference.{name} must not be negative")
+        _require(self.validation >= 2, "preference.validation must be at least 2")
+        _require(bool(self.path) == bool(self.model), "preference.path and preference.model belong together")
+
+
+@dataclass(frozen=True)
 class SamplerConfig:
     """Euler steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user).
 
@@ -209,6 +242,7 @@ class Config:
     model: ModelConfig = field(default_factory=ModelConfig)
     layout: LayoutConfig = field(default_factory=LayoutConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    preference: PreferenceConfig = field(default_factory=PreferenceConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     data: DataConfig = field(default_factory=DataConfig)

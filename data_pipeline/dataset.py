@@ -10,18 +10,25 @@ from pathlib import Path
 import grain
 
 from afjax.errors import InputError
+from data_pipeline.preferences import read_losing
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.windows import RandomWindow, Window, scale
 
 
 class Clips(Sequence):
-    """Standardised clips of one split, in memory."""
+    """Standardised clips of one split but its last `leave`, in memory, with losing motions from `losing` if given."""
 
-    def __init__(self, folder: Path, split: str):
+    def __init__(self, folder: Path, split: str, losing: str | Path = "", leave: int = 0):
         statistics = read_metadata(folder).statistics
-        self._clips = [scale(clip, statistics) for clip in read_split(folder, split)]
+        clips = [scale(clip, statistics) for clip in read_split(folder, split)]
+        if losing:
+            for clip, motions in zip(clips, read_losing(losing, len(clips)), strict=True):
+                if motions.shape[1:] != clip["avatar_motion"].shape:
+                    raise InputError(f"losing samples of {motions.shape[1:]}, not as the data have it", losing)
+                clip["losing_motion"] = statistics.scale_motion(motions)
+        self._clips = clips[: len(clips) - leave]
         if not self._clips:
-            raise InputError(f"the split {split!r} has no conversations", folder)
+            raise InputError(f"the split {split!r} has no conversations to train on", folder)
 
     def __len__(self) -> int:
         return len(self._clips)
@@ -36,16 +43,24 @@ class Clips(Sequence):
 
 
 def batches(
-    folder: str | Path, split: str = "train", batch: int = 16, frames: int = 60, seed: int = 0, num_workers: int = 0
+    folder: str | Path,
+    split: str = "train",
+    batch: int = 16,
+    frames: int = 60,
+    seed: int = 0,
+    num_workers: int = 0,
+    losing: str | Path = "",
+    leave: int = 0,
 ) -> grain.DatasetIterator:
     """An endless iterator of batches: avatar_motion, user_motion `[B, N, D]`, avatar_audio, user_audio `[B, N, F]`,
-    reference `[B, D]`.
+    reference `[B, D]`; with `losing`, a folder of losing samples, one of them for each window: losing_motion `[B, N, D]`.
+    The last `leave` conversations of the split are not read from.
 
     All float32 numpy arrays, standardised by the stored statistics. `get_state` and `set_state` continue it exactly;
     a state belongs to the number of workers that it was taken with. With workers each process holds its own copy of
     the split. Raises InputError if the data are missing or a clip is shorter than a window.
     """
-    clips = Clips(Path(folder), split)
+    clips = Clips(Path(folder), split, losing, leave)
     if not 1 <= frames <= clips.shortest:
         raise InputError(f"windows of {frames} frames from clips of {clips.shortest}", folder)
     order = grain.MapDataset.source(clips).seed(seed).shuffle().repeat()

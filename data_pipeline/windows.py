@@ -33,10 +33,14 @@ def cut(clip: Window, start: int, frames: int) -> Window:
 
 @dataclass(frozen=True)
 class RandomWindow(grain.transforms.RandomMap):
-    """A window of `frames` frames at a random place of the clip."""
+    """A window of `frames` frames at a random place of the clip, and one of its losing motions there, if it has any."""
 
     frames: int
 
     def random_map(self, element: Window, rng: np.random.Generator) -> Window:
         total = len(element["avatar_motion"])
-        return cut(element, int(rng.integers(total - self.frames + 1)), self.frames)
+        start = int(rng.integers(total - self.frames + 1))
+        if "losing_motion" in element:
+            losing = element["losing_motion"]
+            element = element | {"losing_motion": losing[rng.integers(len(losing))]}
+        return cut(element, start, self.frames)

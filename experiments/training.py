@@ -17,9 +17,10 @@ from afjax.training.state import count
 from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
 from data_pipeline.simulate.build import build
-from experiments import cli
+from experiments import cli, tuning
 from experiments.conversation import write_conversation
 
+SATURATED = 0.01
 MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib")
 
 
@@ -32,19 +33,29 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False) ->
     metadata = read_metadata(folder)
     check_data(config, metadata, folder)
     prepared = time.perf_counter()
-    iterator = batches(folder, "train", config.data.batch, config.data.window, config.train.seed)
+    preference = config.preference
+    tuned = bool(preference.path)
+    reference = tuning.start(config, metadata) if tuned else None
+    iterator = batches(
+        folder, "train", config.data.batch, config.data.window, config.train.seed,
+        losing=cli.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
+    )  # fmt: skip
     with Checkpoints(workdir) as checkpoints:
         resumed = checkpoints.latest or 0
     if resumed:
         print(f"continues at step {resumed}")
     meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
     sampler = Sampler(config, folder, metadata, workdir / "samples")
+    validation = tuning.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     with cli.Progress(max(config.train.steps - resumed, 0), "train", "steps") as progress:
 
         def report(step: int, metrics: dict):
             progress.update(step - resumed - progress.done, f"loss {metrics['loss']:.4f}")
 
-        state = train(config, workdir, iterator, meta, tensorboard=tensorboard, progress=report, sample=sampler)
+        state = train(
+            config, workdir, iterator, meta,
+            tensorboard=tensorboard, progress=report, sample=validation or sampler, reference=reference,
+        )  # fmt: skip
     sampler(int(state.step), state.ema_params)
     records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     summary = {
@@ -55,8 +66,18 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False) ->
         "loss": float(np.mean([record["loss"] for record in records[-5:]])),
         "seconds": {"data": prepared - started, "train": records[-1]["seconds"]},
     }
+    if validation:
+        summary |= {"stopped": validation.reason or None, **_saturation(records)}
     cli.write_json(workdir / "summary.json", summary)
     return summary
+
+
+def _saturation(records: list[dict]) -> dict:
+    """Mean weight of a pair's gradient in the last logged steps, with a warning where the sigmoid is saturated."""
+    pull = float(np.mean([record["pull"] for record in records[-5:]]))
+    if pull < SATURATED:
+        print(f"warning: pairs weigh {pull:.4f} on average: the sigmoid is saturated, lower preference.beta")
+    return {"pull": pull, "accuracy": float(np.mean([record["accuracy"] for record in records[-5:]]))}
 
 
 def remember(config: Config, workdir: Path):

@@ -2,22 +2,17 @@
 
     loss[b, n] = || v(x, level) - (noise - motion) ||     x = (1 - level) motion + level noise
 
-averaged over channels; tokens at level 0 carry no loss (their noise can't be known).
+averaged over channels, the norm absolute or squared; tokens at level 0 carry no loss (their noise can't be known).
 """
-
-from collections.abc import Callable
 
 import jax.numpy as jnp
 
-from afjax.diffusion import path
 from afjax.types import Level, Motion, Scalar, typed
 
 
 @typed
-def per_token(velocity_fn: Callable, motion: Motion, noise: Motion, level: Level, norm: str) -> Level:
-    """Loss of every token [b, n]: mean over channels of the absolute (`l1`) or squared (`l2`) velocity error."""
-    x = path.interpolate(motion, noise, level[..., None])
-    error = velocity_fn(x, level) - path.velocity(motion, noise)
+def per_token(error: Motion, norm: str) -> Level:
+    """Size of the velocity's error at every token [b, n]: mean over channels, absolute (`l1`) or squared (`l2`)."""
     return jnp.abs(error).mean(-1) if norm == "l1" else jnp.square(error).mean(-1)
 
 

@@ -44,6 +44,7 @@ class Checkpoints:
 
     def restore(self, state):
         """The latest (state, data): `state` gives shapes and dtypes."""
+        self._manager.wait_until_finished()
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
         items = self._manager.restore(
             self.latest,

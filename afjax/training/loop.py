@@ -22,7 +22,8 @@ def train(
     stop: int | None = None,
     tensorboard: bool = False,
     progress: Callable[[int, dict], None] = lambda step, metrics: None,
-    sample: Callable[[int, dict], None] = lambda step, params: None,
+    sample: Callable[[int, dict], object] = lambda step, params: None,
+    reference=None,
 ) -> TrainState:
     """Trains to `config.train.steps` (or pauses at `stop`), from the latest checkpoint in `workdir` if there is one.
 
@@ -30,18 +31,23 @@ def train(
       batches: iterator of batches (see `afjax.training.step.clip_loss`) with `get_state` and `set_state`.
       meta: stored with every checkpoint: config and motion statistics, all that inference needs.
       progress: called every `log_every` steps; sample: called with averaged weights every `sample_every` steps.
+      reference: parameters to tune by preferences (`preference_loss`). Then `sample` is also called before the first
+        and after the last step, and ends the run by returning anything true; the result is the last saved state.
 
     Raises:
       FloatingPointError: the loss is not finite.
     """
     settings = config.train
     end = settings.steps if stop is None else min(stop, settings.steps)
-    state, layout = init_state(config), token_layout(config)
-    step_fn, draw = make_train_step(config), make_draw(config)
+    state, layout = init_state(config, reference), token_layout(config)
+    step_fn, draw = make_train_step(config, reference), make_draw(config)
     with Checkpoints(workdir, settings.keep) as checkpoints:
         if checkpoints.latest is not None:
             state, place = checkpoints.restore(state)
             batches.set_state(place)
+        elif reference is not None:
+            sample(0, state.ema_params)
+            checkpoints.save(state, batches.get_state(), meta)
         done = int(state.step)
         writer = MetricWriter(workdir, done, tensorboard)
         since, clock = done, time.perf_counter()
@@ -58,9 +64,11 @@ def train(
                 writer.write(done, **metrics)
                 progress(done, metrics)
                 since, clock = done, time.perf_counter()
+            sampled = done % settings.sample_every == 0 and (done < end or reference is not None)
+            if sampled and sample(done, state.ema_params):
+                state, _ = checkpoints.restore(state)
+                break
             if done % settings.save_every == 0 or done == end:
                 checkpoints.save(state, batches.get_state(), meta)
-            if done % settings.sample_every == 0 and done < end:
-                sample(done, state.ema_params)
         writer.close()
     return state

@@ -42,9 +42,12 @@ def init_params(config: Config, key) -> dict:
     return jax.jit(init)(key)
 
 
-def init_state(config: Config) -> TrainState:
-    """State before the first step, from the config's seed alone."""
-    params = init_params(config, jax.random.fold_in(jax.random.key(config.train.seed), 0))
+def init_state(config: Config, start=None) -> TrainState:
+    """State before the first step, from the parameters `start`, or from the config's seed alone."""
+    if start is None:
+        params = init_params(config, jax.random.fold_in(jax.random.key(config.train.seed), 0))
+    else:
+        params = jax.tree.map(jnp.array, start)
     optimizer = make_optimizer(config.optimizer, config.train.steps)
     return TrainState(jnp.int32(0), params, jax.tree.map(jnp.copy, params), optimizer.init(params))
 

@@ -5,6 +5,7 @@ one compiled step serves every mask, level scheme and drop pattern. All randomne
 step's number, so a resumed run draws what an unbroken one would have drawn.
 """
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -12,8 +13,8 @@ import jax.numpy as jnp
 import optax
 
 from afjax.config import Config
-from afjax.diffusion import guidance, levels
-from afjax.losses import flow
+from afjax.diffusion import guidance, levels, path
+from afjax.losses import dpo, flow
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.passes import TokenLayout
 from afjax.nn.transformer import ForcingTransformer
@@ -47,37 +48,71 @@ def make_draw(config: Config):
     return draw
 
 
-def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout):
-    """Mean flow-matching loss of a batch of windows on a token layout.
+def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout):
+    """Error of the velocity [b, n, d] for motion [b, t, d] of a batch on a token layout, and its levels [b, n].
 
-    `batch`: avatar_motion, user_motion [b, t, d], avatar_audio, user_audio [b, t, f], reference [b, d].
+    `batch`: user_motion [b, t, d], avatar_audio, user_audio [b, t, f], reference [b, d].
     """
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
     conditions = jax.tree.map(lambda x: x[:, layout.frame], conditions)
-    motion, noise = batch["avatar_motion"][:, layout.frame], draw.noise[:, layout.frame]
+    motion, noise = motion[:, layout.frame], draw.noise[:, layout.frame]
     level = jnp.where(layout.context, 0.0, draw.level[:, layout.frame])
-
-    def velocity_fn(x, level):
-        return model.apply(params, x, level, batch["reference"], conditions, draw.keep, layout, method="forward")
-
-    return flow.mean(flow.per_token(velocity_fn, motion, noise, level, norm), level)
+    x = path.interpolate(motion, noise, level[..., None])
+    velocity = model.apply(params, x, level, batch["reference"], conditions, draw.keep, layout, method="forward")
+    return velocity - path.velocity(motion, noise), level
 
 
-def make_train_step(config: Config):
-    """Jitted `step(state, batch, draw, layout) -> (state, {loss, grad_norm})`; `state` is donated."""
+def clip_loss(model, config: Config, params, batch, draw: Draw, layout: TokenLayout):
+    """Mean flow-matching loss of a batch of windows, `avatar_motion` [b, t, d] among them, and nothing else to log."""
+    error, level = velocity_error(model, params, batch, batch["avatar_motion"], draw, layout)
+    return flow.mean(flow.per_token(error, config.objective.norm), level), {}
+
+
+def preference_loss(reference, model, config: Config, params, batch, draw: Draw, layout: TokenLayout):
+    """Flow matching of the winners plus `weight` times the preference for them over `losing_motion` [b, t, d].
+
+    `reference`: parameters of the frozen model. Logged besides what `dpo.loss` watches: both losses, and `drift`, the
+    mean squared distance of the winners' velocities from the reference's.
+    """
+    c = config.preference
+    both, drawn = jax.tree.map(lambda x: jnp.concatenate([x, x]), (batch, draw))
+    motion = jnp.concatenate([batch["avatar_motion"], batch["losing_motion"]])
+    error, level = velocity_error(model, params, both, motion, drawn, layout)
+    frozen = jax.lax.stop_gradient(velocity_error(model, reference, both, motion, drawn, layout)[0])
+    scale = motion.shape[-1] if c.channels == "sum" else 1
+    ours, theirs = (dpo.Errors(*jnp.split(scale * flow.per_token(e, c.norm), 2)) for e in (error, frozen))
+    win, level = jnp.split(error, 2)[0], jnp.split(level, 2)[0]
+    fit = flow.mean(flow.per_token(win, config.objective.norm), level)
+    preferred, watched = dpo.loss(ours, theirs, level, c)
+    watched |= {
+        "flow": fit,
+        "preference": preferred,
+        "drift": flow.mean(jnp.square(win - jnp.split(frozen, 2)[0]).mean(-1), level),
+    }
+    return fit + c.weight * preferred, watched
+
+
+def make_train_step(config: Config, reference=None):
+    """Jitted `step(state, batch, draw, layout) -> (state, {loss, grad_norm, ...})`; `state` is donated.
+
+    With `reference`, the parameters of a frozen model, it tunes by preferences.
+    """
     model = ForcingTransformer(config.model)
     optimizer = make_optimizer(config.optimizer, config.train.steps)
 
-    def step(state: TrainState, batch, draw: Draw, layout: TokenLayout):
-        loss, grads = jax.value_and_grad(
-            lambda params: clip_loss(model, config.objective.norm, params, batch, draw, layout)
-        )(state.params)
+    def step(frozen, state: TrainState, batch, draw: Draw, layout: TokenLayout):
+        loss_fn = clip_loss if frozen is None else partial(preference_loss, frozen)
+
+        def total(params):
+            return loss_fn(model, config, params, batch, draw, layout)
+
+        (loss, watched), grads = jax.value_and_grad(total, has_aux=True)(state.params)
         updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         # a short average at first, so that the initial weights are forgotten
         decay = jnp.minimum(config.optimizer.ema, (1 + state.step) / (10 + state.step))
         ema = optax.incremental_update(params, state.ema_params, 1 - decay)
-        metrics = {"loss": loss, "grad_norm": optax.tree.norm(grads)}
+        metrics = {"loss": loss, "grad_norm": optax.tree.norm(grads), **watched}
         return TrainState(state.step + 1, params, ema, opt_state), metrics
 
-    return jax.jit(step, donate_argnums=(0,))
+    return partial(jax.jit(step, donate_argnums=(1,)), reference)

@@ -22,22 +22,6 @@ from experiments.runs import load_run
 from experiments.training import train_run
 
 
-@pytest.fixture(scope="module")
-def config(tmp_path_factory) -> Config:
-    pytest.importorskip("espeakng_loader")
-    config = from_dict(smoke.get_config().to_dict())
-    folder = tmp_path_factory.mktemp("data") / "records"
-    build(folder, {"train": config.data.train_clips, "eval": config.data.eval_clips}, config.data.seconds, 0)
-    return dataclasses.replace(config, data=dataclasses.replace(config.data, path=str(folder)))
-
-
-@pytest.fixture(scope="module")
-def workdir(config, tmp_path_factory):
-    workdir = tmp_path_factory.mktemp("run") / "run"
-    train_run(config, workdir)
-    return workdir
-
-
 def final_state(config: Config, workdir):
     with Checkpoints(workdir) as checkpoints:
         return checkpoints.restore(init_state(config))

@@ -90,7 +90,7 @@ def test_one_compiled_step_serves_every_mask_level_scheme_and_drop_pattern():
             )
             state, metrics = step(state, batch, make_draw(changed)(0), token_layout(changed))
             assert np.isfinite(metrics["loss"])
-    assert step._cache_size() == 1
+    assert step.func._cache_size() == 1
 
 
 def test_training_learns_a_constant_pose(tmp_path):

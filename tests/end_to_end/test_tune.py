@@ -1,0 +1,75 @@
+"""Preference tuning: losing samples are made, a model is tuned with them, and stops where it goes too far."""
+
+import dataclasses
+import json
+
+import jax
+import numpy as np
+import pytest
+
+from afjax.config import Config
+from afjax.errors import InputError
+from data_pipeline import preferences
+from experiments.make_preferences import make_preferences
+from experiments.runs import load_run
+from experiments.training import train_run
+
+
+@pytest.fixture(scope="module")
+def losing(config, workdir, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("losing") / "losing"
+    make_preferences(load_run(workdir), config.data.path, folder)
+    return folder
+
+
+def tuned(config: Config, workdir, losing, **changes) -> Config:
+    settings = {"path": str(losing), "model": str(workdir), "validation": 2} | changes
+    train = dataclasses.replace(config.train, steps=20, save_every=10, sample_every=10)
+    optimizer = dataclasses.replace(config.optimizer, kind="adamw", warmup_steps=1)
+    preference = dataclasses.replace(config.preference, **settings)
+    return dataclasses.replace(config, preference=preference, train=train, optimizer=optimizer)
+
+
+def test_losing_samples_are_made_once_and_go_on(config, workdir, losing, monkeypatch):
+    made = preferences.read_losing(losing, 4)
+    assert [motions.shape for motions in made] == [(2, 200, 15)] * 4
+    assert np.abs(made[0][0] - made[0][1]).max() > 0.01
+    run = load_run(workdir)
+    (losing / "losing-00000.array_record").unlink()
+    make_preferences(run, config.data.path, losing)
+    np.testing.assert_array_equal(preferences.read_losing(losing, 4), made)
+    with pytest.raises(InputError, match="begun with another seed"):
+        make_preferences(run, config.data.path, losing, seed=1)
+
+
+def test_another_user_is_not_no_user(config, workdir, losing, tmp_path):
+    make_preferences(load_run(workdir), config.data.path, tmp_path / "partner", "partner")
+    dropped, partner = (preferences.read_losing(folder, 4) for folder in (losing, tmp_path / "partner"))
+    assert np.abs(dropped[0] - partner[0]).max() > 1e-3
+
+
+def test_tuning_starts_at_the_model_and_logs_what_it_should(config, workdir, losing, tmp_path):
+    summary = train_run(tuned(config, workdir, losing, lip_loss=10.0, fd_growth=1e9), tmp_path / "run")
+    assert summary["steps"] == 20 and summary["stopped"] is None
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert {"flow", "preference", "margin", "accuracy", "pull", "drift"} <= set(lines[-1]) and lines[-1]["drift"] > 0
+    validated = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in validated] == [0, 10, 20]
+    before, after = (load_run(folder).generator.params for folder in (workdir, tmp_path / "run"))
+    distances = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), before, after)
+    assert 0 < max(jax.tree.leaves(distances)) < 0.5
+
+
+def test_tuning_stops_and_keeps_the_last_good_state(config, workdir, losing, tmp_path):
+    summary = train_run(tuned(config, workdir, losing, fd_growth=0.0, lip_loss=0.0), tmp_path / "run")
+    assert summary["steps"] in (0, 10) and "at step" in summary["stopped"]
+    assert load_run(tmp_path / "run").step == summary["steps"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [({"path": "/nowhere"}, "no losing samples"), ({"model": "/nowhere"}, "no such run folder")],
+)
+def test_missing_folders_are_named(config, workdir, losing, tmp_path, changes, message):
+    with pytest.raises(InputError, match=message):
+        train_run(tuned(config, workdir, losing, **changes), tmp_path / "run")
