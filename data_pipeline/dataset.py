@@ -53,8 +53,8 @@ def batches(
     leave: int = 0,
 ) -> grain.DatasetIterator:
     """An endless iterator of batches: avatar_motion, user_motion `[B, N, D]`, avatar_audio, user_audio `[B, N, F]`,
-    reference `[B, D]`; with `losing`, a folder of losing samples, one of them for each window: losing_motion `[B, N, D]`.
-    The last `leave` conversations of the split are not read from.
+    reference `[B, D]`; with `losing`, a folder of losing samples, one of them a window: losing_motion `[B, N, D]`. The
+    last `leave` conversations of the split are not read from.
 
     All float32 numpy arrays, standardised by the stored statistics. `get_state` and `set_state` continue it exactly;
     a state belongs to the number of workers that it was taken with. With workers each process holds its own copy of

@@ -1,9 +1,9 @@
 """Losing samples for preference tuning: what a model makes of the training conversations without their users.
 
     python -m experiments.make_preferences --workdir out/talker --data out/demo/run/data --out out/losing
-    python -m experiments.make_preferences --workdir out/demo/run --data out/demo/run/data --user partner --out out/losing
+    python -m experiments.make_preferences --workdir out/demo/run --user partner --out out/losing
 
-`--workdir` is the paper's separately trained talking-only model, or the model that will be tuned itself. `--user dropped`
+`--workdir` is the paper's separately trained talking-only model, or the model to be tuned itself. `--user dropped`
 takes the user away, `--user partner` puts the next conversation's user in the place of the own one. Started again it
 goes on where it ended. `provenance.json` says what made the samples; `experiments.train --config
 experiments/configs/dpo.py` reads them. 384 conversations of 20 s take about two minutes a sample on two cores.

@@ -17,7 +17,7 @@ WATCHED = ("lip_corr", "fd", "variance", "response_peak_smile")
 
 
 def start(config: Config, metadata: Metadata):
-    """Parameters of the model that is tuned. Raises InputError if it is of another shape or was trained on other data."""
+    """Parameters of the model that is tuned. Raises InputError for another shape or one trained on other data."""
     run = load_run(config.preference.model)
     wanted, found = (to_dict(c) for c in (config, run.config))
     for group in ("model", "layout"):

@@ -36,8 +36,9 @@ class Errors(NamedTuple):
 def loss(policy: Errors, reference: Errors, level: Level, config: PreferenceConfig) -> tuple[Scalar, dict[str, Scalar]]:
     """The loss of a batch of pairs, and what to watch.
 
-    Tokens at level 0 count nowhere. Watched: `margin`, its mean (beta left out, below 0 where the policy prefers winners); `accuracy`,
-    the share of pairs that it prefers rightly; `pull`, the mean weight sigmoid(beta * margin) of a pair's gradient.
+    Tokens at level 0 count nowhere. Watched: `margin`, its mean (beta left out, below 0 where the policy prefers
+    winners); `accuracy`, the share of pairs that it prefers rightly; `pull`, the mean weight sigmoid(beta * margin) of
+    a pair's gradient.
     """
     counted = (level > 0).astype(level.dtype)
     margin = (policy.win - reference.win) - (policy.lose - reference.lose)

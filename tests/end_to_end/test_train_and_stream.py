@@ -15,9 +15,7 @@ from afjax.training.loop import train
 from afjax.training.state import init_state
 from data_pipeline.dataset import batches
 from data_pipeline.records import read_metadata
-from data_pipeline.simulate.build import build
 from experiments import evaluation
-from experiments.configs import smoke
 from experiments.runs import load_run
 from experiments.training import train_run
 
