@@ -53,13 +53,15 @@ def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) 
     }
 
 
-def generate(run: Run, clips: list[Conversation], seed: int = SEED) -> dict[str, np.ndarray]:
-    """Motion [n, T, D] of the model with all conditions and with parts of the user dropped."""
+def generate(
+    run: Run, clips: list[Conversation], seed: int = SEED, kept: Mapping[str, str] = KEPT
+) -> dict[str, np.ndarray]:
+    """Motion [n, T, D] of the model with all conditions and with parts of the user dropped; `kept` names them."""
     tracks = [
         np.stack([getattr(clip, name) for clip in clips]).astype(np.float32)
         for name in ("avatar_features", "user_features", "user_motion")
     ]
-    return {row: run.generator.clips(*tracks, seed, keep) for row, keep in KEPT.items()}
+    return {row: run.generator.clips(*tracks, seed, keep) for row, keep in kept.items()}
 
 
 def metric_table(arrays: Mapping[str, np.ndarray], block: int) -> report.Table:

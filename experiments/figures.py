@@ -38,7 +38,8 @@ _STYLE = {
 
 
 @contextlib.contextmanager
-def _figure(path: Path | str, width: float, height: float):
+def canvas(path: Path | str, width: float, height: float):
+    """A matplotlib figure of `width` by `height` inches in the house style, written to `path` when the block ends."""
     try:
         import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -57,7 +58,7 @@ def masks(path: Path | str, named: Mapping[str, np.ndarray], block: int | None =
     """Bool matrices `[Q, K]` (True = query row sees key column) side by side, with lines between blocks."""
     columns = min(len(named), 3)
     rows = -(-len(named) // columns)
-    with _figure(path, 3.0 * columns, 3.2 * rows) as figure:
+    with canvas(path, 3.0 * columns, 3.2 * rows) as figure:
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for axis in axes[len(named) :]:
             axis.set_axis_off()
@@ -99,9 +100,13 @@ def response_map(
       frame_ms: duration of a frame.
       least: size of a peak from which its lag is written; the lag of a weaker one means nothing.
     """
-    with _figure(path, 1.4 + 5.0 * len(peaks), 6.0) as figure:
-        axes = figure.subplots(1, len(peaks), squeeze=False, sharey=True)[0]
-        for axis, (name, (peak, lag)) in zip(axes, peaks.items(), strict=True):
+    columns = min(len(peaks), 4)
+    rows = -(-len(peaks) // columns)
+    with canvas(path, 1.4 + 5.0 * columns, 6.0 * rows) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+        for axis in axes[len(peaks) :]:
+            axis.set_axis_off()
+        for axis, (name, (peak, lag)) in zip(axes, peaks.items(), strict=False):
             image = axis.imshow(peak, cmap="RdBu_r", vmin=-0.8, vmax=0.8, interpolation="nearest")
             for row, column in np.argwhere(np.abs(peak) >= least):
                 ink = "white" if abs(peak[row, column]) > 0.45 else _INK
@@ -148,7 +153,7 @@ def motion_curves(
     seconds = max(len(track) for track in tracks.values()) / fps
     bars = 0.35 if speaking else 0.0
     ratios = ([bars] if speaking else []) + [1.0] * len(shown)
-    with _figure(path, 11.0, 0.8 + 1.35 * len(shown) + bars) as figure:
+    with canvas(path, 11.0, 0.8 + 1.35 * len(shown) + bars) as figure:
         axes = figure.subplots(len(ratios), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
         if speaking:
             _bars(axes[0], speaking, fps)
@@ -203,7 +208,7 @@ def contact_sheet(
     columns = min(columns, count)
     rows = -(-count // columns)
     cell = 11.0 / columns
-    with _figure(path, cell * columns, (cell * height / width + 0.24) * rows + (0.3 if title else 0)) as figure:
+    with canvas(path, cell * columns, (cell * height / width + 0.24) * rows + (0.3 if title else 0)) as figure:
         figure.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0, hspace=0)
         axes = figure.subplots(rows, columns, squeeze=False).ravel()
         for axis in axes:

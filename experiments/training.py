@@ -24,8 +24,8 @@ SATURATED = 0.01
 MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib")
 
 
-def train_run(config: Config, workdir: str | Path, tensorboard: bool = False) -> dict:
-    """Trains in a run folder; returns (and writes) its summary."""
+def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, samples: bool = True) -> dict:
+    """Trains in a run folder; returns (and writes) its summary. `samples`: whether motion and videos are written."""
     workdir = cli.writable(workdir, folder=True)
     remember(config, workdir)
     started = time.perf_counter()
@@ -45,7 +45,7 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False) ->
     if resumed:
         print(f"continues at step {resumed}")
     meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
-    sampler = Sampler(config, folder, metadata, workdir / "samples")
+    sampler = Sampler(config, folder, metadata, workdir / "samples") if samples else lambda step, params: None
     validation = tuning.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     with cli.Progress(max(config.train.steps - resumed, 0), "train", "steps") as progress:
 

@@ -1,0 +1,72 @@
+"""Pictures of a suite: response maps, jitter at block edges, drift along the clip, preference margins, latency."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from afjax.audio.framing import FPS
+from afjax.codec.face.channels import CHANNELS
+from afjax.metrics import frechet, reactiveness, richness
+from experiments import evaluation, figures, plots
+from experiments.ablation import Made
+
+WINDOW = 5 * FPS
+"""Frames of a window of the drift curve."""
+
+
+def draw(out: Path, suite: str, made: Sequence[Made], data: Path):
+    """Draws what the cells that did not fail have, those of the first seed where a picture shows one model."""
+    good = [one for one in made if "error" not in one.record]
+    if not good:
+        return
+    first = [one for one in good if one.seed == good[0].seed]
+    clips = evaluation.held_out(data)
+    user, recorded = (np.stack([getattr(clip, name) for clip in clips]) for name in ("user_motion", "avatar_motion"))
+    motions = {"recorded": recorded} | {one.cell.name: _motion(one.folder) for one in first}
+    maps = {name: reactiveness.response_map(user, motion) for name, motion in motions.items()}
+    figures.response_map(out / f"{suite}_responses.png", maps, CHANNELS)
+    plots.bars(out / f"{suite}_jitter.png", _jitter(good), "shaking, recorded = 1")
+    drift = {name: _distances(motion, recorded) for name, motion in motions.items() if name != "recorded"}
+    seconds = (np.arange(recorded.shape[1] // WINDOW) + 0.5) * WINDOW / FPS
+    plots.curves(out / f"{suite}_drift.png", {n: (seconds, d) for n, d in drift.items()}, "s", "Fréchet distance")
+    margins = {one.cell.name: _margins(one.folder) for one in first if one.cell.tunes}
+    if margins:
+        plots.curves(out / f"{suite}_margins.png", margins, "steps", "margin (below 0: prefers the winner)")
+    points = {one.cell.name: (_latency_ms(one.record), one.record["metrics"]["model"]["fd"]["mean"]) for one in first}
+    plots.points(out / f"{suite}_latency.png", points, "block and its computation, ms", "Fréchet distance")
+
+
+def _motion(folder: Path) -> np.ndarray:
+    with np.load(folder / "motion.npz") as stored:
+        return stored["model"].astype(np.float32)
+
+
+def _jitter(good: Sequence[Made]) -> dict[str, dict[str, float]]:
+    """Means over seeds by cell, inside blocks and at their edges."""
+    names = dict.fromkeys(one.cell.name for one in good)
+    return {
+        name: {
+            where: float(np.mean([o.record["metrics"]["model"][key]["mean"] for o in good if o.cell.name == name]))
+            for where, key in (("inside", "jitter_inside"), ("at edges", "jitter_boundary"))
+        }
+        for name in names
+    }
+
+
+def _distances(motion: np.ndarray, recorded: np.ndarray) -> np.ndarray:
+    """Fréchet distance of every window of the clips from all recorded frames."""
+    scale = richness.scale(recorded)
+    windows = range(0, motion.shape[1] - WINDOW + 1, WINDOW)
+    return np.array([frechet.fd(motion[:, start : start + WINDOW] / scale, recorded / scale) for start in windows])
+
+
+def _margins(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    return np.array([line["step"] for line in lines]), np.array([line["margin"] for line in lines])
+
+
+def _latency_ms(record: Mapping) -> float:
+    """Length of a block and the time of its computation: how long its first frame waits at least."""
+    return 1000 * (record["block"] / FPS + record["block_seconds"])

@@ -1,0 +1,42 @@
+"""One cell of an ablation: a configuration that differs from its base in one thing."""
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is trained, or sampled anew, and measured.
+
+    Attributes:
+      name: its row of the table.
+      config: file of `experiments/configs` and its variant, "quickstart" or "dpo:control".
+      changes: settings by dotted name, over the suite's base and that file.
+      tunes: the cell whose model is tuned by preferences; `losing`, the cell whose model makes the losing samples, and
+        `user`, what that model is given in place of the user ("dropped" or "partner").
+      samples: the cell whose model is sampled with other settings; nothing is trained.
+    """
+
+    name: str
+    config: str = "quickstart"
+    changes: dict = field(default_factory=dict)
+    tunes: str = ""
+    losing: str = ""
+    user: str = "dropped"
+    samples: str = ""
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """Names of the cells that come first."""
+        return tuple(filter(None, dict.fromkeys((self.tunes, self.losing, self.samples))))
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Cells that are compared with the first of them; `base` settings hold for all whose file is the quickstart."""
+
+    cells: tuple[Cell, ...]
+    base: dict = field(default_factory=dict)
+    about: str = ""
+
+    def __getitem__(self, name: str) -> Cell:
+        return next(cell for cell in self.cells if cell.name == name)

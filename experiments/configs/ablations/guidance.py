@@ -1,0 +1,33 @@
+"""Guidance: which branches, which scales, and how training drops conditions.
+
+python -m experiments.ablate --suite guidance --seeds 3 --out out/guidance
+"""
+
+from experiments.configs.ablations.cell import Cell, Suite
+
+INDEPENDENT = {"objective.drop": 0.1}
+TABLE = {"objective.drop_table": {"joint": 0.6, "avatar": 0.15, "user": 0.15, "none": 0.1}}
+
+
+def _guided(name: str, of: str, avatar: float, user: float, joint: float) -> Cell:
+    scales = {"sampler.avatar": avatar, "sampler.user": user, "sampler.joint": joint}
+    return Cell(f"{name} ({of})", samples=of, changes=scales)
+
+
+SUITE = Suite(
+    about="Plain conditional model, each condition dropped in a tenth of the clips.",
+    cells=(
+        Cell("independent drops", changes=INDEPENDENT),
+        Cell("drops by branch", changes=TABLE),
+        *(
+            cell
+            for trained in ("independent drops", "drops by branch")
+            for cell in (
+                _guided("paper: avatar 2, user 1", trained, 2.0, 1.0, 0.0),
+                _guided("user 1.5", trained, -0.5, 0.0, 1.5),
+                _guided("user 2", trained, -1.0, 0.0, 2.0),
+                _guided("all 1.5", trained, 0.0, 0.0, 1.5),
+            )
+        ),
+    ),
+)

@@ -1,0 +1,39 @@
+"""The paper's claims, cell by cell (sections 5.3 and 5.4, tables 1, 5, 6 and 7).
+
+    python -m experiments.ablate --suite paper --seeds 3 --out out/paper
+
+About four minutes a cell and seed on two cores.
+"""
+
+from experiments.configs.ablations.cell import Cell, Suite
+
+LOOK_AHEAD = {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
+NO_LOOK_AHEAD = {"layout.look_ahead": 0}
+NO_USER_MOTION = {"avatar_and_user_audio": 0.81, "avatar": 0.09, "user_audio": 0.09, "none": 0.01}
+
+SUITE = Suite(
+    about="Diffusion forcing on the stream's passes, look-ahead of two frames, blocks of ten.",
+    base=LOOK_AHEAD,
+    cells=(
+        Cell("base"),
+        Cell("no user motion", changes={"objective.drop_table": NO_USER_MOTION}),
+        Cell("trained on masks", changes={"layout.tokens": "frames"}),
+        Cell("mask framewise", changes={"layout.mask": "framewise", **NO_LOOK_AHEAD}),
+        Cell("mask blockwise", changes={"layout.mask": "blockwise", **NO_LOOK_AHEAD}),
+        Cell("mask framewise, look-ahead", changes={"layout.mask": "framewise_lookahead"}),
+        Cell("blocks of 5", changes={"layout.block": 5, "layout.cache": 43}),
+        Cell("blocks of 25", changes={"layout.block": 25, "layout.cache": 23}),
+        Cell("no clean prefix", changes={"objective.clean_prefix": 0.0}),
+        Cell("level a token", changes={"objective.levels": "token"}),
+        Cell("teacher forcing", changes={"objective.levels": "clip", "objective.clean_prefix": 1.0}),
+        Cell("shared level", changes={"objective.levels": "clip", "objective.clean_prefix": 0.0}),
+        Cell("encoder released", changes={"model.condition_encoder": "released", "layout.condition_window": 0}),
+        Cell("infp", config="infp"),
+        Cell("talking only", config="talking_only"),
+        Cell("guidance on the user 2", samples="base", changes={"sampler.avatar": -1.0, "sampler.joint": 2.0}),
+        Cell("more steps", config="dpo:control", changes=LOOK_AHEAD, tunes="base", losing="talking only"),
+        Cell("dpo", config="dpo", changes=LOOK_AHEAD, tunes="base", losing="talking only"),
+        Cell("dpo, paper's formula", config="dpo:paper", changes=LOOK_AHEAD, tunes="base", losing="talking only"),
+        Cell("dpo, own losing samples", config="dpo", changes=LOOK_AHEAD, tunes="base", losing="base"),
+    ),
+)

@@ -1,0 +1,56 @@
+"""Pictures of a comparison: bars, curves and points by name, as PNG files (see `experiments.figures`)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from experiments.figures import AVATAR, RECORDED, USER, canvas
+
+
+def bars(path: Path | str, values: Mapping[str, Mapping[str, float]], label: str, level: float = 1.0) -> Path:
+    """Horizontal bars: a group a name, a bar a key; a line at `level`, where life is."""
+    keys = list(next(iter(values.values())))
+    with canvas(path, 7.0, 0.8 + 0.35 * len(values)) as figure:
+        axis = figure.subplots()
+        for number, key in enumerate(keys):
+            places = np.arange(len(values)) + (number - (len(keys) - 1) / 2) * 0.35
+            axis.barh(places, [row[key] for row in values.values()], 0.33, color=(USER, AVATAR)[number % 2], label=key)
+        axis.axvline(level, color=RECORDED, lw=1.0)
+        axis.set_yticks(range(len(values)), list(values))
+        axis.invert_yaxis()
+        axis.set_xlabel(label)
+        axis.legend()
+    return Path(path)
+
+
+def curves(path: Path | str, lines: Mapping[str, tuple[np.ndarray, np.ndarray]], x: str, y: str) -> Path:
+    """One line a name, from its x and y values."""
+    with canvas(path, 9.0, 4.5) as figure:
+        axis = figure.subplots()
+        axis.set_prop_cycle(color=_colours(len(lines)))
+        for name, (places, values) in lines.items():
+            axis.plot(places, values, lw=1.3, label=name)
+        axis.set_xlabel(x)
+        axis.set_ylabel(y)
+        figure.legend(loc="outside right upper", fontsize=7)
+    return Path(path)
+
+
+def points(path: Path | str, places: Mapping[str, tuple[float, float]], x: str, y: str) -> Path:
+    """One labelled point a name."""
+    with canvas(path, 9.0, 5.0) as figure:
+        axis = figure.subplots()
+        axis.set_prop_cycle(color=_colours(len(places)))
+        for name, (across, up) in places.items():
+            axis.plot([across], [up], "o", ms=6, label=name)
+        axis.set_xlabel(x)
+        axis.set_ylabel(y)
+        figure.legend(loc="outside right upper", fontsize=7)
+    return Path(path)
+
+
+def _colours(count: int):
+    import matplotlib
+
+    return matplotlib.colormaps["turbo"](np.linspace(0.05, 0.95, count))

@@ -1,0 +1,38 @@
+"""A suite runs, goes on where it was stopped, and survives a cell that fails."""
+
+import json
+
+import pytest
+
+from experiments import ablation, ablate
+from experiments.configs.ablations.cell import Cell, Suite
+
+SMALL = {"train.steps": 4, "train.log_every": 2}
+SUITE = Suite(
+    cells=(
+        Cell("base", config="smoke", changes=SMALL),
+        Cell("fast", samples="base", changes={"sampler.nfe": 1}),
+        Cell("broken", config="smoke", changes=SMALL | {"model.motion_dim": 3}),
+        Cell("needs broken", samples="broken", changes={"sampler.nfe": 1}),
+    )
+)
+
+
+@pytest.fixture
+def suite(monkeypatch):
+    monkeypatch.setattr(ablation, "load_suite", lambda name: SUITE)
+
+
+def test_cells_are_made_once_and_failures_are_named(suite, config, tmp_path, capsys, monkeypatch):
+    summary = ablate.ablate("small", tmp_path, seeds=1, data=config.data.path)
+    stored = json.loads((tmp_path / "small.json").read_text())
+    assert stored["failed"] == summary["failed"] == 2
+    assert "3 " in stored["cells"]["broken"]["failed"]["0"] or "motion" in stored["cells"]["broken"]["failed"]["0"]
+    assert "'broken', which failed" in stored["cells"]["needs broken"]["failed"]["0"]
+    estimate = stored["cells"]["fast"]["rows"]["model"]["fd"]
+    assert set(estimate) == {"mean", "low", "high", "n"} and estimate["mean"] > 0
+    for name in ("small.md", "small.tex", "small_responses.png", "small_jitter.png", "small_drift.png"):
+        assert (tmp_path / name).stat().st_size > 100
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/cell.json")}
+    ablate.ablate("small", tmp_path, seeds=1, data=config.data.path)
+    assert made == {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/cell.json")} and len(made) == 2

@@ -1,0 +1,100 @@
+"""The table of a suite: known answers of intervals and marks, failures that stay visible, plans that fit a budget."""
+
+import numpy as np
+import pytest
+
+from afjax.errors import InputError
+from experiments import ablation, ablation_table
+from experiments.ablate import SUITES, fit, seconds_of
+from experiments.configs.ablations.cell import Cell, Suite
+
+
+def record(cell, seed, fd, **more):
+    estimate = {"mean": fd, "low": fd - 0.1, "high": fd + 0.1, "n": 64}
+    metrics = {"recorded": {"fd": estimate | {"mean": 0.0}}, "model": {"fd": estimate}}
+    return {"cell": cell, "seed": seed, "steps": 1200, "metrics": metrics} | more
+
+
+def test_seeds_give_student_s_interval():
+    table = ablation_table.aggregate([record("base", seed, fd) for seed, fd in enumerate((1.0, 2.0, 3.0))])
+    estimate = table["base"]["rows"]["model"]["fd"]
+    assert estimate["mean"] == 2.0 and estimate["n"] == 3
+    np.testing.assert_allclose(estimate["high"] - 2.0, 4.302652730 * 1 / np.sqrt(3), rtol=1e-8)
+
+
+def test_differences_are_paired_by_seed():
+    """Seeds differ by far more than the cells do, and in each the second is better by a third."""
+    base = [record("base", seed, fd) for seed, fd in enumerate((1.0, 5.0, 9.0))]
+    better = [record("better", seed, fd - 0.33 - 0.01 * seed) for seed, fd in enumerate((1.0, 5.0, 9.0))]
+    noise = [record("noise", seed, fd) for seed, fd in enumerate((2.0, 4.0, 9.5))]
+    table = ablation_table.aggregate(base + better + noise)
+    assert table["better"]["difference"]["fd"]["marked"] and not table["noise"]["difference"]["fd"]["marked"]
+    np.testing.assert_allclose(table["better"]["difference"]["fd"]["mean"], -0.34)
+    text = ablation_table.markdown(table, 600)
+    assert "4.660* ±" in text and "5.167 ±" in text
+    assert r"$^{*}$ $\pm$" in ablation_table.latex(table, 600)
+
+
+def test_one_seed_keeps_the_clips_interval_and_marks_nothing():
+    table = ablation_table.aggregate([record("base", 0, 1.0), record("other", 0, 9.0)])
+    assert table["base"]["rows"]["model"]["fd"]["n"] == 64
+    assert not table["other"]["difference"]["fd"]["marked"]
+
+
+def test_failures_and_short_cells_are_named():
+    records = [record("base", 0, 1.0, steps=100), {"cell": "broken", "seed": 0, "error": "InputError: no luck"}]
+    text = ablation_table.markdown(ablation_table.aggregate(records), 600)
+    assert "base (smoke only)" in text and "- broken, seed 0, failed: InputError: no luck" in text
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("", 0), ("90s", 90), ("40m", 2400), ("1.5h", 5400)])
+def test_budgets(text, seconds):
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["40", "m", "-3m", "0m", "4 0m"])
+def test_odd_budgets_are_refused(text):
+    with pytest.raises(InputError, match="is no time"):
+        seconds_of(text)
+
+
+SUITE = Suite((Cell("a"), Cell("b", changes={"layout.look_ahead": 2}), Cell("c", samples="b", changes={"sampler.nfe": 3})))
+
+
+def test_seeds_fall_before_steps_do():
+    per_token = 1e-3
+    tokens = sum(ablation.tokens_per_step(SUITE, cell) for cell in SUITE.cells)
+
+    def plan(steps, seeds):
+        budget = seeds * (3 * 45.0 + per_token * tokens * steps) + 1
+        return fit("x", SUITE, 3, budget, per_token)
+
+    assert (plan(700, 3).seeds, plan(700, 3).steps) == (3, 700)
+    assert plan(700, 2).seeds == 2 and plan(700, 2).steps == 700
+    assert plan(300, 1).seeds == 1 and plan(300, 1).steps == 300
+
+
+def test_what_a_cell_needs_comes_first():
+    suite = Suite((Cell("dpo", config="dpo", tunes="base", losing="talker"), Cell("base"), Cell("talker")))
+    names = [cell.name for cell in ablation.order(suite)]
+    assert names.index("dpo") == 2
+    with pytest.raises(InputError, match="wait for"):
+        ablation.order(Suite((Cell("a", samples="b"), Cell("b", samples="a"))))
+
+
+def test_folders_are_named_by_what_decides_the_figures():
+    def name(cell, seed=0, steps=600, data="d"):
+        return ablation.digest(SUITE, cell, seed, steps, data)
+
+    a, b, c = SUITE.cells
+    assert name(a) == name(Cell("renamed"))
+    others = [name(b), name(c), name(a, seed=1), name(a, steps=700), name(a, data="e")]
+    assert len({name(a), *others}) == 6
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_every_cell_of_every_suite_is_a_configuration_of_its_own(suite):
+    loaded = ablation.load_suite(suite)
+    digests = {ablation.digest(loaded, cell, 0, 600, "d") for cell in loaded.cells}
+    assert len(digests) == len(loaded.cells) == len({cell.name for cell in loaded.cells})
+    assert ablation.order(loaded)
