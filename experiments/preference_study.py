@@ -90,10 +90,11 @@ def draw_pairs(names: Sequence[str], seed: int) -> tuple[str, list[Pair]]:
     return ids[0], sorted(pairs, key=lambda pair: pair.id)
 
 
-def page(study: str, pairs: Sequence[Pair]) -> str:
+def page(study: str, pairs: Sequence[Pair], note: str = "") -> str:
     """The page's HTML. It holds neither names nor sides: a pair's videos are listed by their ids in rising order."""
     content = {
         "study": study,
+        "note": note,
         "pairs": [{"id": pair.id, "videos": sorted((pair.a, pair.b))} for pair in pairs],
         "questions": [{"id": q, "title": TEXTS[q][0], "text": TEXTS[q][1]} for q in preference.QUESTIONS],
     }
@@ -130,7 +131,9 @@ def telling(name: str, a: Path, b: Path) -> list[str]:
     return lines
 
 
-def make(a: Path, b: Path, out: Path, key: Path | None = None, seed: int | None = None) -> tuple[dict, list[str]]:
+def make(
+    a: Path, b: Path, out: Path, key: Path | None = None, seed: int | None = None, note: str = ""
+) -> tuple[dict, list[str]]:
     """Writes the folder `out` and the file `key`, or nothing if anything is wrong.
 
     Args:
@@ -138,6 +141,7 @@ def make(a: Path, b: Path, out: Path, key: Path | None = None, seed: int | None 
       out: folder to make.
       key: file to make; None is key.json beside `out`.
       seed: of ids and order; None draws one.
+      note: a sentence that participants read about all videos.
 
     -> what `key` holds, and remarks on what might tell the systems apart or was left out.
 
@@ -162,7 +166,7 @@ def make(a: Path, b: Path, out: Path, key: Path | None = None, seed: int | None 
         sources = {token: system / pair.name for pair in pairs for token, system in ((pair.a, a), (pair.b, b))}
         for token, source in sorted(sources.items()):
             shutil.copyfile(source, folder / "videos" / f"{token}.mp4")
-        (folder / "index.html").write_text(page(study, pairs), encoding="utf-8")
+        (folder / "index.html").write_text(page(study, pairs, note), encoding="utf-8")
         sides = {pair.id: {"name": pair.name, "a": pair.a, "b": pair.b} for pair in pairs}
         content = {"study": study, "seed": seed, "a": str(a), "b": str(b), "pairs": sides}
         cli.write_json(key, content)
@@ -175,7 +179,7 @@ def main():
             raise InputError(f"--{flag.name} is missing", do="--a, --b and --out are needed")
     a, b, out = (cli.absolute(flag.value) for flag in (_A, _B, _OUT))
     key = cli.absolute(_KEY.value) if _KEY.value else out.resolve().parent / "key.json"
-    content, remarks = make(a, b, out, key, _SEED.value)
+    content, remarks = make(a, b, out, key, _SEED.value, _NOTE.value)
     for remark in remarks:
         print(f"note: {remark}")
     counts = {"pairs": len(content["pairs"]), "questions a pair": len(preference.QUESTIONS)}
@@ -194,4 +198,5 @@ if __name__ == "__main__":
         "Of the ids and the order of pairs; drawn, and kept in the key, if not given.",
         lower_bound=0,
     )
+    _NOTE = flags.DEFINE_string("note", "", "Sentence for participants, such as: The avatar is on the right.")
     cli.run(main)

@@ -107,25 +107,16 @@ def test_folder_of_answers(key, tmp_path):
 
 
 def test_command(tmp_path):
-    folder = tmp_path / "answers"
+    folder, out = tmp_path / "answers", tmp_path / "results"
     folder.mkdir()
-    write(tmp_path / "key.json", KEY)
+    key = write(tmp_path / "key.json", KEY)
     write(folder / "answers-anna.json", answers("anna", entry()))
-
-    def call(out):
-        command = [sys.executable, "-m", "experiments.preference_results", "--key", str(tmp_path / "key.json")]
-        command += ["--answers", str(folder), "--out", str(tmp_path / out)]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
-
-    done = call("results")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert sorted(os.listdir(tmp_path / "results")) == ["results.json", "results.md"]
-    found = json.loads((tmp_path / "results" / "results.json").read_text())
-    assert found["questions"]["overall"]["shares"]["a"]["mean"] == 1.0
-    assert found["questions"]["reactiveness"]["shares"]["a"] == {"mean": None, "low": None, "high": None, "n": 0}
-    assert "overall" in done.stdout and "100.0 [" in done.stdout
-    write(folder / "answers-ben.json", "")
-    done = call("other")
-    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "answers-ben.json" in done.stderr
-    assert not (tmp_path / "other").exists()
+    command = [sys.executable, "-m", "experiments.preference_results"]
+    command += ["--key", key, "--answers", folder, "--out", out]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "") and "100.0 [" in done.stdout
+    assert sorted(os.listdir(out)) == ["results.json", "results.md"]
+    shares = {name: q["shares"]["a"] for name, q in json.loads((out / "results.json").read_text())["questions"].items()}
+    assert shares["overall"]["mean"] == 1.0
+    assert shares["reactiveness"] == {"mean": None, "low": None, "high": None, "n": 0}

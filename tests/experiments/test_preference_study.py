@@ -33,7 +33,7 @@ def systems(tmp_path_factory, write_video):
 @pytest.fixture(scope="module")
 def site(systems, tmp_path_factory):
     out = tmp_path_factory.mktemp("study") / "site"
-    key, remarks = preference_study.make(*systems, out, seed=5)
+    key, remarks = preference_study.make(*systems, out, seed=5, note="Look at </script> the right.")
     assert remarks == ["single.mp4 is in one folder only and left out"]
     assert json.loads((out.parent / "key.json").read_text()) == key
     return out
@@ -136,16 +136,12 @@ def test_what_tells_the_systems_apart_is_said(tmp_path, write_video):
 
 
 def test_command(systems, tmp_path):
-    def call(*more):
-        command = [sys.executable, "-m", "experiments.preference_study", "--a", str(systems[0]), *more]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
-
-    done = call("--b", str(systems[1]), "--out", str(tmp_path / "site"))
+    command = [sys.executable, "-m", "experiments.preference_study", "--a", systems[0], "--b", systems[1]]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command += ["--out", tmp_path / "site"]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
     assert (done.returncode, done.stderr) == (0, "") and "single.mp4 is in one folder only" in done.stdout
     assert sorted(os.listdir(tmp_path)) == ["key.json", "site"]
-    done = call("--out", str(tmp_path / "more"))
-    assert (done.returncode, done.stderr) == (2, "error: --b is missing; --a, --b and --out are needed\n")
 
 
 @pytest.fixture(scope="module")
@@ -193,6 +189,8 @@ def test_a_participants_way(visit, site, tmp_path):
     of_a = {a for _, a, _ in key.pairs.values()}
     page = visit("anna")
     assert page.run("document.getElementById('pair').hidden")
+    notes = page.run("[...document.querySelectorAll('.note')].map((place) => place.textContent)")
+    assert notes == ["Look at </script> the right."] * 2
     page.run("document.getElementById('begin').requestSubmit()")
     for k in range(len(NAMES)):
         page.wait(f"document.getElementById('pair-title').textContent === 'Pair {k + 1} of 3'")
