@@ -190,7 +190,7 @@ def about(results: Mapping) -> list[str]:
 def markdown(results: Mapping) -> str:
     """results.md."""
     head, *body = rows(results)
-    lines = ["|".join(["", *line, ""]) for line in (head, ["---"] + ["--:"] * (len(head) - 1), *body)]
+    lines = [f"| {' | '.join(line)} |" for line in (head, ["---"] + ["--:"] * (len(head) - 1), *body)]
     return "\n".join(["\n\n".join(about(results)), "", *lines, ""])
 
 

@@ -36,6 +36,8 @@ class Browser:
     with Browser(folder) as browser:
         browser.open("file:///...")
         browser.run("document.title")
+
+    Entering raises OSError if the program does not start.
     """
 
     def __init__(self, folder: Path, width: int = 1200, height: int = 800):
@@ -55,6 +57,14 @@ class Browser:
         )  # fmt: skip
         os.close(read)
         os.close(write)
+        try:
+            self._attach()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _attach(self):
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Network"):
@@ -62,7 +72,6 @@ class Browser:
         self.resize(*self._size)
         downloads = str(self.folder / "downloads")
         self.send("Page.setDownloadBehavior", behavior="allow", downloadPath=downloads)
-        return self
 
     def __exit__(self, *_):
         self._session = ""

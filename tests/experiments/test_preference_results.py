@@ -55,7 +55,7 @@ def test_sides_become_systems(key, tmp_path):
     assert found["questions"]["overall"]["counts"] == {"a": 2, "tie": 1, "b": 1}
     assert found["by_pair"]["two.mp4"]["overall"] == {"a": 0, "tie": 0, "b": 1}
     table = preference_results.markdown(found)
-    assert "|overall|50.0 [" in table and "|2 : 1|1|" in table and "A is /out/ours, B is /out/theirs" in table
+    assert "| overall | 50.0 [" in table and "| 2 : 1 | 1 |" in table and "A is /out/ours, B is /out/theirs" in table
     widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
     assert widths == {9}
 
