@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from afjax.errors import InputError
 
 MASKS = ("framewise", "blockwise", "blockwise_lookahead", "framewise_lookahead", "bidirectional")
+CONDITION_ENCODERS = ("windowed", "released", "memory")
 
 # which of avatar audio, user audio, user motion a branch keeps
 KEEP = {
@@ -45,6 +46,7 @@ class ModelConfig:
     """Sizes of the forcing transformer (paper: width 1024, 8 heads, 8 blocks, condition width 512, 4 heads).
 
     `audio_dim` is the width of the audio features, 0 where they come as wide as the condition and projected already.
+    `memory_size` is the number of vectors in each motion memory bank of the `memory` encoder, 0 for the others.
     """
 
     motion_dim: int = 15
@@ -56,12 +58,17 @@ class ModelConfig:
     condition_encoder: str = "windowed"
     condition_width: int = 64
     condition_heads: int = 4
+    memory_size: int = 0
 
     def __post_init__(self):
-        _one_of("model.condition_encoder", self.condition_encoder, ("windowed", "released"))
+        _one_of("model.condition_encoder", self.condition_encoder, CONDITION_ENCODERS)
         for name in ("motion_dim", "width", "depth", "heads", "mlp_ratio", "condition_width", "condition_heads"):
             _require(getattr(self, name) > 0, f"model.{name} must be positive")
         _require(self.audio_dim >= 0, "model.audio_dim must not be negative")
+        _require(
+            self.memory_size > 0 if self.condition_encoder == "memory" else self.memory_size == 0,
+            "model.memory_size must be positive for the memory condition encoder and 0 for the others",
+        )
         _require(self.width % (2 * self.heads) == 0, "model.width must be a multiple of 2 * model.heads")
         _require(
             self.condition_width % (2 * self.condition_heads) == 0,
@@ -73,8 +80,10 @@ class ModelConfig:
 class LayoutConfig:
     """Time: blocks, masks and the stream's memory, all in frames (25 a second).
 
-    `condition_window` is the causal window of the condition encoder, 0 = the whole pass (form `released`).
-    `tokens` is what training runs on: `frames` under the mask, or `passes`, what the stream computes.
+    `condition_window` is the causal window of the condition encoder, 0 = the whole pass (always so in the form
+    `released`, never in `windowed`). `tokens` is what training runs on: `frames` under the mask, or `passes`, what the
+    stream computes. Mask `bidirectional` with `cache` 0 makes windows: each block sees itself and `look_ahead` frames
+    before it.
     """
 
     block: int = 10
@@ -100,7 +109,8 @@ class ObjectiveConfig:
 
     `levels`: drawn per `token`, per `block` (the paper's text) or one for the `clip`; in a share `clean_prefix` of the
     clips the blocks before a random one are clean. `drop` is the chance of each condition to be dropped (independent),
-    or, if `drop_table` is not empty, joint probabilities over branch names.
+    or, if `drop_table` is not empty, joint probabilities over branch names. What training never keeps (`kept`) is
+    dropped at inference as well.
     """
 
     levels: str = "block"
@@ -119,6 +129,14 @@ class ObjectiveConfig:
             _require(share >= 0, f"objective.drop_table.{name} must not be negative")
         total = sum(self.drop_table.values())
         _require(not self.drop_table or abs(total - 1) < 1e-6, f"objective.drop_table sums to {total:g}, not to 1")
+
+    @property
+    def kept(self) -> tuple[int, int, int]:
+        """Which conditions training ever keeps, as 1 or 0: avatar audio, user audio, user motion."""
+        if not self.drop_table:
+            return (int(self.drop < 1),) * 3
+        seen = [KEEP[name] for name, share in self.drop_table.items() if share > 0]
+        return tuple(max(column) for column in zip(*seen, strict=True))
 
 
 @dataclass(frozen=True)
@@ -249,9 +267,9 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
     def __post_init__(self):
-        windowed = self.model.condition_encoder == "windowed"
+        encoder, window = self.model.condition_encoder, self.layout.condition_window
         _require(
-            windowed == (self.layout.condition_window > 0),
+            encoder == "memory" or (encoder == "windowed") == (window > 0),
             "layout.condition_window must be positive for the windowed condition encoder and 0 for the released one",
         )
         _require(

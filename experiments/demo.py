@@ -112,9 +112,10 @@ def draw(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: L
     ]
 
 
-def drawn_masks(layout: LayoutConfig, frames: int = 30) -> dict[str, np.ndarray]:
+def drawn_masks(layout: LayoutConfig) -> dict[str, np.ndarray]:
     """The masks worth looking at, by name; those with look-ahead show two frames where the model has none."""
-    block, ahead = layout.block, layout.look_ahead or 2
+    block, ahead = layout.block, layout.look_ahead or min(2, layout.block - 1)
+    frames = block * max(2, 30 // block)
     return {
         "framewise": masks.framewise(frames),
         "blockwise": masks.blockwise(frames, block),

@@ -81,7 +81,7 @@ def load_run(workdir: str | Path) -> Run:
         raise InputError(f"not readable ({error})", path) from None
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     params, meta, step = load_ema(workdir, shapes)
-    trained = to_dict(from_dict(meta["config"], where=str(workdir / "checkpoints")))  # settings added since: defaults
+    trained = to_dict(from_dict(meta["config"], where=str(workdir / "checkpoints")))
     changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "train"))
     if changed:
         raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")

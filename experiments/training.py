@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from afjax.audio import mel
 from afjax.audio.framing import FPS
+from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, differences, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
@@ -99,6 +101,13 @@ def training_data(config: Config, workdir: Path) -> Path:
     """Folder of the records: the configured one, or simulated into the run folder."""
     if config.data.path:
         return Path(config.data.path).expanduser().absolute()
+    if (config.model.motion_dim, config.model.audio_dim) != (len(CHANNELS), mel.DIM):
+        raise InputError(
+            f"simulated conversations have {len(CHANNELS)} motion channels and {mel.DIM} audio features, the model "
+            f"{config.model.motion_dim} and {config.model.audio_dim}",
+            "config",
+            "give a data set that fits, --config.data.path=...",
+        )
     folder = workdir / "data"
     counts = {"train": config.data.train_clips, "eval": config.data.eval_clips}
     if not folder.exists():

@@ -23,6 +23,7 @@ def small_config(
             condition_width=16,
             condition_heads=2,
             condition_encoder=encoder,
+            memory_size=6 if encoder == "memory" else 0,
         ),
         layout=LayoutConfig(
             block=block,

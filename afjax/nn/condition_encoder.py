@@ -9,11 +9,20 @@
   released   no positions, every token of its pass (the whole training window), as in the released network
   windowed   rotary positions, the present frame and `window - 1` before it; causal by construction
 
+The third has no second attention. Each person queries a motion memory bank of K learned vectors instead:
+
+  memory     c = Linear SiLU LN (a + verbal(a) + u + non_verbal(u)), rotary positions inside u
+
+(our reading of INFP, arXiv 2412.04037, as the paper's baseline uses it: the avatar's voice recalls verbal motion, the
+user non-verbal motion. INFP's user has a voice only; here u is the same as above, so that the forms differ in one
+thing. What a query sees of the user is the whole pass, or a window as in `windowed`.)
+
 A dropped condition is zero after its projection (audio) or before it (motion).
 """
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 from flax import linen as nn
 
 from afjax.nn.attention import ConditionAttention
@@ -39,14 +48,34 @@ class AudioProjection(nn.Module):
         return nn.silu(nn.LayerNorm(epsilon=1e-5, name="norm")(Linear(self.width, name="linear")(features)))
 
 
+class MemoryBank(nn.Module):
+    """What a track [b, n, width] recalls from `size` learned vectors: [b, n, width]."""
+
+    size: int
+    heads: int
+
+    @nn.compact
+    def __call__(self, queries):
+        count, frames, width = queries.shape
+        bank = self.param("bank", nn.initializers.normal(1.0), (self.size, width), jnp.float32)
+        bank = jnp.broadcast_to(bank.astype(queries.dtype), (count, self.size, width))
+        every = jnp.ones((frames, self.size), bool)
+        return ConditionAttention(self.heads, rotary=False, name="attention")(queries, bank, every, positions=None)
+
+
 class ConditionEncoder(nn.Module):
-    """Conditions [b, n, ...] -> [b, n, out_width]; `projects`: audio features are projected here."""
+    """Conditions [b, n, ...] -> [b, n, out_width].
+
+    `projects`: audio features are projected here; `memory_size`: vectors in each memory bank, 0 = the avatar's voice
+    attends to the user.
+    """
 
     width: int
     out_width: int
     heads: int
     rotary: bool
     projects: bool = True
+    memory_size: int = 0
 
     def setup(self):
         self.audio_projection = AudioProjection(self.width)
@@ -54,7 +83,11 @@ class ConditionEncoder(nn.Module):
         self.motion_norm = [nn.LayerNorm(epsilon=1e-5) for _ in range(2)]
         self.user = ConditionAttention(self.heads, self.rotary)
         self.user_norm = nn.LayerNorm(epsilon=1e-5)
-        self.avatar = ConditionAttention(self.heads, self.rotary)
+        if self.memory_size:
+            self.verbal = MemoryBank(self.memory_size, self.heads)
+            self.non_verbal = MemoryBank(self.memory_size, self.heads)
+        else:
+            self.avatar = ConditionAttention(self.heads, self.rotary)
         self.avatar_norm = nn.LayerNorm(epsilon=1e-5)
         self.out = Linear(self.out_width)
 
@@ -84,5 +117,8 @@ class ConditionEncoder(nn.Module):
         user_audio = conditions.user_audio * keep[:, 1, None, None]
         user = self.embed_motion(conditions.user_motion * keep[:, 2, None, None])
         user = self.hear(user, user_audio, mask, positions)
-        both = avatar_audio + self.avatar(avatar_audio, user, mask, positions)
+        if self.memory_size:
+            both = avatar_audio + self.verbal(avatar_audio) + user + self.non_verbal(user)
+        else:
+            both = avatar_audio + self.avatar(avatar_audio, user, mask, positions)
         return self.out(nn.silu(self.avatar_norm(both)))

@@ -21,14 +21,14 @@ class ForcingTransformer(nn.Module):
 
     def setup(self):
         c = self.config
-        windowed = c.condition_encoder == "windowed"
+        rotary = c.condition_encoder != "released"
         self.condition_encoder = ConditionEncoder(
-            c.condition_width, c.width, c.condition_heads, rotary=windowed, projects=c.audio_dim > 0
+            c.condition_width, c.width, c.condition_heads, rotary, c.audio_dim > 0, c.memory_size
         )
         self.embed_motion = Linear(c.width)
         self.embed_level = LevelEmbedding(c.width)
         self.modulation = Modulation(6)
-        self.blocks = [Block(c.width, c.heads, c.mlp_ratio, rotary_cross=windowed) for _ in range(c.depth)]
+        self.blocks = [Block(c.width, c.heads, c.mlp_ratio, rotary_cross=rotary) for _ in range(c.depth)]
         self.head_modulation = Modulation(2)
         self.head = Linear(c.motion_dim, zeros)
 

@@ -34,7 +34,8 @@ class Generator:
         Args:
           avatar_audio, user_audio: raw features [b, t, f]; user_motion: [b, t, d] in raw units.
           seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are.
-          keep: the conditions that the model is given, a name of `afjax.config.KEEP`.
+          keep: the conditions that the model is given, a name of `afjax.config.KEEP`; those that it never had in
+            training (`ObjectiveConfig.kept`) are dropped whatever this says.
           reference: the portrait's own motion [d] in raw units; the neutral face of a codec with relative
             coefficients is 0.
         """
@@ -46,7 +47,8 @@ class Generator:
         )
         count = len(user_motion)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
-        kept = jnp.tile(jnp.asarray(KEEP[keep], jnp.float32), (count, 1))
+        kept = np.multiply(KEEP[keep], config.objective.kept)
+        kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
         reference = jnp.tile(jnp.asarray(s.scale_motion(reference), jnp.float32), (count, 1))
         state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
         state = jax.device_put(state, self._device)

@@ -204,7 +204,7 @@ def _append(old, new, axis: int):
 
 def _flat(x):
     """Branches and sessions as one batch axis: [k, b, ...] -> [k * b, ...]."""
-    return x.reshape(-1, *x.shape[2:])
+    return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])  # no -1: a cache may hold no frame
 
 
 def _last(x, count: int, axis: int):

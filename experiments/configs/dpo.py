@@ -12,20 +12,19 @@ is tuned with those sizes given as flags.
 
 from ml_collections import ConfigDict
 
-from experiments.configs import quickstart
+from experiments.configs import choose, quickstart
 
 PAPER = {"beta": 1000.0, "weight": 0.1, "norm": "l1", "channels": "sum", "average": "after", "factor": 1.0}
 
 
 def get_config(variant: str = "prototype") -> ConfigDict:
+    variant = choose(variant, "prototype", "paper", "control")
     config = quickstart.get_config()
-    config.name = f"dpo-{variant or 'prototype'}"
+    config.name = f"dpo_{variant}"
     if variant == "paper":
         config.preference.update(PAPER)
     elif variant == "control":
         config.preference.weight = 0.0
-    elif variant not in ("", "prototype"):
-        raise ValueError(f"no variant {variant!r}: choose prototype, paper or control")
     config.objective.drop = 0.0  # both motions of a pair are judged under all conditions
     config.optimizer.update(
         {"kind": "adamw", "learning_rate": 1e-4, "warmup_steps": 10, "final_share": 1.0, "ema": 0.98}

@@ -10,6 +10,7 @@ empty cache, block by block, so that a stream has its first frames after 0.4 s.
 from ml_collections import ConfigDict
 
 from afjax.config import Config, LayoutConfig, ModelConfig, to_dict
+from experiments.configs import choose
 
 
 def get_config(variant: str = "start") -> ConfigDict:
@@ -20,8 +21,6 @@ def get_config(variant: str = "start") -> ConfigDict:
     layout = LayoutConfig(mask="framewise_lookahead", condition_window=0, tokens="frames")
     config = ConfigDict(to_dict(Config(name="released", model=model, layout=layout)))
     config.sampler = {"nfe": 10, "grid": "released", "start": 50, "avatar": 2.0, "user": 1.0, "joint": 0.0}
-    if variant == "empty":
+    if choose(variant, "start", "empty") == "empty":
         config.sampler.start = 0
-    elif variant and variant != "start":
-        raise ValueError(f"no variant {variant!r}: choose start or empty")
     return config

@@ -61,6 +61,24 @@ def test_clean_prefix_is_whole_blocks_in_its_share_of_clips():
     np.testing.assert_allclose(shares, [0.6, 0.1, 0.1, 0.1, 0.1], atol=0.03)
 
 
+def test_teacher_forcing_has_a_clean_history_in_every_clip_and_one_level_after_it():
+    level = np.asarray(levels.draw(jax.random.key(0), 4000, 50, 10, "clip", 1.0))
+    start = (level == 0).sum(axis=1)
+    for clip, first in zip(level[:200], start[:200], strict=True):
+        assert (clip[:first] == 0).all() and (clip[first:] == clip[-1]).all() and 0 < clip[-1] <= 1
+    shares = [(start == n).mean() for n in (0, 10, 20, 30, 40)]
+    np.testing.assert_allclose(shares, 0.2, atol=0.03)
+    # the loss is the mean over all frames after the history
+    losses = jnp.where(jnp.arange(50) < start[0], 100.0, jnp.arange(50.0))[None]
+    np.testing.assert_allclose(flow.mean(losses, jnp.asarray(level[:1])), np.arange(start[0], 50).mean(), rtol=1e-6)
+
+
+def test_what_training_never_keeps_is_known():
+    assert ObjectiveConfig().kept == (1, 1, 1) and ObjectiveConfig(drop=1.0).kept == (0, 0, 0)
+    assert ObjectiveConfig(drop_table={"avatar": 0.9, "none": 0.1}).kept == (1, 0, 0)
+    assert ObjectiveConfig(drop_table={"avatar": 0.5, "user_audio": 0.5, "joint": 0.0}).kept == (1, 1, 0)
+
+
 def test_guidance_uses_the_fewest_branches_and_is_the_paper_s_sum():
     weights, kept = guidance.branches(SamplerConfig())
     np.testing.assert_array_equal(weights, [1.0])

@@ -58,7 +58,9 @@ def test_odd_budgets_are_refused(text):
         seconds_of(text)
 
 
-SUITE = Suite((Cell("a"), Cell("b", changes={"layout.look_ahead": 2}), Cell("c", samples="b", changes={"sampler.nfe": 3})))
+SUITE = Suite(
+    (Cell("a"), Cell("b", changes={"layout.look_ahead": 2}), Cell("c", samples="b", changes={"sampler.nfe": 3}))
+)
 
 
 def test_seeds_fall_before_steps_do():

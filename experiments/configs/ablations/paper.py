@@ -6,6 +6,7 @@ About four minutes a cell and seed on two cores.
 """
 
 from experiments.configs.ablations.cell import Cell, Suite
+from experiments.configs.ablations.objectives import OBJECTIVES
 
 LOOK_AHEAD = {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
 NO_LOOK_AHEAD = {"layout.look_ahead": 0}
@@ -23,10 +24,10 @@ SUITE = Suite(
         Cell("mask framewise, look-ahead", changes={"layout.mask": "framewise_lookahead"}),
         Cell("blocks of 5", changes={"layout.block": 5, "layout.cache": 43}),
         Cell("blocks of 25", changes={"layout.block": 25, "layout.cache": 23}),
-        Cell("no clean prefix", changes={"objective.clean_prefix": 0.0}),
-        Cell("level a token", changes={"objective.levels": "token"}),
-        Cell("teacher forcing", changes={"objective.levels": "clip", "objective.clean_prefix": 1.0}),
-        Cell("shared level", changes={"objective.levels": "clip", "objective.clean_prefix": 0.0}),
+        Cell("no clean prefix", changes=OBJECTIVES["forcing_block"]),
+        Cell("level a frame", changes=OBJECTIVES["forcing_token"]),
+        Cell("teacher forcing", changes=OBJECTIVES["teacher_forcing"]),
+        Cell("shared level", changes=OBJECTIVES["shared_level"]),
         Cell("encoder released", changes={"model.condition_encoder": "released", "layout.condition_window": 0}),
         Cell("infp", config="infp"),
         Cell("talking only", config="talking_only"),

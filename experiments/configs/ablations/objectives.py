@@ -1,0 +1,30 @@
+"""How noise levels are drawn in training, five ways, over any config.
+
+    python -m experiments.train --config experiments/configs/ablations/objectives.py:teacher_forcing --workdir out/tf
+
+A variant is the quickstart with an entry of `OBJECTIVES`; the default, `forcing_clean_prefix`, is the quickstart's own.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import choose, quickstart
+
+OBJECTIVES = {
+    # diffusion forcing: a level a block (the paper's text), or a frame (its equation 6)
+    "forcing_block": {"objective.levels": "block", "objective.clean_prefix": 0.0},
+    "forcing_token": {"objective.levels": "token", "objective.clean_prefix": 0.0},
+    # in half of the clips the blocks before a random one are clean, as a stream sees them
+    "forcing_clean_prefix": {"objective.levels": "block", "objective.clean_prefix": 0.5},
+    # ordinary flow matching
+    "shared_level": {"objective.levels": "clip", "objective.clean_prefix": 0.0},
+    # clean history in every clip (of no block, too), one level for all blocks after it
+    "teacher_forcing": {"objective.levels": "clip", "objective.clean_prefix": 1.0},
+}
+
+
+def get_config(variant: str = "forcing_clean_prefix") -> ConfigDict:
+    variant = choose(variant, "forcing_clean_prefix", *(name for name in OBJECTIVES if name != "forcing_clean_prefix"))
+    config = quickstart.get_config()
+    config.name = variant
+    config.update_from_flattened_dict(OBJECTIVES[variant])
+    return config

@@ -1,0 +1,63 @@
+"""The paper's model as its text has it: latent motion, wav2vec2 features, two million steps on one data-centre GPU.
+
+    python -m experiments.train --config experiments/configs/paper.py --config.data.path=DATA --workdir out/paper
+
+DATA must be given: records with 512 motion channels of the latent codec and 9216 audio features a frame (12 hidden
+layers of wav2vec2-base); simulated conversations have neither. 153.5 M parameters, as many as the released network;
+weights, their average and Adam's moments take 2.5 GB. What the paper leaves open is ours: a constant learning rate,
+clipping at norm 1, averaged weights.
+
+Variant `quickstart`, `--config experiments/configs/paper.py:quickstart`: the same mask, encoder, objective and guidance
+at the size of the quickstart and on its data, minutes on a laptop. Adam's learning rate is 2e-3 there, with the
+quickstart's warm-up and decay, and the batch is 16: 1e-4 and 8 are for two million steps.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import choose, quickstart
+
+
+def get_config(variant: str = "full") -> ConfigDict:
+    variant = choose(variant, "full", "quickstart")
+    config = quickstart.get_config("frames")
+    config.name = "paper"
+    config.model.condition_encoder = "released"
+    config.layout.condition_window = 0
+    config.layout.mask = "blockwise_lookahead"
+    config.layout.block = 10
+    config.layout.look_ahead = 2
+    config.layout.cache = 38
+    config.layout.alignment = 2
+    config.objective.levels = "block"
+    config.objective.clean_prefix = 0.0
+    config.objective.norm = "l1"
+    config.objective.drop = 0.1
+    config.sampler.nfe = 10
+    config.sampler.avatar = 2.0
+    config.sampler.user = 1.0
+    config.sampler.joint = 0.0
+    config.optimizer.kind = "adamw"
+    config.optimizer.learning_rate = 2e-3
+    config.optimizer.weight_decay = 0.0
+    config.optimizer.beta2 = 0.999
+    if variant == "full":
+        at_full_size(config)
+    return config
+
+
+def at_full_size(config: ConfigDict):
+    """Gives a config the paper's sizes, data and training length."""
+    config.model.motion_dim = 512
+    config.model.audio_dim = 12 * 768
+    config.model.width = 1024
+    config.model.depth = 8
+    config.model.heads = 8
+    config.model.condition_width = 512
+    config.optimizer.learning_rate = 1e-4
+    config.optimizer.warmup_steps = 0
+    config.optimizer.final_share = 1.0
+    config.data.batch = 8
+    config.train.steps = 2_000_000
+    config.train.log_every = 500
+    config.train.save_every = 20_000
+    config.train.sample_every = 20_000
