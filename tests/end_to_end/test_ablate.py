@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from experiments import ablation, ablate
+from experiments import ablate, ablation
 from experiments.configs.ablations.cell import Cell, Suite
 
 SMALL = {"train.steps": 4, "train.log_every": 2}
