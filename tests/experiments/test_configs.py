@@ -62,7 +62,7 @@ def test_paper_is_as_written():
 
 
 def test_paper_sizes_need_data_that_fit(tmp_path):
-    with pytest.raises(InputError, match="15 motion channels and 80 audio features, the model 512 and 9216"):
+    with pytest.raises(InputError, match="15 motion channels and .* the model 512 and 9216"):
         training_data(read(paper), tmp_path)
     assert not list(tmp_path.iterdir())
 
