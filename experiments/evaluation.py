@@ -44,6 +44,8 @@ def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) 
         **{name: motion.astype(np.float32) for name, motion in generated.items()},
         "partner": np.roll(np.arange(len(clips)), 1),
         "channels": np.array(CHANNELS),
+        "avatar_features": stack("avatar_features"),
+        "user_features": stack("user_features"),
         "avatar_speaking": stack("avatar_speaking"),
         "user_speaking": stack("user_speaking"),
         "avatar_envelope": np.stack([envelope(clip.avatar_audio / np.float32(32768), clip.frames) for clip in clips]),

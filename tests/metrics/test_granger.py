@@ -1,0 +1,110 @@
+import functools
+
+import numpy as np
+import pytest
+from scipy.ndimage import gaussian_filter1d
+
+from afjax.metrics import bootstrap, granger
+
+CLIPS, FRAMES, DELAY = 64, 400, 10
+INTERVALS = [(clip, 5, 395) for clip in range(CLIPS)]
+
+
+def smooth(seed, channels, spread=3.0):
+    signal = np.random.default_rng(seed).normal(size=(CLIPS, FRAMES, channels))
+    signal = gaussian_filter1d(signal, spread, axis=1)
+    return signal / signal.std()
+
+
+def late(signal):
+    return np.roll(signal, DELAY, axis=1)
+
+
+@functools.cache
+def people(by_voice=0.0, by_face=0.0):
+    """Listener's motion and voice, user's motion and voice; the listener follows with the given strengths."""
+    face, voice = smooth(0, 4), smooth(1, 6)
+    own = smooth(2, 4) + by_voice * late(voice[..., :4]) + by_face * late(face)
+    return own, smooth(3, 3), face, voice
+
+
+def figures(by_voice=0.0, by_face=0.0, watched=slice(None), motion=None):
+    recorded, own_voice, face, voice = people(by_voice, by_face)
+    fitted = granger.fit(recorded, own_voice, face, voice, INTERVALS, shifts=20)
+    errors = granger.errors(fitted, recorded if motion is None else motion, face[watched], voice[watched])
+    return {name: bootstrap.interval(errors, 0, getattr(granger, f"{name}_gain")) for name in ("speech", "motion")}
+
+
+def test_independent_people_gain_nothing():
+    for figure in figures().values():
+        assert figure["low"] <= 0.0 <= figure["high"] and abs(figure["mean"]) < 0.005
+        assert figure["n"] == CLIPS
+
+
+@pytest.mark.parametrize("planted, other", [("speech", "motion"), ("motion", "speech")])
+def test_a_planted_dependence_is_found_and_told_apart(planted, other):
+    found = figures(by_voice=0.5 * (planted == "speech"), by_face=0.5 * (planted == "motion"))
+    assert found[planted]["low"] > 0.02
+    assert abs(found[other]["mean"]) < 0.005 < found[planted]["mean"]
+
+
+def test_a_stronger_dependence_gains_more_and_another_user_none():
+    weak, strong = (figures(by_voice=by)["speech"]["mean"] for by in (0.25, 0.5))
+    assert strong > 1.5 * weak > 0
+    assert abs(figures(by_voice=0.5, watched=np.roll(np.arange(CLIPS), 1))["speech"]["mean"]) < 0.1 * strong
+
+
+def test_a_system_that_does_not_listen_gains_nothing_and_a_still_one_is_undefined():
+    assert abs(figures(by_voice=0.5, motion=smooth(9, 4))["speech"]["mean"]) < 0.005
+    assert figures(by_voice=0.5, motion=np.ones((CLIPS, FRAMES, 4)))["speech"]["mean"] is None
+
+
+def test_filters_are_the_projected_past():
+    """A user who is run through the filter gives what the regression's columns give."""
+    recorded, own_voice, face, voice = people(by_voice=0.5)
+    fitted = granger.fit(recorded, own_voice, face, voice, INTERVALS, shifts=1)
+    tracks = granger._filtered(fitted.speech, voice, fitted)
+    row = 1234
+    clip, frame = fitted.clip[row], fitted.frame[row]
+    fold = fitted.fold_of_clip[clip]
+    past = voice[clip, frame - granger.OFFSETS]
+    expected = np.einsum("lc,lcd->d", past, fitted.speech.weights[fold]) + fitted.speech.offset[fold]
+    np.testing.assert_allclose(tracks[clip, frame], expected, atol=1e-10)
+
+
+def test_elimination_is_the_joint_ridge():
+    rng = np.random.default_rng(0)
+    own, extra, target = rng.normal(size=(90, 8)), rng.normal(size=(90, 3)), rng.normal(size=(90, 2))
+    own[:60] -= own[:60].mean(axis=0)
+    basis = granger._Basis(own, target, slice(60, 90))
+    used = np.concatenate([own[:60], extra[:60] - extra[:60].mean(axis=0)], axis=1)
+    held = np.concatenate([own[60:], extra[60:] - extra[:60].mean(axis=0)], axis=1)
+    penalty = granger.PENALTY * np.square(own[:60]).sum() / 8
+    wanted = target[:60] - target[:60].mean(axis=0)
+    coefficients = np.linalg.solve(used.T @ used + penalty * np.eye(11), used.T @ wanted)
+    expected = target[60:] - target[:60].mean(axis=0) - held @ coefficients
+    np.testing.assert_allclose(basis.residuals(extra, [np.arange(3)])[0], expected, atol=1e-8)
+
+
+def test_people_of_a_group_share_a_fold_and_no_row_of_theirs_trains_it():
+    recorded, own_voice, face, voice = people()
+    groups = np.arange(CLIPS) // 4
+    fitted = granger.fit(recorded, own_voice, face, voice, INTERVALS, groups=groups, shifts=1)
+    folds = fitted.fold_of_clip.reshape(-1, 4)
+    assert (folds == folds[:, :1]).all() and set(folds.ravel()) == set(range(granger.FOLDS))
+    for fold, rows in enumerate(granger._folds(fitted.bounds)):
+        assert (fitted.fold_of_clip[fitted.clip[rows]] == fold).all()
+
+
+def test_too_few_intervals_are_not_measured():
+    recorded, own_voice, face, voice = people()
+    assert granger.fit(recorded, own_voice, face, voice, INTERVALS[:59]) is None
+
+
+def test_listening_intervals():
+    avatar, user = np.zeros((2, 500), bool), np.zeros((2, 500), bool)
+    user[0, 20:120], user[0, 140:300] = True, True  # a pause of 20 frames belongs to the turn
+    avatar[0, 290:] = True
+    user[1, :159] = True  # one frame short of 6 s once trimmed
+    user[1, 200:340], user[1, 366:440] = True, True  # a pause of more than 1 s
+    assert granger.listening(avatar, user) == [(0, 25, 285)]
