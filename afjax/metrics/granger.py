@@ -39,6 +39,8 @@ PENALTY = 1e-4
 MOTION_PARTS, SPEECH_PARTS = 32, 64
 
 _TRIM, _LEAST_LENGTH, _PAUSE = 5, 150, 25
+_POWERS = 4
+_AT_ONCE = 21
 
 
 @dataclass(frozen=True)
@@ -160,16 +162,17 @@ def errors(projections: Projections, motion: np.ndarray, user: np.ndarray, user_
     clips, frames, channels = motion.shape
     target = np.asarray(motion, np.float64)[p.clip, p.frame] * p.scale
     own = np.concatenate([_standardised(_past(motion, p.clip, p.frame))[0], p.voice], axis=1)
-    bases = [_Basis(own, target, fold) for fold in _folds(p.bounds)]
+    ridge = _CrossRidge(own, target, p.bounds)
     tracks = np.concatenate([_filtered(p.motion, user, p), _filtered(p.speech, user_voice, p)], axis=-1)
     columns = (np.arange(channels), np.arange(channels, 2 * channels), np.arange(2 * channels))
     out = np.zeros((clips, len(p.shifts), len(columns)))
-    for number, shift in enumerate(p.shifts):
-        seen = tracks[p.clip, (p.frame - shift[p.clip]) % frames]
-        for basis in bases:
-            for model, residual in enumerate(basis.residuals(seen, columns)):
-                squares = np.square(residual).sum(axis=1)
-                out[:, number, model] += np.bincount(p.clip[basis.test], squares, minlength=clips)
+    for first in range(0, len(p.shifts), _AT_ONCE):
+        shifts = p.shifts[first : first + _AT_ONCE]
+        seen = tracks[p.clip[:, None], (p.frame[:, None] - shifts.T[p.clip]) % frames]
+        squares = ridge.squares(seen, columns).reshape(len(p.clip), -1)
+        starts = np.flatnonzero(np.diff(p.clip, prepend=-1))
+        sums = np.add.reduceat(squares, starts).reshape(len(starts), -1, len(columns))
+        np.add.at(out[:, first : first + len(shifts)], p.clip[starts], sums)
     out[np.setdiff1d(np.arange(clips), p.clip)] = np.nan
     return out
 
@@ -191,35 +194,62 @@ def _gain(without: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(told, gain[:, 0] - gain[:, 1:].mean(axis=1), np.nan)
 
 
-class _Basis:
-    """Ridge regression on the listener's own past for one fold, to which a few columns are added at a time."""
+class _CrossRidge:
+    """Cross-fitted ridge regression on the listener's own past, to which a few columns are added at a time.
 
-    def __init__(self, own: np.ndarray, target: np.ndarray, test: slice):
-        self.test = test
-        train = np.r_[0 : test.start, test.stop : len(own)]
-        self._train, self._own, self._held = train, own[train], own[test]
-        self._penalty = _penalty(self._own)
-        gram = self._own.T @ self._own + self._penalty * np.eye(own.shape[1])
-        self._factor = scipy.linalg.cho_factor(gram, lower=True)
-        self._mean = target[train].mean(axis=0)
-        self._wanted = target[train] - self._mean
-        coefficients = scipy.linalg.cho_solve(self._factor, self._own.T @ self._wanted)
-        self._train_residual = self._wanted - self._own @ coefficients
-        self._residual = target[test] - self._mean - self._held @ coefficients
+    Every fold's products are taken once; those of its training rows are the sums over the other folds.
+    """
 
-    def residuals(self, extra: np.ndarray, columns) -> list[np.ndarray]:
-        """Held-out residuals `[M, D]` with each choice of columns of extra `[N, E]` beside the own past.
+    def __init__(self, own: np.ndarray, target: np.ndarray, bounds: np.ndarray):
+        self._own, self._target, self._folds = own, target, _folds(bounds)
+        self._sum = [own[rows].sum(axis=0) for rows in self._folds]
+        grams = [own[rows].T @ own[rows] for rows in self._folds]
+        products = [own[rows].T @ target[rows] for rows in self._folds]
+        sums = [target[rows].sum(axis=0) for rows in self._folds]
+        self._fits = []
+        for fold, rows in enumerate(self._folds):
+            count = len(own) - (rows.stop - rows.start)
+            mean, gram = _others(sums, fold) / count, _others(grams, fold)
+            penalty = PENALTY * np.trace(gram) / own.shape[1] + 1e-12
+            factor = scipy.linalg.cho_factor(gram + penalty * np.eye(own.shape[1]), lower=True)
+            product = _others(products, fold) - np.outer(_others(self._sum, fold), mean)
+            self._fits.append((count, mean, penalty, factor, scipy.linalg.cho_solve(factor, product)))
+
+    def squares(self, extra: np.ndarray, columns) -> np.ndarray:
+        """Squared held-out residuals `[N, S, M]` for S versions of the extra columns `[N, S, E]` and M choices of them.
 
         By elimination of the own past: extra - X (X'X + l)^-1 X' extra carries all that extra adds.
         """
-        centre = extra[self._train].mean(axis=0)
-        train, held = extra[self._train] - centre, extra[self.test] - centre
-        shared = self._own.T @ train
-        solved = scipy.linalg.cho_solve(self._factor, shared)
-        left = held - self._held @ solved
-        inner = train.T @ train - shared.T @ solved + self._penalty * np.eye(extra.shape[1])
-        outer = train.T @ self._train_residual
-        return [self._residual - left[:, c] @ np.linalg.solve(inner[np.ix_(c, c)], outer[c]) for c in columns]
+        versions, width = extra.shape[1:]
+        flat = extra.reshape(len(extra), -1)
+        across = [self._own[rows].T @ flat[rows] for rows in self._folds]
+        sums = [flat[rows].sum(axis=0) for rows in self._folds]
+        stacks = [extra[rows].swapaxes(0, 1) for rows in self._folds]
+        inners = [stack.swapaxes(1, 2) @ stack for stack in stacks]
+        outers = [flat[rows].T @ self._target[rows] for rows in self._folds]
+        out = np.empty((len(extra), versions, len(columns)))
+        for fold, rows in enumerate(self._folds):
+            count, mean, penalty, factor, coefficients = self._fits[fold]
+            centre = _others(sums, fold) / count
+            shared = _others(across, fold) - np.outer(_others(self._sum, fold), centre)
+            solved = scipy.linalg.cho_solve(factor, shared)
+            left = (flat[rows] - centre - self._own[rows] @ solved).reshape(-1, versions, width).swapaxes(0, 1)
+            centre = centre.reshape(versions, width)
+            inner = _others(inners, fold) - count * centre[:, :, None] * centre[:, None, :] + penalty * np.eye(width)
+            shared, solved = (m.reshape(-1, versions, width).swapaxes(0, 1) for m in (shared, solved))
+            inner -= shared.swapaxes(1, 2) @ solved
+            outer = _others(outers, fold).reshape(versions, width, -1) - count * centre[:, :, None] * mean
+            outer -= shared.swapaxes(1, 2) @ coefficients
+            residual = self._target[rows] - mean - self._own[rows] @ coefficients
+            for model, c in enumerate(columns):
+                added = np.linalg.solve(inner[:, c][:, :, c], outer[:, c])
+                out[rows, :, model] = np.square(residual - left[..., c] @ added).sum(axis=-1).T
+        return out
+
+
+def _others(parts: list[np.ndarray], fold: int) -> np.ndarray:
+    """Sum over all folds but one."""
+    return sum(part for index, part in enumerate(parts) if index != fold)
 
 
 def _folds(bounds: np.ndarray) -> list[slice]:
@@ -244,12 +274,18 @@ def _standardised(design: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 
 
 def _parts(design: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Standardised columns, their `count` principal directions `[P, count]`, and mean and 1 / deviation."""
+    """Standardised columns, their `count` principal directions `[P, count]`, and mean and 1 / deviation.
+
+    By subspace iteration from random directions (Halko, Martinsson and Tropp 2011).
+    """
     columns, mean, inverse = _standardised(design)
     size = columns.shape[1]
     count = min(count, size, len(columns))
-    _, vectors = scipy.linalg.eigh(columns.T @ columns, subset_by_index=[size - count, size - 1])
-    return columns, vectors, mean, inverse
+    base = np.random.default_rng(0).normal(size=(size, min(size, count + 16)))
+    for _ in range(_POWERS):
+        base = np.linalg.qr(columns.T @ (columns @ base))[0]
+    _, vectors = np.linalg.eigh(base.T @ (columns.T @ (columns @ base)))
+    return columns, base @ vectors[:, ::-1][:, :count], mean, inverse
 
 
 def _filter(own: np.ndarray, past: np.ndarray, channels: int, parts: int, target: np.ndarray, bounds) -> Filter:

@@ -19,7 +19,7 @@ def test_a_mean_that_moves_has_the_slope_of_its_square():
     """Every channel off by w in window w: the distance is 4 w^2, plus the same sampling error in every window."""
     moved = motion(0) + np.repeat(np.arange(6.0), 250)[:, None]
     track = drift.distances(drift.window_moments(moved, motion(0)).mean(axis=0)[None])[0]
-    np.testing.assert_allclose(track, 4.0 * np.arange(6.0) ** 2, atol=0.25)
+    np.testing.assert_allclose(track, 4.0 * np.arange(6.0) ** 2, rtol=0.02, atol=0.02)
     minutes, squares = np.arange(6.0) / 6.0, 4.0 * np.arange(6.0) ** 2
     figure = bootstrap.interval(drift.window_moments(moved, motion(0)), 0, drift.slope_per_minute)
     np.testing.assert_allclose(figure["mean"], np.polyfit(minutes, squares, 1)[0], rtol=0.02)

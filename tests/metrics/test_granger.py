@@ -74,16 +74,26 @@ def test_filters_are_the_projected_past():
 
 def test_elimination_is_the_joint_ridge():
     rng = np.random.default_rng(0)
-    own, extra, target = rng.normal(size=(90, 8)), rng.normal(size=(90, 3)), rng.normal(size=(90, 2))
-    own[:60] -= own[:60].mean(axis=0)
-    basis = granger._Basis(own, target, slice(60, 90))
-    used = np.concatenate([own[:60], extra[:60] - extra[:60].mean(axis=0)], axis=1)
-    held = np.concatenate([own[60:], extra[60:] - extra[:60].mean(axis=0)], axis=1)
-    penalty = granger.PENALTY * np.square(own[:60]).sum() / 8
-    wanted = target[:60] - target[:60].mean(axis=0)
-    coefficients = np.linalg.solve(used.T @ used + penalty * np.eye(11), used.T @ wanted)
-    expected = target[60:] - target[:60].mean(axis=0) - held @ coefficients
-    np.testing.assert_allclose(basis.residuals(extra, [np.arange(3)])[0], expected, atol=1e-8)
+    own, extra, target = rng.normal(size=(90, 8)), rng.normal(size=(90, 2, 3)), rng.normal(size=(90, 2)) + 5.0
+    found = granger._CrossRidge(own, target, np.array([0, 40, 90])).squares(extra, [np.arange(3), np.array([1])])
+    assert found.shape == (90, 2, 2)
+    train, held = slice(40, 90), slice(0, 40)
+    for version in range(2):
+        added = extra[:, version] - extra[train, version].mean(axis=0)
+        design = np.concatenate([own, added], axis=1)
+        penalty = granger.PENALTY * np.square(own[train]).sum() / 8
+        wanted = target - target[train].mean(axis=0)
+        gram = design[train].T @ design[train] + penalty * np.eye(11)
+        expected = wanted - design @ np.linalg.solve(gram, design[train].T @ wanted[train])
+        np.testing.assert_allclose(found[held, version, 0], np.square(expected[held]).sum(axis=1), rtol=1e-9)
+
+
+def test_principal_directions_are_those_of_the_covariance():
+    rng = np.random.default_rng(0)
+    design = rng.normal(size=(400, 60)) @ (np.linalg.qr(rng.normal(size=(60, 60)))[0] * 0.8 ** np.arange(60)[:, None])
+    columns, directions, _, _ = granger._parts(design, 5)
+    exact = np.linalg.svd(columns, full_matrices=False)[2][:5].T
+    np.testing.assert_allclose(np.abs(np.diag(directions.T @ exact)), 1.0, atol=1e-3)
 
 
 def test_people_of_a_group_share_a_fold_and_no_row_of_theirs_trains_it():
