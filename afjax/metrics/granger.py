@@ -16,7 +16,8 @@ coefficients from other groups of people, and E is the sum of squared residuals 
 standardised with the recorded rows' figures (X_o of step 2 with its own rows'), constant ones dropped, Y is scaled per
 channel by (variance + median variance)^-1/2 of the recorded motion. X_m and X_a are taken to MOTION_PARTS and
 SPEECH_PARTS principal components; so is the listener's own voice, which is near silence where it listens and would
-otherwise drown the fit in columns of noise.
+otherwise drown the fit in columns of noise. There a remnant of speech can stand 70 deviations out and rule E alone, so
+the listener's own voice is cut at 5 (robust) deviations.
 
 After arXiv 2609.22913, section 6.1. The gain is about dependence, not quality; shifts keep each signal's own rhythm and
 break its relation to the other. A projected user is a linear filter of the user's signals, so that a shift of the user
@@ -39,7 +40,8 @@ PENALTY = 1e-4
 MOTION_PARTS, SPEECH_PARTS = 32, 64
 
 _TRIM, _LEAST_LENGTH, _PAUSE = 5, 150, 25
-_POWERS = 4
+_LOUDEST = 5.0
+_POWERS = 2
 _AT_ONCE = 21
 
 
@@ -137,7 +139,7 @@ def fit(
     spread = target.reshape(-1, target.shape[-1]).var(axis=0)
     scale = 1.0 / np.sqrt(np.maximum(spread + np.median(spread), 1e-12))
     target = target[clip, frame] * scale
-    own_voice, voice_parts, _, _ = _parts(_past(voice, clip, frame), SPEECH_PARTS)
+    own_voice, voice_parts, _, _ = _parts(_past(voice, clip, frame), SPEECH_PARTS, _LOUDEST)
     own_voice = own_voice @ voice_parts
     own = np.concatenate([_standardised(_past(recorded, clip, frame))[0], own_voice], axis=1)
     filters = [
@@ -273,11 +275,18 @@ def _standardised(design: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
     return (design - mean) * inverse, mean, inverse
 
 
-def _parts(design: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+def _parts(
+    design: np.ndarray, count: int, limit: float = np.inf
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Standardised columns, their `count` principal directions `[P, count]`, and mean and 1 / deviation.
 
-    By subspace iteration from random directions (Halko, Martinsson and Tropp 2011).
+    Columns are cut at `limit` robust deviations (1.48 x the median absolute one) from their median first. By subspace
+    iteration from random directions (Halko, Martinsson and Tropp 2011).
     """
+    if np.isfinite(limit):
+        middle = np.median(design, axis=0)
+        reach = limit * 1.4826 * np.median(np.abs(design - middle), axis=0)
+        design = np.clip(design, middle - reach, middle + reach)
     columns, mean, inverse = _standardised(design)
     size = columns.shape[1]
     count = min(count, size, len(columns))
