@@ -122,7 +122,7 @@ def fit(
     clips, frames = recorded.shape[:2]
     groups = np.arange(clips) if groups is None else np.unique(groups, return_inverse=True)[1]
     used = np.unique([groups[clip] for clip, _, _ in intervals])
-    if len(intervals) < LEAST_INTERVALS or len(used) < FOLDS or frames < 2 * LEAST_SHIFT:
+    if len(intervals) < LEAST_INTERVALS or len(used) < FOLDS or frames <= 2 * LEAST_SHIFT:
         return None
     rng = np.random.default_rng(seed)
     fold_of_group = np.zeros(groups.max() + 1, int)
