@@ -204,7 +204,7 @@ def test_dependence_is_measured_where_there_are_features(monkeypatch):
     features = {"user_features": voices, "avatar_features": noise[..., :2]}
     found = report.evaluate(made | features, VOCABULARY, block=10)
     assert found["recorded"]["rdgg_speech"]["low"] > 0.005 > found["recorded"]["rdgg_motion"]["low"]
-    assert found["shuffled"]["rdgg_speech"]["p"] == 0.001 and found["recorded"]["rdgg_speech"]["n"] == n
+    assert found["shuffled"]["rdgg_speech"]["p"] < 0.01 and found["recorded"]["rdgg_speech"]["n"] == n
     assert found["frozen"]["rdgg_speech"]["mean"] is None
     reference = measures.reference(report._checked(made), VOCABULARY, 10)
     assert reference.dependence is None
