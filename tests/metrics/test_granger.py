@@ -42,15 +42,18 @@ def figures(by_voice=0.0, by_face=0.0, watched=slice(None), motion=None):
 
 
 def test_independent_people_gain_nothing():
-    """0 within nearly every interval: the intervals know of clips, not of the fit's own noise."""
-    found = []
+    """The gain is a tenth of a planted one's at most and lies within the spread of the shifted users' gains.
+
+    The bootstrap interval is not asked to hold 0: it knows of clips, not of the noise of fits and shifts, and is too
+    narrow for that (docs/evaluation.md).
+    """
     for seed in (100, 110, 120):
         own, own_voice, face, voice = (smooth(seed + i, channels) for i, channels in enumerate((4, 3, 4, 6)))
         fitted = granger.fit(own, own_voice, face, voice, INTERVALS, seed=seed, shifts=12)
-        errors = granger.errors(fitted, own, face, voice)
-        found += [bootstrap.interval(errors, 0, gain) for gain in (granger.speech_gain, granger.motion_gain)]
-    assert sum(figure["low"] <= 0.0 <= figure["high"] for figure in found) >= 5
-    assert all(abs(figure["mean"]) < 0.002 and figure["n"] == CLIPS for figure in found)
+        total = granger.errors(fitted, own, face, voice).mean(axis=0)
+        for without in (0, 1):
+            gains = np.log(total[:, without] / total[:, 2])
+            assert abs(gains[0] - gains[1:].mean()) < min(0.002, 4.0 * gains[1:].std(ddof=1))
 
 
 @pytest.mark.parametrize("planted, other", [("speech", "motion"), ("motion", "speech")])
