@@ -153,7 +153,7 @@ def _explanation(table: report.Table) -> str:
     lines = ["Each figure stands over its 95 % interval, from drawing the clips again. A dash: undefined."]
     if "shuffled" in table and (names := report.blind(table)):
         listed = ", ".join(_words(name) for name in names)
-        lines.append(f"On these clips no evidence of reaction (recorded and shuffled overlap): {listed}.")
+        lines.append(f"On these clips no evidence of reaction (recorded and shuffled do not separate): {listed}.")
     return "".join(f"<p>{line}</p>" for line in lines)
 
 
@@ -167,7 +167,9 @@ def _table(table: report.Table) -> str:
         note = ", ".join(filter(None, (metric.unit, _BETTER.get(metric.better, ""))))
         label = f'<span class="blind">{_words(name)}</span>' if name in unseen else _words(name)
         cells = "".join(_cell(figures.get(name, bootstrap.EMPTY), metric.unit, row) for row, figures in table.items())
-        line = f"<small>{escape(metric.line)} ({escape(note)})</small>"
+        verdict = report.verdict(table, name)
+        tells = f"<small>tells recorded from shuffled: {escape(verdict)}</small>" if verdict else ""
+        line = f"<small>{escape(metric.line)} ({escape(note)})</small>{tells}"
         body.append(f'<tr><th scope="row">{label}{line}</th>{cells}</tr>')
     return (
         f'<div class="scroll"><table><thead><tr><th scope="col">metric</th>{head}</tr></thead>'

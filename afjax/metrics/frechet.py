@@ -3,11 +3,16 @@
   FD = |m1 - m2|^2 + Tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2)
 
 The last trace is the sum of the square roots of the eigenvalues of C1^1/2 C2 C1^1/2, which is symmetric and positive,
-so no matrix square root of a product is needed. Covariances are shrunk towards their own diagonal,
-C <- (1 - s) C + s diag(C) with s = SHRINKAGE; that leaves uncorrelated channels as they are.
+so no matrix square root of a product is needed. Covariances of motion are shrunk towards their own diagonal,
+C <- (1 - s) C + s diag(C) with s = SHRINKAGE; that leaves uncorrelated channels as they are. Features of a network
+(FID, FVD) are added up in a `Pool`, whose memory does not grow with the clips, and are not shrunk.
 """
 
+from collections.abc import Iterable
+
 import numpy as np
+
+from afjax.errors import InputError
 
 SHRINKAGE = 0.01
 
@@ -47,3 +52,60 @@ def fd(generated: np.ndarray, recorded: np.ndarray, shrinkage: float = SHRINKAGE
 def pooled_distance(pairs: np.ndarray) -> np.ndarray:
     """Statistic for `bootstrap.interval`: pooled moments of generated and recorded `[r, 2, D, D + 1] -> [r]`."""
     return distance(*gaussian(pairs[:, 0]), *gaussian(pairs[:, 1]))
+
+
+class Pool:
+    """Running mean and covariance of rows `[m, D]`: D^2 numbers, however many rows are added.
+
+    Rows are added to the moments about the running mean (Chan, Golub and LeVeque 1979), so that a mean far from 0 costs
+    no digits.
+    """
+
+    def __init__(self):
+        self.count = 0
+        self.mean: np.ndarray | None = None
+        self._scatter: np.ndarray | None = None
+
+    def add(self, rows: np.ndarray) -> "Pool":
+        """Adds rows `[m, D]`; InputError if they are not finite or have another D than those before."""
+        rows = np.asarray(rows, np.float64)
+        if rows.ndim != 2 or (self.mean is not None and rows.shape[1] != len(self.mean)):
+            wanted = "D" if self.mean is None else len(self.mean)
+            raise InputError(f"features have shape {rows.shape}, not [m, {wanted}]")
+        if not np.isfinite(rows).all():
+            raise InputError("features have values that are not finite numbers")
+        if not len(rows):
+            return self
+        if self.mean is None:
+            self.mean, self._scatter = np.zeros(rows.shape[1]), np.zeros((rows.shape[1],) * 2)
+        total = self.count + len(rows)
+        mean = rows.mean(axis=0)
+        step, centred = mean - self.mean, rows - mean
+        self._scatter += centred.T @ centred + np.outer(step, step) * (self.count * len(rows) / total)
+        self.mean = self.mean + step * (len(rows) / total)
+        self.count = total
+        return self
+
+    def gaussian(self, shrinkage: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+        """Mean `[D]` and covariance `[D, D]` (divided by rows - 1, as in the usual FID); needs two rows."""
+        if self.count < 2:
+            raise InputError(f"a covariance needs at least 2 rows of features, not {self.count}")
+        covariance = self._scatter / (self.count - 1)
+        return self.mean, covariance * (1.0 - shrinkage + shrinkage * np.eye(len(self.mean)))
+
+
+def streamed(
+    generated: Iterable[np.ndarray], recorded: Iterable[np.ndarray], shrinkage: float = 0.0
+) -> tuple[float, int, int]:
+    """FD of two streams of feature rows `[m, D]`, a clip at a time -> distance and the numbers of rows.
+
+    A Gaussian of D features needs many more rows than D; judge the distance by the numbers beside it.
+    """
+    pools = []
+    for stream in (generated, recorded):
+        pool = Pool()
+        for rows in stream:
+            pool.add(rows)
+        pools.append(pool)
+    figure = distance(*pools[0].gaussian(shrinkage), *pools[1].gaussian(shrinkage))
+    return float(figure), pools[0].count, pools[1].count

@@ -4,6 +4,7 @@ x is the user's motion, y the recorded avatar's, z the generated one's.
 
   rPCC       abs(PCC(y, x) - PCC(z, x)) per clip, PCC averaged over the channels of a group. 0 = as related as life
              at lag 0, which a motion of any quality can be.
+  rPCC-lag   abs(P(y) - P(z)), P the peak over lags of the clip-averaged curve of the same group average.
   response   r[lag] = PCC(x[t], z[t + lag]) per clip. Peak and lag are those of the curve averaged over clips.
 """
 
@@ -46,6 +47,16 @@ def response_curve(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> np
     return np.stack([pcc(user[:, : frames - k], avatar[:, k:], axis=1) for k in range(min(lags, frames - 1))], axis=1)
 
 
+def group_curve(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> np.ndarray:
+    """The response curve of each channel with the same channel of the other, averaged over channels.
+
+    `[n, T, D]` twice, the channels of one group -> `[n, lags]`; entry 0 is the correlation of rPCC.
+    """
+    frames = user.shape[1]
+    used = range(min(lags, frames - 1))
+    return np.stack([pcc(user[:, : frames - k], avatar[:, k:]).mean(axis=-1) for k in used], axis=1)
+
+
 def response_map(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> tuple[np.ndarray, np.ndarray]:
     """Peak of every user channel against every avatar channel.
 
@@ -81,6 +92,11 @@ def peak(curves: np.ndarray) -> np.ndarray:
 def peak_lag(curves: np.ndarray) -> np.ndarray:
     """Statistic: index of the highest value of each mean curve; NaN where the curve is flat."""
     return np.where(np.ptp(curves, axis=1) > 1e-9, curves.argmax(axis=1).astype(float), np.nan)
+
+
+def peak_difference(curves: np.ndarray) -> np.ndarray:
+    """Statistic for curves `[r, 2, lags]`: abs(peak of the first - peak of the second), rPCC-lag."""
+    return np.abs(curves[:, 0].max(axis=1) - curves[:, 1].max(axis=1))
 
 
 def peak_share(curves: np.ndarray) -> np.ndarray:

@@ -11,26 +11,40 @@ from dataclasses import dataclass
 import numpy as np
 
 from afjax.errors import InputError
-from afjax.metrics import bootstrap, events, frechet, lipsync, reactiveness, richness, smoothness
+from afjax.metrics import bootstrap, measures
+from afjax.metrics.measures import EventFrames, Vocabulary
 
 Table = dict[str, dict[str, bootstrap.Estimate]]
-EventFrames = Mapping[str, np.ndarray]
-"""Of one clip: frames of the user's events by kind (`metrics.events.EVENTS`)."""
 
-EVENT_METRICS = {
-    "event_response_smile": ("smile",),
-    "event_response_nod": ("nod",),
-    "event_response_voice_only": events.VOICE_ONLY,
-    "event_response_interruption": ("interruption",),
-}
+__all__ = [
+    "METRICS",
+    "ROWS",
+    "SYSTEMS",
+    "Metric",
+    "Table",
+    "Vocabulary",
+    "blind",
+    "evaluate",
+    "number",
+    "text",
+    "verdict",
+]
 
-SYSTEMS = ("oracle", "model", "model_user_dropped", "model_user_motion_dropped", "model_user_audio_dropped")
+SYSTEMS = (
+    "oracle",
+    "talking_only",
+    "model",
+    "model_user_dropped",
+    "model_user_motion_dropped",
+    "model_user_audio_dropped",
+)
 
 ROWS = {
     "recorded": "The recorded avatar: what every figure of a model is judged against.",
     "oracle": "The simulator run again with the same user and other private noise: the best that can be hoped for.",
     "shuffled": "The recorded avatar against another clip's user: what chance gives.",
     "frozen": "The reference face, held still.",
+    "talking_only": "A model that never sees its user.",
     "model": "The trained model.",
     "model_shuffled": "The model against another clip's user: what chance gives.",
     "model_user_dropped": "The model without the user's face and voice.",
@@ -48,12 +62,24 @@ class Metric:
     better: str
 
 
+LEVEL = 0.01
+"""A metric separates two rows if p is below this."""
+
+_DISTANCE = ("rpcc_", "pfd_")
+_REACTIVE = (*_DISTANCE, "response_peak_", "response_share_", "event_response_", "rdgg_")
+
 METRICS = {
     "rpcc_expression": Metric("Distance of the correlation with the user's face from the recorded one.", "", "low"),
     "rpcc_pose": Metric("The same for the head's pose.", "", "low"),
+    "rpcc_lag_expression": Metric("Distance of the highest correlation within 2 s from the recorded one.", "", "low"),
+    "rpcc_lag_pose": Metric("The same for the head's pose.", "", "low"),
     "response_peak_smile": Metric("Highest correlation of the avatar's smile with the user's.", "", "recorded"),
     "response_share_smile": Metric("That peak as a share of the recorded avatar's.", "", "recorded"),
     "response_lag_ms_smile": Metric("How late the avatar's smile is at that peak.", "ms", "recorded"),
+    "response_peak_pose": Metric("Highest correlation of the head's pose with the user's.", "", "recorded"),
+    "response_lag_ms_pose": Metric("How late the head is at that peak.", "ms", "recorded"),
+    "rdgg_speech": Metric("How much the user's voice tells about the listener, beyond all else.", "", "recorded"),
+    "rdgg_motion": Metric("The same for the user's face.", "", "recorded"),
     "event_response_smile": Metric("Chance of a reaction to a smile, above that at random times.", "", "recorded"),
     "event_response_nod": Metric("The same for a nod at what the user stresses.", "", "recorded"),
     "event_response_voice_only": Metric("The same for what only the user's voice shows.", "", "recorded"),
@@ -63,37 +89,21 @@ METRICS = {
     "lip_envelope_corr": Metric("Correlation of the mouth with the loudness of the speech.", "", "recorded"),
     "lip_envelope_lag_ms": Metric("How late the mouth is against the loudness.", "ms", "recorded"),
     "variance": Metric("How much the face moves, in recorded variances.", "", "recorded"),
+    "variance_expression": Metric("The expression's part of it.", "", "recorded"),
+    "variance_pose": Metric("The pose's part of it.", "", "recorded"),
     "sid": Metric("How many different faces and poses a clip shows.", "bits", "recorded"),
     "sid_expression": Metric("The expression's part of it.", "bits", "recorded"),
     "sid_pose": Metric("The pose's part of it.", "bits", "recorded"),
     "fd": Metric("Distance between the distributions of generated and recorded frames.", "", "low"),
+    "fd_expression": Metric("The same for the expression alone.", "", "low"),
+    "fd_pose": Metric("The same for the pose alone.", "", "low"),
+    "pfd_expression": Metric("The same for pairs of user and avatar: expression.", "", "low"),
+    "pfd_pose": Metric("The same for pairs of user and avatar: pose.", "", "low"),
+    "drift_fd_per_min": Metric("How fast the motion leaves the recorded distribution, per minute.", "", "recorded"),
     "jitter_inside": Metric("Shaking inside blocks, recorded = 1.", "", "recorded"),
     "jitter_boundary": Metric("Shaking where blocks meet, recorded = 1.", "", "recorded"),
     "constant_tracks": Metric("Share of channels that stand still for a clip; they correlate 0.", "", "recorded"),
 }
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """What the channels of a codec mean: names of the two groups, of the smile and of the mouth's opening."""
-
-    expression: tuple[str, ...]
-    pose: tuple[str, ...]
-    smile: str = "smile"
-    mouth: str = "jaw_open"
-
-
-@dataclass(frozen=True)
-class _Reference:
-    """What all rows are measured with, from the recorded motion; motion in recorded standard deviations."""
-
-    arrays: dict[str, np.ndarray]
-    scale: np.ndarray
-    index: dict[str, np.ndarray | int]
-    centres: dict[str, np.ndarray]
-    block: int
-    frame_ms: float
-    seed: int
 
 
 def evaluate(
@@ -108,10 +118,16 @@ def evaluate(
 ) -> Table:
     """`{ROW: {METRIC: {"mean", "low", "high", "n"}}}`; an undefined figure is None.
 
+    Metrics of reaction have a "p" besides in all rows but the recorded one: the p-value of the hypothesis that the row
+    differs from `recorded` by chance only (`bootstrap.separation`). Distances to the recorded reaction are 0 for
+    `recorded` by definition; they are tested against `oracle`, where there is one.
+
     Args:
       arrays: `user`, `recorded` and any of SYSTEMS, motion `[n, T, D]`; `partner` int `[n]`, the other
         clip whose user is the shuffled rows'; `channels` str `[D]`; `avatar_speaking` bool `[n, T]`; and, for
-        the `lip_envelope` metrics, `avatar_envelope` `[n, T]`, the loudness of the avatar's speech.
+        the `lip_envelope` metrics, `avatar_envelope` `[n, T]`, the loudness of the avatar's speech. R-DGG needs
+        `user_features` and `avatar_features` `[n, T, F]` and `user_speaking` bool `[n, T]`, and takes `person` int
+        `[n]`, which clips share their people.
       vocabulary: which channels are what.
       block: frames a block, for jitter.
       clip_events: the user's events of every clip; None, or a codec other than `face`, has no event metrics.
@@ -123,38 +139,33 @@ def evaluate(
       InputError: an array is missing, has another shape, or is not finite.
     """
     arrays = _checked(arrays)
-    recorded, user, partner = arrays["recorded"], arrays["user"], arrays["partner"]
-    reference = _reference(arrays, vocabulary, block, 1000.0 / fps, seed)
-    same = np.arange(len(recorded))
+    recorded, partner = arrays["recorded"], arrays["partner"]
     if clip_events is not None and len(clip_events) != len(recorded):
         raise InputError(f"{len(clip_events)} lists of events for {len(recorded)} clips", "evaluation")
+    reference = measures.reference(arrays, vocabulary, block, fps, seed)
+    same = np.arange(len(recorded))
     rest = np.zeros(recorded.shape[-1]) if rest is None else np.asarray(rest)
     rows = {"recorded": (recorded, same), "shuffled": (recorded, partner)}
     rows["frozen"] = (np.broadcast_to(rest, recorded.shape), same)
     rows.update({name: (arrays[name], same) for name in SYSTEMS if name in arrays})
     if "model" in arrays:
         rows["model_shuffled"] = (arrays["model"], partner)
-    table = {}
+    table, judges = {}, {}
     for row in ROWS:
-        if row in rows:
-            motion, watched = rows[row]
-            figures = _row(motion, user[watched], reference)
-            if clip_events is not None:
-                figures |= _event_figures(motion, [clip_events[clip] for clip in watched], seed)
-            table[row] = figures
+        if row not in rows:
+            continue
+        motion, watched = rows[row]
+        found = measures.of_motion(motion, watched, reference)
+        if clip_events is not None:
+            found |= measures.of_events(motion, [clip_events[clip] for clip in watched])
+        table[row] = {name: measure.estimate(seed) for name, measure in found.items()}
+        if row in ("recorded", "oracle"):
+            judges[row] = found
+        for name, measure in found.items():
+            judge = "oracle" if name.startswith(_DISTANCE) else "recorded"
+            if name.startswith(_REACTIVE) and row != "recorded" and row != judge and judge in judges:
+                table[row][name]["p"] = measure.p_value(judges[judge][name], seed)
     return table
-
-
-def _event_figures(motion: np.ndarray, clips: Sequence[EventFrames], seed: int) -> dict[str, bootstrap.Estimate]:
-    def pooled(means):
-        return events.event_response({str(kind): means[:, kind, None] for kind in range(means.shape[1])})
-
-    figures = {}
-    for name, kinds in EVENT_METRICS.items():
-        pairs = zip(motion, clips, strict=True)
-        counts = [[events.event_counts(track, clip.get(kind, ()), kind) for kind in kinds] for track, clip in pairs]
-        figures[name] = bootstrap.interval(np.array(counts), seed, pooled)
-    return figures
 
 
 def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -166,6 +177,10 @@ def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     if len(shape) != 3 or shape[0] < 2 or shape[1] < 4:
         raise InputError(f"recorded motion must be [n, T, D], at least 2 clips of 4 frames, not {shape}", "evaluation")
     expected = {"partner": shape[:1], "channels": shape[2:], "avatar_speaking": shape[:2], "avatar_envelope": shape[:2]}
+    expected |= {"user_speaking": shape[:2], "person": shape[:1]}
+    for name in ("user_features", "avatar_features"):
+        if name in arrays:
+            expected[name] = (*shape[:2], *arrays[name].shape[2:3])
     for name in ("user", "recorded", *SYSTEMS, *expected):
         if name not in arrays:
             continue
@@ -179,94 +194,48 @@ def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _reference(arrays, vocabulary: Vocabulary, block: int, frame_ms: float, seed: int) -> _Reference:
-    names = [str(name) for name in arrays["channels"]]
-    wanted = {*vocabulary.expression, *vocabulary.pose, vocabulary.smile, vocabulary.mouth}
-    if missing := sorted(wanted - set(names)):
-        raise InputError(f"no channel named {', '.join(missing)}", "evaluation", "there are: " + ", ".join(names))
-    index = {
-        "expression": np.array([names.index(name) for name in vocabulary.expression]),
-        "pose": np.array([names.index(name) for name in vocabulary.pose]),
-        "smile": names.index(vocabulary.smile),
-        "mouth": names.index(vocabulary.mouth),
-    }
-    scale = richness.scale(arrays["recorded"])
-    clusters = {"expression": richness.EXPRESSION_CLUSTERS, "pose": richness.POSE_CLUSTERS}
-    scaled = arrays["recorded"] / scale
-    centres = {group: richness.fit_clusters(scaled[..., index[group]], k, seed) for group, k in clusters.items()}
-    return _Reference(arrays, scale, index, centres, block, frame_ms, seed)
-
-
-def _row(motion: np.ndarray, user: np.ndarray, reference: _Reference) -> dict[str, bootstrap.Estimate]:
-    arrays, index, seed = reference.arrays, reference.index, reference.seed
-    recorded = arrays["recorded"]
-    motion, scaled = np.asarray(motion, np.float64), motion / reference.scale
-    scaled_recorded = recorded / reference.scale
-
-    def frames_to_ms(statistic):
-        return lambda means: statistic(means) * reference.frame_ms
-
-    figures = {}
-    for group in ("expression", "pose"):
-        own, other = (
-            reactiveness.pcc(a[..., index[group]], b[..., index[group]])
-            for a, b in ((recorded, arrays["user"]), (motion, user))
-        )
-        figures[f"rpcc_{group}"] = bootstrap.interval(reactiveness.rpcc_of(own, other), seed)
-    figures["constant_tracks"] = bootstrap.interval(reactiveness.constant_tracks(motion), seed)
-
-    smile = index["smile"]
-    curves = reactiveness.response_curve(user[..., smile], motion[..., smile])
-    life = reactiveness.response_curve(arrays["user"][..., smile], recorded[..., smile])
-    figures["response_peak_smile"] = bootstrap.interval(curves, seed, reactiveness.peak)
-    figures["response_share_smile"] = bootstrap.interval(np.stack([curves, life], 1), seed, reactiveness.peak_share)
-    figures["response_lag_ms_smile"] = bootstrap.interval(curves, seed, frames_to_ms(reactiveness.peak_lag))
-
-    targets = {"lip": recorded[..., index["mouth"]]}
-    if "avatar_envelope" in arrays:
-        targets["lip_envelope"] = arrays["avatar_envelope"]
-    for name, target in targets.items():
-        curves = lipsync.curve(motion[..., index["mouth"]], target, arrays["avatar_speaking"])
-        figures[f"{name}_corr"] = bootstrap.interval(lipsync.corr(curves), seed)
-        figures[f"{name}_lag_ms"] = bootstrap.interval(curves, seed, frames_to_ms(lipsync.lag))
-
-    figures["variance"] = bootstrap.interval(richness.variance(scaled), seed)
-    groups = [richness.sid(scaled[..., index[group]], reference.centres[group]) for group in ("expression", "pose")]
-    figures["sid"] = bootstrap.interval(np.mean(groups, axis=0), seed)
-    figures["sid_expression"], figures["sid_pose"] = (bootstrap.interval(group, seed) for group in groups)
-    pairs = np.stack([frechet.moments(scaled), frechet.moments(scaled_recorded)], axis=1)
-    figures["fd"] = bootstrap.interval(pairs, seed, frechet.pooled_distance, centred=True)
-    shaken, still = (smoothness.shake(m, reference.block) for m in (scaled, scaled_recorded))
-    for name, ours, theirs in zip(("jitter_inside", "jitter_boundary"), shaken, still, strict=True):
-        figures[name] = bootstrap.interval(np.stack([ours, theirs], axis=1), seed, bootstrap.ratio)
-    return figures
-
-
-_REACTIVE = ("rpcc_", "response_peak_", "response_share_", "event_response_")
-
-
 def blind(table: Table) -> list[str]:
-    """Metrics of reaction whose intervals for `recorded` and `shuffled` overlap: no evidence on these clips."""
+    """Metrics of reaction that can't tell `shuffled` from `recorded`: no evidence on these clips.
+
+    Those whose p-value is LEVEL or more. Where a table has no p-values, those whose intervals overlap; distances to the
+    recorded reaction need the oracle for one (recorded is 0 by definition) and are blind without it.
+    """
     found = []
     for name in table["recorded"]:
         own, chance = table["recorded"][name], table["shuffled"][name]
         if not name.startswith(_REACTIVE) or own["mean"] is None or chance["mean"] is None:
             continue
-        if own["low"] <= chance["high"] and chance["low"] <= own["high"]:
+        if chance.get("p") is not None:
+            unseen = chance["p"] >= LEVEL
+        elif name.startswith(_DISTANCE) and "oracle" not in table:
+            unseen = True
+        else:
+            unseen = own["low"] <= chance["high"] and chance["low"] <= own["high"]
+        if unseen:
             found.append(name)
     return found
 
 
+def verdict(table: Table, name: str) -> str:
+    """Whether a metric of reaction separates recorded from shuffled pairs: "yes, p = 0.001"; "" for other metrics."""
+    if not name.startswith(_REACTIVE) or "shuffled" not in table or table["recorded"].get(name, {}).get("mean") is None:
+        return ""
+    p = table["shuffled"][name].get("p")
+    return ("no" if name in blind(table) else "yes") + ("" if p is None else f", p = {p:.3f}")
+
+
 def text(table: Table, metrics: tuple[str, ...] = tuple(METRICS)) -> str:
-    """The table as plain lines, one metric a line, one column a row of the table."""
+    """The table as plain lines: a line a metric, a column a row, at the end what tells recorded from shuffled."""
     rows = list(table)
     present = [name for name in metrics if any(name in table[row] for row in rows)]
     width = max(map(len, present), default=0)
     columns = [max(len(row), 7) for row in rows]
-    lines = [" " * width + "".join(f"  {row:>{w}}" for row, w in zip(rows, columns, strict=True))]
+    head = "".join(f"  {row:>{w}}" for row, w in zip(rows, columns, strict=True))
+    lines = [" " * width + head + "  separates"]
     for name in present:
         cells = (number(table[row].get(name, bootstrap.EMPTY)["mean"], METRICS[name].unit) for row in rows)
-        lines.append(f"{name:<{width}}" + "".join(f"  {cell:>{w}}" for cell, w in zip(cells, columns, strict=True)))
+        line = f"{name:<{width}}" + "".join(f"  {cell:>{w}}" for cell, w in zip(cells, columns, strict=True))
+        lines.append(f"{line}  {verdict(table, name)}".rstrip())
     return "\n".join(lines)
 
 

@@ -44,3 +44,36 @@ def test_centred_interval_holds_its_point_and_no_negative_distance():
     plain = bootstrap.interval(values, statistic=squared)
     figure = bootstrap.interval(values, statistic=squared, centred=True)
     assert plain["low"] > plain["mean"] and 0.0 <= figure["low"] <= figure["mean"] <= figure["high"]
+
+
+def test_separation_of_a_mean_is_the_exact_sign_flip_test():
+    """Of all 2^8 sign patterns of these differences, 8 reach a mean as far from 0 as the one seen."""
+    difference = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, -1.0])
+    patterns = 1 - 2 * ((np.arange(256)[:, None] >> np.arange(8)) & 1)
+    exact = np.mean(np.abs(patterns @ difference) >= difference.sum() - 1e-9)
+    first = np.random.default_rng(0).normal(size=8)
+    found = bootstrap.separation(first + difference, first, flips=20_000)
+    np.testing.assert_allclose(found, exact, atol=0.004)
+
+
+def test_rows_that_differ_by_chance_have_an_even_p():
+    rng = np.random.default_rng(0)
+    found = np.array([bootstrap.separation(*rng.normal(size=(2, 40)), seed, flips=199) for seed in range(300)])
+    assert abs(found.mean() - 0.5) < 0.06 and 0.02 <= np.mean(found <= 0.05) <= 0.09
+
+
+def test_separation_of_a_statistic_of_curves():
+    curves = np.random.default_rng(0).normal(0.0, 0.5, (64, 20))
+    risen = curves + 0.5 * (np.arange(20) == 7)
+
+    def peak(means):
+        return means.max(axis=1)
+
+    assert bootstrap.separation(risen, curves, statistic=peak) == 0.001
+    assert bootstrap.separation(curves[:, ::-1], curves, statistic=peak) == 1.0
+
+
+def test_separation_leaves_out_what_either_lacks():
+    values = np.arange(6.0)
+    assert bootstrap.separation(np.where(values < 3, np.nan, values + 9), values, flips=999) > 0.1  # 3 pairs are left
+    assert bootstrap.separation([np.nan], [1.0]) is None

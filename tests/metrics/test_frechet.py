@@ -1,7 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.linalg
 
+from afjax.errors import InputError
 from afjax.metrics import frechet
 
 
@@ -63,3 +66,49 @@ def test_shrinkage_keeps_variances_and_lowers_the_rest():
     plain, shrunk = frechet.gaussian(pooled, 0.0)[1], frechet.gaussian(pooled, 0.25)[1]
     np.testing.assert_allclose(np.diag(shrunk), np.diag(plain))
     np.testing.assert_allclose(shrunk[0, 1], 0.75 * plain[0, 1])
+
+
+def test_a_pool_is_the_covariance_of_all_rows():
+    rows = np.random.default_rng(0).normal(size=(1000, 6)) * np.arange(1.0, 7.0) + 1e4
+    pool = frechet.Pool()
+    for part in np.split(rows, [1, 2, 40, 40, 700]):
+        pool.add(part)
+    mean, c = pool.gaussian()
+    np.testing.assert_allclose(mean, rows.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(c, np.cov(rows.T), rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(np.diag(pool.gaussian(0.5)[1]), np.diag(c))
+
+
+def test_streamed_distance_of_a_shift_and_a_scale():
+    rows = np.random.default_rng(0).normal(size=(40, 50, 4))
+    figure, first, second = frechet.streamed(iter(rows + [3.0, 0.0, 0.0, 4.0]), iter(rows))
+    np.testing.assert_allclose(figure, 25.0, rtol=1e-9)
+    assert first == second == 2000
+    expected = np.trace(np.cov(rows.reshape(-1, 4).T)) + np.square(rows.mean(axis=(0, 1))).sum()
+    np.testing.assert_allclose(frechet.streamed(2.0 * rows, rows)[0], expected, rtol=1e-9)
+
+
+def test_10_000_clips_need_no_more_memory_than_10():
+    def peak(count):
+        rng = np.random.default_rng(0)
+        tracemalloc.start()
+        frechet.streamed(
+            (rng.normal(size=(25, 32)) for _ in range(count)), (rng.normal(size=(25, 32)) for _ in range(2))
+        )
+        size = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return size
+
+    peak(10)
+    assert peak(10_000) < 1.1 * peak(10)
+
+
+@pytest.mark.parametrize("rows", [np.zeros((3, 2)), np.zeros(4), np.full((2, 4), np.nan)])
+def test_rows_that_do_not_belong_are_refused(rows):
+    with pytest.raises(InputError):
+        frechet.Pool().add(np.zeros((5, 4))).add(rows)
+
+
+def test_one_row_has_no_covariance():
+    with pytest.raises(InputError, match="at least 2 rows"):
+        frechet.Pool().add(np.zeros((1, 4))).gaussian()

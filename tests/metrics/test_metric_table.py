@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from afjax.codec.face import channels
 from afjax.errors import InputError
-from afjax.metrics import report
+from afjax.metrics import granger, measures, report
 
 CHANNELS = ("smile", "jaw_open", "brow", "yaw", "pitch")
 VOCABULARY = report.Vocabulary(expression=CHANNELS[:3], pose=CHANNELS[3:])
@@ -52,13 +52,15 @@ def mean(row, metric):
 
 def test_rows_and_metrics_of_the_table():
     assert list(table()) == [row for row in report.ROWS if row in table()]
-    assert set(table()) == {*report.ROWS} - {"model_user_motion_dropped", "model_user_audio_dropped"}
+    absent = {"talking_only", "model_user_motion_dropped", "model_user_audio_dropped"}
+    assert set(table()) == {*report.ROWS} - absent
     assert all(set(figures) <= set(report.METRICS) for figures in table().values())
     json.dumps(table(), allow_nan=False)
 
 
 def test_recorded_is_the_optimum_of_everything():
     optimum = {"rpcc_expression": 0, "rpcc_pose": 0, "lip_corr": 1, "lip_lag_ms": 0, "fd": 0}
+    optimum |= {"rpcc_lag_expression": 0, "rpcc_lag_pose": 0, "pfd_expression": 0, "pfd_pose": 0, "fd_pose": 0}
     optimum |= {"jitter_inside": 1, "jitter_boundary": 1, "response_share_smile": 1}
     for metric, best in optimum.items():
         np.testing.assert_allclose(mean("recorded", metric), best, atol=1e-9)
@@ -71,6 +73,14 @@ def test_response_peak_and_lag_are_the_ones_put_in():
     np.testing.assert_allclose(mean("model", "response_share_smile"), 0.75, atol=0.1)
 
 
+def test_pose_responds_as_the_smile_does():
+    for row, peak, lag in (("recorded", 0.8, 400), ("model", 0.6, 520)):
+        np.testing.assert_allclose(mean(row, "response_peak_pose"), peak, atol=0.06)
+        assert mean(row, "response_lag_ms_pose") == lag
+    np.testing.assert_allclose(mean("model", "rpcc_lag_pose"), 0.2, atol=0.06)
+    assert mean("oracle", "rpcc_lag_pose") < 0.05 < 0.5 < mean("shuffled", "rpcc_lag_pose")
+
+
 def test_shuffled_pairs_and_a_deaf_model_do_not_respond():
     for row in ("shuffled", "model_shuffled", "model_user_dropped"):
         assert mean(row, "response_share_smile") < 0.25
@@ -79,8 +89,38 @@ def test_shuffled_pairs_and_a_deaf_model_do_not_respond():
 
 
 def test_only_metrics_that_cannot_tell_shuffled_pairs_are_blind():
-    assert report.blind(table()) == []
-    assert report.blind(table() | {"shuffled": table()["oracle"]}) == ["response_peak_smile", "response_share_smile"]
+    """At lag 0 this avatar has nothing to do with its user, so what looks at lag 0 alone is blind."""
+    assert (
+        {"rpcc_pose"}
+        <= set(report.blind(table()))
+        <= {f"{m}_{g}" for m in ("rpcc", "pfd") for g in ("expression", "pose")}
+    )
+    responses = {f"response_{name}" for name in ("peak_smile", "share_smile", "peak_pose")}
+    assert responses <= set(report.blind(table() | {"shuffled": table()["oracle"]}))
+
+
+def test_p_values_say_which_rows_differ_from_the_recorded():
+    metrics = ("response_peak_smile", "response_peak_pose", "rpcc_lag_pose")
+    for metric in metrics:
+        assert table()["shuffled"][metric]["p"] == table()["model_user_dropped"][metric]["p"] == 0.001
+        assert "p" not in table()["recorded"][metric]
+    assert table()["oracle"]["response_peak_smile"]["p"] > 0.05 and "p" not in table()["oracle"]["rpcc_lag_pose"]
+    assert "p" not in table()["shuffled"]["variance"]
+
+
+def test_distances_are_blind_without_an_oracle():
+    """Recorded is 0 by definition, so that any other figure differs from it."""
+    found = report.evaluate({k: v for k, v in arrays().items() if k != "oracle"}, VOCABULARY, block=10)
+    names = [name for name in found["recorded"] if name.startswith(("rpcc_", "pfd_"))]
+    assert len(names) == 6 and set(names) <= set(report.blind(found))
+    assert report.verdict(found, "rpcc_pose") == "no"
+
+
+def test_a_table_without_p_values_is_judged_by_its_intervals():
+    figure = {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 9}
+    apart = {"recorded": {"rdgg_speech": figure}, "shuffled": {"rdgg_speech": figure | {"low": 0.7, "high": 0.8}}}
+    assert report.blind(apart) == [] and report.verdict(apart, "rdgg_speech") == "yes"
+    assert report.blind(apart | {"shuffled": apart["recorded"]}) == ["rdgg_speech"]
 
 
 def test_a_held_face():
@@ -130,6 +170,7 @@ def test_event_metrics_watch_the_right_user():
         ({"partner": np.arange(24)}, "another clip"),
         ({"model": np.zeros((24, 299, 5))}, "model has shape"),
         ({"recorded": np.full((24, 300, 5), np.nan)}, "finite"),
+        ({"user_features": np.zeros((24, 299, 2))}, "user_features has shape"),
         ({"channels": np.array(["a", "b", "c", "d", "e"])}, "no channel named"),
     ],
 )
@@ -145,6 +186,25 @@ def test_missing_array_is_named():
 
 def test_text_prints_every_figure_in_its_column():
     head, *lines = report.text(table()).splitlines()
-    assert head.split() == list(table())
+    assert head.split() == [*table(), "separates"]
     cells = {line.split()[0]: line.split()[1:] for line in lines}
     assert cells["response_lag_ms_smile"][0] == "400" and cells["response_lag_ms_smile"][3] == "-"
+    rows = len(table())
+    assert cells["response_peak_smile"][rows:] == ["yes,", "p", "=", "0.001"] and cells["variance"][rows:] == []
+
+
+def test_dependence_is_measured_where_there_are_features(monkeypatch):
+    """60 people who follow their user's voice, ten seconds each."""
+    monkeypatch.setattr(granger, "fit", functools.partial(granger.fit, shifts=10))
+    n, frames = 60, 260
+    user, voices, noise = (smooth(seed, n, frames) for seed in (0, 1, 2))
+    recorded = 0.7 * np.roll(voices, DELAY, axis=1) + 0.7 * noise
+    made = {"user": user, "recorded": recorded, "partner": np.roll(np.arange(n), 1), "channels": np.array(CHANNELS)}
+    made |= {"avatar_speaking": np.zeros((n, frames), bool), "user_speaking": np.ones((n, frames), bool)}
+    features = {"user_features": voices, "avatar_features": noise[..., :2]}
+    found = report.evaluate(made | features, VOCABULARY, block=10)
+    assert found["recorded"]["rdgg_speech"]["low"] > 0.005 > found["recorded"]["rdgg_motion"]["low"]
+    assert found["shuffled"]["rdgg_speech"]["p"] < 0.01 and found["recorded"]["rdgg_speech"]["n"] == n
+    assert found["frozen"]["rdgg_speech"]["mean"] is None
+    reference = measures.reference(report._checked(made), VOCABULARY, 10)
+    assert reference.dependence is None

@@ -80,3 +80,23 @@ def test_map_is_the_curve_s_peak():
     curve = reactiveness.response_curve(user[..., 0], avatar[..., 0], lags=20).mean(axis=0)
     np.testing.assert_allclose(peak[0, 0], curve[lag[0, 0]])
     assert lag[0, 0] == np.abs(curve).argmax()
+
+
+def test_group_curve_averages_the_channels_own_curves_and_starts_at_rpcc():
+    user, avatar = tracks((4, 200, 3)), tracks((4, 200, 3), 1) + 0.5 * tracks((4, 200, 3))
+    curves = reactiveness.group_curve(user, avatar)
+    each = [reactiveness.response_curve(user[..., c], avatar[..., c]) for c in range(3)]
+    np.testing.assert_allclose(curves, np.mean(each, axis=0))
+    recorded = reactiveness.group_curve(user, user)
+    rpcc = reactiveness.rpcc(user, user, avatar)
+    np.testing.assert_allclose(np.abs(recorded[:, 0] - curves[:, 0]), rpcc)
+
+
+def test_rpcc_lag_is_0_for_a_motion_that_is_only_late():
+    """Late by 20 frames a copy has lost its correlation at lag 0, not its peak."""
+    user = np.random.default_rng(0).normal(size=(32, 500, 2))
+    life, late = (reactiveness.group_curve(user, np.roll(user, by, axis=1)) for by in (5, 20))
+    none = reactiveness.group_curve(user, np.random.default_rng(1).normal(size=user.shape))
+    pairs = [np.stack([curves, life], axis=1).mean(axis=0)[None] for curves in (life, late, none)]
+    same, shifted, unrelated = (reactiveness.peak_difference(pair)[0] for pair in pairs)
+    assert same == 0.0 and shifted < 1e-3 and unrelated > 0.9

@@ -1,0 +1,145 @@
+"""Feature networks of the famous metrics, loaded by path from ONNX files and run by onnxruntime.
+
+| kind | metric | input, float32 | output |
+|---|---|---|---|
+| `arcface` | CSIM | `[N, 3, 112, 112]`, aligned faces, RGB in -1 .. 1: `pictures.arcface_input` | 512 |
+| `inception` | FID | `[N, 3, 299, 299]`, RGB in -1 .. 1: `pictures.inception_input` | 2048, pytorch-fid's last pool |
+| `i3d` | FVD | `[N, 3, T, 224, 224]`, RGB in -1 .. 1, T usually 16: `pictures.i3d_input` | 400 logits of Kinetics |
+| `syncnet_lips` | LSE | `[N, 3, 5, 224, 224]`, five face crops, BGR in 0 .. 255: `pictures.syncnet_lips_input` | 1024 |
+| `syncnet_sound` | LSE | `[N, 1, 13, 20]`, MFCCs of 0.2 s: `mfcc.syncnet_sound_input` | 1024 |
+
+No weights come with afjax, and a shape can't tell whose weights a file holds: the figures are what the file makes them.
+Without the file a metric is not printed under its famous name; `metric_name` gives the honest one.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from afjax.errors import InputError
+from afjax.media.container import check_file
+
+_INSTALL = "pip install -r requirements-metrics.txt"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a network takes, without the batch axis (None = any length), what it gives, and for which metrics."""
+
+    metrics: tuple[str, ...]
+    shape: tuple[int | None, ...]
+    features: int
+
+
+KINDS = {
+    "arcface": Kind(("CSIM",), (3, 112, 112), 512),
+    "inception": Kind(("FID",), (3, 299, 299), 2048),
+    "i3d": Kind(("FVD",), (3, None, 224, 224), 400),
+    "syncnet_lips": Kind(("LSE-D", "LSE-C"), (3, 5, 224, 224), 1024),
+    "syncnet_sound": Kind(("LSE-D", "LSE-C"), (1, 13, 20), 1024),
+}
+_STEMS = {"FID": "FD", "FVD": "FD", "LSE-D": "sync-distance", "LSE-C": "sync-confidence"}
+
+
+def metric_name(metric: str, network: str) -> str:
+    """The name under which `metric` may be printed when its features come from `network`.
+
+    >>> metric_name("FID", "inception"), metric_name("FID", "coefficients"), metric_name("CSIM", "dlib")
+    ('FID', 'FD-coefficients', 'CSIM-dlib')
+    """
+    if network in KINDS and metric in KINDS[network].metrics:
+        return metric
+    return f"{_STEMS.get(metric, metric)}-{network}"
+
+
+class Network:
+    """A loaded network: call it with a batch `[N, *shape]` for its features `[N, features]`, float32.
+
+    Args:
+      kind: of KINDS.
+      session: what `onnxruntime.InferenceSession` offers: get_inputs, get_outputs, run.
+      where: for messages, the file.
+
+    Raises:
+      InputError: the session's input or output does not fit the kind.
+    """
+
+    def __init__(self, kind: str, session, where: object = None):
+        if kind not in KINDS:
+            raise InputError(f"no network of the kind {kind}", where, "there are: " + ", ".join(KINDS))
+        self.kind, self._spec, self._session, self._where = kind, KINDS[kind], session, where
+        inputs, outputs = session.get_inputs(), session.get_outputs()
+        wanted = (None, *self._spec.shape)
+        if len(inputs) != 1 or not _fits(inputs[0].shape, wanted):
+            found = " and ".join(_text(entry.shape) for entry in inputs) or "nothing"
+            raise self._wrong(f"takes {found}, not {_text(wanted)}")
+        self._input = inputs[0].name
+        fitting = [entry.name for entry in outputs if _gives(entry.shape, self._spec.features)]
+        if not fitting:
+            found = " and ".join(_text(entry.shape) for entry in outputs) or "nothing"
+            raise self._wrong(f"gives {found}, not [N, {self._spec.features}]")
+        self._output = fitting[0]
+
+    def __call__(self, batch: np.ndarray) -> np.ndarray:
+        batch = np.ascontiguousarray(batch, np.float32)
+        wanted = (None, *self._spec.shape)
+        if not _fits(batch.shape, wanted):
+            raise ValueError(f"{self.kind} takes {_text(wanted)}, got {list(batch.shape)}")
+        try:
+            features = np.asarray(self._session.run([self._output], {self._input: batch})[0], np.float32)
+        except Exception as error:  # onnxruntime raises classes of its own, one for each status
+            raise self._wrong(f"does not run: {error}") from None
+        if features.size != len(batch) * self._spec.features:
+            raise self._wrong(f"gives {list(features.shape)} for {len(batch)} inputs")
+        return features.reshape(len(batch), self._spec.features)
+
+    def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """Features of one batch after another: what `frechet.streamed` takes."""
+        return map(self, batches)
+
+    def _wrong(self, what: str) -> InputError:
+        return InputError(f"the network {what}", self._where, f"export {self.kind} as metrics/networks.py describes it")
+
+
+def load(kind: str, path: str | Path) -> Network:
+    """Opens an ONNX file on the CPU.
+
+    Raises:
+      InputError: onnxruntime is missing, the file can't be read, is no ONNX file, or does not fit the kind.
+    """
+    if kind not in KINDS:
+        raise InputError(f"no network of the kind {kind}", path, "there are: " + ", ".join(KINDS))
+    path = check_file(path)
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise InputError("the package onnxruntime is missing", do=_INSTALL) from error
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 4
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime raises classes of its own, one for each status
+        raise InputError(f"not a readable ONNX file ({error})", path) from None
+    return Network(kind, session, path)
+
+
+def _fits(shape, wanted: tuple[int | None, ...]) -> bool:
+    """Whether a shape, with names or None for open axes, allows every length of `wanted`; the first axis is free."""
+    if len(shape) != len(wanted):
+        return False
+    pairs = zip(list(shape)[1:], wanted[1:], strict=True)
+    return all(not isinstance(length, int) or need in (None, length) for length, need in pairs)
+
+
+def _gives(shape, features: int) -> bool:
+    lengths = list(shape)[1:]
+    if not lengths or lengths[0] != features and isinstance(lengths[0], int):
+        return False
+    return all(not isinstance(length, int) or length == 1 for length in lengths[1:])
+
+
+def _text(shape) -> str:
+    first, *rest = shape
+    return "[" + ", ".join(["N", *("?" if not isinstance(length, int) else str(length) for length in rest)]) + "]"

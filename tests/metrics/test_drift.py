@@ -1,0 +1,59 @@
+import numpy as np
+import pytest
+
+from afjax.metrics import bootstrap, drift
+
+
+def motion(seed, n=16, frames=1500, channels=4):
+    return np.random.default_rng(seed).normal(size=(n, frames, channels))
+
+
+def test_motion_of_one_distribution_does_not_drift():
+    values = drift.window_moments(motion(0), motion(1))
+    assert values.shape == (16, 7, 4, 5)
+    figure = bootstrap.interval(values, 0, drift.slope_per_minute)
+    assert figure["low"] <= 0.0 <= figure["high"] and abs(figure["mean"]) < 0.01
+
+
+def test_a_mean_that_moves_has_the_slope_of_its_square():
+    """Every channel off by w in window w: the distance is 4 w^2, plus the same sampling error in every window."""
+    moved = motion(0) + np.repeat(np.arange(6.0), 250)[:, None]
+    track = drift.distances(drift.window_moments(moved, motion(0)).mean(axis=0)[None])[0]
+    np.testing.assert_allclose(track, 4.0 * np.arange(6.0) ** 2, rtol=0.02, atol=0.02)
+    minutes, squares = np.arange(6.0) / 6.0, 4.0 * np.arange(6.0) ** 2
+    figure = bootstrap.interval(drift.window_moments(moved, motion(0)), 0, drift.slope_per_minute)
+    np.testing.assert_allclose(figure["mean"], np.polyfit(minutes, squares, 1)[0], rtol=0.02)
+    assert figure["low"] > 0
+
+
+def test_a_covariance_that_shrinks_is_drift():
+    fading = motion(0) * np.repeat(np.linspace(1.0, 0.0, 6), 250)[:, None]
+    track = drift.distances(drift.window_moments(fading, motion(1)).mean(axis=0)[None])[0]
+    np.testing.assert_allclose(track, 4.0 * np.linspace(0.0, 1.0, 6) ** 2, atol=0.05)
+
+
+def test_short_clips_have_none():
+    assert drift.window_moments(motion(0, frames=499), motion(1)) is None
+
+
+def test_trend_of_a_line_and_of_noise():
+    exact = drift.trend(3.0 - 0.5 * np.arange(10) / 6.0)
+    np.testing.assert_allclose(exact, [-0.5, -0.5, -0.5], atol=1e-9)
+    rng = np.random.default_rng(0)
+    trends = [drift.trend(rng.normal(size=12)) for _ in range(300)]
+    assert 0.92 < np.mean([found.low <= 0.0 <= found.high for found in trends]) < 0.98
+    with pytest.raises(ValueError):
+        drift.trend(np.zeros(2))
+
+
+def test_windows_against_the_first():
+    track = np.repeat([2.0, 1.0, 3.0], 250)
+    assert drift.against_first(np.append(track, 99.0)).tolist() == [1.0, 0.5, 1.5]
+    assert np.isnan(drift.against_first(0 * track)).all()
+
+
+def test_sharpness_is_the_variance_of_the_laplacian():
+    board = np.indices((8, 8)).sum(axis=0) % 2 * 255.0  # every neighbour differs: the Laplacian is +-4 * 255
+    flat, ramp = np.full((8, 8, 3), 77, np.uint8), np.tile(np.arange(8.0), (8, 1))
+    np.testing.assert_allclose(drift.sharpness(iter([flat, ramp])), 0.0, atol=1e-9)
+    np.testing.assert_allclose(drift.sharpness([board, np.stack([board] * 3, -1)]), (4 * 255.0) ** 2, rtol=1e-6)
