@@ -4,10 +4,10 @@
     python -m experiments.evaluate --user_video user.mp4 --generated_video generated.mp4 --out out/evaluation
     python -m experiments.evaluate --user_video users/ --recorded_video recorded/ --generated_video generated/ --out ...
 
-A model is measured on the held-out conversations of `--data`, by default those that it came with. Videos are files, or
-folders of files that have the same name; faces are tracked, and clips are cut into pieces of `--piece` seconds, which
-serve as clips for intervals and shuffled users. Without recorded videos there is nothing to compare with: the table
-then holds what can be said of the generated motion alone. Writes `eval.npz`, `summary.json` and `table.txt`.
+A model is measured on the held-out conversations of `--data`, by default those that it came with, R-DGG included (a
+minute or two). Videos are files, or folders of files that have the same name; faces are tracked, and clips are cut into
+pieces of `--piece` seconds, which serve as clips for intervals and shuffled users. Without recorded videos there is
+nothing to compare with: the table then holds what can be said of the generated motion alone. Writes `eval.npz`, `summary.json` and `table.txt`.
 """
 
 from pathlib import Path
@@ -52,7 +52,7 @@ def of_model(workdir: str, data: str = "", talking_only: str = ""):
         generated["talking_only"] = evaluation.generate(load_run(talking_only), clips, kept={"model": "avatar"})[
             "model"
         ]
-    arrays = evaluation.eval_arrays(clips, generated)
+    arrays = evaluation.eval_arrays(clips, generated) | evaluation.speech_features(clips)
     table = evaluation.metric_table(arrays, run.config.layout.block)
     return arrays, table, [f"{len(clips)} conversations of {clips[0].frames / FPS:.0f} s, {data}", *_blind(table)]
 

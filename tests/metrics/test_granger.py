@@ -121,6 +121,7 @@ def test_people_of_a_group_share_a_fold_and_no_row_of_theirs_trains_it():
         assert (fitted.fold_of_clip[fitted.clip[rows]] == fold).all()
 
 
+@pytest.mark.slow
 def test_a_remnant_of_speech_does_not_rule_the_figures():
     """One frame of the listener's own voice, far out of its range, leaves every clip's error what it was."""
     recorded, own_voice, face, voice = people(0.5, 0.0)

@@ -193,6 +193,7 @@ def test_text_prints_every_figure_in_its_column():
     assert cells["response_peak_smile"][rows:] == ["yes,", "p", "=", "0.001"] and cells["variance"][rows:] == []
 
 
+@pytest.mark.slow
 def test_dependence_is_measured_where_there_are_features(monkeypatch):
     """60 people who follow their user's voice, ten seconds each."""
     monkeypatch.setattr(granger, "fit", functools.partial(granger.fit, shifts=10))
