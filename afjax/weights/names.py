@@ -77,9 +77,7 @@ def check(
             for name in present
             if tensors[name].dtype != np.float32
         ],
-        "not finite": [
-            name for name in present if tensors[name].dtype == np.float32 and not _finite(tensors[name])
-        ],
+        "not finite": [name for name in present if tensors[name].dtype == np.float32 and not _finite(tensors[name])],
     }
     said = [f"{len(found)} {kind}: {', '.join(found)}" for kind, found in faults.items() if found]
     if said:
