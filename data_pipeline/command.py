@@ -1,8 +1,8 @@
 """The frame of every command: flags in, one line and exit code 2 for a user's mistake.
 
 Exit codes: 0 done, 2 a user's mistake (one line on stderr), 129 hung up, 130 interrupted, 143 terminated; anything else
-is a defect and keeps its traceback. Binaries define their flags only when they are the program, so that any of them can be imported
-beside any other.
+is a defect and keeps its traceback. Binaries define their flags only when they are the program, so that any of them can
+be imported beside any other.
 """
 
 import difflib
