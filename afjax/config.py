@@ -160,7 +160,7 @@ class PreferenceConfig:
     factor: float = 0.5
     validation: int = 16
     lip_loss: float = 0.02
-    fd_growth: float = 0.2
+    fd_growth: float = 0.5
 
     def __post_init__(self):
         _one_of("preference.norm", self.norm, ("l1", "l2"))

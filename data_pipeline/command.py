@@ -1,8 +1,8 @@
 """The frame of every command: flags in, one line and exit code 2 for a user's mistake.
 
-Exit codes: 0 done, 2 a user's mistake (one line on stderr), 130 interrupted, 143 terminated; anything else is a defect
-and keeps its traceback. Binaries define their flags only when they are the program, so that any of them can be imported
-beside any other.
+Exit codes: 0 done, 2 a user's mistake (one line on stderr), 129 hung up, 130 interrupted, 143 terminated; anything else
+is a defect and keeps its traceback. Binaries define their flags only when they are the program, so that any of them can
+be imported beside any other.
 """
 
 import difflib
@@ -35,11 +35,17 @@ def parse(argv: Sequence[str]) -> list[str]:
 def run(main: Callable[[], Any], parse: Callable[[Sequence[str]], list[str]] = parse):
     """Parses the flags, calls `main()` and exits with the code of the module's docstring."""
     logging.set_verbosity(logging.WARNING)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # an exception, so that unfinished files are removed
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(sign) is not signal.SIG_IGN:  # nohup
+            signal.signal(sign, _end)
     try:
         app.run(lambda _: _main(main), flags_parser=parse)
     except InputError as error:
         fail(error)
+
+
+def _end(number: int, _frame: Any) -> NoReturn:
+    sys.exit(128 + number)  # an exception, so that unfinished files are removed
 
 
 def _main(main: Callable[[], Any]):

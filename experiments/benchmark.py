@@ -15,8 +15,8 @@ import os
 import platform
 import resource
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import jax
@@ -24,7 +24,9 @@ import jax.numpy as jnp
 import numpy as np
 from absl import flags
 
-from afjax.config import from_dict
+from afjax.codec.latent import autoencoder
+from afjax.codec.latent.config import LatentConfig
+from afjax.config import ModelConfig, from_dict
 from afjax.diffusion.solver import make_grid
 from afjax.errors import InputError
 from afjax.nn.condition_encoder import Conditions
@@ -37,6 +39,7 @@ from experiments import cli
 from experiments.configs import released
 
 FRAMES = 10
+SIZES = LatentConfig()
 
 
 @dataclass
@@ -51,24 +54,30 @@ def main():
     if _PRESET.value != "released" or not _STAGES.value:
         raise InputError("nothing to measure", do="give --preset released --stages")
     out = cli.writable(_OUT.value, folder=True)
-    results = {}
-    stages = {
-        "matrix_product": matrix_product, "encode_frame": encode_frame, "decode_block": decode_block,
-        "generator_block": generator_block,
-    }  # fmt: skip
-    with cli.Progress(len(stages), "measure", "stages") as progress:
-        for name, make in stages.items():
-            results[name] = measure(make(), _REPEATS.value)
-            progress.update(note=name)
-    summary = {"device": device(), "jax": jax.__version__, "repeats": _REPEATS.value, "stages": results}
+    summary = benchmark(STAGES, _REPEATS.value)
     cli.write_json(out / "summary.json", summary)
+    report(summary)
+    print(f"on {summary['device']}; written: {out / 'summary.json'}")
+
+
+def benchmark(stages: Mapping[str, Callable[[], Stage]], repeats: int) -> dict[str, Any]:
+    """The summary of stages, measured one after the other in full float32."""
+    results = {}
+    with cli.Progress(len(stages), "measure", "stages") as progress, jax.default_matmul_precision("highest"):
+        for name, make in stages.items():
+            results[name] = measure(make(), repeats)
+            progress.update(note=name)
+    return {"device": device(), "jax": jax.__version__, "repeats": repeats, "stages": results}
+
+
+def report(summary: Mapping[str, Any]):
+    """Prints a line for each stage."""
     rows = [
         (name, r["seconds"]["p50"], r["seconds"]["min"], r["compile_seconds"], round(r["gflop_per_second"], 1),
          round(r["peak_gigabytes"], 2))
-        for name, r in results.items()
+        for name, r in summary["stages"].items()
     ]  # fmt: skip
     cli.print_table(rows, ("stage", "p50, s", "min, s", "compile, s", "GFLOP/s", "peak, GB"))
-    print(f"on {device()}; written: {out / 'summary.json'}")
 
 
 def measure(stage: Stage, repeats: int) -> dict[str, Any]:
@@ -110,41 +119,39 @@ def matrix_product(size: int = 2048) -> Stage:
     return Stage(lambda: product(a, a), 2 * size**3 / 1e9)
 
 
-def _codec():
-    """The latent autoencoder's module functions, its config and synthetic prepared parameters."""
-    from afjax.codec.latent import autoencoder
-    from afjax.codec.latent.config import LatentConfig
-
-    config = LatentConfig()
+def _prepared(config: LatentConfig) -> dict:
+    """The latent codec's synthetic parameters, prepared."""
     shapes = jax.eval_shape(lambda: autoencoder.init_params(config, jax.random.key(0)))
-    params = _synthetic(shapes, latent_names.names(config))
-    return autoencoder, config, jax.jit(autoencoder.prepare)(params)
+    return jax.jit(autoencoder.prepare)(_synthetic(shapes, latent_names.names(config)))
 
 
 def _synthetic(tree, table) -> dict:
     return names.to_tree(synthetic.state_dict(names.tree_shapes(tree, table), 0), table)
 
 
-def encode_frame() -> Stage:
-    codec, config, prepared = _codec()
-    picture = jax.random.uniform(jax.random.key(1), (1, config.size, config.size, 3), minval=-1)
-    encode = jax.jit(codec.encode)
-    return Stage(lambda: encode(prepared, picture), gflop(codec.encode, prepared, picture))
+def encode_frame(config: LatentConfig = SIZES) -> Stage:
+    prepared, picture = _prepared(config), _picture(config)
+    encode = jax.jit(autoencoder.encode)
+    return Stage(lambda: encode(prepared, picture), gflop(autoencoder.encode, prepared, picture))
 
 
-def decode_block() -> Stage:
-    codec, config, prepared = _codec()
-    picture = jax.random.uniform(jax.random.key(1), (1, config.size, config.size, 3), minval=-1)
-    _, _, features = jax.jit(codec.encode)(prepared, picture)
+def decode_block(config: LatentConfig = SIZES) -> Stage:
+    prepared = _prepared(config)
+    _, _, features = jax.jit(autoencoder.encode)(prepared, _picture(config))
     latents = jax.random.normal(jax.random.key(2), (FRAMES, config.dim))
-    decode = jax.jit(codec.decode)
-    one = gflop(codec.decode, prepared, latents[:1], features)
+    decode = jax.jit(autoencoder.decode)
+    one = gflop(autoencoder.decode, prepared, latents[:1], features)
     return Stage(lambda: decode(prepared, latents, features), FRAMES * one)
 
 
-def generator_block() -> Stage:
-    """One block of a stream, in a state that goes on from call to call."""
+def _picture(config: LatentConfig) -> jax.Array:
+    return jax.random.uniform(jax.random.key(1), (1, config.size, config.size, 3), minval=-1)
+
+
+def generator_block(sizes: ModelConfig | None = None) -> Stage:
+    """One block of a stream, in a state that goes on from call to call; `sizes`: others than the preset's."""
     config = from_dict(released.get_config().to_dict())
+    config = replace(config, model=sizes or config.model)
     sizes, layout, sampler = config.model, config.layout, config.sampler
     tree = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))["params"]
     params = jax.device_put({"params": _synthetic(tree, flow_names.names(sizes))})
@@ -180,6 +187,9 @@ def _forward_gflop(model, params, layout, branches: int, tokens: int) -> float:
         return model.apply(params, motion, level, motion[:, 0], cross, (rows, near), np.arange(tokens), past)[0]
 
     return gflop(forward, params, motion, level, pairs(tokens + layout.alignment), pairs(layout.cache))
+
+
+STAGES = {stage.__name__: stage for stage in (matrix_product, encode_frame, decode_block, generator_block)}
 
 
 if __name__ == "__main__":

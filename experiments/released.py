@@ -1,7 +1,8 @@
 """The released network, ready to generate from real files: its codec, its voice features and its sampler."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 
 import jax
@@ -9,6 +10,7 @@ import numpy as np
 
 from afjax.audio.framing import FRAME
 from afjax.audio.wav2vec2 import features
+from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.codec.latent.codec import LatentCodec
 from afjax.config import Config, from_dict, keep_name
 from afjax.errors import InputError
@@ -54,22 +56,51 @@ class ReleasedRun:
         width = self.config.model.motion_dim
         motion = np.zeros((frames, width), np.float32) if user_motion is None else user_motion
         keep = keep_name(avatar_audio is not None, user_audio is not None, user_motion is not None)
-        voices = (self._voice(wave, frames)[None] for wave in (avatar_audio, user_audio))
-        return self.generator.clips(*voices, motion[None], seed, keep, reference)[0]
+        voices = (self._voice(wave, frames) for wave in (avatar_audio, user_audio))
+        with jax.default_matmul_precision("highest"):
+            return self.generator.clips(*voices, motion[None], seed, keep, reference)[0]
 
-    def warm_up(self):
-        """Compiles the start and the step of a single session."""
+    def warm_up(self, sound: int = 0):
+        """Compiles what a single session needs whose voices last `sound` frames; 0: it has none."""
+        if sound:
+            self._listener(sound)
         self.generate(self.config.sampler.start + self.config.layout.block)
 
     def _voice(self, wave, frames: int) -> np.ndarray:
-        """Projected features [frames, condition_width] of the whole clip, as in the released sampler; None is zero."""
-        width = self.config.model.condition_width
+        """Projected features [1, frames, condition_width] of the whole clip, as in the released sampler; None is zero.
+
+        The sound counts as long as it is: its standardisation knows nothing of silence before or after it.
+        """
         if wave is None:
-            return np.zeros((frames, width), np.float32)
-        part = self.weights.wav2vec2
-        states = features.features(part.params(), part.config, wave[: frames * FRAME], frames)
-        projection = {"params": self._params["condition_encoder"]["audio_projection"]}
-        return np.asarray(jax.jit(AudioProjection(width).apply)(projection, states))
+            return np.zeros((1, frames, self.config.model.condition_width), np.float32)
+        return np.asarray(self._listener(frames)(*self._ears, features.whole(wave, frames)[None]))
+
+    @cached_property
+    def _ears(self) -> tuple[dict, dict]:
+        """Parameters of wav2vec2 and of the projection of its layers."""
+        return self.weights.wav2vec2.params(), self._params["condition_encoder"]["audio_projection"]
+
+    @cached_property
+    def _listeners(self) -> dict[int, Callable]:
+        return {}
+
+    def _listener(self, frames: int) -> Callable:
+        """`_listen` compiled for sound of so many frames."""
+        if frames not in self._listeners:
+            wave = jax.ShapeDtypeStruct((1, frames * FRAME), np.float32)
+            self._listeners[frames] = _listen.lower(*self._ears, wave, self.weights.wav2vec2.config).compile()
+        return self._listeners[frames]
+
+
+@partial(jax.jit, static_argnums=3)
+def _listen(params, projection, waves, config: Wav2Vec2Config):
+    """Standardised sound [b, T * 640] -> what the condition encoder reads of it [b, T, condition_width].
+
+    One program: the features, 18 times as wide, do not leave it.
+    """
+    with jax.default_matmul_precision("highest"):
+        states = features.encode(params, config, waves)
+        return AudioProjection(len(projection["norm"]["bias"])).apply({"params": projection}, states)
 
 
 def load_released(folder: str | Path, variant: str = "start") -> ReleasedRun:

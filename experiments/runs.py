@@ -53,8 +53,11 @@ class Run:
             reference,
         )[0]
 
-    def warm_up(self):
-        """Compiles the step of a single session, so that the next `generate` does not."""
+    def warm_up(self, sound: int = 0):
+        """Compiles the step of a single session, so that the next `generate` does not.
+
+        `sound`: frames that the voices of that session last; the features of these models need no program.
+        """
         self.generate(self.config.layout.block)
 
 

@@ -79,8 +79,9 @@ def stream(
     if inputs.video:
         with watch("track"):
             user_motion, tracked = talk.track_user(codec, inputs.video, inputs.frames, warnings)
+    voices = inputs.user_audio, inputs.avatar_audio
     with watch("compile"):
-        run.warm_up()
+        run.warm_up(inputs.frames if any(voice is not None for voice in voices) else 0)
     with watch("generate"):
         motion = run.generate(
             frames=inputs.frames,

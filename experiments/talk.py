@@ -9,6 +9,9 @@ import numpy as np
 
 from afjax.audio.envelope import envelope, speaking
 from afjax.audio.framing import FPS, RATE
+from afjax.codec.base import Encoded
+from afjax.codec.latent.codec import LatentCodec
+from afjax.codec.latent.crop import clip_square
 from afjax.errors import InputError
 from afjax.media.audio import SoundReader
 from afjax.media.container import optional
@@ -37,7 +40,7 @@ class Inputs:
       video: the user's video.
       user_sound, user_start: file with the user's voice, and the time in it that belongs to frame 0.
       avatar_sound: file with the avatar's voice.
-      user_audio, avatar_audio: the voices, float32 `[T * 640]` at 16 kHz.
+      user_audio, avatar_audio: the voices as long as they are, float32 `[S]` at 16 kHz.
       notes, warnings: sentences for the summary.
     """
 
@@ -94,8 +97,8 @@ def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: s
         user_sound=Path(user_audio) if user_audio else None,
         user_start=user_start,
         avatar_sound=Path(avatar_audio) if avatar_audio else None,
-        user_audio=_fit(user_wave, frames),
-        avatar_audio=_fit(avatar_wave, frames),
+        user_audio=user_wave,
+        avatar_audio=avatar_wave,
         notes=tuple(notes),
         warnings=tuple(warnings),
     )
@@ -118,15 +121,16 @@ def _frames(wave: np.ndarray) -> int:
     return -(-len(wave) * FPS // RATE)
 
 
-def _fit(wave: np.ndarray | None, frames: int) -> np.ndarray | None:
+def _fit(wave: np.ndarray, frames: int) -> np.ndarray:
+    """Cut or followed by silence."""
     samples = frames * RATE // FPS
-    return None if wave is None else np.pad(wave[:samples], (0, max(0, samples - len(wave))))
+    return np.pad(wave[:samples], (0, max(0, samples - len(wave))))
 
 
 def track_user(codec, video: VideoInfo, frames: int, warnings: list[str]):
     """Motion float32 `[frames, D]` of the user's video, at rest after its end, and the codec's report of the clip."""
-    with named(video.path), Progress(video.frames, "track") as progress:
-        encoded = codec.encode(_counted(read_frames(video, TRACKING_SIDE), progress))
+    with named(video.path):
+        encoded = _encode(codec, video)
     seen = int(encoded.found.sum())
     if seen < len(encoded.found):
         warnings.append(
@@ -141,10 +145,19 @@ def track_user(codec, video: VideoInfo, frames: int, warnings: list[str]):
     return motion, {"tracked": len(encoded.found), "with_face": seen, **encoded.report}
 
 
-def _counted(frames: Iterator[np.ndarray], progress: Progress) -> Iterator[np.ndarray]:
-    for frame in frames:
-        yield frame
-        progress.update()
+def _encode(codec, video: VideoInfo) -> Encoded:
+    if not isinstance(codec, LatentCodec):
+        return codec.encode(_frames_of(video, "track"))
+    square = clip_square(_frames_of(video, "place"))  # by all of the clip, as in the authors' preprocessing
+    return codec.encode(_frames_of(video, "track"), square=square)
+
+
+def _frames_of(video: VideoInfo, what: str) -> Iterator[np.ndarray]:
+    """The clip from its start, with its progress."""
+    with Progress(video.frames, what) as progress:
+        for frame in read_frames(video, TRACKING_SIDE):
+            yield frame
+            progress.update()
 
 
 def write_talk(out: Path, inputs: Inputs, codec, identity, motion: np.ndarray, sound: str, beside: bool, watch: Watch):
@@ -184,7 +197,8 @@ class _Voices:
         self._user = SoundReader(inputs.user_sound, SOUND_RATE, inputs.user_start) if use_user else None
         self._avatar = SoundReader(inputs.avatar_sound, SOUND_RATE) if avatar is not None else None
         self._split = sound == "split"
-        both = user + avatar if self._user and self._avatar and not self._split else None
+        mixed = self._user and self._avatar and not self._split
+        both = _fit(user, inputs.frames) + _fit(avatar, inputs.frames) if mixed else None
         # A mix of two loud voices is turned down as a whole: clipping would crackle.
         self._gain = 1.0 if both is None else min(1.0, 0.95 / max(float(np.abs(both).max()), 1e-6))
 

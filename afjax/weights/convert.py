@@ -84,6 +84,7 @@ def convert(flow: Path, autoencoder: Path, wav2vec2: Path, folder: Path, heads: 
     }
     wheres = {"flow": flow, "autoencoder": autoencoder, "wav2vec2": file}
     ignored = {part: _check(part, sources[part], sizes, wheres[part]) for part in sources}
+    _match(sizes, flow)
     for part, tensors in sources.items():
         readers.write_safetensors(folder / f"{part}.safetensors", tensors)
     settings = {
@@ -115,6 +116,7 @@ def load(folder: str | Path) -> Weights:
     }
     for part in tensors:
         _check(part, tensors[part], sizes, folder / f"{part}.safetensors")
+    _match(sizes, folder)
     inner = {name.removeprefix(_INNER): value for name, value in tensors["flow"].items() if _is_inner(name)}
     tensors["wav2vec2"] |= wav2vec2_names.canonical(inner)
     strength = np.zeros(1, np.float32)
@@ -136,6 +138,18 @@ def restore(weights: Path, folder: Path):
     (folder / "wav2vec2").mkdir()
     readers.write_safetensors(folder / "wav2vec2" / "model.safetensors", spelled(tensors["wav2vec2"]))
     _write_json(folder / "wav2vec2" / "config.json", settings["wav2vec2"])
+
+
+def _match(sizes: Mapping[str, Any], where: Path):
+    """InputError unless the three networks belong together."""
+    flow, latent, features = sizes["flow"], sizes["autoencoder"].dim, sizes["wav2vec2"].dim
+    do = "use files that were released together"
+    if flow.motion_dim != latent:
+        fault = f"the flow transformer makes latents of {flow.motion_dim} numbers, the autoencoder's have {latent}"
+        raise InputError(fault, where, do)
+    if flow.audio_dim != features:
+        fault = f"the flow transformer hears {flow.audio_dim} features a frame, wav2vec2 makes {features}"
+        raise InputError(fault, where, do)
 
 
 def _is_inner(name: str) -> bool:

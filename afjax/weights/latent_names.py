@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 
 from afjax.codec.latent.config import LatentConfig
-from afjax.errors import InputError
 
-__all__ = ["PREFIX", "config_of", "names"]
+__all__ = ["PIECES", "PREFIX", "names"]
 
 PREFIX = "motion_autoencoder."
 
@@ -61,15 +60,3 @@ def _pairs(config: LatentConfig) -> Iterator[tuple[str, Path]]:
 def names(config: LatentConfig) -> dict[str, tuple[Path, ...]]:
     """Released name to the path of its tensor in the parameter tree."""
     return {PREFIX + name: (path,) for name, path in _pairs(config)}
-
-
-def config_of(shapes: dict[str, tuple[int, ...]]) -> LatentConfig:
-    """The sizes that the shapes of released tensors speak of; InputError where they can't be told."""
-    try:
-        dim, directions = shapes[PREFIX + "dec.direction.weight"]
-        channels = [shapes[PREFIX + "dec.input.input"][1]]
-        while (level := PREFIX + f"dec.convs.{2 * (len(channels) - 1)}.conv.weight") in shapes:
-            channels.append(shapes[level][1])
-        return LatentConfig(4 * 2 ** (len(channels) - 1), dim, directions, tuple(channels))
-    except (KeyError, IndexError, ValueError) as error:
-        raise InputError(f"these are not the latent codec's tensors ({error})", do="see docs/weights.md") from None

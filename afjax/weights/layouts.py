@@ -22,7 +22,7 @@ from afjax.nn.passes import frame_layout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.weights import flow_names, latent_names, names, wav2vec2_names
 
-__all__ = ["NOISE", "UNUSED", "flow_config", "latent_config", "shapes", "table"]
+__all__ = ["NOISE", "UNUSED", "flow_config", "latent_config", "shapes", "table", "wav2vec2_config"]
 
 Config = ModelConfig | LatentConfig | Wav2Vec2Config
 
@@ -102,23 +102,48 @@ def flow_config(tensors: Mapping[str, np.ndarray], heads: int, audio_dim: int, w
 
 def latent_config(tensors: Mapping[str, np.ndarray], where: object) -> LatentConfig:
     """Sizes of the latent codec."""
-    start = latent_names.PREFIX + "dec."
+    start, head = latent_names.PREFIX + "dec.", latent_names.PREFIX + "enc.fc."
     levels = _layers(tensors, re.escape(start) + r"to_(?:rgbs|flows)\.(\d+)\.")
     first = start + r"conv1\.activate\.bias", start + r"to_flows\.0\.conv\.modulation\.bias"
     channels = [_vote(tensors, first, where)]
     for n in range(levels):
         own = rf"convs\.({2 * n}|{2 * n + 1})\.activate\.bias", rf"to_flows\.{n}\.conv\.modulation\.bias"
         channels.append(_vote(tensors, [start + name for name in own], where))
-    directions = tensors.get(start + "direction.weight", np.zeros((512, 20))).shape
+    directions = tensors.get(start + "direction.weight", np.zeros(())).shape
+    if len(directions) != 2:
+        directions = [_vote(tensors, (head + layer + r"\.bias",), where) for layer in ("[0-3]", "4")]
     try:
         return LatentConfig(4 * 2**levels, max(directions), min(directions), tuple(channels))
     except InputError as error:
         raise InputError(str(error), where) from None
 
 
+def wav2vec2_config(tensors: Mapping[str, np.ndarray], heads: int, where: object) -> Wav2Vec2Config:
+    """Sizes of a wav2vec2 that comes without its config.json; strides are the family's."""
+    start = wav2vec2_names.PREFIX
+    layer, conv = re.escape(start) + r"encoder\.layers\.", start + "feature_extractor.conv_layers.{}.conv.weight"
+    count = _layers(tensors, re.escape(conv).replace(r"\{\}", r"(\d+)"))
+    try:
+        kernels = [tensors[conv.format(i)].shape for i in range(count)]
+        width, group, taps = tensors[start + "encoder.pos_conv_embed.conv.weight_v"].shape
+        return Wav2Vec2Config(
+            width=width,
+            depth=_layers(tensors, layer + r"(\d+)\."),
+            heads=heads,
+            feed_forward=_vote(tensors, (layer + r"\d+\.feed_forward\.intermediate_dense\.bias",), where),
+            conv_dim=tuple(shape[0] for shape in kernels),
+            conv_kernel=tuple(shape[2] for shape in kernels),
+            positional_kernel=taps,
+            positional_groups=width // group,
+        )
+    except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
+        raise InputError(f"these are not wav2vec2's tensors ({error})", where) from None
+
+
 def _vote(tensors: Mapping[str, np.ndarray], patterns: Iterable[str], where: object) -> int:
     """The size that most vectors with names of these patterns have."""
-    found = Counter(value.size for name, value in tensors.items() if any(re.fullmatch(p, name) for p in patterns))
+    named = (value.size for name, value in tensors.items() if any(re.fullmatch(p, name) for p in patterns))
+    found = Counter(size for size in named if size)
     if not found:
         first = next(iter(tensors), "nothing")
         family = next(iter(patterns)).split(".")[0]
@@ -128,7 +153,8 @@ def _vote(tensors: Mapping[str, np.ndarray], patterns: Iterable[str], where: obj
 
 
 def _layers(tensors: Iterable[str], pattern: str) -> int:
-    """One more than the highest number in the names of layers."""
+    """One more than the highest number of a layer; stray tensors, less than half of the fullest layer's, make none."""
     found = (re.match(pattern, name) for name in tensors)
-    numbers = [int(match[1]) for match in found if match and len(match[1]) < 4]
-    return max([n for n in numbers if n < _MOST], default=0) + 1
+    counts = Counter(int(match[1]) for match in found if match and len(match[1]) < 4)
+    enough = max(counts.values(), default=0) / 2
+    return max([n for n, count in counts.items() if n < _MOST and count >= enough], default=0) + 1

@@ -12,7 +12,6 @@ float64 runs:
 
 import fnmatch
 import functools
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,8 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
+from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.errors import InputError
-from afjax.weights import parity_flow, parity_latent, parity_tables, parity_wav2vec2, synthetic
+from afjax.weights import layouts, parity_flow, parity_latent, parity_tables, parity_wav2vec2, readers, synthetic
+from afjax.weights.stored import Stored
 
 __all__ = ["Fixtures", "Row"]
 
@@ -48,6 +49,17 @@ class Row:
         return bool(self.share <= 1)
 
 
+def _limits(floor, x64: bool, where: str) -> tuple[float, float]:
+    """Of the largest and the rms error."""
+    try:
+        own, rms, ref_max, ref_rms = (float(floor[name]) for name in ("max_abs", "rms", "ref_max", "ref_rms"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"is no noise floor ({error!r})", where) from None
+    if x64:
+        return 4e-7 * ref_max, 2e-7 * ref_rms
+    return max(10 * own, 4e-6 * ref_max), max(5 * rms, 1e-6 * ref_rms)
+
+
 class Fixtures:
     """A folder of fixtures. Raises InputError where it is not one, or its weights can't be made again."""
 
@@ -62,40 +74,52 @@ class Fixtures:
         self._digests = self._json("manifests/digests.json")
 
     def _json(self, name: str) -> dict:
-        try:
-            return json.loads((self.folder / name).read_text())
-        except OSError:
-            raise InputError("is missing", self.folder / name, "name a folder of parity fixtures") from None
-        except ValueError as error:
-            raise InputError(f"is not JSON ({error})", self.folder / name) from None
+        if not (self.folder / name).is_file():
+            raise InputError("is missing", self.folder / name, "name a folder of parity fixtures")
+        return readers.read_json(self.folder / name)
 
     @functools.cache  # noqa: B019 - lives as long as the report
-    def stored(self, file: str) -> dict[str, np.ndarray]:
+    def stored(self, file: str) -> Stored:
         """All arrays of a file."""
+        path = self.folder / f"{file}.npz"
         try:
-            with np.load(self.folder / f"{file}.npz", allow_pickle=False) as found:
-                return {key: found[key] for key in found.files}
-        except (OSError, ValueError) as error:
-            raise InputError(f"can't be read ({error})", self.folder / f"{file}.npz") from None
+            with np.load(path, allow_pickle=False) as found:
+                arrays = {key: np.asarray(found[key]) for key in found.files}
+        except Exception as error:  # a damaged archive can raise anything
+            raise InputError(f"can't be read ({type(error).__name__}: {error})", path) from None
+        strange = [key for key, array in arrays.items() if array.dtype.kind not in "biufUS"]
+        if strange:
+            raise InputError(f"{strange[0]} holds {arrays[strange[0]].dtype}, not numbers", path)
+        return Stored(path, arrays)
 
     @functools.lru_cache(maxsize=2)  # noqa: B019
     def weights(self, manifest: str) -> dict[str, np.ndarray]:
         """Synthetic weights by released name, for example of "flow_small"."""
-        listed = self._digests[f"{manifest}.json"]
-        tensors = synthetic.state_dict(synthetic.manifest_shapes(self._manifest(manifest)), listed["seed"])
-        if synthetic.digest(tensors) != listed["sha256"]:
+        try:
+            shapes = synthetic.manifest_shapes(self._json(f"manifests/{manifest}.json"))
+            tensors = synthetic.state_dict(shapes, self._seed(manifest))
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"is not a manifest ({error!r})", self._manifest(manifest)) from None
+        if synthetic.digest(tensors) != self._digests[f"{manifest}.json"].get("sha256"):
             raise InputError("the weights made again have another digest", self._manifest(manifest))
         return tensors
+
+    def _seed(self, manifest: str) -> int:
+        entry = self._digests.get(f"{manifest}.json")
+        seed = entry.get("seed") if isinstance(entry, dict) else None
+        if type(seed) is not int or seed < 0:
+            raise InputError(f"has no seed of {manifest}.json", self.folder / "manifests/digests.json")
+        return seed
 
     def _manifest(self, name: str) -> Path:
         return self.folder / "manifests" / f"{name}.json"
 
-    def _heads(self, manifest: str) -> int:
+    def _heads(self, manifest: str, default: int | None = None) -> int:
         about = self._json(f"manifests/{manifest}.json").get("about", "")
-        found = re.search(r"heads (\d+)", about)
-        if not found:
+        found = re.search(r"heads[ =](\d+)", str(about))
+        if not found and default is None:
             raise InputError("does not say how many heads", self._manifest(manifest))
-        return int(found.group(1))
+        return int(found.group(1)) if found else default
 
     def keys(self, file: str, x64: bool = False, only: str = "*") -> list[str]:
         """The arrays of a file that have to agree, in float64 those with a float64 reference.
@@ -106,7 +130,7 @@ class Fixtures:
         return [
             key
             for key, array in stored.items()
-            if not key.startswith(("in/", "f64/")) and array.dtype.kind != "U"
+            if not key.startswith(("in/", "f64/")) and array.dtype.kind not in "US"
             if not x64 or f"f64/{key}" in stored
             if fnmatch.fnmatch(f"{file}:{key}", only)
         ]
@@ -119,12 +143,9 @@ class Fixtures:
             yield self._row(file, key, made.get(key), x64)
 
     def _row(self, file: str, key: str, got, x64: bool) -> Row:
-        floor = self._floors.get(file, {}).get(key)
-        limits = (0.0, 0.0)
-        if floor and x64:
-            limits = 4e-7 * floor["ref_max"], 2e-7 * floor["ref_rms"]
-        elif floor:
-            limits = max(10 * floor["max_abs"], 4e-6 * floor["ref_max"]), max(5 * floor["rms"], 1e-6 * floor["ref_rms"])
+        floors = self._floors.get(file)
+        floor = floors.get(key) if isinstance(floors, dict) else None
+        limits = _limits(floor, x64, f"{self.folder / 'noise_floor.json'}: {file}:{key}") if floor else (0.0, 0.0)
         expected = self.stored(file)[f"f64/{key}" if x64 else key]
         if got is None or np.shape(got) != expected.shape:
             return Row(file, key, np.nan, np.nan, *limits)
@@ -134,41 +155,45 @@ class Fixtures:
         return Row(file, key, float(error.max()), float(np.sqrt((error**2).mean())), *limits)
 
     def _run(self, file: str, keys: list[str], dtype) -> dict[str, np.ndarray]:
-        """Ours of at least these arrays."""
+        """Ours of these arrays, those that are known; perhaps others."""
         stored, size = self.stored(file), file.rpartition("_")[2]
         if file == "masks":
-            return parity_tables.mask_arrays({key: stored[key] for key in keys})
+            return parity_tables.mask_arrays(keys)
         if file == "scheduler":
             return parity_tables.schedule_arrays(stored)
         if file.startswith("wav2vec2_"):
             tensors = self.weights(file)
-            shapes = parity_wav2vec2.projection_shapes(tensors)
-            seed = self._digests[f"{file}.json"]["seed"]
-            return parity_wav2vec2.arrays(file, stored, tensors | synthetic.state_dict(shapes, seed), dtype)
+            heads = self._heads(file, Wav2Vec2Config().heads)
+            config = layouts.wav2vec2_config(tensors, heads, self._manifest(file))
+            projection = synthetic.state_dict(parity_wav2vec2.projection_shapes(config), self._seed(file))
+            return parity_wav2vec2.arrays(config, stored, tensors | projection, dtype)
         if file.startswith("ae_"):
             tensors = {} if file == "ae_pieces" else self.weights(file)
             return parity_latent.arrays(file, stored, tensors, dtype, keys)
         if file.startswith("e2e_"):
-            return self._end_to_end(stored, size, dtype)
+            return self._end_to_end(stored, size, dtype, keys)
         if file.startswith(("flow_modules_", "sampler_")):
             run = parity_flow.modules if file.startswith("flow") else parity_flow.sampler
             shared = self.stored(file.removesuffix(size) + "small")  # the other sizes use its inputs
             inputs = {key: x for key, x in shared.items() if key.startswith("in/")}
             wanted = {key: x for key, x in stored.items() if key.startswith("in/") or key in keys}
-            return run(inputs | wanted, self.weights(f"flow_{size}"), self._heads(f"flow_{size}"), dtype)
+            tensors, heads = self.weights(f"flow_{size}"), self._heads(f"flow_{size}")
+            return run(Stored(stored.where, inputs | wanted), tensors, heads, dtype)
         return {}
 
-    def _end_to_end(self, stored, size: str, dtype) -> dict[str, np.ndarray]:
+    def _end_to_end(self, stored: Stored, size: str, dtype, keys: list[str]) -> dict[str, np.ndarray]:
         """Pictures in, pictures out: the codec, the sampler over its latents, the codec."""
         codec, flow = self.weights(f"ae_{size}"), self.weights(f"flow_{size}")
         found = parity_latent.motion_of_frames(stored, codec, dtype)
-        frames, user = stored["in/avatar_audio"].shape[1], found["user_motion"]
+        frames = stored["in/avatar_audio"].shape[1]
+        user = found["user_motion"][:, :frames]
         padding = [(0, 0), (0, frames - user.shape[1]), (0, 0)]
         inputs = {key: x for key, x in stored.items() if key.startswith("in/")}
         inputs |= {"in/r_s": found["r_s"], "in/user_motion": np.pad(user, padding, mode="edge")}
         latents = f"T{frames}/latents"
-        given = inputs | {latents: stored["latents"]}
+        given = Stored(stored.where, inputs | {latents: stored["latents"]})
         made = parity_flow.sampler(given, flow, self._heads(f"flow_{size}"), dtype)[latents]
-        chosen = stored["frame_index"]
-        pictures = parity_latent.frames_of(made, stored, codec, dtype, chosen)
-        return found | {"latents": made, "frame_index": chosen} | pictures
+        found |= {"latents": made, "frame_index": stored["frame_index"]}
+        if not found.keys() >= set(keys):
+            found |= parity_latent.frames_of(made, stored, codec, dtype, stored["frame_index"])
+        return found

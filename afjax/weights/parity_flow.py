@@ -7,13 +7,15 @@ so they are turned here before they are compared.
 import functools
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
+from afjax.config import ModelConfig, SamplerConfig
 from afjax.diffusion.solver import make_grid
+from afjax.errors import InputError
 from afjax.nn import masks
 from afjax.nn.blocks import modulate, normalise
 from afjax.nn.condition_encoder import Conditions
@@ -26,30 +28,13 @@ from afjax.streaming.rollout import pad_to_blocks
 from afjax.streaming.state import init_stream
 from afjax.weights import names
 from afjax.weights.flow_names import names as flow_names
+from afjax.weights.layouts import flow_config
+from afjax.weights.released import LAYOUT, SAMPLER
+from afjax.weights.stored import Stored, kept
 
 Arrays = Mapping[str, np.ndarray]
 
-START = 50
-LAYOUT = LayoutConfig(
-    block=10, look_ahead=2, mask="framewise_lookahead", cache=38, alignment=2, condition_window=0, tokens="frames"
-)
-
-
-def config_of(tensors: Arrays, heads: int) -> ModelConfig:
-    """Sizes from the shapes; the number of heads has none. The audio projection is left out."""
-    width, depth = len(tensors["flow_transformer.x_embedder.proj.weight"]), 0
-    while f"flow_transformer.blocks.{depth}.mlp.fc1.weight" in tensors:
-        depth += 1
-    return ModelConfig(
-        motion_dim=len(tensors["flow_transformer.final_layer.linear.weight"]),
-        audio_dim=0,
-        width=width,
-        depth=depth,
-        heads=heads,
-        mlp_ratio=len(tensors["flow_transformer.blocks.0.mlp.fc1.weight"]) // width,
-        condition_encoder="released",
-        condition_width=len(tensors["flow_transformer.c_embedder.motion_embedder.0.weight"]),
-    )
+START = SAMPLER.start
 
 
 def params_of(tensors: Arrays, config: ModelConfig, dtype=np.float32) -> dict:
@@ -58,24 +43,25 @@ def params_of(tensors: Arrays, config: ModelConfig, dtype=np.float32) -> dict:
     return {"params": tree}
 
 
-def modules(stored: Arrays, tensors: Arrays, heads: int, dtype) -> dict[str, np.ndarray]:
-    """Arrays of `flow_modules_*`. `stored` holds the file's arrays, and the inputs of the small one."""
-    config = config_of(tensors, heads)
-    streams = [key.removesuffix("/out") for key in stored if re.fullmatch(r"block_stream/\w+/out", key)]
+def modules(stored: Stored, tensors: Arrays, heads: int, dtype) -> dict[str, np.ndarray]:
+    """Arrays of `flow_modules_*` that are known. `stored` holds the file's arrays, and the inputs of the small one."""
+    config = flow_config(tensors, heads, 0, stored.where)
+    groups = {key.split("/")[0] for key in stored}
+    streams = {match[0] for key in stored if (match := re.match(r"block_stream/start\d+", key))}
+    inputs = stored.inputs()
 
     @jax.jit
-    def run(params, given):
-        bound = ForcingTransformer(config).bind(params)
-        found = _embeddings(bound, given) | _condition(bound, given) | _forward(bound, given)
-        if "block/out" in stored:
-            found |= _block(bound.blocks[0], given)
+    def run(params, arrays):
+        bound, given, found = ForcingTransformer(config).bind(params), Stored(inputs.where, arrays), {}
+        for names_of, compute in _GROUPS.items():
+            found |= compute(bound, given) if groups.intersection(names_of) else {}
         for name in streams:
             found |= _cached_block(bound.blocks[0], given, name)
         return found
 
-    given = {key.removeprefix("in/"): np.asarray(x, dtype) for key, x in stored.items() if key.startswith("in/")}
+    given = {key: np.asarray(x, dtype) for key, x in inputs.items()}
     found = run(params_of(tensors, config, dtype), given)
-    return {key: _kept(np.asarray(value), stored[key].shape) for key, value in found.items() if key in stored}
+    return {key: kept(np.asarray(value), stored[key].shape) for key, value in found.items() if key in stored}
 
 
 def _embeddings(bound, given) -> dict:
@@ -116,8 +102,9 @@ def _forward(bound, given) -> dict:
     return found | {"forward/v": bound(x, level, reference, cross, keep, layout.frame)[0]}
 
 
-def _block(block, given) -> dict:
-    """The three branches of one block before their gates, and its output."""
+def _block(bound, given) -> dict:
+    """The three branches of the first block before their gates, and its output."""
+    block = bound.blocks[0]
     x, condition = given["block/x"], given["block/c"]
     shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = modulation = jnp.split(given["block/mod"], 6, axis=-1)
     layout = frame_layout(LAYOUT, x.shape[1])
@@ -132,6 +119,14 @@ def _block(block, given) -> dict:
         "block/mlp": block.mlp_out(hidden),
         "block/out": block(x, modulation, cross, (layout.attention, layout.alignment), layout.frame)[0],
     }
+
+
+_GROUPS = {
+    ("t_embedder", "adaLN", "final_adaLN"): _embeddings,
+    ("c_embedder",): _condition,
+    ("forward",): _forward,
+    ("block",): _block,
+}
 
 
 def _cached_block(block, given, name: str) -> dict:
@@ -157,63 +152,66 @@ def _cached_block(block, given, name: str) -> dict:
     return found
 
 
-def sampler(stored: Arrays, tensors: Arrays, heads: int, dtype) -> dict[str, np.ndarray]:
-    """Arrays of `sampler_*`. `stored` holds the file's arrays, and the inputs of the small one.
+def sampler(stored: Stored, tensors: Arrays, heads: int, dtype) -> dict[str, np.ndarray]:
+    """Arrays of `sampler_*` that are known. `stored` holds the file's arrays, and the inputs of the small one.
 
     Latents come from the jitted start and step of the stream, inner arrays from the same passes taken apart.
     """
-    config = config_of(tensors, heads)
+    config = flow_config(tensors, heads, 0, stored.where)
     params, found = params_of(tensors, config, dtype), {}
-    cases = sorted({key.split("/")[0] for key in stored if re.match(r"T\d+[^/]*/", key)})
+    cases = sorted({key.split("/")[0] for key in stored if re.match(r"T[1-9]\d*[^/]*/", key)})
     for case in cases:
         run = Case(case, stored, config, params, dtype)
-        found[f"{case}/latents"] = run.latents()
-        inner = [key for key in stored if key.startswith(f"{case}/") and key != f"{case}/latents"]
+        if f"{case}/latents" in stored:
+            found[f"{case}/latents"] = run.latents()
+        inner = re.findall(rf"^{re.escape(case)}/\w+_block(\d+)", "\n".join(stored), re.MULTILINE)
         if inner:
-            found |= run.inner(inner)
+            found |= run.inner(max(map(int, inner)))
     for key in found.keys() & stored.keys():
         if "/cache_" in key:  # the first channels of a head
-            found[key] = found[key][..., : stored[key].shape[-1]]
-    return {key: _kept(np.asarray(value), stored[key].shape) for key, value in found.items() if key in stored}
+            found[key] = found[key][..., : (stored[key].shape or (1,))[-1]]
+    return {key: kept(np.asarray(value), stored[key].shape) for key, value in found.items() if key in stored}
 
 
 class Case:
     """One run of the released sampler: length and settings from the name, as `T60_nfe8_a0.7_u3.3`, or the inputs."""
 
-    def __init__(self, name: str, stored: Arrays, config: ModelConfig, params, dtype):
+    def __init__(self, name: str, stored: Stored, config: ModelConfig, params, dtype):
         self.name, self.stored, self.config, self.params, self.dtype = name, stored, config, params, dtype
         self.frames = int(re.match(r"T(\d+)", name).group(1))
 
         def setting(letter, key):
-            said = re.search(rf"_{letter}([\d.]+)", name)
+            said = re.search(rf"_{letter}(-?\d+(?:\.\d+)?)", name)
             return float(said.group(1) if said else stored[f"in/{key}"])
 
-        self.sampler = SamplerConfig(
-            nfe=int(setting("nfe", "nfe")), grid="released",
-            avatar=setting("a", "a_cfg_scale"), user=setting("u", "u_cfg_scale"), joint=0.0,
-        )  # fmt: skip
+        a, u = setting("a", "a_cfg_scale"), setting("u", "u_cfg_scale")
+        self.sampler = replace(SAMPLER, nfe=int(setting("nfe", "nfe")), avatar=a, user=u)
+        self.weights = (1 - a - u, a, u)
         self.model = ForcingTransformer(config)
 
     def passes(self):
         """Conditions and noise of the start, then of each block; short ones are filled with their last frame."""
-        tracks = (self.stored[f"in/{name}"][:, : self.frames] for name in Conditions._fields)
-        given = Conditions(*(np.asarray(track, self.dtype) for track in tracks))
+        tracks = {name: self.stored[f"in/{name}"][:, : self.frames] for name in Conditions._fields}
+        for name, track in tracks.items():
+            if track.shape[1] < self.frames:
+                raise InputError(f"in/{name} has {track.shape[1]} frames, too few for {self.name}", self.stored.where)
+        given = Conditions(**{name: np.asarray(track, self.dtype) for name, track in tracks.items()})
         starts = [0, *range(START, self.frames, LAYOUT.block)]
         for number, start in enumerate(starts):
             end = START if number == 0 else start + LAYOUT.block
             piece = jax.tree.map(lambda x, a=start, b=end: x[:, a:b], given)
             yield pad_to_blocks(piece, end - start), np.asarray(self.stored[f"in/noise{number}"], self.dtype)
 
-    def empty(self):
+    def empty(self, sampler: SamplerConfig):
         """State before the first frame."""
         reference = jnp.asarray(self.stored["in/r_s"], self.dtype)
         keys = jax.random.split(jax.random.key(0), len(reference))
-        return init_stream(keys, reference, self.config, LAYOUT, self.sampler)
+        return init_stream(keys, reference, self.config, LAYOUT, sampler)
 
     def latents(self) -> np.ndarray:
         """Motion of the whole clip [b, t, d]."""
         start, block = _compiled(self.model, self.sampler)
-        state, advance, motions = self.empty(), start, []
+        state, advance, motions = self.empty(self.sampler), start, []
         for conditions, noise in self.passes():
             state, motion = advance(self.params, state, conditions, noise)
             motions.append(np.asarray(motion))
@@ -221,12 +219,15 @@ class Case:
                 advance = block
         return np.concatenate(motions, axis=1)[:, : self.frames]
 
-    def inner(self, keys: list[str]) -> dict[str, np.ndarray]:
-        """States and raw velocities along the solver, and the caches after each block."""
-        wanted = {int(n) for n in re.findall(r"_block(\d+)", " ".join(keys))}
-        state, found = self.empty(), {}
+    def inner(self, last: int) -> dict[str, np.ndarray]:
+        """States and raw velocities along the solver, and the caches after each block, up to the block `last`.
+
+        Fixtures hold all three branches whatever their weights, streams compute those whose weight is not zero: the
+        passes are made for scales that need them all, and solved with the weights of this case.
+        """
+        state, found = self.empty(_BRANCHED), {}
         for number, (conditions, noise) in enumerate(self.passes()):
-            if number > max(wanted):
+            if number > last:
                 break
             make = stream._start_pass if number == 0 else stream._block_pass
             state, path, first, clean = self._traced(make)(self.params, state, conditions, noise)
@@ -240,29 +241,31 @@ class Case:
     @functools.cache  # noqa: B019 - a case lives as long as its report
     def _traced(self, make):
         def run(params, state, conditions, noise):
-            now = make(self.model, LAYOUT, self.sampler, params, state, conditions)
-            return self._trace(params, state, now, noise)
+            now = make(self.model, LAYOUT, _BRANCHED, params, state, conditions)
+            return self._trace(params, state, now.replace(weights=jnp.asarray(self.weights, noise.dtype)), noise)
 
         return jax.jit(run)
 
     def _trace(self, params, state, now, noise):
         context, (levels, sigmas) = now.context.shape[1], make_grid(self.sampler)
 
+        def tokens(x):
+            return jnp.concatenate([now.context, x], axis=1)
+
+        def raw(x, level):
+            each = jnp.where(np.arange(context + x.shape[1]) < context, 0.0, level).astype(x.dtype)
+            return stream.evaluate(self.model, params, now, tokens(x), each)[0]
+
         def step(x, entry):
             level, sigma, following = entry
-            tokens = jnp.concatenate([now.context, x], axis=1)
-            each = jnp.where(np.arange(tokens.shape[1]) < context, 0.0, level).astype(x.dtype)
-            raw = stream.evaluate(self.model, params, now, tokens, each)[0]
-            x = x + (following - sigma) * stream.combine(raw[:, :, context:], now.weights)
-            return x, (jnp.concatenate([now.context, x], axis=1), raw)
+            x = x + (following - sigma) * stream.combine(raw(x, level)[:, :, context:], now.weights)
+            return x, tokens(x)
 
         grid = tuple(jnp.asarray(part, noise.dtype) for part in (levels, sigmas[:-1], sigmas[1:]))
-        motion, (path, raw) = jax.lax.scan(step, noise, grid)
-        path = jnp.concatenate([path, path[-1:]])  # the released sampler's last evaluation changes nothing
-        zero = jnp.zeros(path.shape[2], noise.dtype)
-        clean = stream.evaluate(self.model, params, now, path[-1], zero)[0]
+        motion, path = jax.lax.scan(step, noise, grid)
+        path = jnp.concatenate([path, tokens(motion)[None]])  # the released sampler's last evaluation changes nothing
         state = stream.advance(self.model, LAYOUT, params, state, now, motion)
-        return state, path, _flat(raw[0]), _flat(clean)
+        return state, path, _flat(raw(noise, 1.0)), _flat(raw(motion, 0.0))
 
     def _caches(self, state, number: int, layer: int) -> dict:
         """Caches of one layer [k * b, h, m, e] as the released sampler keeps them, and their means."""
@@ -280,6 +283,9 @@ class Case:
         return kept | {f"{name}_head_mean": x.mean(axis=(2, 3)) for name, x in kept.items()}
 
 
+_BRANCHED = replace(SAMPLER, avatar=0.25, user=0.25)
+
+
 @functools.lru_cache(maxsize=2)
 def _compiled(model: ForcingTransformer, sampler: SamplerConfig):
     """Start and step of a setting, compiled once for clips of all lengths."""
@@ -293,8 +299,3 @@ def _tokens_first(x):
 
 def _flat(x):
     return x.reshape(-1, *x.shape[2:])
-
-
-def _kept(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Every k-th channel, where a file stores no more."""
-    return value if value.shape == shape else value[..., :: value.shape[-1] // shape[-1]]

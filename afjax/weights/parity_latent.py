@@ -16,16 +16,19 @@ from afjax.codec.latent import decoder, encoder
 from afjax.codec.latent import layers as nn
 from afjax.codec.latent.autoencoder import decode, motion, prepare
 from afjax.codec.latent.directions import motion_of, orthonormal
-from afjax.weights.latent_names import PIECES, config_of, names
+from afjax.errors import InputError
+from afjax.weights.latent_names import PIECES, names
+from afjax.weights.layouts import latent_config
 from afjax.weights.names import to_tree
+from afjax.weights.stored import Stored
 
 __all__ = ["arrays", "frames_of", "motion_of_frames"]
 
 Arrays = Mapping[str, np.ndarray]
 
 
-def arrays(file: str, inputs: Arrays, state_dict: Arrays, dtype, wanted: Iterable[str]) -> dict[str, np.ndarray]:
-    """The arrays `wanted` of a fixture file.
+def arrays(file: str, inputs: Stored, state_dict: Arrays, dtype, wanted: Iterable[str]) -> dict[str, np.ndarray]:
+    """The arrays `wanted` of a fixture file, those that are known.
 
     Args:
       file: "ae_pieces", "ae_small" or "ae_full".
@@ -33,15 +36,13 @@ def arrays(file: str, inputs: Arrays, state_dict: Arrays, dtype, wanted: Iterabl
       state_dict: parameters under released names; not used for "ae_pieces".
       dtype: of the computation; float64 needs jax.enable_x64.
       wanted: keys, without `in/...` and `f64/...`.
-
-    Raises KeyError for a key that is not known.
     """
     wanted = list(wanted)
     if file == "ae_pieces":
-        done = _pieces(sorted({key.split("/")[0] for key in wanted}), inputs, dtype)
-        return {key: done[key] for key in wanted}
+        return _pieces(sorted({key.split("/")[0] for key in wanted}), inputs, dtype)
     network = _Network(inputs, state_dict, dtype)
-    return {key: np.asarray(network[key]) for key in wanted}
+    found = {key: network.array(key) for key in wanted}
+    return {key: np.asarray(array) for key, array in found.items() if array is not None}
 
 
 def _first(x):
@@ -78,34 +79,39 @@ def _levels(prepared, latents, features):
 
 
 def _prepared(state_dict: Arrays, dtype):
-    config = config_of({name: value.shape for name, value in state_dict.items()})
+    config = latent_config(state_dict, "manifest")
     used = {name: jnp.asarray(state_dict[name], dtype) for name in names(config)}
     return _prepare(to_tree(used, names(config)))
 
 
-class _Network(dict):
-    """Arrays of a whole network, made on their first need."""
+class _Network:
+    """Arrays of a whole network."""
 
-    def __init__(self, inputs: Arrays, state_dict: Arrays, dtype):
-        super().__init__()
+    def __init__(self, inputs: Stored, state_dict: Arrays, dtype):
         self.inputs, self.dtype = inputs, dtype
-        self.weight = jnp.asarray(state_dict["motion_autoencoder.dec.direction.weight"], dtype)
+        weight = jnp.asarray(state_dict["motion_autoencoder.dec.direction.weight"], dtype)
         self.prepared = _prepared(state_dict, dtype)
         encoding, small = _encode(self.prepared["encoder"], pictures(inputs["in/image_u8"], dtype))
         self.encoding = encoding
-        r_s = motion(self.prepared, encoding.coefficients)
-        self.update({"s_r": encoding.identity, "lambda": encoding.coefficients, "enc_motion": encoding.coefficients})
-        self.update({"r_s": r_s, "Q": self.prepared["directions"]})
-        self["R_diag"] = jnp.diagonal(jnp.linalg.qr(self.weight + 1e-8)[1])
-        self["r_d"] = motion(self.prepared, jnp.asarray(inputs["in/drive_lambda"], dtype))
-        self["latent"] = encoding.identity + self["r_d"]
+        r_d = motion(self.prepared, jnp.asarray(inputs["in/drive_lambda"], dtype))
+        self.latent = encoding.identity + r_d
+        self.vectors = {
+            "s_r": encoding.identity,
+            "lambda": encoding.coefficients,
+            "enc_motion": encoding.coefficients,
+            "r_s": motion(self.prepared, encoding.coefficients),
+            "Q": self.prepared["directions"],
+            "R_diag": jnp.diagonal(jnp.linalg.qr(weight + 1e-8)[1]),
+            "r_d": r_d,
+            "latent": self.latent,
+        }
         self.maps = {f"feat{n}_res{each.shape[1]}": each for n, each in enumerate(encoding.features)}
         self.maps["enc_last_resblock"] = small
 
     @functools.cached_property
     def decoded(self) -> dict[str, jax.Array]:
         """The decoder's maps by key, channels last."""
-        first, levels = _levels(self.prepared, self["latent"], self.encoding.features)
+        first, levels = _levels(self.prepared, self.latent, self.encoding.features)
         maps = {"dec_conv1": first}
         for n, each in enumerate(levels):
             maps |= {f"dec_convs{2 * n}": each.up, f"dec_convs{2 * n + 1}": each.conv}
@@ -116,29 +122,36 @@ class _Network(dict):
     @functools.cached_property
     def image(self) -> jax.Array:
         """The picture as `decode` gives it, channels first."""
-        return _first(_decode(self.prepared, self["latent"], self.encoding.features))
+        return _first(_decode(self.prepared, self.latent, self.encoding.features))
 
-    def __missing__(self, key: str):
-        if "/" in key:
-            name, part = key.split("/")
-            return _part((self.maps if name in self.maps else self.decoded)[name], part)
+    def array(self, key: str):
+        """The array of a key, None for one that is not known."""
+        if key in self.vectors:
+            return self.vectors[key]
+        name, slash, part = key.partition("/")
+        if slash:
+            of = self.maps.get(name, self.decoded.get(name))
+            return None if of is None else _part(of, part)
         if found := re.fullmatch(r"image_crop_y(\d+)_x(\d+)", key):
             y, x = map(int, found.groups())
             return self.image[:, :, y : y + 64, x : x + 64]
         if found := re.fullmatch(r"flow(\d+)", key):
             flows = (each for name, each in self.decoded.items() if name.endswith("_flow"))
-            return next(flow for flow in flows if flow.shape[1] == int(found[1]))
-        if found := re.fullmatch(r"seq_frames_([\d_]+)", key):
+            return next((flow for flow in flows if flow.shape[1] == int(found[1])), None)
+        if found := re.fullmatch(r"seq_frames_(\d+(?:_\d+)*)", key):
             return self._sequence([int(n) for n in found[1].split("_")])
         if key == "image_box8":
             n, c, h, w = self.image.shape
             return self.image.reshape(n, c, h // 8, 8, w // 8, 8).mean((3, 5), np.float64)
         known = {"image": lambda x: x, "image_mean": _mean, "image_std": _spread}
-        return known[key](self.image)
+        return known[key](self.image) if key in known else None
 
-    def _sequence(self, frames: list[int]) -> jax.Array:
-        """Frames of the first portrait moved by a sequence of coefficients."""
-        coefficients = jnp.asarray(self.inputs["in/seq_lambda"][0, frames], self.dtype)
+    def _sequence(self, frames: list[int]) -> np.ndarray | None:
+        """Frames of the first portrait moved by a sequence of coefficients; None beyond its end."""
+        sequence = self.inputs["in/seq_lambda"][0]
+        if max(frames) >= len(sequence):
+            return None
+        coefficients = jnp.asarray(sequence[frames], self.dtype)
         latents = self.encoding.identity[:1] + motion(self.prepared, coefficients)
         return _first(_decode(self.prepared, latents, [each[:1] for each in self.encoding.features]))
 
@@ -152,33 +165,46 @@ def _spread(x: np.ndarray) -> np.ndarray:
     return x.std((2, 3), np.float64)
 
 
-def _part(x: jax.Array, part: str) -> np.ndarray:
+def _part(x: jax.Array, part: str) -> np.ndarray | None:
     x = _first(x)
     height, width = x.shape[2:]
     if part == "crop":
         top, left = max(0, height - 16) // 2, max(0, width - 16) // 2
         return x[:, :8, top : top + 16, left : left + 16]
-    return {"mean": _mean, "std": _spread, "edge": lambda x: x[:, :8, :4, :16]}[part](x)
+    known = {"mean": _mean, "std": _spread, "edge": lambda x: x[:, :8, :4, :16]}
+    return known[part](x) if part in known else None
 
 
-def _pieces(pieces: list[str], inputs: Arrays, dtype) -> dict[str, np.ndarray]:
-    """Outputs of layers by key, all computed by one program."""
+def _pieces(pieces: list[str], inputs: Stored, dtype) -> dict[str, np.ndarray]:
+    """Outputs of layers by key, all computed by one program; InputError where a layer lacks an input."""
     own, kernels = {}, {}
+    given = {key.split("/")[1] for key in inputs if key.startswith("in/")}
+    pieces = [name for name in pieces if name in given and _KNOWN.fullmatch(name)]
     for name in pieces:
         of = {key.removeprefix(f"in/{name}/"): each for key, each in inputs.items() if key.startswith(f"in/{name}/")}
         kernels[name] = next((each for key, each in of.items() if key.startswith("buffer/")), None)
         of = {key: jnp.asarray(each, dtype) for key, each in of.items() if not key.startswith("buffer/")}
         own[name] = {key: _last(each) if each.ndim == 4 and key in _MAPS else each for key, each in of.items()}
 
+    def outputs(name: str, own: Mapping[str, jax.Array]) -> list[tuple[str, jax.Array]]:
+        try:
+            return list(_piece(name, own, kernels[name]))
+        except (KeyError, IndexError, AttributeError, TypeError, ValueError, StopIteration) as error:
+            raise InputError(f"the inputs of {name} are not those of this layer ({error})", inputs.where) from None
+
     @jax.jit
     def compute(own):
-        return {f"{name}/{key}": each for name in pieces for key, each in _piece(name, own[name], kernels[name])}
+        return {f"{name}/{key}": each for name in pieces for key, each in outputs(name, own[name])}
 
     made = compute(own)
     as_is = re.compile(r"to_flow.*/out3|direction/.*|equal_linear/.*")
     return {key: np.asarray(each) if as_is.fullmatch(key) else _first(each) for key, each in made.items()}
 
 
+_KNOWN = re.compile(
+    r"blur\w*|upsample|downsample|equal_linear|resblock|grid_sample|direction|styled_conv(_up)?|to_(flow|rgb)_\w+"
+    r"|conv_layer_(1x1|3x3|3x3_down|1x1_down_skip)|modconv_(3x3|3x3_up|1x1_nodemod)"
+)
 _MAPS = ("arg0", "arg1", "arg2", "arg3", "feat")
 
 

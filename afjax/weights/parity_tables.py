@@ -1,41 +1,42 @@
 """Every array of the files `masks` and `scheduler`, computed by ours from the numbers in the arrays' names."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
 from afjax.diffusion.path import interpolate, velocity
 from afjax.diffusion.solver import TABLE, nearest_entry, sigma_table
 from afjax.nn import masks
+from afjax.weights.released import LAYOUT
 
 Arrays = Mapping[str, np.ndarray]
 
 
-def mask_arrays(stored: Arrays) -> dict[str, np.ndarray]:
-    """Arrays of `masks`."""
-    return {key: _mask(key) for key in stored}
+def mask_arrays(keys: Iterable[str]) -> dict[str, np.ndarray]:
+    """Arrays of `masks`, those of `keys` that are known."""
+    found = {key: _mask(key) for key in keys}
+    return {key: mask for key, mask in found.items() if mask is not None}
 
 
-def _mask(key: str) -> np.ndarray:
-    number = {letters: int(digits) for letters, digits in re.findall(r"([A-Za-z]+)(\d+)", key)}
-    if key == "self_mask_stream_used":
-        return masks.framewise_lookahead(50, 2)[38:]
-    if key.startswith("self_mask/"):
-        return masks.framewise_lookahead(number["T"], number["look"])
-    if key.startswith("cross_mask/"):
-        return _near(np.arange(number["T"]), np.arange(number.get("S", number["T"])), number["window"])
-    start, cache = number.get("start", number["cache"]), number["cache"]
-    query, key_frame = start + np.arange(number.get("n") or number["q"]), np.arange(start - cache, start)
-    frames = np.concatenate([key_frame, query])
-    if key.startswith("self_mask_window/"):
-        look, block = number["look"], number["block"]
-        return masks.allowed("framewise_lookahead", query[:, None], frames[None, :], block, look)
-    return _near(query, frames, number.get("window", 2))
-
-
-def _near(query: np.ndarray, key: np.ndarray, window: int) -> np.ndarray:
-    return np.abs(query[:, None] - key[None, :]) <= window
+def _mask(key: str) -> np.ndarray | None:
+    kind, _, name = key.partition("/")
+    number = {letters: int(digits) for letters, digits in re.findall(r"([A-Za-z]+)(\d+)", name)}
+    match kind, number:
+        case "self_mask_stream_used", {}:
+            return masks.stream_rows(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)
+        case "self_mask", {"T": frames, "look": ahead}:
+            return masks.framewise_lookahead(frames, ahead)
+        case "self_mask_window", {"start": start, "cache": cache, "n": tokens, "look": ahead}:
+            return masks.framewise_lookahead(start + tokens, ahead)[start:, start - cache :]
+        case "cross_mask", {"T": frames, "window": window}:
+            keys = number.get("S", frames)
+            return masks.alignment(max(frames, keys), window)[:frames, :keys]
+        case "cross_mask_window", {"start": start, "cache": cache, "n": tokens, "window": window}:
+            return masks.alignment(start + tokens, window)[start:, start - cache :]
+        case "cross_mask_local", {"q": tokens, "cache": cache}:
+            return masks.alignment(cache + tokens, number.get("window", LAYOUT.alignment))[cache:]
+    return None
 
 
 def schedule_arrays(stored: Arrays) -> dict[str, np.ndarray]:
@@ -54,13 +55,12 @@ def schedule_arrays(stored: Arrays) -> dict[str, np.ndarray]:
         "step_to_final": sample - level[:, None] * v,
         "solve_closed": sample + (following - level)[:, None] * v,
     }
-    for key in stored:
-        if key.startswith("steps/nfe"):
-            nfe = key.removeprefix("steps/")
-            times = np.linspace(1000, 0, int(nfe.removeprefix("nfe")) - 1).astype(np.float32)
-            index = nearest_entry(times)
-            found[key], found[f"steps_index/{nfe}"] = times, index.astype(np.int32)
-            found[f"steps_sigma/{nfe}"] = np.where(times == 0, np.float32(0), table[index])
+    named = (re.fullmatch(r"steps(?:_index|_sigma)?/nfe(\d+)", key) for key in stored)
+    for nfe in {int(match[1]) for match in named if match} - {0, 1}:
+        times = np.linspace(1000, 0, nfe - 1).astype(np.float32)
+        index = nearest_entry(times)
+        found |= {f"steps/nfe{nfe}": times, f"steps_index/nfe{nfe}": index.astype(np.int32)}
+        found[f"steps_sigma/nfe{nfe}"] = np.where(times == 0, np.float32(0), table[index])
     return found
 
 

@@ -163,6 +163,8 @@ def _entry(name: str, entry, path: Path) -> tuple[np.dtype, tuple[int, ...], int
         raise InputError(f"is damaged: shape or place of {name}", path, _AGAIN)
     if math.prod(shape) * dtype.itemsize != span[1] - span[0]:
         raise InputError(f"is damaged: {name} of shape {shape} has {span[1] - span[0]} bytes", path, _AGAIN)
+    if math.prod(size for size in shape if size) * dtype.itemsize >= 1 << 63:  # for NumPy, even an empty array
+        raise InputError(f"is damaged: {name} of shape {shape}", path, _AGAIN)
     return dtype, tuple(shape), *span
 
 
@@ -193,18 +195,20 @@ def _read_torch(path: Path) -> dict[str, np.ndarray]:
 def _from_torch(torch, value, name: str, path: Path) -> np.ndarray:
     if value.layout is not torch.strided or value.is_quantized or value.is_meta:
         raise InputError(f"{name} is not a plain tensor", path)
+    if str(value.dtype).removeprefix("torch.") not in {dtype.name for dtype in _CODES}:
+        raise InputError(f"{name} has type {value.dtype}, which is not known", path, f"use {', '.join(_TYPES)}")
+    held = value.untyped_storage().nbytes()
+    if value.numel() * value.element_size() > held:
+        fault = f"is damaged: {name} of shape {list(value.shape)} has {held} bytes"
+        raise InputError(fault, path, _AGAIN)
     value = value.detach().contiguous()
     if value.dtype is torch.bfloat16:
         return value.view(torch.int16).numpy().view(jnp.bfloat16)
-    array = value.numpy()
-    if array.dtype not in _CODES:
-        raise InputError(f"{name} has type {value.dtype}, which is not known", path, f"use {', '.join(_TYPES)}")
-    return array
+    return value.numpy()
 
 
 def _torch_error(error: Exception, path: Path) -> InputError:
-    if "weights_only" in str(error) or "WeightsUnpickler" in str(error):
-        code = re.search(r"GLOBAL ([\w.]+)", str(error))
-        named = f" ({code[1]})" if code else ""
-        return InputError(f"is refused: it holds more than tensors{named}", path, "ask its authors for .safetensors")
-    return InputError(f"is damaged or not PyTorch's ({type(error).__name__})", path, _AGAIN)
+    code = re.search(r"GLOBAL ([\w.]+)", str(error))
+    if code:
+        return InputError(f"is refused: holds more than tensors ({code[1]})", path, "ask its authors for .safetensors")
+    return InputError(f"is damaged or not a PyTorch file ({type(error).__name__})", path, _AGAIN)

@@ -5,11 +5,9 @@ CRC-32 of the name. Nothing is zero, so that an error in a layer that training s
 """
 
 import hashlib
-import json
 import math
 import zlib
 from collections.abc import Mapping
-from pathlib import Path
 
 import numpy as np
 
@@ -45,9 +43,9 @@ def tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     return value.astype(np.float32)
 
 
-def manifest_shapes(manifest: Path) -> dict[str, tuple[int, ...]]:
-    """Name -> shape of every parameter that a manifest lists."""
-    listed = json.loads(Path(manifest).read_text())["parameters"]
+def manifest_shapes(manifest: Mapping) -> dict[str, tuple[int, ...]]:
+    """Name -> shape of every parameter that a manifest's content lists."""
+    listed = manifest["parameters"]
     return {name: tuple(v["shape"] if isinstance(v, dict) else v) for name, v in listed.items()}
 
 

@@ -26,9 +26,7 @@ def get_config(variant: str = "prototype") -> ConfigDict:
     elif variant == "control":
         config.preference.weight = 0.0
     config.objective.drop = 0.0  # both motions of a pair are judged under all conditions
-    config.optimizer.update(
-        {"kind": "adamw", "learning_rate": 1e-5, "warmup_steps": 10, "final_share": 1.0, "ema": 0.98}
-    )
+    config.optimizer.update({"kind": "adamw", "learning_rate": 3e-5, "warmup_steps": 10, "ema": 0.98})
     config.data.batch = 8
     config.train.update({"steps": 200, "log_every": 10, "save_every": 50, "sample_every": 50})
     return config

@@ -9,7 +9,8 @@ empty cache, block by block, so that a stream has its first frames after 0.4 s.
 
 from ml_collections import ConfigDict
 
-from afjax.config import Config, LayoutConfig, ModelConfig, to_dict
+from afjax.config import Config, ModelConfig, to_dict
+from afjax.weights.released import LAYOUT, SAMPLER
 from experiments.configs import choose
 
 
@@ -18,9 +19,7 @@ def get_config(variant: str = "start") -> ConfigDict:
         motion_dim=512, audio_dim=12 * 768, width=1024, depth=8, heads=8,
         condition_encoder="released", condition_width=512,
     )  # fmt: skip
-    layout = LayoutConfig(mask="framewise_lookahead", condition_window=0, tokens="frames")
-    config = ConfigDict(to_dict(Config(name="released", model=model, layout=layout)))
-    config.sampler = {"nfe": 10, "grid": "released", "start": 50, "avatar": 2.0, "user": 1.0, "joint": 0.0}
+    config = ConfigDict(to_dict(Config(name="released", model=model, layout=LAYOUT, sampler=SAMPLER)))
     if choose(variant, "start", "empty") == "empty":
         config.sampler.start = 0
     return config

@@ -77,7 +77,12 @@ def test_short_last_frame_repeats_its_last_sample(params, wave):
     assert expected.shape == (FRAMES + 2, CONFIG.dim)
     near(features.features(params, CONFIG, short, FRAMES + 2), expected)
     with pytest.raises(InputError, match="does not fit 3"):
-        features.features(params, CONFIG, short, 3)
+        features.fill(short, 3)
+
+
+def test_sound_longer_than_the_clip_counts_in_the_standardisation(wave):
+    loud = np.concatenate([wave, 5 * wave])
+    np.testing.assert_array_equal(features.whole(loud, FRAMES), features.standardise(loud)[: len(wave)])
 
 
 def test_stream_that_sees_everything_is_the_whole_clip(params, wave):

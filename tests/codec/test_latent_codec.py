@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 
 from afjax.codec.latent import autoencoder
-from afjax.codec.latent.codec import LatentCodec, _interpolated
+from afjax.codec.latent import codec as latent_codec
+from afjax.codec.latent.codec import LatentCodec
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.crop import clip_square
 from afjax.errors import InputError
-from afjax.weights.latent_names import config_of, names
+from afjax.weights.latent_names import names
+from afjax.weights.layouts import latent_config
 from afjax.weights.names import from_tree, to_tree, tree_shapes
 from tests.parity import fixtures
 
@@ -53,7 +55,7 @@ def test_every_size_has_its_maps(size):
 @pytest.mark.parametrize(("manifest", "size"), [("ae_small", 64), ("ae_full", 512)])
 def test_names_and_shapes_are_the_released_ones(manifest, size):
     released = listed(manifest)
-    config = config_of(released)
+    config = latent_config({name: np.broadcast_to(np.float32(0), shape) for name, shape in released.items()}, manifest)
     assert (config.size, config.dim, config.directions) == (size, 512, 20)
     assert config.widths == LatentConfig(size=size).widths
     tree = jax.eval_shape(functools.partial(autoencoder.init_params, config), jax.random.key(0))
@@ -62,8 +64,8 @@ def test_names_and_shapes_are_the_released_ones(manifest, size):
 
 
 def test_foreign_tensors_are_refused():
-    with pytest.raises(InputError, match="not the latent codec"):
-        config_of({"flow_transformer.x": (3, 4)})
+    with pytest.raises(InputError, match="another file"):
+        latent_config({"flow_transformer.x": np.zeros((3, 4))}, "file")
 
 
 def test_renaming_is_undone():
@@ -119,10 +121,17 @@ def test_every_parameter_in_use_has_a_gradient():
     assert len(idle) == 3 + 9
 
 
-def test_gaps_are_bridged_by_straight_lines():
-    rows = {1: np.array([0.0, 1.0]), 3: np.array([2.0, 1.0])}
-    expected = [[0, 1], [0, 1], [1, 1], [2, 1], [2, 1]]
-    np.testing.assert_allclose(_interpolated(rows, 5), expected)
+def test_products_have_full_precision():
+    picture, latents = np.zeros((64, 64, 3), np.uint8), np.zeros((10, 16), np.float32)
+    prepared = tiny_prepared()
+    identity = jax.eval_shape(latent_codec._identity, prepared, picture)
+    for lowered in (
+        latent_codec._motion.lower(prepared, picture),
+        latent_codec._identity.lower(prepared, picture),
+        latent_codec._render.lower(prepared, identity, latents),
+    ):
+        text = lowered.as_text()
+        assert "HIGHEST" in text and "DEFAULT" not in text
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +159,18 @@ def test_real_pictures_go_through(astronaut):
     latents = identity.latent + motion[-3:]
     raw = np.asarray(jax.jit(autoencoder.decode)(tiny_prepared(), latents, identity.features))
     assert np.abs(frames[-3:] - np.clip((raw + 1) / 2, 0, 1) * 255).max() <= 0.51
+
+
+def test_the_face_rests_in_long_gaps(astronaut):
+    codec = LatentCodec(TINY, tiny_params())
+    blank, dim = np.zeros_like(astronaut), (astronaut * 0.8).astype(np.uint8)
+    clip = [astronaut, *[blank] * 12, dim, *[blank] * 13, astronaut]
+    encoded = codec.encode(clip)
+    first, second, last = encoded.motion[[0, 13, 27]]
+    np.testing.assert_allclose(encoded.rest, (first + second + last) / 3, atol=1e-6)
+    np.testing.assert_allclose(encoded.motion[1:13], np.linspace(first, second, 14)[1:-1], atol=1e-6)  # half a second
+    np.testing.assert_allclose(encoded.motion[18:23], np.tile(encoded.rest, (5, 1)), atol=1e-6)
+    assert np.abs(encoded.motion[14] - encoded.rest).max() > 1e-4
 
 
 def test_pictures_without_a_face_are_refused(astronaut):

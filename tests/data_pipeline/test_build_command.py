@@ -32,7 +32,8 @@ def test_a_mistake_is_one_line_and_code_2(tmp_path, arguments, part):
     assert os.listdir(tmp_path) == ["here"]
 
 
-def test_a_terminated_build_leaves_nothing(tmp_path, speaker):
+@pytest.mark.parametrize("sign", [signal.SIGTERM, signal.SIGHUP])
+def test_a_terminated_build_leaves_nothing(tmp_path, speaker, sign):
     line = [*COMMAND, f"--out={tmp_path}/set", "--train=100000", "--workers=1"]
     with subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as build:
         try:
@@ -40,9 +41,9 @@ def test_a_terminated_build_leaves_nothing(tmp_path, speaker):
             while not list(tmp_path.glob("*/train.array_record")) and time.monotonic() < until:
                 time.sleep(0.1)
             assert list(tmp_path.iterdir())
-            build.send_signal(signal.SIGTERM)
+            build.send_signal(sign)
             _, errors = build.communicate(timeout=30)
         finally:
             build.kill()
-    assert (build.returncode, errors) == (143, "")
+    assert (build.returncode, errors) == (128 + sign, "")
     assert not list(tmp_path.iterdir())

@@ -1,13 +1,13 @@
 """The released preset: its stream's positions against the released sampler's absolute ones, and its cost."""
 
 import functools
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.config import LayoutConfig, SamplerConfig
 from afjax.diffusion.guidance import branches, combine
 from afjax.diffusion.solver import make_grid
 from afjax.nn import masks
@@ -17,16 +17,15 @@ from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.rollout import rollout
 from afjax.streaming.state import init_stream
 from afjax.streaming.step import make_start, make_step
+from afjax.weights.released import LAYOUT, SAMPLER
 from tests.small_model import conditions, scrambled, small_config
 
-START = 50
-LAYOUT = LayoutConfig(condition_window=0, mask="framewise_lookahead", tokens="frames")
+START = SAMPLER.start
 
 
 def settings(nfe: int):
     config = small_config(encoder="released", block=10)
-    sampler = SamplerConfig(nfe=nfe, grid="released", avatar=2.0, user=1.0, joint=0.0)
-    return config, ForcingTransformer(config.model), sampler
+    return config, ForcingTransformer(config.model), replace(SAMPLER, nfe=nfe)
 
 
 @functools.partial(jax.jit, static_argnums=(0, 1))

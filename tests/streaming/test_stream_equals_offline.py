@@ -1,15 +1,18 @@
 """The stream equals its offline twin, and nothing after a pass reaches what it delivered."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.config import MASKS, SamplerConfig
+from afjax.config import MASKS, SamplerConfig, from_dict
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.rollout import offline, rollout
 from afjax.streaming.state import init_stream
 from afjax.streaming.step import make_step
+from experiments.configs import released
 from tests.small_model import conditions, scrambled, small_config
 
 SAMPLER = SamplerConfig(nfe=2, avatar=0.5, user=0.7, joint=0.3)
@@ -45,6 +48,15 @@ def test_equal_to_rounding_of_float64_block_25(encoder, mask):
     with jax.enable_x64(True):
         config = small_config(encoder=encoder, mask=mask, block=25, look_ahead=2, cache=38)
         assert relative(*both_ways(config, 88, sessions=4, dtype=jnp.float64)) < 1e-10
+
+
+def test_released_preset_from_an_empty_cache():
+    """Its own mask, condition encoder, grid, guidance, block and cache; only the network is small."""
+    preset = from_dict(released.get_config("empty").to_dict())
+    small = small_config(encoder=preset.model.condition_encoder)
+    with jax.enable_x64(True):
+        streamed, twin = both_ways(replace(preset, model=small.model), 63, dtype=jnp.float64, sampler=preset.sampler)
+        assert relative(streamed, twin) < 1e-10
 
 
 @pytest.mark.slow

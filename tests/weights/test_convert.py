@@ -1,9 +1,11 @@
 """Released files become one folder and come back bit for bit; anything that is wrong with them is named."""
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -158,6 +160,54 @@ def test_what_is_wrong_is_said(tmp_path, given, said):
         to_folder(**sources, out=str(tmp_path / "weights"), heads=HEADS)
     assert said in str(error.value) and sources["flow"] in str(error.value)
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+DIRECTIONS = "motion_autoencoder.dec.direction.weight"
+STRAY = "motion_autoencoder.dec.to_rgbs.7.conv.0.weight"
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({DIRECTIONS: np.array(1, np.float32)}, f": 1 of another shape: {DIRECTIONS} is (), must be (16, 4);"),
+        ({STRAY: np.ones((3, 8, 1, 1), np.float32)}, f": 1 unexpected: {STRAY} (3, 8, 1, 1);"),
+    ],
+)
+def test_one_odd_tensor_of_the_autoencoder(tmp_path, given, said):
+    sources = released.write(tmp_path / "in", autoencoder=tensors(LATENT) | given)
+    with pytest.raises(InputError) as error:
+        to_folder(**sources, out=str(tmp_path / "weights"), heads=HEADS)
+    assert sources["autoencoder"] + said in str(error.value)
+
+
+def test_a_stray_block_of_the_flow_transformer(tmp_path):
+    stray = "flow_transformer.blocks.5.mlp.fc1.bias"
+    sources = released.write(tmp_path / "in", flow=tensors(FLOW) | {stray: np.ones(32, np.float32)})
+    with pytest.raises(InputError, match=f": 1 unexpected: {stray}"):
+        to_folder(**sources, out=str(tmp_path / "weights"), heads=HEADS)
+
+
+def test_networks_that_do_not_belong_together(tmp_path):
+    other = tensors(LatentConfig(64, 8, 4, (8, 8, 8, 4, 4)))
+    with pytest.raises(InputError, match="makes latents of 16 numbers, the autoencoder's have 8"):
+        to_folder(**released.write(tmp_path / "in", autoencoder=other), out=str(tmp_path / "weights"), heads=HEADS)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+    # a folder whose files each agree with config.json
+    for name, in_place in (("8", {"autoencoder": other}), ("whole", {})):
+        flow = tensors(replace(FLOW, motion_dim=8)) if in_place else tensors(FLOW)
+        sources = released.write(tmp_path / f"in_{name}", flow=flow, **in_place)
+        to_folder(**sources, out=str(tmp_path / name), heads=HEADS)
+    folder, donor = tmp_path / "whole", tmp_path / "8"
+    settings, provenance = (json.loads((folder / f"{file}.json").read_text()) for file in ("config", "provenance"))
+    settings["autoencoder"] = json.loads((donor / "config.json").read_text())["autoencoder"]
+    (folder / "autoencoder.safetensors").write_bytes((donor / "autoencoder.safetensors").read_bytes())
+    (folder / "config.json").write_text(json.dumps(settings))
+    for name in provenance["files"]:
+        provenance["files"][name]["sha256"] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "provenance.json").write_text(json.dumps(provenance))
+    with pytest.raises(InputError, match="makes latents of 16 numbers, the autoencoder's have 8"):
+        convert.load(folder)
 
 
 def test_every_fault_is_listed(tmp_path):

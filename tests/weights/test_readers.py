@@ -1,6 +1,7 @@
 """Files of tensors: what is written is read, and whatever is wrong with a file is said in one line."""
 
 import json
+import pickle
 import sys
 
 import jax.numpy as jnp
@@ -68,6 +69,8 @@ def test_known_bytes(tmp_path):
         (assemble({"w": entry(0, 4, shape=[-1])}, b"1234"), "shape or place of w"),
         (assemble({"w": entry(0, 4, shape=[True])}, b"1234"), "shape or place of w"),
         (assemble({"w": entry(0, 4, shape=[1 << 62, 1 << 62])}, b"1234"), "has 4 bytes"),
+        (assemble({"w": entry(0, 0, shape=[0, 1 << 63])}), "shape [0, 9223372036854775808]"),
+        (assemble({"w": entry(0, 0, shape=[0, 1 << 62, 4])}), "shape [0, 4611686018427387904, 4]"),
         (assemble({"w": 3}, b"1234"), "type None"),
         (assemble({"w": {"dtype": "F32", "shape": [1]}}, b"1234"), "shape or place of w"),
     ],
@@ -115,7 +118,7 @@ class Hostile:
 
 
 def test_pth_is_read_and_code_in_it_is_not_run(tmp_path):
-    torch = pytest.importorskip("torch")
+    torch = pytest.importorskip("torch", reason="PyTorch reads .pth files (requirements-torch.txt)")
     weight = torch.arange(6, dtype=torch.float32).reshape(2, 3).T
     torch.save({"w": weight, "h": torch.ones(2, dtype=torch.bfloat16)}, tmp_path / "w.pth")
     found = readers.read(tmp_path / "w.pth")
@@ -132,5 +135,22 @@ def test_pth_is_read_and_code_in_it_is_not_run(tmp_path):
     with pytest.raises(InputError, match="a dict under 'inner'"):
         readers.read(tmp_path / "nested.pth")
     (tmp_path / "cut.pth").write_bytes((tmp_path / "w.pth").read_bytes()[:200])
-    with pytest.raises(InputError, match="damaged"):
-        readers.read(tmp_path / "cut.pth")
+    (tmp_path / "text.pth").write_text("weights_only")
+    (tmp_path / "pickle.pth").write_bytes(pickle.dumps({"w": 1}, protocol=5))
+    for name in ("cut.pth", "text.pth", "pickle.pth"):
+        with pytest.raises(InputError, match="damaged or not a PyTorch file|not tensors by name") as error:
+            readers.read(tmp_path / name)
+        assert "refused" not in str(error.value) and "\n" not in str(error.value)
+
+
+def test_pth_tensors_are_what_they_say(tmp_path):
+    torch = pytest.importorskip("torch", reason="PyTorch reads .pth files (requirements-torch.txt)")
+    for tensor, said in [
+        (torch.ones(1).expand(1 << 40), "w of shape [1099511627776] has 4 bytes"),
+        (torch.ones(2, dtype=torch.float8_e5m2), "w has type torch.float8_e5m2, which is not known"),
+        (torch.ones(2, dtype=torch.complex64), "w has type torch.complex64, which is not known"),
+    ]:
+        torch.save({"w": tensor}, tmp_path / "w.pth")
+        with pytest.raises(InputError) as error:
+            readers.read(tmp_path / "w.pth")
+        assert said in str(error.value)

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from afjax.codec.latent.crop import clip_square
 from afjax.errors import InputError
 from afjax.media.video import probe, read_frames
 from experiments.convert import to_folder
 from experiments.released import load_released
 from experiments.stream import stream
+from experiments.talk import TRACKING_SIDE
 from tests.weights import released
 
 soundfile = pytest.importorskip("soundfile")
@@ -27,7 +29,7 @@ def files(tmp_path_factory, write_video):
     from PIL import Image
 
     Image.fromarray(picture).save(folder / "face.png")
-    write_video(folder / "user.mp4", [np.roll(picture, n % 8, 1) for n in range(FRAMES)])
+    write_video(folder / "user.mp4", [np.roll(picture, n // 2, 1) for n in range(FRAMES)])
     wave = np.sin(np.arange(16_000 * FRAMES // 25) * 0.07) * (np.arange(16_000 * FRAMES // 25) % 8000 < 4000)
     soundfile.write(folder / "voice.wav", 0.3 * wave, 16_000)
     return folder
@@ -46,6 +48,9 @@ def test_each_input_may_be_missing(files, tmp_path, preset, video, voice):
     summary = run(files, tmp_path, preset, video, voice)
     assert summary["frames"] == FRAMES and summary["size"] == released.LATENT.size
     assert summary["user_frames"]["with_face"] == (FRAMES if video else 0)
+    if video:  # placed by all frames, those after the first two seconds too
+        square = clip_square(read_frames(probe(files / "user.mp4"), TRACKING_SIDE))
+        assert summary["user_frames"]["square"] == [square.left, square.top, square.side]
     info = probe(tmp_path / "talk.mp4")
     assert np.stack(list(read_frames(info))).shape == (FRAMES, 64, 64, 3) and info.has_sound
     assert json.loads((tmp_path / "summary.json").read_text())["preset"] == preset

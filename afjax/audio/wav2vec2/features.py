@@ -28,7 +28,7 @@ from afjax.errors import InputError
 
 __all__ = [
     "WINDOW", "Past", "encode", "features", "fill", "hear", "init_params", "interpolate", "latest", "recent",
-    "standardise", "unheard",
+    "standardise", "unheard", "whole",
 ]  # fmt: skip
 
 WINDOW = 50
@@ -66,19 +66,25 @@ def interpolate(rows, frames: int):
 def encode(params, config: Wav2Vec2Config, waves):
     """Standardised sound `[b, T * 640]` -> `[b, T, config.dim]`; layer l has channels l * width and on.
 
-    The memory needed grows with T by the result's own size and 512 rows of attention.
+    The memory needed grows with T by every layer's output, the result, and 1000 rows of attention for each head.
     """
     with jax.default_matmul_precision("highest"):
         return Wav2Vec2(config).apply({"params": params}, waves)
 
 
 def features(params, config: Wav2Vec2Config, wave, frames: int | None = None) -> np.ndarray:
-    """16 kHz mono samples `[S]` -> float32 `[frames, config.dim]`, by default `ceil(S / 640)` frames.
+    """16 kHz mono samples `[S]` -> float32 `[frames, config.dim]`, by default `ceil(S / 640)` frames."""
+    return np.asarray(encode(params, config, whole(wave, frames)[None])[0])
 
-    Raises InputError for sound that is empty, not one channel, not finite, or longer than `frames`.
+
+def whole(wave, frames: int | None = None) -> np.ndarray:
+    """16 kHz mono samples `[S]` as `encode` takes them, `[frames * 640]`.
+
+    They are standardised over all of them, then cut, or filled up by repeating the last one. Raises InputError for
+    sound that is empty, not one channel or not finite.
     """
-    filled = fill(standardise(framing.check(wave)), frames)
-    return np.asarray(encode(params, config, filled[None])[0])
+    standard = standardise(framing.check(wave))
+    return fill(standard if frames is None else standard[: frames * framing.FRAME], frames)
 
 
 class Past(NamedTuple):

@@ -9,7 +9,7 @@ from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.channels import CHANNELS, POSE
 from afjax.codec.face.coefficients import RAW, measure, neutral_of, relative
 from afjax.codec.face.mesh import landmarks_of
-from afjax.codec.face.smoothing import OneEuro, fill_gaps
+from afjax.codec.face.smoothing import BRIDGE, FADE, OneEuro, fill_gaps
 from afjax.codec.face.template import load_template
 from afjax.codec.face.tracker import FaceTracker
 from afjax.errors import InputError
@@ -33,8 +33,8 @@ class FaceCodec:
     """
 
     size: int = 256
-    bridge: float = 0.5
-    fade: float = 0.2
+    bridge: float = BRIDGE
+    fade: float = FADE
     smooth_pose: bool = True
     channels = CHANNELS
 

@@ -2,7 +2,12 @@
 
 import numpy as np
 
-__all__ = ["OneEuro", "fill_gaps"]
+__all__ = ["BRIDGE", "FADE", "OneEuro", "fill_gaps"]
+
+BRIDGE = 0.5
+"""Seconds without a face that are interpolated; longer gaps are held at rest."""
+FADE = 0.2
+"""Seconds in which motion fades to rest and back around a longer gap."""
 
 
 class OneEuro:

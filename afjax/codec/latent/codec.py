@@ -1,5 +1,6 @@
 """The `latent` codec on real pictures: face crops in, motion latents, and pictures out."""
 
+import functools
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -8,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from afjax.codec.base import FPS, Encoded
+from afjax.codec.face.smoothing import BRIDGE, FADE, fill_gaps
 from afjax.codec.face.tracker import FaceTracker
 from afjax.codec.latent.autoencoder import decode, encode, motion, prepare
 from afjax.codec.latent.config import LatentConfig
@@ -36,18 +38,39 @@ class Identity(NamedTuple):
     features: tuple[jax.Array, ...]
 
 
-@jax.jit
+def _jit(function):
+    """Compiled with products in full float32, which accelerators would round."""
+
+    @jax.jit
+    @functools.wraps(function)
+    def precise(*arguments):
+        with jax.default_matmul_precision("highest"):
+            return function(*arguments)
+
+    return precise
+
+
+_prepare = _jit(prepare)
+
+
+@_jit
 def _identity(prepared, picture):
+    identity, latent, features = _encoded(prepared, picture)
+    return Identity(identity[0], latent, features)
+
+
+@_jit
+def _motion(prepared, picture):
+    return _encoded(prepared, picture)[1]
+
+
+def _encoded(prepared, picture):
+    """Identity [1, dim], motion latent [dim] and features of a picture."""
     identity, coefficients, features = encode(prepared, _signed(picture)[None])
-    return Identity(identity[0], motion(prepared, coefficients)[0], features)
+    return identity, motion(prepared, coefficients)[0], features
 
 
-@jax.jit
-def _coefficients(prepared, picture):
-    return encode(prepared, _signed(picture)[None]).coefficients[0]
-
-
-@jax.jit
+@_jit
 def _render(prepared, identity: Identity, latents):
     pictures = decode(prepared, identity.latent + latents, identity.features)
     return jnp.round(jnp.clip((pictures + 1) / 2, 0, 1) * 255).astype(jnp.uint8)
@@ -71,7 +94,7 @@ class LatentCodec:
         self.config = config
         self.size = config.size
         self.channels = tuple(f"latent_{n}" for n in range(config.dim))
-        self._prepared = jax.jit(prepare)(params)
+        self._prepared = _prepare(params)
 
     def identity(self, portrait: np.ndarray) -> Identity:
         """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it shows no face or a tiny one."""
@@ -81,8 +104,9 @@ class LatentCodec:
         """Motion latents of a clip, absolute; frames uint8 `[H, W, 3]` RGB, read once and in order.
 
         Without a `square` (`crop.clip_square` measures that of a whole clip) the first two seconds in which a face is
-        seen place it, and their frames are held until then. Where no face is found the motion is interpolated from the
-        frames around. Raises InputError where there is no frame at all or no face in any of them.
+        seen place it, and their frames are held until then. Short gaps without a face are bridged, in longer ones the
+        face rests at its mean, as in the `face` codec. Raises InputError where there is no frame at all or no face in
+        any of them.
         """
         tracker, settle = FaceTracker(), max(1, round(SETTLE * fps))
         rows, confidence, held, boxes = {}, [], [], []
@@ -107,8 +131,11 @@ class LatentCodec:
         if not rows:
             do = "use a video that shows one face from the front"
             raise InputError(f"no face found in {len(confidence)} frames", do=do)
-        coefficients = _interpolated(rows, len(confidence))
         found = np.isin(np.arange(len(confidence)), list(rows))
+        latents = np.zeros((len(found), self.config.dim), np.float32)
+        latents[found] = [rows[n] for n in np.flatnonzero(found)]
+        rest = latents[found].mean(axis=0)
+        latents = rest + fill_gaps(latents - rest, found, round(BRIDGE * fps), max(1, round(FADE * fps)))
         report = {
             "frames": len(found),
             "frames_with_face": int(found.sum()),
@@ -117,12 +144,11 @@ class LatentCodec:
             "mean_confidence": float(np.mean(confidence)),
             "square": [square.left, square.top, square.side],
         }
-        latents = np.asarray(motion(self._prepared, coefficients), np.float32)
-        return Encoded(latents, found, np.array(confidence, np.float32), report, latents[found].mean(axis=0))
+        return Encoded(latents, found, np.array(confidence, np.float32), report, rest)
 
     def _read(self, held: list[tuple[int, np.ndarray]], square: Square) -> dict[int, np.ndarray]:
-        """Coefficients `[K]` by frame number."""
-        return {n: np.asarray(_coefficients(self._prepared, crop(frame, square, self.size))) for n, frame in held}
+        """Motion latents `[dim]` by frame number."""
+        return {n: np.asarray(_motion(self._prepared, crop(frame, square, self.size))) for n, frame in held}
 
     def reference(self, identity: Identity) -> np.ndarray:
         """The motion latent `[dim]` of the portrait."""
@@ -137,10 +163,3 @@ class LatentCodec:
             block = np.pad(block, [(0, BLOCK - count), (0, 0)], mode="edge")
             pictures[first : first + count] = np.asarray(_render(self._prepared, identity, block))[:count]
         return pictures
-
-
-def _interpolated(rows: dict[int, np.ndarray], count: int) -> np.ndarray:
-    """Rows `[count, K]`: those given by number, and straight lines between them; constant before and after."""
-    known = np.array(sorted(rows))
-    values = np.stack([rows[n] for n in known])
-    return np.stack([np.interp(np.arange(count), known, column) for column in values.T], 1).astype(np.float32)
