@@ -7,7 +7,8 @@
 A model is measured on the held-out conversations of `--data`, by default those that it came with, R-DGG included (a
 minute or two). Videos are files, or folders of files that have the same name; faces are tracked, and clips are cut into
 pieces of `--piece` seconds, which serve as clips for intervals and shuffled users. Without recorded videos there is
-nothing to compare with: the table then holds what can be said of the generated motion alone. Writes `eval.npz`, `summary.json` and `table.txt`.
+nothing to compare with: the table then holds what can be said of the generated motion alone. Writes `eval.npz`,
+`summary.json` and `table.txt`.
 """
 
 from pathlib import Path
