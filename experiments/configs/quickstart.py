@@ -2,6 +2,11 @@
 
     python -m experiments.train --config experiments/configs/quickstart.py --workdir out/quickstart
 
+Two cores: conversations 80 s, 1200 steps three minutes, 2 GB. `python -m experiments.demo` trains and measures it; to
+expect with the default seed: lip_corr .77, peak response of the smile .60 at 400 ms (recorded .62 at 400 ms, shuffled
+users .00, user dropped .03), variance .58 (recorded .78), Fréchet distance .9 (oracle .1); nods are not learned.
+docs/results.md says why these settings.
+
 Variants, `--config experiments/configs/quickstart.py:VARIANT`: `frames` trains on the paper's masks, `passes` (default)
 on the stream's own pass layout. Every field is a flag: `--config.train.steps=2000`.
 """
