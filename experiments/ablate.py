@@ -26,7 +26,7 @@ from data_pipeline.simulate.build import build
 from experiments import ablation, ablation_figures, ablation_table, cli
 
 SUITES = ("paper", "guidance", "steps")
-FIXED_SECONDS = 45.0
+FIXED_SECONDS = 60.0
 """Of a cell, apart from its training steps: compiling, generating 64 conversations twice, metrics."""
 
 

@@ -167,7 +167,7 @@ def _make(suite, cell, seed, plan, out, data, data_digest, folder, clips) -> dic
         summary = {"steps": trained.step}
     else:
         if cell.tunes:
-            losing = folder / "losing"
+            losing = of(cell.losing) / f"losing_{cell.user}"  # shared by all cells that are tuned with it
             make_preferences(load_run(of(cell.losing) / "run"), data, losing, cell.user, per_clip=1, seed=seed)
             preference = replace(config.preference, path=str(losing), model=str(of(cell.tunes) / "run"))
             config = replace(config, preference=preference)

@@ -5,7 +5,7 @@ import pytest
 
 from afjax.errors import InputError
 from experiments import ablation, ablation_table
-from experiments.ablate import SUITES, fit, seconds_of
+from experiments.ablate import FIXED_SECONDS, SUITES, fit, seconds_of
 from experiments.configs.ablations.cell import Cell, Suite
 
 
@@ -68,7 +68,7 @@ def test_seeds_fall_before_steps_do():
     tokens = sum(ablation.tokens_per_step(SUITE, cell) for cell in SUITE.cells)
 
     def plan(steps, seeds):
-        budget = seeds * (3 * 45.0 + per_token * tokens * steps) + 1
+        budget = seeds * (3 * FIXED_SECONDS + per_token * tokens * steps) + 1
         return fit("x", SUITE, 3, budget, per_token)
 
     assert (plan(700, 3).seeds, plan(700, 3).steps) == (3, 700)
