@@ -11,7 +11,7 @@ The released sampler makes its first 50 frames at once: `make_start`. That pass 
 window.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 
 import flax.struct
 import jax
@@ -29,14 +29,17 @@ from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.state import StreamState, history, memory
 
 
+@lru_cache(maxsize=8)
 def make_step(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig):
-    """The jitted step; `state` is donated. Conditions are [b, block, ...], motion [b, block, d], standardised.
+    """The jitted step, one for equal arguments; `state` is donated.
 
-    A fourth argument `noise` [b, block, d] takes the place of what the sessions would draw.
+    Conditions are [b, block, ...], motion [b, block, d], standardised. A fourth argument `noise` [b, block, d] takes the
+    place of what the sessions would draw.
     """
     return jax.jit(partial(_step, model, layout, sampler, _block_pass), donate_argnums=(1,))
 
 
+@lru_cache(maxsize=8)
 def make_start(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig):
     """The jitted joint start of an empty stream, of as many frames as it is given: `make_step` in all else."""
     return jax.jit(partial(_step, model, layout, sampler, _start_pass), donate_argnums=(1,))

@@ -1,11 +1,13 @@
 """What training carries from step to step."""
 
+from functools import lru_cache
+
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.config import Config
+from afjax.config import Config, LayoutConfig, ModelConfig
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.passes import TokenLayout, frame_layout, pass_layout
 from afjax.nn.transformer import ForcingTransformer
@@ -28,10 +30,13 @@ def token_layout(config: Config) -> TokenLayout:
 
 def init_params(config: Config, key) -> dict:
     """Parameters of the forcing transformer."""
-    model, block = ForcingTransformer(config.model), config.layout.block
-    layout = frame_layout(config.layout, block)
-    audio_dim = config.model.audio_dim or config.model.condition_width
-    motion, audio = (jnp.zeros((1, block, dim)) for dim in (config.model.motion_dim, audio_dim))
+    return _initialiser(config.model)(key)
+
+
+@lru_cache(maxsize=8)
+def _initialiser(config: ModelConfig):
+    model, layout = ForcingTransformer(config), frame_layout(LayoutConfig(block=2, look_ahead=0), 2)
+    motion, audio = (jnp.zeros((1, 2, dim)) for dim in (config.motion_dim, config.audio_dim or config.condition_width))
     conditions = Conditions(audio, audio, motion)
 
     def init(key):
@@ -39,7 +44,7 @@ def init_params(config: Config, key) -> dict:
             key, motion, motion[..., 0], motion[:, 0], conditions, jnp.ones((1, 3)), layout, method="forward"
         )
 
-    return jax.jit(init)(key)
+    return jax.jit(init)
 
 
 def init_state(config: Config, start=None) -> TrainState:

@@ -5,14 +5,14 @@ one compiled step serves every mask, level scheme and drop pattern. All randomne
 step's number, so a resumed run draws what an unbroken one would have drawn.
 """
 
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from afjax.config import Config
+from afjax.config import Config, ModelConfig, OptimizerConfig, PreferenceConfig
 from afjax.diffusion import guidance, levels, path
 from afjax.losses import dpo, flow
 from afjax.nn.condition_encoder import Conditions
@@ -62,19 +62,18 @@ def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout
     return velocity - path.velocity(motion, noise), level
 
 
-def clip_loss(model, config: Config, params, batch, draw: Draw, layout: TokenLayout):
+def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout):
     """Mean flow-matching loss of a batch of windows, `avatar_motion` [b, t, d] among them, and nothing else to log."""
     error, level = velocity_error(model, params, batch, batch["avatar_motion"], draw, layout)
-    return flow.mean(flow.per_token(error, config.objective.norm), level), {}
+    return flow.mean(flow.per_token(error, norm), level), {}
 
 
-def preference_loss(reference, model, config: Config, params, batch, draw: Draw, layout: TokenLayout):
+def preference_loss(c: PreferenceConfig, reference, model, norm: str, params, batch, draw: Draw, layout: TokenLayout):
     """Flow matching of the winners plus `weight` times the preference for them over `losing_motion` [b, t, d].
 
     `reference`: parameters of the frozen model. Logged besides what `dpo.loss` watches: both losses, and `drift`, the
     mean squared distance of the winners' velocities from the reference's.
     """
-    c = config.preference
     both, drawn = jax.tree.map(lambda x: jnp.concatenate([x, x]), (batch, draw))
     motion = jnp.concatenate([batch["avatar_motion"], batch["losing_motion"]])
     error, level = velocity_error(model, params, both, motion, drawn, layout)
@@ -82,7 +81,7 @@ def preference_loss(reference, model, config: Config, params, batch, draw: Draw,
     scale = motion.shape[-1] if c.channels == "sum" else 1
     ours, theirs = (dpo.Errors(*jnp.split(scale * flow.per_token(e, c.norm), 2)) for e in (error, frozen))
     win, level = jnp.split(error, 2)[0], jnp.split(level, 2)[0]
-    fit = flow.mean(flow.per_token(win, config.objective.norm), level)
+    fit = flow.mean(flow.per_token(win, norm), level)
     preferred, watched = dpo.loss(ours, theirs, level, c)
     watched |= {
         "flow": fit,
@@ -95,24 +94,31 @@ def preference_loss(reference, model, config: Config, params, batch, draw: Draw,
 def make_train_step(config: Config, reference=None):
     """Jitted `step(state, batch, draw, layout) -> (state, {loss, grad_norm, ...})`; `state` is donated.
 
-    With `reference`, the parameters of a frozen model, it tunes by preferences.
+    With `reference`, the parameters of a frozen model, it tunes by preferences. Configurations that differ in nothing
+    that is compiled share one program.
     """
-    model = ForcingTransformer(config.model)
-    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    preference = None if reference is None else config.preference
+    compiled = _jitted(config.model, config.optimizer, config.train.steps, config.objective.norm, preference)
+    return partial(compiled, reference)
+
+
+@lru_cache(maxsize=8)
+def _jitted(model: ModelConfig, optimizer: OptimizerConfig, steps: int, norm: str, preference: PreferenceConfig | None):
+    network, update_rule = ForcingTransformer(model), make_optimizer(optimizer, steps)
 
     def step(frozen, state: TrainState, batch, draw: Draw, layout: TokenLayout):
-        loss_fn = clip_loss if frozen is None else partial(preference_loss, frozen)
+        loss_fn = clip_loss if preference is None else partial(preference_loss, preference, frozen)
 
         def total(params):
-            return loss_fn(model, config, params, batch, draw, layout)
+            return loss_fn(network, norm, params, batch, draw, layout)
 
         (loss, watched), grads = jax.value_and_grad(total, has_aux=True)(state.params)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        updates, opt_state = update_rule.update(grads, state.opt_state, state.params)
         params = optax.apply_updates(state.params, updates)
         # a short average at first, so that the initial weights are forgotten
-        decay = jnp.minimum(config.optimizer.ema, (1 + state.step) / (10 + state.step))
+        decay = jnp.minimum(optimizer.ema, (1 + state.step) / (10 + state.step))
         ema = optax.incremental_update(params, state.ema_params, 1 - decay)
         metrics = {"loss": loss, "grad_norm": optax.tree.norm(grads), **watched}
         return TrainState(state.step + 1, params, ema, opt_state), metrics
 
-    return partial(jax.jit(step, donate_argnums=(1,)), reference)
+    return jax.jit(step, donate_argnums=(1,))

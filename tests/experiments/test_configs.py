@@ -105,24 +105,22 @@ def tiny(module, variant="") -> Config:
     return from_dict(config.to_dict())
 
 
-COMPILED = {}
 HARDER = ("forcing_token", "shared_level", "teacher_forcing")
-
-
-def train_step(config: Config):
-    """One compiled step for all configs that differ in what is its input."""
-    shape = (config.model, config.objective.norm, config.data.window)
-    return COMPILED.setdefault(shape, make_train_step(config))
 
 
 @pytest.mark.parametrize(
     "module, variant",
-    [(paper, "quickstart"), (talking_only, ""), (infp, ""), *((objectives, name) for name in HARDER)],
+    [
+        pytest.param(paper, "quickstart", marks=pytest.mark.slow),
+        pytest.param(talking_only, "", marks=pytest.mark.slow),
+        (infp, ""),
+        *((objectives, name) for name in HARDER),
+    ],
 )
 def test_presets_learn(module, variant):
     """One finite step and, on a motion that never changes, a loss well below that of the zero network."""
     config = tiny(module, variant)
-    state, step, draw, layout = init_state(config), train_step(config), make_draw(config), token_layout(config)
+    state, step, draw, layout = init_state(config), make_train_step(config), make_draw(config), token_layout(config)
     rng = np.random.default_rng(0)
     shape, losses = (config.data.batch, config.data.window), []
     batch = {

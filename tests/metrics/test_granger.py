@@ -6,6 +6,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from afjax.metrics import bootstrap, granger
 
+SLOW = pytest.mark.slow
 CLIPS, FRAMES, DELAY = 64, 300, 10
 INTERVALS = [(clip, 5, 295) for clip in range(CLIPS)]
 
@@ -41,28 +42,29 @@ def figures(by_voice=0.0, by_face=0.0, watched=slice(None), motion=None):
     return {name: bootstrap.interval(errors, 0, getattr(granger, f"{name}_gain")) for name in ("speech", "motion")}
 
 
-def test_independent_people_gain_nothing():
+@pytest.mark.parametrize("seed", [100, pytest.param(110, marks=SLOW), pytest.param(120, marks=SLOW)])
+def test_independent_people_gain_nothing(seed):
     """The gain is a tenth of a planted one's at most and lies within the spread of the shifted users' gains.
 
     The bootstrap interval is not asked to hold 0: it knows of clips, not of the noise of fits and shifts, and is too
     narrow for that (docs/evaluation.md).
     """
-    for seed in (100, 110, 120):
-        own, own_voice, face, voice = (smooth(seed + i, channels) for i, channels in enumerate((4, 3, 4, 6)))
-        fitted = granger.fit(own, own_voice, face, voice, INTERVALS, seed=seed, shifts=12)
-        total = granger.errors(fitted, own, face, voice).mean(axis=0)
-        for without in (0, 1):
-            gains = np.log(total[:, without] / total[:, 2])
-            assert abs(gains[0] - gains[1:].mean()) < min(0.002, 4.0 * gains[1:].std(ddof=1))
+    own, own_voice, face, voice = (smooth(seed + i, channels) for i, channels in enumerate((4, 3, 4, 6)))
+    fitted = granger.fit(own, own_voice, face, voice, INTERVALS, seed=seed, shifts=12)
+    total = granger.errors(fitted, own, face, voice).mean(axis=0)
+    for without in (0, 1):
+        gains = np.log(total[:, without] / total[:, 2])
+        assert abs(gains[0] - gains[1:].mean()) < min(0.002, 4.0 * gains[1:].std(ddof=1))
 
 
-@pytest.mark.parametrize("planted, other", [("speech", "motion"), ("motion", "speech")])
+@pytest.mark.parametrize("planted, other", [("speech", "motion"), pytest.param("motion", "speech", marks=SLOW)])
 def test_a_planted_dependence_is_found_and_told_apart(planted, other):
     found = figures(by_voice=0.5 * (planted == "speech"), by_face=0.5 * (planted == "motion"))
     assert found[planted]["low"] > 0.02
     assert abs(found[other]["mean"]) < 0.005 < found[planted]["mean"]
 
 
+@pytest.mark.slow
 def test_a_stronger_dependence_gains_more_and_another_user_none():
     weak, strong = (figures(by_voice=by)["speech"]["mean"] for by in (0.25, 0.5))
     assert strong > 1.5 * weak > 0

@@ -68,14 +68,17 @@ def test_nothing_compiles_after_warming_up(folder, given, caplog):
         caplog.clear()
         with jax.log_compiles(), caplog.at_level(logging.WARNING):
             call()
-        return [record.getMessage() for record in caplog.records if record.getMessage().startswith("Compiling")]
+        return [record.getMessage() for record in caplog.records]
+
+    def news(lines: list[str]) -> list[str]:
+        return [line for line in lines if line.startswith("Compiling")]
 
     run = load_released(folder)
     assert any("_listen" in line for line in compiled(lambda: run.warm_up(FRAMES)))
-    assert not compiled(lambda: run.generate(FRAMES, *given))
+    assert not news(compiled(lambda: run.generate(FRAMES, *given)))
     silent = load_released(folder)
     assert not any("_listen" in line for line in compiled(silent.warm_up))
-    assert not compiled(lambda: silent.generate(FRAMES, given[0]))
+    assert not news(compiled(lambda: silent.generate(FRAMES, given[0])))
 
 
 def test_products_have_full_precision(folder, given, monkeypatch):
