@@ -33,8 +33,8 @@ from afjax.streaming.state import StreamState, history, memory
 def make_step(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig):
     """The jitted step, one for equal arguments; `state` is donated.
 
-    Conditions are [b, block, ...], motion [b, block, d], standardised. A fourth argument `noise` [b, block, d] takes the
-    place of what the sessions would draw.
+    Conditions are [b, block, ...], motion [b, block, d], standardised. A fourth argument `noise` [b, block, d] takes
+    the place of what the sessions would draw.
     """
     return jax.jit(partial(_step, model, layout, sampler, _block_pass), donate_argnums=(1,))
 
