@@ -18,6 +18,15 @@ def pytest_configure(config):
     flags.FLAGS.mark_as_parsed()
 
 
+def pytest_collection_modifyitems(items):
+    # Processes that share the work take a whole file. The end-to-end tests share a trained model, so they stay together,
+    # and they take longest, so they come first.
+    items.sort(key=lambda item: item.path.parent.name != "end_to_end")
+    for item in items:
+        group = item.path.parent if item.path.parent.name == "end_to_end" else item.path
+        item.add_marker(pytest.mark.xdist_group(str(group)))
+
+
 @pytest.fixture(scope="session")
 def clips() -> Path:
     """Folder of real clips, portraits and speech: AFJAX_MEDIA. Its tests skip without it."""

@@ -113,7 +113,7 @@ HARDER = ("forcing_token", "shared_level", "teacher_forcing")
     [
         pytest.param(paper, "quickstart", marks=pytest.mark.slow),
         pytest.param(talking_only, "", marks=pytest.mark.slow),
-        (infp, ""),
+        pytest.param(infp, "", marks=pytest.mark.slow),
         *((objectives, name) for name in HARDER),
     ],
 )

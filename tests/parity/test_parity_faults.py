@@ -22,6 +22,8 @@ ODD = {
     "e2e_small": (["odd"], ["latents", "frame_index"]),
 }
 
+HEAVY = ("ae_small", "e2e_small")
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -37,7 +39,7 @@ def write(folder, file: str, keys=(), without=(), **more):
     np.savez(folder / f"{file}.npz", **{key: x for key, x in kept.items() if key not in without}, **more)
 
 
-@pytest.mark.parametrize("file", [pytest.param(f, marks=[pytest.mark.slow] * (f == "e2e_small")) for f in ODD])
+@pytest.mark.parametrize("file", [pytest.param(f, marks=[pytest.mark.slow] * (f in HEAVY)) for f in ODD])
 def test_unknown_arrays_fail_and_the_others_run(folder, file):
     odd, known = ODD[file]
     write(

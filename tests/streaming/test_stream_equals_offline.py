@@ -15,6 +15,7 @@ from afjax.streaming.step import make_step
 from experiments.configs import released
 from tests.small_model import conditions, scrambled, small_config
 
+SLOW = pytest.mark.slow
 SAMPLER = SamplerConfig(nfe=2, avatar=0.5, user=0.7, joint=0.3)
 
 
@@ -36,7 +37,10 @@ def relative(a, b) -> float:
 
 
 @pytest.mark.parametrize("mask", MASKS)
-@pytest.mark.parametrize("block, look_ahead, frames", [(5, 0, 32), (5, 2, 32), (10, 0, 33), (10, 2, 33)])
+@pytest.mark.parametrize(
+    "block, look_ahead, frames",
+    [(5, 2, 32), (10, 0, 33), pytest.param(5, 0, 32, marks=SLOW), pytest.param(10, 2, 33, marks=SLOW)],
+)
 def test_equal_to_rounding_of_float64(mask, block, look_ahead, frames):
     with jax.enable_x64(True):
         config = small_config(mask=mask, block=block, look_ahead=look_ahead)
@@ -69,8 +73,15 @@ def test_equal_to_rounding_of_float64_other_sizes(encoder, mask, block, look_ahe
         assert relative(*both_ways(config, 88, dtype=jnp.float64)) < 1e-10
 
 
-@pytest.mark.parametrize("encoder", ["windowed", "released"])
-@pytest.mark.parametrize("block, look_ahead, frames", [(5, 0, 33), (25, 2, 75)])
+@pytest.mark.parametrize(
+    "encoder, block, look_ahead, frames",
+    [
+        ("windowed", 5, 0, 33),
+        ("released", 25, 2, 75),
+        pytest.param("windowed", 25, 2, 75, marks=SLOW),
+        pytest.param("released", 5, 0, 33, marks=SLOW),
+    ],
+)
 def test_equal_to_rounding_of_float32(encoder, block, look_ahead, frames):
     config = small_config(encoder=encoder, block=block, look_ahead=look_ahead)
     assert relative(*both_ways(config, frames, sessions=1)) < 1e-5

@@ -45,6 +45,7 @@ def quick(**changes) -> Config:
     return dataclasses.replace(config, train=settings, optimizer=OptimizerConfig(kind="adamw"))
 
 
+@pytest.mark.slow  # tests/end_to_end shows the same with real data
 def test_twenty_and_twenty_equal_forty_to_the_bit(tmp_path):
     config = quick()
     straight = train(config, tmp_path / "straight", Batches(config), {})

@@ -42,8 +42,17 @@ def run(files, out, preset="released", video=True, voice=True, **more):
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("preset", ["released", "released-empty"])
-@pytest.mark.parametrize(("video", "voice"), [(True, True), (True, False), (False, True)])
+@pytest.mark.parametrize(
+    ("preset", "video", "voice"),
+    [
+        ("released", True, True),
+        ("released", True, False),
+        ("released", False, True),
+        ("released-empty", True, True),
+        pytest.param("released-empty", True, False, marks=pytest.mark.slow),
+        pytest.param("released-empty", False, True, marks=pytest.mark.slow),
+    ],
+)
 def test_each_input_may_be_missing(files, tmp_path, preset, video, voice):
     summary = run(files, tmp_path, preset, video, voice)
     assert summary["frames"] == FRAMES and summary["size"] == released.LATENT.size
