@@ -30,7 +30,7 @@ $(STAMP): $(REQUIREMENTS)
 	@touch $@
 
 test: setup
-	@$(PY) -m pytest -q -m "not slow" -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(PY) -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 demo: setup
 	@$(PY) -m experiments.demo --out out/demo

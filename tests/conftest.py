@@ -19,12 +19,8 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    # Processes that share the work take a whole file. The end-to-end tests share a trained model, so they stay
-    # together, and they take longest, so they come first.
+    # The end-to-end tests take longest: where two processes share the files they come first.
     items.sort(key=lambda item: item.path.parent.name != "end_to_end")
-    for item in items:
-        group = item.path.parent if item.path.parent.name == "end_to_end" else item.path
-        item.add_marker(pytest.mark.xdist_group(str(group)))
 
 
 @pytest.fixture(scope="session")
