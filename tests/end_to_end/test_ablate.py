@@ -23,6 +23,7 @@ def suite(monkeypatch):
     monkeypatch.setattr(ablation, "load_suite", lambda name: SUITE)
 
 
+@pytest.mark.slow
 def test_cells_are_made_once_and_failures_are_named(suite, config, tmp_path, capsys, monkeypatch):
     summary = ablate.ablate("small", tmp_path, seeds=1, data=config.data.path)
     stored = json.loads((tmp_path / "small.json").read_text())

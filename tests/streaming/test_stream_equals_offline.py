@@ -19,17 +19,26 @@ SLOW = pytest.mark.slow
 SAMPLER = SamplerConfig(nfe=2, avatar=0.5, user=0.7, joint=0.3)
 
 
-def both_ways(config, frames, sessions=2, dtype=jnp.float32, sampler=SAMPLER):
-    """Motion of the stream and of the twin [b, t, d]."""
-    model, params = ForcingTransformer(config.model), scrambled(config, 0.2, dtype)
+def given(config, frames, sessions=2, dtype=jnp.float32):
+    """Parameters, keys, references, kept conditions and inputs."""
     keys = jax.random.split(jax.random.key(3), sessions)
     reference = jnp.asarray(np.random.default_rng(2).standard_normal((sessions, config.model.motion_dim)), dtype)
-    keep = jnp.ones((sessions, 3), dtype)
-    inputs = conditions(config, sessions, frames, dtype)
+    keep, inputs = jnp.ones((sessions, 3), dtype), conditions(config, sessions, frames, dtype)
+    return scrambled(config, 0.2, dtype), keys, reference, keep, inputs
+
+
+def stream(config, params, keys, reference, keep, inputs, sampler=SAMPLER):
+    """Motion [b, t, d] of the stream."""
     state = init_stream(keys, reference, config.model, config.layout, sampler, keep)
-    step = make_step(model, config.layout, sampler)
-    streamed, _ = rollout(step, params, state, inputs, config.layout.block)
-    return streamed, offline(model, config.layout, sampler, params, keys, reference, keep, inputs)
+    step = make_step(ForcingTransformer(config.model), config.layout, sampler)
+    return rollout(step, params, state, inputs, config.layout.block)[0]
+
+
+def both_ways(config, frames, sessions=2, dtype=jnp.float32, sampler=SAMPLER):
+    """Motion of the stream and of the twin [b, t, d]."""
+    arguments = given(config, frames, sessions, dtype)
+    twin = offline(ForcingTransformer(config.model), config.layout, sampler, *arguments)
+    return stream(config, *arguments, sampler=sampler), twin
 
 
 def relative(a, b) -> float:
@@ -89,9 +98,8 @@ def test_equal_to_rounding_of_float32(encoder, block, look_ahead, frames):
 
 def test_the_twin_notices_a_wrong_cache():
     """The comparison can fail: a stream with a cache of one frame less is far outside the limit."""
-    streamed, _ = both_ways(small_config(cache=12), 33)
-    other, _ = both_ways(small_config(cache=11), 33)
-    assert relative(streamed, other) > 1e-3
+    whole, less = (stream(config, *given(config, 33)) for config in (small_config(cache=12), small_config(cache=11)))
+    assert relative(less, whole) > 1e-3
 
 
 def test_sessions_at_different_positions_do_not_touch_each_other():
