@@ -31,6 +31,15 @@ def fill(wave: np.ndarray) -> np.ndarray:
     return np.pad(wave, (0, count(len(wave)) * FRAME - len(wave)))
 
 
+def delayed(track: np.ndarray, frames: int) -> np.ndarray:
+    """`[..., T, C]` with every frame `frames` later: zeros first, the last `frames` frames gone."""
+    if not frames:
+        return track
+    shifted = np.zeros_like(track)
+    shifted[..., frames:, :] = track[..., :-frames, :]
+    return shifted
+
+
 def past_windows(wave: np.ndarray, length: int, hop: int) -> np.ndarray:
     """`[N * hop]` -> `[N, length]`: window i holds the samples before (i + 1) * hop.
 

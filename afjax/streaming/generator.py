@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from afjax.audio import framing
 from afjax.config import KEEP, Config
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
@@ -42,8 +43,8 @@ class Generator:
         s, config = self.statistics, self.config
         conditions = Conditions(
             np.asarray(s.scale_audio(avatar_audio), np.float32),
-            np.asarray(s.scale_audio(user_audio), np.float32),
-            np.asarray(s.scale_motion(user_motion), np.float32),
+            framing.delayed(np.asarray(s.scale_audio(user_audio), np.float32), config.layout.user_delay),
+            framing.delayed(np.asarray(s.scale_motion(user_motion), np.float32), config.layout.user_delay),
         )
         count = len(user_motion)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))

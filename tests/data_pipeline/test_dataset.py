@@ -82,3 +82,13 @@ def test_windows_reach_both_ends(clip, save, folder):
 def test_windows_longer_than_clips_are_refused(folder):
     with pytest.raises(InputError, match="windows of 81 frames"):
         batches(folder, frames=81)
+
+
+def test_the_user_comes_late(folder, clip):
+    element = scale(clip(evaluation=False), records.read_metadata(folder).statistics)
+    late = scale(clip(evaluation=False), records.read_metadata(folder).statistics, user_delay=3)
+    for name in ("user_motion", "user_audio"):
+        np.testing.assert_array_equal(late[name][3:], element[name][:-3])
+        assert not late[name][:3].any()
+    np.testing.assert_array_equal(late["avatar_motion"], element["avatar_motion"])
+    np.testing.assert_array_equal(late["avatar_audio"], element["avatar_audio"])
