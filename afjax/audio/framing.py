@@ -40,10 +40,11 @@ def delayed(track: np.ndarray, frames: int) -> np.ndarray:
     return shifted
 
 
-def past_windows(wave: np.ndarray, length: int, hop: int) -> np.ndarray:
-    """`[N * hop]` -> `[N, length]`: window i holds the samples before (i + 1) * hop.
+def past_windows(wave, length: int, hop: int):
+    """`[N * hop]` -> `[N, length]`, NumPy or JAX: window i holds the samples before (i + 1) * hop.
 
     What lies before the first sample is taken to equal it, so that a constant offset makes no step.
     """
-    padded = np.pad(wave, (length - hop, 0), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+    xp = wave.__array_namespace__()
+    padded = xp.pad(wave, (length - hop, 0), mode="edge")
+    return padded[np.arange(0, len(wave), hop)[:, None] + np.arange(length)]

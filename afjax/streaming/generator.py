@@ -43,8 +43,8 @@ class Generator:
         s, config = self.statistics, self.config
         conditions = Conditions(
             np.asarray(s.scale_audio(avatar_audio), np.float32),
-            framing.delayed(np.asarray(s.scale_audio(user_audio), np.float32), config.layout.user_delay),
-            framing.delayed(np.asarray(s.scale_motion(user_motion), np.float32), config.layout.user_delay),
+            np.asarray(s.scale_audio(framing.delayed(user_audio, config.layout.user_delay)), np.float32),
+            np.asarray(s.scale_motion(framing.delayed(user_motion, config.layout.user_delay)), np.float32),
         )
         count = len(user_motion)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
