@@ -19,7 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from afjax.audio.framing import FPS, FRAME, RATE
+from afjax.audio.framing import FPS, FRAME
 from afjax.errors import InputError
 from afjax.media.audio import MAX_VALUE, RATES
 from afjax.streaming.tracks import Speech, UserMotion, UserSound

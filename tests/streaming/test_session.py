@@ -314,7 +314,9 @@ def test_corrupt_motion_is_refused_and_counted(motion, at):
     assert session.counts == Counts(corrupt=1)
 
 
-@pytest.mark.parametrize("wrong", [{"block": 0}, {"delay": -1}, {"channels": 0}, {"rest": np.zeros(2)}, {"rest": np.nan}])
+@pytest.mark.parametrize(
+    "wrong", [{"block": 0}, {"delay": -1}, {"channels": 0}, {"rest": np.zeros(2)}, {"rest": np.nan}]
+)
 def test_sizes_are_checked(wrong):
     with pytest.raises(InputError):
         Session(**{"block": 5, "channels": D, **wrong})
