@@ -1,12 +1,13 @@
 """One conversation on the host's side: sound and frames as they come in, the inputs of block after block out.
 
-Block b holds the avatar's frames [bB, (b + 1)B) and reads the user's frames [bB - d, (b + 1)B - d) + skipped, B = block,
-d = delay. All times are seconds on one clock that begins with the user's frame 0: the stamps of the input, and `now`,
-which the caller passes. There is no other clock here, no thread and no randomness: the same calls give the same blocks.
+Block b holds the avatar's frames [b B, (b + 1) B) and reads the user's frames [b B - d, (b + 1) B - d), B = `block`,
+d = `delay`; before frame 0 there are silence and rest. All times are seconds on one clock that begins with the user's
+frame 0: the stamps of the input, and `now`, which the caller passes. There is no other clock here, no thread and no
+randomness: the same calls give the same blocks.
 
 A block is due when its last user frame has ended and the user's sound is there up to its end; for sound that is on its
-way it waits `patience` seconds. Whoever is late by more than a block and the patience does not race through old
-blocks: the next one reads what the user does at present (`Counts.rebased`).
+way it waits `patience` seconds. Who comes later than that by more than a block does not race through old blocks: the
+next one reads what the user does at present (`Counts.rebased`), and the user's frames of later blocks move with it.
 
 No input raises an exception: what is wrong with it is counted in `Session.counts`. What comes out is finite, of fixed
 shape, float32, and sound lies in [-1, 1].

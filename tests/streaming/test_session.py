@@ -2,6 +2,7 @@
 
 import io
 import sys
+from pathlib import Path
 from subprocess import run
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from afjax.errors import InputError
 from afjax.streaming.session import Counts, Session
 
+ROOT = Path(__file__).resolve().parents[2]
 RATE, FRAME, FPS = 16_000, 640, 25
 D = 3
 
@@ -114,7 +116,7 @@ def test_a_late_row_is_held():
 
 
 def test_a_gap_is_silence_without_clicks():
-    session, wave = Session(5, 0, D), tone(1.0)
+    session, wave = Session(5, 0, D), tone(1.0, 201.5)
     session.user_sound(wave[:4000], RATE, 0.0)
     session.user_sound(wave[8000:], RATE, 0.5)
     sound = drain(session, 5)[1]
@@ -123,6 +125,17 @@ def test_a_gap_is_silence_without_clicks():
     np.testing.assert_array_equal(sound[8080:], wave[8080:])
     assert np.abs(np.diff(sound)).max() < np.abs(np.diff(wave)).max() + 1 / 80
     assert session.counts == Counts(silent=7, absent=25)
+
+
+def test_a_resampled_piece_is_there_to_its_end():
+    session, flat = Session(5, 0, D), np.full(4800, 0.5, np.float32)
+    session.say(flat, 48_000)
+    session.user_sound(flat, 48_000, 0.0)
+    session.user_sound(flat, 48_000, 0.2)
+    avatar, sound, _ = drain(session, 2)
+    for track in (avatar, sound):
+        np.testing.assert_allclose(track[50:1590], 0.5, atol=0.02)
+        assert not track[1680:3200].any()
 
 
 def test_what_came_already_is_not_heard_twice():
@@ -160,9 +173,11 @@ def test_what_lies_too_far_ahead_is_dropped():
     session.user_sound(tone(10.0), RATE, 0.0)
     session.user_motion(row(1), 0.04)
     assert session.counts == Counts(overflow=3)
-    _, sound, motion = drain(session, 27)
-    np.testing.assert_array_equal(sound[: 26 * 3200], tone(5.2))
-    assert motion[0, 0] == 1 and not sound[26 * 3200 + 80 :].any()
+    first, motion = drain(session, 1)[1:]
+    session.user_sound(-tone(0.1), RATE)
+    sound = np.concatenate([first, drain(session, 27)[1]])
+    np.testing.assert_array_equal(sound[:84_800], np.concatenate([tone(5.2), -tone(0.1)]))
+    assert motion[0, 0] == 1 and not sound[84_880:].any()
 
 
 def test_the_queue_of_speech_is_bounded():
@@ -173,23 +188,26 @@ def test_the_queue_of_speech_is_bounded():
 
 
 def test_interruption_is_silent_within_a_block():
-    session, wave = Session(5, 5, D), tone(3.0, 440)
+    session, wave = Session(5, 5, D), tone(3.0, 440.6)
     session.say(wave, RATE)
     before, *_ = drain(session, 2)
     session.interrupt()
     after, *_ = drain(session, 2)
     np.testing.assert_array_equal(before, wave[:6400])
-    assert not after[80:].any() and after[0] != 0
+    assert not after[79:].any() and abs(after[0]) > 0.7
     assert np.abs(np.diff(np.concatenate([before, after]))).max() <= np.abs(np.diff(wave)).max()
+
     session.say(wave, RATE)
-    drain(session, 1)
+    before, *_ = drain(session, 1)
     session.interrupt()
-    session.say(-wave[40:], RATE)
-    np.testing.assert_array_equal(drain(session, 1)[0][80:], -wave[120 : 40 + 3200])
+    session.say(-wave[2000:], RATE)
+    after, *_ = drain(session, 1)
+    np.testing.assert_array_equal(after[80:], -wave[2080:5200])
+    assert np.abs(np.diff(np.concatenate([before, after]))).max() < np.abs(np.diff(wave)).max() + 2 / 80
 
 
 def test_speech_that_runs_out_dies_away():
-    session, wave = Session(5, 0, D), tone(0.3, 440)
+    session, wave = Session(5, 0, D), tone(0.3, 441.2)
     session.say(wave[:3200], RATE)
     first = drain(session, 2)[0]
     session.say(wave[3200:], RATE)
@@ -201,20 +219,20 @@ def test_speech_that_runs_out_dies_away():
 
 def test_falling_behind_moves_the_clock():
     """After 1 s without a take the next block reads the present; the speech goes on where it was."""
-    session, wave, speech = Session(5, 0, D, patience=0.0), tone(4.0), tone(2.0, 300)
+    session, wave, speech = Session(5, 0, D, patience=0.0), tone(4.0, 203.3), tone(2.0, 300)
     session.say(speech, RATE)
     for n in range(50):
-        session.user_motion(row(n), (n + 1) / FPS)
+        session.user_motion(row(n) if n < 31 else None, (n + 1) / FPS)
         session.user_sound(wave[n * FRAME : (n + 1) * FRAME], RATE, n / FPS)
-    first, second = session.take(0.2), session.take(1.41)
-    assert (session.counts.rebased, session.counts.skipped) == (1, 25)
+    first, second = session.take(0.2), session.take(1.49)
+    assert (session.counts.rebased, session.counts.skipped) == (1, 27)
     np.testing.assert_array_equal(np.concatenate([first.avatar_sound, second.avatar_sound]), speech[:6400])
-    np.testing.assert_array_equal(second.user_motion[:, 0], np.arange(30, 35))
-    np.testing.assert_array_equal(second.user_sound[80:], wave[30 * FRAME + 80 : 35 * FRAME])
+    np.testing.assert_array_equal(second.user_motion[:, 0], np.full(5, 30))
+    np.testing.assert_array_equal(second.user_sound[80:], wave[32 * FRAME + 80 : 37 * FRAME])
     assert abs(second.user_sound[0] - first.user_sound[-1]) < 0.03
-    assert not session.due(1.59) and session.due(1.6)
+    assert not session.due(1.67) and session.due(1.68)
     session.user_sound(wave[:FRAME], RATE, 3.0)
-    session.take(1.8)
+    session.take(1.88)
     assert session.counts.rebased == 1
     session.take(1e6)
     assert session.counts.rebased == 2 and session.due(1e6 + 0.2)
@@ -251,77 +269,22 @@ def test_a_restored_session_goes_on_to_the_bit():
 def test_a_snapshot_does_not_change():
     session = Session(5, 0, D)
     session.say(tone(1.0), RATE)
+    session.user_sound(tone(1.0), RATE, 0.0)
     snapshot = session.snapshot()
-    first = drain(session, 2)[0]
-    session.user_sound(tone(1.0), RATE, 0.4)
-    np.testing.assert_array_equal(drain(Session.restore(snapshot), 2)[0], first)
+    taken = drain(session, 2)
+    for _ in range(2):
+        for ours, theirs in zip(taken, drain(Session.restore(snapshot), 2), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
     with pytest.raises(InputError, match="not a snapshot"):
         Session.restore({"block": 5})
 
 
-@pytest.mark.parametrize(
-    ("samples", "rate", "at"),
-    [
-        (np.array([0, np.nan], np.float32), RATE, 0.0),
-        (np.array([np.inf], np.float32), RATE, 0.0),
-        (np.array([1e300]), RATE, 0.0),
-        (np.zeros((2, 8), np.float32), RATE, 0.0),
-        (np.float32(0), RATE, 0.0),
-        (np.zeros(8, np.int64), RATE, 0.0),
-        (np.zeros(8, complex), RATE, 0.0),
-        (np.array(["a"]), RATE, 0.0),
-        (np.array([None, {}]), RATE, 0.0),
-        ([0.0, 0.0], RATE, 0.0),
-        (None, RATE, 0.0),
-        ("sound", RATE, 0.0),
-        (np.zeros(8, np.float32), 7_999, 0.0),
-        (np.zeros(8, np.float32), 96_001, 0.0),
-        (np.zeros(8, np.float32), 44_100.5, 0.0),
-        (np.zeros(8, np.float32), np.nan, 0.0),
-        (np.zeros(8, np.float32), 10**400, 0.0),
-        (np.zeros(8, np.float32), "48000", 0.0),
-        (np.zeros(8, np.float32), None, 0.0),
-        (np.zeros(8, np.float32), RATE, np.nan),
-        (np.zeros(8, np.float32), RATE, -1e300),
-        (np.zeros(8, np.float32), RATE, "now"),
-        (np.zeros(8, np.float32), RATE, True),
-    ],
-)
-def test_corrupt_sound_is_refused_and_counted(samples, rate, at):
-    session = Session(5, 0, D)
-    session.user_sound(samples, rate, at)
-    assert session.counts == Counts(corrupt=1)
-
-
-@pytest.mark.parametrize(
-    ("motion", "at"),
-    [
-        (np.full(D, np.nan), 0.0),
-        (np.full(D, 1e30), 0.0),
-        (np.zeros(D + 1), 0.0),
-        (np.zeros((1, D)), 0.0),
-        (np.zeros(D, int), 0.0),
-        ("face", 0.0),
-        ([0.0] * D, 0.0),
-        (np.zeros(D), None),
-        (np.zeros(D), np.inf),
-        (None, "now"),
-    ],
-)
-def test_corrupt_motion_is_refused_and_counted(motion, at):
-    session = Session(5, 0, D)
-    session.user_motion(motion, at)
-    assert session.counts == Counts(corrupt=1)
-
-
-@pytest.mark.parametrize(
-    "wrong", [{"block": 0}, {"delay": -1}, {"channels": 0}, {"rest": np.zeros(2)}, {"rest": np.nan}]
-)
-def test_sizes_are_checked(wrong):
-    with pytest.raises(InputError):
-        Session(**{"block": 5, "channels": D, **wrong})
+def test_sizes_are_checked():
+    for wrong in ({"block": 0}, {"delay": -1}, {"channels": 0}, {"rest": np.zeros(2)}, {"rest": np.nan}):
+        with pytest.raises(InputError):
+            Session(**{"block": 5, "channels": D, **wrong})
 
 
 def test_it_needs_numpy_only():
     code = "import sys, afjax.streaming.session; sys.exit(any(n in sys.modules for n in ('jax', 'soxr', 'av', 'flax')))"
-    assert run([sys.executable, "-c", code]).returncode == 0
+    assert run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

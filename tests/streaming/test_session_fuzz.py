@@ -4,7 +4,7 @@ else notices."""
 import numpy as np
 import pytest
 
-from afjax.streaming.session import Session
+from afjax.streaming.session import Counts, Session
 
 BLOCK, DELAY, D = 5, 5, 15
 RATES = [8_000, 11_025, 16_000, 16_000, 16_000, 22_050, 44_100, 48_000, 96_000]
@@ -13,6 +13,61 @@ ODDITIES = [
     object(), np.float64(np.nan), np.int64(2**62), np.array(0.0), np.array([None]), np.array(["a"]), np.zeros(0),
     np.zeros((0, 4)), np.ma.masked_all(8), np.array([(1, 2.0)], "i4,f4"), np.array([np.datetime64("2020")]),
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("samples", "rate", "at"),
+    [
+        (np.array([0, np.nan], np.float32), 16_000, 0.0),
+        (np.array([np.inf], np.float32), 16_000, 0.0),
+        (np.array([1e300]), 16_000, 0.0),
+        (np.zeros((2, 8), np.float32), 16_000, 0.0),
+        (np.float32(0), 16_000, 0.0),
+        (np.zeros(8, np.int64), 16_000, 0.0),
+        (np.zeros(8, complex), 16_000, 0.0),
+        (np.array(["a"]), 16_000, 0.0),
+        (np.array([None, {}]), 16_000, 0.0),
+        ([0.0, 0.0], 16_000, 0.0),
+        (None, 16_000, 0.0),
+        ("sound", 16_000, 0.0),
+        (np.zeros(8, np.float32), 7_999, 0.0),
+        (np.zeros(8, np.float32), 96_001, 0.0),
+        (np.zeros(8, np.float32), 44_100.5, 0.0),
+        (np.zeros(8, np.float32), np.nan, 0.0),
+        (np.zeros(8, np.float32), 10**400, 0.0),
+        (np.zeros(8, np.float32), "48000", 0.0),
+        (np.zeros(8, np.float32), None, 0.0),
+        (np.zeros(8, np.float32), 16_000, np.nan),
+        (np.zeros(8, np.float32), 16_000, -1e300),
+        (np.zeros(8, np.float32), 16_000, "now"),
+        (np.zeros(8, np.float32), 16_000, True),
+    ],
+)
+def test_corrupt_sound_is_refused_and_counted(samples, rate, at):
+    session = Session(BLOCK, DELAY, D)
+    session.user_sound(samples, rate, at)
+    assert session.counts == Counts(corrupt=1)
+
+
+@pytest.mark.parametrize(
+    ("motion", "at"),
+    [
+        (np.full(D, np.nan), 0.0),
+        (np.full(D, 1e30), 0.0),
+        (np.zeros(D + 1), 0.0),
+        (np.zeros((1, D)), 0.0),
+        (np.zeros(D, int), 0.0),
+        ("face", 0.0),
+        ([0.0] * D, 0.0),
+        (np.zeros(D), None),
+        (np.zeros(D), np.inf),
+        (None, "now"),
+    ],
+)
+def test_corrupt_motion_is_refused_and_counted(motion, at):
+    session = Session(BLOCK, DELAY, D)
+    session.user_motion(motion, at)
+    assert session.counts == Counts(corrupt=1)
 
 
 def odd(random):
@@ -44,7 +99,7 @@ def chunk(random) -> tuple:
     if 0.14 < kind < 0.2:
         sound = cast(sound, random.choice(["f2", "f8", ">f4", "i2", "i4", "u1", "c8", "?", "O", "U8"]))
     if 0.2 < kind < 0.22:
-        sound = sound.reshape(random.choice([-1, 1]), *[1] * random.integers(1, 3), sound.size or 1)[..., ::-1]
+        sound = sound[None] if random.random() < 0.5 else np.stack([sound, sound], axis=1)
     return sound, rate if kind < 0.97 or kind > 0.995 else odd(random)
 
 
@@ -64,9 +119,11 @@ def stamp(random, clock: float):
     kind = random.random()
     if kind < 0.04:
         return odd(random)
-    if kind < 0.12:
-        return clock + random.choice([-1e9, -100.0, -3.0, -0.3, 0.3, 3.0, 30.0, 1e9]) * random.random()
-    return round(clock + random.normal(0, 0.01), 2) if kind < 0.9 else None
+    if kind < 0.06:
+        return clock + random.choice([-1e9, -100.0, -3.0, -0.3, 0.1, 1.0, 30.0, 1e9]) * random.random()
+    if kind < 0.3:
+        return round(clock, 2) if kind < 0.2 else None
+    return clock + random.normal(0, 0.002)
 
 
 def disturb(session: Session, random, clock: float) -> None:
