@@ -177,8 +177,8 @@ def cold_start(run: Run) -> dict[str, float] | None:
         return None
     code = (
         "import sys, numpy as np; from afjax.streaming import live; from experiments.runs import load_run; "
-        "from experiments.live_benchmark import make_engine; run = load_run(sys.argv[1]); engine = make_engine(run, 1); "
-        "np.asarray(engine.step(live.silence(run.config, 1)))"
+        "from experiments.live_benchmark import make_engine; run = load_run(sys.argv[1]); "
+        "engine = make_engine(run, 1); np.asarray(engine.step(live.silence(run.config, 1)))"
     )
     found = {}
     with tempfile.TemporaryDirectory() as folder:

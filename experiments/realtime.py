@@ -86,12 +86,19 @@ class Conversation:
       playout: the clock of the screen.
     """
 
-    def __init__(self, engine: Engine, scene: Scene, screen: Screen, headroom: float, seed: int = 0):
+    def __init__(self, engine: Engine, scene: Scene, screen: Screen, headroom: float, face=None, clock=time):
+        """Begins a conversation.
+
+        Args:
+          headroom: seconds for computing a block, on top of what is collected.
+          face: tracks the user's pictures, with `step` and `fork`; a `LiveFace` by default.
+          clock: has `perf_counter` and `sleep`.
+        """
         layout = engine.config.layout
         self._engine, self._scene, self._screen = engine, scene, screen
         self.block = layout.block
         self._session = Session(layout.block, layout.user_delay, engine.config.model.motion_dim)
-        self._face, self._slot = LiveFace(), engine.join(seed)
+        self._face, self._slot, self._clock = face or LiveFace(), engine.join(), clock
         self._behind = max(layout.block - layout.user_delay, 0) / FPS
         self._frame = self._sound = self._speech = self._made = 0
         self._events, self._twin, self._pictures = list(scene.events), None, 0
@@ -105,18 +112,18 @@ class Conversation:
 
     def run(self, seconds: float):
         """Lives through so many seconds."""
-        self._start = time.perf_counter()
+        self._start = self._clock.perf_counter()
         while (now := self._now()) < seconds:
             self._receive(now)
             if self._session.due(now):
                 self._make(now)
             else:
                 following = min((self._frame + 1) / FPS, (self._sound + 1) * _CHUNK, now + 0.005)
-                time.sleep(max(following - self._now(), 0.0))
+                self._clock.sleep(max(following - self._now(), 0.0))
         self._engine.leave(self._slot)
 
     def _now(self) -> float:
-        return time.perf_counter() - self._start
+        return self._clock.perf_counter() - self._start
 
     def _receive(self, now: float):
         """Everything that has arrived by now."""
