@@ -1,6 +1,7 @@
 """How fast a live avatar is here, everything counted.
 
     python -m experiments.benchmark --workdir out/demo/run --baseline out/infp --seconds 300 --out out/benchmark
+    python -m experiments.benchmark --preset released --out out/benchmark
     python -m experiments.benchmark --preset released --stages --out out/benchmark
 
 The first holds a conversation at wall-clock pace for so long (`experiments.realtime`): pictures of a drawn user are
@@ -8,7 +9,9 @@ tracked, a simulated conversation is heard, blocks are generated and rendered, a
 offset is set at the start from a few blocks that nobody waits for. Fifty or more events, a user who smiles from one
 frame to the next in a twin of the conversation, give the reaction latency. `--baseline`, a run of the `infp` preset,
 goes through the same; the ratio is that of the p50s. Writes summary.json, times.jsonl (every arrival and delivery),
-latency.md and waterfall.png. The second times the released network's stages one by one (`experiments.stages`).
+latency.md and waterfall.png. The second times the released network with synthetic
+weights from the user's pictures to the avatar's (`experiments.released_benchmark`), the third its stages at the
+authors' shapes (`experiments.stages`).
 """
 
 from pathlib import Path
@@ -17,7 +20,7 @@ from typing import Any
 from absl import flags
 
 from afjax.errors import InputError
-from experiments import cli, live_benchmark, stages
+from experiments import cli, live_benchmark, released_benchmark, stages
 from experiments.runs import load_run
 
 
@@ -34,8 +37,13 @@ def main():
     if _STAGES.value:
         summary = stages.benchmark(stages.STAGES, _REPEATS.value)
         stages.report(summary)
+    elif _PRESET.value:
+        sizes = released_benchmark.SMALL if _SMALL.value else released_benchmark.Sizes()
+        profile = out / "profile" if _PROFILE.value else None
+        summary = released_benchmark.measure(sizes, _BLOCK.value, _BLOCKS.value, _SESSIONS.value, profile)
+        released_benchmark.report(summary)
     elif not _WORKDIR.value:
-        raise InputError("nothing to measure", do="give --workdir DIR, or --preset released --stages")
+        raise InputError("nothing to measure", do="give --workdir DIR or --preset released")
     else:
         summary = measure(out)
         with cli.aside(out / "latency.md") as path:
@@ -104,8 +112,13 @@ if __name__ == "__main__":
     _SECONDS = flags.DEFINE_float("seconds", 60.0, "Length of the conversation, at least what the events need.")
     _EVENTS = flags.DEFINE_integer("events", 50, "Events for the reaction latency.", lower_bound=1)
     _SIZE = flags.DEFINE_integer("size", 256, "Pixels a side of both faces.")
-    _PRESET = flags.DEFINE_enum("preset", "released", ["released"], "Whose stages.")
-    _STAGES = flags.DEFINE_bool("stages", False, "Measure each stage of the released network alone.")
+    _PRESET = flags.DEFINE_enum("preset", None, ["released"], "Measures that network with synthetic weights.")
+    _BLOCK = flags.DEFINE_integer("block", 10, "Frames of a block of --preset.", lower_bound=3, upper_bound=25)
+    _BLOCKS = flags.DEFINE_integer("blocks", 200, "Blocks of --preset that are timed.", lower_bound=5)
+    _SESSIONS = flags.DEFINE_integer("sessions", 64, "Most sessions of --preset that are tried.", lower_bound=1)
+    _SMALL = flags.DEFINE_bool("small", False, "--preset at a size that only shows that it runs.")
+    _PROFILE = flags.DEFINE_bool("profile", False, "Write a profiler's trace of some blocks of --preset.")
+    _STAGES = flags.DEFINE_bool("stages", False, "Measure each stage of --preset alone, at the authors' shapes.")
     _REPEATS = flags.DEFINE_integer("repeats", 7, "Calls of each stage after the first.", lower_bound=5)
     _OUT = flags.DEFINE_string("out", "out/benchmark", "Folder of the results.")
     cli.run(main)

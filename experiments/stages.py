@@ -154,10 +154,10 @@ def generator_block(sizes: ModelConfig | None = None) -> Stage:
 
     branches, tokens = 3, layout.look_ahead + layout.block
     forwards = len(make_grid(sampler).levels) + 1
-    return Stage(call, forwards * _forward_gflop(model, params, layout, branches, tokens))
+    return Stage(call, forwards * forward_gflop(model, params, layout, branches, tokens))
 
 
-def _forward_gflop(model, params, layout, branches: int, tokens: int) -> float:
+def forward_gflop(model, params, layout, branches: int, tokens: int) -> float:
     """One forward of a pass's tokens against the cache."""
     sizes = model.config
     motion, level = jnp.zeros((branches, tokens, sizes.motion_dim)), jnp.zeros((branches, tokens))
