@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
 from afjax.diffusion.guidance import branches
 from afjax.nn.condition_encoder import Conditions
+from afjax.streaming.anchor import init_slow
 
 
 @flax.struct.dataclass
@@ -26,6 +27,7 @@ class StreamState:
     condition: jax.Array  # [k, b, a, width], encoded conditions of the frames before the re-fed ones
     recent: Conditions  # [b, r, ...], conditions that the encoder reads again, voices projected
     context: jax.Array  # [b, look_ahead, d], the last finished frames
+    slow: jax.Array  # [b, d], running mean of the motion; [b, 0] without an anchor
 
 
 def history(layout: LayoutConfig) -> int:
@@ -60,4 +62,5 @@ def init_stream(
             jnp.zeros((sessions, past, model.motion_dim), dtype),
         ),
         context=jnp.zeros((sessions, layout.look_ahead, model.motion_dim), dtype),
+        slow=init_slow(reference, sampler),
     )
