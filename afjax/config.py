@@ -83,7 +83,9 @@ class LayoutConfig:
     `condition_window` is the causal window of the condition encoder, 0 = the whole pass (always so in the form
     `released`, never in `windowed`). `tokens` is what training runs on: `frames` under the mask, or `passes`, what the
     stream computes. Mask `bidirectional` with `cache` 0 makes windows: each block sees itself and `look_ahead` frames
-    before it.
+    before it. `user_delay`: the user's tracks come so many frames late, in training and in the stream, so that a block
+    that starts at frame s reads no user frame from s + block - user_delay on; with user_delay = block it can be made
+    when it starts.
     """
 
     block: int = 10
@@ -93,12 +95,13 @@ class LayoutConfig:
     alignment: int = 2
     condition_window: int = 16
     tokens: str = "passes"
+    user_delay: int = 0
 
     def __post_init__(self):
         _one_of("layout.mask", self.mask, MASKS)
         _one_of("layout.tokens", self.tokens, ("frames", "passes"))
         _require(self.block >= 1, "layout.block must be at least 1")
-        for name in ("look_ahead", "cache", "alignment", "condition_window"):
+        for name in ("look_ahead", "cache", "alignment", "condition_window", "user_delay"):
             _require(getattr(self, name) >= 0, f"layout.{name} must not be negative")
         _require(self.look_ahead < self.block, "layout.look_ahead must be smaller than layout.block")
 
@@ -189,7 +192,7 @@ class SamplerConfig:
     grid: str = "uniform"
     start: int = 0
     anchor_seconds: float = 0.0
-    anchor_band: float = 2.0
+    anchor_band: float = 1.0
     avatar: float = 0.0
     user: float = 0.0
     joint: float = 1.0

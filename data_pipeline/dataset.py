@@ -18,9 +18,9 @@ from data_pipeline.windows import RandomWindow, Window, scale
 class Clips(Sequence):
     """Standardised clips of one split but its last `leave`, in memory, with losing motions from `losing` if given."""
 
-    def __init__(self, folder: Path, split: str, losing: str | Path = "", leave: int = 0):
+    def __init__(self, folder: Path, split: str, losing: str | Path = "", leave: int = 0, user_delay: int = 0):
         statistics = read_metadata(folder).statistics
-        clips = [scale(clip, statistics) for clip in read_split(folder, split)]
+        clips = [scale(clip, statistics, user_delay) for clip in read_split(folder, split)]
         if losing:
             for clip, motions in zip(clips, read_losing(losing, len(clips)), strict=True):
                 if motions.shape[1:] != clip["avatar_motion"].shape:
@@ -51,16 +51,17 @@ def batches(
     num_workers: int = 0,
     losing: str | Path = "",
     leave: int = 0,
+    user_delay: int = 0,
 ) -> grain.DatasetIterator:
     """An endless iterator of batches: avatar_motion, user_motion `[B, N, D]`, avatar_audio, user_audio `[B, N, F]`,
     reference `[B, D]`; with `losing`, a folder of losing samples, one of them a window: losing_motion `[B, N, D]`. The
-    last `leave` conversations of the split are not read from.
+    last `leave` conversations of the split are not read from. The user's tracks come `user_delay` frames late.
 
     All float32 numpy arrays, standardised by the stored statistics. `get_state` and `set_state` continue it exactly;
     a state belongs to the number of workers that it was taken with. With workers each process holds its own copy of
     the split. Raises InputError if the data are missing or a clip is shorter than a window.
     """
-    clips = Clips(Path(folder), split, losing, leave)
+    clips = Clips(Path(folder), split, losing, leave, user_delay)
     if not 1 <= frames <= clips.shortest:
         raise InputError(f"windows of {frames} frames from clips of {clips.shortest}", folder)
     order = grain.MapDataset.source(clips).seed(seed).shuffle().repeat()

@@ -65,12 +65,12 @@ def drift(run: Run, clips: list[Conversation], count: int, sessions: int) -> dic
     config = run.config
     if MINUTE % config.layout.block or (MINUTE - config.sampler.start) % config.layout.block:
         raise InputError(f"a minute of {MINUTE} frames is not made of whole blocks of {config.layout.block}")
+    scale = np.concatenate([clip.avatar_motion for clip in clips]).std(axis=0, dtype=np.float64)
+    scale = np.where(scale > 0, scale, 1.0)
     found = {}
     with cli.Progress(count * len(chains.KINDS), "stream", "minutes") as progress:
         for kind in chains.KINDS:
             played = chains.pieces(clips, kind)
-            scale = np.concatenate([piece["avatar_motion"] for piece in played]).std(axis=0, dtype=np.float64)
-            scale = np.where(scale > 0, scale, 1.0)
             life = recorded(played, scale, sessions)
             started = time.perf_counter()
             made = np.stack(list(generated(run, played, scale, count, sessions, progress)), axis=1)
@@ -89,8 +89,16 @@ def drift(run: Run, clips: list[Conversation], count: int, sessions: int) -> dic
 
 
 def generated(run: Run, played, scale: np.ndarray, count: int, sessions: int, progress):
-    """Moments `[sessions, D, D + 1]` of one minute of the model's motion after another."""
-    chain, generator = chains.Chain(played, sessions, SEED), run.generator
+    """Moments `[sessions, D, D + 1]` of one minute of the model's motion after another.
+
+    With a user delay the user's tracks are so late within each piece.
+    """
+    generator, delay = run.generator, run.config.layout.user_delay
+    late = [
+        {name: np.roll(track, delay if name.startswith("user") else 0, axis=0) for name, track in piece.items()}
+        for piece in played
+    ]
+    chain = chains.Chain(late, sessions, SEED)
     state, first = generator.begin(sessions, SEED), run.config.sampler.start
     for _ in range(count):
         tracks = chain.take(MINUTE)

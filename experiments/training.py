@@ -41,6 +41,7 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
     iterator = batches(
         folder, "train", config.data.batch, config.data.window, config.train.seed,
         losing=cli.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
+        user_delay=config.layout.user_delay,
     )  # fmt: skip
     with Checkpoints(workdir) as checkpoints:
         resumed = checkpoints.latest or 0

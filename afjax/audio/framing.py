@@ -31,10 +31,20 @@ def fill(wave: np.ndarray) -> np.ndarray:
     return np.pad(wave, (0, count(len(wave)) * FRAME - len(wave)))
 
 
-def past_windows(wave: np.ndarray, length: int, hop: int) -> np.ndarray:
-    """`[N * hop]` -> `[N, length]`: window i holds the samples before (i + 1) * hop.
+def delayed(track: np.ndarray, frames: int) -> np.ndarray:
+    """`[..., T, C]` with every frame `frames` later: zeros first, the last `frames` frames gone."""
+    if not frames:
+        return track
+    shifted = np.zeros_like(track)
+    shifted[..., frames:, :] = track[..., :-frames, :]
+    return shifted
+
+
+def past_windows(wave, length: int, hop: int):
+    """`[N * hop]` -> `[N, length]`, NumPy or JAX: window i holds the samples before (i + 1) * hop.
 
     What lies before the first sample is taken to equal it, so that a constant offset makes no step.
     """
-    padded = np.pad(wave, (length - hop, 0), mode="edge")
-    return np.lib.stride_tricks.sliding_window_view(padded, length)[::hop]
+    xp = wave.__array_namespace__()
+    padded = xp.pad(wave, (length - hop, 0), mode="edge")
+    return padded[np.arange(0, len(wave), hop)[:, None] + np.arange(length)]

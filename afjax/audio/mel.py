@@ -18,13 +18,13 @@ and level alike and gives the same features; the floor keeps silence at 0 and ke
 from being blown up to speech. Digital silence gives a row of zeros. The eight seconds of the maximum bridge the
 turns in which a person listens.
 
-In a stream, `latest` on the last WINDOW + rows frames gives the rows that `features` gives on the whole clip.
+In a stream, `latest` on the last WINDOW + rows frames gives the rows that `features` gives on the whole clip; `rows` is
+the same for a NumPy or JAX array of whole frames, to be traced into a step.
 """
 
 import functools
 
 import numpy as np
-import scipy.fft
 
 from afjax.audio import framing
 
@@ -63,40 +63,63 @@ def features(wave) -> np.ndarray:
 
 def latest(buffer, rows: int) -> np.ndarray:
     """The last `rows` rows of `features(buffer)`; `buffer` is a stream's last WINDOW + rows frames, or all it has."""
-    wave = framing.fill(_high_pass(framing.check(buffer)))
+    return _rows(framing.fill(_high_pass(framing.check(buffer))), rows)
+
+
+def rows(wave, count: int):
+    """The last `count` rows `[count, DIM]` of a sound of whole frames `[T * 640]`, T at least `count`, NumPy or JAX."""
+    return _rows(_high_pass(wave), count)
+
+
+def _rows(wave, count: int):
+    xp = wave.__array_namespace__()
     level, energy = _levels(wave)
-    bands = _mel_db(wave[max(len(wave) - rows * framing.FRAME - _LENGTH, 0) :], rows)
-    scaled = np.concatenate([bands, energy[-rows:, None]], axis=1) - level[-rows:, None]
-    scaled = np.clip(1.0 + scaled / RANGE_DB, 0.0, TOP)
-    voice = _voice(wave, energy, energy - level)[-rows:]
-    return np.concatenate([scaled, voice], axis=1).astype(np.float32)
+    bands = _mel_db(wave[max(len(wave) - count * framing.FRAME - _LENGTH, 0) :], count)
+    scaled = xp.concat([bands, energy[-count:, None]], axis=1) - level[-count:, None]
+    scaled = xp.clip(1.0 + scaled / RANGE_DB, 0.0, TOP)
+    voice = _voice(wave, energy, energy - level)[-count:]
+    return xp.concat([scaled, voice], axis=1).astype(xp.float32)
 
 
-def _high_pass(wave: np.ndarray) -> np.ndarray:
-    """Takes the mean of the last 20 ms away: no offset, no rumble, and no memory beyond those 20 ms."""
-    total = np.cumsum(np.pad(wave, (_HIGH_PASS, 0), mode="edge"), dtype=np.float64)
-    return wave - (total[_HIGH_PASS:] - total[:-_HIGH_PASS]) / _HIGH_PASS
+def _high_pass(wave):
+    """Takes the mean of the last 20 ms away: no offset, no rumble, and no memory beyond those 20 ms.
+
+    Sums run over pieces of 20 ms (what has come of this piece, what is left of the one before), so that single
+    precision does: a sum over the whole sound would lose a quiet one's digits.
+    """
+    xp = wave.__array_namespace__()
+    padded = xp.pad(wave, (_HIGH_PASS, -len(wave) % _HIGH_PASS), mode="edge")
+    sums = xp.cumsum(padded.reshape(-1, _HIGH_PASS), axis=1, dtype=float)
+    window = sums[1:] + sums[:-1, -1:] - sums[:-1]
+    return wave - window.reshape(-1)[: len(wave)] / _HIGH_PASS
 
 
-def _levels(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _levels(wave):
     """Reference level and energy of every frame in dB, `[T]` each."""
-    power = np.square(wave.reshape(-1, framing.FRAME)).mean(axis=1)
-    past = np.concatenate([np.zeros(SMOOTH_FRAMES - 1), power])
-    smooth = np.lib.stride_tricks.sliding_window_view(past, SMOOTH_FRAMES).mean(axis=1)
-    held = np.concatenate([np.zeros(LEVEL_FRAMES - 1), smooth])
-    peak = np.lib.stride_tricks.sliding_window_view(held, LEVEL_FRAMES).max(axis=1)
-    return np.maximum(_db(peak), FLOOR_DB), _db(power)
+    xp = wave.__array_namespace__()
+    power = xp.square(wave.reshape(-1, framing.FRAME)).mean(axis=1)
+    smooth = _past(power, SMOOTH_FRAMES).mean(axis=1)
+    peak = _past(smooth, LEVEL_FRAMES).max(axis=1)
+    return xp.maximum(_db(peak), FLOOR_DB), _db(power)
 
 
-def _db(power: np.ndarray) -> np.ndarray:
-    return 10.0 * np.log10(np.maximum(power, 1e-12))
+def _past(track, frames: int):
+    """The last `frames` values at every frame, 0 before the first: `[T] -> [T, frames]`."""
+    padded = track.__array_namespace__().pad(track, (frames - 1, 0))
+    return padded[np.arange(len(track))[:, None] + np.arange(frames)]
 
 
-def _mel_db(wave: np.ndarray, rows: int) -> np.ndarray:
+def _db(power):
+    xp = power.__array_namespace__()
+    return 10.0 * xp.log10(xp.maximum(power, 1e-12))
+
+
+def _mel_db(wave, rows: int):
     """Mean power of each band in dB for the last `rows` frames: `[rows, HOPS * BANDS]`."""
+    xp = wave.__array_namespace__()
     windows = framing.past_windows(wave[len(wave) % _HOP :], _LENGTH, _HOP)[-rows * HOPS :]
-    spectrum = scipy.fft.rfft(windows.astype(np.float32) * _window(), _FFT)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
+    spectrum = xp.fft.rfft(windows.astype(xp.float32) * _window(), _FFT)
+    power = xp.square(spectrum.real) + xp.square(spectrum.imag)
     return _db(power @ _filters()).reshape(rows, HOPS * BANDS)
 
 
@@ -118,70 +141,66 @@ def _filters() -> np.ndarray:
     return np.clip(np.minimum(rising, falling), 0.0, None).astype(np.float32)
 
 
-def _voice(wave: np.ndarray, energy: np.ndarray, relative: np.ndarray) -> np.ndarray:
+def _voice(wave, energy, relative):
     """Voicing, pitch above the speaker's mean, and rise of the pitch: `[T, 3]`.
 
     `energy` and `relative` are dB, absolute and above the level. The mean weighs a frame by voicing and loudness,
     not by the level, whose eight seconds would double the past that a row depends on.
     """
+    xp = wave.__array_namespace__()
     voicing, octaves = _pitch(wave)
     weight = voicing * 10.0 ** (energy / 40.0)
-    mean = _past_sum(weight * octaves, LEVEL_FRAMES) / (_past_sum(weight, LEVEL_FRAMES) + 1e-9)
-    voicing = voicing * np.clip(1.0 + relative / 30.0, 0.0, 1.0)
-    return np.stack([voicing, voicing * (octaves - mean), voicing * _rise(voicing, octaves)], axis=1)
+    total = _past(weight, LEVEL_FRAMES).sum(axis=1)
+    mean = _past(weight * octaves, LEVEL_FRAMES).sum(axis=1) / (total + 1e-9)
+    voicing = voicing * xp.clip(1.0 + relative / 30.0, 0.0, 1.0)
+    return xp.stack([voicing, voicing * (octaves - mean), voicing * _rise(voicing, octaves)], axis=1)
 
 
-def _pitch(wave: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _pitch(wave):
     """Voicing in 0..1 and octaves above 160 Hz of each frame from the autocorrelation of its last 56 ms.
 
     The autocorrelation of the windowed sound is divided by the window's own, which makes a periodic sound reach
     1 at its period (Boersma 1993); a small cost for long periods settles ties between octaves.
     """
+    xp = wave.__array_namespace__()
     rate = framing.RATE // _DECIMATE
-    slow = wave.reshape(-1, _DECIMATE).mean(axis=1, dtype=np.float32)
+    slow = wave.reshape(-1, _DECIMATE).mean(axis=1, dtype=xp.float32)
     windows = framing.past_windows(slow, _PITCH_LENGTH, framing.FRAME // _DECIMATE)
     windows = windows - windows.mean(axis=1, keepdims=True)
     shape = np.hanning(_PITCH_LENGTH + 2)[1:-1].astype(np.float32)
     correlation = _autocorrelation(windows * shape) / _autocorrelation(shape[None])
     rate = rate * _FINER
-    correlation /= np.maximum(correlation[:, :1], 1e-12)
+    correlation = correlation / xp.maximum(correlation[:, :1], 1e-12)
     first, last = int(rate / _PITCH_HZ[1]), int(rate / _PITCH_HZ[0])
     lags = np.arange(first, last + 1)
     cost = 0.05 * np.log2(lags / first)
     inner = correlation[:, first : last + 1]
     # The shoulder of the peak at lag 0 is no period.
     peak = (inner >= correlation[:, first - 1 : last]) & (inner >= correlation[:, first + 1 : last + 2])
-    best = first + np.argmax(np.where(peak, inner - cost, -1.0), axis=1)
+    best = first + xp.argmax(xp.where(peak, inner - cost, -1.0), axis=1)
     row = np.arange(len(best))
     left, top, right = (correlation[row, best + step] for step in (-1, 0, 1))
     bend = left - 2.0 * top + right
-    shift = np.where(bend < -1e-6, 0.5 * (left - right) / np.minimum(bend, -1e-6), 0.0)
-    octaves = np.log2(rate / (best + np.clip(shift, -0.5, 0.5)) / _PITCH_CENTRE_HZ)
+    shift = xp.where(bend < -1e-6, 0.5 * (left - right) / xp.minimum(bend, -1e-6), 0.0)
+    octaves = xp.log2(rate / (best + xp.clip(shift, -0.5, 0.5)) / _PITCH_CENTRE_HZ)
     # Below 0.4 the peak is as likely one of noise.
-    return np.clip((top - 0.4) / 0.5, 0.0, 1.0), octaves
+    return xp.clip((top - 0.4) / 0.5, 0.0, 1.0), octaves
 
 
-def _autocorrelation(windows: np.ndarray) -> np.ndarray:
+def _autocorrelation(windows):
     """`[N, _PITCH_LENGTH]` -> lags of 0, 1, .. / _FINER samples; short periods need the finer grid."""
-    spectrum = scipy.fft.rfft(windows, _FFT)
-    power = np.square(spectrum.real) + np.square(spectrum.imag)
-    return scipy.fft.irfft(power, _FFT * _FINER)[:, : _PITCH_LENGTH * _FINER // 2]
+    xp = windows.__array_namespace__()
+    spectrum = xp.fft.rfft(windows, _FFT)
+    power = xp.square(spectrum.real) + xp.square(spectrum.imag)
+    return xp.fft.irfft(power, _FFT * _FINER)[:, : _PITCH_LENGTH * _FINER // 2]
 
 
-def _rise(voicing: np.ndarray, octaves: np.ndarray) -> np.ndarray:
+def _rise(voicing, octaves):
     """Slope of the voicing-weighted line through the last RISE_FRAMES + 1 pitches, over RISE_FRAMES frames."""
+    xp = voicing.__array_namespace__()
     time = np.arange(RISE_FRAMES + 1) - RISE_FRAMES / 2.0
-
-    def past(track):
-        return np.lib.stride_tricks.sliding_window_view(np.pad(track, (RISE_FRAMES, 0)), RISE_FRAMES + 1)
-
-    weight, pitch = past(voicing), past(octaves)
+    weight, pitch = _past(voicing, RISE_FRAMES + 1), _past(octaves, RISE_FRAMES + 1)
     total = weight.sum(axis=1, keepdims=True) + 1e-6
     centred = time - (weight * time).sum(axis=1, keepdims=True) / total
     slope = (weight * centred * pitch).sum(axis=1) / ((weight * centred**2).sum(axis=1) + 1.0)
-    return np.clip(slope * RISE_FRAMES, -1.0, 1.0)
-
-
-def _past_sum(track: np.ndarray, frames: int) -> np.ndarray:
-    padded = np.concatenate([np.zeros(frames - 1), track])
-    return np.lib.stride_tricks.sliding_window_view(padded, frames).sum(axis=1)
+    return xp.clip(slope * RISE_FRAMES, -1.0, 1.0)

@@ -22,8 +22,9 @@ def branches(sampler: SamplerConfig) -> tuple[np.ndarray, np.ndarray]:
 
 
 def combine(velocities, weights):
-    """Weighted sum over the first axis: [k, ...] and [k] -> [...]."""
-    return jnp.tensordot(jnp.asarray(weights, velocities.dtype), velocities, axes=1)
+    """Weighted sum over the first axis: [k, ...] and [k], or [k, b] of each session's own -> [...]."""
+    weights = jnp.asarray(weights, velocities.dtype)
+    return (weights.reshape(weights.shape + (1,) * (velocities.ndim - weights.ndim)) * velocities).sum(0)
 
 
 def draw_keep(key, clips: int, drop: float, table: dict[str, float]):

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from afjax.audio import framing
 from afjax.config import KEEP, Config
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
@@ -40,7 +41,8 @@ class Generator:
             coefficients is 0.
         """
         state = self.begin(len(user_motion), seed, keep, reference)
-        return self.go_on(state, avatar_audio, user_audio, user_motion, self.config.sampler.start)[0]
+        user = (framing.delayed(track, self.config.layout.user_delay) for track in (user_audio, user_motion))
+        return self.go_on(state, avatar_audio, *user, self.config.sampler.start)[0]
 
     def begin(self, count: int, seed: int = 0, keep: str = "joint", reference=0.0) -> StreamState:
         """`count` sessions that have made nothing yet; arguments as in `clips`."""
@@ -55,7 +57,7 @@ class Generator:
     def go_on(self, state: StreamState, avatar_audio, user_audio, user_motion, first: int = 0):
         """Motion [b, t, d] of the sessions' next t frames, raw as in `clips`, and their state after it.
 
-        `state` is used up. t is a multiple of the block but for the end of a session, `first` is 0 but for the start of
+        The user's tracks come `layout.user_delay` frames late. `state` is used up. t is a multiple of the block but for the end of a session, `first` is 0 but for the start of
         one whose sampler makes the first frames at once.
         """
         s = self.statistics

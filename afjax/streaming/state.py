@@ -13,6 +13,9 @@ from afjax.diffusion.guidance import branches
 from afjax.nn.condition_encoder import Conditions
 from afjax.streaming.anchor import init_slow
 
+AXES = {"keys": 2, "values": 2, "condition": 1, "weights": 1}
+"""Axis of the sessions in the fields of a StreamState, 0 in all others."""
+
 
 @flax.struct.dataclass
 class StreamState:
@@ -21,13 +24,14 @@ class StreamState:
     key: jax.Array  # [b] typed keys, one a session
     made: jax.Array  # [b] int32 finished frames, saturating
     keep: jax.Array  # [b, 3] which conditions the session has: avatar audio, user audio, user motion
+    weights: jax.Array  # [k, b] of the guidance branches
     reference: jax.Array  # [b, d]
     keys: jax.Array  # [L, k, b, m, h, e], not rotated
     values: jax.Array  # [L, k, b, m, h, e]
     condition: jax.Array  # [k, b, a, width], encoded conditions of the frames before the re-fed ones
     recent: Conditions  # [b, r, ...], conditions that the encoder reads again, voices projected
     context: jax.Array  # [b, look_ahead, d], the last finished frames
-    slow: jax.Array  # [b, d], running mean of the motion; [b, 0] without an anchor
+    slow: jax.Array  # [b, d], running mean of the motion from the reference; [b, 0] without an anchor
 
 
 def history(layout: LayoutConfig) -> int:
@@ -45,13 +49,15 @@ def init_stream(
 ) -> StreamState:
     """An empty stream: `keys` [b] typed random keys, `reference` [b, d], `keep` [b, 3] (default: everything)."""
     sessions, dtype = reference.shape[0], reference.dtype
-    k = len(branches(sampler)[0])
+    weights = branches(sampler)[0]
+    k = len(weights)
     cache = (model.depth, k, sessions, layout.cache, model.heads, model.width // model.heads)
     past = history(layout)
     return StreamState(
         key=jnp.array(keys, copy=True),
         made=jnp.zeros(sessions, jnp.int32),
         keep=jnp.ones((sessions, 3), dtype) if keep is None else jnp.array(keep, dtype),
+        weights=jnp.tile(jnp.asarray(weights, dtype)[:, None], (1, sessions)),
         reference=jnp.array(reference, copy=True),
         keys=jnp.zeros(cache, dtype),
         values=jnp.zeros(cache, dtype),

@@ -55,7 +55,7 @@ class Pass:
       condition: [k, b, n, width] encoded conditions of the pass.
       recent: conditions [b, r, ...] up to the end of the pass, voices projected.
       cross: per block keys and values of the aligned conditions; past: per block those of the cached frames, or None.
-      masks: (attention, alignment); positions: [n]; reference: [k * b, d]; weights: [k].
+      masks: (attention, alignment); positions: [n]; reference: [k * b, d]; weights: [k, b].
     """
 
     context: jax.Array
@@ -121,7 +121,7 @@ def advance(model, layout: LayoutConfig, params, state: StreamState, now: Pass, 
 
 
 def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, block: Conditions) -> Pass:
-    weights, kept = branches(sampler)
+    kept = branches(sampler)[1]
     heard = model.apply(params, block, method="listen")
     recent = jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent, heard)
     condition, own = _encode(model, layout, params, state, recent, kept)
@@ -132,15 +132,15 @@ def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState
         recent=recent,
         cross=model.apply(params, _flat(condition), aligned, method="project"),
         past=_past(layout, state),
-        masks=_visible(layout, state.made, len(weights)),
+        masks=_visible(layout, state.made, len(kept)),
         positions=layout.cache + np.arange(layout.look_ahead + layout.block),
-        reference=jnp.tile(state.reference, (len(weights), 1)),
-        weights=jnp.asarray(weights, state.reference.dtype),
+        reference=jnp.tile(state.reference, (len(kept), 1)),
+        weights=state.weights,
     )
 
 
 def _start_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, conditions: Conditions) -> Pass:
-    weights, kept = branches(sampler)
+    kept = branches(sampler)[1]
     heard = model.apply(params, conditions, method="listen")
     tokens = frame_layout(layout, conditions.user_motion.shape[1])
     keep = (kept[:, None] * state.keep).reshape(-1, 3)
@@ -154,8 +154,8 @@ def _start_pass(model, layout: LayoutConfig, sampler, params, state: StreamState
         past=None,
         masks=(tokens.attention, tokens.alignment),
         positions=tokens.frame,
-        reference=jnp.tile(state.reference, (len(weights), 1)),
-        weights=jnp.asarray(weights, state.reference.dtype),
+        reference=jnp.tile(state.reference, (len(kept), 1)),
+        weights=state.weights,
     )
 
 

@@ -1,3 +1,5 @@
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -109,3 +111,11 @@ def test_noise_is_not_voiced():
 def test_bad_sound_is_named(wave, word):
     with pytest.raises(InputError, match=word):
         mel.features(wave)
+
+
+def test_jax_gives_the_rows_of_numpy():
+    wave = voice(2)
+    many = jax.jit(jax.vmap(lambda w: mel.rows(w, 25)))(jnp.asarray(np.stack([wave, voice(2, 200, seed=1), 0 * wave])))
+    np.testing.assert_allclose(many[0], mel.features(wave)[-25:], atol=1e-5)
+    np.testing.assert_allclose(many[1], mel.features(voice(2, 200, seed=1))[-25:], atol=1e-5)
+    assert not np.asarray(many[2]).any()

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from afjax.audio.ears import Wav2Vec2Ear
 from afjax.audio.wav2vec2 import features, network
 from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface, to_huggingface
 from afjax.errors import InputError
@@ -140,3 +141,18 @@ def test_config_of_hugging_face():
     ]:
         with pytest.raises(InputError, match=said):
             from_huggingface(content)
+
+
+def test_an_ear_gives_the_rows_of_a_stream(params, wave):
+    """Two voices of different pasts in one mapped call."""
+    ear, block = Wav2Vec2Ear(CONFIG, window=6), 3
+    step = jax.jit(jax.vmap(lambda state, sound: ear.step(params, state, sound)))
+    voices = np.stack([wave, 0.3 * wave[::-1]])
+    state = jax.tree.map(lambda x: jnp.stack([x, x]), ear.init())
+    past = features.unheard(CONFIG)
+    for end in range(block, FRAMES + 1, block):
+        sound = voices[:, (end - block) * 640 : end * 640]
+        state, rows = step(state, jnp.asarray(sound))
+        past = features.hear(params, CONFIG, past, sound[:1])
+        near(rows[0], features.latest(params, CONFIG, wave[: end * 640], block, past, window=6))
+    assert np.abs(rows[1] - rows[0]).max() > 1e-2

@@ -82,3 +82,14 @@ def test_windows_reach_both_ends(clip, save, folder):
 def test_windows_longer_than_clips_are_refused(folder):
     with pytest.raises(InputError, match="windows of 81 frames"):
         batches(folder, frames=81)
+
+
+def test_the_user_comes_late(folder, clip):
+    statistics = records.read_metadata(folder).statistics
+    element = scale(clip(evaluation=False), statistics)
+    late = scale(clip(evaluation=False), statistics, user_delay=3)
+    for name, rest in (("user_motion", statistics.scale_motion(0.0)), ("user_audio", statistics.scale_audio(0.0))):
+        np.testing.assert_array_equal(late[name][3:], element[name][:-3])
+        np.testing.assert_array_equal(late[name][:3], np.tile(rest, (3, 1)))
+    np.testing.assert_array_equal(late["avatar_motion"], element["avatar_motion"])
+    np.testing.assert_array_equal(late["avatar_audio"], element["avatar_audio"])

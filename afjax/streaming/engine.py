@@ -1,0 +1,107 @@
+"""Slots of a running live step: sessions join, leave, are snapshot and restored while the others go on.
+
+All slots are computed at every step, those without a session as well; nothing is compiled after `Engine` is made.
+"""
+
+from collections.abc import Mapping
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.config import Config, SamplerConfig
+from afjax.errors import InputError
+from afjax.streaming import live
+
+__all__ = ["Engine"]
+
+_KEY = "key data of "
+
+
+class Engine:
+    """`sessions` slots of a model on one device.
+
+    Attributes:
+      config, params, ear: the model, as `afjax.streaming.live` takes it.
+      taken: slots that hold a session.
+    """
+
+    def __init__(self, config: Config, params: live.LiveParams, ear, sessions: int = 1, device=None):
+        self._device = device or jax.local_devices()[0]
+        self.config, self.ear, self.sessions = config, ear, sessions
+        self.params = jax.device_put(params, self._device)
+        self.taken: set[int] = set()
+        self._step = live.make_live_step(config, ear)
+        self._state = jax.device_put(live.init_live(config, ear, sessions), self._device)
+        self._empty = live.take(self._state, self._slot(0))
+        self._state = live.put(self._state, self._slot(0), self._empty)
+        jax.block_until_ready(self.step(live.silence(config, sessions)))
+        for slot in range(sessions):
+            self.leave(slot)
+
+    def join(self, seed: int = 0, reference=0.0, keep: str = "joint", scales: SamplerConfig | None = None) -> int:
+        """Slot of a session that starts with the next block; the arguments are those of `live.fresh`.
+
+        Raises InputError where all slots are taken.
+        """
+        slot = self._free()
+        one = live.fresh(self.config, self.ear, self.params, seed, reference, keep, scales)
+        return self._occupy(slot, one)
+
+    def leave(self, slot: int):
+        """Empties a slot."""
+        self._state = live.put(self._state, self._slot(slot), self._empty)
+        self.taken.discard(slot)
+
+    def step(self, inputs: live.Inputs) -> jax.Array:
+        """Motion [sessions, block, d] of the next block of every slot, raw, on the device and not waited for."""
+        inputs = jax.device_put(live.Inputs(*(np.asarray(x, np.float32) for x in inputs)), self._device)
+        self._state, motion = self._step(self.params, self._state, inputs)
+        return motion
+
+    def snapshot(self, slot: int) -> dict[str, np.ndarray]:
+        """A session between two blocks as plain arrays by name; `restore` goes on to the same bits."""
+        leaves, _ = jax.tree_util.tree_flatten_with_path(live.take(self._state, self._slot(slot)))
+        return dict(_plain(jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
+
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> int:
+        """Slot in which a session goes on. Raises InputError for another model's snapshot, or without a free slot."""
+        slot = self._free()
+        leaves, tree = jax.tree_util.tree_flatten_with_path(self._empty)
+        names = [_plain(jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
+        for name, wanted in names:
+            found = snapshot.get(name)
+            if found is None or (np.shape(found), np.asarray(found).dtype) != (wanted.shape, wanted.dtype):
+                raise InputError(
+                    f"it has no {name} {wanted.dtype}{list(wanted.shape)}", "snapshot", "use its own model"
+                )
+        stored = [
+            jax.random.wrap_key_data(jnp.asarray(snapshot[name])) if name.startswith(_KEY) else snapshot[name]
+            for name, _ in names
+        ]
+        return self._occupy(slot, jax.tree.unflatten(tree, stored))
+
+    @property
+    def compilations(self) -> int:
+        """How many steps have been compiled: one, however long it runs."""
+        return self._step._cache_size()
+
+    def _slot(self, slot: int):
+        return jax.device_put(np.int32(slot), self._device)
+
+    def _free(self) -> int:
+        for slot in range(self.sessions):
+            if slot not in self.taken:
+                return slot
+        raise InputError(f"all {self.sessions} slots are taken", do="make an engine with more sessions")
+
+    def _occupy(self, slot: int, one: live.LiveState) -> int:
+        self._state = live.put(self._state, self._slot(slot), jax.device_put(one, self._device))
+        self.taken.add(slot)
+        return slot
+
+
+def _plain(name: str, leaf) -> tuple[str, np.ndarray]:
+    if jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key):
+        return _KEY + name, np.asarray(jax.random.key_data(leaf))
+    return name, np.asarray(leaf)

@@ -1,0 +1,22 @@
+"""What it costs to answer to a user who is heard and seen late, and to work in shorter blocks.
+
+    python -m experiments.ablate --suite delay --seeds 3 --out out/delay
+
+With a delay of a block a block is made when it starts, and what the user does is seen half a block and the computation
+later on average; without one a block waits until its own user frames have happened.
+"""
+
+from experiments.configs.ablations.cell import Cell, Suite
+
+BLOCK_5 = {"layout.block": 5, "layout.cache": 43}
+LOOK_AHEAD = {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
+
+SUITE = Suite(
+    about="Blocks of ten frames, no delay, no look-ahead.",
+    cells=(
+        Cell("block 10"),
+        *(Cell(f"block 10, delay {d}", changes={"layout.user_delay": d}) for d in (5, 10, 15)),
+        *(Cell(f"block 5, delay {d}", changes={**BLOCK_5, "layout.user_delay": d}) for d in (0, 5)),
+        Cell("block 5, delay 5, look-ahead 2", changes={**BLOCK_5, **LOOK_AHEAD, "layout.user_delay": 5}),
+    ),
+)

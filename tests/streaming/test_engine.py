@@ -1,0 +1,179 @@
+"""Live sessions: sound to motion in one step, slots that know nothing of one another, snapshots, no retrace."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from afjax.audio import mel
+from afjax.audio.ears import MelEar
+from afjax.config import SamplerConfig
+from afjax.errors import InputError
+from afjax.streaming import live
+from afjax.streaming.engine import Engine
+from afjax.streaming.generator import Generator
+from tests.small_model import scrambled, small_config
+
+SLOTS, BLOCKS = 4, 6
+
+
+class Scales:
+    """Statistics that standardise and give back."""
+
+    motion_mean, motion_std = np.full(3, 0.5, np.float32), np.full(3, 2.0, np.float32)
+    audio_mean, audio_std = np.full(mel.DIM, 0.1, np.float32), np.full(mel.DIM, 0.5, np.float32)
+
+    def scale_motion(self, x):
+        return (x - self.motion_mean) / self.motion_std
+
+    def scale_audio(self, x):
+        return (x - self.audio_mean) / self.audio_std
+
+    def raw_motion(self, x):
+        return x * self.motion_std + self.motion_mean
+
+
+@pytest.fixture(scope="module")
+def config():
+    config = small_config()
+    model = dataclasses.replace(config.model, audio_dim=mel.DIM)
+    guided = SamplerConfig(nfe=2, avatar=-0.5, joint=1.5)
+    return dataclasses.replace(config, model=model, sampler=guided)
+
+
+@pytest.fixture(scope="module")
+def params(config):
+    s = Scales()
+    return live.LiveParams(scrambled(config, 0.2), (), s.motion_mean, s.motion_std, s.audio_mean, s.audio_std)
+
+
+@pytest.fixture(scope="module")
+def engine(config, params):
+    return Engine(config, params, MelEar(), SLOTS)
+
+
+def blocks(config, seed: int, count: int = BLOCKS) -> list[live.Inputs]:
+    """A noisy conversation of one session, block by block."""
+    rng = np.random.default_rng(seed)
+    block = config.layout.block
+    return [
+        live.Inputs(
+            *(0.1 * rng.standard_normal((2, block * 640)).astype(np.float32)),
+            rng.standard_normal((block, config.model.motion_dim)).astype(np.float32),
+        )
+        for _ in range(count)
+    ]
+
+
+def batch(config, sessions: int, given: dict[int, live.Inputs]) -> live.Inputs:
+    """The inputs of a step in which only some slots have any."""
+    full = live.Inputs(*(np.array(x) for x in live.silence(config, sessions)))
+    for slot, one in given.items():
+        for place, value in zip(full, one, strict=True):
+            place[slot] = value
+    return full
+
+
+def run(engine, slot: int, inputs) -> np.ndarray:
+    """Motion of a session whose neighbours hear nothing."""
+    made = [np.asarray(engine.step(batch(engine.config, engine.sessions, {slot: one})))[slot] for one in inputs]
+    return np.concatenate(made)
+
+
+@pytest.fixture(scope="module")
+def alone(config, engine):
+    """Motion of session 7 in slot 0 while the other slots are empty."""
+    assert engine.join(seed=7) == 0
+    motion = run(engine, 0, blocks(config, 1))
+    engine.leave(0)
+    return motion
+
+
+def test_a_live_stream_is_the_clip_after_silence(config, params, alone):
+    """Rolling windows of sound give what features of the whole sound give."""
+    given = blocks(config, 1)
+    rest = np.zeros(mel.WINDOW * 640, np.float32)
+    voices = [
+        mel.features(np.concatenate([rest, *(one[side] for one in given)]))[mel.WINDOW :][None] for side in (0, 1)
+    ]
+    user = np.concatenate([one.user_motion for one in given])[None]
+    generator = Generator(config, params.model, Scales())
+    whole = generator.clips(*voices, user, seed=7)
+    assert whole.shape == (1, *alone.shape)
+    # a clip's key is folded from the seed: start the session with that one
+    one = live.fresh(config, MelEar(), params, 7)
+    key = jax.random.fold_in(jax.random.key(7), 0)[None]
+    state, step = one.replace(stream=one.stream.replace(key=key)), live.make_live_step(config, MelEar())
+    made = []
+    for block in given:
+        state, motion = step(params, state, live.Inputs(*(x[None] for x in block)))
+        made.append(np.asarray(motion))
+    np.testing.assert_allclose(np.concatenate(made, axis=1), whole, atol=2e-5)
+
+
+def test_no_slot_knows_of_another(config, engine, alone):
+    """Bit-equal among busy neighbours that join, leave and are guided otherwise."""
+    strong = dataclasses.replace(config.sampler, avatar=-1.0, joint=2.0)
+    ours = engine.join(seed=7)
+    others = [engine.join(seed=n, keep="avatar", scales=strong) for n in range(2)]
+    made = []
+    for number, one in enumerate(blocks(config, 1)):
+        if number == 2:
+            engine.leave(others[0])
+        if number == 3:
+            others.append(engine.join(seed=9, reference=np.ones(3, np.float32)))
+        noisy = {slot: blocks(config, 10 + slot + number, 1)[0] for slot in others}
+        made.append(np.asarray(engine.step(batch(config, SLOTS, {**noisy, ours: one})))[ours])
+    np.testing.assert_array_equal(np.concatenate(made), alone)
+    for slot in list(engine.taken):
+        engine.leave(slot)
+
+
+def test_a_batch_of_one_gives_the_same(config, params, alone):
+    single = Engine(config, params, MelEar(), 1)
+    np.testing.assert_allclose(run(single, single.join(seed=7), blocks(config, 1)), alone, atol=1e-5)
+
+
+def test_guidance_belongs_to_the_session(config, engine, alone):
+    slot = engine.join(seed=7, scales=dataclasses.replace(config.sampler, avatar=-1.0, joint=2.0))
+    assert np.abs(run(engine, slot, blocks(config, 1)) - alone).max() > 1e-3
+    engine.leave(slot)
+    with pytest.raises(ValueError, match="other branches"):
+        engine.join(scales=SamplerConfig(user=1.0))
+
+
+def test_a_snapshot_goes_on_to_the_same_bits_in_any_slot(config, engine, alone):
+    given, first = blocks(config, 1), engine.join(seed=7)
+    begun = run(engine, first, given[:3])
+    stored = engine.snapshot(first)
+    engine.leave(first)
+    engine.join(seed=3)
+    second = engine.restore(stored)
+    assert second != first
+    np.testing.assert_array_equal(np.concatenate([begun, run(engine, second, given[3:])]), alone)
+    with pytest.raises(InputError, match="snapshot: it has no"):
+        engine.restore({name: array for name, array in stored.items() if "keys" not in name})
+    for slot in list(engine.taken):
+        engine.leave(slot)
+
+
+def test_slots_run_out_and_come_back(engine):
+    slots = [engine.join(seed=n) for n in range(SLOTS)]
+    assert sorted(slots) == list(range(SLOTS))
+    with pytest.raises(InputError, match="all 4 slots are taken"):
+        engine.join()
+    engine.leave(2)
+    assert engine.join() == 2
+    for slot in list(engine.taken):
+        engine.leave(slot)
+
+
+def test_nothing_is_compiled_or_moved_while_it_runs(config, engine):
+    engine.join(seed=1)
+    before = engine.compilations
+    with jax.transfer_guard("disallow"), jax.no_tracing():
+        for one in blocks(config, 2):
+            jax.device_get(engine.step(batch(config, SLOTS, {0: one})))
+        engine.leave(0)
+    assert engine.compilations == before

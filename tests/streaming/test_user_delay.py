@@ -1,0 +1,48 @@
+"""With a delay of d frames, a block that ends before frame e is blind and deaf to the user from frame e - d on."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from afjax.audio.framing import delayed
+from afjax.config import SamplerConfig
+from afjax.streaming.generator import Generator
+from tests.small_model import conditions, scrambled, small_config
+from tests.streaming.test_generator import Unscaled
+
+FRAMES = 25
+
+
+def generator(user_delay: int) -> Generator:
+    config = small_config(block=5)
+    layout = dataclasses.replace(config.layout, user_delay=user_delay)
+    config = dataclasses.replace(config, layout=layout, sampler=SamplerConfig(nfe=1))
+    return Generator(config, scrambled(config, 0.2), Unscaled)
+
+
+def first_difference(made: Generator, at: int) -> int:
+    """First frame that differs if the user does something else from frame `at` on."""
+    c = conditions(small_config(), 1, FRAMES)
+    changed = np.arange(FRAMES)[:, None] >= at
+    one = made.clips(c.avatar_audio, c.user_audio, c.user_motion)
+    other = made.clips(c.avatar_audio, c.user_audio + changed, c.user_motion - changed)
+    return int(np.flatnonzero((one != other).any(axis=(0, 2)))[0])
+
+
+@pytest.mark.parametrize(("user_delay", "at", "block"), [(0, 7, 1), (5, 7, 2), (5, 10, 3), (3, 10, 2), (3, 12, 3)])
+def test_an_event_reaches_the_first_block_that_may_know_it(user_delay, at, block):
+    assert first_difference(generator(user_delay), at) // 5 == block
+
+
+def test_delay_equals_tracks_that_come_late():
+    c, none, late = conditions(small_config(), 2, FRAMES), generator(0), generator(5)
+    shifted = none.clips(c.avatar_audio, delayed(c.user_audio, 5), delayed(c.user_motion, 5))
+    np.testing.assert_array_equal(shifted, late.clips(c.avatar_audio, c.user_audio, c.user_motion))
+
+
+def test_delayed_moves_frames_and_starts_with_zeros():
+    track = np.arange(1, 9).reshape(1, 4, 2)
+    np.testing.assert_array_equal(delayed(track, 1), [[[0, 0], [1, 2], [3, 4], [5, 6]]])
+    np.testing.assert_array_equal(delayed(track, 9), np.zeros_like(track))
+    assert delayed(track, 0) is track
