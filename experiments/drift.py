@@ -61,7 +61,10 @@ def with_anchor(run: Run, seconds: float | None, band: float | None) -> Run:
 
 
 def drift(run: Run, clips: list[Conversation], count: int, sessions: int) -> dict[str, dict]:
-    """Figures by kind: `groups` (of `minutes.measure`), `shift` and `spread` of the last minute, `seconds` of work."""
+    """Figures by kind: `groups` (of `minutes.measure`), `shift` and `spread` of channels by minute, `seconds` of work.
+
+    The unit of a channel is its standard deviation over all recorded frames.
+    """
     config = run.config
     if MINUTE % config.layout.block or (MINUTE - config.sampler.start) % config.layout.block:
         raise InputError(f"a minute of {MINUTE} frames is not made of whole blocks of {config.layout.block}")
@@ -75,14 +78,14 @@ def drift(run: Run, clips: list[Conversation], count: int, sessions: int) -> dic
             started = time.perf_counter()
             made = np.stack(list(generated(run, played, scale, count, sessions, progress)), axis=1)
             seconds = time.perf_counter() - started
-            shifts, spreads = minutes.shift(made[:, -1].mean(axis=0), life)
+            shifts, spreads = minutes.shift(made.mean(axis=0), life)
             found[kind] = {
                 "groups": {
                     name: minutes.measure(made, life, [CHANNELS.index(channel) for channel in names])
                     for name, names in GROUPS.items()
                 },
-                "shift": dict(zip(CHANNELS, shifts, strict=True)),
-                "spread": dict(zip(CHANNELS, spreads, strict=True)),
+                "shift": dict(zip(CHANNELS, shifts.T, strict=True)),
+                "spread": dict(zip(CHANNELS, spreads.T, strict=True)),
                 "seconds": seconds,
             }
     return found
@@ -153,16 +156,12 @@ def _cells(figure: dict, first: bool = False) -> tuple:
 def write(out: Path, summary: dict):
     """The files of the command."""
     conditions = summary["conditions"]
-    lines = ["distance from the recorded distribution, minute by minute: " + ", ".join(GROUPS)]
+    lines = ["distances from the recorded distribution, then what channels' means are off, in standard deviations"]
     for kind, found in conditions.items():
-        tracks = [found["groups"][group]["to_recorded"]["minutes"] for group in GROUPS]
-        lines += ["", kind]
-        lines += [
-            f"{minute + 1:6d}" + "".join(f"{value:10.3f}" for value in row)
-            for minute, row in enumerate(zip(*tracks, strict=True))
-        ]
-        lines += ["", "last minute: mean shift and spread, in recorded standard deviations"]
-        lines += [f"{name:14}{found['shift'][name]:+8.2f}{found['spread'][name]:8.2f}" for name in CHANNELS]
+        columns = {group: found["groups"][group]["to_recorded"]["minutes"] for group in GROUPS} | found["shift"]
+        lines += ["", f"{kind:10}" + "".join(f"{name:>13}" for name in columns)]
+        for minute, row in enumerate(zip(*columns.values(), strict=True)):
+            lines.append(f"{minute + 1:10d}" + "".join(f"{value:13.3f}" for value in row))
     with cli.aside(out / "table.txt") as path:
         path.write_text("\n".join(lines) + "\n")
     picture(out / "drift.png", conditions)

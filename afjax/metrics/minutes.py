@@ -82,16 +82,15 @@ def slope(tracks: np.ndarray) -> np.ndarray:
 
 
 def shift(pooled: np.ndarray, recorded: Recorded) -> tuple[np.ndarray, np.ndarray]:
-    """Of pooled moments `[D, D + 1]`: mean minus the recorded one, and deviation over it, in recorded deviations `[D]`.
+    """Of pooled moments `[..., D, D + 1]`: mean minus the recorded one, and deviation over the recorded one `[..., D]`.
 
-    A channel that never moves in the recording is measured in its own units.
+    A channel that never moves in the recording has a deviation over 1.
     """
     mean, deviation = _spread(pooled)
     life, unit = _spread(recorded.references.mean(axis=0))
-    unit = np.where(unit > 0, unit, 1.0)
-    return (mean - life) / unit, deviation / unit
+    return mean - life, deviation / np.where(unit > 0, unit, 1.0)
 
 
 def _spread(pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean, covariance = frechet.gaussian(pooled)
-    return mean, np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
+    return mean, np.sqrt(np.maximum(np.diagonal(covariance, axis1=-2, axis2=-1), 0.0))

@@ -57,8 +57,8 @@ class Generator:
     def go_on(self, state: StreamState, avatar_audio, user_audio, user_motion, first: int = 0):
         """Motion [b, t, d] of the sessions' next t frames, raw as in `clips`, and their state after it.
 
-        The user's tracks come `layout.user_delay` frames late. `state` is used up. t is a multiple of the block but for the end of a session, `first` is 0 but for the start of
-        one whose sampler makes the first frames at once.
+        The user's tracks come `layout.user_delay` frames late. `state` is used up. t is a multiple of the block but for
+        the end of a session, `first` is 0 but for the start of one whose sampler makes the first frames at once.
         """
         s = self.statistics
         conditions = Conditions(

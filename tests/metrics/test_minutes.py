@@ -85,6 +85,8 @@ def test_shift_and_spread(life):
     shift, spread = minutes.shift(frechet.moments(motion)[0], life)
     np.testing.assert_allclose(shift, [0.0, 1.0, 3.0], atol=0.25)
     np.testing.assert_allclose(spread, [1.0, 2.0, 0.0], atol=0.2)
+    both = minutes.shift(np.stack([frechet.moments(motion)[0]] * 2), life)
+    np.testing.assert_allclose(both, np.stack([shift, spread])[:, None].repeat(2, axis=1))
 
 
 def test_slope_of_lines():
