@@ -111,7 +111,7 @@ class ObjectiveConfig:
     """Flow matching with a noise level per token (paper eq. 6).
 
     `levels`: drawn per `token`, per `block` (the paper's text) or one for the `clip`; in a share `clean_prefix` of the
-    clips the blocks before a random one are clean. Clean frames are mixed with up to `history_noise` of noise that the
+    clips the blocks before a random one are clean. Clean frames get noise of a deviation up to `history_noise` that the
     model is not told of, as a stream's finished frames hold errors. `drop` is the chance of each condition to be
     dropped (independent), or, if `drop_table` is not empty, joint probabilities over branch names. What training never
     keeps (`kept`) is dropped at inference as well.

@@ -5,7 +5,8 @@
     clip    one level for the whole clip (ordinary flow matching)
 
 With a clean prefix, in that share of the clips all blocks before a random one have level 0: what a stream sees. A
-stream's past holds the model's own errors, though: `draw_history` says how much noise is mixed into frames of level 0.
+stream's past holds the model's own errors, though: `draw_history` says how much noise is added to frames of level 0. It
+is added and not mixed in: a model that is used to a past made smaller makes a clean one larger, block after block.
 """
 
 import jax
@@ -24,5 +25,5 @@ def draw(key, clips: int, frames: int, block: int, kind: str, clean_prefix: floa
 
 
 def draw_history(key, clips: int, most: float):
-    """How much noise the clean frames of a clip are mixed with [clips, 1], uniform in [0, most); 0 for `most` 0."""
+    """Deviation of the noise that a clip's clean frames get [clips, 1], uniform in [0, most); 0 for `most` 0."""
     return most * jax.random.uniform(key, (clips, 1))

@@ -27,7 +27,7 @@ class Draw(NamedTuple):
 
     noise: jax.Array  # [b, t, d]
     level: jax.Array  # [b, t]
-    history: jax.Array  # [b, 1], what is mixed into frames of level 0
+    history: jax.Array  # [b, 1], of the noise that is added to frames of level 0
     keep: jax.Array  # [b, 3]
 
 
@@ -59,8 +59,8 @@ def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout
     conditions = jax.tree.map(lambda x: x[:, layout.frame], conditions)
     motion, noise = motion[:, layout.frame], draw.noise[:, layout.frame]
     level = jnp.where(layout.context, 0.0, draw.level[:, layout.frame])
-    mixed = jnp.where(level > 0, level, draw.history)
-    x = path.interpolate(motion, noise, mixed[..., None])
+    history = jnp.where(level > 0, 0.0, draw.history)
+    x = path.interpolate(motion, noise, level[..., None]) + history[..., None] * noise
     velocity = model.apply(params, x, level, batch["reference"], conditions, draw.keep, layout, method="forward")
     return velocity - path.velocity(motion, noise), level
 

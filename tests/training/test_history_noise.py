@@ -46,7 +46,7 @@ class Seen:
         return x
 
 
-def test_history_is_mixed_with_noise_that_the_model_is_not_told_of(draws):
+def test_history_gets_noise_that_the_model_is_not_told_of(draws):
     draw, layout = draws[1], token_layout(noised(0.3))
     rng = np.random.default_rng(0)
     shapes = {"avatar_audio": 4, "user_audio": 4, "user_motion": 3}
@@ -60,6 +60,6 @@ def test_history_is_mixed_with_noise_that_the_model_is_not_told_of(draws):
     np.testing.assert_array_equal(level, told)  # frames of level 0 carry no loss
     history = told == 0
     assert history.any() and layout.context.any() and not history.all()
-    mixed = np.where(history, np.asarray(draw.history), told)[..., None]
+    share = np.where(history, np.asarray(draw.history), told)[..., None]
     clean, noise = np.asarray(motion)[:, layout.frame], np.asarray(draw.noise)[:, layout.frame]
-    np.testing.assert_allclose(seen.x, (1 - mixed) * clean + mixed * noise, atol=1e-6)
+    np.testing.assert_allclose(seen.x, (1 - told[..., None]) * clean + share * noise, atol=1e-6)
