@@ -24,7 +24,7 @@ def picture(path: Path | str, conditions: dict) -> Path:
                     axis.axhspan(*measured["band"], color=colour, alpha=0.15, lw=0, label=f"{group}, recorded")
                     axis.plot(at, track, color=colour, lw=1.4, label=f"{group}, model")
                 axis.set_title(f"{kind}: {title}")
-                axis.set_ylim(bottom=0.0)
+                axis.set_yscale("log")
                 axis.set_ylabel("Fréchet distance")
         for axis in axes[-1]:
             axis.set_xlabel("minute")
