@@ -111,13 +111,15 @@ class ObjectiveConfig:
     """Flow matching with a noise level per token (paper eq. 6).
 
     `levels`: drawn per `token`, per `block` (the paper's text) or one for the `clip`; in a share `clean_prefix` of the
-    clips the blocks before a random one are clean. `drop` is the chance of each condition to be dropped (independent),
-    or, if `drop_table` is not empty, joint probabilities over branch names. What training never keeps (`kept`) is
-    dropped at inference as well.
+    clips the blocks before a random one are clean. Clean frames get noise of a deviation up to `history_noise` that the
+    model is not told of, as a stream's finished frames hold errors. `drop` is the chance of each condition to be
+    dropped (independent), or, if `drop_table` is not empty, joint probabilities over branch names. What training never
+    keeps (`kept`) is dropped at inference as well.
     """
 
     levels: str = "block"
     clean_prefix: float = 0.5
+    history_noise: float = 0.0
     norm: str = "l2"
     drop: float = 0.1
     drop_table: dict[str, float] = field(default_factory=dict)
@@ -125,7 +127,7 @@ class ObjectiveConfig:
     def __post_init__(self):
         _one_of("objective.levels", self.levels, ("token", "block", "clip"))
         _one_of("objective.norm", self.norm, ("l1", "l2"))
-        for name in ("clean_prefix", "drop"):
+        for name in ("clean_prefix", "history_noise", "drop"):
             _require(0 <= getattr(self, name) <= 1, f"objective.{name} must lie in [0, 1]")
         for name, share in self.drop_table.items():
             _one_of("objective.drop_table", name, tuple(KEEP))
@@ -181,12 +183,16 @@ class SamplerConfig:
 
     `grid`: `uniform` steps, or those of the `released` sampler, whose `nfe` counts the pass that fills the caches and
     one that does nothing (`afjax.diffusion.solver`). `start`: frames that a stream makes at once before its first
-    block, 0 = none: it starts from an empty cache.
+    block, 0 = none: it starts from an empty cache. `anchor_seconds`: time constant with which the slow part of motion
+    is pulled back where it is more than `anchor_band` standard deviations from the reference
+    (`afjax.streaming.anchor`), 0 = not at all.
     """
 
     nfe: int = 8
     grid: str = "uniform"
     start: int = 0
+    anchor_seconds: float = 0.0
+    anchor_band: float = 1.0
     avatar: float = 0.0
     user: float = 0.0
     joint: float = 1.0
@@ -194,6 +200,8 @@ class SamplerConfig:
     def __post_init__(self):
         _one_of("sampler.grid", self.grid, ("uniform", "released"))
         _require(self.start >= 0, "sampler.start must not be negative")
+        for name in ("anchor_seconds", "anchor_band"):
+            _require(getattr(self, name) >= 0, f"sampler.{name} must not be negative")
         least = 2 if self.grid == "released" else 1
         _require(self.nfe >= least, f"sampler.nfe must be at least {least}")
 

@@ -4,7 +4,8 @@
 
 The default build takes about a minute on two cores and 140 MB of disk. Conversation i of a split has the seed
 `seed * 1,000,000 + i`; the splits have voices, words and random streams of their own. Evaluation records hold the
-sound and the oracle's motion as well.
+sound and the oracle's motion as well. `--slow_posture 20` lets both heads wander besides, with a time constant of 20 s
+and independent of all else: something that a model can drift in over minutes (docs/evaluation.md).
 """
 
 from absl import flags
@@ -26,7 +27,7 @@ def main() -> None:
     if not _OUT.value:
         raise InputError("--out is missing", do="name the folder to make: --out DIR")
     counts = {"train": _TRAIN.value, "eval": _EVAL.value}
-    print(_table(build(_OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value)))
+    print(_table(build(_OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value, _SLOW.value)))
 
 
 if __name__ == "__main__":
@@ -35,5 +36,8 @@ if __name__ == "__main__":
     _EVAL = flags.DEFINE_integer("eval", 64, "Conversations to evaluate on.", lower_bound=0)
     _SECONDS = flags.DEFINE_float("seconds", 20.0, "Length of a conversation.", lower_bound=4.0, upper_bound=120.0)
     _SEED = flags.DEFINE_integer("seed", 0, "Seed of the whole set.", lower_bound=0)
+    _SLOW = flags.DEFINE_float(
+        "slow_posture", 0.0, "Time constant in seconds of a slow walk of both heads; 0: none.", 0.0, 60.0
+    )
     _WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
     command.run(main)

@@ -4,7 +4,9 @@
     block   one level a block (the paper's text, and the released code)
     clip    one level for the whole clip (ordinary flow matching)
 
-With a clean prefix, in that share of the clips all blocks before a random one have level 0: what a stream sees.
+With a clean prefix, in that share of the clips all blocks before a random one have level 0: what a stream sees. A
+stream's past holds the model's own errors, though: `draw_history` says how much noise is added to frames of level 0. It
+is added and not mixed in: a model that is used to a past made smaller makes a clean one larger, block after block.
 """
 
 import jax
@@ -20,3 +22,8 @@ def draw(key, clips: int, frames: int, block: int, kind: str, clean_prefix: floa
     chosen = jax.random.uniform(k_clean, (clips, 1)) < clean_prefix
     start = block * jax.random.randint(k_start, (clips, 1), 0, -(-frames // block))
     return jnp.where(chosen & (jnp.arange(frames) < start), 0.0, level)
+
+
+def draw_history(key, clips: int, most: float):
+    """Deviation of the noise that a clip's clean frames get [clips, 1], uniform in [0, most); 0 for `most` 0."""
+    return most * jax.random.uniform(key, (clips, 1))

@@ -9,7 +9,7 @@ from afjax.config import KEEP, Config
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.rollout import rollout
-from afjax.streaming.state import init_stream
+from afjax.streaming.state import StreamState, init_stream
 from afjax.streaming.step import make_start, make_step
 
 
@@ -40,22 +40,35 @@ class Generator:
           reference: the portrait's own motion [d] in raw units; the neutral face of a codec with relative
             coefficients is 0.
         """
+        state = self.begin(len(user_motion), seed, keep, reference)
+        user = (framing.delayed(track, self.config.layout.user_delay) for track in (user_audio, user_motion))
+        return self.go_on(state, avatar_audio, *user, self.config.sampler.start)[0]
+
+    def begin(self, count: int, seed: int = 0, keep: str = "joint", reference=0.0) -> StreamState:
+        """`count` sessions that have made nothing yet; arguments as in `clips`."""
         s, config = self.statistics, self.config
-        conditions = Conditions(
-            np.asarray(s.scale_audio(avatar_audio), np.float32),
-            np.asarray(s.scale_audio(framing.delayed(user_audio, config.layout.user_delay)), np.float32),
-            np.asarray(s.scale_motion(framing.delayed(user_motion, config.layout.user_delay)), np.float32),
-        )
-        count = len(user_motion)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
         kept = np.multiply(KEEP[keep], config.objective.kept)
         kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
         reference = jnp.tile(jnp.asarray(s.scale_motion(reference), jnp.float32), (count, 1))
         state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
-        state = jax.device_put(state, self._device)
-        first = config.sampler.start
-        motion, _ = rollout(self._step, self.params, state, conditions, config.layout.block, self._start, first)
-        return s.raw_motion(motion)
+        return jax.device_put(state, self._device)
+
+    def go_on(self, state: StreamState, avatar_audio, user_audio, user_motion, first: int = 0):
+        """Motion [b, t, d] of the sessions' next t frames, raw as in `clips`, and their state after it.
+
+        The user's tracks come `layout.user_delay` frames late. `state` is used up. t is a multiple of the block but for
+        the end of a session, `first` is 0 but for the start of one whose sampler makes the first frames at once.
+        """
+        s = self.statistics
+        conditions = Conditions(
+            np.asarray(s.scale_audio(avatar_audio), np.float32),
+            np.asarray(s.scale_audio(user_audio), np.float32),
+            np.asarray(s.scale_motion(user_motion), np.float32),
+        )
+        block = self.config.layout.block
+        motion, state = rollout(self._step, self.params, state, conditions, block, self._start, first)
+        return s.raw_motion(motion), state
 
     @property
     def compilations(self) -> int:

@@ -15,6 +15,7 @@ from afjax.diffusion.guidance import branches, combine
 from afjax.diffusion.solver import euler, make_grid
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.passes import pass_layout
+from afjax.streaming.anchor import anchored, init_slow
 from afjax.streaming.step import session_noise
 
 
@@ -54,10 +55,13 @@ def offline(model, layout: LayoutConfig, sampler: SamplerConfig, params, keys, r
     weights, kept = branches(sampler)
     inputs = jax.tree.map(lambda x: x[:, tokens.frame], padded)
     motion = jnp.zeros((len(keys), total, reference.shape[-1]), reference.dtype)
+    slow = init_slow(reference, sampler)
     for start in range(0, total, layout.block):
         keys, noise = session_noise(keys, layout.block, motion.shape[-1], motion.dtype)
         given = (weights, kept, reference, keep, inputs)
         motion = _solve_pass(model, layout.block, sampler, params, tokens, *given, motion, noise, start)
+        slow, finished = anchored(slow, motion[:, start : start + layout.block], reference, sampler)
+        motion = motion.at[:, start : start + layout.block].set(finished)
     return motion[:, :frames]
 
 

@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
 from afjax.diffusion.guidance import branches
 from afjax.nn.condition_encoder import Conditions
+from afjax.streaming.anchor import init_slow
 
 AXES = {"keys": 2, "values": 2, "condition": 1, "weights": 1}
 """Axis of the sessions in the fields of a StreamState, 0 in all others."""
@@ -30,6 +31,7 @@ class StreamState:
     condition: jax.Array  # [k, b, a, width], encoded conditions of the frames before the re-fed ones
     recent: Conditions  # [b, r, ...], conditions that the encoder reads again, voices projected
     context: jax.Array  # [b, look_ahead, d], the last finished frames
+    slow: jax.Array  # [b, d], running mean of the motion from the reference; [b, 0] without an anchor
 
 
 def history(layout: LayoutConfig) -> int:
@@ -66,4 +68,5 @@ def init_stream(
             jnp.zeros((sessions, past, model.motion_dim), dtype),
         ),
         context=jnp.zeros((sessions, layout.look_ahead, model.motion_dim), dtype),
+        slow=init_slow(reference, sampler),
     )

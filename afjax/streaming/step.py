@@ -26,6 +26,7 @@ from afjax.nn.condition_encoder import Conditions
 from afjax.nn.passes import frame_layout
 from afjax.nn.rope import rotate
 from afjax.nn.transformer import ForcingTransformer
+from afjax.streaming.anchor import anchored
 from afjax.streaming.state import StreamState, history, memory
 
 
@@ -73,7 +74,8 @@ def _step(model, layout, sampler, make_pass, params, state: StreamState, conditi
     frames, channels = conditions.user_motion.shape[1:]
     key, drawn = session_noise(state.key, frames, channels, state.reference.dtype)
     motion = solve(model, params, now, drawn if noise is None else noise, sampler)
-    return advance(model, layout, params, state, now, motion).replace(key=key), motion
+    slow, motion = anchored(state.slow, motion, state.reference, sampler)
+    return advance(model, layout, params, state, now, motion).replace(key=key, slow=slow), motion
 
 
 def solve(model, params, now: Pass, noise, sampler: SamplerConfig):
@@ -100,7 +102,7 @@ def evaluate(model, params, now: Pass, tokens, levels):
 
 
 def advance(model, layout: LayoutConfig, params, state: StreamState, now: Pass, motion) -> StreamState:
-    """State after the pass has been solved; its key is the caller's."""
+    """State after the pass has been solved; its key and running mean are the caller's."""
     tokens = jnp.concatenate([now.context, motion], axis=1)
     final = tokens.shape[1] - layout.look_ahead  # the tokens after it are fed again
     pairs = evaluate(model, params, now, tokens, jnp.zeros(tokens.shape[1], tokens.dtype))[1]

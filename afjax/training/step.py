@@ -27,6 +27,7 @@ class Draw(NamedTuple):
 
     noise: jax.Array  # [b, t, d]
     level: jax.Array  # [b, t]
+    history: jax.Array  # [b, 1], of the noise that is added to frames of level 0
     keep: jax.Array  # [b, 3]
 
 
@@ -42,6 +43,7 @@ def make_draw(config: Config):
         return Draw(
             jax.random.normal(k_noise, (*shape, c.model.motion_dim)),
             levels.draw(k_level, *shape, c.layout.block, o.levels, o.clean_prefix),
+            levels.draw_history(jax.random.fold_in(key, 3), shape[0], o.history_noise),
             guidance.draw_keep(k_keep, shape[0], o.drop, o.drop_table),
         )
 
@@ -57,7 +59,8 @@ def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout
     conditions = jax.tree.map(lambda x: x[:, layout.frame], conditions)
     motion, noise = motion[:, layout.frame], draw.noise[:, layout.frame]
     level = jnp.where(layout.context, 0.0, draw.level[:, layout.frame])
-    x = path.interpolate(motion, noise, level[..., None])
+    history = jnp.where(level > 0, 0.0, draw.history)
+    x = path.interpolate(motion, noise, level[..., None]) + history[..., None] * noise
     velocity = model.apply(params, x, level, batch["reference"], conditions, draw.keep, layout, method="forward")
     return velocity - path.velocity(motion, noise), level
 

@@ -27,10 +27,11 @@ def _start() -> None:
     _speaker = Speaker()
 
 
-def _job(job: tuple[int, str, float]) -> bytes | InputError:
-    seed, split, seconds = job
+def _job(job: tuple[int, str, float, float]) -> bytes | InputError:
+    seed, split, seconds, slow_posture = job
+    oracle = ORACLE if split == "eval" else None
     try:
-        return encode(simulate(seed, split, _speaker, seconds, oracle=ORACLE if split == "eval" else None))
+        return encode(simulate(seed, split, _speaker, seconds, oracle=oracle, slow_posture=slow_posture))
     except InputError as error:
         return error
 
@@ -58,8 +59,12 @@ class _Tally:
         return Statistics(*(array for moments in self.moments.values() for array in moments.result()))
 
 
-def build(out: str | Path, counts: dict[str, int], seconds: float, seed: int, workers: int = 2) -> dict:
+def build(
+    out: str | Path, counts: dict[str, int], seconds: float, seed: int, workers: int = 2, slow_posture: float = 0.0
+) -> dict:
     """Simulates and writes a data set; -> its summary, which is also written to `summary.json`.
+
+    `slow_posture`: time constant in seconds of the walk of both heads (`simulate.posture`), 0 = none.
 
     Raises InputError if `out` is taken or can't be written, or speech synthesis is missing.
     """
@@ -72,7 +77,7 @@ def build(out: str | Path, counts: dict[str, int], seconds: float, seed: int, wo
 
         def records(split):
             nonlocal done
-            jobs = [(first + index, split, seconds) for index in range(counts[split])]
+            jobs = [(first + index, split, seconds, slow_posture) for index in range(counts[split])]
             for record in pool.imap(_job, jobs, chunksize=2):
                 if isinstance(record, InputError):
                     raise record
@@ -89,6 +94,7 @@ def build(out: str | Path, counts: dict[str, int], seconds: float, seed: int, wo
         summary = {
             "out": str(Path(out).absolute()),
             "seconds": round(time.monotonic() - started, 1),
+            "slow_posture": slow_posture,
             "bytes": sum(file.stat().st_size for file in folder.iterdir()),
             "splits": {
                 split: {

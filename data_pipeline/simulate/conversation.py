@@ -1,9 +1,10 @@
 """A whole simulated conversation from a seed.
 
 Independent random streams, one a purpose (children of the seed): `turns`, `people`, `user_words`, `avatar_words`,
-`user_room`, `avatar_room`, `user_face`, and last `avatar_face`, which alone depends on `private`. Simulating a seed
-again with another `private` therefore gives the same two voices, the same user, the same causes, and an avatar
-that might as well have happened: the oracle, the best that any model can be expected to do.
+`user_room`, `avatar_room`, `user_face`, `avatar_face`, `user_posture`, `avatar_posture`. Only `avatar_face` and
+`avatar_posture` depend on `private`. Simulating a seed again with another `private` therefore gives the same two
+voices, the same user, the same causes, and an avatar that might as well have happened: the oracle, the best that any
+model can be expected to do.
 """
 
 import numpy as np
@@ -13,6 +14,7 @@ from afjax.audio.framing import FPS, RATE
 from afjax.codec.face.channels import clamp
 from data_pipeline.schema import EVENT_KINDS, Conversation
 from data_pipeline.simulate import augment, faces, reactions, turns, user
+from data_pipeline.simulate.posture import posture
 from data_pipeline.simulate.sentences import SPLITS
 from data_pipeline.simulate.speech import Speaker, draw_voice
 
@@ -25,24 +27,34 @@ _STREAMS = (
     "avatar_room",
     "user_face",
     "avatar_face",
+    "user_posture",
+    "avatar_posture",
 )
+_PRIVATE = ("avatar_face", "avatar_posture")
 
 
 def streams(seed: int, split: str, private: int) -> dict[str, np.random.Generator]:
-    """A generator for each purpose; only `avatar_face` depends on `private`."""
+    """A generator for each purpose; only those of the avatar's motion depend on `private`."""
     made = {}
     for index, name in enumerate(_STREAMS):
-        key = (SPLITS.index(split), index) + ((private,) if name == "avatar_face" else ())
+        key = (SPLITS.index(split), index) + ((private,) if name in _PRIVATE else ())
         made[name] = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
     return made
 
 
 def simulate(
-    seed: int, split: str, speaker: Speaker, seconds: float = 20.0, private: int = 0, oracle: int | None = None
+    seed: int,
+    split: str,
+    speaker: Speaker,
+    seconds: float = 20.0,
+    private: int = 0,
+    oracle: int | None = None,
+    slow_posture: float = 0.0,
 ) -> Conversation:
     """Simulates `seconds` of a conversation of the split `train` or `eval`.
 
     With `oracle` the avatar is simulated a second time under that private stream, and the record keeps the sound.
+    `slow_posture`: time constant in seconds of the walk of both heads (`simulate.posture`), 0 = none.
     """
     rng = streams(seed, split, private)
     frames = int(round(seconds * FPS))
@@ -63,13 +75,15 @@ def simulate(
     }
     features = {side: mel.features(wave / np.float32(32768.0)).astype(np.float16) for side, wave in audio.items()}
     user_motion, smiles = user.face(rng["user_face"], said["user"], frames, people["user"])
+    user_motion = user_motion + posture(rng["user_posture"], frames, slow_posture)
     causes = [event for event in user.spoken_events(said["user"]) if event.frame < frames]
 
-    def avatar(generator):
-        return _avatar(generator, causes, smiles, said["avatar"], speaking["avatar"], people["avatar"])
+    def avatar(rng):
+        face, seen = _avatar(rng["avatar_face"], causes, smiles, said["avatar"], speaking["avatar"], people["avatar"])
+        return face + posture(rng["avatar_posture"], frames, slow_posture), seen
 
-    motion, reacted = avatar(rng["avatar_face"])
-    other = None if oracle is None else avatar(streams(seed, split, oracle)["avatar_face"])[0]
+    motion, reacted = avatar(rng)
+    other = None if oracle is None else avatar(streams(seed, split, oracle))[0]
     return Conversation(
         avatar_motion=_stored(motion),
         user_motion=_stored(user_motion),

@@ -1,0 +1,39 @@
+"""Holds the slow part of a stream's motion near the reference, and leaves all else alone.
+
+A model that reads two seconds of its own motion can walk away in whatever changes more slowly than that. With x the
+motion's level from the reference, m its running mean and w = `anchor_band`, all in standard deviations of the data,
+
+    m' = (x - m) / tau_m          x' = -e / tau          e = m - clip(m, -w, w)
+
+is added to what the model does. Inside the band e = 0: the motion is not touched, to the bit. Outside, with
+tau = `anchor_seconds` and tau_m = tau / 4, both meet the band's edge without overshooting (s^2 + s / tau_m +
+1 / (tau tau_m) has a double root). The pull grows over the frames of a block and is kept: the finished motion goes into
+the stream's memory, and the model goes on from where it was pulled to, so blocks meet as they would without it.
+"""
+
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.audio.framing import FPS
+from afjax.config import SamplerConfig
+
+
+def init_slow(reference, sampler: SamplerConfig):
+    """Running mean of an empty stream, 0 [b, d]; without an anchor there is none, [b, 0]."""
+    return jnp.zeros_like(reference[:, : reference.shape[1] if sampler.anchor_seconds else 0])
+
+
+def anchored(slow, motion, reference, sampler: SamplerConfig):
+    """The running mean [b, d] after a block, and the block's motion [b, n, d], pulled where the mean left the band.
+
+    `slow` is the mean of the motion less the reference [b, d] so far.
+
+    Without an anchor both are returned as they are.
+    """
+    if not sampler.anchor_seconds:
+        return slow, motion
+    frames, tau = motion.shape[1], FPS * sampler.anchor_seconds
+    slow = slow + (1.0 - np.exp(-4.0 * frames / tau)) * (motion.mean(axis=1) - reference - slow)
+    excess = slow - jnp.clip(slow, -sampler.anchor_band, sampler.anchor_band)
+    grown = np.arange(1, frames + 1) / tau
+    return slow, motion - excess[:, None] * grown[:, None].astype(motion.dtype)

@@ -1,0 +1,179 @@
+"""Runs a model for many minutes and says whether its motion drifts.
+
+    python -m experiments.drift --workdir out/quickstart --minutes 30 --sessions 32 --out out/drift
+
+Many sessions go through the stream's own step at once, first listening (the user speaks and moves, the avatar is
+silent), then speaking. What they are given is chained from held-out conversations (`experiments.chains`), those of
+`--data`, by default the run's own; `afjax/metrics/minutes.py` defines the distances and the bands. Of the motion only
+each minute's moments are kept, so memory doesn't grow with `--minutes`. `--anchor_seconds` and `--anchor_band` take the
+place of the run's (`afjax/streaming/anchor.py`). Writes `summary.json`, `table.txt` (every minute) and `drift.png`.
+"""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from absl import flags
+
+from afjax.audio.framing import FPS
+from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
+from afjax.errors import InputError
+from afjax.metrics import frechet, minutes
+from afjax.streaming.generator import Generator
+from data_pipeline.schema import Conversation
+from experiments import chains, cli, evaluation
+from experiments.drift_figure import picture
+from experiments.runs import Run, load_run
+
+MINUTE = 60 * FPS
+DRAWS = 200
+GROUPS = {"all": CHANNELS, "expression": EXPRESSION, "pose": POSE}
+SEED, DRAWN_SEED = 1, 1_000_000
+
+
+def main():
+    if not _WORKDIR.value:
+        raise InputError("--workdir is missing", do="name the run folder of a trained model")
+    out = cli.writable(_OUT.value, folder=True)
+    run = with_anchor(load_run(_WORKDIR.value), _SECONDS.value, _BAND.value)
+    data = cli.absolute(_DATA.value or run.config.data.path or cli.absolute(_WORKDIR.value) / "data")
+    summary = {
+        "workdir": cli.absolute(_WORKDIR.value),
+        "data": data,
+        "step": run.step,
+        "sampler": vars(run.config.sampler),
+        "minutes": _MINUTES.value,
+        "sessions": _SESSIONS.value,
+        "conditions": drift(run, evaluation.held_out(data), _MINUTES.value, _SESSIONS.value),
+    }
+    write(out, summary)
+    cli.print_table(rows(summary["conditions"]), HEADER)
+    print(f"written: {out}")
+
+
+def with_anchor(run: Run, seconds: float | None, band: float | None) -> Run:
+    """The run with other anchor settings; None leaves one as it is."""
+    given = {"anchor_seconds": seconds, "anchor_band": band}
+    sampler = replace(run.config.sampler, **{name: value for name, value in given.items() if value is not None})
+    config = replace(run.config, sampler=sampler)
+    return replace(run, config=config, generator=Generator(config, run.generator.params, run.generator.statistics))
+
+
+def drift(run: Run, clips: list[Conversation], count: int, sessions: int) -> dict[str, dict]:
+    """Figures by kind: `groups` (of `minutes.measure`), `shift` and `spread` of channels by minute, `seconds` of work.
+
+    The unit of a channel is its standard deviation over all recorded frames.
+    """
+    config = run.config
+    if MINUTE % config.layout.block or (MINUTE - config.sampler.start) % config.layout.block:
+        raise InputError(f"a minute of {MINUTE} frames is not made of whole blocks of {config.layout.block}")
+    scale = np.concatenate([clip.avatar_motion for clip in clips]).std(axis=0, dtype=np.float64)
+    scale = np.where(scale > 0, scale, 1.0)
+    found = {}
+    with cli.Progress(count * len(chains.KINDS), "stream", "minutes") as progress:
+        for kind in chains.KINDS:
+            played = chains.pieces(clips, kind)
+            life = recorded(played, scale, sessions)
+            started = time.perf_counter()
+            made = np.stack(list(generated(run, played, scale, count, sessions, progress)), axis=1)
+            seconds = time.perf_counter() - started
+            shifts, spreads = minutes.shift(made.mean(axis=0), life)
+            found[kind] = {
+                "groups": {
+                    name: minutes.measure(made, life, [CHANNELS.index(channel) for channel in names])
+                    for name, names in GROUPS.items()
+                },
+                "shift": dict(zip(CHANNELS, shifts.T, strict=True)),
+                "spread": dict(zip(CHANNELS, spreads.T, strict=True)),
+                "seconds": seconds,
+            }
+    return found
+
+
+def generated(run: Run, played, scale: np.ndarray, count: int, sessions: int, progress):
+    """Moments `[sessions, D, D + 1]` of one minute of the model's motion after another.
+
+    With a user delay the user's tracks are so late within each piece.
+    """
+    generator, delay = run.generator, run.config.layout.user_delay
+    late = [
+        {name: np.roll(track, delay if name.startswith("user") else 0, axis=0) for name, track in piece.items()}
+        for piece in played
+    ]
+    chain = chains.Chain(late, sessions, SEED)
+    state, first = generator.begin(sessions, SEED), run.config.sampler.start
+    for _ in range(count):
+        tracks = chain.take(MINUTE)
+        given = (tracks[name] for name in ("avatar_features", "user_features", "user_motion"))
+        motion, state = generator.go_on(state, *given, first)
+        first = 0
+        progress.update()
+        yield frechet.moments(motion / scale)
+
+
+def recorded(played, scale: np.ndarray, sessions: int, draws: int = DRAWS) -> minutes.Recorded:
+    """Pooled moments of halves of the conversations and of minutes that are chained from them as the conditions are."""
+    motions = [{"avatar_motion": piece["avatar_motion"] / scale} for piece in played]
+    of_piece = np.concatenate([frechet.moments(piece["avatar_motion"][None]) for piece in motions])
+    weights = np.array([len(piece["avatar_motion"]) for piece in motions], float)
+    references, drawn = [], []
+    for draw in range(draws):
+        order = np.random.default_rng((DRAWN_SEED, draw)).permutation(len(motions))
+        halves = np.array_split(order, 2)
+        references.append(np.average(of_piece[halves[0]], axis=0, weights=weights[halves[0]]))
+        takes = (
+            chains.Chain([motions[i] for i in half], sessions, DRAWN_SEED + 2 * draw + side).take(MINUTE)
+            for side, half in enumerate(halves)
+        )
+        drawn.append([frechet.moments(taken["avatar_motion"]).mean(axis=0) for taken in takes])
+    return minutes.Recorded(np.array(references), np.array(drawn))
+
+
+HEADER = ("", "first", "last", "band", "", "slope per minute", "from the first", "band", "", "slope per minute")
+
+
+def rows(conditions: dict) -> list[tuple]:
+    """A row for each kind and group."""
+    return [
+        (f"{kind}, {group}", *_cells(figures["to_recorded"], first=True), *_cells(figures["to_first"]))
+        for kind, found in conditions.items()
+        for group, figures in found["groups"].items()
+    ]
+
+
+def _cells(figure: dict, first: bool = False) -> tuple:
+    track, (low, high), slope = figure["minutes"], figure["band"], figure["slope"]
+    cells = (
+        f"{track[-1]:.3f}",
+        f"{low:.3f} .. {high:.3f}",
+        "inside" if figure["inside"] else "OUTSIDE",
+        f"{slope['mean']:+.4f} [{slope['low']:+.4f}, {slope['high']:+.4f}]",
+    )
+    return (f"{track[0]:.3f}", *cells) if first else cells
+
+
+def write(out: Path, summary: dict):
+    """The files of the command."""
+    conditions = summary["conditions"]
+    lines = ["distances from the recorded distribution, then what channels' means are off, in standard deviations"]
+    for kind, found in conditions.items():
+        columns = {group: found["groups"][group]["to_recorded"]["minutes"] for group in GROUPS} | found["shift"]
+        lines += ["", f"{kind:10}" + "".join(f"{name:>13}" for name in columns)]
+        for minute, row in enumerate(zip(*columns.values(), strict=True)):
+            lines.append(f"{minute + 1:10d}" + "".join(f"{value:13.3f}" for value in row))
+    with cli.aside(out / "table.txt") as path:
+        path.write_text("\n".join(lines) + "\n")
+    picture(out / "drift.png", conditions)
+    cli.write_json(out / "summary.json", summary)
+
+
+if __name__ == "__main__":
+    _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
+    _DATA = flags.DEFINE_string("data", "", "Folder of conversations; without it the model's own.")
+    _MINUTES = flags.DEFINE_integer("minutes", 30, "Minutes of each kind.", lower_bound=3)
+    _SESSIONS = flags.DEFINE_integer("sessions", 32, "Sessions that run at once.", lower_bound=2)
+    _SECONDS = flags.DEFINE_float("anchor_seconds", None, "Time constant of the anchor; 0: none.", lower_bound=0.0)
+    _BAND = flags.DEFINE_float("anchor_band", None, "Dead band of the anchor.", lower_bound=0.0)
+    _OUT = flags.DEFINE_string("out", "out/drift", "Folder of the results.")
+    cli.run(main)
