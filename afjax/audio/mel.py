@@ -126,7 +126,7 @@ def _power(windows):
     """Squared magnitudes of the spectrum, `[N, n]` filled up with zeros -> `[N, _FFT / 2 + 1]`.
 
     JAX arrays are multiplied with cosines and sines: the FFT of jaxlib 0.11 can wait for its own threads for ever on a
-    CPU, and ONNX has none that fits.
+    CPU.
     """
     xp = windows.__array_namespace__()
     if xp is np:

@@ -27,7 +27,7 @@ from safetensors.numpy import load
 
 
 class Stream:
-    """Sessions of a bundle, one a slot, on the default device; `state` holds their arrays by name.
+    """Sessions of a bundle, one a slot, on the default device; `params` and `state` are arrays by name.
 
     Raises ValueError or OSError where a byte of the bundle is missing or differs from what was exported.
     """
@@ -36,7 +36,7 @@ class Stream:
         self.manifest, self.files = checked(Path(folder))
         self._first, params = (load(self.files[f"{name}.safetensors"]) for name in ("init_state", "params"))
         self._axes = {name: array["session_axis"] for name, array in self.manifest["state"].items()}
-        self._params, self.state = jax.device_put((params, self._first), jax.local_devices()[0])
+        self.params, self.state = jax.device_put((params, self._first), jax.local_devices()[0])
         exported = export.deserialize(bytearray(self.files[self.manifest["steps"][here()["platform"]]]))
         self._step, self._put = jax.jit(exported.call, donate_argnums=1), jax.jit(self._placed, donate_argnums=0)
 
@@ -59,7 +59,7 @@ class Stream:
         """
         inputs = {"avatar_sound": avatar_sound, "user_sound": user_sound, "user_motion": user_motion}
         inputs = {name: np.asarray(array, np.float32) for name, array in inputs.items()}
-        self.state, motion = self._step(self._params, self.state, inputs)
+        self.state, motion = self._step(self.params, self.state, inputs)
         return np.asarray(motion)
 
     def _placed(self, state, slot, one):
