@@ -1,5 +1,6 @@
 """A bundle runs where afjax can't be imported, gives the library's bits, and is refused when a byte of it differs."""
 
+import dataclasses
 import json
 import os
 import re
@@ -11,20 +12,34 @@ import jax
 import numpy as np
 import pytest
 
+from afjax.audio import mel
 from afjax.audio.ears import MelEar
-from afjax.config import to_dict
+from afjax.config import SamplerConfig, to_dict
 from afjax.errors import InputError
 from afjax.streaming import bundle_run, export, live
 from data_pipeline.records import folder_aside
 from experiments import export_stream
-from tests.streaming.test_engine import config, params  # noqa: F401
+from tests.small_model import scrambled, small_config
 
 SESSIONS = 2
 EAR = MelEar()
 
 
 @pytest.fixture(scope="module")
-def bundle(config, params, tmp_path_factory):  # noqa: F811
+def config():
+    config = small_config(depth=1)
+    model = dataclasses.replace(config.model, audio_dim=mel.DIM)
+    return dataclasses.replace(config, model=model, sampler=SamplerConfig(nfe=1, avatar=-0.5, joint=1.5))
+
+
+@pytest.fixture(scope="module")
+def params(config):
+    scales = (np.full(count, value, np.float32) for count in (3, mel.DIM) for value in (0.5, 2.0))
+    return jax.device_put(live.LiveParams(scrambled(config, 0.2), (), *scales), jax.local_devices()[0])
+
+
+@pytest.fixture(scope="module")
+def bundle(config, params, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "bundle"
     folder.mkdir()
     blocks = export_stream.example(config, folder, SESSIONS)
@@ -118,7 +133,7 @@ def test_another_motion_is_refused(copy, tmp_path):
     assert done.returncode == 2 and not json.loads(done.stdout)["ok"] and "motion is off by" in done.stderr
 
 
-def test_a_slot_starts_again_and_the_other_goes_on(bundle, config, params):  # noqa: F811
+def test_a_slot_starts_again_and_the_other_goes_on(bundle, config, params):
     with np.load(bundle / "example.npz") as stored:
         blocks = list(zip(*(stored[name] for name in live.Inputs._fields), strict=True))
         wanted = stored["motion"]
@@ -138,7 +153,7 @@ def test_a_slot_starts_again_and_the_other_goes_on(bundle, config, params):  # n
         np.testing.assert_allclose(motion[1], made[number][1], atol=1e-5)
 
 
-def test_the_manifest_tells_what_is_needed(bundle, config):  # noqa: F811
+def test_the_manifest_tells_what_is_needed(bundle, config):
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert manifest["steps"] == {"cpu": "step.jax_exported", "cuda": "step.cuda.jax_exported"}
     for name in ("block", "look_ahead", "user_delay"):
@@ -159,7 +174,7 @@ def test_the_manifest_tells_what_is_needed(bundle, config):  # noqa: F811
         assert str(export_stream.__file__).rpartition("/experiments")[0].encode() not in (bundle / name).read_bytes()
 
 
-def test_names_give_the_tree_back(config):  # noqa: F811
+def test_names_give_the_tree_back(config):
     state = live.init_live(config, EAR, 3)
     again = export.rebuilt(state, export.named(state))
     assert jax.tree.structure(state) == jax.tree.structure(again)
