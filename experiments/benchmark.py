@@ -1,200 +1,111 @@
-"""How fast the released network's stages are here, at full size with synthetic weights.
+"""How fast a live avatar is here, everything counted.
 
+    python -m experiments.benchmark --workdir out/demo/run --baseline out/infp --seconds 300 --out out/benchmark
     python -m experiments.benchmark --preset released --stages --out out/benchmark
 
-    encode_frame      one face crop of 512 px -> identity, coefficients, features
-    generator_block   ten frames of motion: 9 forwards of 3 guidance branches over 12 tokens and 38 cached ones
-    decode_block      ten frames of motion -> ten pictures of 512 px
-
-Each is called once to compile, then `--repeats` times. GFLOP/s count the network's multiplications and additions as XLA
-does; those of a large matrix product in the same run say what the machine has, so that figures from different machines
-can be read. Memory is the process's highest so far.
+The first holds a conversation at wall-clock pace for so long (`experiments.realtime`): pictures of a drawn user are
+tracked, a simulated conversation is heard, blocks are generated and rendered, and shown on a play-out clock whose
+offset is set at the start from a few blocks that nobody waits for. Fifty or more events, a user who smiles from one
+frame to the next in a twin of the conversation, give the reaction latency. `--baseline`, a run of the `infp` preset,
+goes through the same; the ratio is that of the p50s. Writes summary.json, times.jsonl (every arrival and delivery),
+latency.md and waterfall.png. The second times the released network's stages one by one (`experiments.stages`).
 """
 
-import os
-import platform
-import resource
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import jax
-import jax.numpy as jnp
-import numpy as np
 from absl import flags
 
-from afjax.codec.latent import autoencoder
-from afjax.codec.latent.config import LatentConfig
-from afjax.config import ModelConfig, from_dict
-from afjax.diffusion.solver import make_grid
 from afjax.errors import InputError
-from afjax.nn.condition_encoder import Conditions
-from afjax.nn.transformer import ForcingTransformer
-from afjax.streaming.state import init_stream
-from afjax.streaming.step import make_step
-from afjax.training.state import init_params
-from afjax.weights import flow_names, latent_names, names, synthetic
-from experiments import cli
-from experiments.configs import released
-
-FRAMES = 10
-SIZES = LatentConfig()
+from experiments import cli, live_benchmark, stages
+from experiments.runs import load_run
 
 
-@dataclass
-class Stage:
-    """Something to time: `call()` does it once and returns arrays; `gflop` is its work."""
-
-    call: Callable[[], Any]
-    gflop: float
+def _data(workdir: str) -> Path:
+    """The held-out conversations of a run."""
+    if _DATA.value:
+        return cli.absolute(_DATA.value)
+    config = load_run(workdir).config
+    return Path(config.data.path) if config.data.path else cli.absolute(workdir) / "data"
 
 
 def main():
-    if _PRESET.value != "released" or not _STAGES.value:
-        raise InputError("nothing to measure", do="give --preset released --stages")
     out = cli.writable(_OUT.value, folder=True)
-    summary = benchmark(STAGES, _REPEATS.value)
+    if _STAGES.value:
+        summary = stages.benchmark(stages.STAGES, _REPEATS.value)
+        stages.report(summary)
+    elif not _WORKDIR.value:
+        raise InputError("nothing to measure", do="give --workdir DIR, or --preset released --stages")
+    else:
+        summary = measure(out)
+        with cli.aside(out / "latency.md") as path:
+            path.write_text(table(summary))
+        print(table(summary))
     cli.write_json(out / "summary.json", summary)
-    report(summary)
     print(f"on {summary['device']}; written: {out / 'summary.json'}")
 
 
-def benchmark(stages: Mapping[str, Callable[[], Stage]], repeats: int) -> dict[str, Any]:
-    """The summary of stages, measured one after the other in full float32."""
-    results = {}
-    with cli.Progress(len(stages), "measure", "stages") as progress, jax.default_matmul_precision("highest"):
-        for name, make in stages.items():
-            results[name] = measure(make(), repeats)
-            progress.update(note=name)
-    return {"device": device(), "jax": jax.__version__, "repeats": repeats, "stages": results}
+def measure(out: Path) -> dict[str, Any]:
+    """The summary of --workdir, with that of --baseline in it."""
+    folders = filter(None, (_WORKDIR.value, _BASELINE.value))
+    runs = [load_run(folder) for folder in folders]  # a bad folder is found before anything is measured
+    found = []
+    for run, part in zip(runs, (out, out / "baseline"), strict=False):
+        data = _DATA.value or run.config.data.path or run.folder / "data"
+        settings = (_SECONDS.value, _EVENTS.value, _SIZE.value)
+        found.append(live_benchmark.measure(run, cli.absolute(data), part, *settings))
+    summary = found[0]
+    if len(found) == 2:
+        ours, theirs = (s["reaction_latency_ms"]["p50"] for s in found)
+        summary |= {"infp": found[1], "ratio_to_infp": theirs / ours if ours and theirs else None}
+    return summary
 
 
-def report(summary: Mapping[str, Any]):
-    """Prints a line for each stage."""
+def table(summary: dict[str, Any]) -> str:
+    """The summary as a Markdown table, a column for each model."""
+    columns = [summary] + ([summary["infp"]] if "infp" in summary else [])
+
+    def number(value):
+        return "-" if value is None else f"{value:.0f}" if isinstance(value, float) else str(value)
+
+    def row(name, get):
+        return [name, *(number(get(s)) for s in columns)]
+
     rows = [
-        (name, r["seconds"]["p50"], r["seconds"]["min"], r["compile_seconds"], round(r["gflop_per_second"], 1),
-         round(r["peak_gigabytes"], 2))
-        for name, r in summary["stages"].items()
-    ]  # fmt: skip
-    cli.print_table(rows, ("stage", "p50, s", "min, s", "compile, s", "GFLOP/s", "peak, GB"))
-
-
-def measure(stage: Stage, repeats: int) -> dict[str, Any]:
-    """Seconds of a stage over `repeats` calls, after one that compiles."""
-
-    def once() -> float:
-        start = time.perf_counter()
-        jax.block_until_ready(stage.call())
-        return time.perf_counter() - start
-
-    first = once()
-    seconds = sorted(once() for _ in range(repeats))
-    middle = float(np.median(seconds))
-    return {
-        "seconds": {"p50": middle, "min": seconds[0], "max": seconds[-1]},
-        "compile_seconds": first - middle,
-        "gflop": stage.gflop,
-        "gflop_per_second": stage.gflop / middle,
-        "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-    }
-
-
-def device() -> str:
-    """Name of what computes."""
-    found = jax.devices()[0]
-    if found.platform != "cpu":
-        return found.device_kind
-    return f"{platform.machine()} CPU, {len(os.sched_getaffinity(0))} cores"
-
-
-def gflop(function, *arguments) -> float:
-    """Work of a function without loops, as XLA counts it."""
-    return jax.jit(function).lower(*arguments).cost_analysis()["flops"] / 1e9
-
-
-def matrix_product(size: int = 2048) -> Stage:
-    a = jax.random.normal(jax.random.key(0), (size, size))
-    product = jax.jit(jnp.matmul)
-    return Stage(lambda: product(a, a), 2 * size**3 / 1e9)
-
-
-def _prepared(config: LatentConfig) -> dict:
-    """The latent codec's synthetic parameters, prepared."""
-    shapes = jax.eval_shape(lambda: autoencoder.init_params(config, jax.random.key(0)))
-    return jax.jit(autoencoder.prepare)(_synthetic(shapes, latent_names.names(config)))
-
-
-def _synthetic(tree, table) -> dict:
-    return names.to_tree(synthetic.state_dict(names.tree_shapes(tree, table), 0), table)
-
-
-def encode_frame(config: LatentConfig = SIZES) -> Stage:
-    prepared, picture = _prepared(config), _picture(config)
-    encode = jax.jit(autoencoder.encode)
-    return Stage(lambda: encode(prepared, picture), gflop(autoencoder.encode, prepared, picture))
-
-
-def decode_block(config: LatentConfig = SIZES) -> Stage:
-    prepared = _prepared(config)
-    _, _, features = jax.jit(autoencoder.encode)(prepared, _picture(config))
-    latents = jax.random.normal(jax.random.key(2), (FRAMES, config.dim))
-    decode = jax.jit(autoencoder.decode)
-    one = gflop(autoencoder.decode, prepared, latents[:1], features)
-    return Stage(lambda: decode(prepared, latents, features), FRAMES * one)
-
-
-def _picture(config: LatentConfig) -> jax.Array:
-    return jax.random.uniform(jax.random.key(1), (1, config.size, config.size, 3), minval=-1)
-
-
-def generator_block(sizes: ModelConfig | None = None) -> Stage:
-    """One block of a stream, in a state that goes on from call to call; `sizes`: others than the preset's."""
-    config = from_dict(released.get_config().to_dict())
-    config = replace(config, model=sizes or config.model)
-    sizes, layout, sampler = config.model, config.layout, config.sampler
-    tree = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))["params"]
-    params = jax.device_put({"params": _synthetic(tree, flow_names.names(sizes))})
-    model = ForcingTransformer(sizes)
-    shapes = (sizes.audio_dim, sizes.audio_dim, sizes.motion_dim)
-    block = Conditions(*(jnp.ones((1, layout.block, width)) for width in shapes))
-    keys = jax.random.split(jax.random.key(0), 1)
-    state = [init_stream(keys, jnp.zeros((1, sizes.motion_dim)), sizes, layout, sampler)]
-    step = make_step(model, layout, sampler)
-
-    def call():
-        state[0], motion = step(params, state[0], block)
-        return motion
-
-    branches, tokens = 3, layout.look_ahead + layout.block
-    forwards = len(make_grid(sampler).levels) + 1
-    return Stage(call, forwards * _forward_gflop(model, params, layout, branches, tokens))
-
-
-def _forward_gflop(model, params, layout, branches: int, tokens: int) -> float:
-    """One forward of a pass's tokens against the cache."""
-    sizes = model.config
-    motion, level = jnp.zeros((branches, tokens, sizes.motion_dim)), jnp.zeros((branches, tokens))
-    head = sizes.width // sizes.heads
-
-    def pairs(count):
-        return [(jnp.zeros((branches, count, sizes.heads, head)),) * 2] * sizes.depth
-
-    near = np.ones((tokens, tokens + layout.alignment), bool)
-    rows = np.ones((tokens, tokens + layout.cache), bool)
-
-    def forward(params, motion, level, cross, past):
-        return model.apply(params, motion, level, motion[:, 0], cross, (rows, near), np.arange(tokens), past)[0]
-
-    return gflop(forward, params, motion, level, pairs(tokens + layout.alignment), pairs(layout.cache))
-
-
-STAGES = {stage.__name__: stage for stage in (matrix_product, encode_frame, decode_block, generator_block)}
+        ["", *(s["setting"]["name"] for s in columns)],
+        ["---"] * (len(columns) + 1),
+        row("block, frames", lambda s: s["setting"]["block"]),
+        row("user delay, frames", lambda s: s["setting"]["user_delay"]),
+        row("blocks", lambda s: s["blocks"]),
+        row("late blocks", lambda s: s["late_blocks"]),
+        row("collected, ms", lambda s: s["algorithmic_ms"]["collected"]),
+        row("play-out offset, ms", lambda s: s["offset_ms"]),
+        row("track a frame, p50 ms", lambda s: s["compute_ms"]["track_frame"]["p50"]),
+        row("step, p50 ms", lambda s: s["compute_ms"]["step"]["p50"]),
+        row("render a block, p50 ms", lambda s: s["compute_ms"]["render_block"]["p50"]),
+        row("block, p50 / ms", lambda s: s["compute_ms"]["block"]["p50"]),
+        row("block, p99 ms", lambda s: s["compute_ms"]["block"]["p99"]),
+        row("reaction latency, p50 ms", lambda s: s["reaction_latency_ms"]["p50"]),
+        row("reaction latency, p95 ms", lambda s: s["reaction_latency_ms"]["p95"]),
+        row("events seen", lambda s: s["reaction_latency_ms"]["n"]),
+        row("visible reaction, ms", lambda s: s["visible_reaction_ms"]),
+        row("sessions at real time", lambda s: s["sessions_at_real_time"]["sessions"]),
+    ]
+    text = "\n".join("| " + " | ".join(cells) + " |" for cells in rows) + "\n"
+    if summary.get("ratio_to_infp"):
+        text += f"\nreaction latency of infp over ours, p50: {summary['ratio_to_infp']:.1f}\n"
+    return text
 
 
 if __name__ == "__main__":
-    _PRESET = flags.DEFINE_enum("preset", "released", ["released"], "What to measure.")
-    _STAGES = flags.DEFINE_bool("stages", False, "Measure each stage alone.")
+    _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
+    _BASELINE = flags.DEFINE_string("baseline", "", "Run folder of the infp preset, for the ratio.")
+    _DATA = flags.DEFINE_string("data", "", "Folder of conversations; the run's own without it.")
+    _SECONDS = flags.DEFINE_float("seconds", 60.0, "Length of the conversation, at least what the events need.")
+    _EVENTS = flags.DEFINE_integer("events", 50, "Events for the reaction latency.", lower_bound=1)
+    _SIZE = flags.DEFINE_integer("size", 256, "Pixels a side of both faces.")
+    _PRESET = flags.DEFINE_enum("preset", "released", ["released"], "Whose stages.")
+    _STAGES = flags.DEFINE_bool("stages", False, "Measure each stage of the released network alone.")
     _REPEATS = flags.DEFINE_integer("repeats", 7, "Calls of each stage after the first.", lower_bound=5)
-    _OUT = flags.DEFINE_string("out", "out/benchmark", "Folder for summary.json.")
+    _OUT = flags.DEFINE_string("out", "out/benchmark", "Folder of the results.")
     cli.run(main)

@@ -20,11 +20,12 @@ from data_pipeline.records import Statistics
 
 @dataclass(frozen=True)
 class Run:
-    """A trained model, ready to generate."""
+    """A trained model, ready to generate; `folder`: the run folder that it is of."""
 
     config: Config
     generator: Generator
     step: int
+    folder: Path | None = None
 
     def codec(self, size: int = 0) -> FaceCodec:
         """The codec whose motion the model generates, at a size in pixels (0: 256)."""
@@ -89,4 +90,4 @@ def load_run(workdir: str | Path) -> Run:
     if changed:
         raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
     statistics = Statistics.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
-    return Run(config, Generator(config, params, statistics), step)
+    return Run(config, Generator(config, params, statistics), step, workdir)

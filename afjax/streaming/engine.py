@@ -48,6 +48,10 @@ class Engine:
         one = live.fresh(self.config, self.ear, self.params, seed, reference, keep, scales)
         return self._occupy(slot, one)
 
+    def fork(self, slot: int) -> int:
+        """Slot of a session that has all that another one has, its noise to come among it."""
+        return self._occupy(self._free(), live.take(self._state, self._slot(slot)))
+
     def leave(self, slot: int):
         """Empties a slot."""
         self._state = live.put(self._state, self._slot(slot), self._empty)

@@ -1,8 +1,10 @@
 import numpy as np
 import pytest
 
+from afjax.codec.face.channels import CHANNELS
 from afjax.codec.face.codec import FaceCodec
 from afjax.codec.face.detector import suppress
+from afjax.codec.face.live import LiveFace
 from afjax.codec.face.mesh import landmarks_of
 from afjax.codec.face.tracker import FaceTracker
 from afjax.errors import InputError
@@ -108,3 +110,20 @@ def test_unusable_input_is_named():
         codec.identity(np.broadcast_to(np.uint8(0), (100, 9000, 3)))
     with pytest.raises(ValueError, match="uint8"):
         codec.encode([np.zeros((64, 64, 3), np.float32)])
+
+
+def test_a_live_face_moves_as_the_clip_does():
+    """After it has settled, a live camera reads what the whole clip gives; a fork goes its own way."""
+    shifts = [(0, 0)] * 12 + [(2 * n, n) for n in range(8)]
+    frames = [moved(*shift) for shift in shifts]
+    whole, one = FaceCodec().encode(iter(frames)).motion, LiveFace()
+    rows = [one.step(frame) for frame in frames[:15]]
+    other = one.fork()
+    assert other.step(np.zeros_like(frames[0])) is None  # a fork that looks away
+    rows += [one.step(frame) for frame in frames[15:]]
+    rows = np.stack(rows)
+    assert rows.shape == (20, 15) and rows.dtype == np.float32
+    tx = CHANNELS.index("tx")
+    np.testing.assert_allclose(rows[11, tx], 0, atol=2e-3)
+    np.testing.assert_allclose(rows[-1, tx] - rows[11, tx], whole[-1, tx] - whole[11, tx], atol=6e-3)
+    assert rows[-1, tx] > 0.02

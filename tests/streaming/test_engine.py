@@ -158,6 +158,20 @@ def test_a_snapshot_goes_on_to_the_same_bits_in_any_slot(config, engine, alone):
         engine.leave(slot)
 
 
+def test_a_fork_gives_the_same_until_its_inputs_differ(config, engine):
+    given, slot = blocks(config, 1), engine.join(seed=7)
+    run(engine, slot, given[:2])
+    other = engine.fork(slot)
+    both = [np.asarray(engine.step(batch(config, SLOTS, {slot: one, other: one}))) for one in given[2:4]]
+    for motion in both:
+        np.testing.assert_array_equal(motion[slot], motion[other])
+    changed = given[4]._replace(user_motion=given[4].user_motion + 1)
+    motion = np.asarray(engine.step(batch(config, SLOTS, {slot: given[4], other: changed})))
+    assert np.abs(motion[slot] - motion[other]).max() > 1e-4
+    for slot in list(engine.taken):
+        engine.leave(slot)
+
+
 def test_slots_run_out_and_come_back(engine):
     slots = [engine.join(seed=n) for n in range(SLOTS)]
     assert sorted(slots) == list(range(SLOTS))

@@ -18,7 +18,9 @@ __all__ = ["FaceCodec"]
 
 MIN_PORTRAIT, MAX_PORTRAIT = 64, 8192  # pixels a side
 MAX_PIXELS = 40_000_000
-_PERCENT = np.array([1.0, 1.0, 1.0, 100.0, 100.0, 100.0])  # pose in degrees and percent: one speed scale for the filter
+POSE_SCALE = np.array(
+    [1.0, 1.0, 1.0, 100.0, 100.0, 100.0]
+)  # pose in degrees and percent: one speed scale for the filter
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,7 @@ def _smooth(motion: np.ndarray, found: np.ndarray, breaks: set[int], fps: float)
     for n in np.flatnonzero(found):
         if int(n) in breaks:
             smooth.reset()
-        motion[n, :pose] = smooth(motion[n, :pose] * _PERCENT) / _PERCENT
+        motion[n, :pose] = smooth(motion[n, :pose] * POSE_SCALE) / POSE_SCALE
     return motion
 
 

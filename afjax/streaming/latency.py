@@ -1,0 +1,99 @@
+"""The three latencies of a live avatar: of computing, of collecting, and from an event to the picture that shows it.
+
+The play-out clock shows frame n at `offset + n / 25` seconds, with an offset that is fixed when a conversation starts.
+With blocks of B frames and a user delay of d, block b reads user frames that end at ((b + 1) B - d) / 25 at the latest,
+so
+
+    offset = max(B - d, 0) / 25 + headroom              headroom: what is allowed for computing a block
+
+`Playout` keeps that clock and counts what comes late. A **reaction** is measured by counterfactual: two streams with
+one key whose inputs are equal up to t; the latency is the time from t to when the first frame is due that differs in a
+channel by more than SEEN of that channel's recorded deviation. The **visible reaction** is the time from t to when the
+mean difference of a channel over many such pairs has come to half of its peak.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from afjax.audio.framing import FPS
+from afjax.config import LayoutConfig
+
+__all__ = ["Playout", "SEEN", "algorithmic", "first_seen", "half_peak", "percentiles"]
+
+SEEN = 0.1
+"""Share of a channel's recorded deviation from which a difference counts as seen."""
+
+
+def algorithmic(layout: LayoutConfig) -> dict[str, float]:
+    """Algorithmic delay in ms, exact.
+
+    `collected`: of the user's frames that a step waits for. `behind`: of the play-out clock behind the user's, without
+    computing. `speech_ahead`: how far ahead of its first frame a block's own speech must be known. Look-ahead adds
+    nothing, features read no sound after their frame, and the alignment is cut at the block's end.
+    """
+    ms, block = 1000 / FPS, layout.block
+    return {"collected": ms * block, "behind": ms * max(block - layout.user_delay, 0), "speech_ahead": ms * block}
+
+
+@dataclass
+class Playout:
+    """The clock by which frames are shown, and how many of its blocks came late.
+
+    `offset`: seconds at which frame 0 is due.
+    """
+
+    offset: float
+    blocks: int = 0
+    late_blocks: int = 0
+    slack: list[float] = field(default_factory=list)
+
+    def due(self, frame: int) -> float:
+        """Time at which a frame is shown."""
+        return self.offset + frame / FPS
+
+    def delivered(self, first: int, parts: Sequence[tuple[int, float]]):
+        """A block from frame `first` on came in parts of so many frames, each at its time."""
+        slack = []
+        for count, time in parts:
+            slack.append(self.due(first) - time)
+            first += count
+        self.slack.append(min(slack))
+        self.blocks += 1
+        self.late_blocks += min(slack) < 0
+
+
+def percentiles(values: Sequence[float]) -> dict[str, float]:
+    """p50, p95, p99 and max, and how many values there were."""
+    if not len(values):
+        return {"p50": None, "p95": None, "p99": None, "max": None, "n": 0}
+    marks = np.percentile(values, [50, 95, 99, 100])
+    return {**dict(zip(("p50", "p95", "p99", "max"), map(float, marks), strict=True)), "n": len(values)}
+
+
+def first_seen(one: np.ndarray, other: np.ndarray, deviation: np.ndarray) -> tuple[int, int] | None:
+    """First frame at which two motions `[T, D]` differ visibly, and the channel in which they differ most there."""
+    share = np.abs(one - other) / deviation
+    frames = np.flatnonzero((share > SEEN).any(axis=1))
+    return None if not frames.size else (int(frames[0]), int(share[frames[0]].argmax()))
+
+
+def half_peak(curves: Sequence[tuple[float, np.ndarray]], step: float = 0.01) -> float | None:
+    """Seconds from the event to half of the mean difference's peak; None if nothing ever differs.
+
+    Args:
+      curves: for every event the time from it to when the first frame of its curve is shown, and the difference
+        `[T]` of one channel from that frame on, one value a frame.
+      step: grid of the mean curve in seconds.
+    """
+    end = min((start + len(curve) / FPS for start, curve in curves), default=0.0)
+    grid = np.arange(0, end, step)
+    total = np.zeros(len(grid))
+    for start, curve in curves:
+        shown = np.floor((grid - start) * FPS + 1e-9).astype(int)  # a frame stays until the next one is shown
+        total += np.where(shown >= 0, curve[np.clip(shown, 0, len(curve) - 1)], 0.0)
+    peak = np.abs(total).max(initial=0.0)
+    if peak == 0:
+        return None
+    return float(grid[np.flatnonzero(np.abs(total) >= peak / 2)[0]])

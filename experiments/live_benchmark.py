@@ -1,0 +1,215 @@
+"""One live conversation, measured: what `experiments.benchmark` does for each model."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from afjax.audio.ears import MelEar
+from afjax.audio.framing import FPS
+from afjax.codec.face.channels import CHANNELS, HIGH, channel
+from afjax.codec.face.codec import FaceCodec
+from afjax.config import Config, to_dict
+from afjax.diffusion.guidance import branches
+from afjax.errors import InputError
+from afjax.streaming import latency, live
+from afjax.streaming.engine import Engine
+from afjax.streaming.latency import percentiles
+from data_pipeline.records import read_split
+from data_pipeline.simulate.portraits import draw_portrait
+from experiments import cli, realtime, stages, waterfall
+from experiments.conversation import AVATAR, USER
+from experiments.runs import Run
+
+__all__ = ["measure"]
+
+QUIET = 8.0
+"""Seconds before the first event, in which the tracker learns the user's resting face."""
+RESPONSE = 50
+"""Frames of a counterfactual beyond its block."""
+CLIPS = 3
+
+
+def measure(run: Run, data: Path, out: Path, seconds: float, events: int, size: int) -> dict[str, Any]:
+    """Measures one model and writes `times.jsonl` and `waterfall.png`; returns its summary."""
+    config = run.config
+    clock = time.perf_counter()
+    engine = make_engine(run, sessions=2)
+    compiled = time.perf_counter() - clock
+    with cli.quiet():
+        scene, spacing = make_scene(data, config.layout.block, events, size)
+        screen = realtime.Screen(FaceCodec(size=size).identity(draw_portrait(AVATAR)), config.layout.block)
+        realtime.calibrate(engine, scene, screen, 2)
+        headroom = realtime.calibrate(engine, scene, screen, 30 if config.layout.block <= 25 else 5)
+        talk = realtime.Conversation(engine, scene, screen, headroom)
+        seconds = max(seconds, QUIET + spacing * events + 3 * config.layout.block / FPS)
+        print(f"{config.name}: a conversation of {seconds:.0f} s")
+        talk.run(seconds)
+    deviation = run.generator.statistics.motion_std
+    reactions, curves = reactions_of(talk, deviation)
+    _write_times(out / "times.jsonl", talk, reactions)
+    waterfall.draw(out / "waterfall.png", talk)
+    return {
+        "setting": _setting(config, size),
+        "device": stages.device(),
+        "jax": jax.__version__,
+        "seconds": seconds,
+        "blocks": talk.playout.blocks,
+        "late_blocks": talk.playout.late_blocks,
+        "slack_ms": {"min": 1000 * min(talk.playout.slack), "p50": 1000 * float(np.median(talk.playout.slack))},
+        "algorithmic_ms": latency.algorithmic(config.layout),
+        "headroom_ms": 1000 * headroom,
+        "offset_ms": 1000 * talk.playout.offset,
+        "compute_ms": compute_of(talk),
+        "reaction_latency_ms": percentiles([1000 * r["latency"] for r in reactions if r["latency"] is not None]),
+        "unseen_events": sum(r["latency"] is None for r in reactions),
+        "channels": sorted({r["channel"] for r in reactions if r["latency"] is not None}),
+        "visible_reaction_ms": _ms(latency.half_peak(curves)),
+        "visible_channel": "smile",
+        "session": vars(talk.counts),
+        "compilations": engine.compilations,
+        "compile_seconds": compiled,
+        "cold_start_seconds": cold_start(run),
+        "sessions_at_real_time": capacity(run),
+    }
+
+
+def make_engine(run: Run, sessions: int) -> Engine:
+    """An engine for a trained model that hears mel features."""
+    s = run.generator.statistics
+    params = live.LiveParams(run.generator.params, (), s.motion_mean, s.motion_std, s.audio_mean, s.audio_std)
+    return Engine(run.config, params, MelEar(), sessions)
+
+
+def make_scene(data: Path, block: int, events: int, size: int) -> tuple[realtime.Scene, float]:
+    """The user's side of some held-out conversations with events in it, and the seconds between events."""
+    clips = [clip for clip, _ in zip(read_split(data, "eval"), range(CLIPS), strict=False)]
+    if not clips or clips[0].user_audio is None:
+        raise InputError("it has no held-out conversations with sound", data)
+    codec = FaceCodec(size=size)
+    face = codec.identity(draw_portrait(USER))
+    motion = np.concatenate([clip.user_motion for clip in clips]).astype(np.float32)
+    voices = [
+        np.concatenate([getattr(clip, side) for clip in clips]).astype(np.float32) / 32768
+        for side in ("user_audio", "avatar_audio")
+    ]
+    length = block + RESPONSE
+    spacing = -(-(length + 5) // block) * block / FPS
+    made = []
+    with cli.Progress(events, "draw", "events") as progress:
+        for number in range(events):
+            start = QUIET + number * spacing + (number + 0.5) / events * block / FPS
+            smiling = motion[(int(start * FPS) + np.arange(length)) % len(motion)].copy()
+            smiling[:, channel("smile")] = HIGH[channel("smile")]
+            made.append(realtime.Event(start, codec.render(face, smiling)))
+            progress.update()
+    return realtime.Scene(codec.render(face, motion), *voices, made), spacing
+
+
+def reactions_of(talk: realtime.Conversation, deviation: np.ndarray) -> tuple[list[dict], list]:
+    """Latency of every event, and for each the time of its first frame from the event and the smile's difference."""
+    found, curves = [], []
+    for twin in talk.twins:
+        event, entry = twin.event, {"time": twin.event.time, "latency": None, "channel": None}
+        if twin.base:
+            base, other = np.concatenate(twin.base), np.concatenate(twin.other)
+            curves.append((_shown(talk, twin.first) - event.time, (other - base)[:, channel("smile")]))
+            seen = latency.first_seen(base, other, deviation)
+            if seen is not None:
+                frame = twin.first + seen[0]
+                shown = _shown(talk, frame)
+                entry |= {"latency": shown - event.time, "channel": CHANNELS[seen[1]], "frame": frame, "shown": shown}
+        found.append(entry)
+    return found, curves
+
+
+def _shown(talk: realtime.Conversation, frame: int) -> float:
+    """When a frame is on the screen: when it is due, or delivered if that is later."""
+    block = talk.blocks[frame // talk.block]
+    count = frame - block["first"]
+    for frames, delivered in block["parts"]:
+        if count < frames:
+            return max(talk.playout.due(frame), delivered)
+        count -= frames
+    raise ValueError(f"frame {frame} was never delivered")
+
+
+def compute_of(talk: realtime.Conversation) -> dict[str, dict]:
+    """Percentiles of the stages in ms: tracking a frame, the step, rendering a block, and the whole block."""
+    blocks = talk.blocks
+    return {
+        "track_frame": percentiles([1000 * (done - begun) for _, begun, done in talk.tracked]),
+        "step": percentiles([1000 * (b["computed"] - b["taken"]) for b in blocks]),
+        "render_block": percentiles([1000 * (b["parts"][-1][1] - b["computed"]) for b in blocks]),
+        "block": percentiles([1000 * (b["parts"][-1][1] - b["taken"]) for b in blocks]),
+        "due_to_delivered": percentiles([1000 * (b["parts"][0][1] - b["due"]) for b in blocks]),
+    }
+
+
+def capacity(run: Run, blocks: int = 200, most: int = 256) -> dict[str, Any]:
+    """Sessions whose step has a p99 below the block's length, by doubling; rendering and tracking not counted."""
+    length, held, table = 1000 * run.config.layout.block / FPS, 0, {}
+    sessions = 1
+    while sessions <= most:
+        engine = make_engine(run, sessions)
+        given, times = live.silence(run.config, sessions), []
+        for _ in range(blocks):
+            start = time.perf_counter()
+            np.asarray(engine.step(given))
+            times.append(1000 * (time.perf_counter() - start))
+        table[sessions] = percentiles(times)
+        if table[sessions]["p99"] >= length:
+            break
+        held, sessions = sessions, 2 * sessions
+    return {"sessions": held, "block_ms": length, "step_ms": table}
+
+
+def cold_start(run: Run) -> dict[str, float] | None:
+    """Seconds from a new process to its first block, without and with the persistent cache of compiled programs."""
+    if run.folder is None:
+        return None
+    code = (
+        "import sys, numpy as np; from afjax.streaming import live; from experiments.runs import load_run; "
+        "from experiments.live_benchmark import make_engine; run = load_run(sys.argv[1]); "
+        "engine = make_engine(run, 1); np.asarray(engine.step(live.silence(run.config, 1)))"
+    )
+    found = {}
+    with tempfile.TemporaryDirectory() as folder:
+        environment = os.environ | {
+            "JAX_COMPILATION_CACHE_DIR": folder, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+        }  # fmt: skip
+        for name in ("without_cache", "with_cache"):
+            start = time.perf_counter()
+            subprocess.run([sys.executable, "-c", code, str(run.folder)], env=environment, check=True)
+            found[name] = time.perf_counter() - start
+    return found
+
+
+def _setting(config: Config, size: int) -> dict[str, Any]:
+    layout = to_dict(config.layout)
+    kept = ("block", "look_ahead", "user_delay", "cache", "mask", "condition_window")
+    return {
+        "name": config.name, **{name: layout[name] for name in kept}, "nfe": config.sampler.nfe,
+        "branches": len(branches(config.sampler)[0]), "size": size,
+    }  # fmt: skip
+
+
+def _ms(seconds: float | None) -> float | None:
+    return None if seconds is None else 1000 * seconds
+
+
+def _write_times(path: Path, talk: realtime.Conversation, reactions: list[dict]):
+    with cli.aside(path) as partial, partial.open("w") as file:
+        for frame, arrived, done in talk.tracked:
+            file.write(json.dumps({"frame": frame, "arrived": arrived, "tracked": done}) + "\n")
+        for block in talk.blocks:
+            file.write(json.dumps({"block": block}) + "\n")
+        for entry in reactions:
+            file.write(json.dumps({"event": entry}) + "\n")

@@ -1,0 +1,212 @@
+"""A live conversation at wall-clock pace: camera and microphone, tracking, the step, rendering, a screen.
+
+The user's frame n is taken between n / 25 and (n + 1) / 25 seconds and arrives at its end; sound arrives every 20 ms;
+the avatar's speech comes two seconds ahead, as a synthesiser's does. One thread does everything in the order in which
+it arrives, as a small product would: it tracks each frame, makes a block as soon as the session says that it is due,
+and renders it in parts of at most ten frames, each of which is delivered when it is there.
+
+Events are counterfactuals: from time t on a twin of the conversation (its tracker, buffers and slot are copied just
+before) sees a user who does something else. Both are tracked and computed at the same pace.
+"""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import jax
+import numpy as np
+
+from afjax.audio.framing import FPS, RATE
+from afjax.codec.face.live import LiveFace
+from afjax.codec.face.render import CHUNK, render_frames
+from afjax.streaming import live
+from afjax.streaming.engine import Engine
+from afjax.streaming.latency import Playout
+from afjax.streaming.session import BlockInputs, Session
+
+__all__ = ["Conversation", "Event", "Scene", "Screen", "calibrate"]
+
+_CHUNK = 0.02
+_SPEECH_AHEAD = 2.0
+
+
+@dataclass(frozen=True)
+class Event:
+    """A user who does something else from `time` on: pictures `[k, H, W, 3]` from frame floor(25 time) on."""
+
+    time: float
+    pictures: np.ndarray
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What comes in, over and over: the user's pictures `[T, H, W, 3]`, both voices `[T * 640]`, and events."""
+
+    pictures: np.ndarray
+    user_sound: np.ndarray
+    avatar_sound: np.ndarray
+    events: Sequence[Event] = ()
+
+
+class Screen:
+    """Renders an identity in parts of at most ten frames, compiled once."""
+
+    def __init__(self, identity, block: int):
+        self._identity, self._part = jax.device_put(identity), min(block, CHUNK)
+
+    def show(self, motion: np.ndarray):
+        """Yields the pictures uint8 `[n, size, size, 3]` of motion `[B, 15]`, part by part."""
+        for first in range(0, len(motion), self._part):
+            part = motion[first : first + self._part]
+            padded = np.pad(part, [(0, self._part - len(part)), (0, 0)], mode="edge")
+            yield np.rint(np.asarray(render_frames(self._identity, padded))[: len(part)]).astype(np.uint8)
+
+
+@dataclass
+class Twin:
+    """A counterfactual under way, and both motions from frame `first` on."""
+
+    event: Event
+    face: LiveFace
+    session: Session
+    slot: int
+    first: int
+    base: list = field(default_factory=list)
+    other: list = field(default_factory=list)
+
+
+class Conversation:
+    """One session of an engine of two slots, the second for counterfactuals; `run` fills the lists.
+
+    Attributes:
+      block: frames of a block.
+      tracked: (frame, arrived, done) of every user frame.
+      blocks: dicts of every block: first frame, times at which it was due, taken, computed, and its delivered parts.
+      twins: the counterfactuals that are over.
+      playout: the clock of the screen.
+    """
+
+    def __init__(self, engine: Engine, scene: Scene, screen: Screen, headroom: float, face=None, clock=time):
+        """Begins a conversation.
+
+        Args:
+          headroom: seconds for computing a block, on top of what is collected.
+          face: tracks the user's pictures, with `step` and `fork`; a `LiveFace` by default.
+          clock: has `perf_counter` and `sleep`.
+        """
+        layout = engine.config.layout
+        self._engine, self._scene, self._screen = engine, scene, screen
+        self.block = layout.block
+        self._session = Session(layout.block, layout.user_delay, engine.config.model.motion_dim)
+        self._face, self._slot, self._clock = face or LiveFace(), engine.join(), clock
+        self._behind = max(layout.block - layout.user_delay, 0) / FPS
+        self._frame = self._sound = self._speech = self._made = 0
+        self._events, self._twin, self._pictures = list(scene.events), None, 0
+        self.playout = Playout(self._behind + headroom)
+        self.tracked, self.blocks, self.twins = [], [], []
+
+    @property
+    def counts(self):
+        """What the session did about its input."""
+        return self._session.counts
+
+    def run(self, seconds: float):
+        """Lives through so many seconds."""
+        self._start = self._clock.perf_counter()
+        while (now := self._now()) < seconds:
+            self._receive(now)
+            if self._session.due(now):
+                self._make(now)
+            else:
+                following = min((self._frame + 1) / FPS, (self._sound + 1) * _CHUNK, now + 0.005)
+                self._clock.sleep(max(following - self._now(), 0.0))
+        self._engine.leave(self._slot)
+
+    def _now(self) -> float:
+        return self._clock.perf_counter() - self._start
+
+    def _receive(self, now: float):
+        """Everything that has arrived by now."""
+        while self._speech < now + _SPEECH_AHEAD:
+            self._to_sessions("say", self._piece(self._scene.avatar_sound, self._speech, 1.0), RATE)
+            self._speech += 1
+        while (self._sound + 1) * _CHUNK <= now:
+            at = self._sound * _CHUNK
+            self._to_sessions("user_sound", self._piece(self._scene.user_sound, at, _CHUNK), RATE, at)
+            self._sound += 1
+        while (self._frame + 1) / FPS <= now:
+            self._see(self._frame)
+            self._frame += 1
+
+    def _to_sessions(self, method: str, *arguments):
+        for session in (self._session, self._twin.session if self._twin else None):
+            if session is not None:
+                getattr(session, method)(*arguments)
+
+    @staticmethod
+    def _piece(sound: np.ndarray, at: float, seconds: float) -> np.ndarray:
+        places = round(at * RATE) + np.arange(round(seconds * RATE))
+        return sound[places % len(sound)]
+
+    def _see(self, frame: int):
+        """Tracks a frame, in both worlds where there are two."""
+        if self._events and not self._twin and int(self._events[0].time * FPS) <= frame:
+            self._fork(self._events.pop(0))
+        at, arrived = (frame + 0.5) / FPS, (frame + 1) / FPS
+        picture = self._scene.pictures[frame % len(self._scene.pictures)]
+        self._session.user_motion(self._face.step(picture), at)
+        self.tracked.append((frame, arrived, self._now()))
+        if self._twin:
+            self._twin.session.user_motion(self._twin.face.step(self._twin.event.pictures[self._pictures]), at)
+            self._pictures += 1
+            if self._pictures == len(self._twin.event.pictures):
+                self._engine.leave(self._twin.slot)
+                self.twins.append(self._twin)
+                self._twin = None
+
+    def _fork(self, event: Event):
+        session = Session.restore(self._session.snapshot())
+        slot = self._engine.fork(self._slot)
+        self._twin, self._pictures = Twin(event, self._face.fork(), session, slot, self._made), 0
+
+    def _make(self, now: float):
+        """The next block, from its inputs to the screen."""
+        first, given = self._made, live.silence(self._engine.config, self._engine.sessions)
+        skipped = self.counts.skipped
+        self._place(given, self._slot, self._session.take(now))
+        lost = (self.counts.skipped - skipped) / FPS  # a clock that was moved shows everything so much later
+        self.playout.offset, self._behind = self.playout.offset + lost, self._behind + lost
+        if self._twin:
+            self._place(given, self._twin.slot, self._twin.session.take(now))
+        taken = self._now()
+        motion = np.asarray(self._engine.step(given))
+        computed, parts = self._now(), []
+        for pictures in self._screen.show(motion[self._slot]):
+            parts.append((len(pictures), self._now()))
+        if self._twin:
+            self._twin.base.append(motion[self._slot])
+            self._twin.other.append(motion[self._twin.slot])
+        self.playout.delivered(first, parts)
+        due = first / FPS + self._behind
+        self.blocks.append({"first": first, "due": due, "taken": taken, "computed": computed, "parts": parts})
+        self._made += self.block
+
+    @staticmethod
+    def _place(given: live.Inputs, slot: int, one: BlockInputs):
+        for whole, part in zip(given, one, strict=True):
+            whole[slot] = part
+
+
+def calibrate(engine: Engine, scene: Scene, screen: Screen, blocks: int) -> float:
+    """Seconds of headroom: one and a half times the longest of some blocks up to their first picture, unpaced.
+
+    A frame's tracking may stand in the way, hence it counts as well.
+    """
+    given, longest, face = live.silence(engine.config, engine.sessions), 0.0, LiveFace()
+    for number in range(blocks):
+        start = time.perf_counter()
+        face.step(scene.pictures[number % len(scene.pictures)])
+        motion = np.asarray(engine.step(given))
+        next(iter(screen.show(motion[0])))
+        longest = max(longest, time.perf_counter() - start)
+    return 1.5 * longest

@@ -1,0 +1,118 @@
+"""A live conversation on a clock that moves only when somebody sleeps or computes: latencies with known answers."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from afjax.codec.face.channels import channel
+from afjax.config import Config
+from experiments import live_benchmark, realtime
+
+SMILE = channel("smile")
+FPS = 25
+
+
+class Clock:
+    def __init__(self):
+        self.time = 100.0
+
+    def perf_counter(self) -> float:
+        return self.time
+
+    def sleep(self, seconds: float):
+        self.time += max(seconds, 1e-4)
+
+
+class Face:
+    """Reads the smile off the first pixel; takes some time."""
+
+    def __init__(self, clock, seconds=0.0):
+        self.clock, self.seconds = clock, seconds
+
+    def step(self, picture):
+        self.clock.time += self.seconds
+        row = np.zeros(15, np.float32)
+        row[SMILE] = picture[0, 0, 0] / 255
+        return row
+
+    def fork(self):
+        return self
+
+
+class Engine:
+    """An avatar that does what its user does, frame by frame."""
+
+    sessions, seconds = 2, 0.01
+
+    def __init__(self, clock, block, delay):
+        layout = dataclasses.replace(Config().layout, block=block, look_ahead=0, user_delay=delay)
+        self.config = dataclasses.replace(Config(), layout=layout, data=dataclasses.replace(Config().data, window=50))
+        self.clock, self.taken = clock, []
+
+    def join(self):
+        return 0
+
+    def fork(self, slot):
+        self.taken.append(1)
+        return 1
+
+    def leave(self, slot):
+        pass
+
+    def step(self, given):
+        self.clock.time += self.seconds
+        return given.user_motion.copy()
+
+
+class Screen:
+    def __init__(self, clock):
+        self.clock = clock
+
+    def show(self, motion):
+        self.clock.time += 0.02
+        yield motion
+
+
+def talk(block, delay, events, track=0.0, headroom=0.1, seconds=6.0):
+    clock = Clock()
+    made = [realtime.Event(time, np.full((block + 10, 2, 2, 3), 255, np.uint8)) for time in events]
+    scene = realtime.Scene(
+        np.zeros((7, 2, 2, 3), np.uint8), np.zeros(16000, np.float32), np.ones(16000, np.float32), made
+    )
+    engine = Engine(clock, block, delay)
+    found = realtime.Conversation(engine, scene, Screen(clock), headroom, Face(clock, track), clock)
+    found.run(seconds)
+    return found
+
+
+@pytest.mark.parametrize(("block", "delay"), [(5, 5), (10, 0), (10, 5), (2, 2)])
+def test_an_echo_is_seen_after_delay_offset_and_headroom(block, delay):
+    times = [1.013, 3.27]
+    found = talk(block, delay, times)
+    assert found.playout.late_blocks == 0 and found.playout.blocks >= 6 * FPS // block - 2
+    behind = max(block - delay, 0) / FPS
+    assert found.playout.offset == pytest.approx(behind + 0.1)
+    reactions, curves = live_benchmark.reactions_of(found, np.full(15, 0.1))
+    for time, entry in zip(times, reactions, strict=True):
+        frame = int(time * FPS) + delay  # the avatar's frame that shows what the user's frame showed
+        assert entry["channel"] == "smile" and entry["frame"] == frame
+        assert entry["latency"] == pytest.approx(behind + 0.1 + frame / FPS - time, abs=1e-6)
+    assert len(curves) == 2
+
+
+def test_slow_work_makes_blocks_late():
+    assert talk(5, 5, [], headroom=0.035).playout.late_blocks == 0
+    assert talk(5, 5, [], headroom=0.025).playout.late_blocks > 10
+    slow = talk(5, 5, [], track=0.05)  # longer than a frame
+    assert slow.playout.late_blocks > 0 and slow.counts.rebased > 0
+
+
+def test_every_arrival_and_delivery_is_noted():
+    found = talk(5, 5, [1.0], track=0.003)
+    frames = [frame for frame, _, _ in found.tracked]
+    assert frames == list(range(len(frames))) and len(frames) >= 148
+    assert all(done - arrived >= 0.003 - 1e-9 for _, arrived, done in found.tracked)
+    for block in found.blocks:
+        assert block["due"] <= block["taken"] <= block["computed"] <= block["parts"][-1][1]
+        assert sum(count for count, _ in block["parts"]) == 5
