@@ -15,13 +15,12 @@ from afjax.errors import InputError
 from afjax.streaming import recipes
 from data_pipeline.records import folder_aside
 from experiments import cli
-from experiments.export_stream import live_parts
 from experiments.runs import load_run
 
 
 def onnx(workdir: str, folder: Path) -> dict:
     run = load_run(workdir)
-    return recipes.to_onnx(run.config, live_parts(run)[0], folder / "step.onnx")
+    return recipes.to_onnx(run.config, run.live[0], folder / "step.onnx")
 
 
 def iree(bundle: str, folder: Path) -> dict:
@@ -37,7 +36,7 @@ def main():
     make, given, name = (onnx, _WORKDIR, "workdir") if _RECIPE.value == "onnx" else (iree, _BUNDLE, "bundle")
     if not given.value or not _OUT.value:
         raise InputError(f"--{name} and --out are needed", do="python -m experiments.export_recipes --help")
-    with folder_aside(cli.writable(_OUT.value, folder=True), replaces="summary.json") as folder:
+    with folder_aside(cli.writable(_OUT.value, folder=True)) as folder:
         summary = {"recipe": _RECIPE.value, **make(given.value, folder)}
         cli.write_json(folder / "summary.json", summary)
     cli.print_table([[key, str(value)] for key, value in summary.items()])

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 from absl import flags
 
-from afjax.audio.ears import MelEar
 from afjax.audio.framing import FRAME, RATE, delayed
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config
@@ -22,7 +21,7 @@ from afjax.errors import InputError
 from afjax.streaming import export, live
 from data_pipeline.records import folder_aside, read_split
 from experiments import cli
-from experiments.runs import Run, load_run
+from experiments.runs import load_run
 
 BLOCKS = 8
 
@@ -30,15 +29,15 @@ BLOCKS = 8
 def bundle(workdir: str, out: str, platforms: Sequence[str], sessions: int, licence: str) -> dict:
     """Writes the bundle; -> the summary that is written into it."""
     started = time.monotonic()
-    for name in platforms:
+    for name in platforms or [""]:
         if name not in export.PLATFORMS:
             raise InputError(f"unknown platform {name!r}", "--platforms", f"choose of {', '.join(export.PLATFORMS)}")
-    target = cli.writable(out, folder=True)
+    platforms, target = list(dict.fromkeys(platforms)), cli.writable(out, folder=True)
     run = load_run(workdir)
-    with folder_aside(target, replaces="manifest.json") as folder:
+    with folder_aside(target, replaces="step.jax_exported") as folder:
         facts = {"step": run.step, "licence": {"run.py": "Apache-2.0", "model": licence}}
-        blocks = example(run.config, Path(workdir).expanduser(), sessions)
-        manifest, result = export.write(folder, run.config, *live_parts(run), platforms, blocks, CHANNELS, facts)
+        blocks = example(run.config, run.folder, sessions)
+        manifest, result = export.write(folder, run.config, *run.live, platforms, blocks, CHANNELS, facts)
         summary = {
             "out": str(target),
             "seconds": round(time.monotonic() - started, 1),
@@ -48,13 +47,6 @@ def bundle(workdir: str, out: str, platforms: Sequence[str], sessions: int, lice
         }
         cli.write_json(folder / "summary.json", summary)
     return summary
-
-
-def live_parts(run: Run) -> tuple[live.LiveParams, MelEar]:
-    """Parameters and ear of a run, as `afjax.streaming.live` takes them."""
-    s, ear = run.generator.statistics, MelEar()
-    params = live.LiveParams(run.generator.params, (), s.motion_mean, s.motion_std, s.audio_mean, s.audio_std)
-    return params, ear
 
 
 def example(config: Config, workdir: Path, sessions: int) -> live.Inputs:

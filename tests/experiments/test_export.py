@@ -185,22 +185,22 @@ def test_a_bundle_replaces_a_bundle_and_nothing_else(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "mine.txt").write_text("kept")
-    with pytest.raises(InputError, match="exists already"), folder_aside(out, replaces="manifest.json"):
+    with pytest.raises(InputError, match="exists already"), folder_aside(out, replaces="step.jax_exported"):
         pass
-    (out / "manifest.json").write_text("{}")
-    with pytest.raises(ZeroDivisionError), folder_aside(out, replaces="manifest.json"):
+    (out / "step.jax_exported").touch()
+    with pytest.raises(ZeroDivisionError), folder_aside(out, replaces="step.jax_exported"):
         1 / 0  # noqa: B018
     assert (out / "mine.txt").exists()
-    with folder_aside(out, replaces="manifest.json") as folder:
+    with folder_aside(out, replaces="step.jax_exported") as folder:
         (folder / "manifest.json").write_text("[]")
     assert [file.name for file in out.iterdir()] == ["manifest.json"] and list(tmp_path.iterdir()) == [out]
 
 
 @pytest.mark.parametrize(
-    ("workdir", "platforms", "said"),
-    [("nowhere", ["cpu"], "no such run folder"), ("nowhere", ["gpu"], "unknown platform")],
+    ("platforms", "said"),
+    [(["cpu"], "no such run folder"), (["cpu", "gpu"], "unknown platform 'gpu'"), ([], "unknown platform")],
 )
-def test_bad_input_leaves_nothing(tmp_path, workdir, platforms, said):
+def test_bad_input_leaves_nothing(tmp_path, platforms, said):
     with pytest.raises(InputError, match=said):
-        export_stream.bundle(str(tmp_path / workdir), str(tmp_path / "out"), platforms, 1, "")
+        export_stream.bundle(str(tmp_path / "nowhere"), str(tmp_path / "out"), platforms, 1, "")
     assert not list(tmp_path.iterdir())
