@@ -42,7 +42,7 @@ def to_onnx(config: Config, params: LiveParams, path: Path, sessions: int = 1) -
         import onnx
         import onnxruntime
     except ImportError as error:
-        raise InputError(f"{error.name} is missing", "ONNX", INSTALL) from None
+        raise InputError(f"{error.name} is missing", do=INSTALL) from None
     like = init_stream(
         jax.random.split(jax.random.key(0), sessions), np.zeros((sessions, config.model.motion_dim), np.float32),
         config.model, config.layout, config.sampler,
@@ -86,7 +86,7 @@ def to_iree(bundle: Path, path: Path) -> dict[str, Any]:
         import iree.compiler
         import iree.runtime
     except ImportError as error:
-        raise InputError(f"{error.name} is missing", "IREE", INSTALL) from None
+        raise InputError(f"{error.name} is missing", do=INSTALL) from None
     stream = Stream(bundle)
     exported = export.deserialize(bytearray(stream.files["step.jax_exported"]))
     program = iree.compiler.compile_str(

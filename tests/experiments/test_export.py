@@ -53,14 +53,14 @@ def copy(bundle, tmp_path):
     return shutil.copytree(bundle, tmp_path / "copy")
 
 
-def run(folder, tmp_path):
+def run(folder, tmp_path, python=sys.executable):
     """run.py in a process that finds no afjax, far from the repository."""
     (tmp_path / "blocked" / "afjax").mkdir(parents=True, exist_ok=True)
     (tmp_path / "blocked" / "afjax" / "__init__.py").write_text("raise ImportError('afjax is not installed here')")
     environment = {**os.environ, "PYTHONPATH": str(tmp_path / "blocked")}
-    command = [sys.executable, "-B", str(folder / "run.py")]
+    command = [python, "-B", str(folder / "run.py")]
     settings = {"capture_output": True, "text": True, "timeout": 120}
-    blocked = subprocess.run([sys.executable, "-c", "import afjax"], env=environment, cwd=tmp_path, **settings)
+    blocked = subprocess.run([python, "-c", "import afjax"], env=environment, cwd=tmp_path, **settings)
     assert "afjax is not installed here" in blocked.stderr
     return subprocess.run(command, env=environment, cwd=tmp_path, **settings)
 
@@ -70,6 +70,15 @@ def test_it_runs_without_afjax_to_the_same_bits(bundle, tmp_path):
     assert (done.returncode, done.stderr) == (0, "")
     result = json.loads(done.stdout)
     assert result["ok"] and result["bit_equal"] and result["max_difference"] == 0 and result["seconds_per_block"] > 0
+
+
+@pytest.mark.skipif(
+    not os.environ.get("AFJAX_OTHER_PYTHON"), reason="AFJAX_OTHER_PYTHON names no other Python with jax"
+)
+def test_it_runs_on_another_python_and_jax(bundle, tmp_path):
+    done = run(bundle, tmp_path, os.environ["AFJAX_OTHER_PYTHON"])
+    result = json.loads(done.stdout)
+    assert done.returncode == 0 and result["jax"] != jax.__version__ and result["max_difference"] < 1e-4
 
 
 def _cut(folder):
