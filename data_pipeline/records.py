@@ -118,27 +118,30 @@ class Moments:
 
 
 @contextmanager
-def folder_aside(out: Path) -> Iterator[Path]:
+def folder_aside(out: Path, replaces: str = "") -> Iterator[Path]:
     """A temporary folder beside `out` that takes its name when the block ends well, and vanishes when it fails.
 
-    Raises InputError if `out` exists or can't be written.
+    Raises InputError if `out` can't be written, or exists: unless it is empty or holds a file named `replaces`.
     """
     out = Path(out).absolute()
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    replaced = bool(replaces) and (out / replaces).is_file()
+    if out.exists() and not replaced and (not out.is_dir() or any(out.iterdir())):
         raise InputError("it exists already", out, "choose another folder or delete it")
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
         raise InputError(f"can't be written ({error.strerror})", out, "choose another folder") from None
+    old = aside.with_name(f"{aside.name}.old")
     try:
         yield aside
         os.chmod(aside, 0o755)
-        if out.exists():
-            out.rmdir()
+        if replaced:
+            os.rename(out, old)
         os.rename(aside, out)
     finally:
-        shutil.rmtree(aside, ignore_errors=True)
+        for folder in (aside, old):
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_split(folder: Path, split: str, records: Iterable[bytes]) -> int:

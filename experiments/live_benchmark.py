@@ -12,7 +12,6 @@ from typing import Any
 import jax
 import numpy as np
 
-from afjax.audio.ears import MelEar
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS, HIGH, channel
 from afjax.codec.face.codec import FaceCodec
@@ -41,7 +40,7 @@ def measure(run: Run, data: Path, out: Path, seconds: float, events: int, size: 
     """Measures one model and writes `times.jsonl` and `waterfall.png`; returns its summary."""
     config = run.config
     clock = time.perf_counter()
-    engine = make_engine(run, sessions=2)
+    engine = Engine(run.config, *run.live(), sessions=2)
     compiled = time.perf_counter() - clock
     with cli.quiet():
         scene, spacing = make_scene(data, config.layout.block, events, size)
@@ -79,13 +78,6 @@ def measure(run: Run, data: Path, out: Path, seconds: float, events: int, size: 
         "cold_start_seconds": cold_start(run),
         "sessions_at_real_time": capacity(run),
     }
-
-
-def make_engine(run: Run, sessions: int) -> Engine:
-    """An engine for a trained model that hears mel features."""
-    s = run.generator.statistics
-    params = live.LiveParams(run.generator.params, (), s.motion_mean, s.motion_std, s.audio_mean, s.audio_std)
-    return Engine(run.config, params, MelEar(), sessions)
 
 
 def make_scene(data: Path, block: int, events: int, size: int) -> tuple[realtime.Scene, float]:
@@ -158,7 +150,7 @@ def capacity(run: Run, blocks: int = 200, most: int = 256) -> dict[str, Any]:
     length, held, table = 1000 * run.config.layout.block / FPS, 0, {}
     sessions = 1
     while sessions <= most:
-        engine = make_engine(run, sessions)
+        engine = Engine(run.config, *run.live(), sessions)
         given, times = live.silence(run.config, sessions), []
         for _ in range(blocks):
             start = time.perf_counter()
@@ -176,9 +168,9 @@ def cold_start(run: Run) -> dict[str, float] | None:
     if run.folder is None:
         return None
     code = (
-        "import sys, numpy as np; from afjax.streaming import live; from experiments.runs import load_run; "
-        "from experiments.live_benchmark import make_engine; run = load_run(sys.argv[1]); "
-        "engine = make_engine(run, 1); np.asarray(engine.step(live.silence(run.config, 1)))"
+        "import sys, numpy as np; from afjax.streaming import live; from afjax.streaming.engine import Engine; "
+        "from experiments.runs import load_run; run = load_run(sys.argv[1]); "
+        "engine = Engine(run.config, *run.live()); np.asarray(engine.step(live.silence(run.config, 1)))"
     )
     found = {}
     with tempfile.TemporaryDirectory() as folder:

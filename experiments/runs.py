@@ -8,11 +8,13 @@ import jax
 import numpy as np
 
 from afjax.audio import mel
+from afjax.audio.ears import MelEar
 from afjax.audio.framing import FPS, RATE
 from afjax.codec.face.codec import FaceCodec
 from afjax.config import Config, differences, from_dict, keep_name, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
+from afjax.streaming.live import LiveParams
 from afjax.training.checkpoint import load_ema
 from afjax.training.state import init_params
 from data_pipeline.records import Statistics
@@ -53,6 +55,12 @@ class Run:
             keep,
             reference,
         )[0]
+
+    @property
+    def live(self) -> tuple[LiveParams, MelEar]:
+        """Parameters and ear, as `afjax.streaming.live` takes them."""
+        s = self.generator.statistics
+        return LiveParams(self.generator.params, (), s.motion_mean, s.motion_std, s.audio_mean, s.audio_std), MelEar()
 
     def warm_up(self, sound: int = 0):
         """Compiles the step of a single session, so that the next `generate` does not.

@@ -1,8 +1,9 @@
 """Audio features of a live stream: sound in, a block of rows out, what was heard kept as arrays.
 
-An ear is a frozen object with `init()`, the state of a stream before its first sample, and `step(params, state,
-sound)`, the state after `sound` [n * 640] and its rows [n, f]. Both are pure functions of JAX arrays for one voice, to
-be mapped over sessions inside a jitted step. Neither reads a sample later than the last one given.
+An ear is a frozen object with the `kind` of its features, the `window` of sound that it keeps in frames, and two pure
+functions of JAX arrays for one voice, to be mapped over sessions inside a jitted step: `init()`, the state of a stream
+before its first sample, and `step(params, state, sound)`, the state after `sound` [n * 640] and its rows [n, f].
+Neither reads a sample later than the last one given.
 """
 
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ __all__ = ["MelEar", "Wav2Vec2Ear"]
 class MelEar:
     """`afjax.audio.mel` from the last `mel.WINDOW` frames; it has no parameters."""
 
+    kind = "mel"
     window = mel.WINDOW
 
     def init(self) -> jax.Array:
@@ -44,6 +46,7 @@ class Heard(NamedTuple):
 class Wav2Vec2Ear:
     """`afjax.audio.wav2vec2.features` from a window of `window` frames, the block among them."""
 
+    kind = "wav2vec2"
     config: Wav2Vec2Config
     window: int = features.WINDOW
 

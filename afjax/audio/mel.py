@@ -118,9 +118,29 @@ def _mel_db(wave, rows: int):
     """Mean power of each band in dB for the last `rows` frames: `[rows, HOPS * BANDS]`."""
     xp = wave.__array_namespace__()
     windows = framing.past_windows(wave[len(wave) % _HOP :], _LENGTH, _HOP)[-rows * HOPS :]
-    spectrum = xp.fft.rfft(windows.astype(xp.float32) * _window(), _FFT)
-    power = xp.square(spectrum.real) + xp.square(spectrum.imag)
+    power = _power(windows.astype(xp.float32) * _window())
     return _db(power @ _filters()).reshape(rows, HOPS * BANDS)
+
+
+def _power(windows):
+    """Squared magnitudes of the spectrum, `[N, n]` filled up with zeros -> `[N, _FFT / 2 + 1]`.
+
+    JAX arrays are multiplied with cosines and sines: the FFT of jaxlib 0.11 can wait for its own threads for ever on a
+    CPU.
+    """
+    xp = windows.__array_namespace__()
+    if xp is np:
+        spectrum = np.fft.rfft(windows, _FFT)
+        return np.square(spectrum.real) + np.square(spectrum.imag)
+    parts = (xp.matmul(windows, wave, precision="highest") for wave in _waves(windows.shape[1]))
+    return sum(xp.square(part) for part in parts)
+
+
+@functools.cache
+def _waves(length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Cosines and sines of the spectrum's bins: float32 `[length, bins]` each."""
+    turns = np.arange(length)[:, None] * np.arange(_FFT // 2 + 1) % _FFT / _FFT
+    return np.cos(2 * np.pi * turns).astype(np.float32), np.sin(2 * np.pi * turns).astype(np.float32)
 
 
 @functools.cache
@@ -189,10 +209,18 @@ def _pitch(wave):
 
 def _autocorrelation(windows):
     """`[N, _PITCH_LENGTH]` -> lags of 0, 1, .. / _FINER samples; short periods need the finer grid."""
-    xp = windows.__array_namespace__()
-    spectrum = xp.fft.rfft(windows, _FFT)
-    power = xp.square(spectrum.real) + xp.square(spectrum.imag)
-    return xp.fft.irfft(power, _FFT * _FINER)[:, : _PITCH_LENGTH * _FINER // 2]
+    xp, power, lags = windows.__array_namespace__(), _power(windows), _PITCH_LENGTH * _FINER // 2
+    if xp is np:
+        return np.fft.irfft(power, _FFT * _FINER)[:, :lags]
+    return xp.matmul(power, _back(lags), precision="highest")
+
+
+@functools.cache
+def _back(lags: int) -> np.ndarray:
+    """What takes a squared spectrum to its first lags, on a grid _FINER times as fine: float32 `[bins, lags]`."""
+    turns = np.arange(_FFT // 2 + 1)[:, None] * np.arange(lags) / (_FFT * _FINER)
+    weight = np.where(np.arange(_FFT // 2 + 1) > 0, 2.0, 1.0)[:, None] / (_FFT * _FINER)
+    return (weight * np.cos(2 * np.pi * turns)).astype(np.float32)
 
 
 def _rise(voicing, octaves):

@@ -35,7 +35,7 @@ def make_step(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerC
     """The jitted step, one for equal arguments; `state` is donated.
 
     Conditions are [b, block, ...], motion [b, block, d], standardised. A fourth argument `noise` [b, block, d] takes
-    the place of what the sessions would draw.
+    the place of what the sessions would draw; their keys then stay.
     """
     return jax.jit(partial(_step, model, layout, sampler, _block_pass), donate_argnums=(1,))
 
@@ -71,11 +71,12 @@ class Pass:
 
 def _step(model, layout, sampler, make_pass, params, state: StreamState, conditions: Conditions, noise=None):
     now = make_pass(model, layout, sampler, params, state, conditions)
-    frames, channels = conditions.user_motion.shape[1:]
-    key, drawn = session_noise(state.key, frames, channels, state.reference.dtype)
-    motion = solve(model, params, now, drawn if noise is None else noise, sampler)
+    if noise is None:
+        key, noise = session_noise(state.key, *conditions.user_motion.shape[1:], state.reference.dtype)
+        state = state.replace(key=key)
+    motion = solve(model, params, now, noise, sampler)
     slow, motion = anchored(state.slow, motion, state.reference, sampler)
-    return advance(model, layout, params, state, now, motion).replace(key=key, slow=slow), motion
+    return advance(model, layout, params, state.replace(slow=slow), now, motion), motion
 
 
 def solve(model, params, now: Pass, noise, sampler: SamplerConfig):
@@ -162,7 +163,8 @@ def _start_pass(model, layout: LayoutConfig, sampler, params, state: StreamState
 def session_noise(keys, frames: int, channels: int, dtype):
     """The next key of each session and its noise [b, frames, channels], independent of the other sessions."""
     split = jax.vmap(jax.random.split)(keys)
-    return split[:, 0], jax.vmap(lambda key: jax.random.normal(key, (frames, channels), dtype))(split[:, 1])
+    drawn = jax.vmap(lambda key: jax.random.normal(key, (frames * channels,), dtype))(split[:, 1])
+    return split[:, 0], drawn.reshape(len(keys), frames, channels)
 
 
 def _encode(model, layout: LayoutConfig, params, state: StreamState, recent: Conditions, kept):

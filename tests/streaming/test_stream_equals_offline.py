@@ -10,7 +10,7 @@ import pytest
 from afjax.config import MASKS, SamplerConfig, from_dict
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.rollout import offline, rollout
-from afjax.streaming.state import init_stream
+from afjax.streaming.state import AXES, init_stream
 from afjax.streaming.step import make_step
 from experiments.configs import released
 from tests.small_model import conditions, scrambled, small_config
@@ -117,11 +117,10 @@ def test_sessions_at_different_positions_do_not_touch_each_other():
         return rollout(step, params, state, piece, block)
 
     ages = (0, 1, 3, 7)
-    axes = {"keys": 2, "values": 2, "condition": 1}
     states = [alone(i, age)[1] if age else fresh(config, keys[i : i + 1]) for i, age in enumerate(ages)]
 
     def join(name):
-        return jax.tree.map(lambda *x: jnp.concatenate(x, axes.get(name, 0)), *(getattr(s, name) for s in states))
+        return jax.tree.map(lambda *x: jnp.concatenate(x, AXES.get(name, 0)), *(getattr(s, name) for s in states))
 
     def piece(i, age):
         return jax.tree.map(lambda x: x[i : i + 1, age * block : (age + 1) * block], inputs)
