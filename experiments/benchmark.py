@@ -1,16 +1,17 @@
 """How fast a live avatar is here, everything counted.
 
     python -m experiments.benchmark --workdir out/demo/run --baseline out/infp --seconds 300 --out out/benchmark
+    python -m experiments.benchmark --bundle bundle --data out/demo/run/data --out out/benchmark
     python -m experiments.benchmark --preset released --out out/benchmark
     python -m experiments.benchmark --preset released --stages --out out/benchmark
 
-The first holds a conversation at wall-clock pace for so long (`experiments.realtime`): pictures of a drawn user are
+The first two hold a conversation at wall-clock pace for so long (`experiments.realtime`): pictures of a drawn user are
 tracked, a simulated conversation is heard, blocks are generated and rendered, and shown on a play-out clock whose
 offset is set at the start from a few blocks that nobody waits for. Fifty or more events, a user who smiles from one
 frame to the next in a twin of the conversation, give the reaction latency. `--baseline`, a run of the `infp` preset,
-goes through the same; the ratio is that of the p50s. Writes summary.json, times.jsonl (every arrival and delivery),
-latency.md and waterfall.png. The second times the released network with synthetic
-weights from the user's pictures to the avatar's (`experiments.released_benchmark`), the third its stages at the
+goes through the same; the ratio is that of the p50s. They write summary.json, times.jsonl (every arrival and delivery),
+latency.md and waterfall.png. A bundle must be of two sessions. The third times the released network with synthetic
+weights from the user's pictures to the avatar's (`experiments.released_benchmark`), the last its stages at the
 authors' shapes (`experiments.stages`).
 """
 
@@ -20,16 +21,7 @@ from typing import Any
 from absl import flags
 
 from afjax.errors import InputError
-from experiments import cli, live_benchmark, released_benchmark, stages
-from experiments.runs import load_run
-
-
-def _data(workdir: str) -> Path:
-    """The held-out conversations of a run."""
-    if _DATA.value:
-        return cli.absolute(_DATA.value)
-    config = load_run(workdir).config
-    return Path(config.data.path) if config.data.path else cli.absolute(workdir) / "data"
+from experiments import cli, live_benchmark, released_benchmark, stages, subjects
 
 
 def main():
@@ -42,8 +34,8 @@ def main():
         profile = out / "profile" if _PROFILE.value else None
         summary = released_benchmark.measure(sizes, _BLOCK.value, _BLOCKS.value, _SESSIONS.value, profile)
         released_benchmark.report(summary)
-    elif not _WORKDIR.value:
-        raise InputError("nothing to measure", do="give --workdir DIR or --preset released")
+    elif bool(_WORKDIR.value) == bool(_BUNDLE.value):
+        raise InputError("one thing is measured", do="give --workdir DIR, --bundle DIR or --preset released")
     else:
         summary = measure(out)
         with cli.aside(out / "latency.md") as path:
@@ -54,18 +46,22 @@ def main():
 
 
 def measure(out: Path) -> dict[str, Any]:
-    """The summary of --workdir, with that of --baseline in it."""
-    folders = filter(None, (_WORKDIR.value, _BASELINE.value))
-    runs = [load_run(folder) for folder in folders]  # a bad folder is found before anything is measured
-    found = []
-    for run, part in zip(runs, (out, out / "baseline"), strict=False):
-        data = _DATA.value or run.config.data.path or run.folder / "data"
-        settings = (_SECONDS.value, _EVENTS.value, _SIZE.value)
-        found.append(live_benchmark.measure(run, cli.absolute(data), part, *settings))
-    summary = found[0]
-    if len(found) == 2:
-        ours, theirs = (s["reaction_latency_ms"]["p50"] for s in found)
-        summary |= {"infp": found[1], "ratio_to_infp": theirs / ours if ours and theirs else None}
+    """The summary of --workdir or --bundle, with that of --baseline in it."""
+    found = [subjects.bundled(_BUNDLE.value) if _BUNDLE.value else subjects.trained(_WORKDIR.value)]
+    if _BASELINE.value:  # a bad folder is found before anything is measured
+        found.append(subjects.trained(_BASELINE.value))
+    summaries = []
+    for subject, part in zip(found, (out, out / "baseline"), strict=False):
+        data = _DATA.value or subject.data
+        if data is None:
+            raise InputError("a bundle has no conversations", do="give --data, a folder of data_pipeline.build")
+        summaries.append(
+            live_benchmark.measure(subject, cli.absolute(data), part, _SECONDS.value, _EVENTS.value, _SIZE.value)
+        )
+    summary = summaries[0]
+    if len(summaries) == 2:
+        ours, theirs = (s["reaction_latency_ms"]["p50"] for s in summaries)
+        summary |= {"infp": summaries[1], "ratio_to_infp": theirs / ours if ours and theirs else None}
     return summary
 
 
@@ -107,6 +103,7 @@ def table(summary: dict[str, Any]) -> str:
 
 if __name__ == "__main__":
     _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
+    _BUNDLE = flags.DEFINE_string("bundle", "", "In place of --workdir: a bundle of experiments.export_stream.")
     _BASELINE = flags.DEFINE_string("baseline", "", "Run folder of the infp preset, for the ratio.")
     _DATA = flags.DEFINE_string("data", "", "Folder of conversations; the run's own without it.")
     _SECONDS = flags.DEFINE_float("seconds", 60.0, "Length of the conversation, at least what the events need.")

@@ -3,7 +3,6 @@
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,13 +18,12 @@ from afjax.config import Config, to_dict
 from afjax.diffusion.guidance import branches
 from afjax.errors import InputError
 from afjax.streaming import latency, live
-from afjax.streaming.engine import Engine
 from afjax.streaming.latency import percentiles
 from data_pipeline.records import read_split
 from data_pipeline.simulate.portraits import draw_portrait
 from experiments import cli, realtime, stages, waterfall
 from experiments.conversation import AVATAR, USER
-from experiments.runs import Run
+from experiments.subjects import Subject
 
 __all__ = ["measure"]
 
@@ -36,11 +34,11 @@ RESPONSE = 50
 CLIPS = 3
 
 
-def measure(run: Run, data: Path, out: Path, seconds: float, events: int, size: int) -> dict[str, Any]:
+def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int, size: int) -> dict[str, Any]:
     """Measures one model and writes `times.jsonl` and `waterfall.png`; returns its summary."""
-    config = run.config
+    config = subject.config
     clock = time.perf_counter()
-    engine = Engine(run.config, *run.live(), sessions=2)
+    engine = subject.engine(2)
     compiled = time.perf_counter() - clock
     with cli.quiet():
         scene, spacing = make_scene(data, config.layout.block, events, size)
@@ -51,8 +49,7 @@ def measure(run: Run, data: Path, out: Path, seconds: float, events: int, size: 
         seconds = max(seconds, QUIET + spacing * events + 3 * config.layout.block / FPS)
         print(f"{config.name}: a conversation of {seconds:.0f} s")
         talk.run(seconds)
-    deviation = run.generator.statistics.motion_std
-    reactions, curves = reactions_of(talk, deviation)
+    reactions, curves = reactions_of(talk, subject.deviation)
     _write_times(out / "times.jsonl", talk, reactions)
     waterfall.draw(out / "waterfall.png", talk)
     return {
@@ -73,10 +70,9 @@ def measure(run: Run, data: Path, out: Path, seconds: float, events: int, size: 
         "visible_reaction_ms": _ms(latency.half_peak(curves)),
         "visible_channel": "smile",
         "session": vars(talk.counts),
-        "compilations": engine.compilations,
         "compile_seconds": compiled,
-        "cold_start_seconds": cold_start(run),
-        "sessions_at_real_time": capacity(run),
+        "cold_start_seconds": cold_start(subject),
+        "sessions_at_real_time": capacity(subject),
     }
 
 
@@ -145,13 +141,12 @@ def compute_of(talk: realtime.Conversation) -> dict[str, dict]:
     }
 
 
-def capacity(run: Run, blocks: int = 200, most: int = 256) -> dict[str, Any]:
+def capacity(subject: Subject, blocks: int = 200) -> dict[str, Any]:
     """Sessions whose step has a p99 below the block's length, by doubling; rendering and tracking not counted."""
-    length, held, table = 1000 * run.config.layout.block / FPS, 0, {}
-    sessions = 1
-    while sessions <= most:
-        engine = Engine(run.config, *run.live(), sessions)
-        given, times = live.silence(run.config, sessions), []
+    length, table = 1000 * subject.config.layout.block / FPS, {}
+    for sessions in subject.sessions:
+        engine = subject.engine(sessions)
+        given, times = live.silence(subject.config, sessions), []
         for _ in range(blocks):
             start = time.perf_counter()
             np.asarray(engine.step(given))
@@ -159,27 +154,18 @@ def capacity(run: Run, blocks: int = 200, most: int = 256) -> dict[str, Any]:
         table[sessions] = percentiles(times)
         if table[sessions]["p99"] >= length:
             break
-        held, sessions = sessions, 2 * sessions
+    held = max((sessions for sessions, times in table.items() if times["p99"] < length), default=0)
     return {"sessions": held, "block_ms": length, "step_ms": table}
 
 
-def cold_start(run: Run) -> dict[str, float] | None:
+def cold_start(subject: Subject) -> dict[str, float]:
     """Seconds from a new process to its first block, without and with the persistent cache of compiled programs."""
-    if run.folder is None:
-        return None
-    code = (
-        "import sys, numpy as np; from afjax.streaming import live; from afjax.streaming.engine import Engine; "
-        "from experiments.runs import load_run; run = load_run(sys.argv[1]); "
-        "engine = Engine(run.config, *run.live()); np.asarray(engine.step(live.silence(run.config, 1)))"
-    )
     found = {}
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {
-            "JAX_COMPILATION_CACHE_DIR": folder, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
-        }  # fmt: skip
+        settings = {"JAX_COMPILATION_CACHE_DIR": folder, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
         for name in ("without_cache", "with_cache"):
             start = time.perf_counter()
-            subprocess.run([sys.executable, "-c", code, str(run.folder)], env=environment, check=True)
+            subprocess.run(subject.command, env=os.environ | settings, check=True, stdout=subprocess.DEVNULL)
             found[name] = time.perf_counter() - start
     return found
 
