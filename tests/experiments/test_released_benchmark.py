@@ -1,13 +1,18 @@
 """The released network live, at the size of the tests."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import pytest
 
+from afjax.config import from_dict
 from experiments import released_benchmark
+from experiments.configs import released
 from experiments.released_benchmark import SMALL
 
 
+@pytest.mark.slow
 def test_a_block_goes_from_pictures_to_pictures(tmp_path, capsys):
     summary = released_benchmark.measure(SMALL, block=5, blocks=6, most=1)
     json.dumps(summary)
@@ -22,11 +27,6 @@ def test_a_block_goes_from_pictures_to_pictures(tmp_path, capsys):
 
 
 def test_sessions_see_their_own_pictures_and_go_on():
-    from dataclasses import replace
-
-    from afjax.config import from_dict
-    from experiments.configs import released
-
     config = from_dict(released.get_config("empty").to_dict())
     line = released_benchmark.Pipeline(replace(config, model=SMALL.flow), SMALL, 2)
     first, second = line.whole(), line.whole()
