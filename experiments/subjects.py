@@ -22,7 +22,7 @@ __all__ = ["Subject", "bundled", "trained"]
 _FIRST_BLOCK = (
     "import sys, numpy as np; from afjax.streaming import live; from afjax.streaming.engine import Engine; "
     "from experiments.runs import load_run; run = load_run(sys.argv[1]); "
-    "engine = Engine(run.config, *run.live()); np.asarray(engine.step(live.silence(run.config, 1)))"
+    "engine = Engine(run.config, *run.live); np.asarray(engine.step(live.silence(run.config, 1)))"
 )
 
 
@@ -53,7 +53,7 @@ def trained(workdir: str | Path) -> Subject:
     return Subject(
         run.config,
         run.generator.statistics.motion_std,
-        lambda sessions: Engine(run.config, *run.live(), sessions),
+        lambda sessions: Engine(run.config, *run.live, sessions),
         [2**n for n in range(9)],
         [sys.executable, "-c", _FIRST_BLOCK, str(run.folder)],
         cli.absolute(run.config.data.path or run.folder / "data"),
