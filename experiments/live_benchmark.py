@@ -14,6 +14,7 @@ import numpy as np
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS, HIGH, channel
 from afjax.codec.face.codec import FaceCodec
+from afjax.codec.face.live import LiveFace
 from afjax.config import Config, to_dict
 from afjax.diffusion.guidance import branches
 from afjax.errors import InputError
@@ -42,8 +43,7 @@ def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int
     compiled = time.perf_counter() - clock
     with cli.quiet():
         scene, spacing = make_scene(data, config.layout.block, events, size)
-        screen = realtime.Screen(FaceCodec(size=size).identity(draw_portrait(AVATAR)), config.layout.block)
-        realtime.calibrate(engine, scene, screen, 2)
+        screen = realtime.Screen(FaceCodec(size=size).identity(draw_portrait(AVATAR)))
         headroom = realtime.calibrate(engine, scene, screen, 30 if config.layout.block <= 25 else 5)
         talk = realtime.Conversation(engine, scene, screen, headroom)
         seconds = max(seconds, QUIET + spacing * events + 3 * config.layout.block / FPS)
@@ -88,17 +88,21 @@ def make_scene(data: Path, block: int, events: int, size: int) -> tuple[realtime
         np.concatenate([getattr(clip, side) for clip in clips]).astype(np.float32) / 32768
         for side in ("user_audio", "avatar_audio")
     ]
-    length = block + RESPONSE
+    pictures, length = codec.render(face, motion), block + RESPONSE
     spacing = -(-(length + 5) // block) * block / FPS
-    made = []
-    with cli.Progress(events, "draw", "events") as progress:
+    made, tracker, seen = [], LiveFace(), 0
+    with cli.Progress(events, "draw and track", "events") as progress:
         for number in range(events):
             start = QUIET + number * spacing + (number + 0.5) / events * block / FPS
-            smiling = motion[(int(start * FPS) + np.arange(length)) % len(motion)].copy()
+            while seen < int(start * FPS):
+                tracker.step(pictures[seen % len(pictures)])
+                seen += 1
+            smiling = motion[(seen + np.arange(length)) % len(motion)].copy()
             smiling[:, channel("smile")] = HIGH[channel("smile")]
-            made.append(realtime.Event(start, codec.render(face, smiling)))
+            other = tracker.fork()
+            made.append(realtime.Event(start, [other.step(picture) for picture in codec.render(face, smiling)]))
             progress.update()
-    return realtime.Scene(codec.render(face, motion), *voices, made), spacing
+    return realtime.Scene(pictures, *voices, made), spacing
 
 
 def reactions_of(talk: realtime.Conversation, deviation: np.ndarray) -> tuple[list[dict], list]:

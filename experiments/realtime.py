@@ -3,10 +3,11 @@
 The user's frame n is taken between n / 25 and (n + 1) / 25 seconds and arrives at its end; sound arrives every 20 ms;
 the avatar's speech comes two seconds ahead, as a synthesiser's does. One thread does everything in the order in which
 it arrives, as a small product would: it tracks each frame, makes a block as soon as the session says that it is due,
-and renders it in parts of at most ten frames, each of which is delivered when it is there.
+and renders it, the first frame before the others. Each part is delivered when it is there.
 
-Events are counterfactuals: from time t on a twin of the conversation (its tracker, buffers and slot are copied just
-before) sees a user who does something else. Both are tracked and computed at the same pace.
+Events are counterfactuals: from time t on a twin of the conversation (its buffers and slot are copied just before) sees
+a user who does something else. It goes through the same steps at the same times. What the tracker makes of its pictures
+is known before: a tracker that did both would be twice as slow as that of a product.
 """
 
 import time
@@ -18,7 +19,7 @@ import numpy as np
 
 from afjax.audio.framing import FPS, RATE
 from afjax.codec.face.live import LiveFace
-from afjax.codec.face.render import CHUNK, render_frames
+from afjax.codec.face.render import render_frames
 from afjax.streaming import live
 from afjax.streaming.engine import Engine
 from afjax.streaming.latency import Playout
@@ -26,16 +27,18 @@ from afjax.streaming.session import BlockInputs, Session
 
 __all__ = ["Conversation", "Event", "Scene", "Screen", "calibrate"]
 
+PART = 4
+"""Frames that are rendered at once: what is shown later must not wait long for what is shown after it."""
 _CHUNK = 0.02
 _SPEECH_AHEAD = 2.0
 
 
 @dataclass(frozen=True)
 class Event:
-    """A user who does something else from `time` on: pictures `[k, H, W, 3]` from frame floor(25 time) on."""
+    """A user who does something else from `time` on: tracked rows `[D]` (or None) from frame floor(25 time) on."""
 
     time: float
-    pictures: np.ndarray
+    rows: Sequence[np.ndarray | None]
 
 
 @dataclass(frozen=True)
@@ -49,17 +52,21 @@ class Scene:
 
 
 class Screen:
-    """Renders an identity in parts of at most ten frames, compiled once."""
+    """Renders an identity: the first frame of a block alone, so that it can be shown, then parts of some frames."""
 
-    def __init__(self, identity, block: int):
-        self._identity, self._part = jax.device_put(identity), min(block, CHUNK)
+    def __init__(self, identity):
+        self._identity = jax.device_put(identity)
 
     def show(self, motion: np.ndarray):
         """Yields the pictures uint8 `[n, size, size, 3]` of motion `[B, 15]`, part by part."""
-        for first in range(0, len(motion), self._part):
-            part = motion[first : first + self._part]
-            padded = np.pad(part, [(0, self._part - len(part)), (0, 0)], mode="edge")
-            yield np.rint(np.asarray(render_frames(self._identity, padded))[: len(part)]).astype(np.uint8)
+        yield self._pictures(motion[:1], 1)
+        size = min(len(motion) - 1, PART)
+        for first in range(1, len(motion), size or 1):
+            yield self._pictures(motion[first : first + size], size)
+
+    def _pictures(self, part: np.ndarray, size: int) -> np.ndarray:
+        padded = np.pad(part, [(0, size - len(part)), (0, 0)], mode="edge")
+        return np.rint(np.asarray(render_frames(self._identity, padded))[: len(part)]).astype(np.uint8)
 
 
 @dataclass
@@ -67,7 +74,6 @@ class Twin:
     """A counterfactual under way, and both motions from frame `first` on."""
 
     event: Event
-    face: LiveFace
     session: Session
     slot: int
     first: int
@@ -91,7 +97,7 @@ class Conversation:
 
         Args:
           headroom: seconds for computing a block, on top of what is collected.
-          face: tracks the user's pictures, with `step` and `fork`; a `LiveFace` by default.
+          face: tracks the user's pictures with `step`; a `LiveFace` by default.
           clock: has `perf_counter` and `sleep`.
         """
         layout = engine.config.layout
@@ -101,7 +107,7 @@ class Conversation:
         self._face, self._slot, self._clock = face or LiveFace(), engine.join(), clock
         self._behind = max(layout.block - layout.user_delay, 0) / FPS
         self._frame = self._sound = self._speech = self._made = 0
-        self._events, self._twin, self._pictures = list(scene.events), None, 0
+        self._events, self._twin, self._seen = list(scene.events), None, 0
         self.playout = Playout(self._behind + headroom)
         self.tracked, self.blocks, self.twins = [], [], []
 
@@ -157,9 +163,9 @@ class Conversation:
         self._session.user_motion(self._face.step(picture), at)
         self.tracked.append((frame, arrived, self._now()))
         if self._twin:
-            self._twin.session.user_motion(self._twin.face.step(self._twin.event.pictures[self._pictures]), at)
-            self._pictures += 1
-            if self._pictures == len(self._twin.event.pictures):
+            self._twin.session.user_motion(self._twin.event.rows[self._seen], at)
+            self._seen += 1
+            if self._seen == len(self._twin.event.rows):
                 self._engine.leave(self._twin.slot)
                 self.twins.append(self._twin)
                 self._twin = None
@@ -167,7 +173,7 @@ class Conversation:
     def _fork(self, event: Event):
         session = Session.restore(self._session.snapshot())
         slot = self._engine.fork(self._slot)
-        self._twin, self._pictures = Twin(event, self._face.fork(), session, slot, self._made), 0
+        self._twin, self._seen = Twin(event, session, slot, self._made), 0
 
     def _make(self, now: float):
         """The next block, from its inputs to the screen."""
@@ -200,9 +206,11 @@ class Conversation:
 def calibrate(engine: Engine, scene: Scene, screen: Screen, blocks: int) -> float:
     """Seconds of headroom: one and a half times the longest of some blocks up to their first picture, unpaced.
 
-    A frame's tracking may stand in the way, hence it counts as well.
+    A frame's tracking stands in the way, hence it counts as well.
     """
     given, longest, face = live.silence(engine.config, engine.sessions), 0.0, LiveFace()
+    list(screen.show(np.asarray(engine.step(given))[0]))  # compiles all of it
+    face.step(scene.pictures[0])
     for number in range(blocks):
         start = time.perf_counter()
         face.step(scene.pictures[number % len(scene.pictures)])
