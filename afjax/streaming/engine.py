@@ -1,6 +1,7 @@
 """Slots of a running live step: sessions join, leave, are snapshot and restored while the others go on.
 
-All slots are computed at every step, those without a session as well; nothing is compiled after `Engine` is made.
+All slots are computed at every step, those without a session as well. The step is compiled when `Engine` is made, and
+never again.
 """
 
 from collections.abc import Mapping
