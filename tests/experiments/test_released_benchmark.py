@@ -21,7 +21,6 @@ def test_a_block_goes_from_pictures_to_pictures(tmp_path, capsys):
     block, stages = summary["block_ms"], summary["stage_ms"]
     assert 0 < block["p50"] <= block["p99"] and block["n"] == 6
     assert all(summary["floor_ms"][name] < stages[name]["p50"] for name in stages)
-    assert summary["sessions_at_real_time"] in (0, 1)
     released_benchmark.report(summary)
     assert "sessions at real time" in capsys.readouterr().out
 
