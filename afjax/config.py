@@ -247,10 +247,10 @@ class DataConfig:
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class TrainingConfig:
     """Length of a run and how often it writes; `seed` seeds everything. Samples are videos of `sample_seconds`."""
 
-    steps: int = 1200
+    num_steps: int = 1200
     seed: int = 0
     log_every: int = 50
     save_every: int = 400
@@ -259,8 +259,8 @@ class TrainConfig:
     keep: int = 2
 
     def __post_init__(self):
-        for name in ("steps", "log_every", "save_every", "sample_every", "keep"):
-            _require(getattr(self, name) > 0, f"train.{name} must be positive")
+        for name in ("num_steps", "log_every", "save_every", "sample_every", "keep"):
+            _require(getattr(self, name) > 0, f"training.{name} must be positive")
 
 
 @dataclass(frozen=True)
@@ -275,7 +275,7 @@ class Config:
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     data: DataConfig = field(default_factory=DataConfig)
-    train: TrainConfig = field(default_factory=TrainConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self):
         encoder, window = self.model.condition_encoder, self.layout.condition_window
@@ -310,7 +310,7 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
     return cls(**arguments)
 
 
-FREE = ("train.steps", "train.log_every", "train.save_every", "train.sample_", "train.keep")
+FREE = ("training.num_steps", "training.log_every", "training.save_every", "training.sample_", "training.keep")
 """Starts of the names of settings that may change when a run is continued."""
 
 

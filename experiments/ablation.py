@@ -78,7 +78,7 @@ def tokens_per_step(suite: Suite, cell: Cell) -> int:
 
 def cost(suite: Suite, cell: Cell) -> int:
     """Training tokens of a cell at its configuration's length."""
-    return config_of(suite, cell, seed=0).train.steps * tokens_per_step(suite, cell)
+    return config_of(suite, cell, seed=0).training.num_steps * tokens_per_step(suite, cell)
 
 
 def config_of(suite: Suite, cell: Cell, seed: int, steps: int = 0, data: str = "data") -> Config:
@@ -89,10 +89,10 @@ def config_of(suite: Suite, cell: Cell, seed: int, steps: int = 0, data: str = "
     name, _, variant = cell.config.partition(":")
     values = importlib.import_module(f"experiments.configs.{name}").get_config(variant).to_dict()
     values = _changed(values, (suite.base if cell.config == "quickstart" else {}) | cell.changes)
-    settings = values["train"]
+    settings = values["training"]
     if steps and not cell.tunes:
-        settings["steps"] = steps
-    settings |= {"seed": seed, "save_every": settings["save_every"] if cell.tunes else settings["steps"]}
+        settings["num_steps"] = steps
+    settings |= {"seed": seed, "save_every": settings["save_every"] if cell.tunes else settings["num_steps"]}
     values["data"] |= {"path": data}
     return from_dict(values | {"name": cell.name})
 

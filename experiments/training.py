@@ -39,7 +39,7 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
     tuned = bool(preference.path)
     reference = tuning.start(config, metadata) if tuned else None
     iterator = batches(
-        folder, "train", config.data.batch, config.data.window, config.train.seed,
+        folder, "train", config.data.batch, config.data.window, config.training.seed,
         losing=cli.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
         user_delay=config.layout.user_delay,
     )  # fmt: skip
@@ -50,7 +50,7 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
     meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
     sampler = Sampler(config, folder, metadata, workdir / "samples") if samples else lambda step, params: None
     validation = tuning.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
-    with cli.Progress(max(config.train.steps - resumed, 0), "train", "steps") as progress:
+    with cli.Progress(max(config.training.num_steps - resumed, 0), "train", "steps") as progress:
 
         def report(step: int, metrics: dict):
             progress.update(step - resumed - progress.done, f"loss {metrics['loss']:.4f}")
@@ -112,7 +112,7 @@ def training_data(config: Config, workdir: Path) -> Path:
     folder = workdir / "data"
     counts = {"train": config.data.train_clips, "eval": config.data.eval_clips}
     if not folder.exists():
-        build(folder, counts, config.data.seconds, config.train.seed)
+        build(folder, counts, config.data.seconds, config.training.seed)
     frames = round(config.data.seconds * FPS)
     for split, stored in read_metadata(folder).splits.items():
         if (stored["count"], stored["frames"]) != (counts[split], frames):
@@ -140,7 +140,7 @@ class Sampler:
         self._out = out
         missing = [package for package in MEDIA if importlib.util.find_spec(package) is None]
         silent = not self._clips or self._clips[0].avatar_audio is None
-        self._frames = 0 if missing or silent else round(config.train.sample_seconds * FPS)
+        self._frames = 0 if missing or silent else round(config.training.sample_seconds * FPS)
         if missing:
             print(f"samples without videos: {', '.join(missing)} not installed")
 

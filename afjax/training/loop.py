@@ -25,7 +25,7 @@ def train(
     sample: Callable[[int, dict], object] = lambda step, params: None,
     reference=None,
 ) -> TrainState:
-    """Trains to `config.train.steps` (or pauses at `stop`), from the latest checkpoint in `workdir` if there is one.
+    """Trains to `config.training.num_steps` (or pauses at `stop`), from the latest checkpoint in `workdir` if any.
 
     Args:
       batches: iterator of batches (see `afjax.training.step.clip_loss`) with `get_state` and `set_state`.
@@ -37,8 +37,8 @@ def train(
     Raises:
       FloatingPointError: the loss is not finite.
     """
-    settings = config.train
-    end = settings.steps if stop is None else min(stop, settings.steps)
+    settings = config.training
+    end = settings.num_steps if stop is None else min(stop, settings.num_steps)
     state, layout = init_state(config, reference), token_layout(config)
     step_fn, draw = make_train_step(config, reference), make_draw(config)
     with Checkpoints(workdir, settings.keep) as checkpoints:

@@ -50,10 +50,10 @@ def _initialiser(config: ModelConfig):
 def init_state(config: Config, start=None) -> TrainState:
     """State before the first step, from the parameters `start`, or from the config's seed alone."""
     if start is None:
-        params = init_params(config, jax.random.fold_in(jax.random.key(config.train.seed), 0))
+        params = init_params(config, jax.random.fold_in(jax.random.key(config.training.seed), 0))
     else:
         params = jax.tree.map(jnp.array, start)
-    optimizer = make_optimizer(config.optimizer, config.train.steps)
+    optimizer = make_optimizer(config.optimizer, config.training.num_steps)
     return TrainState(jnp.int32(0), params, jax.tree.map(jnp.copy, params), optimizer.init(params))
 
 

@@ -38,7 +38,7 @@ def make_draw(config: Config):
 
     @jax.jit
     def draw(step):
-        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(c.train.seed), 1), step)
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(c.training.seed), 1), step)
         k_noise, k_level, k_keep = jax.random.split(key, 3)
         return Draw(
             jax.random.normal(k_noise, (*shape, c.model.motion_dim)),
@@ -101,7 +101,7 @@ def make_train_step(config: Config, reference=None):
     that is compiled share one program.
     """
     preference = None if reference is None else config.preference
-    compiled = _jitted(config.model, config.optimizer, config.train.steps, config.objective.norm, preference)
+    compiled = _jitted(config.model, config.optimizer, config.training.num_steps, config.objective.norm, preference)
     return partial(compiled, reference)
 
 

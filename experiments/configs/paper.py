@@ -57,7 +57,7 @@ def at_full_size(config: ConfigDict):
     config.optimizer.warmup_steps = 0
     config.optimizer.final_share = 1.0
     config.data.batch = 8
-    config.train.steps = 2_000_000
-    config.train.log_every = 500
-    config.train.save_every = 20_000
-    config.train.sample_every = 20_000
+    config.training.num_steps = 2_000_000
+    config.training.log_every = 500
+    config.training.save_every = 20_000
+    config.training.sample_every = 20_000

@@ -8,7 +8,7 @@ users .00, user dropped .03), variance .58 (recorded .78), Fréchet distance .9 
 docs/results.md says why these settings.
 
 Variants, `--config experiments/configs/quickstart.py:VARIANT`: `frames` trains on the paper's masks, `passes` (default)
-on the stream's own pass layout. Every field is a flag: `--config.train.steps=2000`.
+on the stream's own pass layout. Every field is a flag: `--config.training.num_steps=2000`.
 """
 
 from ml_collections import ConfigDict
@@ -26,7 +26,7 @@ def get_config(variant: str = "passes") -> ConfigDict:
     config.layout.tokens = variant or "passes"
     config.layout.look_ahead = 0
     config.sampler.nfe = 5
-    config.train.steps = 1200
-    config.train.sample_every = 600
-    config.train.sample_seconds = 2.0
+    config.training.num_steps = 1200
+    config.training.sample_every = 600
+    config.training.sample_seconds = 2.0
     return config

@@ -20,9 +20,9 @@ def get_config(variant: str = "") -> ConfigDict:
     config.data.eval_clips = 4
     config.data.seconds = 8.0
     config.data.batch = 4
-    config.train.steps = 40
-    config.train.log_every = 10
-    config.train.save_every = 20
-    config.train.sample_every = 20
-    config.train.sample_seconds = 0.4
+    config.training.num_steps = 40
+    config.training.log_every = 10
+    config.training.save_every = 20
+    config.training.sample_every = 20
+    config.training.sample_seconds = 0.4
     return config

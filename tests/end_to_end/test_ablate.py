@@ -7,7 +7,7 @@ import pytest
 from experiments import ablate, ablation
 from experiments.configs.ablations.cell import Cell, Suite
 
-SMALL = {"train.steps": 4, "train.log_every": 2}
+SMALL = {"training.num_steps": 4, "training.log_every": 2}
 SUITE = Suite(
     cells=(
         Cell("base", config="smoke", changes=SMALL),

@@ -29,7 +29,7 @@ def test_forty_steps_equal_twenty_resumed_and_twenty_with_the_data_s_order(confi
     statistics = read_metadata(config.data.path).statistics.to_json()
 
     def iterator():
-        return batches(config.data.path, "train", config.data.batch, config.data.window, config.train.seed)
+        return batches(config.data.path, "train", config.data.batch, config.data.window, config.training.seed)
 
     train(config, tmp_path, iterator(), {"statistics": statistics}, stop=20)
     train(config, tmp_path, iterator(), {"statistics": statistics})

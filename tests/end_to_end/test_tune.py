@@ -24,10 +24,10 @@ def losing(config, workdir, tmp_path_factory):
 
 def tuned(config: Config, workdir, losing, **changes) -> Config:
     settings = {"path": str(losing), "model": str(workdir), "validation": 2} | changes
-    train = dataclasses.replace(config.train, steps=20, save_every=10, sample_every=10)
+    training = dataclasses.replace(config.training, num_steps=20, save_every=10, sample_every=10)
     optimizer = dataclasses.replace(config.optimizer, kind="adamw", warmup_steps=1)
     preference = dataclasses.replace(config.preference, **settings)
-    return dataclasses.replace(config, preference=preference, train=train, optimizer=optimizer)
+    return dataclasses.replace(config, preference=preference, training=training, optimizer=optimizer)
 
 
 def test_losing_samples_are_made_once_and_go_on(config, workdir, losing, monkeypatch):

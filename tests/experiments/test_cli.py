@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
 import ml_collections
 def get_config():
-    return ml_collections.ConfigDict({"train": {"steps": 5, "learning_rate": 1e-3}})
+    return ml_collections.ConfigDict({"training": {"num_steps": 5, "learning_rate": 1e-3}})
 """
 PROGRAM = """
 from absl import flags
@@ -39,7 +39,7 @@ def main():
             os.kill(os.getpid(), signal.SIGTERM)
         finally:
             print("cleaned up")
-    print("steps", CONFIG.value.train.steps, "seed", SEED.value)
+    print("steps", CONFIG.value.training.num_steps, "seed", SEED.value)
 if __name__ == "__main__":
     cli.run(main)
 """
@@ -60,7 +60,7 @@ def program(tmp_path_factory):
 
 
 def test_success(program):
-    done = program("--seed=3", "--config.train.steps=7")
+    done = program("--seed=3", "--config.training.num_steps=7")
     assert (done.returncode, done.stdout, done.stderr) == (0, "steps 7 seed 3\n", "")
 
 
@@ -71,8 +71,8 @@ def test_success(program):
         (["--qqqq"], ["--qqqq"]),
         (["--seed=-1"], ["--seed"]),
         (["stray"], ["stray"]),
-        (["--config.train.lerning_rate=1"], ["lerning_rate", 'Did you mean "learning_rate"']),
-        (["--config.train.steps=many"], ["config.train.steps"]),
+        (["--config.training.lerning_rate=1"], ["lerning_rate", 'Did you mean "learning_rate"']),
+        (["--config.training.num_steps=many"], ["config.training.num_steps"]),
         (["--config=/none.py"], ["/none.py", "No such file"]),
         (["--user_video=bad"], ["error: bad: is bad; take another"]),
     ],

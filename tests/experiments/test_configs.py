@@ -54,7 +54,7 @@ def test_paper_is_as_written():
     s, adam = config.sampler, config.optimizer
     assert (s.nfe, s.avatar, s.user, s.joint) == (10, 2.0, 1.0, 0.0)
     assert (adam.kind, adam.learning_rate, adam.weight_decay) == ("adamw", 1e-4, 0.0)
-    assert config.train.steps == 2_000_000
+    assert config.training.num_steps == 2_000_000
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     assert count(shapes) == 153_484_288  # 613.9 MB in float32, the released checkpoint's size
     small = read(paper, "quickstart")
@@ -101,7 +101,7 @@ def tiny(module, variant="") -> Config:
     config.model.update(condition_width=16, condition_heads=2)
     config.data.batch = 8
     config.optimizer.update(kind="adamw", learning_rate=2e-2, warmup_steps=1)
-    config.train.steps = 20
+    config.training.num_steps = 20
     return from_dict(config.to_dict())
 
 

@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from afjax.config import Config, OptimizerConfig, TrainConfig, from_dict, to_dict
+from afjax.config import Config, OptimizerConfig, TrainingConfig, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.checkpoint import load_ema
 from afjax.training.loop import train
@@ -41,8 +41,8 @@ class Batches:
 
 def quick(**changes) -> Config:
     config = small_config(depth=1)
-    settings = TrainConfig(**({"steps": 40, "log_every": 5, "save_every": 20, "sample_every": 20} | changes))
-    return dataclasses.replace(config, train=settings, optimizer=OptimizerConfig(kind="adamw"))
+    settings = TrainingConfig(**({"num_steps": 40, "log_every": 5, "save_every": 20, "sample_every": 20} | changes))
+    return dataclasses.replace(config, training=settings, optimizer=OptimizerConfig(kind="adamw"))
 
 
 @pytest.mark.slow  # tests/end_to_end shows the same with real data
@@ -98,7 +98,7 @@ def test_one_compiled_step_serves_every_mask_level_scheme_and_drop_pattern():
 
 def test_training_learns_a_constant_pose(tmp_path):
     """The velocity of one fixed motion is learnable: the loss falls well below that of the zero network."""
-    config = quick(steps=300)
+    config = quick(num_steps=300)
     batches = Batches(config)
     batch = next(batches)
     batch["avatar_motion"] = np.broadcast_to(np.float32(2.0), batch["avatar_motion"].shape)
@@ -122,7 +122,7 @@ def test_weights_are_averaged(tmp_path):
 
 
 def test_run_folders_without_or_with_another_checkpoint_are_refused(tmp_path):
-    config = quick(steps=1)
+    config = quick(num_steps=1)
     with pytest.raises(InputError, match="no checkpoint"):
         load_ema(tmp_path, init_params(config, jax.random.key(0)))
     train(config, tmp_path, Batches(config), {"x": 1})
