@@ -115,3 +115,12 @@ def test_every_cell_of_every_suite_is_a_configuration_of_its_own(suite):
     digests = {ablation.digest(loaded, cell, 0, 600, "d") for cell in loaded.cells}
     assert len(digests) == len(loaded.cells) == len({cell.name for cell in loaded.cells})
     assert ablation.order(loaded)
+
+
+@pytest.mark.parametrize(
+    ("name", "own", "shared"),
+    [("delay", "block 10", "mask blockwise"), ("guidance", "independent drops", "base"), ("steps", "nfe 5", "base")],
+)
+def test_suites_share_a_model(name, own, shared):
+    suite, paper = ablation.load_suite(name), ablation.load_suite("paper")
+    assert ablation.digest(suite, suite[own], 1, 700, "d") == ablation.digest(paper, paper[shared], 1, 700, "d")

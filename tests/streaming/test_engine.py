@@ -1,6 +1,9 @@
 """Live sessions: sound to motion in one step, slots that know nothing of one another, snapshots, no retrace."""
 
 import dataclasses
+import gc
+import resource
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -191,3 +194,53 @@ def test_nothing_is_compiled_or_moved_while_it_runs(config, engine):
             jax.device_get(engine.step(batch(config, SLOTS, {0: one})))
         engine.leave(0)
     assert engine.compilations == before
+
+
+@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_a_day_of_blocks(config, params, engine, count):
+    """Sessions come and go around four that are each watched alone as well: in the same slot and as a batch of one.
+
+    Nothing is traced or moved but inputs and outputs, and memory does not grow.
+    """
+    rng = np.random.default_rng(0)
+    given = batch(config, SLOTS, dict(enumerate(blocks(config, 100 + slot, 1)[0] for slot in range(SLOTS))))
+    quiet, single = Engine(config, params, MelEar(), SLOTS), Engine(config, params, MelEar(), 1)
+    assert [engine.join() for _ in range(SLOTS)] == list(range(SLOTS))
+
+    def again(one: Engine, slot: int, seed: int):
+        one.leave(slot)
+        assert one.join(seed=seed) == slot
+
+    compiled, used, watched = engine.compilations, [], 0
+    for number in range(count):
+        if number % (count // 20) == 0:
+            used.append(resident())
+        if number % 37 == 0:
+            quiet.leave(watched)
+            watched = int(rng.integers(SLOTS))
+            before = [quiet.join() for _ in range(watched)]
+            for one, slot in ((engine, watched), (quiet, watched), (single, 0)):
+                again(one, slot, number)
+            for slot in before:
+                quiet.leave(slot)
+        elif number % 11 == 0:
+            again(engine, (watched + int(rng.integers(1, SLOTS))) % SLOTS, number)
+        inputs = live.Inputs(*(np.roll(x, number, axis=1) for x in given))
+        one = live.Inputs(*(x[watched] for x in inputs))
+        with jax.transfer_guard("disallow"), jax.no_tracing():
+            among = jax.device_get(engine.step(inputs))[watched]
+            alone = jax.device_get(quiet.step(batch(config, SLOTS, {watched: one})))[watched]
+            lone = jax.device_get(single.step(live.Inputs(*(x[None] for x in one))))[0]
+        np.testing.assert_array_equal(among, alone)
+        np.testing.assert_allclose(among / Scales.motion_std, lone / Scales.motion_std, atol=1e-5, rtol=1e-5)
+        assert np.isfinite(among).all()
+    assert engine.compilations == compiled
+    assert max(used[5:]) - used[5] < 2**22, used
+    for slot in list(engine.taken):
+        engine.leave(slot)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds."""
+    gc.collect()
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()

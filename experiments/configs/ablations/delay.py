@@ -1,18 +1,20 @@
 """What it costs to answer to a user who is heard and seen late, and to work in shorter blocks.
 
-    python -m experiments.ablate --suite delay --seeds 3 --out out/delay
+    python -m experiments.ablate --suite delay --seeds 3 --out out/paper
 
 With a delay of a block a block is made when it starts, and what the user does is seen half a block and the computation
-later on average; without one a block waits until its own user frames have happened.
+later on average; without one a block waits until its own user frames have happened. The first cell is a model of the
+suite `paper`, from whose folder it is taken.
 """
 
 from experiments.configs.ablations.cell import Cell, Suite
+from experiments.configs.ablations.paper import LOOK_AHEAD
 
 BLOCK_5 = {"layout.block": 5, "layout.cache": 43}
-LOOK_AHEAD = {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
 
 SUITE = Suite(
     about="Blocks of ten frames, no delay, no look-ahead.",
+    base={"layout.mask": "blockwise", "layout.look_ahead": 0},
     cells=(
         Cell("block 10"),
         *(Cell(f"block 10, delay {d}", changes={"layout.user_delay": d}) for d in (5, 10, 15)),

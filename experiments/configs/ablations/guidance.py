@@ -1,9 +1,12 @@
 """Guidance: which branches, which scales, and how training drops conditions.
 
-python -m experiments.ablate --suite guidance --seeds 3 --out out/guidance
+    python -m experiments.ablate --suite guidance --seeds 3 --out out/paper
+
+The first model is the base of the suite `paper`, from whose folder it is taken.
 """
 
 from experiments.configs.ablations.cell import Cell, Suite
+from experiments.configs.ablations.paper import LOOK_AHEAD
 
 INDEPENDENT = {"objective.drop": 0.1}
 TABLE = {"objective.drop_table": {"joint": 0.6, "avatar": 0.15, "user": 0.15, "none": 0.1}}
@@ -16,6 +19,7 @@ def _guided(name: str, of: str, avatar: float, user: float, joint: float) -> Cel
 
 SUITE = Suite(
     about="Plain conditional model, each condition dropped in a tenth of the clips.",
+    base=LOOK_AHEAD,
     cells=(
         Cell("independent drops", changes=INDEPENDENT),
         Cell("drops by branch", changes=TABLE),

@@ -1,11 +1,15 @@
 """Solver steps a block.
 
-python -m experiments.ablate --suite steps --seeds 3 --out out/steps
+    python -m experiments.ablate --suite steps --seeds 3 --out out/paper
+
+The model is the base of the suite `paper`, from whose folder it is taken.
 """
 
 from experiments.configs.ablations.cell import Cell, Suite
+from experiments.configs.ablations.paper import LOOK_AHEAD
 
 SUITE = Suite(
     about="Five Euler steps a block.",
+    base=LOOK_AHEAD,
     cells=(Cell("nfe 5"), *(Cell(f"nfe {n}", samples="nfe 5", changes={"sampler.nfe": n}) for n in (1, 2, 4, 8, 16))),
 )
