@@ -20,13 +20,20 @@ from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
 from data_pipeline.simulate.build import build
 from experiments import cli, tuning
+from experiments.board import show
 from experiments.conversation import write_conversation
 
 SATURATED = 0.01
-MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib")
+MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib", "soundfile")
 
 
-def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, samples: bool = True) -> dict:
+def train_run(
+    config: Config,
+    workdir: str | Path,
+    tensorboard: bool = False,
+    samples: bool = True,
+    profile: tuple[int, int] | None = None,
+) -> dict:
     """Trains in a run folder; returns (and writes) its summary. `samples`: whether motion and videos are written."""
     workdir = cli.writable(workdir, folder=True)
     remember(config, workdir)
@@ -48,7 +55,8 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
     if resumed:
         print(f"continues at step {resumed}")
     meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
-    sampler = Sampler(config, folder, metadata, workdir / "samples") if samples else lambda step, params: None
+    board = workdir / "tensorboard" / "samples" if tensorboard else None
+    sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
     validation = tuning.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     with cli.Progress(max(config.training.num_steps - resumed, 0), "train", "steps") as progress:
 
@@ -57,7 +65,7 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
 
         state = train(
             config, workdir, iterator, meta,
-            tensorboard=tensorboard, progress=report, sample=validation or sampler, reference=reference,
+            tensorboard=tensorboard, progress=report, sample=validation or sampler, reference=reference, profile=profile,
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
     records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
@@ -132,12 +140,15 @@ def check_data(config: Config, metadata: Metadata, folder: Path):
 
 
 class Sampler:
-    """Writes generated motion of a few held-out clips as it goes, and the first seconds of one of them as a video."""
+    """Writes generated motion of a few held-out clips as it goes, and the first seconds of one of them as a video.
 
-    def __init__(self, config: Config, folder: Path, metadata: Metadata, out: Path, clips: int = 4):
+    `board`: folder of TensorBoard events that get the video as well.
+    """
+
+    def __init__(self, config: Config, folder: Path, metadata: Metadata, out: Path, board: Path | None, clips: int = 4):
         self._clips = [clip for clip, _ in zip(read_split(folder, "eval"), range(clips), strict=False)]
         self._generator = Generator(config, None, metadata.statistics)
-        self._out = out
+        self._out, self._board = out, board
         missing = [package for package in MEDIA if importlib.util.find_spec(package) is None]
         silent = not self._clips or self._clips[0].avatar_audio is None
         self._frames = 0 if missing or silent else round(config.training.sample_seconds * FPS)
@@ -156,4 +167,7 @@ class Sampler:
         with cli.aside(self._out / f"{step:07d}.npz") as path:
             np.savez(path, motion=motion, recorded=recorded, user=user)
         if self._frames:
-            write_conversation(self._out / f"{step:07d}.mp4", self._clips[0], motion[0, : self._frames], size=128)
+            video = self._out / f"{step:07d}.mp4"
+            write_conversation(video, self._clips[0], motion[0, : self._frames], size=128)
+            if self._board:
+                show(self._board, step, video)

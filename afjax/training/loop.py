@@ -10,8 +10,10 @@ import jax
 from afjax.config import Config
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.logging import MetricWriter
+from afjax.training.profile import Profile
 from afjax.training.state import TrainState, init_state, token_layout
 from afjax.training.step import make_draw, make_train_step
+from afjax.training.throughput import Meter
 
 
 def train(
@@ -24,6 +26,7 @@ def train(
     progress: Callable[[int, dict], None] = lambda step, metrics: None,
     sample: Callable[[int, dict], object] = lambda step, params: None,
     reference=None,
+    profile: tuple[int, int] | None = None,
 ) -> TrainState:
     """Trains to `config.training.num_steps` (or pauses at `stop`), from the latest checkpoint in `workdir` if any.
 
@@ -33,6 +36,7 @@ def train(
       progress: called every `log_every` steps; sample: called with averaged weights every `sample_every` steps.
       reference: parameters to tune by preferences (`preference_loss`). Then `sample` is also called before the first
         and after the last step, and ends the run by returning anything true; the result is the last saved state.
+      profile: first step and end of the steps that the profiler traces into `workdir/profile`.
 
     Raises:
       FloatingPointError: the loss is not finite.
@@ -41,7 +45,8 @@ def train(
     end = settings.num_steps if stop is None else min(stop, settings.num_steps)
     state, layout = init_state(config, reference), token_layout(config)
     step_fn, draw = make_train_step(config, reference), make_draw(config)
-    with Checkpoints(workdir, settings.keep) as checkpoints:
+    meter = Meter(config, tuned=reference is not None)
+    with Checkpoints(workdir, settings.keep) as checkpoints, Profile(Path(workdir) / "profile", profile) as traced:
         if checkpoints.latest is not None:
             state, place = checkpoints.restore(state)
             batches.set_state(place)
@@ -50,25 +55,27 @@ def train(
             checkpoints.save(state, batches.get_state(), meta)
         done = int(state.step)
         writer = MetricWriter(workdir, done, tensorboard)
-        since, clock = done, time.perf_counter()
-        began = clock - writer.last.get("seconds", 0.0)
+        began, first = time.perf_counter() - writer.last.get("seconds", 0.0), done
         while done < end:
-            state, metrics = step_fn(state, next(batches), draw(done), layout)
+            with traced.step(done, state):
+                state, metrics = step_fn(state, meter.next(batches), draw(done), layout)
             done += 1
             if done % settings.log_every == 0 or done == end:
                 metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
                 if not math.isfinite(metrics["loss"]):
                     raise FloatingPointError(f"loss is {metrics['loss']} at step {done}")
-                metrics["steps_per_second"] = (done - since) / (time.perf_counter() - clock)
-                metrics["seconds"] = time.perf_counter() - began
+                metrics |= meter.figures() | {"seconds": time.perf_counter() - began}
                 writer.write(done, **metrics)
                 progress(done, metrics)
-                since, clock = done, time.perf_counter()
             sampled = done % settings.sample_every == 0 and (done < end or reference is not None)
             if sampled and sample(done, state.ema_params):
                 state, _ = checkpoints.restore(state)
                 break
-            if done % settings.save_every == 0 or done == end:
+            saved = done % settings.save_every == 0 or done == end
+            if saved:
                 checkpoints.save(state, batches.get_state(), meta)
+            if sampled or saved or done == first + 1:  # the first step compiles
+                jax.block_until_ready(state)
+                meter.restart()
         writer.close()
     return state
