@@ -25,7 +25,9 @@ def steps(text: str) -> tuple[int, int] | None:
         return None
     first, _, end = text.partition(":")
     if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
-        raise InputError(f"{text!r} is no range of steps", "--profile", "give the first and the one after the last: 20:25")
+        raise InputError(
+            f"{text!r} is no range of steps", "--profile", "give the first and the one after the last: 20:25"
+        )
     return int(first), int(end)
 
 
