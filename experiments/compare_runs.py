@@ -3,8 +3,8 @@
     python -m experiments.compare_runs --runs out/a --runs out/b --out out/runs.html
     python -m experiments.compare_runs --runs 'out/paper/cells/*/run' --out out/runs.html
 
-Patterns are allowed. The page needs nothing beside it and fetches nothing; its figures are in `runs.json` too. Runs may still be going: what their
-`metrics.jsonl` holds is shown.
+Patterns are allowed. The page needs nothing beside it and fetches nothing; its figures are in `runs.json` too. Runs may
+still be going: what their `metrics.jsonl` holds is shown.
 """
 
 import glob

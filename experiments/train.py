@@ -25,9 +25,7 @@ def steps(text: str) -> tuple[int, int] | None:
         return None
     first, _, end = text.partition(":")
     if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
-        raise InputError(
-            f"{text!r} is no range of steps", "--profile", "give the first and the one after the last: 20:25"
-        )
+        raise InputError(f"{text!r} is no range of steps", "--profile", "20:25 traces the steps 20 to 24")
     return int(first), int(end)
 
 

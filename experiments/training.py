@@ -19,6 +19,7 @@ from afjax.training.state import count, sha256
 from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
 from data_pipeline.simulate.build import build
+from data_pipeline.sources import first, sources
 from experiments import cli, tuning
 from experiments.board import show
 from experiments.conversation import write_conversation
@@ -45,10 +46,11 @@ def train_run(
     preference = config.preference
     tuned = bool(preference.path)
     reference = tuning.start(config, metadata) if tuned else None
+    mixed = [(cli.absolute(path), weight) for path, weight in sources(config.data.path)] if config.data.path else folder
     iterator = batches(
-        folder, "train", config.data.batch, config.data.window, config.training.seed,
+        mixed, "train", config.data.batch, config.data.window, config.training.seed,
         losing=cli.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
-        user_delay=config.layout.user_delay,
+        user_delay=config.layout.user_delay, swap=config.data.swap,
     )  # fmt: skip
     meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
@@ -112,9 +114,9 @@ def remember(config: Config, workdir: Path):
 
 
 def training_data(config: Config, workdir: Path) -> Path:
-    """Folder of the records: the configured one, or simulated into the run folder."""
+    """Folder of the records: the first that is configured, or simulated into the run folder."""
     if config.data.path:
-        return Path(config.data.path).expanduser().absolute()
+        return cli.absolute(first(config.data.path))
     if (config.model.motion_dim, config.model.audio_dim) != (len(CHANNELS), mel.DIM):
         raise InputError(
             f"simulated conversations have {len(CHANNELS)} motion channels and {mel.DIM} audio features, the model "
