@@ -30,6 +30,8 @@ CSS = (
     + """
 .legend { display: flex; flex-wrap: wrap; gap: 0.3rem 1.2rem; margin: 0.8rem 0; }
 .legend svg { display: inline; width: 34px; height: 10px; border: 0; background: none; margin-right: 0.4rem; }
+thead th { min-width: 4.6rem; }
+th[scope=row] { overflow-wrap: anywhere; }
 .charts h3 { font-size: 0.95rem; margin: 0 0 0.3rem; }
 .differences td, .differences thead th { text-align: left; }
 """
@@ -180,7 +182,7 @@ def _differences(runs: Sequence[Run], differ: dict[str, list[Any]]) -> str:
 
 def _charts(runs: Sequence[Run], styles: dict[str, str]):
     scalars = dict.fromkeys(name for run in runs for record in run.records for name in record if name != "step")
-    for scalar in scalars:
+    for scalar in sorted(scalars, key=lambda name: name != "loss"):
         drawn = svg.chart({run.name: run.curve(scalar) for run in runs}, styles, f"{scalar} by step")
         if drawn:
             yield f"<div><h3>{escape(scalar)}</h3>{drawn}</div>"
