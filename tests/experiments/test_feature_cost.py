@@ -1,11 +1,9 @@
 """The cost of features: every part is timed, and fewer voices are multiplied up."""
 
-from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.config import from_dict
 from experiments import feature_cost
 from experiments.configs import smoke
-
-TINY = Wav2Vec2Config(width=16, depth=1, heads=2, feed_forward=16, conv_dim=(8,) * 7)
+from tests.weights.released import SPEECH
 
 
 def test_times_are_of_a_whole_batch(monkeypatch):
@@ -13,7 +11,7 @@ def test_times_are_of_a_whole_batch(monkeypatch):
     calls = []
     monkeypatch.setattr(feature_cost, "milliseconds", lambda call, repeats: calls.append(call()) or 1.0)
     config = from_dict(smoke.get_config().to_dict())
-    times = feature_cost.measure(config, TINY, voices=2, repeats=1)
+    times = feature_cost.measure(config, SPEECH, voices=2, repeats=1)
     assert list(times.values()) == [1.0, 4.0, 4.0]
     metrics, mel, wav2vec2 = calls
     assert metrics["loss"] > 0

@@ -6,9 +6,13 @@ import numpy as np
 import pytest
 
 from afjax.audio import mel
+from afjax.audio.wav2vec2 import features
 from afjax.errors import InputError
+from afjax.weights import convert
 from data_pipeline import records, schema
-from experiments.make_features import hear_mel, make_features
+from experiments.convert import to_folder
+from experiments.make_features import hear_mel, make_features, wav2vec2_ear
+from tests.weights import released
 
 
 @pytest.fixture
@@ -64,6 +68,16 @@ def test_another_ear_changes_features_and_their_statistics_alone(folder, tmp_pat
     np.testing.assert_allclose(new.statistics.audio_std, rows.astype(np.float64).std(0), rtol=1e-3)
     expected = loudness(clips[0].user_audio / np.float32(32768), 30)
     np.testing.assert_allclose(clips[0].user_features, expected, atol=1e-3)
+
+
+def test_wav2vec2_of_a_converted_folder_hears_whole_clips(folder, tmp_path):
+    sources = released.write(tmp_path / "sources")
+    to_folder(**sources, out=str(tmp_path / "weights"), heads=released.FLOW.heads)
+    make_features(folder, tmp_path / "out", "wav2vec2", wav2vec2_ear(tmp_path / "weights"))
+    part = convert.load(tmp_path / "weights").wav2vec2
+    clip = next(records.read_split(tmp_path / "out", "train"))
+    expected = features.features(part.params(), part.config, clip.user_audio / np.float32(32768))
+    np.testing.assert_array_equal(clip.user_features, expected.astype(np.float16))
 
 
 def test_records_without_sound_are_refused_and_nothing_is_left(folder, tmp_path):
