@@ -5,8 +5,9 @@
 
 Without `--config.data.path` conversations are simulated into `workdir/data` first. The run folder holds `config.json`,
 `metrics.jsonl`, `checkpoints/`, `samples/` (motion of held-out conversations as it goes, and a video) and
-`summary.json`. A folder with a checkpoint of another config is refused. `--tensorboard` writes curves and samples to
-`workdir/tensorboard` as well, `--profile 20:25` a profiler's trace of the steps 20 to 24 to `workdir/profile`.
+`summary.json`. A folder with a checkpoint of another config or of other data is refused; Ctrl-C and SIGTERM save first.
+`--tensorboard` writes curves and samples to `workdir/tensorboard` as well, `--profile 20:25` a profiler's trace of the
+steps 20 to 24 to `workdir/profile`.
 """
 
 from pathlib import Path
