@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from afjax.config import ModelConfig
+from afjax.nn.transformer import ForcingTransformer
 from afjax.training import throughput
 from afjax.training.loop import train
-from afjax.training.state import init_state, token_layout
-from afjax.training.step import make_draw, make_train_step
+from afjax.training.state import init_params, token_layout
+from afjax.training.step import clip_loss, make_draw
 from tests.training.test_training import Batches, quick
 
 SPEED = {"steps_per_second", "frames_per_second", "flops_per_second", "input_wait", "process_gb", "seconds"}
@@ -30,14 +31,20 @@ def test_matrix_products_are_counted_wherever_they_stand():
     assert throughput.matmul_flops(jax.checkpoint(lambda x, w: jnp.sin(x @ w)), x, w) == 96
 
 
-def test_step_flops_are_xla_s_count_of_the_whole_step():
-    """At a size at which matrix products dominate; XLA also counts what is elementwise, and Adam."""
+def test_step_flops_are_xla_s_count_of_the_loss_and_its_gradient():
+    """At a size at which matrix products dominate: XLA also counts what is elementwise."""
     config = quick()
     model = ModelConfig(motion_dim=15, audio_dim=100, width=256, depth=1, heads=4, condition_width=128)
     config = dataclasses.replace(config, model=model)
-    state, batch = jax.eval_shape(lambda: init_state(config)), next(Batches(config))
-    step, draw = make_train_step(config), jax.eval_shape(make_draw(config), 0)
-    counted = step.func.lower(None, state, batch, draw, token_layout(config)).cost_analysis()["flops"]
+    params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+    batch, draw, layout = next(Batches(config)), jax.eval_shape(make_draw(config), 0), token_layout(config)
+
+    @jax.jit
+    @jax.value_and_grad
+    def loss(params, batch, draw):
+        return clip_loss(ForcingTransformer(model), config.objective.norm, params, batch, draw, layout)[0]
+
+    counted = loss.lower(params, batch, draw).cost_analysis()["flops"]
     assert 0.9 < throughput.step_flops(config) / counted < 1.1
     assert throughput.step_flops(config, tuned=True) * 3 == throughput.step_flops(config) * 8
 
