@@ -143,7 +143,8 @@ class _Best(policies.PreservationPolicy):
         self._log, self._name, self._sign = log, name.removeprefix("-"), -1 if name.startswith("-") else 1
 
     def should_preserve(self, checkpoints: Sequence, *, context) -> list[bool]:
-        lines = [json.loads(line) for line in self._log.read_text().splitlines()]
+        log = self._log.read_text() if self._log.exists() else ""  # there is none before the first step
+        lines = [json.loads(line) for line in log.splitlines()]
         if lines and self._name not in lines[-1]:
             raise InputError(
                 f"training.keep_best: {self._name!r} is not logged", self._log, f"choose one of {', '.join(lines[-1])}"
