@@ -232,9 +232,14 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where records are (empty: simulated into the run folder) and how windows are cut from them."""
+    """Where records are (empty: simulated into the run folder) and how windows are cut from them.
+
+    `path` may name several folders with weights (`A:3,B:1`): statistics and evaluation are the first's. In a share
+    `swap` of the windows user and avatar exchange roles.
+    """
 
     path: str = ""
+    swap: float = 0.0
     train_clips: int = 384
     eval_clips: int = 64
     seconds: float = 20.0
@@ -244,6 +249,7 @@ class DataConfig:
     def __post_init__(self):
         for name in ("train_clips", "eval_clips", "seconds", "window", "batch"):
             _require(getattr(self, name) > 0, f"data.{name} must be positive")
+        _require(0 <= self.swap <= 1, "data.swap must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
