@@ -208,7 +208,8 @@ class SamplerConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam or Muon with warm-up, cosine decay and clipping by global norm, and an average of the weights.
+    """Adam, Muon or plain gradient descent with warm-up, cosine decay and clipping by global norm, and an average of
+    the weights.
 
     `muon` orthogonalises the updates of matrices (step size `muon_learning_rate`) and leaves vectors to Adam.
     """
@@ -224,7 +225,7 @@ class OptimizerConfig:
     ema: float = 0.995
 
     def __post_init__(self):
-        _one_of("optimizer.kind", self.kind, ("adamw", "muon"))
+        _one_of("optimizer.kind", self.kind, ("adamw", "muon", "sgd"))
         for name in ("learning_rate", "muon_learning_rate"):
             _require(getattr(self, name) > 0, f"optimizer.{name} must be positive")
         _require(0 <= self.ema < 1, "optimizer.ema must lie in [0, 1)")
@@ -264,6 +265,42 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True)
+class ComputeConfig:
+    """How a step is computed: it decides about time and memory, and about figures only by rounding.
+
+    Devices form a mesh `data` x `fsdp` x `tensor`; `data` 0 takes all that the other two leave. `rules` says which of
+    these mesh axes (several: "data,fsdp") divide a logical axis of the batch or of a parameter (`afjax.nn.axes`); one
+    without a rule is whole on every device. A step goes through its batch in `accumulate` parts. `dtype`: of the
+    network's activations; parameters, their average, the optimizer and the loss are float32. `remat`: a block's
+    activations are not kept for the backward pass but computed again.
+    """
+
+    data: int = 1
+    fsdp: int = 1
+    tensor: int = 1
+    rules: dict[str, str] = field(
+        default_factory=lambda: {"batch": "data,fsdp", "embed": "fsdp", "heads": "tensor", "mlp": "tensor"},
+        hash=False,
+    )
+    accumulate: int = 1
+    dtype: str = "float32"
+    remat: bool = False
+
+    def __post_init__(self):
+        _one_of("compute.dtype", self.dtype, ("float32", "bfloat16"))
+        _require(self.data >= 0, "compute.data must not be negative")
+        for name in ("fsdp", "tensor", "accumulate"):
+            _require(getattr(self, name) > 0, f"compute.{name} must be positive")
+        for name in self.rules:
+            for axis in self.mesh_axes(name):
+                _one_of(f"compute.rules.{name}", axis, ("data", "fsdp", "tensor"))
+
+    def mesh_axes(self, name: str | None) -> tuple[str, ...]:
+        """The mesh axes that divide a logical axis."""
+        return tuple(axis.strip() for axis in self.rules.get(name, "").split(",") if axis.strip())
+
+
+@dataclass(frozen=True)
 class Config:
     """One experiment."""
 
@@ -276,6 +313,7 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
 
     def __post_init__(self):
         encoder, window = self.model.condition_encoder, self.layout.condition_window
@@ -290,6 +328,10 @@ class Config:
         _require(
             self.data.window % self.layout.block == 0,
             f"data.window = {self.data.window} is not a multiple of layout.block = {self.layout.block}",
+        )
+        _require(
+            self.data.batch % self.compute.accumulate == 0,
+            f"data.batch = {self.data.batch} is not a multiple of compute.accumulate = {self.compute.accumulate}",
         )
 
 
@@ -310,7 +352,9 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
     return cls(**arguments)
 
 
-FREE = ("training.num_steps", "training.log_every", "training.save_every", "training.sample_", "training.keep")
+FREE = (
+    "training.num_steps", "training.log_every", "training.save_every", "training.sample_", "training.keep", "compute.",
+)  # fmt: skip
 """Starts of the names of settings that may change when a run is continued."""
 
 
@@ -334,7 +378,7 @@ def _convert(value, kind, where: str):
         return from_dict(value, kind, where)
     if typing.get_origin(kind) is dict:
         _require(isinstance(value, dict), f"{where} must be a table")
-        return {str(k): float(v) for k, v in value.items()}
+        return {str(k): _convert(v, typing.get_args(kind)[1], f"{where}.{k}") for k, v in value.items()}
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

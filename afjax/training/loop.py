@@ -10,6 +10,7 @@ import jax
 from afjax.config import Config
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.logging import MetricWriter
+from afjax.training.sharding import make_place
 from afjax.training.state import TrainState, init_state, token_layout
 from afjax.training.step import make_draw, make_train_step
 
@@ -40,7 +41,7 @@ def train(
     settings = config.training
     end = settings.num_steps if stop is None else min(stop, settings.num_steps)
     state, layout = init_state(config, reference), token_layout(config)
-    step_fn, draw = make_train_step(config, reference), make_draw(config)
+    step_fn, draw, place = make_train_step(config, reference), make_draw(config), make_place(config)
     with Checkpoints(workdir, settings.keep) as checkpoints:
         if checkpoints.latest is not None:
             state, place = checkpoints.restore(state)
@@ -53,7 +54,7 @@ def train(
         since, clock = done, time.perf_counter()
         began = clock - writer.last.get("seconds", 0.0)
         while done < end:
-            state, metrics = step_fn(state, next(batches), draw(done), layout)
+            state, metrics = step_fn(state, place(next(batches)), draw(done), layout)
             done += 1
             if done % settings.log_every == 0 or done == end:
                 metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
