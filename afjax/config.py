@@ -249,7 +249,12 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Length of a run and how often it writes; `seed` seeds everything. Samples are videos of `sample_seconds`."""
+    """Length of a run and how often it writes; `seed` seeds everything. Samples are videos of `sample_seconds`.
+
+    Kept are the latest `keep` checkpoints, those of every `keep_every` steps (0: none), and the one with the smallest
+    value of the logged metric `keep_best` (`-NAME`: with the largest; empty: none). A run stops where the loss is not
+    finite, or more than `explosion` times the last logged one.
+    """
 
     num_steps: int = 1200
     seed: int = 0
@@ -258,10 +263,15 @@ class TrainingConfig:
     sample_every: int = 800
     sample_seconds: float = 4.0
     keep: int = 2
+    keep_every: int = 0
+    keep_best: str = ""
+    explosion: float = 100.0
 
     def __post_init__(self):
         for name in ("num_steps", "log_every", "save_every", "sample_every", "keep"):
             _require(getattr(self, name) > 0, f"training.{name} must be positive")
+        _require(self.keep_every >= 0, "training.keep_every must not be negative")
+        _require(self.explosion > 1, "training.explosion must be above 1")
 
 
 @dataclass(frozen=True)
@@ -353,8 +363,9 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
 
 
 FREE = (
-    "training.num_steps", "training.log_every", "training.save_every", "training.sample_", "training.keep", "compute.",
-)  # fmt: skip
+    *(f"training.{name}" for name in ("num_steps", "log_every", "save_every", "sample_", "keep", "explosion")),
+    "compute.",
+)
 """Starts of the names of settings that may change when a run is continued."""
 
 

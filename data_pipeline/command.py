@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
-from afjax.errors import InputError
+from afjax.errors import InputError, disk_error
 
 __all__ = ["fail", "one_line", "parse", "run"]
 
@@ -56,6 +56,11 @@ def _main(main: Callable[[], Any]):
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except OSError as error:
+        told = disk_error(error)
+        if told is error:
+            raise
+        fail(told)
     sys.stdout.flush()
 
 

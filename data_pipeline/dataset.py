@@ -2,12 +2,16 @@
 
 The conversations of a split are decoded and standardised once and kept in memory (20 s take 0.46 MB), so that a
 batch costs a few copies. Every epoch visits each conversation once, in a new order, and takes one window of it.
+
+A window's name is `SPLIT-RECORD@FRAME`: its split, the record's number in the split's file, its first frame.
 """
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import grain
+import numpy as np
 
 from afjax.errors import InputError
 from data_pipeline.preferences import read_losing
@@ -26,6 +30,8 @@ class Clips(Sequence):
                 if motions.shape[1:] != clip["avatar_motion"].shape:
                     raise InputError(f"losing samples of {motions.shape[1:]}, not as the data have it", losing)
                 clip["losing_motion"] = statistics.scale_motion(motions)
+        for number, clip in enumerate(clips):
+            clip["window"] = np.array(f"{split}-{number:05d}")
         self._clips = clips[: len(clips) - leave]
         if not self._clips:
             raise InputError(f"the split {split!r} has no conversations to train on", folder)
@@ -42,6 +48,34 @@ class Clips(Sequence):
         return min(len(clip["avatar_motion"]) for clip in self._clips)
 
 
+class Batches:
+    """An endless iterator of batches that knows what it has read; its state continues it exactly.
+
+    `windows` are the names in the last batch. `sha256` is the hash of all names so far: after each batch that of the
+    hash before it (64 hexadecimal digits, at first none) followed by the batch's names, joined by line feeds.
+    """
+
+    def __init__(self, iterator: grain.DatasetIterator):
+        self._iterator = iterator
+        self.windows, self.sha256 = [], ""
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> dict[str, np.ndarray]:
+        batch = dict(next(self._iterator))
+        self.windows = batch.pop("window").tolist()
+        self.sha256 = hashlib.sha256((self.sha256 + "\n".join(self.windows)).encode()).hexdigest()
+        return batch
+
+    def get_state(self) -> dict:
+        return {"place": self._iterator.get_state(), "sha256": self.sha256}
+
+    def set_state(self, state: dict):
+        self._iterator.set_state(state["place"])
+        self.sha256 = state["sha256"]
+
+
 def batches(
     folder: str | Path,
     split: str = "train",
@@ -52,10 +86,12 @@ def batches(
     losing: str | Path = "",
     leave: int = 0,
     user_delay: int = 0,
-) -> grain.DatasetIterator:
-    """An endless iterator of batches: avatar_motion, user_motion `[B, N, D]`, avatar_audio, user_audio `[B, N, F]`,
-    reference `[B, D]`; with `losing`, a folder of losing samples, one of them a window: losing_motion `[B, N, D]`. The
-    last `leave` conversations of the split are not read from. The user's tracks come `user_delay` frames late.
+) -> Batches:
+    """Endless batches of windows.
+
+    avatar_motion, user_motion `[B, N, D]`, avatar_audio, user_audio `[B, N, F]`, reference `[B, D]`; with `losing`, a
+    folder of losing samples, one of them a window: losing_motion `[B, N, D]`. The last `leave` conversations of the
+    split are not read from. The user's tracks come `user_delay` frames late.
 
     All float32 numpy arrays, standardised by the stored statistics. `get_state` and `set_state` continue it exactly;
     a state belongs to the number of workers that it was taken with. With workers each process holds its own copy of
@@ -69,4 +105,4 @@ def batches(
     iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16))
     if num_workers:
         iterable = iterable.mp_prefetch(grain.MultiprocessingOptions(num_workers=num_workers))
-    return iter(iterable)
+    return Batches(iter(iterable))

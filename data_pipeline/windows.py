@@ -35,7 +35,10 @@ def cut(clip: Window, start: int, frames: int) -> Window:
 
 @dataclass(frozen=True)
 class RandomWindow(grain.transforms.RandomMap):
-    """A window of `frames` frames at a random place of the clip, and one of its losing motions there, if it has any."""
+    """A window of `frames` frames at a random place of the clip, and one of its losing motions there, if it has any.
+
+    `window` is its name, the clip's own with the first frame added.
+    """
 
     frames: int
 
@@ -45,4 +48,5 @@ class RandomWindow(grain.transforms.RandomMap):
         if "losing_motion" in element:
             losing = element["losing_motion"]
             element = element | {"losing_motion": losing[rng.integers(len(losing))]}
-        return cut(element, start, self.frames)
+        name = np.array(f"{element['window']}@{start}")
+        return cut(element, start, self.frames) | {"window": name}

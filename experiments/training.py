@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 import time
 from pathlib import Path
 
@@ -13,9 +14,8 @@ from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, differences, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
-from afjax.training.checkpoint import Checkpoints
 from afjax.training.loop import train
-from afjax.training.state import count
+from afjax.training.state import count, sha256
 from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
 from data_pipeline.simulate.build import build
@@ -43,21 +43,23 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
         losing=cli.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
         user_delay=config.layout.user_delay,
     )  # fmt: skip
-    with Checkpoints(workdir) as checkpoints:
-        resumed = checkpoints.latest or 0
-    if resumed:
-        print(f"continues at step {resumed}")
     meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
     sampler = Sampler(config, folder, metadata, workdir / "samples") if samples else lambda step, params: None
     validation = tuning.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
-    with cli.Progress(max(config.training.num_steps - resumed, 0), "train", "steps") as progress:
+    with cli.Progress(config.training.num_steps, "train", "steps") as progress:
+
+        def begun(step: int):
+            progress.total -= step
+            if step:
+                print(f"continues at step {step}")
 
         def report(step: int, metrics: dict):
-            progress.update(step - resumed - progress.done, f"loss {metrics['loss']:.4f}")
+            left = config.training.num_steps - step
+            progress.update(progress.total - left - progress.done, f"loss {metrics['loss']:.4f}")
 
         state = train(
             config, workdir, iterator, meta,
-            tensorboard=tensorboard, progress=report, sample=validation or sampler, reference=reference,
+            tensorboard=tensorboard, begun=begun, progress=report, sample=validation or sampler, reference=reference,
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
     records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
@@ -67,6 +69,8 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
         "steps": int(state.step),
         "parameters": count(state.params),
         "loss": float(np.mean([record["loss"] for record in records[-5:]])),
+        "params_sha256": sha256(state.params),
+        "data_sha256": iterator.sha256,
         "seconds": {"data": prepared - started, "train": records[-1]["seconds"]},
     }
     if validation:
@@ -92,7 +96,7 @@ def remember(config: Config, workdir: Path):
         except ValueError as error:
             raise InputError(f"not readable: {error}", path, "choose another --workdir") from None
         changed = differences(to_dict(old), to_dict(config))
-        if changed and (workdir / "checkpoints").exists():
+        if changed and any(step.name.isdigit() for step in workdir.glob("checkpoints/*")):
             why = f"the run was started with another config ({changed[0]})"
             raise InputError(why, workdir, "choose another --workdir")
     cli.write_json(path, to_dict(config))
@@ -110,6 +114,8 @@ def training_data(config: Config, workdir: Path) -> Path:
             "give a data set that fits, --config.data.path=...",
         )
     folder = workdir / "data"
+    for unfinished in workdir.glob(".data.*"):  # of a run that was killed
+        shutil.rmtree(unfinished, ignore_errors=True)
     counts = {"train": config.data.train_clips, "eval": config.data.eval_clips}
     if not folder.exists():
         build(folder, counts, config.data.seconds, config.training.seed)

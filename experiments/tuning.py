@@ -11,6 +11,7 @@ from afjax.errors import InputError
 from afjax.metrics import report
 from afjax.streaming.generator import Generator
 from data_pipeline.records import Metadata, read_split
+from experiments import cli
 from experiments.runs import load_run
 
 WATCHED = ("lip_corr", "fd", "variance", "response_peak_smile")
@@ -46,7 +47,8 @@ class Validation:
         figures = {"step": step, **self._figures(params)}
         records = [] if not self._log.exists() else [json.loads(line) for line in self._log.read_text().splitlines()]
         records = [record for record in records if record["step"] < step] + [figures]
-        self._log.write_text("".join(json.dumps(record) + "\n" for record in records))
+        with cli.aside(self._log) as path:
+            path.write_text("".join(json.dumps(record) + "\n" for record in records))
         first, rule = records[0], self._config.preference
         if figures["lip_corr"] < first["lip_corr"] - rule.lip_loss:
             self.reason = f"lip_corr fell from {first['lip_corr']:.3f} to {figures['lip_corr']:.3f} at step {step}"

@@ -1,69 +1,207 @@
-"""Checkpoints by orbax: items `state`, `ema_params`, `data` (the iterator's place) and `meta`."""
+"""Checkpoints by orbax, each of them whole or absent.
 
+A checkpoint is a folder of items: `state`, `ema_params` (which `state` does not repeat), `data` (the place of the
+batches) and `meta`. It is written in the background beside its name and renamed when it is complete. `SHA256SUMS` in
+it lists the items' files, so that damage is found before anything is read.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
+from jax.experimental import multihost_utils
+from orbax.checkpoint import checkpoint_managers as policies
 
-from afjax.errors import InputError
+from afjax.config import differences, from_dict, to_dict
+from afjax.errors import InputError, disk_error
+from afjax.training.sums import fault, write_sums
+
+_TRAIN = "train first: python -m experiments.train --workdir ..."
+_AGAIN = "make room; the same command goes on from the last checkpoint"
+_OTHER = "choose another --workdir"
 
 
 class Checkpoints:
-    """The `checkpoints/` folder of a run; a context manager, so that asynchronous writes end before the process."""
+    """The `checkpoints/` folder of a run; a context manager, so that asynchronous writes end before the process.
 
-    def __init__(self, workdir: Path, keep: int = 2):
+    Kept are the latest `keep`, those of every `every` steps (0: none), and the one with the smallest value of the
+    logged metric `best` (`-NAME`: with the largest; empty: none). Raises InputError where the disk refuses.
+    """
+
+    def __init__(self, workdir: Path, keep: int = 2, every: int = 0, best: str = ""):
         self.folder = Path(workdir).absolute() / "checkpoints"
+        kept = [policies.LatestN(keep)]
+        kept += [policies.EveryNSteps(every)] if every else []
+        kept += [_Best(self.folder.with_name("metrics.jsonl"), best)] if best else []
+        self._saving = 0
         self._manager = ocp.CheckpointManager(
-            self.folder, options=ocp.CheckpointManagerOptions(max_to_keep=keep, create=True)
+            self.folder,
+            options=ocp.CheckpointManagerOptions(
+                preservation_policy=policies.AnyPreservationPolicy(kept),
+                async_options=ocp.AsyncOptions(post_finalization_callback=self._seal),
+                cleanup_tmp_directories=True,
+                lightweight_initialize=True,
+            ),
         )
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self._manager.close()
+    def __exit__(self, kind, *_):
+        try:
+            self._manager.close()
+        except Exception as error:
+            if kind is None:
+                raise disk_error(error, self.folder, _AGAIN) from None
 
     @property
     def latest(self) -> int | None:
+        """Step of the newest checkpoint, one that is being written among them."""
         return self._manager.latest_step()
 
     def save(self, state, data: dict, meta: dict):
-        """Writes one checkpoint at the state's step."""
+        """Begins to write one checkpoint at the state's step, after the one before is written."""
         step = int(state.step)
         if step == self.latest:
             return
-        self._manager.save(
-            step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardSave(state),
-                ema_params=ocp.args.StandardSave(state.ema_params),
-                data=ocp.args.JsonSave(data),
-                meta=ocp.args.JsonSave(meta),
-            ),
+        self.wait()
+        size = sum(leaf.nbytes for leaf in jax.tree.leaves(state))
+        free = shutil.disk_usage(self.folder).free
+        if free < size:
+            what = f"no space left: a checkpoint takes {size / 1e6:.1f} MB, {free / 1e6:.1f} MB are free"
+            raise InputError(what, self.folder, _AGAIN)
+        self._saving = step
+        items = ocp.args.Composite(
+            state=ocp.args.StandardSave(state.replace(ema_params=None)),
+            ema_params=ocp.args.StandardSave(state.ema_params),
+            data=ocp.args.JsonSave(data),
+            meta=ocp.args.JsonSave(meta),
         )
+        try:
+            self._manager.save(step, args=items)
+        except Exception as error:
+            raise disk_error(error, self.folder, _AGAIN) from None
 
-    def restore(self, state):
-        """The latest (state, data): `state` gives shapes and dtypes."""
-        self._manager.wait_until_finished()
+    def wait(self):
+        """Until the checkpoint that is being written is there."""
+        try:
+            self._manager.wait_until_finished()
+        except Exception as error:
+            raise disk_error(error, self.folder, _AGAIN) from None
+
+    def _seal(self):
+        """Orbax calls this in the background when all files of a checkpoint are written and before it is renamed."""
+        if jax.process_index() == 0:
+            (folder,) = self.folder.glob(f"{self._saving}.orbax-checkpoint-tmp*")
+            write_sums(folder)
+
+    def restore(self, state, meta: dict | None = None):
+        """The newest whole (state, data); damaged ones are set aside, with a line that says so.
+
+        Args:
+          state: arrays or `jax.ShapeDtypeStruct`s that give shapes, dtypes and shardings.
+          meta: what the run would store. Raises InputError where its config or statistics are not those stored.
+        """
+        self.wait()
+        step = self._set_damaged_aside()
+        stored = self._manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
+        _require_same(stored, meta or {}, self.folder)
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, state)
         items = self._manager.restore(
-            self.latest,
-            args=ocp.args.Composite(state=ocp.args.StandardRestore(abstract), data=ocp.args.JsonRestore()),
+            step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(abstract.replace(ema_params=None)),
+                ema_params=ocp.args.StandardRestore(abstract.ema_params),
+                data=ocp.args.JsonRestore(),
+            ),
         )
-        return items["state"], items["data"]
+        return items["state"].replace(ema_params=items["ema_params"]), items["data"]
+
+    def _set_damaged_aside(self) -> int:
+        """Step of the newest whole checkpoint; of several processes the first decides for all."""
+        step = 0
+        if jax.process_index() == 0:
+            step, damaged = _newest_whole(self.folder, self._manager.all_steps())
+            for number in damaged:
+                aside = self.folder / f"{number}.damaged"
+                shutil.rmtree(aside, ignore_errors=True)
+                (self.folder / str(number)).rename(aside)
+        if jax.process_count() > 1:
+            step = int(multihost_utils.broadcast_one_to_all(np.int32(step)))
+        self._manager.reload()
+        return step
+
+
+class _Best(policies.PreservationPolicy):
+    """Keeps the checkpoint whose last line in `metrics.jsonl` has the smallest value of a metric."""
+
+    def __init__(self, log: Path, name: str):
+        self._log, self._name, self._sign = log, name.removeprefix("-"), -1 if name.startswith("-") else 1
+
+    def should_preserve(self, checkpoints: Sequence, *, context) -> list[bool]:
+        lines = [json.loads(line) for line in self._log.read_text().splitlines()]
+        if lines and self._name not in lines[-1]:
+            raise InputError(
+                f"training.keep_best: {self._name!r} is not logged", self._log, f"choose one of {', '.join(lines[-1])}"
+            )
+        values = {}
+        for checkpoint in checkpoints:
+            before = [line[self._name] for line in lines if line["step"] <= checkpoint.step]
+            if before:
+                values[checkpoint.step] = self._sign * before[-1]
+        best = min(values, key=values.get, default=None)
+        return [checkpoint.step == best for checkpoint in checkpoints]
+
+
+def _newest_whole(folder: Path, steps: Sequence[int]) -> tuple[int, list[int]]:
+    """The newest step whose files are as they were written, and the damaged ones after it; says so if there are any.
+
+    Raises InputError if there is none.
+    """
+    faults = {}
+    for step in sorted(steps, reverse=True):
+        faults[step] = fault(folder / str(step))
+        if not faults[step]:
+            for damaged in list(faults)[:-1]:
+                print(f"checkpoint {damaged} is damaged ({faults[damaged]}): that of step {step} is used", flush=True)
+            return step, list(faults)[:-1]
+    newest = max(faults)
+    raise InputError(
+        f"all checkpoints are damaged ({newest}: {faults[newest]})", folder, "delete the folder to start again"
+    )
+
+
+def _require_same(stored: dict, meta: dict, folder: Path):
+    """Raises InputError for a run that would go on with another config or with data of other statistics."""
+    if "config" in meta:
+        before, asked = (to_dict(from_dict(table["config"], where=str(folder))) for table in (stored, meta))
+        changed = differences(before, asked)
+        if changed:
+            raise InputError(f"the run was started with another config ({changed[0]})", folder, _OTHER)
+    for name, values in meta.get("statistics", {}).items():
+        pairs = zip(stored["statistics"][name], values, strict=False)
+        odd = next((f"{name}[{k}] {a:g} before, {b:g} in these data" for k, (a, b) in enumerate(pairs) if a != b), "")
+        if odd:
+            what = f"the run was started with data of other statistics ({odd})"
+            raise InputError(what, folder, f"give it those data, or {_OTHER}")
 
 
 def load_ema(workdir: Path, params) -> tuple[dict, dict, int]:
-    """Averaged weights, meta and step of a run's latest checkpoint; `params` gives the expected shapes."""
+    """Averaged weights, meta and step of a run's newest whole checkpoint; `params` gives the expected shapes."""
     folder = Path(workdir).absolute() / "checkpoints"
     if not folder.is_dir():
-        raise InputError("no checkpoint", workdir, "train first: python -m experiments.train --workdir ...")
+        raise InputError("no checkpoint", workdir, _TRAIN)
     arrays, tables = ocp.StandardCheckpointHandler, ocp.JsonCheckpointHandler
     handlers = {"state": arrays(), "ema_params": arrays(), "data": tables(), "meta": tables()}
-    with ocp.CheckpointManager(folder, item_handlers=handlers) as manager:
-        step = manager.latest_step()
-        if step is None:
-            raise InputError("no checkpoint", folder, "train first: python -m experiments.train --workdir ...")
+    options = ocp.CheckpointManagerOptions(create=False, lightweight_initialize=True)
+    with ocp.CheckpointManager(folder, item_handlers=handlers, options=options) as manager:
+        if manager.latest_step() is None:
+            raise InputError("no checkpoint", folder, _TRAIN)
+        step, _ = _newest_whole(folder, manager.all_steps())
         meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         _check_shapes(manager.item_metadata(step)["ema_params"].tree, params, folder)
         abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, params)

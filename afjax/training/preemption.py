@@ -1,0 +1,56 @@
+"""The wish of a person or a scheduler that a run ends."""
+
+import signal
+import sys
+import threading
+
+import jax
+from jax.experimental import multihost_utils
+
+SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+
+
+class Preemption:
+    """Notes a signal while the block runs instead of ending the process; the second signal ends it at once.
+
+    When the block is left the noted signal is raised again, for whoever handled it before. Of several processes JAX
+    notes SIGTERM, and `asked` is true in all of them at the same step.
+    """
+
+    def __init__(self):
+        self.noted = 0
+        self._before = {}
+
+    def __enter__(self):
+        if jax.process_count() == 1 and threading.current_thread() is threading.main_thread():
+            for number in SIGNALS:
+                if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, kind, *_):
+        self._give_back()
+        if self.noted and kind is None:
+            if jax.process_count() == 1:
+                signal.raise_signal(self.noted)
+            else:
+                sys.exit(128 + self.noted)
+
+    def asked(self, step: int) -> bool:
+        """Whether the run shall end after this step; asked once a step."""
+        if jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(step):
+            self.noted = signal.SIGTERM
+        return bool(self.noted)
+
+    @property
+    def name(self) -> str:
+        return signal.Signals(self.noted).name
+
+    def _note(self, number, _frame):
+        self.noted = number
+        self._give_back()
+
+    def _give_back(self):
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        self._before = {}
