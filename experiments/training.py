@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from afjax.audio import mel
@@ -14,6 +15,7 @@ from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, differences, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
+from afjax.training import sharding
 from afjax.training.loop import train
 from afjax.training.state import count, sha256
 from data_pipeline.dataset import batches
@@ -29,9 +31,10 @@ MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib")
 def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, samples: bool = True) -> dict:
     """Trains in a run folder; returns (and writes) its summary. `samples`: whether motion and videos are written."""
     workdir = cli.writable(workdir, folder=True)
-    remember(config, workdir)
     started = time.perf_counter()
-    folder = training_data(config, workdir)
+    with sharding.first_process_first("run folder"):
+        remember(config, workdir)
+        folder = training_data(config, workdir)
     metadata = read_metadata(folder)
     check_data(config, metadata, folder)
     prepared = time.perf_counter()
@@ -41,10 +44,11 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
     iterator = batches(
         folder, "train", config.data.batch, config.data.window, config.training.seed,
         losing=cli.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
-        user_delay=config.layout.user_delay,
+        user_delay=config.layout.user_delay, part=sharding.rows(config),
     )  # fmt: skip
     meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
     sampler = Sampler(config, folder, metadata, workdir / "samples") if samples else lambda step, params: None
+    sampler = sharding.on_first(sampler)
     validation = tuning.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     with cli.Progress(config.training.num_steps, "train", "steps") as progress:
 
@@ -59,7 +63,7 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
 
         state = train(
             config, workdir, iterator, meta,
-            tensorboard=tensorboard, begun=begun, progress=report, sample=validation or sampler, reference=reference,
+            tensorboard=tensorboard, begun=begun, progress=report, sample=sharding.on_first(validation) if tuned else sampler, reference=reference,
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
     records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
@@ -75,7 +79,8 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
     }
     if validation:
         summary |= {"stopped": validation.reason or None, **_saturation(records)}
-    cli.write_json(workdir / "summary.json", summary)
+    if jax.process_index() == 0:
+        cli.write_json(workdir / "summary.json", summary)
     return summary
 
 

@@ -19,7 +19,7 @@ class ForcingTransformer(nn.Module):
     """Denoises motion tokens [b, n, d] under a mask, given conditions (Avatar Forcing section 4.1).
 
     It computes in the dtype of its motion and conditions, but norms, softmax, rotations and the level's embedding at
-    least in float32. `dtype` (that `forward` casts to) and `remat` (blocks keep nothing for the backward pass) are for
+    least in float32. `dtype` (that `forward` casts to, by default its motion's) and `remat` (blocks keep nothing for the backward pass) are for
     training; neither changes the parameters.
     """
 
@@ -73,9 +73,8 @@ class ForcingTransformer(nn.Module):
 
     def forward(self, motion, level, reference, conditions: Conditions, keep, layout):
         """One forward over a whole token layout (`afjax.nn.passes.TokenLayout`); velocity [b, n, d]."""
-        if self.dtype is not None:
-            cast = (motion, reference, conditions, keep)
-            motion, reference, conditions, keep = jax.tree.map(lambda x: x.astype(self.dtype), cast)
+        dtype, given = self.dtype or motion.dtype, (motion, reference, conditions, keep)
+        motion, reference, conditions, keep = jax.tree.map(lambda x: x.astype(dtype), given)
         condition = self.encode(self.listen(conditions), keep, layout.encoder, layout.frame)
         masks = (layout.attention, layout.alignment)
         return self(motion, level, reference, self.project(condition, layout.frame), masks, layout.frame)[0]

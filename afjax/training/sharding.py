@@ -13,6 +13,7 @@ only the first writes files.
 
 import contextlib
 import math
+import re
 from collections.abc import Callable
 from functools import partial
 
@@ -26,6 +27,25 @@ from afjax.errors import InputError
 from afjax.nn.axes import logical_axes
 
 AXES = ("data", "fsdp", "tensor")
+
+
+def join(where: str):
+    """Joins the processes of a run, before anything else uses JAX.
+
+    `where`: `auto` where JAX finds the others by itself (SLURM, Open MPI, Kubernetes, TPU pods), or
+    `ADDRESS:PORT,INDEX/COUNT`, the address of process 0 and which of how many this is. Raises InputError.
+    """
+    found = re.fullmatch(r"(.+:\d+),(\d+)/(\d+)", where)
+    if not found and where != "auto":
+        raise InputError(f"{where!r} is neither auto nor ADDRESS:PORT,INDEX/COUNT", "--distributed")
+    try:
+        if found:
+            jax.distributed.initialize(found[1], num_processes=int(found[3]), process_id=int(found[2]))
+        else:
+            jax.distributed.initialize()
+    except ValueError as error:
+        what = f"the other processes are not found ({error})"
+        raise InputError(what, "--distributed", "give ADDRESS:PORT,INDEX/COUNT") from None
 
 
 def make_mesh(compute: ComputeConfig) -> Mesh | None:
