@@ -63,7 +63,8 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
 
         state = train(
             config, workdir, iterator, meta,
-            tensorboard=tensorboard, begun=begun, progress=report, sample=sharding.on_first(validation) if tuned else sampler, reference=reference,
+            tensorboard=tensorboard, begun=begun, progress=report, reference=reference,
+            sample=sharding.on_first(validation) if tuned else sampler,
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
     records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]

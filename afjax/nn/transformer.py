@@ -18,9 +18,9 @@ from afjax.nn.linear import Linear, zeros
 class ForcingTransformer(nn.Module):
     """Denoises motion tokens [b, n, d] under a mask, given conditions (Avatar Forcing section 4.1).
 
-    It computes in the dtype of its motion and conditions, but norms, softmax, rotations and the level's embedding at
-    least in float32. `dtype` (that `forward` casts to, by default its motion's) and `remat` (blocks keep nothing for the backward pass) are for
-    training; neither changes the parameters.
+    It computes in the dtype of its motion, but norms, softmax, rotations and the level's embedding at least in float32.
+    For training: `dtype`, which `forward` casts to instead, and `remat`, whose blocks keep nothing for the backward
+    pass. Neither changes the parameters.
     """
 
     config: ModelConfig

@@ -65,16 +65,26 @@ def trained(config: Config, steps: int = 5, state=None, start=None, reference=No
     return losses, state, step.func._cache_size() - before
 
 
+def apart(losses, others) -> float:
+    """Largest relative difference of two lists."""
+    return float(np.abs(np.divide(losses, others) - 1).max())
+
+
 def difference(a, b) -> float:
     """Largest difference of two trees, leaf by leaf in shares of the leaf's largest entry."""
     shares = jax.tree.map(lambda x, y: np.abs(x - y).max() / np.abs(y).max(), *(jax.device_get((a, b))))
     return float(max(jax.tree.leaves(shares)))
 
 
-def shares(tree) -> dict:
-    """Which share of a tree's matrices a device holds."""
+def matrices(tree) -> int:
+    """Number of matrices in a tree."""
+    return sum(leaf.ndim == 2 for leaf in jax.tree.leaves(tree))
+
+
+def share(tree) -> float:
+    """Which part of a tree's matrices a device holds; 1 where there are none."""
     leaves = [leaf for leaf in jax.tree.leaves(tree) if leaf.ndim == 2]
-    return sum(leaf.addressable_data(0).size for leaf in leaves) / sum(leaf.size for leaf in leaves)
+    return sum(x.addressable_data(0).size for x in leaves) / sum(x.size for x in leaves) if leaves else 1.0
 
 
 def compare(kind: str, meshes: list, tuned: bool = False):
@@ -90,13 +100,14 @@ def compare(kind: str, meshes: list, tuned: bool = False):
         theirs, other, programs = trained(divided, **given)
         found.append(
             {
-                "loss": float(np.abs(np.divide(theirs, losses) - 1).max()),
+                "loss": apart(theirs, losses),
                 "params": difference(other.params, state.params),
                 "ema": difference(other.ema_params, state.ema_params),
                 "programs": programs,
-                "share": shares(other.params),
-                "optimizer": shares(other.opt_state),
-                "reference": shares(make_train_step(divided, start).args[0]),
+                "share": share(other.params),
+                "optimizer": share(other.opt_state),
+                "moments": matrices(other.opt_state) // matrices(other.params),
+                "reference": share(make_train_step(divided, start).args[0]),
             }
         )
     return found
@@ -137,11 +148,15 @@ def restored(workdir: str, meshes: list):
             loss, other, _ = trained(config, steps=1, state=other)
             theirs += loss
             checkpoints.save(other, {}, {"config": {}})
-    return {"loss": float(np.abs(np.divide(theirs, losses) - 1).max()), "params": difference(other.params, state.params)}
+    return {
+        "loss": apart(theirs, losses),
+        "params": difference(other.params, state.params),
+    }
 
 
 def process(where: str, mesh: dict):
     """One of several processes: losses and the hash of the weights after five steps."""
-    sharding.join(where)
+    if where:
+        sharding.join(where)
     losses, state, _ = trained(settings(**mesh))
     return {"losses": losses, "sha256": sha256(state.params), "devices": jax.device_count()}
