@@ -1,7 +1,7 @@
 """Where the arrays of training lie: a mesh of devices, and what its axes divide.
 
     data     the batch
-    fsdp     the batch; and parameters, their average and the optimizer's state, gathered layer by layer where needed
+    fsdp     the batch; and parameters, their average and the optimizer's state. A step works with gathered parameters
     tensor   heads and hidden channels, so that a layer's work is divided too
 
 `config.compute` has the sizes, and the rules from logical axes (`afjax.nn.axes`) to mesh axes. A size that its mesh
@@ -65,19 +65,22 @@ def make_mesh(compute: ComputeConfig) -> Mesh | None:
     return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * 3, devices=devices[:count])
 
 
-def shardings(compute: ComputeConfig, tree):
-    """Sharding of every leaf (arrays or their shapes) of parameters or a state; None on one device."""
+def shardings(compute: ComputeConfig, tree, without: tuple[str, ...] = ()):
+    """Sharding of every leaf (arrays or their shapes) of parameters or a state; None on one device.
+
+    `without`: mesh axes that are left out.
+    """
     mesh = make_mesh(compute)
     if mesh is None:
         return None
     return jax.tree_util.tree_map_with_path(
-        lambda path, leaf: NamedSharding(mesh, _spec(compute, mesh, path, leaf.shape)), tree
+        lambda path, leaf: NamedSharding(mesh, _spec(compute, mesh, path, leaf.shape, without)), tree
     )
 
 
-def _spec(compute: ComputeConfig, mesh: Mesh, path, shape) -> PartitionSpec:
+def _spec(compute: ComputeConfig, mesh: Mesh, path, shape, without: tuple[str, ...] = ()) -> PartitionSpec:
     """Written as compiled functions report it, so that a step's result is an argument of the same kind."""
-    free, spec = {axis for axis in AXES if mesh.shape[axis] > 1}, []
+    free, spec = {axis for axis in AXES if mesh.shape[axis] > 1 and axis not in without}, []
     names = logical_axes(jax.tree_util.keystr(path, simple=True, separator="/"), len(shape))
     for name, size in zip(names, shape, strict=True):
         axes = tuple(axis for axis in compute.mesh_axes(name) if axis in free)
@@ -93,6 +96,15 @@ def constrain(compute: ComputeConfig, tree):
     """Inside a compiled function: the tree of parameters or state, divided as `shardings` has it."""
     wanted = shardings(compute, tree)
     return tree if wanted is None else jax.lax.with_sharding_constraint(tree, wanted)
+
+
+def gathered(compute: ComputeConfig, params):
+    """Inside a compiled function: parameters for work on a batch, whole along the mesh axes that divide the batch.
+
+    Else the compiler may choose to gather activations in their place.
+    """
+    wanted = shardings(compute, params, without=compute.mesh_axes("batch"))
+    return params if wanted is None else jax.lax.with_sharding_constraint(params, wanted)
 
 
 def put(compute: ComputeConfig, tree):

@@ -54,13 +54,13 @@ def equations(jaxpr):
 @pytest.mark.parametrize("encoder", ["windowed", "released", "memory"])
 def test_bfloat16_is_for_layers_and_float32_for_what_needs_it(encoder):
     config = small_config(encoder)
-    batch, draw, layout = batch_of(config, 0), make_draw(config)(0), token_layout(config)
+    batch, draw, layout = batch_of(config, 0), jax.eval_shape(make_draw(config), 0), token_layout(config)
     model = ForcingTransformer(config.model, jnp.bfloat16)
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    traced = jax.make_jaxpr(lambda params: clip_loss(model, "l2", params, batch, draw, layout)[0])(params)
+    traced = jax.make_jaxpr(lambda params, draw: clip_loss(model, "l2", params, batch, draw, layout)[0])(params, draw)
     dtypes = {}
     for equation in equations(traced.jaxpr):
-        dtypes.setdefault(equation.primitive.name, []).append(equation.invars[0].aval.dtype)
+        dtypes.setdefault(equation.primitive.name, []).extend(x.aval.dtype for x in equation.invars[:1])
     narrow = [dtype == jnp.bfloat16 for dtype in dtypes["dot_general"]]
     assert narrow.count(False) == 2  # the level's embedding
     for name in ("exp", "sin", "cos", "sqrt", "rsqrt", "reduce_sum"):
