@@ -5,7 +5,7 @@
 
 Without `--config.data.path` conversations are simulated into `workdir/data` first. The run folder holds `config.json`,
 `metrics.jsonl`, `checkpoints/`, `samples/` (motion of held-out conversations as it goes, and a video) and
-`summary.json`. A folder with a checkpoint of another config is refused.
+`summary.json`. A folder with a checkpoint of another config or of other data is refused; Ctrl-C and SIGTERM save first.
 
 Several processes train one model with `--distributed`, the same command in each; docs/training.md has the commands.
 """

@@ -134,12 +134,12 @@ def _jitted(
     network, update_rule = ForcingTransformer(model, dtype, compute.remat), make_optimizer(optimizer, steps)
 
     def step(frozen, state: TrainState, batch, draw: Draw, layout: TokenLayout):
-        whole = partial(sharding.gathered, compute)
-        loss_fn = clip_loss if preference is None else partial(preference_loss, preference, whole(frozen))
+        gather = partial(sharding.gathered, compute)
+        loss_fn = clip_loss if preference is None else partial(preference_loss, preference, gather(frozen))
 
         def gradient(part):
             def total(params):
-                return loss_fn(network, norm, whole(params), *part, layout, token_level(draw, layout))
+                return loss_fn(network, norm, gather(params), *part, layout, token_level(draw, layout))
 
             return jax.value_and_grad(total, has_aux=True)(state.params)
 

@@ -1,5 +1,8 @@
 """Windows and batches: shapes, scaling, order and resuming."""
 
+import hashlib
+import json
+
 import numpy as np
 import pytest
 
@@ -62,6 +65,22 @@ def test_the_seed_decides_and_a_state_continues(folder):
     assert all(map(equal, straight[5:], take(resumed, 3)))
 
 
+def test_windows_are_named_by_what_they_were_cut_from(folder, clip):
+    iterator, digest = batches(folder, batch=4, frames=20), ""
+    assert iterator.sha256 == ""
+    for batch in (next(iterator) for _ in range(3)):
+        digest = hashlib.sha256((digest + "\n".join(iterator.windows)).encode()).hexdigest()
+        assert iterator.sha256 == digest
+        for window, motion in zip(iterator.windows, batch["avatar_motion"], strict=True):
+            record, start = window.removeprefix("train-").split("@")
+            source = clip(int(record), evaluation=False).avatar_motion[int(start) : int(start) + 20]
+            np.testing.assert_array_equal(motion, source)
+    resumed = batches(folder, batch=4, frames=20)
+    resumed.set_state(json.loads(json.dumps(iterator.get_state())))
+    next(iterator), next(resumed)
+    assert resumed.sha256 == iterator.sha256 and resumed.windows == iterator.windows
+
+
 def test_scaling_is_by_the_stored_statistics(clip):
     source = clip(evaluation=False)
     mean, std = np.full(15, 2.0, np.float32), np.full(15, 4.0, np.float32)
@@ -74,7 +93,7 @@ def test_scaling_is_by_the_stored_statistics(clip):
 def test_windows_reach_both_ends(clip, save, folder):
     element = scale(clip(evaluation=False), records.read_metadata(folder).statistics)
     rng = np.random.default_rng(0)
-    windows = [RandomWindow(78).random_map(element, rng)["avatar_motion"] for _ in range(50)]
+    windows = [RandomWindow(78).random_map(element | {"window": "x"}, rng)["avatar_motion"] for _ in range(50)]
     starts = {int(np.flatnonzero((element["avatar_motion"] == window[0]).all(axis=1))[0]) for window in windows}
     assert starts == {0, 1, 2}
 

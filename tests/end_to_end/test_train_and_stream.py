@@ -1,21 +1,21 @@
 """The whole way at the size of the smoke config: simulate, train, resume, evaluate, generate."""
 
-import dataclasses
 import json
 import shutil
+from dataclasses import replace
 
 import jax
 import numpy as np
 import pytest
 
-from afjax.config import Config, from_dict
+from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.loop import train
-from afjax.training.state import init_state
+from afjax.training.state import init_state, sha256
 from data_pipeline.dataset import batches
-from data_pipeline.records import read_metadata
-from experiments import evaluation
+from data_pipeline.records import read_metadata, write_metadata
+from experiments import evaluation, training
 from experiments.runs import load_run
 from experiments.training import train_run
 
@@ -43,6 +43,8 @@ def test_run_folder_holds_what_it_should(config, workdir):
     assert from_dict(json.loads((workdir / "config.json").read_text())) == config
     summary = json.loads((workdir / "summary.json").read_text())
     assert summary["steps"] == 40 and summary["seconds"]["train"] > 0
+    state, place = final_state(config, workdir)
+    assert (summary["params_sha256"], summary["data_sha256"]) == (sha256(state.params), place["sha256"])
     steps = [json.loads(line)["step"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert steps == [10, 20, 30, 40]
     samples = sorted(path.name for path in (workdir / "samples").glob("*.npz"))
@@ -89,7 +91,7 @@ def test_generation_of_any_length_with_and_without_each_input(workdir):
 
 
 def test_a_checkpoint_of_another_config_and_broken_folders_are_refused(config, workdir, tmp_path):
-    other = dataclasses.replace(config, model=dataclasses.replace(config.model, width=64))
+    other = replace(config, model=replace(config.model, width=64))
     with pytest.raises(InputError, match="another config"):
         train_run(other, workdir)
     broken = tmp_path / "broken"
@@ -115,8 +117,29 @@ def test_a_checkpoint_of_another_config_and_broken_folders_are_refused(config, w
         load_run(tmp_path / "nothing")
 
 
+def test_a_run_on_data_of_other_statistics_is_refused(config, workdir, tmp_path):
+    records = tmp_path / "records"
+    shutil.copytree(config.data.path, records)
+    metadata = read_metadata(records)
+    changed = metadata.statistics.motion_std.copy()
+    changed[3] *= 1.5
+    write_metadata(records, replace(metadata, statistics=replace(metadata.statistics, motion_std=changed)))
+    meta = {"config": to_dict(config), "statistics": read_metadata(records).statistics.to_json()}
+    with pytest.raises(InputError, match=r"data of other statistics .motion_std.3. .* before, .* in these data"):
+        train(config, workdir, None, meta)
+
+
+def test_half_written_data_are_made_again(config, tmp_path, monkeypatch):
+    (tmp_path / ".data.x1y2").mkdir()
+    (tmp_path / ".data.x1y2" / "train.array_record").write_bytes(b"half")
+    monkeypatch.setattr(training, "build", lambda folder, *_: shutil.copytree(config.data.path, folder))
+    simulated = replace(config, data=replace(config.data, path=""))
+    assert training.training_data(simulated, tmp_path) == tmp_path / "data"
+    assert [path.name for path in tmp_path.iterdir()] == ["data"]
+
+
 def test_data_that_do_not_fit_the_model_are_refused(config, tmp_path):
-    other = dataclasses.replace(config, model=dataclasses.replace(config.model, audio_dim=7))
+    other = replace(config, model=replace(config.model, audio_dim=7))
     with pytest.raises(InputError, match="audio features, the config has 7"):
         train_run(other, tmp_path / "run")
 
