@@ -8,6 +8,9 @@ import difflib
 import typing
 from dataclasses import dataclass, field
 
+from afjax.checks import one_of as _one_of
+from afjax.checks import require as _require
+from afjax.compute import ComputeConfig
 from afjax.errors import InputError
 
 MASKS = ("framewise", "blockwise", "blockwise_lookahead", "framewise_lookahead", "bidirectional")
@@ -30,15 +33,6 @@ def keep_name(avatar_audio: bool, user_audio: bool, user_motion: bool) -> str:
     """Name in KEEP of the conditions that are there."""
     present = (avatar_audio, user_audio, user_motion)
     return next(name for name, kept in KEEP.items() if kept == present)
-
-
-def _require(ok: bool, what: str, do: str = ""):
-    if not ok:
-        raise InputError(what, "config", do)
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]):
-    _require(value in choices, f"{name} = {value!r} is not known", f"choose one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True)
@@ -233,9 +227,14 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where records are (empty: simulated into the run folder) and how windows are cut from them."""
+    """Where records are (empty: simulated into the run folder) and how windows are cut from them.
+
+    `path` may name several folders with weights (`A:3,B:1`): statistics and evaluation are the first's. In a share
+    `swap` of the windows user and avatar exchange roles.
+    """
 
     path: str = ""
+    swap: float = 0.0
     train_clips: int = 384
     eval_clips: int = 64
     seconds: float = 20.0
@@ -245,6 +244,7 @@ class DataConfig:
     def __post_init__(self):
         for name in ("train_clips", "eval_clips", "seconds", "window", "batch"):
             _require(getattr(self, name) > 0, f"data.{name} must be positive")
+        _require(0 <= self.swap <= 1, "data.swap must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
@@ -272,42 +272,6 @@ class TrainingConfig:
             _require(getattr(self, name) > 0, f"training.{name} must be positive")
         _require(self.keep_every >= 0, "training.keep_every must not be negative")
         _require(self.explosion > 1, "training.explosion must be above 1")
-
-
-@dataclass(frozen=True)
-class ComputeConfig:
-    """How a step is computed: it decides about time and memory, and about figures only by rounding.
-
-    Devices form a mesh `data` x `fsdp` x `tensor`; `data` 0 takes all that the other two leave. `rules` says which of
-    these mesh axes (several: "data,fsdp") divide a logical axis of the batch or of a parameter (`afjax.nn.axes`); one
-    without a rule is whole on every device. A step goes through its batch in `accumulate` parts. `dtype`: of the
-    network's activations; parameters, their average, the optimizer and the loss are float32. `remat`: a block's
-    activations are not kept for the backward pass but computed again.
-    """
-
-    data: int = 1
-    fsdp: int = 1
-    tensor: int = 1
-    rules: dict[str, str] = field(
-        default_factory=lambda: {"batch": "data,fsdp", "embed": "fsdp", "heads": "tensor", "mlp": "tensor"},
-        hash=False,
-    )
-    accumulate: int = 1
-    dtype: str = "float32"
-    remat: bool = False
-
-    def __post_init__(self):
-        _one_of("compute.dtype", self.dtype, ("float32", "bfloat16"))
-        _require(self.data >= 0, "compute.data must not be negative")
-        for name in ("fsdp", "tensor", "accumulate"):
-            _require(getattr(self, name) > 0, f"compute.{name} must be positive")
-        for name in self.rules:
-            for axis in self.mesh_axes(name):
-                _one_of(f"compute.rules.{name}", axis, ("data", "fsdp", "tensor"))
-
-    def mesh_axes(self, name: str | None) -> tuple[str, ...]:
-        """The mesh axes that divide a logical axis."""
-        return tuple(axis.strip() for axis in self.rules.get(name, "").split(",") if axis.strip())
 
 
 @dataclass(frozen=True)

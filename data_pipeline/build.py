@@ -6,6 +6,8 @@ The default build takes about a minute on two cores and 140 MB of disk. Conversa
 `seed * 1,000,000 + i`; the splits have voices, words and random streams of their own. Evaluation records hold the
 sound and the oracle's motion as well. `--slow_posture 20` lets both heads wander besides, with a time constant of 20 s
 and independent of all else: something that a model can drift in over minutes (docs/evaluation.md).
+`--sound` keeps the sound of the training conversations too (630 MB), so that `experiments.make_features` can make other
+features of them.
 """
 
 from absl import flags
@@ -27,7 +29,7 @@ def main() -> None:
     if not _OUT.value:
         raise InputError("--out is missing", do="name the folder to make: --out DIR")
     counts = {"train": _TRAIN.value, "eval": _EVAL.value}
-    print(_table(build(_OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value, _SLOW.value)))
+    print(_table(build(_OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value, _SLOW.value, _SOUND.value)))
 
 
 if __name__ == "__main__":
@@ -39,5 +41,6 @@ if __name__ == "__main__":
     _SLOW = flags.DEFINE_float(
         "slow_posture", 0.0, "Time constant in seconds of a slow walk of both heads; 0: none.", 0.0, 60.0
     )
+    _SOUND = flags.DEFINE_bool("sound", False, "Keep the sound of training conversations.")
     _WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
     command.run(main)

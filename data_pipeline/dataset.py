@@ -1,9 +1,12 @@
 """Batches of random windows, in an order that a checkpoint can hold.
 
 The conversations of a split are decoded and standardised once and kept in memory (20 s take 0.46 MB), so that a
-batch costs a few copies. Every epoch visits each conversation once, in a new order, and takes one window of it.
+batch costs a few copies. Every epoch visits each conversation once, in a new order, and takes one window of it; one
+that is n times as long as the shortest is visited n times. Windows of several data sets are mixed by weight, all
+standardised by the statistics of the first.
 
-A window's name is `SPLIT-RECORD@FRAME`: its split, the record's number in the split's file, its first frame.
+A window's name is `SPLIT-RECORD@FRAME`: its split, the record's number in the split's file, its first frame. The second
+data set's begin with `2/` and so on; those of exchanged roles end in `s`.
 """
 
 import hashlib
@@ -15,15 +18,26 @@ import numpy as np
 
 from afjax.errors import InputError
 from data_pipeline.preferences import read_losing
-from data_pipeline.records import read_metadata, read_split
+from data_pipeline.records import Statistics, read_metadata, read_split
 from data_pipeline.windows import RandomWindow, Window, scale
 
 
 class Clips(Sequence):
-    """Standardised clips of one split but its last `leave`, in memory, with losing motions from `losing` if given."""
+    """Standardised clips of one split but its last `leave`, in memory, with losing motions from `losing` if given.
 
-    def __init__(self, folder: Path, split: str, losing: str | Path = "", leave: int = 0, user_delay: int = 0):
-        statistics = read_metadata(folder).statistics
+    As a sequence it holds a clip as often as an epoch visits it.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        split: str,
+        statistics: Statistics,
+        losing: str | Path = "",
+        leave: int = 0,
+        user_delay: int = 0,
+        prefix: str = "",
+    ):
         clips = [scale(clip, statistics, user_delay) for clip in read_split(folder, split)]
         if losing:
             for clip, motions in zip(clips, read_losing(losing, len(clips)), strict=True):
@@ -31,21 +45,19 @@ class Clips(Sequence):
                     raise InputError(f"losing samples of {motions.shape[1:]}, not as the data have it", losing)
                 clip["losing_motion"] = statistics.scale_motion(motions)
         for number, clip in enumerate(clips):
-            clip["window"] = np.array(f"{split}-{number:05d}")
+            clip["window"] = np.array(f"{prefix}{split}-{number:05d}")
         self._clips = clips[: len(clips) - leave]
         if not self._clips:
             raise InputError(f"the split {split!r} has no conversations to train on", folder)
+        lengths = [len(clip["avatar_motion"]) for clip in self._clips]
+        self.shortest = min(lengths)
+        self._visits = [clip for clip, length in enumerate(lengths) for _ in range(length // self.shortest)]
 
     def __len__(self) -> int:
-        return len(self._clips)
+        return len(self._visits)
 
     def __getitem__(self, index: int) -> Window:
-        return self._clips[index]
-
-    @property
-    def shortest(self) -> int:
-        """Frames of the shortest clip."""
-        return min(len(clip["avatar_motion"]) for clip in self._clips)
+        return self._clips[self._visits[index]]
 
 
 class Batches:
@@ -77,7 +89,7 @@ class Batches:
 
 
 def batches(
-    folder: str | Path,
+    folder: str | Path | Sequence[tuple[str | Path, float]],
     split: str = "train",
     batch: int = 16,
     frames: int = 60,
@@ -86,24 +98,40 @@ def batches(
     losing: str | Path = "",
     leave: int = 0,
     user_delay: int = 0,
+    swap: float = 0.0,
     part: tuple[int, int] = (0, 1),
 ) -> Batches:
-    """Endless batches of windows.
+    """Endless batches of windows of a data set, or of several folders with weights.
 
     avatar_motion, user_motion `[B, N, D]`, avatar_audio, user_audio `[B, N, F]`, reference `[B, D]`; with `losing`, a
     folder of losing samples, one of them a window: losing_motion `[B, N, D]`. The last `leave` conversations of the
-    split are not read from. The user's tracks come `user_delay` frames late. `part` (index, count): of every batch only
-    part `index` of `count` equal parts is read, B / count windows; a place counts whole batches, whatever the parts.
+    split are not read from. The user's tracks come `user_delay` frames late. In a share `swap` of the windows user and
+    avatar are exchanged. `part` (index, count): of every batch only part `index` of `count` equal parts is read,
+    B / count windows; a place counts whole batches, whatever the parts.
 
     All float32 numpy arrays, standardised by the stored statistics. `get_state` and `set_state` continue it exactly;
     a state belongs to the number of workers that it was taken with. With workers each process holds its own copy of
-    the split. Raises InputError if the data are missing or a clip is shorter than a window.
+    the split. Raises InputError if the data are missing or do not fit together, or a clip is shorter than a window.
     """
-    clips = Clips(Path(folder), split, losing, leave, user_delay)
-    if not 1 <= frames <= clips.shortest:
-        raise InputError(f"windows of {frames} frames from clips of {clips.shortest}", folder)
-    order = grain.MapDataset.source(clips).seed(seed).shuffle().repeat()
-    dataset = order.random_map(RandomWindow(frames)).batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]
+    sources = [(folder, 1.0)] if isinstance(folder, str | Path) else folder
+    folders, weights = zip(*sources, strict=True)
+    if losing and (swap or len(folders) > 1):
+        raise InputError("losing samples belong to one data set whose roles stay", losing, "one data.path, data.swap=0")
+    first = read_metadata(Path(folders[0]))
+    orders = []
+    for number, path in enumerate(map(Path, folders)):
+        found = read_metadata(path)
+        if (found.channels, found.feature_name) != (first.channels, first.feature_name):
+            raise InputError(f"other channels or features than {folders[0]} has", path, "build both alike")
+        prefix = f"{number + 1}/" if number else ""
+        clips = Clips(path, split, first.statistics, losing, leave, user_delay, prefix)
+        shortest = clips.shortest - (2 * user_delay if swap else 0)
+        if not 1 <= frames <= shortest:
+            raise InputError(f"windows of {frames} frames from clips of {shortest}", path)
+        orders.append(grain.MapDataset.source(clips).seed(seed + number).shuffle().repeat())
+    order = orders[0] if len(orders) == 1 else grain.MapDataset.mix(orders, weights).seed(seed)
+    windows = order.random_map(RandomWindow(frames, swap, user_delay))
+    dataset = windows.batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]
     iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16))
     if num_workers:
         iterable = iterable.mp_prefetch(grain.MultiprocessingOptions(num_workers=num_workers))

@@ -5,6 +5,7 @@ Progress and tables go to stdout, so that stderr holds nothing but the error.
 
 import contextlib
 import json
+import logging
 import math
 import os
 import sys
@@ -32,6 +33,7 @@ _CACHE = Path(__file__).resolve().parents[1] / ".cache" / "jax"
 def run(main: Callable[[], Any]):
     """`data_pipeline.command.run` for programs with configuration flags and compiled steps."""
     _keep_compiled_programs()
+    _say_errors_once()
     command.run(main, _parse)
 
 
@@ -73,6 +75,13 @@ def _keep_compiled_programs():
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _say_errors_once():
+    """Orbax logs in its threads what it raises as well, and what still runs there finds its event loop closed."""
+    logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+    show = sys.unraisablehook
+    sys.unraisablehook = lambda event: "Event loop is closed" in str(event.exc_value) or show(event)
 
 
 @contextlib.contextmanager

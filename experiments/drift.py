@@ -22,6 +22,7 @@ from afjax.errors import InputError
 from afjax.metrics import frechet, minutes
 from afjax.streaming.generator import Generator
 from data_pipeline.schema import Conversation
+from data_pipeline.sources import first
 from experiments import chains, cli, evaluation
 from experiments.drift_figure import picture
 from experiments.runs import Run, load_run
@@ -37,7 +38,7 @@ def main():
         raise InputError("--workdir is missing", do="name the run folder of a trained model")
     out = cli.writable(_OUT.value, folder=True)
     run = with_anchor(load_run(_WORKDIR.value), _SECONDS.value, _BAND.value)
-    data = cli.absolute(_DATA.value or run.config.data.path or cli.absolute(_WORKDIR.value) / "data")
+    data = cli.absolute(_DATA.value or first(run.config.data.path) or cli.absolute(_WORKDIR.value) / "data")
     summary = {
         "workdir": cli.absolute(_WORKDIR.value),
         "data": data,

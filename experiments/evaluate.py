@@ -19,6 +19,7 @@ from absl import flags
 from afjax.audio.framing import FPS
 from afjax.errors import InputError
 from afjax.metrics import report
+from data_pipeline.sources import first
 from experiments import cli, evaluation, video_motion
 from experiments.runs import load_run
 
@@ -46,7 +47,7 @@ def main():
 def of_model(workdir: str, data: str = "", talking_only: str = ""):
     """Arrays, table and notes of a run folder; `talking_only`, another one, adds its row."""
     run = load_run(workdir)
-    data = cli.absolute(data or run.config.data.path or cli.absolute(workdir) / "data")
+    data = cli.absolute(data or first(run.config.data.path) or cli.absolute(workdir) / "data")
     clips = evaluation.held_out(data)
     generated = evaluation.generate(run, clips)
     if talking_only:

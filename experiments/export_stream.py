@@ -20,6 +20,7 @@ from afjax.config import Config
 from afjax.errors import InputError
 from afjax.streaming import export, live
 from data_pipeline.records import folder_aside, read_split
+from data_pipeline.sources import first
 from experiments import cli
 from experiments.runs import load_run
 
@@ -64,7 +65,7 @@ def example(config: Config, workdir: Path, sessions: int) -> live.Inputs:
 def _clips(config: Config, workdir: Path, count: int):
     """(avatar's sound, user's sound, user's motion) of `count` conversations."""
     frames = BLOCKS * config.layout.block
-    data = Path(config.data.path).expanduser() if config.data.path else workdir / "data"
+    data = Path(first(config.data.path)).expanduser() if config.data.path else workdir / "data"
     try:
         stored = [clip for clip, _ in zip(read_split(data, "eval"), range(count), strict=False)]
     except InputError:

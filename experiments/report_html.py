@@ -93,11 +93,16 @@ def write(
     for picture, caption in pictures:
         image = f'<img alt="{escape(caption, quote=True)}" src="{_data(picture)}">'
         parts.append(f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>")
+    return save(path, title, parts)
+
+
+def save(path: Path, title: str, parts: Sequence[str], style: str = "") -> Path:
+    """Writes a page of the HTML `parts`, with more rules of `style` if wanted, aside and renames it to `path`."""
     page = (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>{escape(title)}</title><style>{_CSS}</style></head><body><main>\n"
+        f"<title>{escape(title)}</title><style>{_CSS}{style}</style></head><body><main>\n"
         + "\n".join(parts)
         + "\n</main></body></html>\n"
     )

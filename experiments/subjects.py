@@ -14,6 +14,7 @@ from afjax.config import Config, LayoutConfig
 from afjax.errors import InputError
 from afjax.streaming import bundle_run, live
 from afjax.streaming.engine import Engine
+from data_pipeline.sources import first
 from experiments import cli
 from experiments.runs import load_run
 
@@ -56,7 +57,7 @@ def trained(workdir: str | Path) -> Subject:
         lambda sessions: Engine(run.config, *run.live, sessions),
         [2**n for n in range(9)],
         [sys.executable, "-c", _FIRST_BLOCK, str(run.folder)],
-        cli.absolute(run.config.data.path or run.folder / "data"),
+        cli.absolute(first(run.config.data.path) or run.folder / "data"),
     )
 
 

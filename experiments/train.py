@@ -6,6 +6,8 @@
 Without `--config.data.path` conversations are simulated into `workdir/data` first. The run folder holds `config.json`,
 `metrics.jsonl`, `checkpoints/`, `samples/` (motion of held-out conversations as it goes, and a video) and
 `summary.json`. A folder with a checkpoint of another config or of other data is refused; Ctrl-C and SIGTERM save first.
+`--tensorboard` writes curves and samples to `workdir/tensorboard` as well, `--profile 20:25` a profiler's trace of the
+steps 20 to 24 to `workdir/profile`.
 
 Several processes train one model with `--distributed`, the same command in each; docs/training.md has the commands.
 """
@@ -18,9 +20,20 @@ import jax
 from absl import flags
 
 from afjax.config import from_dict
+from afjax.errors import InputError
 from afjax.training import sharding
 from experiments import cli
 from experiments.training import train_run
+
+
+def steps(text: str) -> tuple[int, int] | None:
+    """`FIRST:END` as two numbers, None if empty. Raises InputError for anything else."""
+    if not text:
+        return None
+    first, _, end = text.partition(":")
+    if not (first.isdecimal() and end.isdecimal() and int(first) < int(end)):
+        raise InputError(f"{text!r} is no range of steps", "--profile", "20:25 traces the steps 20 to 24")
+    return int(first), int(end)
 
 
 def main():
@@ -28,7 +41,8 @@ def main():
         sharding.join(_DISTRIBUTED.value)
         if jax.process_index() > 0:
             sys.stdout = open(os.devnull, "w")
-    summary = train_run(from_dict(_CONFIG.value.to_dict()), _WORKDIR.value, _TENSORBOARD.value)
+    config = from_dict(_CONFIG.value.to_dict())
+    summary = train_run(config, _WORKDIR.value, _TENSORBOARD.value, profile=steps(_PROFILE.value))
     rows = [(name, value) for name, value in summary.items() if not isinstance(value, dict)]
     cli.print_table(rows + [(f"{stage}, s", round(seconds, 1)) for stage, seconds in summary["seconds"].items()])
 
@@ -38,4 +52,5 @@ if __name__ == "__main__":
     _WORKDIR = flags.DEFINE_string("workdir", "out/quickstart", "Run folder.")
     _TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard events (needs tensorboardX).")
     _DISTRIBUTED = flags.DEFINE_string("distributed", "", "Several processes: auto, or ADDRESS:PORT,INDEX/COUNT.")
+    _PROFILE = flags.DEFINE_string("profile", "", "Steps to trace with the profiler, FIRST:END.")
     cli.run(main)

@@ -21,14 +21,22 @@ from afjax.training.state import count, sha256
 from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
 from data_pipeline.simulate.build import build
+from data_pipeline.sources import first, sources
 from experiments import cli, tuning
+from experiments.board import show
 from experiments.conversation import write_conversation
 
 SATURATED = 0.01
-MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib")
+MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib", "soundfile")
 
 
-def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, samples: bool = True) -> dict:
+def train_run(
+    config: Config,
+    workdir: str | Path,
+    tensorboard: bool = False,
+    samples: bool = True,
+    profile: tuple[int, int] | None = None,
+) -> dict:
     """Trains in a run folder; returns (and writes) its summary. `samples`: whether motion and videos are written."""
     workdir = cli.writable(workdir, folder=True)
     started = time.perf_counter()
@@ -41,13 +49,16 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
     preference = config.preference
     tuned = bool(preference.path)
     reference = tuning.start(config, metadata) if tuned else None
+    mixed = [(cli.absolute(path), weight) for path, weight in sources(config.data.path)] if config.data.path else folder
     iterator = batches(
-        folder, "train", config.data.batch, config.data.window, config.training.seed,
+        mixed, "train", config.data.batch, config.data.window, config.training.seed,
         losing=cli.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
-        user_delay=config.layout.user_delay, part=sharding.rows(config),
+        user_delay=config.layout.user_delay, swap=config.data.swap,
+        part=sharding.rows(config),
     )  # fmt: skip
     meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
-    sampler = Sampler(config, folder, metadata, workdir / "samples") if samples else lambda step, params: None
+    board = workdir / "tensorboard" / "samples" if tensorboard else None
+    sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
     sampler = sharding.on_first(sampler)
     validation = tuning.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     with cli.Progress(config.training.num_steps, "train", "steps") as progress:
@@ -65,6 +76,7 @@ def train_run(config: Config, workdir: str | Path, tensorboard: bool = False, sa
             config, workdir, iterator, meta,
             tensorboard=tensorboard, begun=begun, progress=report, reference=reference,
             sample=sharding.on_first(validation) if tuned else sampler,
+            profile=profile,
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
     records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
@@ -109,9 +121,9 @@ def remember(config: Config, workdir: Path):
 
 
 def training_data(config: Config, workdir: Path) -> Path:
-    """Folder of the records: the configured one, or simulated into the run folder."""
+    """Folder of the records: the first that is configured, or simulated into the run folder."""
     if config.data.path:
-        return Path(config.data.path).expanduser().absolute()
+        return cli.absolute(first(config.data.path))
     if (config.model.motion_dim, config.model.audio_dim) != (len(CHANNELS), mel.DIM):
         raise InputError(
             f"simulated conversations have {len(CHANNELS)} motion channels and {mel.DIM} audio features, the model "
@@ -144,12 +156,15 @@ def check_data(config: Config, metadata: Metadata, folder: Path):
 
 
 class Sampler:
-    """Writes generated motion of a few held-out clips as it goes, and the first seconds of one of them as a video."""
+    """Writes generated motion of a few held-out clips as it goes, and the first seconds of one of them as a video.
 
-    def __init__(self, config: Config, folder: Path, metadata: Metadata, out: Path, clips: int = 4):
+    `board`: folder of TensorBoard events that get the video as well.
+    """
+
+    def __init__(self, config: Config, folder: Path, metadata: Metadata, out: Path, board: Path | None, clips: int = 4):
         self._clips = [clip for clip, _ in zip(read_split(folder, "eval"), range(clips), strict=False)]
         self._generator = Generator(config, None, metadata.statistics)
-        self._out = out
+        self._out, self._board = out, board
         missing = [package for package in MEDIA if importlib.util.find_spec(package) is None]
         silent = not self._clips or self._clips[0].avatar_audio is None
         self._frames = 0 if missing or silent else round(config.training.sample_seconds * FPS)
@@ -168,4 +183,7 @@ class Sampler:
         with cli.aside(self._out / f"{step:07d}.npz") as path:
             np.savez(path, motion=motion, recorded=recorded, user=user)
         if self._frames:
-            write_conversation(self._out / f"{step:07d}.mp4", self._clips[0], motion[0, : self._frames], size=128)
+            video = self._out / f"{step:07d}.mp4"
+            write_conversation(video, self._clips[0], motion[0, : self._frames], size=128)
+            if self._board:
+                show(self._board, step, video)

@@ -39,7 +39,9 @@ def init_params(config: Config, key) -> dict:
 @lru_cache(maxsize=8)
 def _initialiser(config: ModelConfig):
     model, layout = ForcingTransformer(config), frame_layout(LayoutConfig(block=2, look_ahead=0), 2)
-    motion, audio = (jnp.zeros((1, 2, dim)) for dim in (config.motion_dim, config.audio_dim or config.condition_width))
+    motion, audio = (
+        np.zeros((1, 2, dim), np.float32) for dim in (config.motion_dim, config.audio_dim or config.condition_width)
+    )
     conditions = Conditions(audio, audio, motion)
 
     def init(key):

@@ -27,11 +27,11 @@ def _start() -> None:
     _speaker = Speaker()
 
 
-def _job(job: tuple[int, str, float, float]) -> bytes | InputError:
-    seed, split, seconds, slow_posture = job
+def _job(job: tuple[int, str, float, float, bool]) -> bytes | InputError:
+    seed, split, seconds, slow_posture, sound = job
     oracle = ORACLE if split == "eval" else None
     try:
-        return encode(simulate(seed, split, _speaker, seconds, oracle=oracle, slow_posture=slow_posture))
+        return encode(simulate(seed, split, _speaker, seconds, oracle=oracle, slow_posture=slow_posture, sound=sound))
     except InputError as error:
         return error
 
@@ -60,11 +60,18 @@ class _Tally:
 
 
 def build(
-    out: str | Path, counts: dict[str, int], seconds: float, seed: int, workers: int = 2, slow_posture: float = 0.0
+    out: str | Path,
+    counts: dict[str, int],
+    seconds: float,
+    seed: int,
+    workers: int = 2,
+    slow_posture: float = 0.0,
+    sound: bool = False,
 ) -> dict:
     """Simulates and writes a data set; -> its summary, which is also written to `summary.json`.
 
-    `slow_posture`: time constant in seconds of the walk of both heads (`simulate.posture`), 0 = none.
+    `slow_posture`: time constant in seconds of the walk of both heads (`simulate.posture`), 0 = none. `sound`: training
+    records keep it too.
 
     Raises InputError if `out` is taken or can't be written, or speech synthesis is missing.
     """
@@ -77,7 +84,7 @@ def build(
 
         def records(split):
             nonlocal done
-            jobs = [(first + index, split, seconds, slow_posture) for index in range(counts[split])]
+            jobs = [(first + index, split, seconds, slow_posture, sound) for index in range(counts[split])]
             for record in pool.imap(_job, jobs, chunksize=2):
                 if isinstance(record, InputError):
                     raise record

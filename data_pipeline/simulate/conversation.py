@@ -50,10 +50,12 @@ def simulate(
     private: int = 0,
     oracle: int | None = None,
     slow_posture: float = 0.0,
+    sound: bool = False,
 ) -> Conversation:
     """Simulates `seconds` of a conversation of the split `train` or `eval`.
 
-    With `oracle` the avatar is simulated a second time under that private stream, and the record keeps the sound.
+    With `oracle` the avatar is simulated a second time under that private stream, and the record keeps the sound, as it
+    does with `sound`.
     `slow_posture`: time constant in seconds of the walk of both heads (`simulate.posture`), 0 = none.
     """
     rng = streams(seed, split, private)
@@ -84,6 +86,7 @@ def simulate(
 
     motion, reacted = avatar(rng)
     other = None if oracle is None else avatar(streams(seed, split, oracle))[0]
+    kept = sound or oracle is not None
     return Conversation(
         avatar_motion=_stored(motion),
         user_motion=_stored(user_motion),
@@ -99,8 +102,8 @@ def simulate(
         avatar_voice=voices["avatar"].name,
         user_voice=voices["user"].name,
         avatar_oracle=None if other is None else _stored(other),
-        avatar_audio=None if oracle is None else audio["avatar"],
-        user_audio=None if oracle is None else audio["user"],
+        avatar_audio=audio["avatar"] if kept else None,
+        user_audio=audio["user"] if kept else None,
     )
 
 

@@ -1,5 +1,6 @@
 """Windows and batches: shapes, scaling, order and resuming."""
 
+import dataclasses
 import hashlib
 import json
 
@@ -9,6 +10,7 @@ import pytest
 from afjax.errors import InputError
 from data_pipeline import records
 from data_pipeline.dataset import batches
+from data_pipeline.sources import sources
 from data_pipeline.windows import RandomWindow, scale
 
 
@@ -112,3 +114,105 @@ def test_the_user_comes_late(folder, clip):
         np.testing.assert_array_equal(late[name][:3], np.tile(rest, (3, 1)))
     np.testing.assert_array_equal(late["avatar_motion"], element["avatar_motion"])
     np.testing.assert_array_equal(late["avatar_audio"], element["avatar_audio"])
+
+
+def test_roles_are_swapped_in_a_share_of_the_windows(folder, clip):
+    """Each window comes from one place of one clip, in either role; with a delay the user is late in both."""
+    d, n = 3, 20
+    sources = [clip(seed, evaluation=False) for seed in range(7)]
+    rest = np.zeros((d, 15), np.float32)
+    late = {
+        False: [(c.avatar_motion, np.concatenate([rest, c.user_motion])) for c in sources],
+        True: [(c.user_motion, np.concatenate([rest, c.avatar_motion])) for c in sources],
+    }
+    iterator = batches(folder, batch=8, frames=n, user_delay=d, swap=0.5)
+    seen = []
+    for _ in range(8):
+        batch = next(iterator)
+        for row, name in enumerate(iterator.windows):
+            swapped = name.endswith("s")
+            number = int(name.split("-")[1].split("@")[0])
+            avatar, user = late[swapped][number]
+            (start,) = (i for i in range(81 - n) if np.array_equal(avatar[i : i + n], batch["avatar_motion"][row]))
+            np.testing.assert_array_equal(user[start : start + n], batch["user_motion"][row])
+            voices = [sources[number].avatar_features, sources[number].user_features]
+            heard = voices[swapped][start : start + n]
+            np.testing.assert_array_equal(heard, batch["avatar_audio"][row])
+            seen.append(swapped)
+    assert 0.25 < np.mean(seen) < 0.75
+
+
+def test_without_a_share_no_role_is_swapped_and_with_one_all_are(folder):
+    for swap, ending in ((0.0, False), (1.0, True)):
+        iterator = batches(folder, batch=16, frames=20, swap=swap)
+        next(iterator)
+        assert all(name.endswith("s") == ending for name in iterator.windows)
+
+
+def test_data_sets_are_mixed_by_weight_and_scaled_by_the_first(folder, clip, save, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    metadata = save(other, [clip(seed, evaluation=False) for seed in (20, 21)])
+    wide = dataclasses.replace(metadata.statistics, motion_std=np.full(15, 9.0, np.float32))
+    records.write_metadata(other, dataclasses.replace(metadata, statistics=wide))
+
+    def names(iterator, count):
+        found = []
+        for _ in range(count):
+            next(iterator)
+            found += iterator.windows
+        return found
+
+    def mixed():
+        return batches([(folder, 3.0), (other, 1.0)], batch=8, frames=20)
+
+    iterator = mixed()
+    found = names(iterator, 2)
+    place = iterator.get_state()
+    found += names(iterator, 2)
+    assert sum(name.startswith("2/") for name in found) == 8
+    resumed = mixed()
+    resumed.set_state(place)
+    assert names(resumed, 2) == found[16:]
+    iterator = mixed()
+    batch = next(iterator)
+    row = next(row for row, name in enumerate(iterator.windows) if name.startswith("2/"))
+    number, start = map(int, iterator.windows[row].split("-")[1].split("@"))
+    expected = clip(20 + number, evaluation=False).avatar_motion[start : start + 20]
+    np.testing.assert_array_equal(batch["avatar_motion"][row], expected)
+
+
+def test_data_sets_that_do_not_fit_together_are_refused(folder, clip, save, tmp_path):
+    metadata = save(tmp_path, [clip(evaluation=False)])
+    records.write_metadata(tmp_path, dataclasses.replace(metadata, feature_name="wav2vec2"))
+    with pytest.raises(InputError, match="other channels or features"):
+        batches([(folder, 1.0), (tmp_path, 1.0)], frames=20)
+    with pytest.raises(InputError, match="losing samples belong to one data set"):
+        batches([(folder, 1.0), (folder, 1.0)], frames=20, losing="x")
+
+
+def test_long_clips_are_visited_in_proportion(clip, save, tmp_path):
+    save(tmp_path, [clip(0, frames=60), clip(1, frames=190)])
+    iterator = batches(tmp_path, batch=4, frames=60)
+    for _ in range(3):
+        next(iterator)
+        assert sum(name.startswith("train-00001") for name in iterator.windows) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        ("out/a", [("out/a", 1.0)]),
+        ("out/a,b", [("out/a", 1.0), ("b", 1.0)]),
+        ("/x/a:3,b:0.5", [("/x/a", 3.0), ("b", 0.5)]),
+        ("gs://bucket/a", [("gs://bucket/a", 1.0)]),
+    ],
+)
+def test_paths_name_data_sets_and_weights(path, found):
+    assert sources(path) == found
+
+
+@pytest.mark.parametrize("path", ["a,,b", "a:0", ",a"])
+def test_bad_paths_are_refused(path):
+    with pytest.raises(InputError, match="empty name or a weight of 0"):
+        sources(path)

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from afjax.audio import mel
 from afjax.codec.face.channels import HIGH, LOW, channel
 from afjax.errors import InputError
 from afjax.metrics import events as metric
@@ -21,10 +22,14 @@ def person():
 
 
 def test_a_seed_is_a_conversation(speaker):
-    first, again = (simulate(5, "train", speaker, 8.0) for _ in range(2))
+    first, again = (simulate(5, "train", speaker, 8.0, sound=kept) for kept in (False, True))
     assert first.frames == 200 and (first.avatar_motion >= LOW).all() and (first.avatar_motion <= HIGH).all()
     for name in ("avatar_motion", "user_motion", "avatar_features", "event_frame"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
+    assert first.user_audio is None and first.avatar_audio is None
+    for side in ("user", "avatar"):  # the sound that is kept is the one that the features were made of
+        rows = mel.features(getattr(again, f"{side}_audio") / np.float32(32768))
+        np.testing.assert_array_equal(rows.astype(np.float16), getattr(again, f"{side}_features"))
     other = simulate(6, "train", speaker, 8.0)
     assert not np.array_equal(first.user_motion, other.user_motion)
 

@@ -4,7 +4,7 @@
 
 A moment is `kill -9` after the first step of a start, at a time drawn from 0 to a share of the whole run such that no
 start can finish early. Compared to the bit: parameters, their average, optimizer state, the hash of the names of all
-windows seen, and the metrics. Needs espeak-ng for the data; about 10 s a kill on an idle machine.
+windows seen, and the metrics. Without `--data` conversations are simulated first. About 10 s a kill on an idle machine.
 """
 
 import argparse
@@ -108,6 +108,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=25)
     parser.add_argument("--out", type=Path, default=Path("out/kills"))
+    parser.add_argument("--data", default="")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--save_every", type=int, default=5)
@@ -119,9 +120,11 @@ def main():
     settings = [f"--config.training.{name}={value}" for name, value in (
         ("num_steps", args.steps), ("save_every", args.save_every), ("log_every", 1), ("sample_every", 10**6),
     )]  # fmt: skip
+    settings.append(f"--config.data.path={args.data}")
     if start(straight, settings, straight / "log.txt").wait():
         raise RuntimeError((straight / "log.txt").read_text())
-    shutil.copytree(straight / "data", killed / "data")
+    if not args.data:
+        shutil.copytree(straight / "data", killed / "data")
     seconds = json.loads((straight / "summary.json").read_text())["seconds"]["train"]
     in_flight = kill_and_resume(killed, settings, args.kills, seconds / (args.kills + 1), args.seed)
     config = from_dict(json.loads((straight / "config.json").read_text()))

@@ -1,0 +1,40 @@
+"""A profiler's trace of chosen steps, for TensorBoard's profile page or ui.perfetto.dev."""
+
+from pathlib import Path
+
+import jax
+
+
+class Profile:
+    """Traces the steps `first .. last - 1` of a run into `folder`; with `steps` None nothing.
+
+    Steps are numbered from 0; those that a continued run has behind it are not traced. A context manager, so that a
+    trace is written where the loop ends inside the range.
+    """
+
+    def __init__(self, folder: Path, steps: tuple[int, int] | None = None):
+        self._folder, (self._first, self._last) = Path(folder), steps or (0, 0)
+        self._running = False
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._stop()
+
+    def step(self, number: int, state) -> jax.profiler.StepTraceAnnotation:
+        """To be entered around step `number`; `state` is what the step before it has made."""
+        inside = self._first <= number < self._last
+        if inside != self._running:
+            jax.block_until_ready(state)  # what was dispatched before belongs to the steps before
+            if inside:
+                jax.profiler.start_trace(self._folder)
+                self._running = True
+            else:
+                self._stop()
+        return jax.profiler.StepTraceAnnotation("train", step_num=number)
+
+    def _stop(self):
+        if self._running:
+            jax.profiler.stop_trace()
+            self._running = False

@@ -1,0 +1,126 @@
+"""How fast a run trains and what it takes, for the log.
+
+    frames_per_second   motion frames of the batches, data.batch * data.window a step
+    flops_per_second    matrix multiplications of the model, 3 * forward a step
+    mfu                 flops_per_second / (devices * peak of a device): only where the peak is known
+    input_wait          share of the time in which the loop waited for `next(batches)`
+    device_gb           most memory that the first device ever held (process_gb: the process, where devices don't say)
+
+The backward pass has two multiplications for each of the forward pass. What is computed again to save memory, the
+optimizer's own multiplications and everything elementwise are not the model's; what a mask hides is. With a frozen
+reference winners and losers run through both models: the policy counts 3 * 2, the reference 2.
+"""
+
+import math
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import jax
+
+from afjax.config import Config
+from afjax.nn.transformer import ForcingTransformer
+from afjax.training.state import init_params, token_layout
+from afjax.training.step import clip_loss, make_draw
+
+PEAK = {
+    "NVIDIA A100": 312e12,
+    "NVIDIA H100": 989e12,
+    "NVIDIA H100 NVL": 835e12,
+    "NVIDIA H100 PCIe": 756e12,
+    "NVIDIA H200": 989e12,
+    "NVIDIA H200 NVL": 835e12,
+    "TPU v4": 275e12,
+    "TPU v5 lite": 197e12,
+    "TPU v5": 459e12,
+    "TPU v6 lite": 918e12,
+}
+"""Dense bfloat16 FLOP/s of one device, by the start of its name: NVIDIA's data sheets (half of what they state with
+sparsity) and Google's pages on TPU v4, v5e ("v5 lite"), v5p ("v5") and v6e ("v6 lite")."""
+
+
+def peak(device_kind: str) -> float | None:
+    """FLOP/s of a device by its `device_kind`, the longest name of PEAK that it starts with; None if unknown."""
+    known = [name for name in PEAK if device_kind.startswith(name)]
+    return PEAK[max(known, key=len)] if known else None
+
+
+def matmul_flops(function: Callable, *arguments) -> int:
+    """Additions and multiplications in the matrix products of `function(*arguments)`; shapes will do as arguments."""
+    return _count(jax.make_jaxpr(function)(*arguments).jaxpr)
+
+
+def _count(jaxpr) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            summed = math.prod(equation.invars[0].aval.shape[axis] for axis in contracted)
+            total += 2 * summed * math.prod(equation.outvars[0].aval.shape)
+        inner = (getattr(value, "jaxpr", value) for value in jax.tree.leaves(list(equation.params.values())))
+        times = equation.params["length"] if equation.primitive.name == "scan" else 1
+        total += times * sum(_count(found) for found in inner if hasattr(found, "eqns"))
+    return total
+
+
+def step_flops(config: Config, tuned: bool = False) -> int:
+    """FLOPs of one step as the module's docstring counts them; `tuned`: by preferences, with a frozen reference."""
+    c, b, t = config.model, config.data.batch, config.data.window
+    widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
+    widths |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim or c.condition_width)
+    batch = {name: jax.ShapeDtypeStruct((b, t, width), "float32") for name, width in widths.items()}
+    batch["reference"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
+    params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+    draw, layout = jax.eval_shape(make_draw(config), 0), token_layout(config)
+
+    def loss(params, batch, draw):
+        return clip_loss(ForcingTransformer(c), config.objective.norm, params, batch, draw, layout)
+
+    return (3 * 2 + 2 if tuned else 3) * matmul_flops(loss, params, batch, draw)
+
+
+def peak_memory() -> dict[str, float]:
+    """`device_gb` of the first local device or, where it keeps no count, `process_gb`; both in 1e9 bytes."""
+    stats = jax.local_devices()[0].memory_stats()
+    if stats and "peak_bytes_in_use" in stats:
+        return {"device_gb": stats["peak_bytes_in_use"] / 1e9}
+    unit = 1 if sys.platform == "darwin" else 1024
+    return {"process_gb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9}
+
+
+class Meter:
+    """Counts steps and the time that the loop waits for batches, since the last record or `restart`."""
+
+    def __init__(self, config: Config, tuned: bool = False):
+        self._frames = config.data.batch * config.data.window
+        self._flops = step_flops(config, tuned)
+        self._peak = peak(jax.devices()[0].device_kind)
+        self.restart()
+
+    def restart(self):
+        """Forgets what was counted: the time was spent on something else than training."""
+        self._steps, self._waited, self._start = 0, 0.0, time.perf_counter()
+
+    def next(self, batches: Iterator):
+        """The next batch, with its waiting time counted."""
+        start = time.perf_counter()
+        batch = next(batches)
+        self._waited += time.perf_counter() - start
+        self._steps += 1
+        return batch
+
+    def figures(self) -> dict[str, float]:
+        """What the module's docstring lists, and `steps_per_second`; the results of the steps must have come in."""
+        seconds = time.perf_counter() - self._start
+        steps_per_second, waited = self._steps / seconds, self._waited / seconds
+        self.restart()
+        figures = {
+            "steps_per_second": steps_per_second,
+            "frames_per_second": steps_per_second * self._frames,
+            "flops_per_second": steps_per_second * self._flops,
+            "input_wait": waited,
+        }
+        if self._peak:
+            figures["mfu"] = figures["flops_per_second"] / (jax.device_count() * self._peak)
+        return figures | peak_memory()

@@ -1,0 +1,24 @@
+"""The cost of features: every part is timed, and fewer voices are multiplied up."""
+
+from afjax.config import from_dict
+from experiments import feature_cost
+from experiments.configs import smoke
+from tests.weights.released import SPEECH
+
+
+def test_times_are_of_a_whole_batch(monkeypatch):
+    """Every call is said to take one millisecond: two voices of eight are a quarter of the work."""
+    calls = []
+    monkeypatch.setattr(feature_cost, "milliseconds", lambda call, repeats: calls.append(call()) or 1.0)
+    config = from_dict(smoke.get_config().to_dict())
+    times = feature_cost.measure(config, SPEECH, voices=2, repeats=1)
+    assert list(times.values()) == [1.0, 4.0, 4.0]
+    metrics, mel, wav2vec2 = calls
+    assert metrics["loss"] > 0
+    assert mel.shape == (2, config.data.window, 100) and wav2vec2.shape == (2, config.data.window, 16)
+
+
+def test_the_first_call_is_not_timed():
+    seen = []
+    assert feature_cost.milliseconds(lambda: seen.append(1), 3) >= 0
+    assert len(seen) == 4
