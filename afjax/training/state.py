@@ -68,11 +68,11 @@ def init_state(config: Config, start=None) -> TrainState:
 
 
 def abstract_state(config: Config) -> TrainState:
-    """Shapes, dtypes and, on a mesh, shardings of the state, without its arrays; what a checkpoint is restored as."""
+    """Shapes, dtypes and shardings of the state, without its arrays; what a checkpoint is restored as."""
     shapes = jax.eval_shape(lambda: _fresh(config, init_params(config, _seed_key(config))))
     wanted = sharding.shardings(config.compute, shapes)
     if wanted is None:
-        return shapes
+        wanted = jax.tree.map(lambda _: jax.sharding.SingleDeviceSharding(jax.devices()[0]), shapes)
     return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, wanted)
 
 
