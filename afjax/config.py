@@ -8,6 +8,9 @@ import difflib
 import typing
 from dataclasses import dataclass, field
 
+from afjax.checks import one_of as _one_of
+from afjax.checks import require as _require
+from afjax.compute import ComputeConfig
 from afjax.errors import InputError
 
 MASKS = ("framewise", "blockwise", "blockwise_lookahead", "framewise_lookahead", "bidirectional")
@@ -30,15 +33,6 @@ def keep_name(avatar_audio: bool, user_audio: bool, user_motion: bool) -> str:
     """Name in KEEP of the conditions that are there."""
     present = (avatar_audio, user_audio, user_motion)
     return next(name for name, kept in KEEP.items() if kept == present)
-
-
-def _require(ok: bool, what: str, do: str = ""):
-    if not ok:
-        raise InputError(what, "config", do)
-
-
-def _one_of(name: str, value: str, choices: tuple[str, ...]):
-    _require(value in choices, f"{name} = {value!r} is not known", f"choose one of {', '.join(choices)}")
 
 
 @dataclass(frozen=True)
@@ -208,7 +202,8 @@ class SamplerConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam or Muon with warm-up, cosine decay and clipping by global norm, and an average of the weights.
+    """Adam, Muon or plain gradient descent with warm-up, cosine decay and clipping by global norm, and an average of
+    the weights.
 
     `muon` orthogonalises the updates of matrices (step size `muon_learning_rate`) and leaves vectors to Adam.
     """
@@ -224,7 +219,7 @@ class OptimizerConfig:
     ema: float = 0.995
 
     def __post_init__(self):
-        _one_of("optimizer.kind", self.kind, ("adamw", "muon"))
+        _one_of("optimizer.kind", self.kind, ("adamw", "muon", "sgd"))
         for name in ("learning_rate", "muon_learning_rate"):
             _require(getattr(self, name) > 0, f"optimizer.{name} must be positive")
         _require(0 <= self.ema < 1, "optimizer.ema must lie in [0, 1)")
@@ -292,6 +287,7 @@ class Config:
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
 
     def __post_init__(self):
         encoder, window = self.model.condition_encoder, self.layout.condition_window
@@ -306,6 +302,10 @@ class Config:
         _require(
             self.data.window % self.layout.block == 0,
             f"data.window = {self.data.window} is not a multiple of layout.block = {self.layout.block}",
+        )
+        _require(
+            self.data.batch % self.compute.accumulate == 0,
+            f"data.batch = {self.data.batch} is not a multiple of compute.accumulate = {self.compute.accumulate}",
         )
 
 
@@ -326,7 +326,10 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
     return cls(**arguments)
 
 
-FREE = tuple(f"training.{name}" for name in ("num_steps", "log_every", "save_every", "sample_", "keep", "explosion"))
+FREE = (
+    *(f"training.{name}" for name in ("num_steps", "log_every", "save_every", "sample_", "keep", "explosion")),
+    "compute.",
+)
 """Starts of the names of settings that may change when a run is continued."""
 
 
@@ -350,7 +353,7 @@ def _convert(value, kind, where: str):
         return from_dict(value, kind, where)
     if typing.get_origin(kind) is dict:
         _require(isinstance(value, dict), f"{where} must be a table")
-        return {str(k): float(v) for k, v in value.items()}
+        return {str(k): _convert(v, typing.get_args(kind)[1], f"{where}.{k}") for k, v in value.items()}
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

@@ -8,11 +8,12 @@ Shapes are written in jaxtyping's notation. Letters used everywhere:
 
 from jaxtyping import Array, Float, jaxtyped
 
-__all__ = ["Audio", "Level", "Motion", "Scalar", "typed"]
+__all__ = ["Audio", "Level", "Motion", "Scalar", "WholeLevel", "typed"]
 
 Motion = Float[Array, "b n d"]
 Audio = Float[Array, "b n f"]
 Level = Float[Array, "b n"]
+WholeLevel = Float[Array, "w n"]  # of a whole batch, where others are of a part of it
 Scalar = Float[Array, ""]
 
 try:

@@ -99,13 +99,15 @@ def batches(
     leave: int = 0,
     user_delay: int = 0,
     swap: float = 0.0,
+    part: tuple[int, int] = (0, 1),
 ) -> Batches:
     """Endless batches of windows of a data set, or of several folders with weights.
 
     avatar_motion, user_motion `[B, N, D]`, avatar_audio, user_audio `[B, N, F]`, reference `[B, D]`; with `losing`, a
     folder of losing samples, one of them a window: losing_motion `[B, N, D]`. The last `leave` conversations of the
     split are not read from. The user's tracks come `user_delay` frames late. In a share `swap` of the windows user and
-    avatar are exchanged.
+    avatar are exchanged. `part` (index, count): of every batch only part `index` of `count` equal parts is read,
+    B / count windows; a place counts whole batches, whatever the parts.
 
     All float32 numpy arrays, standardised by the stored statistics. `get_state` and `set_state` continue it exactly;
     a state belongs to the number of workers that it was taken with. With workers each process holds its own copy of
@@ -129,7 +131,7 @@ def batches(
         orders.append(grain.MapDataset.source(clips).seed(seed + number).shuffle().repeat())
     order = orders[0] if len(orders) == 1 else grain.MapDataset.mix(orders, weights).seed(seed)
     windows = order.random_map(RandomWindow(frames, swap, user_delay))
-    dataset = windows.batch(batch, drop_remainder=True)
+    dataset = windows.batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]
     iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16))
     if num_workers:
         iterable = iterable.mp_prefetch(grain.MultiprocessingOptions(num_workers=num_workers))

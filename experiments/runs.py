@@ -94,7 +94,7 @@ def load_run(workdir: str | Path) -> Run:
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     params, meta, step = load_ema(workdir, shapes)
     trained = to_dict(from_dict(meta["config"], where=str(workdir / "checkpoints")))
-    changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "training"))
+    changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "training", "compute"))
     if changed:
         raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
     statistics = Statistics.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)

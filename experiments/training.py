@@ -6,6 +6,7 @@ import shutil
 import time
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from afjax.audio import mel
@@ -14,6 +15,7 @@ from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, differences, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
+from afjax.training import sharding
 from afjax.training.loop import train
 from afjax.training.state import count, sha256
 from data_pipeline.dataset import batches
@@ -37,9 +39,10 @@ def train_run(
 ) -> dict:
     """Trains in a run folder; returns (and writes) its summary. `samples`: whether motion and videos are written."""
     workdir = cli.writable(workdir, folder=True)
-    remember(config, workdir)
     started = time.perf_counter()
-    folder = training_data(config, workdir)
+    with sharding.first_process_first("run folder"):
+        remember(config, workdir)
+        folder = training_data(config, workdir)
     metadata = read_metadata(folder)
     check_data(config, metadata, folder)
     prepared = time.perf_counter()
@@ -51,10 +54,12 @@ def train_run(
         mixed, "train", config.data.batch, config.data.window, config.training.seed,
         losing=cli.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
         user_delay=config.layout.user_delay, swap=config.data.swap,
+        part=sharding.rows(config),
     )  # fmt: skip
     meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
     sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
+    sampler = sharding.on_first(sampler)
     validation = tuning.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     with cli.Progress(config.training.num_steps, "train", "steps") as progress:
 
@@ -69,7 +74,8 @@ def train_run(
 
         state = train(
             config, workdir, iterator, meta,
-            tensorboard=tensorboard, begun=begun, progress=report, sample=validation or sampler, reference=reference,
+            tensorboard=tensorboard, begun=begun, progress=report, reference=reference,
+            sample=sharding.on_first(validation) if tuned else sampler,
             profile=profile,
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
@@ -86,7 +92,8 @@ def train_run(
     }
     if validation:
         summary |= {"stopped": validation.reason or None, **_saturation(records)}
-    cli.write_json(workdir / "summary.json", summary)
+    if jax.process_index() == 0:
+        cli.write_json(workdir / "summary.json", summary)
     return summary
 
 

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 
 from afjax.config import PreferenceConfig
-from afjax.types import Level, Scalar, typed
+from afjax.types import Level, Scalar, WholeLevel, typed
 
 
 class Errors(NamedTuple):
@@ -33,22 +33,24 @@ class Errors(NamedTuple):
 
 
 @typed
-def loss(policy: Errors, reference: Errors, level: Level, config: PreferenceConfig) -> tuple[Scalar, dict[str, Scalar]]:
+def loss(
+    policy: Errors, reference: Errors, level: Level, config: PreferenceConfig, whole: WholeLevel | None = None
+) -> tuple[Scalar, dict[str, Scalar]]:
     """The loss of a batch of pairs, and what to watch.
 
     Tokens at level 0 count nowhere. Watched: `margin`, its mean (beta left out, below 0 where the policy prefers
     winners); `accuracy`, the share of pairs that it prefers rightly; `pull`, the mean weight sigmoid(beta * margin) of
-    a pair's gradient.
+    a pair's gradient. `whole`: levels of the whole batch where this is a part of it; all means are then its share.
     """
-    counted = (level > 0).astype(level.dtype)
+    counted, every = (level > 0).astype(level.dtype), (level if whole is None else whole) > 0
     margin = (policy.win - reference.win) - (policy.lose - reference.lose)
     if config.average == "before":
         margin = (margin * counted).sum(1) / jnp.maximum(counted.sum(1), 1)
-        counted = (counted.sum(1) > 0).astype(level.dtype)
+        counted, every = (counted.sum(1) > 0).astype(level.dtype), every.any(1)
     scaled = config.factor * config.beta * margin
 
     def mean(x):
-        return (x * counted).sum() / jnp.maximum(counted.sum(), 1)
+        return (x * counted).sum() / jnp.maximum(every.sum(), 1)
 
     watched = {
         "margin": mean(margin),

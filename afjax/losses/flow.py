@@ -7,7 +7,7 @@ averaged over channels, the norm absolute or squared; tokens at level 0 carry no
 
 import jax.numpy as jnp
 
-from afjax.types import Level, Motion, Scalar, typed
+from afjax.types import Level, Motion, Scalar, WholeLevel, typed
 
 
 @typed
@@ -17,7 +17,11 @@ def per_token(error: Motion, norm: str) -> Level:
 
 
 @typed
-def mean(losses: Level, level: Level) -> Scalar:
-    """Mean over tokens above level 0; a batch without any gives 0."""
+def mean(losses: Level, level: Level, whole: WholeLevel | None = None) -> Scalar:
+    """Mean over tokens above level 0; a batch without any gives 0.
+
+    `whole`: levels of the whole batch, of which this is a part: the part's share of that batch's mean.
+    """
     weight = (level > 0).astype(losses.dtype)
-    return (losses * weight).sum() / jnp.maximum(weight.sum(), 1)
+    count = weight.sum() if whole is None else (whole > 0).sum()
+    return (losses * weight).sum() / jnp.maximum(count, 1)

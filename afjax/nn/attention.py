@@ -11,11 +11,13 @@ HIDDEN = -1e9  # finite, so that a row without any key (a token that is not ther
 
 
 def attend(query, key, value, mask):
-    """Softmax attention. `query` [b, q, h, e], `key` and `value` [b, k, h, e], `mask` [q, k] or [b, q, k]."""
-    scores = jnp.einsum("bqhe,bkhe->bhqk", query, key) * query.shape[-1] ** -0.5
+    """Softmax attention, scores at least float32. `query` [b, q, h, e], `key` and `value` [b, k, h, e], `mask` [q, k]
+    or [b, q, k]."""
+    wide = jnp.promote_types(query.dtype, jnp.float32)
+    scores = jnp.einsum("bqhe,bkhe->bhqk", query, key, preferred_element_type=wide) * query.shape[-1] ** -0.5
     mask = mask[:, None] if mask.ndim == 3 else mask
     weights = jax.nn.softmax(jnp.where(mask, scores, HIDDEN), axis=-1)
-    mixed = jnp.einsum("bhqk,bkhe->bqhe", weights, value)
+    mixed = jnp.einsum("bhqk,bkhe->bqhe", weights.astype(value.dtype), value)
     return mixed.reshape(*mixed.shape[:2], -1)
 
 

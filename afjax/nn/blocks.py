@@ -13,10 +13,11 @@ from afjax.nn.linear import Linear, zeros
 
 
 def normalise(x):
-    """LayerNorm without parameters, as modulated layers use it."""
-    mean = x.mean(-1, keepdims=True)
-    variance = ((x - mean) ** 2).mean(-1, keepdims=True)
-    return (x - mean) / jnp.sqrt(variance + 1e-6)
+    """LayerNorm without parameters, as modulated layers use it; at least in float32."""
+    wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    mean = wide.mean(-1, keepdims=True)
+    variance = ((wide - mean) ** 2).mean(-1, keepdims=True)
+    return ((wide - mean) / jnp.sqrt(variance + 1e-6)).astype(x.dtype)
 
 
 def modulate(x, shift, scale):

@@ -38,6 +38,15 @@ class Conditions(NamedTuple):
     user_motion: Motion
 
 
+class LayerNorm(nn.LayerNorm):
+    """LayerNorm, at least in float32, with a result of its input's dtype."""
+
+    epsilon: float = 1e-5
+
+    def __call__(self, x):
+        return super().__call__(x).astype(x.dtype)
+
+
 class AudioProjection(nn.Module):
     """Audio features [b, n, f] -> [b, n, width], the same weights for both speakers."""
 
@@ -45,7 +54,7 @@ class AudioProjection(nn.Module):
 
     @nn.compact
     def __call__(self, features):
-        return nn.silu(nn.LayerNorm(epsilon=1e-5, name="norm")(Linear(self.width, name="linear")(features)))
+        return nn.silu(LayerNorm(name="norm")(Linear(self.width, name="linear")(features)))
 
 
 class MemoryBank(nn.Module):
@@ -80,15 +89,15 @@ class ConditionEncoder(nn.Module):
     def setup(self):
         self.audio_projection = AudioProjection(self.width)
         self.motion = [Linear(self.width) for _ in range(2)]
-        self.motion_norm = [nn.LayerNorm(epsilon=1e-5) for _ in range(2)]
+        self.motion_norm = [LayerNorm() for _ in range(2)]
         self.user = ConditionAttention(self.heads, self.rotary)
-        self.user_norm = nn.LayerNorm(epsilon=1e-5)
+        self.user_norm = LayerNorm()
         if self.memory_size:
             self.verbal = MemoryBank(self.memory_size, self.heads)
             self.non_verbal = MemoryBank(self.memory_size, self.heads)
         else:
             self.avatar = ConditionAttention(self.heads, self.rotary)
-        self.avatar_norm = nn.LayerNorm(epsilon=1e-5)
+        self.avatar_norm = LayerNorm()
         self.out = Linear(self.out_width)
 
     def project(self, conditions: Conditions) -> Conditions:

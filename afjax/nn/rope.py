@@ -7,12 +7,12 @@ import jax.numpy as jnp
 
 
 def rotate(x, positions, theta: float = 1e4):
-    """Rotates `x` [..., n, heads, head_dim] by `positions` [n] or [..., n]; head_dim is even."""
-    half = x.shape[-1] // 2
-    frequency = theta ** (-jnp.arange(half, dtype=x.dtype) / half)
-    angle = jnp.asarray(positions, x.dtype)[..., None, None] * frequency  # [..., n, 1, half]
+    """Rotates `x` [..., n, heads, head_dim] by `positions` [n] or [..., n], at least in float32; head_dim is even."""
+    half, wide = x.shape[-1] // 2, jnp.promote_types(x.dtype, jnp.float32)
+    frequency = theta ** (-jnp.arange(half, dtype=wide) / half)
+    angle = jnp.asarray(positions, wide)[..., None, None] * frequency  # [..., n, 1, half]
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     pairs = x.reshape(*x.shape[:-1], half, 2)
     even, odd = pairs[..., 0], pairs[..., 1]
     turned = jnp.stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1)
-    return turned.reshape(x.shape)
+    return turned.reshape(x.shape).astype(x.dtype)

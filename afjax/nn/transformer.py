@@ -4,6 +4,7 @@ Four methods over one parameter tree, because they run at different rates in a s
 and `project` once a block, `__call__` once a solver step.
 """
 
+import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
@@ -15,9 +16,16 @@ from afjax.nn.linear import Linear, zeros
 
 
 class ForcingTransformer(nn.Module):
-    """Denoises motion tokens [b, n, d] under a mask, given conditions (Avatar Forcing section 4.1)."""
+    """Denoises motion tokens [b, n, d] under a mask, given conditions (Avatar Forcing section 4.1).
+
+    It computes in the dtype of its motion, but norms, softmax, rotations and the level's embedding at least in float32.
+    For training: `dtype`, which `forward` casts to instead, and `remat`, whose blocks keep nothing for the backward
+    pass. Neither changes the parameters.
+    """
 
     config: ModelConfig
+    dtype: jnp.dtype | None = None
+    remat: bool = False
 
     def setup(self):
         c = self.config
@@ -28,7 +36,8 @@ class ForcingTransformer(nn.Module):
         self.embed_motion = Linear(c.width)
         self.embed_level = LevelEmbedding(c.width)
         self.modulation = Modulation(6)
-        self.blocks = [Block(c.width, c.heads, c.mlp_ratio, rotary_cross=rotary) for _ in range(c.depth)]
+        block = nn.remat(Block, methods=["__call__"]) if self.remat else Block
+        self.blocks = [block(c.width, c.heads, c.mlp_ratio, rotary_cross=rotary) for _ in range(c.depth)]
         self.head_modulation = Modulation(2)
         self.head = Linear(c.motion_dim, zeros)
 
@@ -54,7 +63,7 @@ class ForcingTransformer(nn.Module):
         """
         reference = jnp.broadcast_to(reference[:, None], motion.shape)
         x = self.embed_motion(jnp.concatenate([motion, reference], axis=-1))
-        embedding = self.embed_level(level)
+        embedding = self.embed_level(level).astype(x.dtype)
         modulation = self.modulation(embedding)
         own = []
         for i, block in enumerate(self.blocks):
@@ -64,6 +73,8 @@ class ForcingTransformer(nn.Module):
 
     def forward(self, motion, level, reference, conditions: Conditions, keep, layout):
         """One forward over a whole token layout (`afjax.nn.passes.TokenLayout`); velocity [b, n, d]."""
+        dtype, given = self.dtype or motion.dtype, (motion, reference, conditions, keep)
+        motion, reference, conditions, keep = jax.tree.map(lambda x: x.astype(dtype), given)
         condition = self.encode(self.listen(conditions), keep, layout.encoder, layout.frame)
         masks = (layout.attention, layout.alignment)
         return self(motion, level, reference, self.project(condition, layout.frame), masks, layout.frame)[0]

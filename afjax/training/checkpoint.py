@@ -205,7 +205,8 @@ def load_ema(workdir: Path, params) -> tuple[dict, dict, int]:
         step, _ = _newest_whole(folder, manager.all_steps())
         meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         _check_shapes(manager.item_metadata(step)["ema_params"].tree, params, folder)
-        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, params)
+        here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])  # whatever mesh the run had
+        abstract = jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), params)
         args = ocp.args.Composite(ema_params=ocp.args.StandardRestore(abstract))
         return manager.restore(step, args=args)["ema_params"], meta, step
 

@@ -5,20 +5,26 @@ import math
 import os
 from pathlib import Path
 
+import jax
+
 from afjax.errors import InputError
 
 
 class MetricWriter:
     """Appends to `metrics.jsonl`; lines after `start` (of a run that was cut off) are dropped when it opens.
 
-    `last` is the last line that was kept.
+    `last` is the last line that was kept. Of several processes the first writes.
     """
 
     def __init__(self, workdir: Path, start: int = 0, tensorboard: bool = False):
-        self._board = _board(Path(workdir) / "tensorboard") if tensorboard else None
+        writes = jax.process_index() == 0
+        self._board = _board(Path(workdir) / "tensorboard") if tensorboard and writes else None
         path = Path(workdir) / "metrics.jsonl"
         kept = [line for line in path.read_text().splitlines() if _step_of(line) <= start] if path.exists() else []
         self.last = json.loads(kept[-1]) if kept else {}
+        if not writes:
+            self._file = open(os.devnull, "a")
+            return
         aside = path.with_name(".metrics.jsonl.partial")
         aside.write_text("".join(line + "\n" for line in kept))
         os.replace(aside, path)

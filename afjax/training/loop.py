@@ -12,6 +12,7 @@ from afjax.training.guard import LossGuard
 from afjax.training.logging import MetricWriter
 from afjax.training.preemption import Preemption
 from afjax.training.profile import Profile
+from afjax.training.sharding import make_place
 from afjax.training.state import TrainState, init_state, token_layout
 from afjax.training.step import make_draw, make_train_step
 from afjax.training.throughput import Meter
@@ -51,7 +52,7 @@ def train(
     settings = config.training
     end = settings.num_steps if stop is None else min(stop, settings.num_steps)
     state, layout = init_state(config, reference), token_layout(config)
-    step_fn, draw = make_train_step(config, reference), make_draw(config)
+    step_fn, draw, on_devices = make_train_step(config, reference), make_draw(config), make_place(config)
     meter, kept = Meter(config, tuned=reference is not None), (settings.keep, settings.keep_every, settings.keep_best)
     tracing = Profile(Path(workdir) / "profile", profile)
     with Preemption() as preemption, Checkpoints(workdir, *kept) as checkpoints, tracing:
@@ -68,7 +69,7 @@ def train(
         began = time.perf_counter() - writer.last.get("seconds", 0.0)
         while done < end:
             with tracing.step(done, state):
-                state, metrics = step_fn(state, meter.next(batches), draw(done), layout)
+                state, metrics = step_fn(state, on_devices(meter.next(batches)), draw(done), layout)
             done += 1
             guard.note(done, metrics, getattr(batches, "windows", ()))
             asked = preemption.asked(done)

@@ -14,7 +14,7 @@ def schedule(peak: float, config: OptimizerConfig, steps: int):
 
 
 def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    """Clipped AdamW, or Muon for the matrices and Adam for the rest; vectors are not decayed."""
+    """Clipped AdamW, Muon for the matrices and Adam for the rest, or gradient descent; vectors are not decayed."""
     adam = schedule(config.learning_rate, config, steps)
     if config.kind == "muon":
         chosen = contrib.muon(
@@ -24,11 +24,12 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
             adam_b2=config.beta2,
             adam_learning_rate=adam,
         )
+    elif config.kind == "sgd":
+        chosen = optax.chain(optax.add_decayed_weights(config.weight_decay, _matrices), optax.sgd(adam))
     else:
-        chosen = optax.adamw(
-            adam,
-            b2=config.beta2,
-            weight_decay=config.weight_decay,
-            mask=lambda params: jax.tree.map(lambda p: p.ndim > 1, params),
-        )
+        chosen = optax.adamw(adam, b2=config.beta2, weight_decay=config.weight_decay, mask=_matrices)
     return optax.chain(optax.clip_by_global_norm(config.clip), chosen)
+
+
+def _matrices(params):
+    return jax.tree.map(lambda p: p.ndim > 1, params)

@@ -1,7 +1,7 @@
 """What training carries from step to step."""
 
 import hashlib
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import flax.struct
 import jax
@@ -13,6 +13,7 @@ from afjax.config import Config, LayoutConfig, ModelConfig
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.passes import TokenLayout, frame_layout, pass_layout
 from afjax.nn.transformer import ForcingTransformer
+from afjax.training import sharding
 from afjax.training.optimizer import make_optimizer
 
 
@@ -52,13 +53,36 @@ def _initialiser(config: ModelConfig):
 
 
 def init_state(config: Config, start=None) -> TrainState:
-    """State before the first step, from the parameters `start`, or from the config's seed alone."""
+    """State before the first step, from the parameters `start` (whole), or from the config's seed alone.
+
+    On a mesh every array is made divided as it will lie.
+    """
     if start is None:
-        params = init_params(config, jax.random.fold_in(jax.random.key(config.training.seed), 0))
+        given, make = _seed_key(config), partial(init_params, config)
     else:
-        params = jax.tree.map(jnp.array, start)
+        given, make = sharding.put(config.compute, start), partial(jax.tree.map, jnp.array)
+    wanted = sharding.shardings(config.compute, jax.eval_shape(lambda x: _fresh(config, make(x)), given))
+    if wanted is None:
+        return _fresh(config, make(given))
+    return jax.jit(lambda x: _fresh(config, make(x)), out_shardings=wanted)(given)
+
+
+def abstract_state(config: Config) -> TrainState:
+    """Shapes, dtypes and shardings of the state, without its arrays; what a checkpoint is restored as."""
+    shapes = jax.eval_shape(lambda: _fresh(config, init_params(config, _seed_key(config))))
+    wanted = sharding.shardings(config.compute, shapes)
+    if wanted is None:
+        wanted = jax.tree.map(lambda _: jax.sharding.SingleDeviceSharding(jax.devices()[0]), shapes)
+    return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, wanted)
+
+
+def _fresh(config: Config, params) -> TrainState:
     optimizer = make_optimizer(config.optimizer, config.training.num_steps)
     return TrainState(jnp.int32(0), params, jax.tree.map(jnp.copy, params), optimizer.init(params))
+
+
+def _seed_key(config: Config):
+    return jax.random.fold_in(jax.random.key(config.training.seed), 0)
 
 
 def count(params) -> int:

@@ -10,7 +10,7 @@ from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.state import count, init_params, init_state, token_layout
 from afjax.training.step import make_draw, make_train_step
-from experiments.configs import infp, paper, quickstart, released, smoke, talking_only
+from experiments.configs import infp, paper, quickstart, released, sharded, smoke, talking_only
 from experiments.configs.ablations import objectives
 from experiments.demo import drawn_masks
 from experiments.training import training_data
@@ -23,6 +23,7 @@ PRESETS = {
     talking_only: ("", "quickstart", "paper"),
     infp: ("", "quickstart", "voice", "paper"),
     objectives: ("", *objectives.OBJECTIVES),
+    sharded: ("", "data", "mesh", "paper"),
 }
 
 
@@ -37,7 +38,7 @@ def test_presets_are_valid_and_survive_json(module, variant):
     assert token_layout(config).frame.max() == config.data.window - 1
 
 
-@pytest.mark.parametrize("module", [paper, talking_only, infp, released, objectives])
+@pytest.mark.parametrize("module", [paper, talking_only, infp, released, objectives, sharded])
 def test_unknown_variants_are_refused(module):
     with pytest.raises(ValueError, match="no variant 'huge': choose"):
         module.get_config("huge")

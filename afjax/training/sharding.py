@@ -1,0 +1,177 @@
+"""Where the arrays of training lie: a mesh of devices, and what its axes divide.
+
+    data     the batch
+    fsdp     the batch; and parameters, their average and the optimizer's state. A step works with gathered parameters
+    tensor   heads and hidden channels, so that a layer's work is divided too
+
+`config.compute` has the sizes, and the rules from logical axes (`afjax.nn.axes`) to mesh axes. A size that its mesh
+axes do not divide evenly stays whole. On one device there is no mesh, and everything here hands back what it is given.
+
+Several processes (`jax.distributed`) run one program over all their devices. Each reads its own rows of every batch;
+only the first writes files.
+"""
+
+import contextlib
+import math
+import re
+from collections.abc import Callable
+from functools import partial
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+
+from afjax.config import ComputeConfig, Config
+from afjax.errors import InputError
+from afjax.nn.axes import logical_axes
+
+AXES = ("data", "fsdp", "tensor")
+
+
+def join(where: str):
+    """Joins the processes of a run, before anything else uses JAX.
+
+    `where`: `auto` where JAX finds the others by itself (SLURM, Open MPI, Kubernetes, TPU pods), or
+    `ADDRESS:PORT,INDEX/COUNT`, the address of process 0 and which of how many this is. Raises InputError.
+    """
+    found = re.fullmatch(r"(.+:\d+),(\d+)/(\d+)", where)
+    if not found and where != "auto":
+        raise InputError(f"{where!r} is neither auto nor ADDRESS:PORT,INDEX/COUNT", "--distributed")
+    try:
+        if found:
+            jax.distributed.initialize(found[1], num_processes=int(found[3]), process_id=int(found[2]))
+        else:
+            jax.distributed.initialize()
+    except ValueError as error:
+        what = f"the other processes are not found ({error})"
+        raise InputError(what, "--distributed", "give ADDRESS:PORT,INDEX/COUNT") from None
+
+
+def make_mesh(compute: ComputeConfig) -> Mesh | None:
+    """The mesh of a config over the first devices there are, None for a single one.
+
+    Raises InputError where devices are missing, or where several processes would leave some out.
+    """
+    devices = jax.devices()
+    shape = (compute.data or max(len(devices) // (compute.fsdp * compute.tensor), 1), compute.fsdp, compute.tensor)
+    count = math.prod(shape)
+    if count > len(devices) or (count < len(devices) and jax.process_count() > 1):
+        sizes = " x ".join(f"{name} {size}" for name, size in zip(AXES, shape, strict=True))
+        what = f"a mesh of {sizes} has {count} devices, {len(devices)} are there"
+        raise InputError(what, "config.compute", "compute.data=0 takes all of them")
+    if count == 1:
+        return None
+    return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * 3, devices=devices[:count])
+
+
+def shardings(compute: ComputeConfig, tree, without: tuple[str, ...] = ()):
+    """Sharding of every leaf (arrays or their shapes) of parameters or a state; None on one device.
+
+    `without`: mesh axes that are left out.
+    """
+    mesh = make_mesh(compute)
+    if mesh is None:
+        return None
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: NamedSharding(mesh, _spec(compute, mesh, path, leaf.shape, without)), tree
+    )
+
+
+def _spec(compute: ComputeConfig, mesh: Mesh, path, shape, without: tuple[str, ...] = ()) -> PartitionSpec:
+    """Written as compiled functions report it, so that a step's result is an argument of the same kind."""
+    free, spec = {axis for axis in AXES if mesh.shape[axis] > 1 and axis not in without}, []
+    names = logical_axes(jax.tree_util.keystr(path, simple=True, separator="/"), len(shape))
+    for name, size in zip(names, shape, strict=True):
+        axes = tuple(axis for axis in compute.mesh_axes(name) if axis in free)
+        axes = axes if size % math.prod(mesh.shape[axis] for axis in axes) == 0 else ()
+        free -= set(axes)
+        spec.append(axes if len(axes) > 1 else axes[0] if axes else None)
+    while spec and spec[-1] is None:
+        spec.pop()
+    return PartitionSpec(*spec)
+
+
+def constrain(compute: ComputeConfig, tree):
+    """Inside a compiled function: the tree of parameters or state, divided as `shardings` has it."""
+    wanted = shardings(compute, tree)
+    return tree if wanted is None else jax.lax.with_sharding_constraint(tree, wanted)
+
+
+def gathered(compute: ComputeConfig, params):
+    """Inside a compiled function: parameters for work on a batch, whole along the mesh axes that divide the batch.
+
+    Else the compiler may choose to gather activations in their place.
+    """
+    wanted = shardings(compute, params, without=compute.mesh_axes("batch"))
+    return params if wanted is None else jax.lax.with_sharding_constraint(params, wanted)
+
+
+def put(compute: ComputeConfig, tree):
+    """Parameters that this process holds whole, divided as `shardings` has it."""
+    wanted = shardings(compute, tree)
+    return tree if wanted is None else jax.device_put(jax.device_get(tree), wanted)
+
+
+def batch_sharding(config: Config) -> NamedSharding | None:
+    """Sharding of arrays with a batch axis in front. Raises InputError if the batch can't be divided so."""
+    mesh, axes = make_mesh(config.compute), config.compute.mesh_axes("batch")
+    if mesh is None:
+        return None
+    parts = config.compute.accumulate * math.prod(mesh.shape[axis] for axis in axes)
+    if config.data.batch % parts:
+        what = f"data.batch = {config.data.batch} is not a multiple of {parts}, the parts it is divided into"
+        raise InputError(what, "config", "change data.batch or compute.*")
+    return NamedSharding(mesh, PartitionSpec(axes))
+
+
+def rows(config: Config) -> tuple[int, int]:
+    """(index, count): this process reads part `index` of `count` equal parts of every batch."""
+    sharding, batch = batch_sharding(config), config.data.batch
+    if sharding is None:
+        return 0, 1
+    spans = [span.indices(batch)[:2] for (span,) in sharding.addressable_devices_indices_map((batch,)).values()]
+    first, size = min(spans)[0], max(spans)[1] - min(spans)[0]
+    return first // size, batch // size
+
+
+def make_place(config: Config) -> Callable[[dict], dict]:
+    """`place(batch)`: this process's rows of a batch, as host arrays, become arrays over all devices."""
+    sharding = batch_sharding(config)
+    if sharding is None:
+        return lambda batch: batch
+    return partial(jax.tree.map, partial(jax.make_array_from_process_local_data, sharding))
+
+
+def whole(tree):
+    """The tree with divided arrays put together, as host arrays. All processes must call it."""
+
+    def one(x):
+        if len(x.sharding.device_set) == 1:
+            return x
+        return np.asarray(x) if x.is_fully_addressable else multihost_utils.process_allgather(x, tiled=True)
+
+    return jax.tree.map(one, tree)
+
+
+def on_first(sample: Callable[[int, dict], object]) -> Callable[[int, dict], bool]:
+    """`sample(step, params)` for divided parameters: called in the first process; all get its answer, as a bool."""
+
+    def called(step: int, params) -> bool:
+        params = whole(params)
+        answer = bool(sample(step, params)) if jax.process_index() == 0 else False
+        return answer if jax.process_count() == 1 else bool(multihost_utils.broadcast_one_to_all(answer))
+
+    return called
+
+
+@contextlib.contextmanager
+def first_process_first(what: str):
+    """Runs the block in the first process, then in the others, who find the files it wrote."""
+    if jax.process_index() > 0:
+        multihost_utils.sync_global_devices(what)
+    try:
+        yield
+    finally:
+        if jax.process_index() == 0:
+            multihost_utils.sync_global_devices(what)

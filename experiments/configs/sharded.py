@@ -1,0 +1,32 @@
+"""Training on many devices: the quickstart, or the paper's model, divided over all that there are.
+
+    python -m experiments.train --config experiments/configs/sharded.py --workdir out/sharded
+    XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments.train \\
+        --config experiments/configs/sharded.py:mesh --workdir out/mesh          (eight devices made of one CPU)
+
+Any config is divided in this way by flags, `--config.compute.data=0 --config.compute.fsdp=4`; what the numbers mean is
+said in `afjax.compute` and docs/training.md. Results do not depend on them but for rounding, and a run may
+go on with others.
+
+Variants: `data` (default), the batch over all devices, one included; `mesh`, parameters over two devices and layers
+over two, the batch over what is left of a multiple of four; `paper`, the paper's model with parameters over eight
+devices, in bfloat16 with rematerialised blocks and a batch of 64 clips in two parts. As for the config `paper`,
+`--config.data.path` must be given there.
+"""
+
+from ml_collections import ConfigDict
+
+from experiments.configs import choose, paper, quickstart
+
+
+def get_config(variant: str = "data") -> ConfigDict:
+    variant = choose(variant, "data", "mesh", "paper")
+    config = paper.get_config() if variant == "paper" else quickstart.get_config()
+    config.name = f"sharded_{variant}"
+    config.compute.data = 0
+    if variant == "mesh":
+        config.compute.update({"fsdp": 2, "tensor": 2})
+    elif variant == "paper":
+        config.compute.update({"fsdp": 8, "accumulate": 2, "dtype": "bfloat16", "remat": True})
+        config.data.batch = 64
+    return config

@@ -1,0 +1,159 @@
+"""What `tests.multidevice.runs` runs where there are many devices; results are plain numbers."""
+
+import dataclasses
+import importlib
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from afjax.config import (
+    ComputeConfig,
+    Config,
+    DataConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    PreferenceConfig,
+    TrainingConfig,
+    from_dict,
+)
+from afjax.training import sharding
+from afjax.training.checkpoint import Checkpoints
+from afjax.training.state import abstract_state, init_params, init_state, sha256, token_layout
+from afjax.training.step import make_draw, make_train_step
+from tests.small_model import scrambled, small_config
+
+
+def settings(kind: str = "sgd", tuned: bool = False, **compute) -> Config:
+    """A small model, a few steps."""
+    config = small_config(depth=1)
+    return dataclasses.replace(
+        config,
+        optimizer=OptimizerConfig(kind=kind, learning_rate=0.03 if kind == "sgd" else 3e-3, warmup_steps=1),
+        objective=ObjectiveConfig(drop=0.0 if tuned else 0.1),
+        preference=PreferenceConfig(path="losing", model="run", beta=50.0) if tuned else PreferenceConfig(),
+        training=TrainingConfig(num_steps=8),
+        data=DataConfig(window=config.data.window, batch=8),
+        compute=ComputeConfig(**compute),
+    )
+
+
+def on(config: Config, mesh: dict) -> Config:
+    return dataclasses.replace(config, compute=ComputeConfig(**mesh))
+
+
+def batch_of(config: Config, number: int) -> dict:
+    """The rows of a batch that this process reads; they depend on its number alone."""
+    rng = np.random.default_rng(number)
+    c, shape = config.model, (config.data.batch, config.data.window)
+    dims = dict.fromkeys(("avatar_motion", "user_motion", "losing_motion"), c.motion_dim)
+    dims |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim)
+    batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
+    batch["reference"] = np.zeros((shape[0], c.motion_dim), np.float32)
+    index, count = sharding.rows(config)
+    return {name: np.split(array, count)[index] for name, array in batch.items()}
+
+
+def trained(config: Config, steps: int = 5, state=None, start=None, reference=None):
+    """Losses of a few steps, the state after them, and the number of programs that were compiled for them."""
+    state = init_state(config, start) if state is None else state
+    step, draw, layout = make_train_step(config, reference), make_draw(config), token_layout(config)
+    place, losses, before = sharding.make_place(config), [], step.func._cache_size()
+    for number in range(int(state.step), int(state.step) + steps):
+        state, metrics = step(state, place(batch_of(config, number)), draw(number), layout)
+        losses.append(float(metrics["loss"]))
+    return losses, state, step.func._cache_size() - before
+
+
+def apart(losses, others) -> float:
+    """Largest relative difference of two lists."""
+    return float(np.abs(np.divide(losses, others) - 1).max())
+
+
+def difference(a, b) -> float:
+    """Largest difference of two trees, leaf by leaf in shares of the leaf's largest entry."""
+    shares = jax.tree.map(lambda x, y: np.abs(x - y).max() / np.abs(y).max(), *(jax.device_get((a, b))))
+    return float(max(jax.tree.leaves(shares)))
+
+
+def matrices(tree) -> int:
+    """Number of matrices in a tree."""
+    return sum(leaf.ndim == 2 for leaf in jax.tree.leaves(tree))
+
+
+def share(tree) -> float:
+    """Which part of a tree's matrices a device holds; 1 where there are none."""
+    leaves = [leaf for leaf in jax.tree.leaves(tree) if leaf.ndim == 2]
+    return sum(x.addressable_data(0).size for x in leaves) / sum(x.size for x in leaves) if leaves else 1.0
+
+
+def compare(kind: str, meshes: list, tuned: bool = False):
+    """For each mesh: how far losses and weights of five steps are from one device's, and how they are divided."""
+    config = settings(kind, tuned)
+    dtype = np.float64 if jax.config.jax_enable_x64 else np.float32
+    start = scrambled(config, 0.1, dtype)
+    given = {"start": start, "reference": start if tuned else None}
+    losses, state, _ = trained(config, **given)
+    found = []
+    for mesh in meshes:
+        divided = on(config, mesh)
+        theirs, other, programs = trained(divided, **given)
+        found.append(
+            {
+                "loss": apart(theirs, losses),
+                "params": difference(other.params, state.params),
+                "ema": difference(other.ema_params, state.ema_params),
+                "programs": programs,
+                "share": share(other.params),
+                "optimizer": share(other.opt_state),
+                "moments": matrices(other.opt_state) // matrices(other.params),
+                "reference": share(make_train_step(divided, start).args[0]),
+            }
+        )
+    return found
+
+
+def draws(meshes: list):
+    """Whether what chance decides is the same on every mesh, to the bit."""
+    wanted = jax.device_get(make_draw(settings())(3))
+    found = [jax.device_get(make_draw(on(settings(), mesh))(3)) for mesh in meshes]
+    return [all(np.array_equal(a, b) for a, b in zip(wanted, one, strict=True)) for one in found]
+
+
+def preset(module: str, variant: str, mesh: dict, tuned: bool = False):
+    """Losses of two steps of a preset made tiny, on one device and on a mesh."""
+    config = importlib.import_module(f"experiments.configs.{module}").get_config(variant)
+    config.model.update(motion_dim=3, audio_dim=4, width=16, depth=1, heads=2, mlp_ratio=2)
+    config.model.update(condition_width=16, condition_heads=2)
+    config.data.batch = 8
+    config.optimizer.warmup_steps = 1
+    config.training.num_steps = 8
+    if tuned:
+        config.preference.update(path="losing", model="run")
+    config = on(from_dict(config.to_dict()), {})
+    reference = init_params(config, jax.random.key(0)) if tuned else None
+    start = {"start": reference, "reference": reference}
+    return [trained(one, steps=2, **start)[0] for one in (config, on(config, mesh))]
+
+
+def restored(workdir: str, meshes: list):
+    """A state that is made on the first mesh goes from checkpoint to checkpoint over the others; hashes of each."""
+    state = init_state(on(settings("adamw"), meshes[0]))
+    hashes = [sha256(state)]
+    for number, mesh in enumerate(meshes[1:]):
+        wanted = abstract_state(on(settings("adamw"), mesh))
+        with Checkpoints(Path(workdir) / str(number)) as checkpoints:
+            checkpoints.save(state, {}, {})
+            state, _ = checkpoints.restore(wanted)
+        for found, asked in zip(*map(jax.tree.leaves, (state, wanted)), strict=True):
+            assert found.sharding == asked.sharding
+        hashes.append(sha256(state))
+    return {"states": hashes, "ema": sha256(state.ema_params)}
+
+
+def process(where: str, mesh: dict):
+    """One of several processes: losses and the hash of the weights after five steps."""
+    if where:
+        sharding.join(where)
+    losses, state, _ = trained(settings(**mesh))
+    return {"losses": losses, "sha256": sha256(state.params), "devices": jax.device_count()}
