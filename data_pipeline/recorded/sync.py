@@ -10,6 +10,7 @@ that is late; lips move 0 to 7 frames before they are heard. Below CLEAR deviati
 docs/data.md tells what the check finds and what it can't.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,8 +20,8 @@ from afjax.audio.framing import FPS
 from afjax.codec.face.channels import channel
 
 REACH = 25
-CLEAR = 4.5
-LEAST = 200
+CLEAR = 5.0
+LEAST = 175
 EARLY, LATE = -10, 6
 """Frames by which a mouth may be early or late."""
 _MOUTH = [channel(name) for name in ("jaw_open", "mouth_width", "upper_lip")]
@@ -37,6 +38,10 @@ class Sync:
     @property
     def clear(self) -> bool:
         return self.z >= CLEAR
+
+    @property
+    def together(self) -> bool:
+        return self.clear and EARLY <= self.lag <= LATE
 
     def __str__(self) -> str:
         return f"{1000 * self.lag // FPS:+d} ms" if self.clear else "can't tell"
@@ -61,15 +66,15 @@ def measure(mouth: np.ndarray, voice: np.ndarray) -> Sync:
     return Sync(float(curve[best]), best, float((curve[best] - elsewhere.mean()) / elsewhere.std()))
 
 
-def fault(own: dict[str, Sync], other: dict[str, Sync]) -> str:
+def fault(own: Mapping[str, Sync], other: Iterable[Sync]) -> str:
     """What is wrong with a conversation, or "".
 
     Args:
-      own: by role, face and voice of that role; other: the face of that role and the other's voice.
+      own: of each role's face and voice; other: of one's face and the other's voice.
     """
     for role, found in own.items():
-        if found.clear and not EARLY <= found.lag <= LATE:
+        if found.clear and not found.together:
             return f"sound and picture of the {role} are {abs(found.lag) / FPS:.2f} s apart"
-    if any(sync.clear for sync in other.values()) and not any(sync.clear for sync in own.values()):
+    if all(sync.together for sync in other) and not any(sync.clear for sync in own.values()):
         return "each voice moves the other one's mouth: are they swapped?"
     return ""
