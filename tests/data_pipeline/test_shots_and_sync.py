@@ -51,9 +51,8 @@ def conversation(lag, frames=750, seed=0):
     speech = np.clip(smooth * (np.sin(np.arange(frames + 200) / 25) > 0), 0, None)
     motion = 0.02 * rng.standard_normal((frames, len(CHANNELS))).astype(np.float32)
     gesture = np.cumsum(speech * rng.choice([-1.0, 1.0], frames + 200))  # moves most where it is loud
-    motion[:, channel("jaw_open")] += (gesture - np.convolve(gesture, np.ones(9) / 9, "same"))[
-        100 - lag : 100 - lag + frames
-    ]
+    jaw = gesture - np.convolve(gesture, np.ones(9) / 9, "same")
+    motion[:, channel("jaw_open")] += jaw[100 - lag : 100 - lag + frames]
     return sync.mouth_speed(motion), speech[100 : 100 + frames]
 
 
