@@ -27,6 +27,8 @@ SIZE = 512
 """Largest side of the pictures that faces are tracked in."""
 HELD = 0.7
 """Share of a clip's frames that may repeat the frame before."""
+SAME = 0.1
+"""Mean difference, of 255, below which they do."""
 SPOKEN = 0.02
 """Share of a clip in which at least one of the two must speak."""
 MOMENTS, THUMB = 6, 96
@@ -40,12 +42,13 @@ class Voice:
     speaking: np.ndarray
 
 
-@dataclass
+@dataclass(frozen=True)
 class Clip:
-    """A record, and what is said of it in the table.
+    """A record, and what else is kept of a clip.
 
     Attributes:
-      record: the conversation; mouths: speed of the mouth `[T]` by role, for the sync check.
+      record: the conversation.
+      mouths: speed of the mouth `[T]` by role, for the sync check.
       pictures: a row of moments `[THUMB, MOMENTS * THUMB, 3]` by role.
       figures: for the table.
     """
@@ -171,7 +174,7 @@ class Watched:
             if (frame := next(self.frames, None)) is None:
                 return
             picture = crop(frame, self.square, side)
-            self.held += last is not None and np.array_equal(picture, last)
+            self.held += last is not None and np.abs(np.subtract(picture, last, dtype=np.int16)).mean() < SAME
             if self.read in wanted:
                 self.moments.append(crop(picture, Square(0, 0, side), THUMB))
             if tracker and (landmarks := tracker.step(picture)) is not None:
