@@ -39,7 +39,7 @@ from data_pipeline.schema import Conversation, decode, encode
 
 WORK = "clips"
 COLUMNS = (
-    "conversation", "clip", "split", "kept", "reason", "start_seconds", "seconds",
+    "conversation", "clip", "split", "record", "kept", "reason", "start_seconds", "seconds",
     *(f"{role}_{what}" for role in ROLES for what in ("person", "face", "speaks", "sync")),
 )  # fmt: skip
 
@@ -66,11 +66,14 @@ def build(table: str | Path, out: str | Path, seconds: float, workers: int = 2, 
         said = f"set aside, {result['reason']}" if result["reason"] else "done"
         print(f"{pair.name}: {said} ({len(results)}/{len(pairs)} conversations)", flush=True)
     rows = [row for pair in pairs for row in _rows(pair, out / WORK / pair.name, results[pair.name], length)]
+    for split in SPLITS:
+        for number, row in enumerate(_kept(rows, split)):
+            row["record"] = number
     _write(out / "clips.csv", _csv(rows))
     summary = {"out": str(out), "seconds": round(time.monotonic() - started, 1), "codec": _name(latent)}
     summary |= _counts(pairs, rows, results)
     _write(out / "report.html", page.page(summary, pairs, rows, results, out / WORK))
-    if not any(row["kept"] and row["split"] == "train" for row in rows):
+    if not _kept(rows, "train"):
         raise InputError("no clip is left to train on", out / "clips.csv", "it says why each was set aside")
     _records(out, rows, channels, length)
     _write(out / "summary.json", json.dumps(summary, indent=1) + "\n")
@@ -147,6 +150,10 @@ def _rows(pair: Pair, folder: Path, result: dict, length: int) -> list[dict]:
     return rows or [shared | {"clip": "", "kept": False, "reason": result["reason"]}]
 
 
+def _kept(rows: Sequence[dict], split: str) -> list[dict]:
+    return [row for row in rows if row["kept"] and row["split"] == split]
+
+
 def _csv(rows: Sequence[dict]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
@@ -158,7 +165,7 @@ def _csv(rows: Sequence[dict]) -> str:
 def _counts(pairs: Sequence[Pair], rows: Sequence[dict], results: dict[str, dict]) -> dict:
     splits = {}
     for split in SPLITS:
-        kept = [row for row in rows if row["kept"] and row["split"] == split]
+        kept = _kept(rows, split)
         people = {row[f"{role}_person"] for row in kept for role in ROLES}
         minutes = sum(row["seconds"] for row in kept) / 60
         conversations = len({row["conversation"] for row in kept})
@@ -176,13 +183,12 @@ def _records(out: Path, rows: Sequence[dict], channels: Sequence[str], length: i
 
     def numbered(split: str):
         nonlocal number
-        for row in rows:
-            if row["kept"] and row["split"] == split:
-                record = decode((out / WORK / row["conversation"] / f"{row['clip']}.npz").read_bytes())
-                if split == "train":
-                    _add(moments, record)
-                yield encode(replace(record, seed=number))
-                number += 1
+        for row in _kept(rows, split):
+            record = decode((out / WORK / row["conversation"] / f"{row['clip']}.npz").read_bytes())
+            if split == "train":
+                _add(moments, record)
+            yield encode(replace(record, seed=number))
+            number += 1
 
     for split in SPLITS:
         first = number

@@ -179,13 +179,14 @@ class Watched:
                 self.moments.append(crop(picture, Square(0, 0, side), THUMB))
             if tracker and (landmarks := tracker.step(picture)) is not None:
                 self.raw.append(measure(landmarks, side, template))
+            elif self.raw:
+                self.raw.append(self.raw[-1])
             self.read, last = self.read + 1, picture
             yield picture
 
     def _measured(self) -> np.ndarray:
-        if len(self.raw) < self.length:
-            return np.zeros(self.length)
-        raw = np.stack(self.raw)
+        """The mouth's speed `[T]`, none where no face is seen."""
+        raw = np.stack(self.raw[:1] * (self.length - len(self.raw)) + self.raw)
         return mouth_speed(relative(raw, neutral_of(raw)))
 
     def finish(self):

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,11 +12,15 @@ from afjax.codec.base import Encoded
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.codec import FaceCodec
 from afjax.errors import InputError
+from afjax.weights.convert import convert
 from data_pipeline.dataset import batches
 from data_pipeline.recorded import prepare as work
 from data_pipeline.recorded.build import build
+from data_pipeline.recorded.clip import load_codec
 from data_pipeline.recorded.pairs import Pair, Side
 from data_pipeline.records import read_metadata, read_split
+from data_pipeline.schema import decode
+from tests.weights import released
 
 pytest.importorskip("ai_edge_litert")
 soundfile = pytest.importorskip("soundfile")
@@ -185,3 +190,15 @@ def test_a_killed_build_goes_on_and_ends_the_same(media, tmp_path):
     longer = work.prepare(pair, tmp_path / "killed", 20, idle)
     plan = json.loads((tmp_path / "killed" / "survey.json").read_text())
     assert longer["clips"] == 2 and [clip["start"] for clip in plan["clips"]] == [0, 20]
+
+
+def test_latent_motion_from_weights(media, tmp_path):
+    weights, source = tmp_path / "weights", tmp_path / "source"
+    weights.mkdir()
+    convert(**{name: Path(file) for name, file in released.write(source).items()}, folder=weights, heads=2)
+    sides = [Side(media / f"{name}.mp4", "", media / f"{name}.mp4", 0, name) for name in "ab"]
+    work.prepare(Pair("pair", *sides, "train"), tmp_path / "made", 20, load_codec(str(weights)), "latent")
+    record = decode((tmp_path / "made" / "0001.npz").read_bytes())
+    assert record.avatar_motion.shape == (20, released.LATENT.dim) and record.avatar_motion.std(axis=0).max() > 0
+    mouth, loudness = np.load(tmp_path / "made" / "0001.tracks.npy")[:2]
+    assert mouth.max() > 0 and np.array_equal(loudness > 0.1, record.avatar_speaking)
