@@ -115,7 +115,7 @@ def step_seconds(suite, data: Path, steps: int = 12) -> float:
 
 
 def _write(name: str, suite, plan: ablation.Plan, out: Path, data: Path, made: list, seconds: float) -> dict:
-    table = ablation_table.aggregate([one.record for one in made])
+    table = ablation_table.aggregate(suite, [one.record for one in made])
     summary = {
         "suite": name,
         "about": suite.about,
@@ -133,7 +133,7 @@ def _write(name: str, suite, plan: ablation.Plan, out: Path, data: Path, made: l
     cli.write_json(out / f"{name}.json", summary)
     for suffix, render in (("md", ablation_table.markdown), ("tex", ablation_table.latex)):
         with cli.aside(out / f"{name}.{suffix}") as path:
-            path.write_text(render(table, ablation.SMOKE))
+            path.write_text(render(table))
     return summary
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a suite: response maps, jitter at block edges, drift along the clip, preference margins, latency."""
+"""Pictures of a suite: responses, jitter at block edges, drift along the clip, preference margins, latency, faces."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,11 +9,17 @@ import numpy as np
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.metrics import frechet, reactiveness, richness
+from data_pipeline.schema import EVENT_KINDS, Conversation
 from experiments import evaluation, figures, plots
 from experiments.ablation import Made
+from experiments.conversation import render_tracks
 
 WINDOW = 5 * FPS
 """Frames of a window of the drift curve."""
+SHOWN = np.arange(-10, 91, 10)
+"""Frames of the faces that are drawn, from the user's smile on."""
+FACE = slice(48, 208)
+"""Rows and columns of a picture of 256 pixels that hold the face."""
 
 
 def draw(out: Path, suite: str, made: Sequence[Made], data: Path):
@@ -36,6 +42,21 @@ def draw(out: Path, suite: str, made: Sequence[Made], data: Path):
         plots.curves(out / f"{suite}_margins.png", margins, "steps", "margin (below 0: prefers the winner)")
     points = {one.cell.name: (_latency_ms(one.record), one.record["metrics"]["model"]["fd"]["mean"]) for one in first}
     plots.points(out / f"{suite}_latency.png", points, "block and its computation, ms", "Fréchet distance")
+    _faces(out / f"{suite}_faces.png", clips, motions)
+
+
+def _faces(path: Path, clips: Sequence[Conversation], motions: Mapping[str, np.ndarray]):
+    """Draws the first smile of a held-out user that the recorded avatar answered, and everybody's answer."""
+    smile = EVENT_KINDS.index("smile")
+    for number, clip in enumerate(clips):
+        inside = (clip.event_frame + SHOWN[0] >= 0) & (clip.event_frame + SHOWN[-1] < clip.frames)
+        answered = clip.event_frame[(clip.event_kind == smile) & (clip.event_response >= 0) & inside]
+        if len(answered):
+            shown = answered[0] + SHOWN
+            avatars = {name: motion[number, shown] for name, motion in motions.items()}
+            frames = render_tracks(clip.user_motion[shown], avatars, size=256)
+            plots.strips(path, {name: pictures[:, FACE, FACE] for name, pictures in frames.items()}, SHOWN / FPS)
+            return
 
 
 def _motion(folder: Path) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""The table of a suite: means over seeds, intervals, and which differences from the first cell exceed the noise.
+"""The tables of a suite: means over seeds, intervals, and which differences exceed the noise.
 
 With two seeds or more an interval is Student's t over the seeds' figures, and a difference is taken seed by seed (the
-same seed, data and noise on both sides). With one seed the interval is that over the clips, and no difference is
-marked: it would not say whether another seed agrees.
+same seed, data and noise on both sides) from the suite's first cell or, where a cell names its own control, from that.
+With one seed the interval is that over the clips, and no difference is marked: it would not say whether another seed
+agrees.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,6 +12,8 @@ import numpy as np
 from scipy import stats
 
 from afjax.metrics.report import METRICS, number
+from experiments.ablation import SMOKE
+from experiments.configs.ablations.cell import Suite
 
 COLUMNS = {
     "rpcc_expression": "rPCC exp",
@@ -25,32 +28,36 @@ COLUMNS = {
     "jitter_inside": "jitter in",
     "jitter_boundary": "jitter edge",
 }
+PAIRED = COLUMNS | {"variance_pose": "Var pose", "sid_pose": "SID pose"}
 REFERENCES = ("recorded", "oracle", "shuffled", "frozen")
 
 
-def aggregate(records: Sequence[Mapping]) -> dict[str, dict]:
-    """`{cell: {"seeds", "steps", "failed", "rows": {row: {metric: estimate}}, "difference": {metric: estimate}}}`.
+def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
+    """`{cell: {"seeds", "steps", "smoke", "failed", "rows": {row: {metric: estimate}}, "against", "difference"}}`.
 
-    `records`: what `experiments.ablation.run_suite` yields, in its order; the first cell is the base. An estimate is
-    {"mean", "low", "high", "n"}, of a difference also "marked".
+    `records`: what `experiments.ablation.run_suite` yields; cells are in the suite's order. An estimate is {"mean",
+    "low", "high", "n"}; `difference` is {metric: estimate} from the cell `against`, with "marked" and the "values" of
+    the seeds.
     """
     by_cell: dict[str, dict[int, Mapping]] = {}
     for record in records:
         by_cell.setdefault(record["cell"], {})[record["seed"]] = record
-    table, base = {}, None
-    for cell, by_seed in by_cell.items():
-        good = {seed: record for seed, record in by_seed.items() if "error" not in record}
-        entry = {
-            "seeds": len(good),
-            "steps": sorted({record["steps"] for record in good.values()}),
-            "failed": {seed: record["error"] for seed, record in by_seed.items() if "error" in record},
-            "rows": _rows([record["metrics"] for record in good.values()]),
-            "difference": {},
+    good = {
+        cell: {seed: record for seed, record in by_seed.items() if "error" not in record}
+        for cell, by_seed in by_cell.items()
+    }
+    table = {}
+    for cell in (cell for cell in suite.cells if cell.name in by_cell):
+        against, ours = cell.against or suite.cells[0].name, good[cell.name]
+        table[cell.name] = {
+            "seeds": len(ours),
+            "steps": sorted({record["steps"] for record in ours.values()}),
+            "smoke": not cell.tunes and any(record["steps"] < SMOKE for record in ours.values()),
+            "failed": {seed: one["error"] for seed, one in by_cell[cell.name].items() if "error" in one},
+            "rows": _rows([record["metrics"] for record in ours.values()]),
+            "against": against,
+            "difference": {} if against == cell.name else _differences(ours, good.get(against, {})),
         }
-        base = base or good
-        if good is not base:
-            entry["difference"] = _differences(good, base)
-        table[cell] = entry
     return table
 
 
@@ -83,30 +90,48 @@ def _differences(good: Mapping[int, Mapping], base: Mapping[int, Mapping]) -> di
             continue
         values = np.array([ours - theirs for ours, theirs in pairs])
         if len(values) == 1:
-            found[metric] = {"mean": values[0], "low": None, "high": None, "n": 1, "marked": False}
+            estimate, marked = {"mean": values[0], "low": None, "high": None, "n": 1}, False
         else:
             estimate = _student(values)
-            found[metric] = estimate | {"marked": bool(estimate["low"] > 0 or estimate["high"] < 0)}
+            marked = bool(estimate["low"] > 0 or estimate["high"] < 0)
+        found[metric] = estimate | {"marked": marked, "values": values.tolist()}
     return found
 
 
-def markdown(table: Mapping[str, dict], smoke_below: int) -> str:
-    """A Markdown table: reference rows, then cells; `*` marks differences from the first cell beyond the noise."""
+def markdown(table: Mapping[str, dict]) -> str:
+    """Markdown: reference rows, then cells; `*` marks differences beyond the noise. Then the seeds' differences of the
+    cells that have a control of their own."""
     header = ["", "seeds", "steps", *COLUMNS.values(), "peak, user dropped"]
     rows = [header, ["---"] * len(header), *_reference_rows(table)]
     for cell, entry in table.items():
-        rows.append([_label(cell, entry, smoke_below), *_cells(entry)])
+        rows.append([_label(cell, entry), *_cells(entry)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines += ["", "`*`: differs from the first cell by more than the noise of the seeds (95 %, paired)."]
+    lines += ["", "`*`: differs from its control by more than the noise of the seeds (95 %, paired)."]
+    lines += _paired(table)
     for cell, entry in table.items():
         lines += [f"- {cell}, seed {seed}, failed: {error}" for seed, error in entry["failed"].items()]
     return "\n".join(lines) + "\n"
 
 
-def latex(table: Mapping[str, dict], smoke_below: int) -> str:
+def _paired(table: Mapping[str, dict]) -> list[str]:
+    """Lines of a table of differences seed by seed, of the cells whose control is not the first cell."""
+    first = next(iter(table), "")
+    own = {cell: entry for cell, entry in table.items() if entry["against"] != first and entry["difference"]}
+    if not own:
+        return []
+    rows = [["", "minus", *PAIRED.values()], ["---"] * (2 + len(PAIRED))]
+    for cell, entry in own.items():
+        found = (entry["difference"].get(metric, {"values": []})["values"] for metric in PAIRED)
+        rows.append(
+            [cell, entry["against"], *(" ".join(f"{value:+.3g}" for value in values) or "-" for values in found)]
+        )
+    return ["", "Differences, seed by seed:", "", *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def latex(table: Mapping[str, dict]) -> str:
     """The same table for booktabs."""
     header = ["", "seeds", "steps", *COLUMNS.values(), "peak, user dropped"]
-    cells = [[_label(cell, entry, smoke_below), *_cells(entry)] for cell, entry in table.items()]
+    cells = [[_label(cell, entry), *_cells(entry)] for cell, entry in table.items()]
     groups = [[header], list(_reference_rows(table)), cells]
     body = "\n\\midrule\n".join("\n".join(" & ".join(map(_escape, row)) + r" \\" for row in group) for group in groups)
     return "\\begin{tabular}{l" + "r" * (len(header) - 1) + f"}}\n\\toprule\n{body}\n\\bottomrule\n\\end{{tabular}}\n"
@@ -120,9 +145,8 @@ def _reference_rows(table: Mapping[str, dict]):
             yield [name, "", "", *figures, ""]
 
 
-def _label(cell: str, entry: Mapping, smoke_below: int) -> str:
-    smoke = entry["steps"] and entry["steps"][-1] < smoke_below and not cell.startswith(("dpo", "more steps"))
-    return f"{cell} (smoke only)" if smoke else cell
+def _label(cell: str, entry: Mapping) -> str:
+    return f"{cell} (smoke only)" if entry["smoke"] else cell
 
 
 def _cells(entry: Mapping) -> list[str]:

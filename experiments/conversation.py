@@ -1,5 +1,6 @@
 """A simulated conversation as a picture: user to the left, avatar to the right, each with their own voice."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -48,6 +49,19 @@ def write_conversation(path: Path, clip: Conversation, motion: np.ndarray, size:
             progress.update(len(pictures))
     if sheet is not None:
         figures.contact_sheet(sheet, np.stack([kept[n] for n in moments]), moments / FPS, title="user, avatar")
+
+
+def render_tracks(user: np.ndarray, avatars: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+    """Frames uint8 [n, size, size, 3] of the drawn user's motion [n, D], as "user", and of each avatar's by name."""
+    from afjax.codec.face.codec import FaceCodec
+    from data_pipeline.simulate.portraits import draw_portrait
+
+    codec = FaceCodec(size=size)
+    with cli.quiet():
+        watched, face = (codec.identity(draw_portrait(seed)) for seed in (USER, AVATAR))
+    return {"user": codec.render(watched, user)} | {
+        name: codec.render(face, motion) for name, motion in avatars.items()
+    }
 
 
 def marks(clip: Conversation) -> list[tuple[str, float, float | None]]:

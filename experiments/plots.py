@@ -1,6 +1,6 @@
 """Pictures of a comparison: bars, curves and points by name, as PNG files (see `experiments.figures`)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +47,22 @@ def points(path: Path | str, places: Mapping[str, tuple[float, float]], x: str, 
         axis.set_xlabel(x)
         axis.set_ylabel(y)
         figure.legend(loc="outside right upper", fontsize=7)
+    return Path(path)
+
+
+def strips(path: Path | str, rows: Mapping[str, np.ndarray], seconds: Sequence[float]) -> Path:
+    """Frames uint8 `[n, H, W, 3]` by name, a row each, with the times of the columns above them."""
+    with canvas(path, 1.6 + len(seconds), 0.3 + len(rows)) as figure:
+        figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
+        axes = figure.subplots(len(rows), len(seconds), squeeze=False)
+        for line, (name, frames) in zip(axes, rows.items(), strict=True):
+            line[0].set_ylabel(name, rotation=0, ha="right", va="center")
+            for axis, frame in zip(line, frames, strict=True):
+                axis.imshow(frame)
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+        for axis, second in zip(axes[0], seconds, strict=True):
+            axis.set_title(f"{second:.1f} s", fontsize=8, fontweight="normal", loc="center", pad=2)
     return Path(path)
 
 

@@ -32,7 +32,14 @@ def test_cells_are_made_once_and_failures_are_named(suite, config, tmp_path, cap
     assert "'broken', which failed" in stored["cells"]["needs broken"]["failed"]["0"]
     estimate = stored["cells"]["fast"]["rows"]["model"]["fd"]
     assert set(estimate) == {"mean", "low", "high", "n"} and estimate["mean"] > 0
-    for name in ("small.md", "small.tex", "small_responses.png", "small_jitter.png", "small_drift.png"):
+    for name in (
+        "small.md",
+        "small.tex",
+        "small_responses.png",
+        "small_jitter.png",
+        "small_drift.png",
+        "small_faces.png",
+    ):
         assert (tmp_path / name).stat().st_size > 100
     made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/cell.json")}
     ablate.ablate("small", tmp_path, seeds=1, data=config.data.path)

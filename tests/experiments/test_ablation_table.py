@@ -15,8 +15,13 @@ def record(cell, seed, fd, **more):
     return {"cell": cell, "seed": seed, "steps": 1200, "metrics": metrics} | more
 
 
+def aggregate(records, **against):
+    names = dict.fromkeys(record["cell"] for record in records)
+    return ablation_table.aggregate(Suite(tuple(Cell(name, against=against.get(name, "")) for name in names)), records)
+
+
 def test_seeds_give_student_s_interval():
-    table = ablation_table.aggregate([record("base", seed, fd) for seed, fd in enumerate((1.0, 2.0, 3.0))])
+    table = aggregate([record("base", seed, fd) for seed, fd in enumerate((1.0, 2.0, 3.0))])
     estimate = table["base"]["rows"]["model"]["fd"]
     assert estimate["mean"] == 2.0 and estimate["n"] == 3
     np.testing.assert_allclose(estimate["high"] - 2.0, 4.302652730 * 1 / np.sqrt(3), rtol=1e-8)
@@ -27,23 +32,33 @@ def test_differences_are_paired_by_seed():
     base = [record("base", seed, fd) for seed, fd in enumerate((1.0, 5.0, 9.0))]
     better = [record("better", seed, fd - 0.33 - 0.01 * seed) for seed, fd in enumerate((1.0, 5.0, 9.0))]
     noise = [record("noise", seed, fd) for seed, fd in enumerate((2.0, 4.0, 9.5))]
-    table = ablation_table.aggregate(base + better + noise)
+    table = aggregate(base + better + noise)
     assert table["better"]["difference"]["fd"]["marked"] and not table["noise"]["difference"]["fd"]["marked"]
     np.testing.assert_allclose(table["better"]["difference"]["fd"]["mean"], -0.34)
-    text = ablation_table.markdown(table, 600)
+    text = ablation_table.markdown(table)
     assert "4.660* ±" in text and "5.167 ±" in text
-    assert r"$^{*}$ $\pm$" in ablation_table.latex(table, 600)
+    assert r"$^{*}$ $\pm$" in ablation_table.latex(table)
+
+
+def test_a_control_of_its_own():
+    figures = {"first": (9.0, 9.0), "control": (1.0, 2.0), "tuned": (1.5, 2.25)}
+    records = [record(name, seed, fd) for name, pair in figures.items() for seed, fd in enumerate(pair)]
+    table = aggregate(records[::-1], tuned="control", control="first", first="first")
+    assert table["tuned"]["difference"]["fd"]["values"] == [0.5, 0.25]
+    assert table["control"]["difference"]["fd"]["values"] == [-8.0, -7.0]
+    lines = [line for line in ablation_table.markdown(table).splitlines() if line.startswith("| tuned | control")]
+    assert len(lines) == 1 and "+0.5 +0.25" in lines[0]
 
 
 def test_one_seed_keeps_the_clips_interval_and_marks_nothing():
-    table = ablation_table.aggregate([record("base", 0, 1.0), record("other", 0, 9.0)])
+    table = aggregate([record("base", 0, 1.0), record("other", 0, 9.0)])
     assert table["base"]["rows"]["model"]["fd"]["n"] == 64
     assert not table["other"]["difference"]["fd"]["marked"]
 
 
 def test_failures_and_short_cells_are_named():
     records = [record("base", 0, 1.0, steps=100), {"cell": "broken", "seed": 0, "error": "InputError: no luck"}]
-    text = ablation_table.markdown(ablation_table.aggregate(records), 600)
+    text = ablation_table.markdown(aggregate(records))
     assert "base (smoke only)" in text and "- broken, seed 0, failed: InputError: no luck" in text
 
 

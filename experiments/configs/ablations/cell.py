@@ -14,6 +14,7 @@ class Cell:
       tunes: the cell whose model is tuned by preferences; `losing`, the cell whose model makes the losing samples, and
         `user`, what that model is given in place of the user ("dropped" or "partner").
       samples: the cell whose model is sampled with other settings; nothing is trained.
+      against: the cell that it is compared with, its control; the suite's first without it.
     """
 
     name: str
@@ -23,6 +24,7 @@ class Cell:
     losing: str = ""
     user: str = "dropped"
     samples: str = ""
+    against: str = ""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -32,7 +34,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Suite:
-    """Cells that are compared with the first of them; `base` settings hold for all whose file is the quickstart."""
+    """Cells to compare; `base` settings hold for all whose file is the quickstart."""
 
     cells: tuple[Cell, ...]
     base: dict = field(default_factory=dict)

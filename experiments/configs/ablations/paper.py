@@ -12,6 +12,11 @@ LOOK_AHEAD = {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
 NO_LOOK_AHEAD = {"layout.look_ahead": 0}
 NO_USER_MOTION = {"avatar_and_user_audio": 0.81, "avatar": 0.09, "user_audio": 0.09, "none": 0.01}
 
+
+def _tuned(name: str, config: str, losing: str, against: str = "more steps") -> Cell:
+    return Cell(name, config=config, changes=LOOK_AHEAD, tunes="base", losing=losing, against=against)
+
+
 SUITE = Suite(
     about="Diffusion forcing on the stream's passes, look-ahead of two frames, blocks of ten.",
     base=LOOK_AHEAD,
@@ -32,9 +37,9 @@ SUITE = Suite(
         Cell("infp", config="infp"),
         Cell("talking only", config="talking_only"),
         Cell("guidance on the user 2", samples="base", changes={"sampler.avatar": -1.0, "sampler.joint": 2.0}),
-        Cell("more steps", config="dpo:control", changes=LOOK_AHEAD, tunes="base", losing="talking only"),
-        Cell("dpo", config="dpo", changes=LOOK_AHEAD, tunes="base", losing="talking only"),
-        Cell("dpo, paper's formula", config="dpo:paper", changes=LOOK_AHEAD, tunes="base", losing="talking only"),
-        Cell("dpo, own losing samples", config="dpo", changes=LOOK_AHEAD, tunes="base", losing="base"),
+        _tuned("more steps", "dpo:control", "talking only", against=""),
+        _tuned("dpo", "dpo", "talking only"),
+        _tuned("dpo, paper's formula", "dpo:paper", "talking only"),
+        _tuned("dpo, own losing samples", "dpo", "base"),
     ),
 )
