@@ -5,9 +5,7 @@ is a defect and keeps its traceback. Binaries define their flags only when they 
 be imported beside any other.
 """
 
-import contextlib
 import difflib
-import os
 import re
 import signal
 import sys
@@ -18,7 +16,7 @@ from absl import app, flags, logging
 
 from afjax.errors import InputError
 
-__all__ = ["fail", "one_line", "parse", "quiet", "run"]
+__all__ = ["fail", "one_line", "parse", "run"]
 
 
 def parse(argv: Sequence[str]) -> list[str]:
@@ -77,20 +75,6 @@ def _names() -> list[str]:
 def _nearest(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f"did you mean --{close[0]}?" if close else "--help lists the flags"
-
-
-@contextlib.contextmanager
-def quiet():
-    """Hides what native libraries print on stderr while the block runs; exceptions pass through."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def one_line(error: Exception) -> str:

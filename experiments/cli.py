@@ -20,7 +20,6 @@ from ml_collections import config_flags
 
 from afjax.errors import InputError
 from data_pipeline import command
-from data_pipeline.command import quiet
 
 __all__ = [
     "Progress", "Watch", "absolute", "aside", "define_config", "print_table", "quiet", "run", "writable", "write_json",
@@ -74,6 +73,20 @@ def _keep_compiled_programs():
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+@contextlib.contextmanager
+def quiet():
+    """Hides what native libraries print on stderr while the block runs; exceptions pass through."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 class Progress:

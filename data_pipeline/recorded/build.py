@@ -29,7 +29,6 @@ from afjax.audio.framing import FPS
 from afjax.codec.face.models import load_model
 from afjax.errors import InputError
 from afjax.media.container import optional
-from data_pipeline import command
 from data_pipeline.recorded import page
 from data_pipeline.recorded.clip import load_codec
 from data_pipeline.recorded.pairs import ROLES, Pair, read_pairs
@@ -57,8 +56,6 @@ def build(table: str | Path, out: str | Path, seconds: float, workers: int = 2, 
     for package in ("av", "soxr", "soundfile"):
         optional(package)
     optional("PIL.Image", "pillow")
-    with command.quiet():  # the face models greet on stderr
-        load_model("face_landmark")
     channels = load_codec(latent).channels
     length, results = round(seconds * FPS), {}
     for pair, result in _prepared(pairs, out / WORK, length, workers, latent):
@@ -133,6 +130,7 @@ def _start(latent: str):
 
 
 def _job(pair: Pair, folder: Path, length: int, codec_name: str) -> dict:
+    load_model("face_landmark")  # a missing package is no fault of the conversation
     return prepare(pair, folder, length, _codec, codec_name, lambda line: print(line, flush=True))
 
 
