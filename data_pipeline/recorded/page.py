@@ -1,6 +1,7 @@
 """The report of a build as one HTML file that needs nothing beside it: what was kept, what was not and why."""
 
 import base64
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -130,8 +131,7 @@ def _table(header: Sequence[str], lines: Sequence[Sequence]) -> str:
 
 def _kind(reason: str) -> str:
     """A reason without its role, file and figures, to count by."""
-    words = reason.split("; ")[0].split(": ")
-    return "".join("#" if letter.isdigit() else letter for letter in words[-1]).replace("##", "#")
+    return re.sub(r"[\d.]*\d", "…", reason.split("; ")[0].split(": ")[-1])
 
 
 def _seconds(value: float | None) -> str:
