@@ -6,7 +6,7 @@
     OUT/train.array_record, eval.array_record, metadata.json, summary.json    the data set (`data_pipeline.records`)
 
 A build that was stopped goes on where it was, and one whose table has grown makes what is missing. `metadata.json`,
-without which there is no data set, is removed while the records are written and comes back last.
+without which there is no data set, is removed when all clips are there and comes back when all records are.
 """
 
 import csv
@@ -52,11 +52,11 @@ def build(table: str | Path, out: str | Path, seconds: float, workers: int = 2, 
     and clips with faults are set aside.
     """
     started = time.monotonic()
-    pairs, out = read_pairs(table), _folder(Path(out).expanduser().absolute())
+    pairs = read_pairs(table)
     for package in ("av", "soxr", "soundfile"):
         optional(package)
     optional("PIL.Image", "pillow")
-    channels = load_codec(latent).channels
+    channels, out = load_codec(latent).channels, _folder(Path(out).expanduser().absolute())
     length, results = round(seconds * FPS), {}
     for pair, result in _prepared(pairs, out / WORK, length, workers, latent):
         results[pair.name] = result
@@ -66,6 +66,7 @@ def build(table: str | Path, out: str | Path, seconds: float, workers: int = 2, 
     for split in SPLITS:
         for number, row in enumerate(_kept(rows, split)):
             row["record"] = number
+    (out / METADATA).unlink(missing_ok=True)
     _write(out / "clips.csv", _csv(rows))
     summary = {"out": str(out), "seconds": round(time.monotonic() - started, 1), "codec": _name(latent)}
     summary |= _counts(pairs, rows, results)
@@ -175,7 +176,6 @@ def _counts(pairs: Sequence[Pair], rows: Sequence[dict], results: dict[str, dict
 
 def _records(out: Path, rows: Sequence[dict], channels: Sequence[str], length: int):
     """Writes the kept clips as records, numbered through, with the statistics of the training split."""
-    (out / METADATA).unlink(missing_ok=True)
     moments = {name: Moments() for name in ("motion", "audio")}
     splits, number = {}, 0
 
