@@ -1,23 +1,30 @@
-"""Builds the simulated data set.
+"""Builds a data set: simulated conversations, or recorded ones.
 
     python -m data_pipeline.build --out DIR --train 384 --eval 64 --seconds 20 --seed 0
+    python -m data_pipeline.build --pairs pairs.csv --out DIR --seconds 20
 
-The default build takes about a minute on two cores and 140 MB of disk. Conversation i of a split has the seed
-`seed * 1,000,000 + i`; the splits have voices, words and random streams of their own. Evaluation records hold the
-sound and the oracle's motion as well. `--slow_posture 20` lets both heads wander besides, with a time constant of 20 s
-and independent of all else: something that a model can drift in over minutes (docs/evaluation.md).
-`--sound` keeps the sound of the training conversations too (630 MB), so that `experiments.make_features` can make other
-features of them.
+The default build simulates, which takes about a minute on two cores and 140 MB of disk. Conversation i of a split has
+the seed `seed * 1,000,000 + i`; the splits have voices, words and random streams of their own. Evaluation records hold
+the sound and the oracle's motion as well. `--slow_posture 20` lets both heads wander besides, with a time constant of
+20 s and independent of all else: something that a model can drift in over minutes (docs/evaluation.md). `--sound` keeps
+the sound of the training conversations too (630 MB), so that `experiments.make_features` can make other features of it.
+
+With `--pairs` the records come from videos of two people (docs/data.md). Faces are tracked at about 40 frames a second
+and process. A build that was stopped goes on; what is unusable is set aside with the reason in `DIR/clips.csv` and
+`DIR/report.html`.
 """
 
 from absl import flags
 
 from afjax.errors import InputError
 from data_pipeline import command
-from data_pipeline.simulate.build import build
+from data_pipeline.simulate import build as simulated
+
+SIMULATED = ("train", "eval", "seed", "slow_posture", "sound")
+"""Flags that recorded conversations have no use for."""
 
 
-def _table(summary: dict) -> str:
+def simulated_table(summary: dict) -> str:
     lines = [f"{'split':8}{'clips':>7}{'listening':>11}   events a clip"]
     for split, row in summary["splits"].items():
         events = ", ".join(f"{kind} {count}" for kind, count in row["events_per_clip"].items())
@@ -25,18 +32,46 @@ def _table(summary: dict) -> str:
     return "\n".join([*lines, f"{summary['bytes'] / 1e6:.0f} MB in {summary['seconds']} s: {summary['out']}"])
 
 
+def recorded_table(summary: dict) -> str:
+    lines = [f"{'split':8}{'clips':>7}{'minutes':>9}{'people':>8}{'conversations':>15}"]
+    for split, row in summary["splits"].items():
+        lines.append(f"{split:8}{row['clips']:>7}{row['minutes']:>9.1f}{row['people']:>8}{row['conversations']:>15}")
+    aside = f"{summary['set_aside']} lines set aside, {summary['out']}/report.html says why"
+    return "\n".join([*lines, aside, f"{summary['seconds']} s: {summary['out']}"])
+
+
 def main() -> None:
     if not _OUT.value:
         raise InputError("--out is missing", do="name the folder to make: --out DIR")
+    if _PAIRS.value:
+        odd = next((name for name in SIMULATED if flags.FLAGS[name].present), None)
+        if odd:
+            raise InputError(f"--{odd} belongs to simulated conversations", do="leave it out with --pairs")
+        from data_pipeline.recorded import build as recorded
+
+        summary = recorded.build(_PAIRS.value, _OUT.value, _SECONDS.value, _WORKERS.value, _LATENT.value)
+        print(recorded_table(summary))
+        return
+    if _LATENT.value:
+        raise InputError("--latent needs --pairs", do="simulated conversations have no pictures")
     counts = {"train": _TRAIN.value, "eval": _EVAL.value}
-    print(_table(build(_OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value, _SLOW.value, _SOUND.value)))
+    summary = simulated.build(
+        _OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value, _SLOW.value, _SOUND.value
+    )
+    print(simulated_table(summary))
 
 
 if __name__ == "__main__":
     _OUT = flags.DEFINE_string("out", None, "Folder to make.")
+    _PAIRS = flags.DEFINE_string("pairs", "", "Table of recorded conversations, CSV (docs/data.md).")
+    _LATENT = flags.DEFINE_string(
+        "latent", "", "With --pairs: weights of the latent codec, as experiments.convert writes."
+    )
     _TRAIN = flags.DEFINE_integer("train", 384, "Conversations to train on.", lower_bound=1)
     _EVAL = flags.DEFINE_integer("eval", 64, "Conversations to evaluate on.", lower_bound=0)
-    _SECONDS = flags.DEFINE_float("seconds", 20.0, "Length of a conversation.", lower_bound=4.0, upper_bound=120.0)
+    _SECONDS = flags.DEFINE_float(
+        "seconds", 20.0, "Length of a conversation or clip.", lower_bound=4.0, upper_bound=120.0
+    )
     _SEED = flags.DEFINE_integer("seed", 0, "Seed of the whole set.", lower_bound=0)
     _SLOW = flags.DEFINE_float(
         "slow_posture", 0.0, "Time constant in seconds of a slow walk of both heads; 0: none.", 0.0, 60.0

@@ -32,7 +32,10 @@ def held_out(folder: str | Path) -> list[Conversation]:
 
 
 def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All that the metrics are computed from, plain arrays: n clips of T frames, D channels."""
+    """All that the metrics are computed from, plain arrays: n clips of T frames, D channels.
+
+    Recorded conversations have no oracle; their listeners are told apart instead, whom simulated ones draw anew.
+    """
 
     def stack(name):
         return np.stack([getattr(clip, name) for clip in clips])
@@ -40,7 +43,7 @@ def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) 
     return {
         "user": stack("user_motion"),
         "recorded": stack("avatar_motion"),
-        "oracle": stack("avatar_oracle"),
+        **_either(clips, stack),
         **{name: motion.astype(np.float32) for name, motion in generated.items()},
         "partner": np.roll(np.arange(len(clips)), 1),
         "channels": np.array(CHANNELS),
@@ -51,6 +54,12 @@ def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) 
         "event_kind": np.array(EVENT_KINDS)[np.concatenate([clip.event_kind for clip in clips])],
         "event_frame": np.concatenate([clip.event_frame for clip in clips]),
     }
+
+
+def _either(clips: list[Conversation], stack) -> dict[str, np.ndarray]:
+    if clips[0].avatar_oracle is not None:
+        return {"oracle": stack("avatar_oracle")}
+    return {"person": np.unique([clip.avatar_voice for clip in clips], return_inverse=True)[1]}
 
 
 def speech_features(clips: list[Conversation]) -> dict[str, np.ndarray]:

@@ -31,7 +31,15 @@ FLOORS = {
 # Tighter than the floors: all that these packages may use of the project.
 ONLY = {
     "afjax.losses": {"afjax.types", "afjax.errors", "afjax.config", "afjax.diffusion"},
-    "data_pipeline": {"afjax.types", "afjax.errors", "afjax.config", "afjax.codec", "afjax.audio", "afjax.media"},
+    "data_pipeline": {
+        "afjax.types",
+        "afjax.errors",
+        "afjax.config",
+        "afjax.codec",
+        "afjax.audio",
+        "afjax.media",
+        "afjax.weights",
+    },
 }
 LINEN = ("afjax/nn/", "afjax/codec/latent/", "afjax/audio/wav2vec2")
 OPTIONAL = {

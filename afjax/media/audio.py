@@ -30,7 +30,12 @@ class SoundReader:
     """
 
     def __init__(
-        self, path: str | Path, rate: int = RATE, start: float | None = None, max_seconds: float = MAX_SECONDS
+        self,
+        path: str | Path,
+        rate: int = RATE,
+        start: float | None = None,
+        max_seconds: float = MAX_SECONDS,
+        channel: int = 0,
     ):
         """Opens and checks the header.
 
@@ -39,6 +44,7 @@ class SoundReader:
           rate: samples per second of the result.
           start: time in the file's clock that becomes sample 0, for the sound of a video (`VideoInfo.start`).
           max_seconds: longest sound to accept.
+          channel: the one to read, from 1 on; 0 is the mean of all.
 
         Raises InputError for anything that is not a sound of 8-96 kHz.
         """
@@ -46,6 +52,7 @@ class SoundReader:
         self.rate = rate
         self._start = start
         self._max_seconds = max_seconds
+        self._channel = channel
         self._by_ffmpeg = start is not None or not self._open_sndfile()
         if self._by_ffmpeg:
             self._open_ffmpeg()
@@ -53,6 +60,8 @@ class SoundReader:
             raise InputError(f"{self.source_rate} Hz is outside 8-96 kHz", self.path, "resample it")
         if not 1 <= self.channels <= MAX_CHANNELS:
             raise InputError(f"{self.channels} channels, at most {MAX_CHANNELS} are read", self.path)
+        if not 0 <= channel <= self.channels:
+            raise InputError(f"channel {channel} is asked for, the sound has {self.channels}", self.path)
         self._blocks, self._rest = None, np.zeros(0, np.float32)
 
     def blocks(self) -> Iterator[np.ndarray]:
@@ -101,7 +110,7 @@ class SoundReader:
         try:
             with soundfile.SoundFile(self.path) as file:
                 while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
-                    yield block.mean(axis=1)
+                    yield self._one(block.T)
         except soundfile.LibsndfileError as error:
             raise InputError(f"the sound is damaged ({error})", self.path) from None
 
@@ -147,11 +156,17 @@ class SoundReader:
                     if frame.sample_rate != self.source_rate:
                         raise InputError("the sound's rate changes inside the file", self.path, "convert it to WAV")
                     seconds = None if frame.pts is None else float(frame.pts * frame.time_base) - start
-                    yield seconds, _mono(frame)
+                    yield seconds, self._one(_samples(frame))
+
+    def _one(self, samples: np.ndarray) -> np.ndarray:
+        """Float32 `[channels, n]` -> `[n]`."""
+        if not self._channel:
+            return samples.mean(axis=0, dtype=np.float32)
+        return np.ascontiguousarray(samples[min(self._channel, len(samples)) - 1], np.float32)
 
 
-def _mono(frame) -> np.ndarray:
-    """The mean of a decoded frame's channels, float32 `[n]`, full scale 1."""
+def _samples(frame) -> np.ndarray:
+    """A decoded frame as float32 `[channels, n]`, full scale 1."""
     values = frame.to_ndarray()
     channels = frame.layout.nb_channels
     if not frame.format.is_planar:
@@ -160,9 +175,9 @@ def _mono(frame) -> np.ndarray:
         values = (values.astype(np.float32) - 128) / 128
     elif np.issubdtype(values.dtype, np.integer):
         values = values.astype(np.float32) / -float(np.iinfo(values.dtype).min)
-    return values.mean(axis=0, dtype=np.float32)
+    return values
 
 
-def read_audio(path: str | Path, rate: int = RATE, start: float | None = None) -> np.ndarray:
+def read_audio(path: str | Path, rate: int = RATE, start: float | None = None, channel: int = 0) -> np.ndarray:
     """A whole sound file as float32 `[n]` in [-1, 1], mono; arguments and errors as for `SoundReader`."""
-    return np.concatenate(list(SoundReader(path, rate, start).blocks()))
+    return np.concatenate(list(SoundReader(path, rate, start, channel=channel).blocks()))

@@ -21,6 +21,9 @@ COMMAND = [sys.executable, "-m", "data_pipeline.build"]
         (["--out={tmp}/set", "--seed=-1"], "--seed"),
         (["--out={tmp}/set", "stray"], "stray"),
         (["--out={tmp}"], "exists already"),
+        (["--out={tmp}/set", "--pairs={tmp}/pairs.csv"], "pairs.csv: No such file"),
+        (["--out={tmp}/set", "--pairs={tmp}/pairs.csv", "--seed=3"], "--seed belongs to simulated"),
+        (["--out={tmp}/set", "--latent=weights"], "--latent needs --pairs"),
     ],
 )
 def test_a_mistake_is_one_line_and_code_2(tmp_path, arguments, part):

@@ -44,6 +44,25 @@ def test_any_format(tmp_path, name, subtype):
     assert abs(len(wave) - 16_000) < 1200 and abs(pitch(wave) - 440) < 1.5
 
 
+@pytest.mark.parametrize("name", ["a.wav", "a.m4a"])
+def test_one_channel_of_two(tmp_path, name):
+    av = pytest.importorskip("av")
+    wave = np.stack([tone(16_000, hertz=440), tone(16_000, hertz=880)]).astype(np.float32)
+    if name == "a.wav":
+        soundfile.write(tmp_path / name, wave.T, 16_000)
+    else:
+        with av.open(str(tmp_path / name), "w", format="mp4") as container:
+            stream = container.add_stream("aac", rate=16_000, layout="stereo")
+            frame = av.AudioFrame.from_ndarray(wave[:, :15_360], format="fltp", layout="stereo")
+            frame.sample_rate, frame.pts = 16_000, 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    for channel, hertz in ((1, 440), (2, 880)):
+        assert abs(pitch(read_audio(tmp_path / name, channel=channel)) - hertz) < 1.5
+    with pytest.raises(InputError, match="channel 3 is asked for, the sound has 2"):
+        read_audio(tmp_path / name, channel=3)
+
+
 @pytest.mark.parametrize(("rate", "layout"), [(16_000, "mono"), (44_100, "stereo")])
 def test_aac_sits_at_its_time_stamps(tmp_path, rate, layout):
     """The encoder's priming is not heard: a click is found where it was put."""

@@ -1,0 +1,146 @@
+"""The report of a build as one HTML file that needs nothing beside it: what was kept, what was not and why."""
+
+import base64
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+from data_pipeline.recorded.pairs import ROLES, Pair
+
+SHEETS = 120
+"""Kept clips of which the contact sheet is shown, evenly spread."""
+ASIDE = 500
+"""Lines of clips that were set aside."""
+
+_CSS = """
+:root { --ink: #1b1f24; --soft: #5b6572; --line: #dfe3e8; --page: #fbfbfc; --card: #ffffff; --accent: #b84f00; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e6e9ee; --soft: #9aa5b3; --line: #2c333c; --page: #121519;
+  --card: #1a1f25; --accent: #f2a35e; } }
+* { box-sizing: border-box; }
+body { margin: 0; background: var(--page); color: var(--ink); font: 16px/1.5 system-ui, sans-serif; }
+main { max-width: 1240px; margin: 0 auto; padding: 1.5rem 1rem 4rem; }
+h1 { font-size: 1.7rem; line-height: 1.2; margin: 0.5rem 0; }
+h2 { font-size: 1.15rem; margin: 2.2rem 0 0.6rem; }
+p { color: var(--soft); margin: 0.2rem 0 0.8rem; max-width: 46rem; }
+.cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 0.7rem; margin: 1.2rem 0; }
+.card { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 0.7rem 0.9rem; }
+.card b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; color: var(--accent); }
+.card span { display: block; font-size: 0.82rem; color: var(--soft); }
+.scroll { overflow-x: auto; border: 1px solid var(--line); border-radius: 10px; background: var(--card); }
+table { border-collapse: collapse; font-size: 0.85rem; min-width: 100%; }
+th, td { padding: 0.4rem 0.7rem; border-bottom: 1px solid var(--line); text-align: left; vertical-align: top; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.reason { color: var(--accent); min-width: 16rem; overflow-wrap: anywhere; }
+tr:last-child > * { border-bottom: 0; }
+.sheets { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: 0.9rem; }
+figure { margin: 0; }
+figure img { width: 100%; height: auto; display: block; border-radius: 8px; border: 1px solid var(--line); }
+figcaption { color: var(--soft); font-size: 0.8rem; margin-top: 0.25rem; overflow-wrap: anywhere; }
+"""
+
+
+def page(
+    summary: Mapping, pairs: Sequence[Pair], rows: Sequence[Mapping], results: Mapping[str, Mapping], work: Path
+) -> str:
+    """The page's text.
+
+    Args:
+      summary: of the build; rows: lines of the table; results: by conversation (`prepare`).
+      work: folder with the conversations' folders, for the contact sheets.
+    """
+    kept = [row for row in rows if row["kept"]]
+    aside = [row for row in rows if not row["kept"]]
+    parts = [
+        "<h1>Recorded conversations</h1>",
+        f"<p>{escape(summary['out'])}, motion of the {escape(summary['codec'])} codec.</p>",
+        _cards(summary, len(aside)),
+        "<h2>Conversations</h2>",
+        "<p>Sync is how late the mouth is against its voice. Lips move up to 0.3 s before they are heard. In little "
+        "speech it can't be told.</p>",
+        _conversations(pairs, rows, results),
+    ]
+    if aside:
+        reasons = Counter(_kind(row["reason"]) for row in aside).most_common()
+        parts += ["<h2>Set aside</h2>", _table(("reason", "#lines"), reasons)]
+        listed = [
+            (row["conversation"], row["clip"], _seconds(row.get("start_seconds")), ("reason", row["reason"]))
+            for row in aside[:ASIDE]
+        ]
+        parts += ["<p></p>", _table(("conversation", "clip", "#start", "reason"), listed)]
+        if len(aside) > ASIDE:
+            parts.append(f"<p>{len(aside) - ASIDE} more are in clips.csv.</p>")
+    if kept:
+        shown = kept[:: -(-len(kept) // SHEETS)]
+        parts += [
+            "<h2>Contact sheets</h2>",
+            f"<p>{len(shown)} of {len(kept)} kept clips: six moments each, the user above, the avatar below.</p>",
+            f'<div class="sheets">{"".join(_sheet(row, work) for row in shown)}</div>',
+        ]
+    return (
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        '<meta name="color-scheme" content="light dark">'
+        f"<title>Recorded conversations</title><style>{_CSS}</style></head><body><main>\n"
+        + "\n".join(parts)
+        + "\n</main></body></html>\n"
+    )
+
+
+def _cards(summary: Mapping, aside: int) -> str:
+    cards = [(str(summary["conversations"]), "conversations"), (f"{summary['minutes']:.1f}", "minutes recorded")]
+    for split, found in summary["splits"].items():
+        label = f"{split}: clips kept, {found['minutes']:.1f} min, {found['people']} people"
+        cards.append((str(found["clips"]), label))
+    cards.append((str(aside), "lines set aside"))
+    boxes = "".join(f'<div class="card"><b>{escape(a)}</b><span>{escape(b)}</span></div>' for a, b in cards)
+    return f'<div class="cards">{boxes}</div>'
+
+
+def _conversations(pairs: Sequence[Pair], rows: Sequence[Mapping], results: Mapping[str, Mapping]) -> str:
+    kept = Counter(row["conversation"] for row in rows if row["kept"])
+    lines = []
+    for pair in pairs:
+        result = results[pair.name]
+        said = [result["sync"].get(role, {}).get("says", "") for role in ROLES]
+        people = [getattr(pair, role).person for role in ROLES]
+        clips = f"{kept[pair.name]} of {result['clips']}"
+        length = _seconds(result["frames"] / 25)
+        lines.append((pair.name, pair.split, *people, length, clips, *said, ("reason", result["reason"])))
+    header = ("conversation", "split", *ROLES, "#seconds", "#clips", *(f"{role} sync" for role in ROLES), "set aside")
+    return _table(header, lines)
+
+
+def _table(header: Sequence[str], lines: Sequence[Sequence]) -> str:
+    """Columns whose name starts with # are numbers; a cell may be a pair of class and text."""
+    numbers = [name.startswith("#") for name in header]
+
+    def cell(value, number: bool) -> str:
+        kind, value = value if isinstance(value, tuple) else ("number" if number else "", value)
+        return f'<td class="{kind}">{escape(str(value))}</td>'
+
+    heads = zip(header, numbers, strict=True)
+    head = "".join(
+        f'<th class="{"number" if number else ""}">{escape(name.lstrip("#"))}</th>' for name, number in heads
+    )
+    body = ("".join(map(cell, line, numbers)) for line in lines)
+    body = "".join(f"<tr>{cells}</tr>" for cells in body)
+    return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
+
+
+def _kind(reason: str) -> str:
+    """A reason without its role, file and figures, to count by."""
+    return re.sub(r"[\d.]*\d", "…", reason.split("; ")[0].split(": ")[-1])
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def _sheet(row: Mapping, work: Path) -> str:
+    data = base64.b64encode((work / row["conversation"] / f"{row['clip']}.jpg").read_bytes()).decode("ascii")
+    caption = f"{row['conversation']} {row['clip']}, from {row['start_seconds']:.1f} s, {row['split']}"
+    caption = escape(caption, quote=True)
+    image = f'<img alt="{caption}" src="data:image/jpeg;base64,{data}">'
+    return f"<figure>{image}<figcaption>{caption}</figcaption></figure>"

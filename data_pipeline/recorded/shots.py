@@ -1,0 +1,106 @@
+"""Where a recorded conversation can be cut into clips: stretches in which both pictures go on without a break.
+
+A scene cut stands before frame n where the picture changes much, and far more than it does around n,
+
+  d[n] > LEAST  and  d[n] > RATIO * median(d[n - AROUND .. n + AROUND]),    d[n] = mean |thumb[n] - thumb[n - 1]|,
+
+thumbnails of 32 x 32 pixels in levels of 0..255. The face is looked for in every fifth frame; where it moves by half
+its size or grows by half between two of them, the frames between them are a break as well (a jump cut, or another
+person). Cross-fades are not found: what is tracked in them is set aside if the face is lost.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from afjax.codec.face.models import to_image
+from afjax.codec.face.tracker import FaceTracker
+from afjax.codec.latent.crop import Square, box_of, square_of
+from afjax.errors import InputError
+
+STRIDE = 5
+LEAST, RATIO, AROUND = 12.0, 4.0, 12
+MOVE, GROWTH = 0.5, 1.5
+FOUND = 0.9
+"""Share of a clip in which a face must be seen."""
+FACE = 64
+"""Pixels of a face's longer side that are needed."""
+_THUMB = 32
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of one picture before faces are tracked.
+
+    Attributes:
+      frames, height, width: of the picture.
+      breaks: (end of what is before, start of what is after) each; equal where nothing lies between.
+      boxes: face boxes (left, top, right, bottom) by frame, of the frames in which one was found.
+    """
+
+    frames: int
+    height: int
+    width: int
+    breaks: tuple[tuple[int, int], ...]
+    boxes: dict[int, tuple[float, float, float, float]]
+
+
+def survey(frames: Iterable[np.ndarray]) -> Survey:
+    """Survey of a picture's frames, uint8 `[H, W, 3]`, read once and in order."""
+    tracker, change, boxes, last, size = FaceTracker(), [], {}, None, (0, 0)
+    for n, frame in enumerate(frames):
+        size = frame.shape[:2]
+        thumb = np.asarray(to_image(frame).resize((_THUMB, _THUMB), 4, reducing_gap=2.0), np.float32)
+        change.append(0.0 if last is None else float(np.abs(thumb - last).mean()))
+        last = thumb
+        if n % STRIDE == 0 and (landmarks := tracker.step(frame)) is not None:
+            boxes[n] = tuple(box_of(landmarks.mesh).tolist())
+    cuts = scene_cuts(np.array(change))
+    breaks = [(n, n) for n in cuts] + _jumps(boxes, cuts)
+    return Survey(len(change), *size, tuple(sorted(breaks)), boxes)
+
+
+def scene_cuts(change: np.ndarray) -> list[int]:
+    """Frames before which a cut stands, from d `[T]` (d[0] = 0)."""
+    padded = np.pad(change, AROUND, mode="reflect") if len(change) > AROUND else change
+    if len(padded) == len(change):
+        usual = np.full(len(change), np.median(change) if len(change) else 0.0)
+    else:
+        usual = np.median(np.lib.stride_tricks.sliding_window_view(padded, 2 * AROUND + 1), axis=1)
+    return np.flatnonzero((change > LEAST) & (change > RATIO * usual)).tolist()
+
+
+def _jumps(boxes: dict[int, Sequence[float]], cuts: list[int]) -> list[tuple[int, int]]:
+    """Breaks between samples whose faces can't be one that moves, unless a cut explains them."""
+    found, samples = [], sorted(boxes)
+    for before, after in zip(samples[:-1], samples[1:], strict=True):
+        if after - before > STRIDE or any(before < cut <= after for cut in cuts):
+            continue
+        a, b = np.array(boxes[before]), np.array(boxes[after])
+        sides = [(box[2:] - box[:2]).max() for box in (a, b)]
+        moved = np.linalg.norm((a[:2] + a[2:] - b[:2] - b[2:]) / 2)
+        if moved > MOVE * max(sides) or max(sides) > GROWTH * min(sides):
+            found.append((before + 1, after))
+    return found
+
+
+def starts(surveys: Iterable[Survey], length: int, limit: int) -> list[int]:
+    """First frames of the clips of `length` frames, one after the other in every stretch, none beyond `limit`."""
+    found, at = [], 0
+    for end, start in [*sorted(pair for each in surveys for pair in each.breaks), (limit, limit)]:
+        found += range(at, min(end, limit) - length + 1, length)
+        at = max(at, start)
+    return found
+
+
+def square(of: Survey, start: int, length: int) -> Square:
+    """The square around the face of one clip. Raises InputError where there is too little face to track."""
+    samples = [n for n in range(start, start + length) if n % STRIDE == 0]
+    boxes = np.array([of.boxes[n] for n in samples if n in of.boxes])
+    if len(boxes) < FOUND * len(samples):
+        raise InputError(f"a face is seen in {len(boxes) / len(samples):.0%} of it")
+    face = float((boxes[:, 2:] - boxes[:, :2]).max(axis=1).mean())
+    if face < FACE:
+        raise InputError(f"the face is {face:.0f} px high, at least {FACE} are needed")
+    return square_of(boxes, of.height, of.width)
