@@ -232,9 +232,13 @@ class OptimizerConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Where records are (empty: simulated into the run folder) and how windows are cut from them."""
+    """Where records are (empty: simulated into the run folder) and how windows are cut from them.
+
+    `codec`: run folder of the latent codec whose motion the records hold; empty: the face codec's.
+    """
 
     path: str = ""
+    codec: str = ""
     train_clips: int = 384
     eval_clips: int = 64
     seconds: float = 20.0
@@ -335,6 +339,10 @@ def _convert(value, kind, where: str):
     if typing.get_origin(kind) is dict:
         _require(isinstance(value, dict), f"{where} must be a table")
         return {str(k): float(v) for k, v in value.items()}
+    if typing.get_origin(kind) is tuple:
+        item = typing.get_args(kind)[0]
+        _require(isinstance(value, list | tuple), f"{where} must be a list")
+        return tuple(_convert(each, item, f"{where}[{n}]") for n, each in enumerate(value))
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):

@@ -139,7 +139,7 @@ class Sampler:
         self._generator = Generator(config, None, metadata.statistics)
         self._out = out
         missing = [package for package in MEDIA if importlib.util.find_spec(package) is None]
-        silent = not self._clips or self._clips[0].avatar_audio is None
+        silent = not self._clips or self._clips[0].avatar_audio is None or metadata.channels != CHANNELS
         self._frames = 0 if missing or silent else round(config.training.sample_seconds * FPS)
         if missing:
             print(f"samples without videos: {', '.join(missing)} not installed")
@@ -152,7 +152,8 @@ class Sampler:
             for name in ("avatar_features", "user_features", "user_motion", "avatar_motion")
         )
         self._generator.params = params
-        motion = self._generator.clips(avatar_audio, user_audio, user)
+        rests = [np.zeros(user.shape[-1]) if c.avatar_reference is None else c.avatar_reference for c in self._clips]
+        motion = self._generator.clips(avatar_audio, user_audio, user, reference=np.stack(rests))
         with cli.aside(self._out / f"{step:07d}.npz") as path:
             np.savez(path, motion=motion, recorded=recorded, user=user)
         if self._frames:
