@@ -104,7 +104,8 @@ def _jobs(source: Source, split: str) -> list[tuple[str, Callable[[], Clip]]]:
     folder = Path(source.videos).expanduser().absolute() / split
     found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES) if folder.is_dir() else []
     if not found:
-        raise InputError("no videos", folder, "put videos into the folders train and eval, a person in one of them only")
+        do = "put videos into the folders train and eval, a person in one of them only"
+        raise InputError("no videos", folder, do)
     return [(path.relative_to(folder).as_posix(), partial(_of_video, path, source)) for path in found]
 
 

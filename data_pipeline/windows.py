@@ -16,8 +16,8 @@ def scale(clip: Conversation, statistics: Statistics, user_delay: int = 0) -> Wi
     """Standardised float32 arrays of a clip: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
 
     `*_audio` are features; `reference` `[D]` is the avatar's neutral face, zero in raw units where the record has none.
-    Standardised means zero mean and unit deviation over the training split. The user's tracks come `user_delay` frames late, after silence and
-    rest.
+    Standardised means zero mean and unit deviation over the training split. The user's tracks come `user_delay` frames
+    late, after silence and rest.
     """
     rest = np.zeros_like(statistics.motion_mean) if clip.avatar_reference is None else clip.avatar_reference
     return {

@@ -1,8 +1,8 @@
 """What a trained latent codec does with people it has not seen.
 
 PSNR and SSIM (LPIPS where VGG-16's weights are given): the other pictures of every held-out clip, made from its first
-one; `copied` is what the first one itself would score. R²: how well a linear map of motion latents, fitted on the people
-of the training split, tells the known motion of held-out people; drawn people only. `transfer.png`: in each cell a
+one; `psnr_copied` is what the first one itself would score. R²: how well a linear map of motion latents, fitted on the
+people of the training split, tells the known motion of held-out ones; drawn people only. `transfer.png`: in each cell a
 source, a picture of somebody else, and the source moved like it; `reconstruction.png`: source, target, result.
 """
 
@@ -118,7 +118,9 @@ def _transfer(codec: _Codec, faces: Faces, latents: list[np.ndarray]) -> list[li
         source, other = faces[n].pictures[0], (n + 1) % len(faces)
         chosen = slice(1, 1 + CELLS)
         made = codec.render(source, latents[other][chosen])
-        rows.append([np.concatenate([source, d, m], 1) for d, m in zip(faces[other].pictures[chosen], made, strict=True)])
+        rows.append(
+            [np.concatenate([source, d, m], 1) for d, m in zip(faces[other].pictures[chosen], made, strict=True)]
+        )
     return rows
 
 

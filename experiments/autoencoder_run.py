@@ -1,7 +1,6 @@
 """A run folder of the latent codec: its pictures, its training, and the codec that came of it."""
 
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -74,7 +73,9 @@ def _read_config(path: Path) -> AutoencoderConfig:
     try:
         return from_dict(json.loads(path.read_text()), AutoencoderConfig, str(path))
     except (OSError, ValueError) as error:
-        raise InputError(f"not readable: {error}", path, "give the run folder of experiments.train_autoencoder") from None
+        raise InputError(
+            f"not readable: {error}", path, "give the run folder of experiments.train_autoencoder"
+        ) from None
 
 
 def _pictures(config: AutoencoderConfig, folder: Path) -> Path:

@@ -49,7 +49,10 @@ def latent_data(data: Path, codec: LatentCodec, out: str | Path) -> dict:
     if metadata.channels != CHANNELS:
         raise InputError("its motion is not the face codec's", data, "give simulated conversations")
     moments, total = Moments(), sum(split["count"] for split in metadata.splits.values())
-    with folder_aside(cli.writable(out, folder=True)) as folder, cli.Progress(total, "act", "conversations") as progress:
+    with (
+        folder_aside(cli.writable(out, folder=True)) as folder,
+        cli.Progress(total, "act", "conversations") as progress,
+    ):
 
         def records(split: str) -> Iterator[bytes]:
             for n, clip in enumerate(read_split(data, split)):
@@ -65,9 +68,7 @@ def latent_data(data: Path, codec: LatentCodec, out: str | Path) -> dict:
         old = metadata.statistics
         write_metadata(
             folder,
-            replace(
-                metadata, channels=codec.channels, statistics=Statistics(mean, std, old.audio_mean, old.audio_std)
-            ),
+            replace(metadata, channels=codec.channels, statistics=Statistics(mean, std, old.audio_mean, old.audio_std)),
         )
         summary = {
             "out": cli.absolute(out),
@@ -84,9 +85,7 @@ def act(clip: Conversation, codec: LatentCodec, person: int) -> Conversation:
     avatar, user = (
         _latents(motion, codec, person + n) for n, motion in enumerate((clip.avatar_motion, clip.user_motion))
     )
-    return replace(
-        clip, avatar_motion=avatar[1:], user_motion=user[1:], avatar_reference=avatar[0], avatar_oracle=None
-    )
+    return replace(clip, avatar_motion=avatar[1:], user_motion=user[1:], avatar_reference=avatar[0], avatar_oracle=None)
 
 
 def _latents(motion: np.ndarray, codec: LatentCodec, person: int) -> np.ndarray:

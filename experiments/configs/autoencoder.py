@@ -3,8 +3,8 @@
     python -m experiments.train_autoencoder --config experiments/configs/autoencoder.py --workdir out/autoencoder \\
         --config.pictures.videos=VIDEOS --config.loss.vgg=vgg16.ckpt
 
-VIDEOS holds the folders train and eval of face videos. FLOAT: 460,000 steps of 8 pictures, nine days on one A100, VGG-19
-where we have VGG-16 (`afjax/weights/lpips.py` says where its weights come from; `--config.loss.perceptual=0
+VIDEOS holds the folders train and eval of face videos. FLOAT: 460,000 steps of 8 pictures, nine days on one A100,
+VGG-19 where we have VGG-16 (`afjax/weights/lpips.py` says where its weights come from; `--config.loss.perceptual=0
 --config.loss.part_perceptual=0` trains without). A step makes both pictures of 4 pairs.
 
 Variant `small`: 64 px on drawn people, minutes on two cores, no weights needed. Neither perceptual nor adversarial

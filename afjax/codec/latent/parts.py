@@ -45,7 +45,7 @@ def mask(boxes: jax.Array, size: int) -> jax.Array:
 
 
 def cut(images: jax.Array, boxes: jax.Array, size: int) -> jax.Array:
-    """Bilinear samples `[n, size, size, c]` of what boxes `[n, 4]` hold of images `[n, h, w, c]`; the border goes on."""
+    """Bilinear samples `[n, size, size, c]` of what boxes `[n, 4]` hold of images `[n, h, w, c]`; borders go on."""
 
     def weights(low, high, length):
         place = (low + (high - low) * (jnp.arange(size) + 0.5) / size) * length - 0.5
