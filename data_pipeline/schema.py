@@ -57,6 +57,11 @@ class Conversation:
     def frames(self) -> int:
         return len(self.avatar_motion)
 
+    @property
+    def rest(self) -> np.ndarray:
+        """The avatar's motion `[D]` at rest."""
+        return np.zeros_like(self.avatar_motion[0]) if self.avatar_reference is None else self.avatar_reference
+
     def event_frames(self) -> dict[str, np.ndarray]:
         """Frames of the events of each kind."""
         return {kind: self.event_frame[self.event_kind == index] for index, kind in enumerate(EVENT_KINDS)}

@@ -19,13 +19,12 @@ def scale(clip: Conversation, statistics: Statistics, user_delay: int = 0) -> Wi
     Standardised means zero mean and unit deviation over the training split. The user's tracks come `user_delay` frames
     late, after silence and rest.
     """
-    rest = np.zeros_like(statistics.motion_mean) if clip.avatar_reference is None else clip.avatar_reference
     return {
         "avatar_motion": statistics.scale_motion(clip.avatar_motion),
         "user_motion": statistics.scale_motion(delayed(clip.user_motion, user_delay)),
         "avatar_audio": statistics.scale_audio(clip.avatar_features.astype(np.float32)),
         "user_audio": statistics.scale_audio(delayed(clip.user_features.astype(np.float32), user_delay)),
-        "reference": statistics.scale_motion(rest),
+        "reference": statistics.scale_motion(clip.rest),
     }
 
 

@@ -152,8 +152,8 @@ class Sampler:
             for name in ("avatar_features", "user_features", "user_motion", "avatar_motion")
         )
         self._generator.params = params
-        rests = [np.zeros(user.shape[-1]) if c.avatar_reference is None else c.avatar_reference for c in self._clips]
-        motion = self._generator.clips(avatar_audio, user_audio, user, reference=np.stack(rests))
+        rest = np.stack([clip.rest for clip in self._clips])
+        motion = self._generator.clips(avatar_audio, user_audio, user, reference=rest)
         with cli.aside(self._out / f"{step:07d}.npz") as path:
             np.savez(path, motion=motion, recorded=recorded, user=user)
         if self._frames:
