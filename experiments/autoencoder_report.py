@@ -32,7 +32,7 @@ class _Codec:
     """Pictures uint8 in blocks of BLOCK, so that one compilation serves clips of any length."""
 
     def __init__(self, config: LatentConfig, params, vgg):
-        self._prepared, self._vgg = jax.jit(autoencoder.prepare)(params), vgg
+        self._prepared, self._vgg = jax.jit(autoencoder.prepare)(params), jax.device_put(vgg)
 
         def identity(prepared, picture):
             latent, _, features = autoencoder.encode(prepared, _signed(picture[None]))

@@ -165,8 +165,8 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
     """
     rule, critics_rule = _optimizers(config.adam, config.training.num_steps)
 
-    @partial(jax.jit, donate_argnums=0)
-    def step(state: AutoencoderState, batch):
+    @partial(jax.jit, donate_argnums=1)
+    def step(vgg, state: AutoencoderState, batch):
         pictures = batch["pictures"].astype(jnp.float32) / 127.5 - 1
         boxes = batch["boxes"].reshape(-1, *batch["boxes"].shape[2:])
         targets = pictures.reshape(-1, *pictures.shape[2:])
@@ -194,7 +194,7 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
             critics, metrics = optax.apply_updates(critics, updates), metrics | found
         return AutoencoderState(state.step + 1, params, ema, opt_state, critics, critics_opt_state), metrics
 
-    return step
+    return partial(step, jax.device_put(vgg))
 
 
 def train(

@@ -153,7 +153,7 @@ def to_flow(prepared: dict, x: jax.Array, latents: jax.Array, feature: jax.Array
     """Warps `feature` (of `pad_feature`, one for all or one each); `raw` `[n, h / 2, w / 2, 3]` is from below."""
     style = linear(latents, prepared["modulation"]["weight"], prepared["modulation"]["bias"])
     weight = prepared["weight"] * style[:, None]  # `[n, 3, in]`: no demodulation here
-    head = jnp.einsum("nhwc,noc->nhwo", x, weight, precision=lax.Precision.HIGHEST) + prepared["bias"]
+    head = jnp.einsum("nhwc,noc->nhwo", x, weight) + prepared["bias"]
     if raw is not None:
         head = head + upsample(raw)
     flow = jnp.tanh(head[..., :2]) + grid(x.shape[1], x.dtype)

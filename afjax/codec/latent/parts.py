@@ -54,6 +54,6 @@ def cut(images: jax.Array, boxes: jax.Array, size: int) -> jax.Array:
 
     def one(image, box):
         rows, columns = weights(box[1], box[3], image.shape[0]), weights(box[0], box[2], image.shape[1])
-        return jnp.einsum("yh,hwc,xw->yxc", rows, image, columns, precision="highest")
+        return jnp.einsum("yh,hwc,xw->yxc", rows, image, columns)
 
     return jax.vmap(one)(images, boxes)
