@@ -27,6 +27,7 @@ class Conversation:
 
     Motion float32 `[T, D]` in raw channel units, features float16 `[T, F]`, speaking bool `[T]`. Events `[E]`: kind
     (index into EVENT_KINDS), frame of the cause, whether the avatar reacted, frame at which it starts to (-1: none).
+    `avatar_reference` `[D]` is the avatar's face at rest, where the codec's motion isn't relative to it (None: zero).
     Evaluation records also hold `avatar_oracle`, the avatar of the same conversation under other private noise, and
     the sound of both sides, int16 `[T * 640]`.
     """
@@ -47,6 +48,7 @@ class Conversation:
     avatar_oracle: np.ndarray | None = None
     avatar_audio: np.ndarray | None = None
     user_audio: np.ndarray | None = None
+    avatar_reference: np.ndarray | None = None
 
     def __post_init__(self):
         check(self)
@@ -55,13 +57,18 @@ class Conversation:
     def frames(self) -> int:
         return len(self.avatar_motion)
 
+    @property
+    def rest(self) -> np.ndarray:
+        """The avatar's motion `[D]` at rest."""
+        return np.zeros_like(self.avatar_motion[0]) if self.avatar_reference is None else self.avatar_reference
+
     def event_frames(self) -> dict[str, np.ndarray]:
         """Frames of the events of each kind."""
         return {kind: self.event_frame[self.event_kind == index] for index, kind in enumerate(EVENT_KINDS)}
 
 
 _META = ("seed", "avatar_voice", "user_voice")
-_OPTIONAL = ("avatar_oracle", "avatar_audio", "user_audio")
+_OPTIONAL = ("avatar_oracle", "avatar_audio", "user_audio", "avatar_reference")
 _ARRAYS = tuple(field.name for field in fields(Conversation) if field.name not in _META)
 _DTYPES = {
     "avatar_motion": "float32",
@@ -77,6 +84,7 @@ _DTYPES = {
     "avatar_oracle": "float32",
     "avatar_audio": "int16",
     "user_audio": "int16",
+    "avatar_reference": "float32",
 }
 
 
@@ -111,6 +119,8 @@ def _shape(name: str, frames: int, channels: int, features: int, events: int) ->
         return (events,)
     if name.endswith("speaking"):
         return (frames,)
+    if name.endswith("reference"):
+        return (channels,)
     return (frames, features if name.endswith("features") else channels)
 
 

@@ -15,16 +15,16 @@ Window = dict[str, np.ndarray]
 def scale(clip: Conversation, statistics: Statistics, user_delay: int = 0) -> Window:
     """Standardised float32 arrays of a clip: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
 
-    `*_audio` are features; `reference` `[D]` is the avatar's neutral face, zero in raw units. Standardised means zero
-    mean and unit deviation over the training split. The user's tracks come `user_delay` frames late, after silence and
-    rest.
+    `*_audio` are features; `reference` `[D]` is the avatar's neutral face, zero in raw units where the record has none.
+    Standardised means zero mean and unit deviation over the training split. The user's tracks come `user_delay` frames
+    late, after silence and rest.
     """
     return {
         "avatar_motion": statistics.scale_motion(clip.avatar_motion),
         "user_motion": statistics.scale_motion(delayed(clip.user_motion, user_delay)),
         "avatar_audio": statistics.scale_audio(clip.avatar_features.astype(np.float32)),
         "user_audio": statistics.scale_audio(delayed(clip.user_features.astype(np.float32), user_delay)),
-        "reference": statistics.scale_motion(np.zeros_like(statistics.motion_mean)),
+        "reference": statistics.scale_motion(clip.rest),
     }
 
 

@@ -9,7 +9,7 @@ from afjax.audio.envelope import envelope
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
 from afjax.errors import InputError
 from afjax.metrics import report
-from data_pipeline.records import read_split
+from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import EVENT_KINDS, Conversation
 from experiments.runs import Run
 
@@ -25,6 +25,8 @@ SEED = 1
 
 def held_out(folder: str | Path) -> list[Conversation]:
     """The evaluation split of a data set, all of one length."""
+    if read_metadata(Path(folder)).channels != CHANNELS:
+        raise InputError("the figures are of the face codec's channels", folder, "give conversations of that codec")
     clips = list(read_split(Path(folder), "eval"))
     if len(clips) < 2 or len({clip.frames for clip in clips}) != 1:
         raise InputError("evaluation needs at least two conversations of one length", folder)

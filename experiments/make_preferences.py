@@ -72,7 +72,8 @@ def losing(run: Run, clips: list, chosen: range, user: str, seed: tuple[int, ...
         [clip.user_motion for clip in watched],
     )
     number = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
-    return run.generator.clips(*(np.stack(track).astype(np.float32) for track in tracks), number, KEEP[user])
+    rest = np.stack([clips[index].rest for index in chosen])
+    return run.generator.clips(*(np.stack(track).astype(np.float32) for track in tracks), number, KEEP[user], rest)
 
 
 def provenance(run: Run, statistics: str, user: str, per_clip: int, seed: int) -> dict:

@@ -10,6 +10,7 @@ import numpy as np
 from afjax.audio import mel
 from afjax.audio.ears import MelEar
 from afjax.audio.framing import FPS, RATE
+from afjax.codec.base import Codec
 from afjax.codec.face.codec import FaceCodec
 from afjax.config import Config, differences, from_dict, keep_name, to_dict
 from afjax.errors import InputError
@@ -18,6 +19,7 @@ from afjax.streaming.live import LiveParams
 from afjax.training.checkpoint import load_ema
 from afjax.training.state import init_params
 from data_pipeline.records import Statistics
+from experiments.autoencoder_run import load_autoencoder
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,14 @@ class Run:
     step: int
     folder: Path | None = None
 
-    def codec(self, size: int = 0) -> FaceCodec:
-        """The codec whose motion the model generates, at a size in pixels (0: 256)."""
-        return FaceCodec(size=size or 256)
+    def codec(self, size: int = 0) -> Codec:
+        """The codec whose motion the model generates, at a size in pixels (0: 256, or the one that it renders)."""
+        if not self.config.data.codec:
+            return FaceCodec(size=size or 256)
+        codec = load_autoencoder(self.config.data.codec)
+        if size not in (0, codec.size):
+            raise InputError(f"--size={size}: this codec renders {codec.size} px", do="leave --size out")
+        return codec
 
     def generate(
         self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference=0.0

@@ -166,7 +166,7 @@ class Sampler:
         self._generator = Generator(config, None, metadata.statistics)
         self._out, self._board = out, board
         missing = [package for package in MEDIA if importlib.util.find_spec(package) is None]
-        silent = not self._clips or self._clips[0].avatar_audio is None
+        silent = not self._clips or self._clips[0].avatar_audio is None or metadata.channels != CHANNELS
         self._frames = 0 if missing or silent else round(config.training.sample_seconds * FPS)
         if missing:
             print(f"samples without videos: {', '.join(missing)} not installed")
@@ -179,7 +179,8 @@ class Sampler:
             for name in ("avatar_features", "user_features", "user_motion", "avatar_motion")
         )
         self._generator.params = params
-        motion = self._generator.clips(avatar_audio, user_audio, user)
+        rest = np.stack([clip.rest for clip in self._clips])
+        motion = self._generator.clips(avatar_audio, user_audio, user, reference=rest)
         with cli.aside(self._out / f"{step:07d}.npz") as path:
             np.savez(path, motion=motion, recorded=recorded, user=user)
         if self._frames:

@@ -37,8 +37,8 @@ class Generator:
           seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are.
           keep: the conditions that the model is given, a name of `afjax.config.KEEP`; those that it never had in
             training (`ObjectiveConfig.kept`) are dropped whatever this says.
-          reference: the portrait's own motion [d] in raw units; the neutral face of a codec with relative
-            coefficients is 0.
+          reference: the portrait's own motion [d] in raw units, or one a clip [b, d]; the neutral face of a codec
+            with relative coefficients is 0.
         """
         state = self.begin(len(user_motion), seed, keep, reference)
         user = (framing.delayed(track, self.config.layout.user_delay) for track in (user_audio, user_motion))
@@ -50,7 +50,8 @@ class Generator:
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
         kept = np.multiply(KEEP[keep], config.objective.kept)
         kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
-        reference = jnp.tile(jnp.asarray(s.scale_motion(reference), jnp.float32), (count, 1))
+        reference = jnp.asarray(s.scale_motion(reference), jnp.float32)
+        reference = jnp.tile(reference, (count, 1)) if reference.ndim == 1 else reference
         state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
         return jax.device_put(state, self._device)
 

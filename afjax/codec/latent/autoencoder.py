@@ -19,7 +19,7 @@ from afjax.codec.latent import decoder, encoder
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.directions import motion_of, orthonormal
 
-__all__ = ["LatentAutoencoder", "decode", "encode", "init_params", "motion", "prepare", "shapes"]
+__all__ = ["LatentAutoencoder", "decode", "draw", "encode", "init_params", "motion", "prepare", "shapes"]
 
 Tree = Mapping[str, Any]
 
@@ -78,11 +78,16 @@ class LatentAutoencoder(nn.Module):
 
 
 def init_params(config: LatentConfig, key: jax.Array) -> dict:
-    """A tree of fresh float32 parameters, of `LatentAutoencoder`'s shapes and laws.
+    """A tree of fresh float32 parameters, of `LatentAutoencoder`'s shapes and laws."""
+    return draw(shapes(config), key)
+
+
+def draw(tree: Tree, key: jax.Array) -> dict:
+    """Fresh float32 parameters of a tree of shapes.
 
     All numbers come from one draw: a hundred draws of their own would take a minute to compile.
     """
-    leaves, treedef = jax.tree.flatten_with_path(shapes(config), is_leaf=lambda entry: isinstance(entry, tuple))
+    leaves, treedef = jax.tree.flatten_with_path(tree, is_leaf=lambda entry: isinstance(entry, tuple))
     ends = np.cumsum([math.prod(shape) for _, shape in leaves])
     pieces = jnp.split(jax.random.normal(key, (int(ends[-1]),), jnp.float32), ends[:-1].tolist())
     made = [
@@ -111,11 +116,12 @@ def motion(prepared: Tree, coefficients: jax.Array) -> jax.Array:
     return motion_of(prepared["directions"], coefficients)
 
 
-def decode(prepared: Tree, latents: jax.Array, features) -> jax.Array:
+def decode(prepared: Tree, latents: jax.Array, features, together: int = decoder.TOGETHER) -> jax.Array:
     """Pictures `[n, size, size, 3]`, about [-1, 1], not clamped.
 
     Args:
       latents: `[n, dim]`, identity + motion.
       features: those of `encode`, `[1, ...]` (one portrait for all n) or `[n, ...]`.
+      together: largest side of maps that are computed for all n at once.
     """
-    return decoder.decode(prepared["decoder"], latents, features)
+    return decoder.decode(prepared["decoder"], latents, features, together)

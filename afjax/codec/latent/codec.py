@@ -121,13 +121,13 @@ class LatentCodec:
                 if len(boxes) < settle:
                     continue
                 square = square_of(np.stack(boxes), *frame.shape[:2])
-            rows |= self._read(held, square)
+            rows |= self._rows(held, square)
             held.clear()
         if not confidence:
             raise InputError("the video has no frames", do="check that it plays in a video player")
         if held:
             square = square_of(np.stack(boxes), *held[-1][1].shape[:2])
-            rows |= self._read(held, square)
+            rows |= self._rows(held, square)
         if not rows:
             do = "use a video that shows one face from the front"
             raise InputError(f"no face found in {len(confidence)} frames", do=do)
@@ -146,9 +146,13 @@ class LatentCodec:
         }
         return Encoded(latents, found, np.array(confidence, np.float32), report, rest)
 
-    def _read(self, held: list[tuple[int, np.ndarray]], square: Square) -> dict[int, np.ndarray]:
+    def _rows(self, held: list[tuple[int, np.ndarray]], square: Square) -> dict[int, np.ndarray]:
         """Motion latents `[dim]` by frame number."""
-        return {n: np.asarray(_motion(self._prepared, crop(frame, square, self.size))) for n, frame in held}
+        return {n: self.read(frame, square) for n, frame in held}
+
+    def read(self, frame: np.ndarray, square: Square) -> np.ndarray:
+        """The motion latent `[dim]` of a frame uint8 `[H, W, 3]` whose face is known to be in the square."""
+        return np.asarray(_motion(self._prepared, crop(frame, square, self.size)))
 
     def reference(self, identity: Identity) -> np.ndarray:
         """The motion latent `[dim]` of the portrait."""

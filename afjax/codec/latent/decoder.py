@@ -153,7 +153,7 @@ def to_flow(prepared: dict, x: jax.Array, latents: jax.Array, feature: jax.Array
     """Warps `feature` (of `pad_feature`, one for all or one each); `raw` `[n, h / 2, w / 2, 3]` is from below."""
     style = linear(latents, prepared["modulation"]["weight"], prepared["modulation"]["bias"])
     weight = prepared["weight"] * style[:, None]  # `[n, 3, in]`: no demodulation here
-    head = jnp.einsum("nhwc,noc->nhwo", x, weight, precision=lax.Precision.HIGHEST) + prepared["bias"]
+    head = jnp.einsum("nhwc,noc->nhwo", x, weight) + prepared["bias"]
     if raw is not None:
         head = head + upsample(raw)
     flow = jnp.tanh(head[..., :2]) + grid(x.shape[1], x.dtype)
@@ -182,22 +182,25 @@ def level(prepared: dict, x: jax.Array, latents: jax.Array, feature: jax.Array, 
     return Level(up, conv, flow, to_rgb(prepared["rgb"], flow.warped, image))
 
 
-def decode(prepared: dict, latents: jax.Array, features) -> jax.Array:
+def decode(prepared: dict, latents: jax.Array, features, together: int = TOGETHER) -> jax.Array:
     """Pictures of latents, not clamped.
 
     Args:
       prepared: from `prepare_decoder`.
       latents: `[n, dim]`, identity + motion.
       features: maps `[m, h, w, c]`, coarse first; m is n, or 1 where all frames show one portrait.
+      together: largest side of maps that are computed for all frames at once.
 
     Returns:
       `[n, size, size, 3]`.
     """
     padded = [pad_feature(feature) for feature in features]
-    small = sum(feature.shape[1] <= TOGETHER for feature in features)
+    small = sum(feature.shape[1] <= together for feature in features)
     x, raw, image = start(prepared, latents), None, None
     for each, feature in zip(prepared["levels"][:small], padded[:small], strict=True):
         x, raw, image = _onward(level(each, x, latents, feature, raw, image))
+    if small == len(features):
+        return image
     shared = features[0].shape[0] == 1
     rest = padded[small:]
 

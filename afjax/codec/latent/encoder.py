@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.layers import activate, blur, conv, downsample, equalise, linear
 
-__all__ = ["Encoding", "block", "encode", "prepare_block", "prepare_encoder", "shapes"]
+__all__ = ["Encoding", "block", "block_shapes", "encode", "layer_shapes", "prepare_block", "prepare_encoder", "shapes"]
 
 HEAD = 5
 
@@ -35,22 +35,25 @@ class Encoding(NamedTuple):
 def shapes(config: LatentConfig) -> dict:
     """Tree of parameter shapes, each in the released layout."""
     channels = config.widths[::-1]
-
-    def layer(fan_in, out, size):
-        return {"weight": (out, fan_in, size, size), "bias": (1, out, 1, 1)}
-
-    tree = {"input": layer(3, channels[0], 1)}
+    tree = {"input": layer_shapes(3, channels[0], 1)}
     for n, (fan_in, out) in enumerate(zip(channels[:-1], channels[1:], strict=True)):
-        tree[f"block{n}"] = {
-            "conv1": layer(fan_in, fan_in, 3),
-            "conv2": layer(fan_in, out, 3),
-            "skip": {"weight": (out, fan_in, 1, 1)},
-        }
+        tree[f"block{n}"] = block_shapes(fan_in, out)
     tree["output"] = {"weight": (config.dim, channels[-1], 4, 4)}
     for n in range(HEAD):
         out = config.directions if n == HEAD - 1 else config.dim
         tree[f"head{n}"] = {"weight": (out, config.dim), "bias": (out,)}
     return tree
+
+
+def block_shapes(fan_in: int, out: int) -> dict:
+    """Those of a residual block."""
+    skip = {"weight": (out, fan_in, 1, 1)}
+    return {"conv1": layer_shapes(fan_in, fan_in, 3), "conv2": layer_shapes(fan_in, out, 3), "skip": skip}
+
+
+def layer_shapes(fan_in: int, out: int, size: int) -> dict:
+    """Those of a convolution with a bias."""
+    return {"weight": (out, fan_in, size, size), "bias": (1, out, 1, 1)}
 
 
 def _kernel(weight: jax.Array) -> jax.Array:

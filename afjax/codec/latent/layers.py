@@ -1,5 +1,8 @@
 """Layers of the latent codec (after StyleGAN2, Karras et al. 2020, and LIA, Wang et al. 2022), channels last.
 
+Products have JAX's default precision, which accelerators round: good enough to train; who renders asks for the highest
+(`jax.default_matmul_precision`).
+
 Equalised weights are stored with unit variance and divided by sqrt(fan in); `equalise` does it once per parameter set.
 
 Blur and resampling use the separable kernel [1, 3, 3, 1] / 8 on each axis, written as shifted additions: XLA's CPU
@@ -33,7 +36,6 @@ __all__ = [
 
 BLUR = (0.125, 0.375, 0.375, 0.125)
 DEMODULATION_EPS = 1e-8
-_PRECISION = lax.Precision.HIGHEST
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
 
 
@@ -44,14 +46,12 @@ def equalise(weight: jax.Array) -> jax.Array:
 
 def linear(x: jax.Array, weight: jax.Array, bias: jax.Array | float = 0.0) -> jax.Array:
     """x `[..., in]` times weight `[out, in]`, plus bias."""
-    return lax.dot_general(x, weight, (((x.ndim - 1,), (1,)), ((), ())), precision=_PRECISION) + bias
+    return lax.dot_general(x, weight, (((x.ndim - 1,), (1,)), ((), ()))) + bias
 
 
 def conv(x: jax.Array, kernel: jax.Array, stride: int = 1, padding=((1, 1), (1, 1))) -> jax.Array:
     """x `[n, h, w, in]` with kernel `[k, k, in, out]`."""
-    return lax.conv_general_dilated(
-        x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT, precision=_PRECISION
-    )
+    return lax.conv_general_dilated(x, kernel, (stride, stride), padding, dimension_numbers=_LAYOUT)
 
 
 def activate(x: jax.Array, bias: jax.Array) -> jax.Array:

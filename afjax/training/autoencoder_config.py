@@ -1,0 +1,114 @@
+"""Settings of the latent codec's training, checked when made (`afjax.config.from_dict` and `to_dict` read them)."""
+
+from dataclasses import dataclass, field
+
+from afjax.codec.latent.config import LatentConfig
+from afjax.config import TrainingConfig
+from afjax.errors import InputError
+
+__all__ = ["AutoencoderConfig", "LossConfig", "PicturesConfig", "AdamConfig"]
+
+
+def _require(ok: bool, what: str, do: str = ""):
+    if not ok:
+        raise InputError(what, "config", do)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Weights of the losses (`afjax.losses.autoencoder`), 0 = left out.
+
+    `pixels`: L1 of the whole picture; `part_pixels`: of eyes and mouth. `perceptual`, `part_perceptual`: the same on
+    maps of VGG-16 at four scales, whose weights file is `vgg`. `adversarial`, `part_adversarial`: discriminators of the
+    picture and of `part_size` pixels around each eye and the mouth; `style`: Gram matrices of the latter's maps. `r1`:
+    weight of the gradient penalty, applied every `r1_every` steps at `r1_every` times the weight.
+    """
+
+    pixels: float = 1.0
+    part_pixels: float = 0.0
+    perceptual: float = 0.0
+    part_perceptual: float = 0.0
+    vgg: str = ""
+    adversarial: float = 1.0
+    part_adversarial: float = 1.0
+    style: float = 100.0
+    part_size: int = 64
+    r1: float = 10.0
+    r1_every: int = 16
+
+    def __post_init__(self):
+        for name in (*self.weights, "r1"):
+            _require(getattr(self, name) >= 0, f"loss.{name} must not be negative")
+        _require(any(getattr(self, name) for name in self.weights), "all weights of the loss are 0")
+        _require(self.r1_every > 0, "loss.r1_every must be positive")
+        _require(self.part_size in (16, 32, 64, 128), "loss.part_size must be 16, 32, 64 or 128")
+        _require(
+            self.part_adversarial > 0 or self.style == 0,
+            "loss.style compares maps of the parts' discriminators",
+            "give loss.part_adversarial a weight, or set loss.style=0",
+        )
+        _require(
+            bool(self.vgg) or not (self.perceptual or self.part_perceptual),
+            "the perceptual losses need weights of VGG-16",
+            "give --config.loss.vgg=vgg16.ckpt (afjax/weights/lpips.py says where it comes from), or set "
+            "--config.loss.perceptual=0 --config.loss.part_perceptual=0",
+        )
+
+    @property
+    def weights(self) -> tuple[str, ...]:
+        """Names of the losses."""
+        return ("pixels", "part_pixels", "perceptual", "part_perceptual", "adversarial", "part_adversarial", "style")
+
+
+@dataclass(frozen=True)
+class PicturesConfig:
+    """Clips to train on (`data_pipeline.frames`): `videos`, a folder with train/ and eval/, or, empty, drawn people.
+
+    `frames`: pictures of a clip at most; `batch`: pairs of pictures in a step, each of which is made from the other.
+    """
+
+    videos: str = ""
+    frames: int = 64
+    train_people: int = 160
+    eval_people: int = 24
+    batch: int = 4
+
+    def __post_init__(self):
+        for name in ("train_people", "eval_people", "batch"):
+            _require(getattr(self, name) > 0, f"pictures.{name} must be positive")
+        _require(self.frames >= 2, "pictures.frames must be at least 2")
+
+
+@dataclass(frozen=True)
+class AdamConfig:
+    """Adam for the codec and, at `critic_rate`, for the discriminators (beta1 0); an average of the codec's weights.
+
+    The rates rise over `warmup_steps` and fall by half a cosine to `final_share` of their peak.
+    """
+
+    learning_rate: float = 2e-4
+    critic_rate: float = 2e-4
+    warmup_steps: int = 0
+    final_share: float = 1.0
+    beta1: float = 0.0
+    beta2: float = 0.99
+    ema: float = 0.999
+
+    def __post_init__(self):
+        for name in ("learning_rate", "critic_rate"):
+            _require(getattr(self, name) > 0, f"adam.{name} must be positive")
+        for name in ("beta1", "beta2", "ema"):
+            _require(0 <= getattr(self, name) < 1, f"adam.{name} must lie in [0, 1)")
+        _require(0 <= self.final_share <= 1, "adam.final_share must lie in [0, 1]")
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """One training of the latent codec."""
+
+    name: str = "autoencoder"
+    codec: LatentConfig = field(default_factory=LatentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    pictures: PicturesConfig = field(default_factory=PicturesConfig)
+    adam: AdamConfig = field(default_factory=AdamConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)

@@ -1,0 +1,30 @@
+"""Trains the latent codec, or continues a run that was stopped, and measures it on people that it has not seen.
+
+    python -m experiments.train_autoencoder --config experiments/configs/autoencoder.py:small --workdir out/ae
+
+Without `--config.pictures.videos` people are drawn. The run folder holds `config.json`, `data/` (the pictures),
+`metrics.jsonl`, `checkpoints/`, `samples/` (one person moved like another, and reconstructions) and `summary.json`
+(`experiments/autoencoder_report.py` says what its figures are). `experiments.latent_data` makes motion of it.
+"""
+
+from pathlib import Path
+
+from absl import flags
+
+from afjax.config import from_dict
+from afjax.training.autoencoder_config import AutoencoderConfig
+from experiments import cli
+from experiments.autoencoder_run import train_run
+
+
+def main():
+    summary = train_run(from_dict(_CONFIG.value.to_dict(), AutoencoderConfig), _WORKDIR.value)
+    rows = [(name, value) for name, value in summary.items() if not isinstance(value, dict)]
+    rows += [(f"R² of {name}", value) for name, value in summary.get("r2", {}).items()]
+    cli.print_table(rows + [(f"{stage}, s", round(seconds, 1)) for stage, seconds in summary["seconds"].items()])
+
+
+if __name__ == "__main__":
+    _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "autoencoder.py:small")
+    _WORKDIR = flags.DEFINE_string("workdir", "out/autoencoder", "Run folder.")
+    cli.run(main)

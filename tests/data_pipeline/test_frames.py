@@ -1,0 +1,101 @@
+"""Pictures of clips: pairs, mirror, order, and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+
+from afjax.errors import InputError
+from data_pipeline import frames
+from data_pipeline.simulate.people import draw_motion
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Three clips of 3, 4 and 5 pictures of 8 px; clip c's picture t is all 10 c + t."""
+    for split in ("train", "eval"):
+        (tmp_path / split).mkdir()
+        lengths = np.array([3, 4, 5])
+        for clip, length in enumerate(lengths):
+            grey = np.arange(10 * clip, 10 * clip + length).astype(np.uint8)
+            np.save(tmp_path / split / f"{clip:05d}.npy", np.tile(grey[:, None, None, None], (1, 8, 8, 3)))
+        boxes = np.random.default_rng(0).random((12, 3, 4)).astype(np.float32)
+        np.savez(tmp_path / split / "faces.npz", length=lengths, boxes=boxes)
+    index = {"version": frames.VERSION, "source": {"size": 8}, "splits": {}, "left_out": {}}
+    (tmp_path / frames.INDEX).write_text(json.dumps(index))
+    return tmp_path
+
+
+def test_clips_are_where_they_were_stored(folder):
+    faces = frames.Faces(folder, "train")
+    with np.load(folder / "train" / "faces.npz") as stored:
+        boxes = stored["boxes"]
+    assert [len(clip.pictures) for clip in faces] == [3, 4, 5]
+    assert faces[1].pictures[:, 0, 0, 0].tolist() == [10, 11, 12, 13]
+    np.testing.assert_array_equal(faces[0].boxes, boxes[:3])
+    np.testing.assert_array_equal(faces[2].boxes, boxes[7:])
+    assert faces[1].motion is None
+
+
+def test_pairs_are_two_pictures_of_one_clip_and_go_on_where_they_were(folder):
+    batches = frames.batches(frames.Faces(folder, "train"), 2, seed=0)
+    first = [next(batches) for _ in range(6)]
+    assert first[0]["pictures"].shape == (2, 2, 8, 8, 3) and first[0]["boxes"].shape == (2, 2, 3, 4)
+    grey = np.concatenate([batch["pictures"][:, :, 0, 0, 0] for batch in first])
+    assert (grey[:, 0] // 10 == grey[:, 1] // 10).all() and (grey[:, 0] != grey[:, 1]).all()
+    assert sorted(grey[:3, 0] // 10) == [0, 1, 2]
+    place = batches.get_state()
+    wanted = next(batches)
+    batches.set_state(place)
+    np.testing.assert_array_equal(next(batches)["pictures"], wanted["pictures"])
+
+
+def test_a_mirror_swaps_the_eyes():
+    picture = np.arange(2 * 4 * 4 * 3, dtype=np.uint8).reshape(2, 4, 4, 3)
+    boxes = np.array([[[0.1, 0.2, 0.3, 0.4], [0.6, 0.2, 0.9, 0.4], [0.4, 0.7, 0.5, 0.8]]] * 2, np.float32)
+    turned, found = frames.mirrored(picture, boxes)
+    np.testing.assert_array_equal(turned[:, :, 0], picture[:, :, 3])
+    np.testing.assert_allclose(found[0], [[0.1, 0.2, 0.4, 0.4], [0.7, 0.2, 0.9, 0.4], [0.5, 0.7, 0.6, 0.8]], atol=1e-6)
+    again, same = frames.mirrored(turned, found)
+    np.testing.assert_array_equal(again, picture)
+    np.testing.assert_allclose(same, boxes, atol=1e-6)
+
+
+def test_drawn_motion_begins_at_rest_and_repeats():
+    motion = draw_motion(np.random.default_rng(0), 400)
+    assert motion.shape == (400, 15) and not motion[0].any()
+    np.testing.assert_array_equal(motion, draw_motion(np.random.default_rng(0), 400))
+    assert motion[:, 0].std() == pytest.approx(25 / 3, rel=0.1)
+    assert 0.25 < (motion[:, 12] > 0).mean() < 0.42
+
+
+def test_damaged_folders_are_refused(folder, tmp_path_factory):
+    with pytest.raises(InputError, match="no pictures here"):
+        frames.Faces(tmp_path_factory.mktemp("empty"), "train")
+    np.save(folder / "train" / "00001.npy", np.zeros((4, 8, 9, 3), np.uint8))
+    with pytest.raises(InputError, match=r"00001.npy: holds uint8\[4, 8, 9, 3\]"):
+        frames.Faces(folder, "train")[1]
+    (folder / "train" / "00001.npy").unlink()
+    with pytest.raises(InputError, match="not readable"):
+        frames.Faces(folder, "train")[1]
+    (folder / "train" / "faces.npz").write_bytes(b"no")
+    with pytest.raises(InputError, match="not readable"):
+        frames.Faces(folder, "train")
+
+
+def test_a_folder_without_videos_is_refused(tmp_path):
+    (tmp_path / "train").mkdir()
+    with pytest.raises(InputError, match="no videos"):
+        frames.build(tmp_path / "out", frames.Source(64, videos=str(tmp_path)))
+    assert not (tmp_path / "out").exists()
+
+
+def test_clips_without_a_face_are_left_out(tmp_path, write_video):
+    pytest.importorskip("av")
+    pytest.importorskip("ai_edge_litert")
+    for split in ("train", "eval"):
+        (tmp_path / "in" / split).mkdir(parents=True)
+        write_video(tmp_path / "in" / split / "grey.mp4", [90, 100, 110])
+    with pytest.raises(InputError, match="no clip of the split 'train' can be used .a face in 0 of 3 frames"):
+        frames.build(tmp_path / "out", frames.Source(64, 8, str(tmp_path / "in")))
+    assert not (tmp_path / "out").exists()

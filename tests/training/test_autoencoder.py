@@ -1,0 +1,108 @@
+"""Training of the latent codec: what a step does, what it learns, what settings are refused."""
+
+import dataclasses
+
+import jax
+import numpy as np
+import pytest
+
+from afjax.codec.latent import autoencoder as network
+from afjax.codec.latent.config import LatentConfig
+from afjax.config import TrainingConfig, from_dict, to_dict
+from afjax.errors import InputError
+from afjax.training import autoencoder
+from afjax.training.autoencoder_config import AdamConfig, AutoencoderConfig, LossConfig
+from experiments.configs.autoencoder import get_config
+
+TINY = LatentConfig(size=64, dim=8, directions=4, channels=(8, 8, 8, 8, 4))
+ONLY_PIXELS = LossConfig(adversarial=0.0, part_adversarial=0.0, style=0.0, part_size=16)
+
+
+def tiny(loss: LossConfig = ONLY_PIXELS, **adam) -> AutoencoderConfig:
+    return AutoencoderConfig(codec=TINY, loss=loss, adam=AdamConfig(**adam), training=TrainingConfig(num_steps=60))
+
+
+def one_pair() -> dict[str, np.ndarray]:
+    """A bright square that moves by a few pixels."""
+    pictures = np.full((1, 2, 64, 64, 3), 60, np.uint8)
+    pictures[0, 0, 20:40, 16:36] = pictures[0, 1, 24:44, 26:46] = (220, 180, 90)
+    boxes = np.tile(np.array([0.3, 0.3, 0.6, 0.6], np.float32), (1, 2, 3, 1))
+    return {"pictures": pictures, "boxes": boxes}
+
+
+def test_flow_is_still_at_first():
+    state = autoencoder.init_state(tiny())
+    levels = [level for name, level in state.params["decoder"].items() if name.startswith("level")]
+    assert len(levels) == 4 and not any(np.any(level["flow"]["conv"]["weight"]) for level in levels)
+    assert state.critics == {} and jax.tree.all(
+        jax.tree.map(lambda a, b: a is not b and bool((a == b).all()), state.params, state.ema_params)
+    )
+
+
+def test_critics_are_those_with_a_weight():
+    state = jax.eval_shape(autoencoder.init_state, tiny(LossConfig(part_size=16)))
+    assert set(state.critics) == {"picture", "eyes", "mouth"}
+    only = LossConfig(part_adversarial=0.0, style=0.0)
+    assert set(jax.eval_shape(autoencoder.init_state, tiny(only)).critics) == {"picture"}
+
+
+@pytest.mark.slow
+def test_a_pair_is_learnt_from_one_another():
+    config = tiny(learning_rate=5e-3, beta1=0.9)
+    state, step = autoencoder.init_state(config), autoencoder.make_step(config)
+    scores = []
+    for _ in range(60):
+        state, metrics = step(state, one_pair())
+        scores.append(float(metrics["psnr"]))
+    assert scores[-1] > max(scores[0] + 6, 20)
+    made = jax.jit(autoencoder.reconstruct)(state.params, one_pair()["pictures"].astype(np.float32) / 127.5 - 1)
+    prepared = network.prepare(state.params)
+    source, driver = one_pair()["pictures"][0].astype(np.float32)[:, None] / 127.5 - 1
+    identity, _, features = network.encode(prepared, source)
+    latents = identity + network.motion(prepared, network.encode(prepared, driver).coefficients)
+    np.testing.assert_allclose(made[0, 1], network.decode(prepared, latents, features)[0], atol=1e-4)
+
+
+@pytest.mark.slow
+def test_critics_learn_and_are_penalised_lazily():
+    config = tiny(LossConfig(part_pixels=1.0, part_size=16, r1_every=2))
+    state, step = autoencoder.init_state(config), autoencoder.make_step(config)
+    before = jax.tree.map(np.array, state.critics)
+    penalties = []
+    for _ in range(4):
+        state, metrics = step(state, one_pair())
+        penalties.append(float(metrics["r1"]))
+        assert all(np.isfinite(float(value)) for value in metrics.values())
+    assert [penalty > 0 for penalty in penalties] == [True, False, True, False]
+    assert {"pixels", "part_pixels", "adversarial", "part_adversarial", "style", "critics"} <= set(metrics)
+    changed = jax.tree.map(lambda a, b: bool((a != b).any()), before, state.critics)
+    assert all(changed[name]["output"]["weight"] for name in ("picture", "eyes", "mouth"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"perceptual": 1.0}, "need weights of VGG-16"),
+        ({"part_adversarial": 0.0}, "loss.style compares maps"),
+        ({"r1": -1.0}, "loss.r1 must not be negative"),
+        ({"part_size": 48}, "loss.part_size must be"),
+        ({"pixels": 0.0, "adversarial": 0.0, "part_adversarial": 0.0, "style": 0.0}, "all weights"),
+    ],
+)
+def test_losses_that_make_no_sense_are_refused(wrong, message):
+    with pytest.raises(InputError, match=message):
+        dataclasses.replace(LossConfig(), **wrong)
+
+
+def test_configurations_survive_their_file():
+    config = from_dict(get_config("small").to_dict(), AutoencoderConfig)
+    stored = to_dict(config)
+    stored["codec"]["channels"] = list(stored["codec"]["channels"])
+    assert from_dict(stored, AutoencoderConfig) == config
+    stored["codec"]["channels"] = [64, "wide"]
+    with pytest.raises(InputError, match=r"codec.channels\[1\]: 'wide' is not of type int"):
+        from_dict(stored, AutoencoderConfig)
+    with pytest.raises(InputError, match="need weights of VGG-16"):
+        from_dict(get_config().to_dict(), AutoencoderConfig)
+    with pytest.raises(ValueError, match="no variant"):
+        get_config("huge")
