@@ -229,20 +229,14 @@ class OptimizerConfig:
 class DataConfig:
     """Where records are (empty: simulated into the run folder) and how windows are cut from them.
 
-<<<<<<< HEAD
     `path` may name several folders with weights (`A:3,B:1`): statistics and evaluation are the first's. In a share
-    `swap` of the windows user and avatar exchange roles.
+    `swap` of the windows user and avatar exchange roles. `codec`: run folder of the latent codec whose motion the
+    records hold; empty: the face codec's.
     """
 
     path: str = ""
     swap: float = 0.0
-=======
-    `codec`: run folder of the latent codec whose motion the records hold; empty: the face codec's.
-    """
-
-    path: str = ""
     codec: str = ""
->>>>>>> autoencoder
     train_clips: int = 384
     eval_clips: int = 64
     seconds: float = 20.0
@@ -361,15 +355,11 @@ def _convert(value, kind, where: str):
         return from_dict(value, kind, where)
     if typing.get_origin(kind) is dict:
         _require(isinstance(value, dict), f"{where} must be a table")
-<<<<<<< HEAD
         return {str(k): _convert(v, typing.get_args(kind)[1], f"{where}.{k}") for k, v in value.items()}
-=======
-        return {str(k): float(v) for k, v in value.items()}
     if typing.get_origin(kind) is tuple:
         item = typing.get_args(kind)[0]
         _require(isinstance(value, list | tuple), f"{where} must be a list")
         return tuple(_convert(each, item, f"{where}[{n}]") for n, each in enumerate(value))
->>>>>>> autoencoder
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
