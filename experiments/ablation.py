@@ -111,7 +111,8 @@ def _changed(values: dict, changes: dict) -> dict:
 def digest(suite: Suite, cell: Cell, seed: int, steps: int, data_digest: str) -> str:
     """Name of a cell's folder: SHA-256 over what decides its figures, the first 16 digits."""
     values = to_dict(config_of(suite, cell, seed, steps))
-    values.pop("name")
+    for group in ("name", "compute"):  # these decide nothing
+        values.pop(group)
     needed = {
         role: digest(suite, suite[name], seed, steps, data_digest)
         for role, name in (("tunes", cell.tunes), ("losing", cell.losing), ("samples", cell.samples))
