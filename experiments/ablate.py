@@ -25,7 +25,7 @@ from data_pipeline.dataset import batches
 from data_pipeline.simulate.build import build
 from experiments import ablation, ablation_figures, ablation_table, cli
 
-SUITES = ("paper", "guidance", "delay", "steps")
+SUITES = ("paper", "preferences", "guidance", "delay", "steps")
 FIXED_SECONDS = 60.0
 """Of a cell, apart from its training steps: compiling, generating 64 conversations twice, metrics."""
 
