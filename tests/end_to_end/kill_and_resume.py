@@ -26,7 +26,8 @@ from afjax.training.checkpoint import Checkpoints
 from afjax.training.state import init_state
 
 ROOT = Path(__file__).resolve().parents[2]
-CLOCKS = ("seconds", "steps_per_second")
+CLOCKS = {"seconds", "steps_per_second", "frames_per_second", "flops_per_second", "mfu", "input_wait"}
+MEMORY = {"device_gb", "process_gb"}
 
 
 def start(workdir: Path, settings: list[str], log: Path) -> subprocess.Popen:
@@ -98,10 +99,12 @@ def final(config: Config, workdir: Path):
 
 
 def logged(workdir: Path) -> dict[int, dict]:
-    """Lines of the metrics by step, without what the clock says; each step must be there once."""
+    """Lines of the metrics by step, without what clock and memory say; each step must be there once."""
     lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert len({line["step"] for line in lines}) == len(lines)
-    return {line["step"]: {name: value for name, value in line.items() if name not in CLOCKS} for line in lines}
+    return {
+        line["step"]: {name: value for name, value in line.items() if name not in CLOCKS | MEMORY} for line in lines
+    }
 
 
 def main():
