@@ -33,8 +33,6 @@ SUITE = Suite(
         _control(FAST_CONTROL, FAST),
         _tuned("user dropped, beta 1000, lambda 1"),
         _tuned("beta 300", {"preference.beta": 300.0}),
-        _tuned("beta 3000", {"preference.beta": 3000.0}),
-        _tuned("lambda 0.3", {"preference.weight": 0.3}),
         _tuned("lambda 3", {"preference.weight": 3.0}),
         _tuned("learning rate 1e-4", FAST, against=FAST_CONTROL),
         _tuned("another clip's user", user="partner"),
