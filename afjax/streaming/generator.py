@@ -51,7 +51,7 @@ class Generator:
         kept = np.multiply(KEEP[keep], config.objective.kept)
         kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
         reference = jnp.asarray(s.scale_motion(reference), jnp.float32)
-        reference = jnp.tile(reference, (count, 1)) if reference.ndim == 1 else reference
+        reference = jnp.broadcast_to(reference, (count, config.model.motion_dim))
         state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
         return jax.device_put(state, self._device)
 

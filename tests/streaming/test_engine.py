@@ -196,7 +196,7 @@ def test_nothing_is_compiled_or_moved_while_it_runs(config, engine):
     assert engine.compilations == before
 
 
-@pytest.mark.parametrize("count", [300, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [120, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_a_day_of_blocks(config, params, engine, count):
     """Sessions come and go around four that are each watched alone as well: in the same slot and as a batch of one.
 
@@ -214,7 +214,8 @@ def test_a_day_of_blocks(config, params, engine, count):
     compiled, used, watched = engine.compilations, [], 0
     for number in range(count):
         if number % (count // 20) == 0:
-            used.append(resident())
+            gc.collect()
+            used.append((len(jax.live_arrays()), resident()))
         if number % 37 == 0:
             quiet.leave(watched)
             watched = int(rng.integers(SLOTS))
@@ -235,12 +236,13 @@ def test_a_day_of_blocks(config, params, engine, count):
         np.testing.assert_allclose(among / Scales.motion_std, lone / Scales.motion_std, atol=1e-5, rtol=1e-5)
         assert np.isfinite(among).all()
     assert engine.compilations == compiled
-    assert max(used[5:]) - used[5] < 2**22, used
+    arrays, memory = np.array(used).T
+    assert len(set(arrays[1:])) == 1
+    assert np.median(memory[-5:]) - np.median(memory[5:10]) < 2**24, memory
     for slot in list(engine.taken):
         engine.leave(slot)
 
 
 def resident() -> int:
     """Bytes of memory that this process holds."""
-    gc.collect()
     return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
