@@ -95,7 +95,9 @@ def test_scaling_is_by_the_stored_statistics(clip):
 def test_windows_reach_both_ends(clip, save, folder):
     element = scale(clip(evaluation=False), records.read_metadata(folder).statistics)
     rng = np.random.default_rng(0)
-    windows = [RandomWindow(78).random_map(element | {"window": np.array("x")}, rng)["avatar_motion"] for _ in range(50)]
+    windows = [
+        RandomWindow(78).random_map(element | {"window": np.array("x")}, rng)["avatar_motion"] for _ in range(50)
+    ]
     starts = {int(np.flatnonzero((element["avatar_motion"] == window[0]).all(axis=1))[0]) for window in windows}
     assert starts == {0, 1, 2}
 

@@ -63,7 +63,15 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_from_there(straight, tmp_pa
     assert records(tmp_path) == records(straight[1])
 
 
-def test_a_second_signal_ends_at_once():
+@pytest.fixture
+def interruptible():
+    """Python's own handler, which a process that was started in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_second_signal_ends_at_once(interruptible):
     with pytest.raises(KeyboardInterrupt), Preemption() as preemption:
         signal.raise_signal(signal.SIGINT)
         assert preemption.asked(1)
