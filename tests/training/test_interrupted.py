@@ -47,8 +47,18 @@ def exits():
     signal.signal(signal.SIGTERM, before)
 
 
+@pytest.fixture
+def interruptible():
+    """Python's own handler, which a process that was started in the background does not have."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_saves_the_step_and_the_run_goes_on_from_there(straight, tmp_path, capsys, number, exits):
+def test_a_signal_saves_the_step_and_the_run_goes_on_from_there(
+    interruptible, straight, tmp_path, capsys, number, exits
+):
     config = quick(num_steps=20, save_every=10)
 
     def at_five(step, metrics):
@@ -61,14 +71,6 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_from_there(straight, tmp_pa
     resumed = train(config, tmp_path, Named(config), {})
     assert all(map(np.array_equal, jax.tree.leaves(straight[0]), jax.tree.leaves(resumed)))
     assert records(tmp_path) == records(straight[1])
-
-
-@pytest.fixture
-def interruptible():
-    """Python's own handler, which a process that was started in the background does not have."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 def test_a_second_signal_ends_at_once(interruptible):
