@@ -135,7 +135,7 @@ def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[Made]
             record = _stored(folder)
             if record is None:
                 record = _try(suite, cell, seed, plan, out, data, data_digest, folder, clips)
-            yield Made(cell, seed, folder, record)
+            yield Made(cell, seed, folder, record | {"cell": cell.name})  # suites share cells under other names
 
 
 def _stored(folder: Path) -> dict | None:

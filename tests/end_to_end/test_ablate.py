@@ -11,6 +11,7 @@ SMALL = {"training.num_steps": 4, "training.log_every": 2}
 SUITE = Suite(
     cells=(
         Cell("base", config="smoke", changes=SMALL),
+        Cell("base by another name", config="smoke", changes=SMALL),
         Cell("fast", samples="base", changes={"sampler.nfe": 1}),
         Cell("broken", config="smoke", changes=SMALL | {"model.motion_dim": 3}),
         Cell("needs broken", samples="broken", changes={"sampler.nfe": 1}),
@@ -30,6 +31,7 @@ def test_cells_are_made_once_and_failures_are_named(suite, config, tmp_path, cap
     assert stored["failed"] == summary["failed"] == 2
     assert "3 " in stored["cells"]["broken"]["failed"]["0"] or "motion" in stored["cells"]["broken"]["failed"]["0"]
     assert "'broken', which failed" in stored["cells"]["needs broken"]["failed"]["0"]
+    assert stored["cells"]["base by another name"]["rows"] == stored["cells"]["base"]["rows"]
     estimate = stored["cells"]["fast"]["rows"]["model"]["fd"]
     assert set(estimate) == {"mean", "low", "high", "n"} and estimate["mean"] > 0
     for name in (
