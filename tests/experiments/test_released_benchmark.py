@@ -25,6 +25,7 @@ def test_a_block_goes_from_pictures_to_pictures(tmp_path, capsys):
     assert "sessions at real time" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_sessions_see_their_own_pictures_and_go_on():
     config = from_dict(released.get_config("empty").to_dict())
     line = released_benchmark.Pipeline(replace(config, model=SMALL.flow), SMALL, 2)

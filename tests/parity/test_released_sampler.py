@@ -104,6 +104,7 @@ def drift(blocks: int, dtype, nfe: int) -> float:
     return float(np.abs(np.concatenate(got, axis=1) - expected).max())
 
 
+@pytest.mark.slow
 def test_relative_positions_equal_absolute_ones_over_sixty_blocks():
     assert drift(60, jnp.float32, nfe=3) < 1e-4
 

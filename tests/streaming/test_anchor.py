@@ -61,6 +61,7 @@ def test_the_pull_grows_from_the_blocks_start():
     np.testing.assert_allclose(3.0 - pulled[0, :, 0], 2.0 * np.arange(1, 11) / 500, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_stream_equals_its_twin():
     config, tight = small_config(depth=1), SamplerConfig(nfe=1, anchor_seconds=0.5, anchor_band=0.1)
     with jax.enable_x64(True):

@@ -196,7 +196,8 @@ def test_nothing_is_compiled_or_moved_while_it_runs(config, engine):
     assert engine.compilations == before
 
 
-@pytest.mark.parametrize("count", [120, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [120, 10_000])
 def test_a_day_of_blocks(config, params, engine, count):
     """Sessions come and go around four that are each watched alone as well: in the same slot and as a batch of one.
 

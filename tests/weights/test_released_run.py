@@ -48,6 +48,7 @@ def heard(run, wave):
     return x / (1 + np.exp(-x))
 
 
+@pytest.mark.slow
 def test_raw_sound_to_motion_equals_the_reference_sampler(folder, given):
     run = load_released(folder)
     motion, user, avatar = given
