@@ -86,6 +86,7 @@ def test_a_codec_is_trained_measured_and_continued(tiny, tmp_path):
     assert steps == [1, 2, 3, 4, 5]
 
 
+@pytest.mark.slow
 def test_records_hold_latents_and_the_avatar_at_rest(config, latents):
     metadata = read_metadata(latents)
     assert metadata.channels == tuple(f"latent_{n}" for n in range(8))
@@ -97,6 +98,7 @@ def test_records_hold_latents_and_the_avatar_at_rest(config, latents):
     assert clip.avatar_motion.std(0).max() > 0
 
 
+@pytest.mark.slow
 def test_motion_is_trained_generated_and_decoded(config, tiny_codec, latents, tmp_path):
     values = to_dict(config)
     values["model"]["motion_dim"] = 8
