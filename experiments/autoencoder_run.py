@@ -1,34 +1,29 @@
 """A run folder of the latent codec: its pictures, its training, and the codec that came of it."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
 import jax
-import numpy as np
 
 from afjax.codec.latent.autoencoder import init_params
 from afjax.codec.latent.codec import LatentCodec
-from afjax.config import differences, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.autoencoder import train
 from afjax.training.autoencoder_config import AutoencoderConfig
 from afjax.training.checkpoint import Checkpoints, load_ema
-from afjax.training.state import count
 from afjax.weights.lpips import load_vgg
 from data_pipeline import frames
 from experiments import autoencoder_report, cli
+from experiments.run_folder import outcome, read_config, read_metrics, remember
 
 __all__ = ["load_autoencoder", "train_run"]
-
-_OTHER = "choose another --workdir"
 
 
 def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
     """Trains in a run folder and measures the result; returns (and writes) its summary."""
     workdir = cli.writable(workdir, folder=True)
     vgg = load_vgg(config.loss.vgg) if config.loss.vgg else None
-    _remember(config, workdir)
+    remember(config, workdir)
     watch = cli.Watch()
     with watch("data"):
         folder = _pictures(config, workdir / "data")
@@ -45,37 +40,10 @@ def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
         state = train(config, workdir, batches, {"codec": asdict(config.codec)}, vgg, report)
     with watch("measure"):
         measured = autoencoder_report.measure(config.codec, state.ema_params, folder, workdir / "samples", vgg)
-    records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    summary = {
-        "workdir": workdir,
-        "name": config.name,
-        "steps": int(state.step),
-        "parameters": count(state.params),
-        "loss": float(np.mean([record["loss"] for record in records[-5:]])),
-        **measured,
-        "seconds": {**watch.seconds, "train": records[-1]["seconds"]},
-    }
+    trained = {"train": read_metrics(workdir)[-1]["seconds"]}
+    summary = outcome(config, workdir, state) | measured | {"seconds": watch.seconds | trained}
     cli.write_json(workdir / "summary.json", summary)
     return summary
-
-
-def _remember(config: AutoencoderConfig, workdir: Path):
-    """Writes `config.json`, or checks that a run that is continued has the same one but for its length."""
-    path = workdir / "config.json"
-    if path.exists():
-        changed = differences(to_dict(_read_config(path)), to_dict(config))
-        if changed and (workdir / "checkpoints").exists():
-            raise InputError(f"the run was started with another config ({changed[0]})", workdir, _OTHER)
-    cli.write_json(path, to_dict(config))
-
-
-def _read_config(path: Path) -> AutoencoderConfig:
-    try:
-        return from_dict(json.loads(path.read_text()), AutoencoderConfig, str(path))
-    except (OSError, ValueError) as error:
-        raise InputError(
-            f"not readable: {error}", path, "give the run folder of experiments.train_autoencoder"
-        ) from None
 
 
 def _pictures(config: AutoencoderConfig, folder: Path) -> Path:
@@ -87,7 +55,7 @@ def _pictures(config: AutoencoderConfig, folder: Path) -> Path:
     )  # fmt: skip
     if folder.exists():
         if frames.read_index(folder)["source"] != asdict(source):
-            raise InputError("it holds pictures of another config", folder, f"delete it or {_OTHER}")
+            raise InputError("it holds pictures of another config", folder, "delete it or choose another --workdir")
         return folder
     with cli.Progress(0, "read", "clips") as progress:
 
@@ -104,6 +72,6 @@ def _pictures(config: AutoencoderConfig, folder: Path) -> Path:
 def load_autoencoder(workdir: str | Path) -> LatentCodec:
     """The codec of a run folder, with averaged weights. Raises InputError without a checkpoint."""
     workdir = cli.absolute(workdir)
-    config = _read_config(workdir / "config.json").codec
+    config = read_config(workdir, AutoencoderConfig, "give the run folder of experiments.train_autoencoder").codec
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     return LatentCodec(config, load_ema(workdir, shapes)[0])

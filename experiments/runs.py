@@ -1,6 +1,5 @@
 """A run folder as a model: configuration, statistics and averaged weights of its latest checkpoint."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from afjax.training.checkpoint import load_ema
 from afjax.training.state import init_params
 from data_pipeline.records import Statistics
 from experiments.autoencoder_run import load_autoencoder
+from experiments.run_folder import read_config
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,7 @@ def load_run(workdir: str | Path) -> Run:
         raise InputError("no such run folder", workdir, "train first: python -m experiments.train --workdir ...")
     if not path.is_file():
         raise InputError("no checkpoint: config.json is missing", workdir, "train first")
-    try:
-        config = from_dict(json.loads(path.read_text()), where=str(path))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"not readable ({error})", path) from None
+    config = read_config(workdir, Config, "give a folder of experiments.train")
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     params, meta, step = load_ema(workdir, shapes)
     trained = to_dict(from_dict(meta["config"], where=str(workdir / "checkpoints")))

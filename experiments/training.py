@@ -1,7 +1,6 @@
 """A run folder from a config: data, training, samples, summary."""
 
 import importlib.util
-import json
 import shutil
 import time
 from pathlib import Path
@@ -12,12 +11,12 @@ import numpy as np
 from afjax.audio import mel
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
-from afjax.config import Config, differences, from_dict, to_dict
+from afjax.config import Config, to_dict
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
 from afjax.training import sharding
 from afjax.training.loop import train
-from afjax.training.state import count, sha256
+from afjax.training.state import sha256
 from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
 from data_pipeline.simulate.build import build
@@ -25,6 +24,7 @@ from data_pipeline.sources import first, sources
 from experiments import cli, tuning
 from experiments.board import show
 from experiments.conversation import write_conversation
+from experiments.run_folder import outcome, read_metrics, remember
 
 SATURATED = 0.01
 MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib", "soundfile")
@@ -79,13 +79,9 @@ def train_run(
             profile=profile,
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
-    records = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    records = read_metrics(workdir)
     summary = {
-        "workdir": workdir,
-        "name": config.name,
-        "steps": int(state.step),
-        "parameters": count(state.params),
-        "loss": float(np.mean([record["loss"] for record in records[-5:]])),
+        **outcome(config, workdir, state),
         "params_sha256": sha256(state.params),
         "data_sha256": iterator.sha256,
         "seconds": {"data": prepared - started, "train": records[-1]["seconds"]},
@@ -103,21 +99,6 @@ def _saturation(records: list[dict]) -> dict:
     if pull < SATURATED:
         print(f"warning: pairs weigh {pull:.4f} on average: the sigmoid is saturated, lower preference.beta")
     return {"pull": pull, "accuracy": float(np.mean([record["accuracy"] for record in records[-5:]]))}
-
-
-def remember(config: Config, workdir: Path):
-    """Writes `config.json`, or checks that a run that is continued has the same one but for its length."""
-    path = workdir / "config.json"
-    if path.exists():
-        try:
-            old = from_dict(json.loads(path.read_text()), where=str(path))
-        except ValueError as error:
-            raise InputError(f"not readable: {error}", path, "choose another --workdir") from None
-        changed = differences(to_dict(old), to_dict(config))
-        if changed and any(step.name.isdigit() for step in workdir.glob("checkpoints/*")):
-            why = f"the run was started with another config ({changed[0]})"
-            raise InputError(why, workdir, "choose another --workdir")
-    cli.write_json(path, to_dict(config))
 
 
 def training_data(config: Config, workdir: Path) -> Path:

@@ -2,16 +2,11 @@
 
 from dataclasses import dataclass, field
 
+from afjax.checks import require
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import TrainingConfig
-from afjax.errors import InputError
 
 __all__ = ["AutoencoderConfig", "LossConfig", "PicturesConfig", "AdamConfig"]
-
-
-def _require(ok: bool, what: str, do: str = ""):
-    if not ok:
-        raise InputError(what, "config", do)
 
 
 @dataclass(frozen=True)
@@ -38,16 +33,16 @@ class LossConfig:
 
     def __post_init__(self):
         for name in (*self.weights, "r1"):
-            _require(getattr(self, name) >= 0, f"loss.{name} must not be negative")
-        _require(any(getattr(self, name) for name in self.weights), "all weights of the loss are 0")
-        _require(self.r1_every > 0, "loss.r1_every must be positive")
-        _require(self.part_size in (16, 32, 64, 128), "loss.part_size must be 16, 32, 64 or 128")
-        _require(
+            require(getattr(self, name) >= 0, f"loss.{name} must not be negative")
+        require(any(getattr(self, name) for name in self.weights), "all weights of the loss are 0")
+        require(self.r1_every > 0, "loss.r1_every must be positive")
+        require(self.part_size in (16, 32, 64, 128), "loss.part_size must be 16, 32, 64 or 128")
+        require(
             self.part_adversarial > 0 or self.style == 0,
             "loss.style compares maps of the parts' discriminators",
             "give loss.part_adversarial a weight, or set loss.style=0",
         )
-        _require(
+        require(
             bool(self.vgg) or not (self.perceptual or self.part_perceptual),
             "the perceptual losses need weights of VGG-16",
             "give --config.loss.vgg=vgg16.ckpt (afjax/weights/lpips.py says where it comes from), or set "
@@ -75,8 +70,8 @@ class PicturesConfig:
 
     def __post_init__(self):
         for name in ("train_people", "eval_people", "batch"):
-            _require(getattr(self, name) > 0, f"pictures.{name} must be positive")
-        _require(self.frames >= 2, "pictures.frames must be at least 2")
+            require(getattr(self, name) > 0, f"pictures.{name} must be positive")
+        require(self.frames >= 2, "pictures.frames must be at least 2")
 
 
 @dataclass(frozen=True)
@@ -96,10 +91,10 @@ class AdamConfig:
 
     def __post_init__(self):
         for name in ("learning_rate", "critic_rate"):
-            _require(getattr(self, name) > 0, f"adam.{name} must be positive")
+            require(getattr(self, name) > 0, f"adam.{name} must be positive")
         for name in ("beta1", "beta2", "ema"):
-            _require(0 <= getattr(self, name) < 1, f"adam.{name} must lie in [0, 1)")
-        _require(0 <= self.final_share <= 1, "adam.final_share must lie in [0, 1]")
+            require(0 <= getattr(self, name) < 1, f"adam.{name} must lie in [0, 1)")
+        require(0 <= self.final_share <= 1, "adam.final_share must lie in [0, 1]")
 
 
 @dataclass(frozen=True)
