@@ -37,8 +37,12 @@ class Clips(Sequence):
         leave: int = 0,
         user_delay: int = 0,
         prefix: str = "",
+        swap: float = 0.0,
     ):
-        clips = [scale(clip, statistics, user_delay) for clip in read_split(folder, split)]
+        conversations = list(read_split(folder, split))
+        if swap and any(clip.avatar_reference is not None for clip in conversations):
+            raise InputError("the users' faces at rest are not known in it, roles stay", folder, "set data.swap=0")
+        clips = [scale(clip, statistics, user_delay) for clip in conversations]
         if losing:
             for clip, motions in zip(clips, read_losing(losing, len(clips)), strict=True):
                 if motions.shape[1:] != clip["avatar_motion"].shape:
@@ -63,12 +67,13 @@ class Clips(Sequence):
 class Batches:
     """An endless iterator of batches that knows what it has read; its state continues it exactly.
 
-    `windows` are the names in the last batch. `sha256` is the hash of all names so far: after each batch that of the
+    `windows` are the names in the last batch, of which a process may hold a part: `names` is then an iterator of those
+    of whole batches. `sha256` is the hash of all names so far: after each batch that of the
     hash before it (64 hexadecimal digits, at first none) followed by the batch's names, joined by line feeds.
     """
 
-    def __init__(self, iterator: grain.DatasetIterator):
-        self._iterator = iterator
+    def __init__(self, iterator: grain.DatasetIterator, names: grain.DatasetIterator | None = None):
+        self._iterator, self._names = iterator, names
         self.windows, self.sha256 = [], ""
 
     def __iter__(self):
@@ -76,7 +81,8 @@ class Batches:
 
     def __next__(self) -> dict[str, np.ndarray]:
         batch = dict(next(self._iterator))
-        self.windows = batch.pop("window").tolist()
+        own = batch.pop("window")
+        self.windows = (own if self._names is None else next(self._names)).tolist()
         self.sha256 = hashlib.sha256((self.sha256 + "\n".join(self.windows)).encode()).hexdigest()
         return batch
 
@@ -84,7 +90,9 @@ class Batches:
         return {"place": self._iterator.get_state(), "sha256": self.sha256}
 
     def set_state(self, state: dict):
-        self._iterator.set_state(state["place"])
+        for iterator in (self._iterator, self._names):
+            if iterator is not None:
+                iterator.set_state(state["place"])
         self.sha256 = state["sha256"]
 
 
@@ -94,7 +102,6 @@ def batches(
     batch: int = 16,
     frames: int = 60,
     seed: int = 0,
-    num_workers: int = 0,
     losing: str | Path = "",
     leave: int = 0,
     user_delay: int = 0,
@@ -109,9 +116,8 @@ def batches(
     avatar are exchanged. `part` (index, count): of every batch only part `index` of `count` equal parts is read,
     B / count windows; a place counts whole batches, whatever the parts.
 
-    All float32 numpy arrays, standardised by the stored statistics. `get_state` and `set_state` continue it exactly;
-    a state belongs to the number of workers that it was taken with. With workers each process holds its own copy of
-    the split. Raises InputError if the data are missing or do not fit together, or a clip is shorter than a window.
+    All float32 numpy arrays, standardised by the stored statistics. `get_state` and `set_state` continue it exactly.
+    Raises InputError if the data are missing or do not fit together, or a clip is shorter than a window.
     """
     sources = [(folder, 1.0)] if isinstance(folder, str | Path) else folder
     folders, weights = zip(*sources, strict=True)
@@ -124,7 +130,7 @@ def batches(
         if (found.channels, found.feature_name) != (first.channels, first.feature_name):
             raise InputError(f"other channels or features than {folders[0]} has", path, "build both alike")
         prefix = f"{number + 1}/" if number else ""
-        clips = Clips(path, split, first.statistics, losing, leave, user_delay, prefix)
+        clips = Clips(path, split, first.statistics, losing, leave, user_delay, prefix, swap)
         shortest = clips.shortest - (2 * user_delay if swap else 0)
         if not 1 <= frames <= shortest:
             raise InputError(f"windows of {frames} frames from clips of {shortest}", path)
@@ -133,6 +139,7 @@ def batches(
     windows = order.random_map(RandomWindow(frames, swap, user_delay))
     dataset = windows.batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]
     iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16))
-    if num_workers:
-        iterable = iterable.mp_prefetch(grain.MultiprocessingOptions(num_workers=num_workers))
-    return Batches(iter(iterable))
+    if part[1] == 1:
+        return Batches(iter(iterable))
+    whole = windows.map(lambda window: window["window"]).batch(batch, drop_remainder=True)
+    return Batches(iter(iterable), iter(whole.to_iter_dataset(grain.ReadOptions(num_threads=0))))

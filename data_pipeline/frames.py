@@ -13,8 +13,8 @@ Clips are videos, or drawn people that move (`simulate.people`). A clip is cropp
 import json
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from afjax.codec.latent.crop import box_of, crop, square_of
 from afjax.codec.latent.parts import PARTS, boxes_of
 from afjax.errors import InputError
 from afjax.media.video import probe, read_frames
+from data_pipeline.dataset import Batches
 from data_pipeline.records import SPLITS, folder_aside
 from data_pipeline.simulate.people import draw_motion, moving_person
 
@@ -61,7 +62,7 @@ class Source:
 class Clip:
     """Pictures uint8 `[T, size, size, 3]` of one person, `boxes` `[T, 3, 4]` of PARTS, `motion` `[T, 15]` if known."""
 
-    pictures: np.ndarray
+    pictures: np.ndarray | None
     boxes: np.ndarray
     motion: np.ndarray | None = None
 
@@ -135,7 +136,7 @@ def build(out: str | Path, source: Source, progress: Callable[[int, int], None] 
                     left_out[f"{split}/{name}"] = str(made)
                     continue
                 np.save(folder / split / f"{len(clips):05d}.npy", made.pictures, allow_pickle=False)
-                clips.append(made)
+                clips.append(replace(made, pictures=None))  # they are on disk
             if not clips:
                 reason = next(iter(left_out.values()), "there is none")
                 raise InputError(f"no clip of the split {split!r} can be used ({reason})", out)
@@ -195,14 +196,15 @@ class Faces(Sequence):
 
 
 class RandomPair(grain.transforms.RandomMap):
-    """Two different pictures of a clip, mirrored in half of the cases."""
+    """Two different pictures of a clip (given with its number), mirrored in half of the cases."""
 
-    def random_map(self, clip: Clip, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    def random_map(self, element: tuple[int, Clip], rng: np.random.Generator) -> dict[str, np.ndarray]:
+        number, clip = element
         chosen = rng.choice(len(clip.pictures), 2, replace=False)
         pictures, boxes = clip.pictures[chosen], clip.boxes[chosen]
         if rng.random() < 0.5:
             pictures, boxes = mirrored(pictures, boxes)
-        return {"pictures": pictures, "boxes": boxes}
+        return {"pictures": pictures, "boxes": boxes, "window": np.array(f"{number:05d}@{chosen[0]},{chosen[1]}")}
 
 
 def mirrored(pictures: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -212,11 +214,12 @@ def mirrored(pictures: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.ascontiguousarray(pictures[..., ::-1, :]), turned
 
 
-def batches(faces: Faces, batch: int, seed: int) -> Iterator[dict[str, np.ndarray]]:
+def batches(faces: Faces, batch: int, seed: int) -> Batches:
     """Endless batches of pairs: `pictures` uint8 `[B, 2, size, size, 3]`, `boxes` float32 `[B, 2, 3, 4]`.
 
-    Every epoch visits each clip once, in a new order. `get_state` and `set_state` continue it exactly.
+    Every epoch visits each clip once, in a new order. `get_state` and `set_state` continue it exactly; a pair's name is
+    CLIP@FRAME,FRAME.
     """
-    order = grain.MapDataset.source(faces).seed(seed).shuffle().repeat()
+    order = grain.MapDataset.source(faces).map_with_index(lambda n, clip: (n, clip)).seed(seed).shuffle().repeat()
     dataset = order.random_map(RandomPair()).batch(batch, drop_remainder=True)
-    return iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16)))
+    return Batches(iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16))))

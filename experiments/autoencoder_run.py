@@ -10,11 +10,11 @@ from afjax.codec.latent.codec import LatentCodec
 from afjax.errors import InputError
 from afjax.training.autoencoder import train
 from afjax.training.autoencoder_config import AutoencoderConfig
-from afjax.training.checkpoint import Checkpoints, load_ema
+from afjax.training.checkpoint import load_ema
 from afjax.weights.lpips import load_vgg
 from data_pipeline import frames
 from experiments import autoencoder_report, cli
-from experiments.run_folder import outcome, read_config, read_metrics, remember
+from experiments.run_folder import TrainingProgress, outcome, read_config, read_metrics, remember
 
 __all__ = ["load_autoencoder", "train_run"]
 
@@ -28,20 +28,13 @@ def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
     with watch("data"):
         folder = _pictures(config, workdir / "data")
     batches = frames.batches(frames.Faces(folder, "train"), config.pictures.batch, config.training.seed)
-    with Checkpoints(workdir) as checkpoints:
-        resumed = checkpoints.latest or 0
-    if resumed:
-        print(f"continues at step {resumed}")
-    with cli.Progress(max(config.training.num_steps - resumed, 0), "train", "steps") as progress:
-
-        def report(step: int, metrics: dict):
-            progress.update(step - resumed - progress.done, f"loss {metrics['loss']:.4f}, {metrics['psnr']:.1f} dB")
-
-        state = train(config, workdir, batches, {"codec": asdict(config.codec)}, vgg, report)
+    with TrainingProgress(config.training.num_steps) as progress:
+        codec = {"codec": asdict(config.codec)}
+        state = train(config, workdir, batches, codec, vgg, begun=progress.begun, progress=progress.report)
     with watch("measure"):
         measured = autoencoder_report.measure(config.codec, state.ema_params, folder, workdir / "samples", vgg)
     trained = {"train": read_metrics(workdir)[-1]["seconds"]}
-    summary = outcome(config, workdir, state) | measured | {"seconds": watch.seconds | trained}
+    summary = outcome(config, workdir, state, batches) | measured | {"seconds": watch.seconds | trained}
     cli.write_json(workdir / "summary.json", summary)
     return summary
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from afjax.config import differences, from_dict, to_dict
 from afjax.errors import InputError
-from afjax.training.state import count
+from afjax.training.state import count, sha256
 from experiments import cli
 
 
@@ -35,12 +35,30 @@ def read_metrics(workdir: Path) -> list[dict]:
     return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
 
 
-def outcome(config, workdir: Path, state) -> dict:
-    """The first lines of a summary: names, sizes, and the loss at the end."""
+class TrainingProgress(cli.Progress):
+    """The line that says how far a training is, from the step where it goes on."""
+
+    def __init__(self, steps: int):
+        super().__init__(steps, "train", "steps")
+        self._end = steps
+
+    def begun(self, step: int):
+        self.total -= step
+        if step:
+            print(f"continues at step {step}")
+
+    def report(self, step: int, metrics: dict):
+        self.update(self.total - (self._end - step) - self.done, f"loss {metrics['loss']:.4f}")
+
+
+def outcome(config, workdir: Path, state, batches) -> dict:
+    """What every summary says: names, sizes, the loss at the end, hashes of the parameters and of what they saw."""
     return {
         "workdir": workdir,
         "name": config.name,
         "steps": int(state.step),
         "parameters": count(state.params),
         "loss": float(np.mean([record["loss"] for record in read_metrics(workdir)[-5:]])),
+        "params_sha256": sha256(state.params),
+        "data_sha256": batches.sha256,
     }

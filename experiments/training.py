@@ -16,7 +16,6 @@ from afjax.errors import InputError
 from afjax.streaming.generator import Generator
 from afjax.training import sharding
 from afjax.training.loop import train
-from afjax.training.state import sha256
 from data_pipeline.dataset import batches
 from data_pipeline.records import Metadata, read_metadata, read_split
 from data_pipeline.simulate.build import build
@@ -24,7 +23,7 @@ from data_pipeline.sources import first, sources
 from experiments import cli, tuning
 from experiments.board import show
 from experiments.conversation import write_conversation
-from experiments.run_folder import outcome, read_metrics, remember
+from experiments.run_folder import TrainingProgress, outcome, read_metrics, remember
 
 SATURATED = 0.01
 MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib", "soundfile")
@@ -61,29 +60,17 @@ def train_run(
     sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
     sampler = sharding.on_first(sampler)
     validation = tuning.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
-    with cli.Progress(config.training.num_steps, "train", "steps") as progress:
-
-        def begun(step: int):
-            progress.total -= step
-            if step:
-                print(f"continues at step {step}")
-
-        def report(step: int, metrics: dict):
-            left = config.training.num_steps - step
-            progress.update(progress.total - left - progress.done, f"loss {metrics['loss']:.4f}")
-
+    with TrainingProgress(config.training.num_steps) as progress:
         state = train(
             config, workdir, iterator, meta,
-            tensorboard=tensorboard, begun=begun, progress=report, reference=reference,
-            sample=sharding.on_first(validation) if tuned else sampler,
-            profile=profile,
+            reference=reference, tensorboard=tensorboard, profile=profile,
+            begun=progress.begun, progress=progress.report,
+            sample=sampler, validate=sharding.on_first(validation) if tuned else None,
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
     records = read_metrics(workdir)
     summary = {
-        **outcome(config, workdir, state),
-        "params_sha256": sha256(state.params),
-        "data_sha256": iterator.sha256,
+        **outcome(config, workdir, state, iterator),
         "seconds": {"data": prepared - started, "train": records[-1]["seconds"]},
     }
     if validation:

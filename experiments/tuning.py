@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
@@ -27,7 +28,7 @@ def start(config: Config, metadata: Metadata):
             raise InputError(f"it differs from this config ({changed[0]})", config.preference.model, "give its values")
     if not np.array_equal(run.generator.statistics.motion_mean, metadata.statistics.motion_mean):
         raise InputError("it was trained on other data", config.preference.model, "set data.path to its own")
-    return run.generator.params
+    return jax.device_get(run.generator.params)  # the step puts them where it needs them
 
 
 class Validation:

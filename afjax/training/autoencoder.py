@@ -6,9 +6,7 @@ so that every picture is encoded once and serves as source and as driver. One st
 discriminators on what the codec made before its update; the gradient penalty joins every `r1_every` steps.
 """
 
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -19,12 +17,11 @@ import optax
 
 from afjax.codec.latent import autoencoder, parts
 from afjax.codec.latent.discriminator import discriminate, init_discriminator, prepare_discriminator
-from afjax.errors import InputError
 from afjax.losses import autoencoder as losses
 from afjax.nn.vgg import vgg_features
 from afjax.training.autoencoder_config import AdamConfig, AutoencoderConfig
-from afjax.training.checkpoint import Checkpoints
-from afjax.training.logging import MetricWriter
+from afjax.training.loop import Task, run
+from afjax.training.throughput import Meter
 
 __all__ = ["AutoencoderState", "init_state", "make_step", "reconstruct", "train"]
 
@@ -198,47 +195,16 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
 
 
 def train(
-    config: AutoencoderConfig,
-    workdir: Path,
-    batches: Iterator,
-    meta: dict,
-    vgg: Mapping | None = None,
-    progress: Callable[[int, dict], None] = lambda step, metrics: None,
+    config: AutoencoderConfig, workdir: Path, batches: Iterator, meta: dict, vgg: Mapping | None = None, **around
 ) -> AutoencoderState:
-    """Trains to `config.training.num_steps`, from the latest checkpoint in `workdir` if any.
-
-    Args:
-      batches: iterator of `data_pipeline.frames.batches`, with `get_state` and `set_state`.
-      meta: stored with every checkpoint.
-      progress: called every `log_every` steps.
-
-    Raises InputError where the loss is not finite.
-    """
-    settings = config.training
-    state, step_fn = init_state(config), make_step(config, vgg)
-    with Checkpoints(workdir, settings.keep) as checkpoints:
-        if checkpoints.latest is not None:
-            state, place = checkpoints.restore(state)
-            batches.set_state(place)
-        done = int(state.step)
-        writer = MetricWriter(workdir, done)
-        since, clock = done, time.perf_counter()
-        began = clock - writer.last.get("seconds", 0.0)
-        while done < settings.num_steps:
-            state, metrics = step_fn(state, next(batches))
-            done += 1
-            last = done == settings.num_steps
-            if done % settings.log_every == 0 or last:
-                metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
-                if not math.isfinite(metrics["loss"]):
-                    do = "lower adam.learning_rate; the same command goes on from the last checkpoint"
-                    raise InputError(f"the loss is {metrics['loss']}", f"step {done}", do)
-                metrics["steps_per_second"] = (done - since) / (time.perf_counter() - clock)
-                metrics["seconds"] = time.perf_counter() - began
-                writer.write(done, **metrics)
-                progress(done, metrics)
-                since, clock = done, time.perf_counter()
-            if done % settings.save_every == 0 or last:
-                checkpoints.save(state, batches.get_state(), meta)
-        writer.close()
-    return state
+    """Trains a codec by `afjax.training.loop.run`; `batches`: of `data_pipeline.frames.batches`."""
+    step = make_step(config, vgg)
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    shapes = jax.eval_shape(lambda: init_state(config))
+    task = Task(
+        init=lambda: init_state(config),
+        abstract=jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes),
+        step=lambda state, batch, _: step(state, batch),
+        meter=Meter(2 * config.pictures.batch),
+    )
+    return run(task, config.training, workdir, batches, meta, **around)

@@ -55,8 +55,10 @@ class Checkpoints:
         try:
             self._manager.close()
         except Exception as error:
+            error = disk_error(error, self.folder, _AGAIN)
             if kind is None:
-                raise disk_error(error, self.folder, _AGAIN) from None
+                raise error from None
+            print(f"the last checkpoint was not written: {error}", flush=True)  # what ended the run is told as well
 
     @property
     def latest(self) -> int | None:

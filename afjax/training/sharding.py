@@ -43,7 +43,7 @@ def join(where: str):
             jax.distributed.initialize(found[1], num_processes=int(found[3]), process_id=int(found[2]))
         else:
             jax.distributed.initialize()
-    except ValueError as error:
+    except (ValueError, RuntimeError) as error:
         what = f"the other processes are not found ({error})"
         raise InputError(what, "--distributed", "give ADDRESS:PORT,INDEX/COUNT") from None
 
@@ -110,7 +110,7 @@ def gathered(compute: ComputeConfig, params):
 def put(compute: ComputeConfig, tree):
     """Parameters that this process holds whole, divided as `shardings` has it."""
     wanted = shardings(compute, tree)
-    return tree if wanted is None else jax.device_put(jax.device_get(tree), wanted)
+    return jax.device_put(tree) if wanted is None else jax.device_put(jax.device_get(tree), wanted)
 
 
 def batch_sharding(config: Config) -> NamedSharding | None:
@@ -130,8 +130,11 @@ def rows(config: Config) -> tuple[int, int]:
     sharding, batch = batch_sharding(config), config.data.batch
     if sharding is None:
         return 0, 1
-    spans = [span.indices(batch)[:2] for (span,) in sharding.addressable_devices_indices_map((batch,)).values()]
-    first, size = min(spans)[0], max(spans)[1] - min(spans)[0]
+    spans = {span.indices(batch)[:2] for (span,) in sharding.addressable_devices_indices_map((batch,)).values()}
+    first, size = min(spans)[0], sum(end - start for start, end in spans)
+    if max(spans)[1] != first + size:
+        what = f"the mesh gives process {jax.process_index()} rows of a batch that are not adjacent"
+        raise InputError(what, "config.compute", "change compute.data, compute.fsdp or compute.tensor")
     return first // size, batch // size
 
 

@@ -21,6 +21,7 @@ import jax
 
 from afjax.config import Config
 from afjax.nn.transformer import ForcingTransformer
+from afjax.training.sharding import make_mesh
 from afjax.training.state import init_params, token_layout
 from afjax.training.step import clip_loss, make_draw
 
@@ -80,6 +81,13 @@ def step_flops(config: Config, tuned: bool = False) -> int:
     return (3 * 2 + 2 if tuned else 3) * matmul_flops(loss, params, batch, draw)
 
 
+def make_meter(config: Config, tuned: bool = False) -> "Meter":
+    """The meter of a generator's training."""
+    mesh = make_mesh(config.compute)
+    frames = config.data.batch * config.data.window
+    return Meter(frames, step_flops(config, tuned), 1 if mesh is None else mesh.size)
+
+
 def peak_memory() -> dict[str, float]:
     """`device_gb` of the first local device or, where it keeps no count, `process_gb`; both in 1e9 bytes."""
     stats = jax.local_devices()[0].memory_stats()
@@ -92,10 +100,10 @@ def peak_memory() -> dict[str, float]:
 class Meter:
     """Counts steps and the time that the loop waits for batches, since the last record or `restart`."""
 
-    def __init__(self, config: Config, tuned: bool = False):
-        self._frames = config.data.batch * config.data.window
-        self._flops = step_flops(config, tuned)
-        self._peak = peak(jax.devices()[0].device_kind)
+    def __init__(self, frames: int, flops: int = 0, devices: int = 1):
+        """`frames` and `flops` (0: not known) of a step, `devices` that it runs on."""
+        self._frames, self._flops = frames, flops
+        self._peak = devices * (peak(jax.devices()[0].device_kind) or 0)
         self.restart()
 
     def restart(self):
@@ -118,9 +126,10 @@ class Meter:
         figures = {
             "steps_per_second": steps_per_second,
             "frames_per_second": steps_per_second * self._frames,
-            "flops_per_second": steps_per_second * self._flops,
             "input_wait": waited,
         }
-        if self._peak:
-            figures["mfu"] = figures["flops_per_second"] / (jax.device_count() * self._peak)
+        if self._flops:
+            figures["flops_per_second"] = steps_per_second * self._flops
+        if self._flops and self._peak:
+            figures["mfu"] = figures["flops_per_second"] / self._peak
         return figures | peak_memory()

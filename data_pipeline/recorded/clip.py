@@ -111,6 +111,7 @@ def make(
         **{f"{role}_audio": np.round(32767 * sound[role].clip(-1, 1)).astype(np.int16) for role in ROLES},
         event_kind=none, event_frame=none, event_responded=none.astype(bool), event_response=none,
         seed=0, avatar_voice=pair.avatar.person, user_voice=pair.user.person,
+        avatar_reference=np.float32(seen["avatar"].rest) if np.ndim(seen["avatar"].rest) else None,
     )  # fmt: skip
     figures = {f"{role}_face": round(seen[role].found, 3) for role in ROLES}
     figures |= {f"{role}_speaks": round(float(speaking[role].mean()), 3) for role in ROLES}
@@ -124,9 +125,10 @@ def loudness(clip: Conversation) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Seen:
-    """One person in one clip: `motion` `[T, D]`, `mouth` `[T]`, share of frames `found`, `pictures`."""
+    """One person in one clip: `motion` `[T, D]` and its `rest`, `mouth` `[T]`, share of frames `found`, `pictures`."""
 
     motion: np.ndarray
+    rest: np.ndarray | float
     mouth: np.ndarray
     found: float
     pictures: np.ndarray
@@ -164,7 +166,7 @@ class Watched:
             raise InputError(f"a face is seen in {found:.0%} of it")
         if self.held > HELD * self.length:
             raise InputError(f"the picture stands still in {self.held / self.length:.0%} of it")
-        return Seen(encoded.motion, mouth, found, np.concatenate(self.moments, axis=1))
+        return Seen(encoded.motion, encoded.rest, mouth, found, np.concatenate(self.moments, axis=1))
 
     def __iter__(self) -> Iterator[np.ndarray]:
         wanted = set(np.linspace(0, self.length - 1, MOMENTS).astype(int).tolist())

@@ -33,7 +33,7 @@ from data_pipeline.schema import encode
 
 SAME = 0.95
 """Correlation of two voices' loudness from which they are one sound."""
-VERSION = 1
+VERSION = 2
 
 
 def prepare(pair: Pair, folder: Path, length: int, codec: Codec, codec_name: str = "face", say=print) -> dict:

@@ -144,6 +144,30 @@ def test_roles_are_swapped_in_a_share_of_the_windows(folder, clip):
     assert 0.25 < np.mean(seen) < 0.75
 
 
+def test_each_part_of_a_batch_knows_the_names_of_the_whole(folder):
+    whole, parts = (
+        batches(folder, batch=4, frames=20),
+        [batches(folder, batch=4, frames=20, part=(n, 2)) for n in (0, 1)],
+    )
+    place = None
+    for _ in range(3):
+        wanted, found = next(whole), [next(part) for part in parts]
+        rows = np.concatenate([batch["avatar_motion"] for batch in found])
+        np.testing.assert_array_equal(rows, wanted["avatar_motion"])
+        assert all(part.windows == whole.windows and part.sha256 == whole.sha256 for part in parts)
+        place = place or whole.get_state()
+    parts[1].set_state(place)
+    for _ in range(2):
+        next(parts[1])
+    assert parts[1].sha256 == whole.sha256
+
+
+def test_roles_stay_where_the_user_s_face_at_rest_is_not_known(clip, save, tmp_path):
+    save(tmp_path, [dataclasses.replace(clip(0, evaluation=False), avatar_reference=np.ones(15, np.float32))])
+    with pytest.raises(InputError, match="roles stay"):
+        batches(tmp_path, frames=20, swap=0.5)
+
+
 def test_without_a_share_no_role_is_swapped_and_with_one_all_are(folder):
     for swap, ending in ((0.0, False), (1.0, True)):
         iterator = batches(folder, batch=16, frames=20, swap=swap)

@@ -200,5 +200,6 @@ def test_latent_motion_from_weights(media, tmp_path):
     work.prepare(Pair("pair", *sides, "train"), tmp_path / "made", 20, load_codec(str(weights)), "latent")
     record = decode((tmp_path / "made" / "0001.npz").read_bytes())
     assert record.avatar_motion.shape == (20, released.LATENT.dim) and record.avatar_motion.std(axis=0).max() > 0
+    np.testing.assert_allclose(record.rest, record.avatar_motion.mean(axis=0), atol=1e-4)  # a face was seen throughout
     mouth, loudness = np.load(tmp_path / "made" / "0001.tracks.npy")[:2]
     assert mouth.max() > 0 and loudness.max() > 0.1

@@ -73,6 +73,31 @@ def test_a_signal_saves_the_step_and_the_run_goes_on_from_there(
     assert records(tmp_path) == records(straight[1])
 
 
+def test_a_validated_run_keeps_only_what_has_passed(interruptible, straight, tmp_path, capsys):
+    """A signal between two validations takes it back to the last; failing does the same."""
+    config, passed = quick(num_steps=20, save_every=10, sample_every=10), []
+
+    def validate(step, params):
+        passed.append(step)
+        return step == 20 and fails
+
+    def at_fifteen(step, metrics):
+        if step == 15:
+            signal.raise_signal(signal.SIGINT)
+
+    fails = False
+    with pytest.raises(KeyboardInterrupt):
+        train(config, tmp_path / "good", Named(config), {}, progress=at_fifteen, validate=validate)
+    assert capsys.readouterr().out == "SIGINT: saved at step 10, the same command goes on from there\n"
+    resumed = train(config, tmp_path / "good", Named(config), {}, validate=validate)
+    assert passed == [0, 10, 20]
+    assert all(map(np.array_equal, jax.tree.leaves(straight[0]), jax.tree.leaves(resumed)))
+
+    fails, batches = True, Named(config)
+    stopped = train(config, tmp_path / "bad", batches, {}, validate=validate)
+    assert int(stopped.step) == batches.place == 10
+
+
 def test_a_second_signal_ends_at_once(interruptible):
     with pytest.raises(KeyboardInterrupt), Preemption() as preemption:
         signal.raise_signal(signal.SIGINT)
