@@ -87,8 +87,13 @@ def features(wave, frames: int) -> np.ndarray:
 
 
 def load_run(workdir: str | Path) -> Run:
-    """Run of a folder that `experiments.train` wrote. Raises InputError without a checkpoint or with another config."""
-    workdir = Path(workdir).expanduser().absolute()
+    """Run of a folder that `experiments.train` wrote, or of one of its checkpoints, `WORKDIR/checkpoints/STEP`.
+
+    Raises InputError without a checkpoint or with another config.
+    """
+    workdir, step = Path(workdir).expanduser().absolute(), None
+    if workdir.parent.name == "checkpoints" and workdir.name.isdigit():
+        workdir, step = workdir.parents[1], int(workdir.name)
     path = workdir / "config.json"
     if not workdir.is_dir():
         raise InputError("no such run folder", workdir, "train first: python -m experiments.train --workdir ...")
@@ -96,7 +101,7 @@ def load_run(workdir: str | Path) -> Run:
         raise InputError("no checkpoint: config.json is missing", workdir, "train first")
     config = read_config(workdir, Config, "give a folder of experiments.train")
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    params, meta, step = load_ema(workdir, shapes)
+    params, meta, step = load_ema(workdir, shapes, step)
     trained = to_dict(from_dict(meta["config"], where=str(workdir / "checkpoints")))
     changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "training", "compute"))
     if changed:

@@ -154,7 +154,7 @@ class _Best(policies.PreservationPolicy):
         values = {}
         for checkpoint in checkpoints:
             before = [line[self._name] for line in lines if line["step"] <= checkpoint.step]
-            if before:
+            if before and not isinstance(before[-1], str):  # "nan"
                 values[checkpoint.step] = self._sign * before[-1]
         best = min(values, key=values.get, default=None)
         return [checkpoint.step == best for checkpoint in checkpoints]
@@ -193,8 +193,11 @@ def _require_same(stored: dict, meta: dict, folder: Path):
             raise InputError(what, folder, f"give it those data, or {_OTHER}")
 
 
-def load_ema(workdir: Path, params) -> tuple[dict, dict, int]:
-    """Averaged weights, meta and step of a run's newest whole checkpoint; `params` gives the expected shapes."""
+def load_ema(workdir: Path, params, step: int | None = None) -> tuple[dict, dict, int]:
+    """Averaged weights, meta and step of a run's newest whole checkpoint, or of that of `step`.
+
+    `params` gives the expected shapes. Raises InputError where there is none, or it is damaged or of another model.
+    """
     folder = Path(workdir).absolute() / "checkpoints"
     if not folder.is_dir():
         raise InputError("no checkpoint", workdir, _TRAIN)
@@ -204,7 +207,11 @@ def load_ema(workdir: Path, params) -> tuple[dict, dict, int]:
     with ocp.CheckpointManager(folder, item_handlers=handlers, options=options) as manager:
         if manager.latest_step() is None:
             raise InputError("no checkpoint", folder, _TRAIN)
-        step, _ = _newest_whole(folder, manager.all_steps())
+        steps = manager.all_steps()
+        if step is not None and step not in steps:
+            there = ", ".join(map(str, sorted(steps)))
+            raise InputError(f"no checkpoint of step {step}", folder, f"there are those of {there}")
+        step, _ = _newest_whole(folder, steps if step is None else [step])
         meta = manager.restore(step, args=ocp.args.Composite(meta=ocp.args.JsonRestore()))["meta"]
         _check_shapes(manager.item_metadata(step)["ema_params"].tree, params, folder)
         here = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])  # whatever mesh the run had

@@ -1,8 +1,9 @@
 """Training on many devices: the quickstart, or the paper's model, divided over all that there are.
 
     python -m experiments.train --config experiments/configs/sharded.py --workdir out/sharded
-    XLA_FLAGS=--xla_force_host_platform_device_count=8 python -m experiments.train \\
-        --config experiments/configs/sharded.py:mesh --workdir out/mesh          (eight devices made of one CPU)
+    JAX_NUM_CPU_DEVICES=8 python -m experiments.train --config experiments/configs/sharded.py:mesh --workdir out/mesh
+
+The second makes eight devices of one CPU.
 
 Any config is divided in this way by flags, `--config.compute.data=0 --config.compute.fsdp=4`; what the numbers mean is
 said in `afjax.compute` and docs/training.md. Results do not depend on them but for rounding, and a run may

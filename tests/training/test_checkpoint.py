@@ -88,6 +88,13 @@ def test_a_damaged_newest_checkpoint_gives_way_to_the_one_before(saved, tmp_path
     assert equal(restored(tmp_path)[0], state(2)) and capsys.readouterr().out == ""
 
 
+def test_a_checkpoint_is_loaded_by_its_step(saved):
+    params, meta, step = load_ema(saved, state(0).params, 1)
+    assert step == 1 and equal(params, state(1).ema_params) and meta["statistics"]["mean"] == [0.5, 1]
+    with pytest.raises(InputError, match="no checkpoint of step 3; there are those of 1, 2"):
+        load_ema(saved, state(0).params, 3)
+
+
 def test_only_damaged_checkpoints_are_refused_and_left_alone(saved, tmp_path):
     shutil.copytree(saved, tmp_path, dirs_exist_ok=True)
     for path in tmp_path.glob("checkpoints/*/state/_METADATA"):
