@@ -9,9 +9,10 @@ import numpy as np
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.metrics import frechet, reactiveness, richness
+from afjax.streaming.latency import earliest_reaction
 from data_pipeline.schema import EVENT_KINDS, Conversation
-from experiments import evaluation, figures, plots
-from experiments.ablation import Made
+from experiments import ablation, evaluation, figures, plots
+from experiments.ablation import Made, config_of
 from experiments.conversation import render_tracks
 
 WINDOW = 5 * FPS
@@ -40,8 +41,10 @@ def draw(out: Path, suite: str, made: Sequence[Made], data: Path):
     margins = {one.cell.name: _margins(one.folder) for one in first if one.cell.tunes}
     if margins:
         plots.curves(out / f"{suite}_margins.png", margins, "steps", "margin (below 0: prefers the winner)")
-    points = {one.cell.name: (_latency_ms(one.record), one.record["metrics"]["model"]["fd"]["mean"]) for one in first}
-    plots.points(out / f"{suite}_latency.png", points, "block and its computation, ms", "Fréchet distance")
+    wait = "median time to the first frame that can show a reaction, ms"
+    plots.points(out / f"{suite}_latency.png", _against_latency(suite, good, "fd"), wait, "Fréchet distance")
+    reacts = _against_latency(suite, good, "response_peak_smile")
+    plots.points(out / f"{suite}_latency_response.png", reacts, wait, "peak response of the smile")
     _faces(out / f"{suite}_faces.png", clips, motions)
 
 
@@ -88,6 +91,13 @@ def _margins(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array([line["step"] for line in lines]), np.array([line["margin"] for line in lines])
 
 
-def _latency_ms(record: Mapping) -> float:
-    """Length of a block and the time of its computation: how long its first frame waits at least."""
-    return 1000 * (record["block"] / FPS + record["block_seconds"])
+def _against_latency(suite: str, good: Sequence[Made], metric: str) -> dict[str, tuple[float, float]]:
+    """Means over seeds by cell: the median reaction latency that blocks, delay and computation allow, and a metric."""
+    by_cell = {name: [o for o in good if o.cell.name == name] for name in dict.fromkeys(o.cell.name for o in good)}
+    places = {}
+    for name, ones in by_cell.items():
+        layout = config_of(ablation.load_suite(suite), ones[0].cell, ones[0].seed).layout
+        headroom = float(np.mean([one.record["block_seconds"] for one in ones]))
+        value = np.mean([one.record["metrics"]["model"][metric]["mean"] for one in ones])
+        places[name] = (earliest_reaction(layout, headroom)["p50"], float(value))
+    return places

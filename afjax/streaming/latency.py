@@ -20,7 +20,7 @@ import numpy as np
 from afjax.audio.framing import FPS
 from afjax.config import LayoutConfig
 
-__all__ = ["Playout", "SEEN", "algorithmic", "first_seen", "half_peak", "percentiles"]
+__all__ = ["Playout", "SEEN", "algorithmic", "earliest_reaction", "first_seen", "half_peak", "percentiles"]
 
 SEEN = 0.1
 """Share of a channel's recorded deviation from which a difference counts as seen."""
@@ -35,6 +35,16 @@ def algorithmic(layout: LayoutConfig) -> dict[str, float]:
     """
     ms, block = 1000 / FPS, layout.block
     return {"collected": ms * block, "behind": ms * max(block - layout.user_delay, 0), "speech_ahead": ms * block}
+
+
+def earliest_reaction(layout: LayoutConfig, headroom: float) -> dict[str, float]:
+    """`p50` and `p95` in ms of the time from an event to the first frame that can show it, exact.
+
+    An event falls anywhere into the B frames that a block is the first to see, and that block's first frame is shown
+    (max(d, B) - u B) / 25 + headroom seconds after it, u uniform in [0, 1]: a delay of up to a block costs nothing.
+    """
+    block, longest = layout.block, max(layout.user_delay, layout.block)
+    return {f"p{q}": 1000 * ((longest - block * (1 - q / 100)) / FPS + headroom) for q in (50, 95)}
 
 
 @dataclass

@@ -13,6 +13,20 @@ def test_algorithmic_delay_is_what_is_collected(block, delay, behind):
     assert found == {"collected": 40 * block, "behind": behind, "speech_ahead": 40 * block}
 
 
+@pytest.mark.parametrize(
+    ("block", "delay", "p50", "p95"), [(10, 0, 250, 430), (10, 10, 250, 430), (10, 15, 450, 630), (5, 5, 150, 240)]
+)
+def test_reactions_wait_for_the_next_block(block, delay, p50, p95):
+    """Against a play-out of blocks: events at every millisecond, each shown with the first block that has seen it."""
+    found = latency.earliest_reaction(LayoutConfig(block=block, user_delay=delay), headroom=0.05)
+    assert found == pytest.approx({"p50": p50, "p95": p95})
+    playout, waits = latency.Playout(offset=max(block - delay, 0) / 25 + 0.05), []
+    for event in np.arange(2, 2 + block / 25, 0.001):
+        first = next(b for b in range(1000) if (b + 1) * block - delay > 25 * event)
+        waits.append(1000 * (playout.due(first * block) - event))
+    np.testing.assert_allclose(np.percentile(waits, [50, 95]), [p50, p95], atol=2)
+
+
 def test_a_block_is_late_if_one_of_its_frames_is():
     playout = latency.Playout(offset=0.5)
     assert playout.due(10) == pytest.approx(0.9)

@@ -20,6 +20,11 @@ SUITE = Suite(
         *(Cell(f"block 10, delay {d}", changes={"layout.user_delay": d}) for d in (5, 10, 15)),
         *(Cell(f"block 5, delay {d}", changes={**BLOCK_5, "layout.user_delay": d}) for d in (0, 5)),
         Cell("block 5, delay 5, look-ahead 2", changes={**BLOCK_5, **LOOK_AHEAD, "layout.user_delay": 5}),
+        Cell(
+            "block 5, delay 5, anchored",
+            samples="block 5, delay 5",
+            changes={"sampler.anchor_seconds": 5.0, "sampler.anchor_band": 0.5},
+        ),
         Cell("block 2, delay 2", changes={"layout.block": 2, "layout.cache": 46, "layout.user_delay": 2}),
     ),
 )
