@@ -306,11 +306,6 @@ class Config:
             f"data.window = {self.data.window} is not a multiple of layout.block = {self.layout.block}",
         )
         _require(
-            not self.preference.path or self.training.save_every % self.training.sample_every == 0,
-            f"training.save_every = {self.training.save_every} is not a multiple of training.sample_every = "
-            f"{self.training.sample_every}: preference tuning saves what it has validated",
-        )
-        _require(
             self.data.batch % self.compute.accumulate == 0,
             f"data.batch = {self.data.batch} is not a multiple of compute.accumulate = {self.compute.accumulate}",
         )

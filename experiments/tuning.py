@@ -6,6 +6,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from afjax.checks import require
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
 from afjax.config import Config, differences, to_dict
 from afjax.errors import InputError
@@ -19,7 +20,16 @@ WATCHED = ("lip_corr", "fd", "variance", "response_peak_smile")
 
 
 def start(config: Config, metadata: Metadata):
-    """Parameters of the model that is tuned. Raises InputError for another shape or one trained on other data."""
+    """Parameters of the model that is tuned, on the host: the step puts them where it needs them.
+
+    Raises InputError for another shape, one trained on other data, or saves of what is not validated.
+    """
+    training = config.training
+    require(
+        training.save_every % training.sample_every == 0,
+        f"training.save_every = {training.save_every} is not a multiple of training.sample_every = "
+        f"{training.sample_every}: preference tuning saves what it has validated",
+    )
     run = load_run(config.preference.model)
     wanted, found = (to_dict(c) for c in (config, run.config))
     for group in ("model", "layout"):
@@ -28,7 +38,7 @@ def start(config: Config, metadata: Metadata):
             raise InputError(f"it differs from this config ({changed[0]})", config.preference.model, "give its values")
     if not np.array_equal(run.generator.statistics.motion_mean, metadata.statistics.motion_mean):
         raise InputError("it was trained on other data", config.preference.model, "set data.path to its own")
-    return jax.device_get(run.generator.params)  # the step puts them where it needs them
+    return jax.device_get(run.generator.params)
 
 
 class Validation:
