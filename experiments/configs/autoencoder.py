@@ -7,7 +7,7 @@ VIDEOS holds the folders train and eval of face videos. FLOAT: 460,000 steps of 
 VGG-19 where we have VGG-16 (`afjax/weights/lpips.py` says where its weights come from; `--config.loss.perceptual=0
 --config.loss.part_perceptual=0` trains without). A step makes both pictures of 4 pairs.
 
-Variant `small`: 64 px on drawn people, under an hour on two cores, no weights needed. Neither perceptual nor adversarial
+Variant `small`: 64 px on drawn people, under an hour on two cores, no weights. Neither perceptual nor adversarial
 losses, which 64 px do not repay; L1 of eyes and mouth takes the place of theirs.
 
     python -m experiments.train_autoencoder --config experiments/configs/autoencoder.py:small --workdir out/ae
