@@ -68,15 +68,15 @@ def _motion(folder: Path) -> np.ndarray:
 
 
 def _jitter(good: Sequence[Made]) -> dict[str, dict[str, float]]:
-    """Means over seeds by cell, inside blocks and at their edges."""
-    names = dict.fromkeys(one.cell.name for one in good)
-    return {
-        name: {
-            where: float(np.mean([o.record["metrics"]["model"][key]["mean"] for o in good if o.cell.name == name]))
+    """Means over seeds by cell, inside blocks and at their edges; NaN inside blocks of two frames, which have none."""
+    found = {}
+    for name in dict.fromkeys(one.cell.name for one in good):
+        rows = [one.record["metrics"]["model"] for one in good if one.cell.name == name]
+        found[name] = {
+            where: float(np.mean([np.nan if row[key]["mean"] is None else row[key]["mean"] for row in rows]))
             for where, key in (("inside", "jitter_inside"), ("at edges", "jitter_boundary"))
         }
-        for name in names
-    }
+    return found
 
 
 def _distances(motion: np.ndarray, recorded: np.ndarray) -> np.ndarray:

@@ -20,9 +20,8 @@ import numpy as np
 from afjax.audio.framing import FPS, RATE
 from afjax.codec.face.live import LiveFace
 from afjax.codec.face.render import render_frames
-from afjax.streaming import live
+from afjax.streaming import latency, live
 from afjax.streaming.engine import Engine
-from afjax.streaming.latency import Playout
 from afjax.streaming.session import BlockInputs, Session
 
 __all__ = ["Conversation", "Event", "Scene", "Screen", "calibrate"]
@@ -105,10 +104,10 @@ class Conversation:
         self.block = layout.block
         self._session = Session(layout.block, layout.user_delay, engine.config.model.motion_dim)
         self._face, self._slot, self._clock = face or LiveFace(), engine.join(), clock
-        self._behind = max(layout.block - layout.user_delay, 0) / FPS
+        self._behind = latency.offset(layout, 0.0)
         self._frame = self._sound = self._speech = self._made = 0
         self._events, self._twin, self._seen = list(scene.events), None, 0
-        self.playout = Playout(self._behind + headroom)
+        self.playout = latency.Playout(self._behind + headroom)
         self.tracked, self.blocks, self.twins = [], [], []
 
     @property

@@ -20,7 +20,7 @@ import numpy as np
 from afjax.audio.framing import FPS
 from afjax.config import LayoutConfig
 
-__all__ = ["Playout", "SEEN", "algorithmic", "earliest_reaction", "first_seen", "half_peak", "percentiles"]
+__all__ = ["Playout", "SEEN", "algorithmic", "earliest_reaction", "first_seen", "half_peak", "offset", "percentiles"]
 
 SEEN = 0.1
 """Share of a channel's recorded deviation from which a difference counts as seen."""
@@ -35,6 +35,11 @@ def algorithmic(layout: LayoutConfig) -> dict[str, float]:
     """
     ms, block = 1000 / FPS, layout.block
     return {"collected": ms * block, "behind": ms * max(block - layout.user_delay, 0), "speech_ahead": ms * block}
+
+
+def offset(layout: LayoutConfig, headroom: float) -> float:
+    """Seconds by which the play-out clock is behind the user's."""
+    return max(layout.block - layout.user_delay, 0) / FPS + headroom
 
 
 def earliest_reaction(layout: LayoutConfig, headroom: float) -> dict[str, float]:

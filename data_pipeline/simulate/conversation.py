@@ -107,6 +107,20 @@ def simulate(
     )
 
 
+def answer_to_smile(clip: Conversation, frame: int, strength: float, split: str = "eval") -> np.ndarray:
+    """What a user's smile of a strength from a frame on, and nothing else, makes the avatar of a clip do `[T, D]`.
+
+    The avatar is the clip's own person, and may not answer; an answer rides on all else that the avatar does.
+    """
+    rng = streams(clip.seed, split, private=0)
+    for _ in ("user", "avatar"):
+        draw_voice(rng["people"], split)
+    _, person = faces.draw_person(rng["people"]), faces.draw_person(rng["people"])
+    envelope = np.where(np.arange(clip.frames) < frame, 0.0, strength)
+    chance = np.random.default_rng([clip.seed, frame])
+    return reactions.react(chance, [], [user.Smile(frame, envelope)], clip.avatar_speaking, person)[0]
+
+
 def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: faces.Person):
     """-> the avatar's motion `[T, D]` and its reactions."""
     frames = len(speaking)

@@ -13,7 +13,7 @@ from data_pipeline import baseline
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import EVENT_KINDS
 from data_pipeline.simulate import build, faces, reactions
-from data_pipeline.simulate.conversation import simulate
+from data_pipeline.simulate.conversation import answer_to_smile, simulate
 from data_pipeline.simulate.user import Event, Smile
 
 
@@ -44,6 +44,19 @@ def test_only_the_avatars_face_depends_on_the_private_stream(speaker):
     speaks = first.avatar_speaking
     jaws = (clip.avatar_motion[speaks, channel("jaw_open")] for clip in (first, other))
     assert np.corrcoef(*jaws)[0, 1] > 0.9
+
+
+def test_an_answer_to_a_smile_is_that_of_the_clips_own_person(speaker):
+    clip = simulate(5, "eval", speaker, 12.0)
+    smiles = (clip.event_kind == EVENT_KINDS.index("smile")) & clip.event_responded
+    (lag,) = set((clip.event_response - clip.event_frame)[smiles].tolist())  # a person mirrors all smiles equally late
+    answers = [answer_to_smile(clip, frame, 0.1)[:, channel("smile")] for frame in range(50, 250)]
+    answered = [(frame, track) for frame, track in zip(range(50, 250), answers, strict=True) if track.any()]
+    assert 0.6 < len(answered) / len(answers) < 0.95
+    for frame, track in answered:
+        assert not track[:frame].any()
+        half = np.flatnonzero(track > track[frame + lag + 6] / 2)[0] - frame
+        assert abs(half - lag) <= 1
 
 
 @pytest.mark.parametrize("kind", reactions.RULES)

@@ -1,0 +1,109 @@
+"""How soon a model shows that its user smiles, against how soon the people do from whom it learned.
+
+    python -m experiments.reaction --workdir out/quickstart --out out/reaction.json
+
+Every held-out conversation is generated with one key as it was and again with a user who smiles as much as possible
+from frame t on, t spread over the places in a block. The reaction is the first frame within RESPONSE that differs
+by `afjax.streaming.latency.SEEN` in any channel; on the play-out clock it is shown `offset + (frame - t) / 25` seconds
+after the smile, with the offset of a computation of --headroom seconds. `people`: the same smile in the simulation,
+of which the avatar's answer is known without noise; on the play-out clock of people nothing is collected or computed.
+
+`experiments.benchmark` measures the same at real-time pace. Here all pairs are generated at once, tracking is exact,
+and a model's own lag can be told from what buffers and computing add.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from absl import flags
+
+from afjax.audio.framing import FPS
+from afjax.codec.face.channels import HIGH, channel
+from afjax.config import LayoutConfig
+from afjax.errors import InputError
+from afjax.streaming import latency
+from data_pipeline.schema import Conversation
+from data_pipeline.simulate.conversation import answer_to_smile
+from data_pipeline.sources import first
+from experiments import cli, evaluation
+from experiments.runs import Run, load_run
+
+RESPONSE = 2 * FPS
+FIRST = 4 * FPS
+"""Frame of a clip from which smiles may begin: the stream is under way, and a slow answer has its time."""
+
+
+def main():
+    if not _WORKDIR.value:
+        raise InputError("--workdir is missing", do="name the run folder of a trained model")
+    out = cli.writable(_OUT.value)
+    run = load_run(_WORKDIR.value)
+    data = cli.absolute(_DATA.value or first(run.config.data.path) or cli.absolute(_WORKDIR.value) / "data")
+    clips = evaluation.held_out(data)
+    summary = {
+        "workdir": cli.absolute(_WORKDIR.value),
+        "headroom_ms": 1000 * _HEADROOM.value,
+        "earliest_ms": latency.earliest_reaction(run.config.layout, _HEADROOM.value),
+        **measure(run, clips, _ROUNDS.value, _HEADROOM.value),
+    }
+    cli.write_json(out, summary)
+    rows = [(who, *(summary[who][name] for name in ("p50", "p95", "seen"))) for who in ("model", "people")]
+    cli.print_table(rows, ("", "p50, ms", "p95, ms", "seen, share"))
+    print(f"written: {out}")
+
+
+def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float) -> dict[str, dict]:
+    """Percentiles of `model` and `people` in ms over the reactions that were seen, and their share of all smiles."""
+    layout = run.config.layout
+    began = starts(layout, len(clips), clips[0].frames, rounds)
+    deviation = run.generator.statistics.motion_std
+    offset = latency.offset(layout, headroom)
+    base = evaluation.generate(run, clips, kept={"model": "joint"})["model"]
+    waits = {"model": [], "people": []}
+    with cli.Progress(rounds, "smile", "rounds") as progress:
+        for frames in began:
+            smiling = [smiles_from(clip, frame) for clip, frame in zip(clips, frames, strict=True)]
+            other = evaluation.generate(run, smiling, kept={"model": "joint"})["model"]
+            for clip, one, two, frame in zip(clips, base, other, frames, strict=True):
+                window = slice(frame, frame + RESPONSE)
+                waits["model"].append(_wait(one[window], two[window], deviation, offset))
+                change = answer_to_smile(clip, frame, float(HIGH[channel("smile")]))[window]
+                waits["people"].append(_wait(np.zeros_like(change), change, deviation, 0.0))
+            progress.update()
+    return {who: _summary(each) for who, each in waits.items()}
+
+
+def starts(layout: LayoutConfig, clips: int, frames: int, rounds: int) -> np.ndarray:
+    """Frames `[rounds, clips]` at which smiles begin, all places in a block as often as one another."""
+    room = (frames - FIRST - RESPONSE) // layout.block
+    if room < 1:
+        raise InputError(f"conversations of {frames / FPS:g} s are too short", do="simulate longer ones")
+    number = np.arange(rounds * clips).reshape(rounds, clips)
+    return FIRST + (number * 7 % room) * layout.block + number % layout.block
+
+
+def smiles_from(clip: Conversation, frame: int) -> Conversation:
+    """The conversation with a user who smiles as much as the channel allows from a frame on."""
+    motion = clip.user_motion.copy()
+    motion[frame:, channel("smile")] = HIGH[channel("smile")]
+    return replace(clip, user_motion=motion)
+
+
+def _wait(one: np.ndarray, other: np.ndarray, deviation: np.ndarray, offset: float) -> float | None:
+    """Milliseconds until a difference is shown, from frame 0 on."""
+    seen = latency.first_seen(one, other, deviation)
+    return None if seen is None else 1000 * (offset + seen[0] / FPS)
+
+
+def _summary(waits: list[float | None]) -> dict[str, float]:
+    seen = [wait for wait in waits if wait is not None]
+    return {**latency.percentiles(seen), "seen": len(seen) / len(waits)}
+
+
+if __name__ == "__main__":
+    _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
+    _DATA = flags.DEFINE_string("data", "", "Folder of simulated conversations; the run's own by default.")
+    _ROUNDS = flags.DEFINE_integer("rounds", 4, "Smiles in each conversation, one at a time.", lower_bound=1)
+    _HEADROOM = flags.DEFINE_float("headroom", 0.1, "Seconds for computing a block.", lower_bound=0.0)
+    _OUT = flags.DEFINE_string("out", "out/reaction.json", "File to write.")
+    cli.run(main)
