@@ -42,7 +42,7 @@ def draw(out: Path, suite: str, made: Sequence[Made], data: Path):
     if margins:
         plots.curves(out / f"{suite}_margins.png", margins, "steps", "margin (below 0: prefers the winner)")
     wait = "median time to the first frame that can show a reaction, ms"
-    plots.points(out / f"{suite}_latency.png", _against_latency(suite, good, "fd"), wait, "Fréchet distance")
+    plots.points(out / f"{suite}_latency.png", _against_latency(suite, good, "fd"), wait, "Fréchet distance", "log")
     reacts = _against_latency(suite, good, "response_peak_smile")
     plots.points(out / f"{suite}_latency_response.png", reacts, wait, "peak response of the smile")
     _faces(out / f"{suite}_faces.png", clips, motions)

@@ -2,10 +2,13 @@
 
 PSNR and SSIM (LPIPS where VGG-16's weights are given): the other pictures of every held-out clip, made from its first
 one; `psnr_copied` is what the first one itself would score. R²: how well a linear map of motion latents, fitted on the
-people of the training split, tells the known motion of held-out ones; drawn people only. `transfer.png`: in each cell a
-source, a picture of somebody else, and the source moved like it; `reconstruction.png`: source, target, result.
+people of the training split, tells the known motion of held-out ones; drawn people only. Known motion counts from a
+person's own rest, so in `r2` latents do too, from the first picture's; `r2_absolute` is of latents as they are.
+`transfer.png`: in each cell a source, a picture of somebody else, and the source moved like it; `reconstruction.png`:
+source, target, result.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import jax
@@ -98,16 +101,18 @@ def measure(config: LatentConfig, params, data: str | Path, out: Path, vgg=None)
     _grid(out / "transfer.png", _transfer(codec, held_out, latents["eval"]))
     figures = {name: float(np.concatenate(values).mean()) for name, values in scores.items()}
     if held_out[0].motion is not None:
-        figures["r2"] = _told(splits, latents)
+        figures["r2"] = _told(splits, latents, lambda track: track - track[0])
+        figures["r2_absolute"] = _told(splits, latents, lambda track: track)
     return figures
 
 
-def _told(splits: dict[str, Faces], latents: dict[str, list]) -> dict[str, float]:
-    """R² of the probed channels."""
+def _told(splits: dict[str, Faces], latents: dict[str, list], seen: Callable) -> dict[str, float]:
+    """R² of the probed channels, of latents and motion of each clip as `seen`."""
     columns = [channel(name) for name in PROBED]
     rows = []
     for split in ("train", "eval"):
-        rows += [np.concatenate(latents[split]), np.concatenate([clip.motion for clip in splits[split]])[:, columns]]
+        known = [clip.motion[:, columns] for clip in splits[split]]
+        rows += [np.concatenate([seen(track) for track in tracks]) for tracks in (latents[split], known)]
     return dict(zip(PROBED, linear_r2(*rows).tolist(), strict=True))
 
 

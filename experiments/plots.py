@@ -37,8 +37,8 @@ def curves(path: Path | str, lines: Mapping[str, tuple[np.ndarray, np.ndarray]],
     return Path(path)
 
 
-def points(path: Path | str, places: Mapping[str, tuple[float, float]], x: str, y: str) -> Path:
-    """One labelled point a name."""
+def points(path: Path | str, places: Mapping[str, tuple[float, float]], x: str, y: str, scale: str = "linear") -> Path:
+    """One labelled point a name; `scale`: of the y axis."""
     with canvas(path, 9.0, 5.0) as figure:
         axis = figure.subplots()
         axis.set_prop_cycle(color=_colours(len(places)))
@@ -46,6 +46,7 @@ def points(path: Path | str, places: Mapping[str, tuple[float, float]], x: str, 
             axis.plot([across], [up], "o", ms=6, label=name)
         axis.set_xlabel(x)
         axis.set_ylabel(y)
+        axis.set_yscale(scale)
         figure.legend(loc="outside right upper", fontsize=7)
     return Path(path)
 

@@ -20,7 +20,8 @@ from experiments.autoencoder_run import train_run
 def main():
     summary = train_run(from_dict(_CONFIG.value.to_dict(), AutoencoderConfig), _WORKDIR.value)
     rows = [(name, value) for name, value in summary.items() if not isinstance(value, dict)]
-    rows += [(f"R² of {name}", value) for name, value in summary.get("r2", {}).items()]
+    for kind, what in (("r2", "R²"), ("r2_absolute", "R², absolute")):
+        rows += [(f"{what}, {name}", value) for name, value in summary.get(kind, {}).items()]
     cli.print_table(rows + [(f"{stage}, s", round(seconds, 1)) for stage, seconds in summary["seconds"].items()])
 
 

@@ -6,6 +6,7 @@ so that every picture is encoded once and serves as source and as driver. One st
 discriminators on what the codec made before its update; the gradient penalty joins every `r1_every` steps.
 """
 
+import math
 from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
@@ -29,6 +30,8 @@ SCALES = 4
 """Of the perceptual losses: the picture, and halved up to three times."""
 SMALLEST = 32
 """Side of the smallest picture that the perceptual network sees."""
+OPEN = 2.0
+"""The finest mask's logit at first."""
 
 
 @flax.struct.dataclass
@@ -42,12 +45,9 @@ class AutoencoderState:
 
 
 def init_state(config: AutoencoderConfig) -> AutoencoderState:
-    """State before the first step, from the config's seed alone. All flow is still: every level begins as a copy."""
+    """State before the first step, from the config's seed alone: a codec that copies the source."""
     key = jax.random.fold_in(jax.random.key(config.training.seed), 2)
-    params = autoencoder.init_params(config.codec, key)
-    for name, level in params["decoder"].items():
-        if name.startswith("level"):
-            level["flow"]["conv"]["weight"] *= 0
+    params = copying(autoencoder.init_params(config.codec, key))
     channels, critics = config.codec.channels, {}
     if config.loss.adversarial:
         critics["picture"] = init_discriminator(config.codec.size, channels, jax.random.fold_in(key, 1))
@@ -57,6 +57,31 @@ def init_state(config: AutoencoderConfig) -> AutoencoderState:
     ema = jax.tree.map(jnp.copy, params)
     rules = _optimizers(config.adam, config.training.num_steps)
     return AutoencoderState(jnp.int32(0), params, ema, rules[0].init(params), critics, rules[1].init(critics))
+
+
+def copying(params: dict) -> dict:
+    """Fresh parameters, changed so that every picture made is its source, whatever the latent.
+
+    What is left to learn is then motion, not pictures. All flow is still. Of the finest map three channels hold the
+    picture, and the finest picture head alone shows them; the mask lets most of them pass:
+
+        feature = sqrt(2) (x + 1),    image = sqrt(2) weight mask feature - 1,    weight = 1 / (2 mask)
+    """
+    levels = [level for name, level in sorted(params["decoder"].items()) if name.startswith("level")]
+    for level in levels:
+        level["flow"]["conv"]["weight"] *= 0
+        level["rgb"]["weight"] *= 0
+    entry, finest = params["encoder"]["input"], levels[-1]
+    # stored weights are divided by the root of their fan-in when used
+    colours = jnp.eye(3)[:, :, None, None]
+    entry["weight"] = entry["weight"].at[:3].set(math.sqrt(3) * colours)
+    entry["bias"] = entry["bias"].at[:, :3].set(1.0)
+    finest["flow"]["bias"] = finest["flow"]["bias"].at[:, 2].set(OPEN)
+    width = finest["rgb"]["weight"].shape[1]
+    weight = math.sqrt(width) / (2 * jax.nn.sigmoid(OPEN))
+    finest["rgb"]["weight"] = finest["rgb"]["weight"].at[:, :3].set(weight * colours)
+    finest["rgb"]["bias"] -= 1.0
+    return params
 
 
 def _optimizers(config: AdamConfig, steps: int) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
