@@ -128,7 +128,7 @@ def _shown(talk: realtime.Conversation, frame: int) -> float:
     count = frame - block["first"]
     for frames, delivered in block["parts"]:
         if count < frames:
-            return max(talk.playout.due(frame), delivered)
+            return max(block["offset"] + frame / FPS, delivered)
         count -= frames
     raise ValueError(f"frame {frame} was never delivered")
 

@@ -86,7 +86,8 @@ class Conversation:
     Attributes:
       block: frames of a block.
       tracked: (frame, arrived, done) of every user frame.
-      blocks: dicts of every block: first frame, times at which it was due, taken, computed, and its delivered parts.
+      blocks: dicts of every block: first frame, times at which it was due, taken, computed, the screen's offset behind
+        the frames' own time, which grows when the clock is moved, and its delivered parts.
       twins: the counterfactuals that are over.
       playout: the clock of the screen.
     """
@@ -193,7 +194,8 @@ class Conversation:
             self._twin.other.append(motion[self._twin.slot])
         self.playout.delivered(first, parts)
         due = first / FPS + self._behind
-        self.blocks.append({"first": first, "due": due, "taken": taken, "computed": computed, "parts": parts})
+        times = {"due": due, "offset": self.playout.offset, "taken": taken, "computed": computed}
+        self.blocks.append({"first": first, **times, "parts": parts})
         self._made += self.block
 
     @staticmethod

@@ -40,7 +40,7 @@ def at_small_size(config: ConfigDict):
     config.codec.size = 64
     config.codec.dim = 128
     config.codec.channels = (64, 64, 64, 32, 16)
-    config.loss.part_pixels = 0.5
+    config.loss.part_pixels = 2.0
     config.loss.adversarial = 0.0
     config.loss.part_adversarial = 0.0
     config.loss.style = 0.0
@@ -51,6 +51,6 @@ def at_small_size(config: ConfigDict):
     config.adam.final_share = 0.02
     config.adam.beta1 = 0.9
     config.adam.ema = 0.995
-    config.training.num_steps = 4000
+    config.training.num_steps = 5000
     config.training.log_every = 20
     config.training.save_every = 500

@@ -97,6 +97,25 @@ def test_an_echo_is_seen_after_delay_offset_and_headroom(block, delay):
     assert len(curves) == 2
 
 
+def test_a_stall_delays_what_comes_after_it_only(monkeypatch):
+    before = [
+        entry["latency"] for entry in live_benchmark.reactions_of(talk(5, 5, [1.013, 4.513]), np.full(15, 0.1))[0]
+    ]
+    plain = Engine.step
+
+    def stalls(engine, given):
+        engine.clock.time += 1.0 if 103 < engine.clock.time < 103.2 else 0.0
+        return plain(engine, given)
+
+    monkeypatch.setattr(Engine, "step", stalls)
+    found = talk(5, 5, [1.013, 4.513])
+    assert found.counts.rebased == 1 and found.playout.offset > 0.9
+    after = [entry["latency"] for entry in live_benchmark.reactions_of(found, np.full(15, 0.1))[0]]
+    assert after[0] == pytest.approx(before[0])
+    # the clock was moved by whole frames to where the user is: the avatar answers as soon as it did
+    assert after[1] == pytest.approx(before[1], abs=2 / FPS + 1e-6)
+
+
 def test_slow_work_makes_blocks_late():
     assert talk(5, 5, [], headroom=0.035).playout.late_blocks == 0
     assert talk(5, 5, [], headroom=0.025).playout.late_blocks > 10

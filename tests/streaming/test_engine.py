@@ -197,6 +197,7 @@ def test_nothing_is_compiled_or_moved_while_it_runs(config, engine):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("count", [120, 10_000])
 def test_a_day_of_blocks(config, params, engine, count):
     """Sessions come and go around four that are each watched alone as well: in the same slot, equal to the bit, and as
