@@ -51,6 +51,6 @@ def at_small_size(config: ConfigDict):
     config.adam.final_share = 0.02
     config.adam.beta1 = 0.9
     config.adam.ema = 0.995
-    config.training.num_steps = 5000
+    config.training.num_steps = 4000
     config.training.log_every = 20
     config.training.save_every = 500
