@@ -3,7 +3,8 @@
 PSNR and SSIM (LPIPS where VGG-16's weights are given): the other pictures of every held-out clip, made from its first
 one; `psnr_copied` is what the first one itself would score. R²: how well a linear map of motion latents, fitted on the
 people of the training split, tells the known motion of held-out ones; drawn people only. Known motion counts from a
-person's own rest, so in `r2` latents do too, from the first picture's; `r2_absolute` is of latents as they are.
+person's own rest, so in `r2` both it and the latents are less those of the first picture, which is drawn at rest;
+`r2_absolute` is of both as they are.
 `transfer.png`: in each cell a source, a picture of somebody else, and the source moved like it; `reconstruction.png`:
 source, target, result.
 """
@@ -106,13 +107,13 @@ def measure(config: LatentConfig, params, data: str | Path, out: Path, vgg=None)
     return figures
 
 
-def _told(splits: dict[str, Faces], latents: dict[str, list], seen: Callable) -> dict[str, float]:
-    """R² of the probed channels, of latents and motion of each clip as `seen`."""
+def _told(splits: dict[str, Faces], latents: dict[str, list], relative: Callable) -> dict[str, float]:
+    """R² of the probed channels, of latents and motion of each clip as `relative` makes them."""
     columns = [channel(name) for name in PROBED]
     rows = []
     for split in ("train", "eval"):
         known = [clip.motion[:, columns] for clip in splits[split]]
-        rows += [np.concatenate([seen(track) for track in tracks]) for tracks in (latents[split], known)]
+        rows += [np.concatenate([relative(track) for track in tracks]) for tracks in (latents[split], known)]
     return dict(zip(PROBED, linear_r2(*rows).tolist(), strict=True))
 
 

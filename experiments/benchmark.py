@@ -9,8 +9,9 @@ The first two hold a conversation at wall-clock pace for so long (`experiments.r
 tracked, a simulated conversation is heard, blocks are generated and rendered, and shown on a play-out clock whose
 offset is set at the start from a few blocks that nobody waits for. Fifty or more events, a user who smiles from one
 frame to the next in a twin of the conversation, give the reaction latency. `--baseline`, a run of the `infp` preset,
-goes through the same; the ratio is that of the p50s. They write summary.json, times.jsonl (every arrival and delivery),
-latency.md and waterfall.png. A bundle must be of two sessions. The third times the released network with synthetic
+goes through the same, with files of its own in baseline/; the ratio is that of the p50s. They write summary.json,
+times.jsonl (every arrival and delivery), latency.md, waterfall.png, and model.json, a model's part of the summary as soon
+as it is there. A bundle must be of two sessions. The third times the released network with synthetic
 weights from the user's pictures to the avatar's (`experiments.released_benchmark`), the last its stages at the
 authors' shapes (`experiments.stages`).
 """
@@ -58,7 +59,7 @@ def measure(out: Path) -> dict[str, Any]:
         summaries.append(
             live_benchmark.measure(subject, cli.absolute(data), part, _SECONDS.value, _EVENTS.value, _SIZE.value)
         )
-        cli.write_json(part / "summary.json", summaries[-1])  # minutes of measuring outlive a failure of the baseline
+        cli.write_json(part / "model.json", summaries[-1])  # minutes of measuring outlive a failure of the baseline
     summary = summaries[0]
     if len(summaries) == 2:
         ours, theirs = (s["reaction_latency_ms"]["p50"] for s in summaries)

@@ -3,13 +3,14 @@
     python -m experiments.reaction --workdir out/quickstart --out out/reaction.json
 
 Every held-out conversation is generated with one key as it was and again with a user who smiles as much as possible
-from frame t on, t spread over the places in a block. The reaction is the first frame within RESPONSE that differs
-by `afjax.streaming.latency.SEEN` in any channel; on the play-out clock it is shown `offset + (frame - t) / 25` seconds
-after the smile, with the offset of a computation of --headroom seconds. `people`: the same smile in the simulation,
-of which the avatar's answer is known without noise; on the play-out clock of people nothing is collected or computed.
+from the start of frame t on. The reaction is the first frame that differs by `afjax.streaming.latency.SEEN` in any
+channel, in the block that saw the smile or within RESPONSE after it; on the play-out clock it is shown
+`offset + (frame - t) / 25` seconds after the smile, with the offset of a computation of --headroom seconds. `own` is
+the second term: negative where a block that has waited for the smile answers in frames before it. `people`: the same
+smile in the simulation, of which the avatar's answer is known without noise, and who collect and compute nothing.
 
-`experiments.benchmark` measures the same at real-time pace. Here all pairs are generated at once, tracking is exact,
-and a model's own lag can be told from what buffers and computing add.
+`experiments.benchmark` measures the same at real-time pace, with smiles from anywhere in a frame on. Here all pairs are
+generated at once, tracking is exact, and a model's own lag can be told from what buffers and computing add.
 """
 
 from dataclasses import replace
@@ -18,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from afjax.audio.framing import FPS
-from afjax.codec.face.channels import HIGH, channel
+from afjax.codec.face.channels import CHANNELS, HIGH, channel
 from afjax.config import LayoutConfig
 from afjax.errors import InputError
 from afjax.streaming import latency
@@ -30,7 +31,7 @@ from experiments.runs import Run, load_run
 
 RESPONSE = 2 * FPS
 FIRST = 4 * FPS
-"""Frame of a clip from which smiles may begin: the stream is under way, and a slow answer has its time."""
+"""Frame of a clip from which smiles may begin: the stream is under way, and the longest block fits in before."""
 
 
 def main():
@@ -40,46 +41,53 @@ def main():
     run = load_run(_WORKDIR.value)
     data = cli.absolute(_DATA.value or first(run.config.data.path) or cli.absolute(_WORKDIR.value) / "data")
     clips = evaluation.held_out(data)
+    if clips[0].avatar_oracle is None:
+        raise InputError("how people answer is known of simulated conversations only", data, "give --data")
+    if run.config.model.motion_dim != len(CHANNELS):
+        raise InputError("its motion is not the face codec's", cli.absolute(_WORKDIR.value), "give another run")
     summary = {
         "workdir": cli.absolute(_WORKDIR.value),
         "headroom_ms": 1000 * _HEADROOM.value,
+        "offset_ms": 1000 * latency.offset(run.config.layout, _HEADROOM.value),
         "earliest_ms": latency.earliest_reaction(run.config.layout, _HEADROOM.value),
         **measure(run, clips, _ROUNDS.value, _HEADROOM.value),
     }
     cli.write_json(out, summary)
-    rows = [(who, *(summary[who][name] for name in ("p50", "p95", "seen"))) for who in ("model", "people")]
+    rows = [(who, *(summary[who][name] for name in ("p50", "p95", "seen"))) for who in ("model", "own", "people")]
     cli.print_table(rows, ("", "p50, ms", "p95, ms", "seen, share"))
     print(f"written: {out}")
 
 
 def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float) -> dict[str, dict]:
-    """Percentiles of `model` and `people` in ms over the reactions that were seen, and their share of all smiles."""
+    """Percentiles of `model`, its `own` lag and `people` in ms over seen reactions, and the share of smiles seen."""
     layout = run.config.layout
     began = starts(layout, len(clips), clips[0].frames, rounds)
     deviation = run.generator.statistics.motion_std
     offset = latency.offset(layout, headroom)
     base = evaluation.generate(run, clips, kept={"model": "joint"})["model"]
-    waits = {"model": [], "people": []}
+    waits = {"own": [], "people": []}
     with cli.Progress(rounds, "smile", "rounds") as progress:
         for frames in began:
             smiling = [smiles_from(clip, frame) for clip, frame in zip(clips, frames, strict=True)]
             other = evaluation.generate(run, smiling, kept={"model": "joint"})["model"]
             for clip, one, two, frame in zip(clips, base, other, frames, strict=True):
-                window = slice(frame, frame + RESPONSE)
-                waits["model"].append(_wait(one[window], two[window], deviation, offset))
-                change = answer_to_smile(clip, frame, float(HIGH[channel("smile")]))[window]
-                waits["people"].append(_wait(np.zeros_like(change), change, deviation, 0.0))
+                change = answer_to_smile(clip, frame, float(HIGH[channel("smile")]))
+                waits["own"].append(_wait(one, two, deviation, frame, layout.block))
+                waits["people"].append(_wait(np.zeros_like(change), change, deviation, frame, 0))
             progress.update()
+    waits["model"] = [None if wait is None else 1000 * offset + wait for wait in waits["own"]]
     return {who: _summary(each) for who, each in waits.items()}
 
 
 def starts(layout: LayoutConfig, clips: int, frames: int, rounds: int) -> np.ndarray:
-    """Frames `[rounds, clips]` at which smiles begin, all places in a block as often as one another."""
-    room = (frames - FIRST - RESPONSE) // layout.block
-    if room < 1:
-        raise InputError(f"conversations of {frames / FPS:g} s are too short", do="simulate longer ones")
-    number = np.arange(rounds * clips).reshape(rounds, clips)
-    return FIRST + (number * 7 % room) * layout.block + number % layout.block
+    """Frames `[rounds, clips]` at which smiles begin: other blocks in every round, all places in a block as often."""
+    rng, room = np.random.default_rng(0), (frames - FIRST - RESPONSE) // layout.block
+    if room < rounds:
+        raise InputError(
+            f"conversations of {frames / FPS:g} s hold {max(room, 0)} smiles, not {rounds}", do="simulate longer ones"
+        )
+    blocks = np.stack([rng.permutation(room)[:rounds] for _ in range(clips)], axis=1)
+    return FIRST + blocks * layout.block + np.arange(rounds * clips).reshape(rounds, clips) % layout.block
 
 
 def smiles_from(clip: Conversation, frame: int) -> Conversation:
@@ -89,10 +97,11 @@ def smiles_from(clip: Conversation, frame: int) -> Conversation:
     return replace(clip, user_motion=motion)
 
 
-def _wait(one: np.ndarray, other: np.ndarray, deviation: np.ndarray, offset: float) -> float | None:
-    """Milliseconds until a difference is shown, from frame 0 on."""
-    seen = latency.first_seen(one, other, deviation)
-    return None if seen is None else 1000 * (offset + seen[0] / FPS)
+def _wait(one: np.ndarray, other: np.ndarray, deviation: np.ndarray, frame: int, before: int) -> float | None:
+    """Milliseconds from a frame to the first that differs, from so many frames before it on."""
+    window = slice(frame - before, frame + RESPONSE)
+    seen = latency.first_seen(one[window], other[window], deviation)
+    return None if seen is None else 1000 * (seen[0] - before) / FPS
 
 
 def _summary(waits: list[float | None]) -> dict[str, float]:

@@ -7,59 +7,97 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from afjax.audio import framing
 from afjax.codec.face.channels import HIGH, channel
 from afjax.config import Config, LayoutConfig
 from afjax.errors import InputError
+from afjax.streaming import latency
 from experiments import reaction
 from tests.data_pipeline.conftest import _clip
 
 LAG = 7
 
 
-class Mirror:
-    """Gives the user's motion LAG frames later, or nothing at all."""
+class Avatar:
+    """Gives the user's motion LAG frames later, or smiles throughout a block that sees a smile, or never does."""
 
-    def __init__(self, attentive: bool):
-        self.attentive, self.statistics = attentive, SimpleNamespace(motion_std=np.ones(15, np.float32) * 0.1)
+    def __init__(self, kind: str, block: int, delay: int):
+        self.kind, self.block, self.delay = kind, block, delay
+        self.statistics = SimpleNamespace(motion_std=np.full(15, 0.1, np.float32))
 
     def clips(self, avatar_features, user_features, user_motion, seed, keep):
-        late = np.pad(user_motion, [(0, 0), (LAG, 0), (0, 0)])[:, : user_motion.shape[1]]
-        return late * self.attentive
+        count, frames, width = user_motion.shape
+        if self.kind == "late":
+            return np.pad(user_motion, [(0, 0), (LAG, 0), (0, 0)])[:, :frames]
+        seen = framing.delayed(user_motion, self.delay).reshape(count, -1, self.block, width)
+        made = np.broadcast_to(seen.max(2, keepdims=True), seen.shape).reshape(user_motion.shape)
+        return made * (self.kind == "at once")
 
 
-def run(attentive, **layout):
-    return SimpleNamespace(config=replace(Config(), layout=LayoutConfig(**layout)), generator=Mirror(attentive))
+def run(kind, block=10, delay=0):
+    layout = LayoutConfig(block=block, user_delay=delay)
+    return SimpleNamespace(config=replace(Config(), layout=layout), generator=Avatar(kind, block, delay))
 
 
 @pytest.fixture(scope="module")
 def clips():
-    made = [_clip(seed, 300, evaluation=True) for seed in range(4)]
+    made = [_clip(seed, 300, evaluation=True) for seed in range(10)]
     return [replace(clip, user_motion=0 * clip.user_motion) for clip in made]
 
 
 @pytest.mark.parametrize(("block", "delay", "behind"), [(10, 0, 400), (5, 5, 0), (5, 3, 80)])
 def test_the_models_own_lag_and_the_clocks_are_added(clips, block, delay, behind):
-    found = reaction.measure(run(True, block=block, user_delay=delay), clips, rounds=3, headroom=0.1)
+    found, slower = (reaction.measure(run("late", block, delay), clips, 3, headroom) for headroom in (0.1, 0.3))
+    assert found["own"]["p50"] == pytest.approx(40 * LAG)
     assert found["model"]["p50"] == pytest.approx(behind + 100 + 40 * LAG)
-    assert (found["model"]["n"], found["model"]["seen"]) == (12, 1.0)
-    assert 160 <= found["people"]["p50"] <= 560 and 0 < found["people"]["seen"] <= 1
+    assert slower["model"]["p50"] == pytest.approx(behind + 300 + 40 * LAG)
+    assert (found["model"]["n"], found["model"]["seen"]) == (30, 1.0)
+    assert found["people"] == slower["people"]
+    assert 120 <= found["people"]["p50"] <= 560 and 0 < found["people"]["seen"] <= 1
+
+
+@pytest.mark.parametrize(("block", "delay"), [(10, 0), (10, 10), (5, 3), (5, 5), (10, 20)])
+def test_who_smiles_in_the_block_that_sees_it_is_as_early_as_can_be(clips, block, delay):
+    """Also in frames before the smile, which are shown after it. Smiles begin with a frame, not anywhere in it."""
+    found = reaction.measure(run("at once", block, delay), clips, 3, 0.1)["model"]
+    earliest = latency.earliest_reaction(LayoutConfig(block=block, user_delay=delay), 0.1)
+    assert found["seen"] == 1.0 and found["p50"] == pytest.approx(earliest["p50"] + 20, abs=21)
+    assert found["max"] == pytest.approx(1000 * (max(block, delay) / 25 + 0.1))
 
 
 def test_who_never_looks_never_reacts(clips):
-    found = reaction.measure(run(False), clips, rounds=1, headroom=0.1)
+    found = reaction.measure(run("never"), clips, rounds=1, headroom=0.1)
     assert found["model"] == {"p50": None, "p95": None, "p99": None, "max": None, "n": 0, "seen": 0.0}
 
 
 def test_smiles_are_spread_over_a_block_and_change_nothing_before(clips):
-    places = reaction.starts(LayoutConfig(block=5), clips=4, frames=300, rounds=10)
-    assert np.bincount((places % 5).ravel()).tolist() == [8] * 5
-    assert places.min() >= reaction.FIRST and places.max() <= 300 - reaction.RESPONSE
+    places = reaction.starts(LayoutConfig(block=5), clips=20, frames=500, rounds=4)
+    assert np.bincount((places % 5).ravel()).tolist() == [16] * 5 and len(np.unique(places)) > 50
+    assert all(len(set(column // 5)) == 4 for column in places.T), "other blocks in every round"
+    assert places.min() >= reaction.FIRST and places.max() <= 500 - reaction.RESPONSE
     smiling = reaction.smiles_from(clips[0], 120).user_motion
     np.testing.assert_array_equal(smiling[:120], clips[0].user_motion[:120])
     assert (smiling[120:, channel("smile")] == HIGH[channel("smile")]).all() and not clips[0].user_motion.any()
-    with pytest.raises(InputError, match="too short"):
+    with pytest.raises(InputError, match="hold 0 smiles"):
         reaction.starts(LayoutConfig(block=5), 4, 150, 1)
 
 
+def test_recorded_people_and_other_codecs_are_refused(clips, monkeypatch, tmp_path):
+    def main(clips, motion_dim=15):
+        config = replace(Config(), model=replace(Config().model, motion_dim=motion_dim))
+        monkeypatch.setattr(reaction, "load_run", lambda _: SimpleNamespace(config=config))
+        monkeypatch.setattr(reaction.evaluation, "held_out", lambda _: clips)
+        flags = {"WORKDIR": "run", "DATA": "data", "ROUNDS": 1, "HEADROOM": 0.1, "OUT": str(tmp_path / "out.json")}
+        for name, value in flags.items():
+            monkeypatch.setattr(reaction, f"_{name}", SimpleNamespace(value=value), raising=False)
+        reaction.main()
+
+    with pytest.raises(InputError, match="simulated conversations only"):
+        main([replace(clip, avatar_oracle=None) for clip in clips])
+    with pytest.raises(InputError, match="face codec's"):
+        main(clips, motion_dim=128)
+    assert not list(tmp_path.iterdir())
+
+
 def test_the_table_is_json(clips):
-    json.dumps(reaction.measure(run(False), clips, rounds=1, headroom=0.0), allow_nan=False)
+    json.dumps(reaction.measure(run("never"), clips, rounds=1, headroom=0.0), allow_nan=False)
