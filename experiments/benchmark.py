@@ -10,8 +10,8 @@ tracked, a simulated conversation is heard, blocks are generated and rendered, a
 offset is set at the start from a few blocks that nobody waits for. Fifty or more events, a user who smiles from one
 frame to the next in a twin of the conversation, give the reaction latency. `--baseline`, a run of the `infp` preset,
 goes through the same, with files of its own in baseline/; the ratio is that of the p50s. They write summary.json,
-times.jsonl (every arrival and delivery), latency.md, waterfall.png, and model.json, a model's part of the summary as soon
-as it is there. A bundle must be of two sessions. The third times the released network with synthetic
+times.jsonl (every arrival and delivery), latency.md, waterfall.png, and model.json, a model's part of the summary as
+soon as it is there. A bundle must be of two sessions. The third times the released network with synthetic
 weights from the user's pictures to the avatar's (`experiments.released_benchmark`), the last its stages at the
 authors' shapes (`experiments.stages`).
 """
