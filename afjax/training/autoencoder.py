@@ -63,8 +63,8 @@ def copying(params: dict) -> dict:
     """Fresh parameters, changed in place so that every picture made is its source, whatever the latent.
 
     What is left to learn is then motion, not pictures. All flow is still, so that what it magnifies by (half a pixel at
-    the edges, `layers.grid`) stays. Of the finest map three channels hold the
-    picture, and the finest picture head alone shows them; the mask lets most of them pass:
+    the edges, `layers.grid`) stays. Of the finest map three channels hold the picture, and the finest picture head
+    alone shows them; the mask lets most of them pass:
 
         feature = sqrt(2) (x + 1),    image = sqrt(2) weight mask feature - 1,    weight = 1 / (2 mask)
     """
