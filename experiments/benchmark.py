@@ -7,7 +7,7 @@
 
 The first two hold a conversation at wall-clock pace for so long (`experiments.realtime`): pictures of a drawn user are
 tracked, a simulated conversation is heard, blocks are generated and rendered, and shown on a play-out clock whose
-offset is set at the start from a few blocks that nobody waits for. Fifty or more events, a user who smiles from one
+offset is set by a trial conversation of 20 seconds. Fifty or more events, a user who smiles from one
 frame to the next in a twin of the conversation, give the reaction latency. `--baseline`, a run of the `infp` preset,
 goes through the same, with files of its own in baseline/; the ratio is that of the p50s. They write summary.json,
 times.jsonl (every arrival and delivery), latency.md, waterfall.png, and model.json, a model's part of the summary as

@@ -67,6 +67,7 @@ def drift(run: Run, clips: list[Conversation], count: int, sessions: int) -> dic
     The unit of a channel is its standard deviation over all recorded frames.
     """
     config = run.config
+    evaluation.check_fits(config, clips)
     if MINUTE % config.layout.block or (MINUTE - config.sampler.start) % config.layout.block:
         raise InputError(f"a minute of {MINUTE} frames is not made of whole blocks of {config.layout.block}")
     scale = np.concatenate([clip.avatar_motion for clip in clips]).std(axis=0, dtype=np.float64)

@@ -7,6 +7,7 @@ import numpy as np
 
 from afjax.audio.envelope import envelope
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
+from afjax.config import Config
 from afjax.errors import InputError
 from afjax.metrics import report
 from data_pipeline.records import read_metadata, read_split
@@ -31,6 +32,17 @@ def held_out(folder: str | Path) -> list[Conversation]:
     if len(clips) < 2 or len({clip.frames for clip in clips}) != 1:
         raise InputError("evaluation needs at least two conversations of one length", folder)
     return clips
+
+
+def check_fits(config: Config, clips: list[Conversation]):
+    """Raises InputError if conversations are not of the width that a model takes."""
+    for what, track, wanted in (
+        ("motion channels", clips[0].user_motion, config.model.motion_dim),
+        ("audio features", clips[0].user_features, config.model.audio_dim),
+    ):
+        if track.shape[-1] != wanted:
+            fault = f"the conversations have {track.shape[-1]} {what}, the model {wanted}"
+            raise InputError(fault, do="give --data, conversations like those that it was trained on")
 
 
 def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -72,7 +84,11 @@ def speech_features(clips: list[Conversation]) -> dict[str, np.ndarray]:
 def generate(
     run: Run, clips: list[Conversation], seed: int = SEED, kept: Mapping[str, str] = KEPT
 ) -> dict[str, np.ndarray]:
-    """Motion [n, T, D] of the model with all conditions and with parts of the user dropped; `kept` names them."""
+    """Motion [n, T, D] of the model with all conditions and with parts of the user dropped; `kept` names them.
+
+    Raises InputError where the conversations do not fit the model.
+    """
+    check_fits(run.config, clips)
     tracks = [
         np.stack([getattr(clip, name) for clip in clips]).astype(np.float32)
         for name in ("avatar_features", "user_features", "user_motion")

@@ -32,6 +32,8 @@ QUIET = 8.0
 """Seconds before the first event, in which the tracker learns the user's resting face."""
 RESPONSE = 50
 """Frames of a counterfactual beyond its block."""
+TRIAL = 20
+"""Seconds of the trial conversation that sets the play-out clock, if they hold five blocks."""
 CLIPS = 3
 
 
@@ -44,7 +46,7 @@ def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int
     with cli.quiet():
         scene, spacing = make_scene(data, config.layout.block, events, size)
         screen = realtime.Screen(FaceCodec(size=size).identity(draw_portrait(AVATAR)))
-        headroom = realtime.calibrate(engine, scene, screen, 30 if config.layout.block <= 25 else 5)
+        headroom = realtime.calibrate(engine, scene, screen, max(TRIAL * FPS // config.layout.block, 5))
         talk = realtime.Conversation(engine, scene, screen, headroom)
         seconds = max(seconds, QUIET + spacing * events + 3 * config.layout.block / FPS)
         print(f"{config.name}: a conversation of {seconds:.0f} s")

@@ -19,7 +19,7 @@ import numpy as np
 from absl import flags
 
 from afjax.audio.framing import FPS
-from afjax.codec.face.channels import CHANNELS, HIGH, channel
+from afjax.codec.face.channels import HIGH, channel
 from afjax.config import LayoutConfig
 from afjax.errors import InputError
 from afjax.streaming import latency
@@ -43,8 +43,6 @@ def main():
     clips = evaluation.held_out(data)
     if clips[0].avatar_oracle is None:
         raise InputError("how people answer is known of simulated conversations only", data, "give --data")
-    if run.config.model.motion_dim != len(CHANNELS):
-        raise InputError("its motion is not the face codec's", cli.absolute(_WORKDIR.value), "give another run")
     summary = {
         "workdir": cli.absolute(_WORKDIR.value),
         "headroom_ms": 1000 * _HEADROOM.value,

@@ -12,7 +12,7 @@ is known before: a tracker that did both would be twice as slow as that of a pro
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import jax
 import numpy as np
@@ -204,18 +204,13 @@ class Conversation:
             whole[slot] = part
 
 
-def calibrate(engine: Engine, scene: Scene, screen: Screen, blocks: int) -> float:
-    """Seconds of headroom: one and a half times the longest of some blocks up to their first picture, unpaced.
+def calibrate(engine: Engine, scene: Scene, screen: Screen, blocks: int, face=None, clock=time) -> float:
+    """Seconds of headroom: one and a half times what a block took at most in a trial conversation without events.
 
-    A frame's tracking stands in the way, hence it counts as well.
+    Unlike blocks computed one after the other, those of a conversation wait for tracking, which waits for rendering.
+    Other arguments as those of `Conversation`.
     """
-    given, longest, face = live.silence(engine.config, engine.sessions), 0.0, LiveFace()
-    list(screen.show(np.asarray(engine.step(given))[0]))  # compiles all of it
-    face.step(scene.pictures[0])
-    for number in range(blocks):
-        start = time.perf_counter()
-        face.step(scene.pictures[number % len(scene.pictures)])
-        motion = np.asarray(engine.step(given))
-        next(iter(screen.show(motion[0])))
-        longest = max(longest, time.perf_counter() - start)
-    return 1.5 * longest
+    list(screen.show(np.asarray(engine.step(live.silence(engine.config, engine.sessions)))[0]))  # compiles all of it
+    trial = Conversation(engine, replace(scene, events=()), screen, 0.0, face, clock)
+    trial.run(blocks * trial.block / FPS)
+    return -1.5 * min(trial.playout.slack)

@@ -16,6 +16,7 @@ from experiments import reaction
 from tests.data_pipeline.conftest import _clip
 
 LAG = 7
+FEATURES = 100  # of the conversations here
 
 
 class Avatar:
@@ -36,7 +37,9 @@ class Avatar:
 
 def run(kind, block=10, delay=0):
     layout = LayoutConfig(block=block, user_delay=delay)
-    return SimpleNamespace(config=replace(Config(), layout=layout), generator=Avatar(kind, block, delay))
+    model = replace(Config().model, audio_dim=FEATURES)
+    config = replace(Config(), layout=layout, model=model)
+    return SimpleNamespace(config=config, generator=Avatar(kind, block, delay))
 
 
 @pytest.fixture(scope="module")
@@ -82,20 +85,36 @@ def test_smiles_are_spread_over_a_block_and_change_nothing_before(clips):
         reaction.starts(LayoutConfig(block=5), 4, 150, 1)
 
 
-def test_recorded_people_and_other_codecs_are_refused(clips, monkeypatch, tmp_path):
-    def main(clips, motion_dim=15):
-        config = replace(Config(), model=replace(Config().model, motion_dim=motion_dim))
-        monkeypatch.setattr(reaction, "load_run", lambda _: SimpleNamespace(config=config))
-        monkeypatch.setattr(reaction.evaluation, "held_out", lambda _: clips)
-        flags = {"WORKDIR": "run", "DATA": "data", "ROUNDS": 1, "HEADROOM": 0.1, "OUT": str(tmp_path / "out.json")}
-        for name, value in flags.items():
-            monkeypatch.setattr(reaction, f"_{name}", SimpleNamespace(value=value), raising=False)
-        reaction.main()
+def command(monkeypatch, tmp_path, clips, made):
+    """The command on a run and conversations that are there; -> the file it writes."""
+    monkeypatch.setattr(reaction, "load_run", lambda _: made)
+    monkeypatch.setattr(reaction.evaluation, "held_out", lambda _: clips)
+    flags = {"WORKDIR": "run", "DATA": "data", "ROUNDS": 2, "HEADROOM": 0.1, "OUT": str(tmp_path / "out.json")}
+    for name, value in flags.items():
+        monkeypatch.setattr(reaction, f"_{name}", SimpleNamespace(value=value), raising=False)
+    reaction.main()
+    return tmp_path / "out.json"
 
-    with pytest.raises(InputError, match="simulated conversations only"):
-        main([replace(clip, avatar_oracle=None) for clip in clips])
-    with pytest.raises(InputError, match="face codec's"):
-        main(clips, motion_dim=128)
+
+def test_the_command_says_and_writes_what_it_found(clips, monkeypatch, tmp_path, capsys):
+    summary = json.loads(command(monkeypatch, tmp_path, clips, run("late")).read_text())
+    assert (summary["offset_ms"], summary["own"]["p50"], summary["model"]["p50"]) == (500, 40 * LAG, 500 + 40 * LAG)
+    assert {"own", "people"} <= set(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize(
+    ("wrong", "sizes", "message"),
+    [
+        ({"avatar_oracle": None}, {}, "simulated conversations only"),
+        ({}, {"motion_dim": 128}, "have 15 motion channels, the model 128"),
+        ({}, {"audio_dim": 768}, "audio features, the model 768"),
+    ],
+)
+def test_conversations_that_do_not_fit_are_refused(clips, monkeypatch, tmp_path, wrong, sizes, message):
+    made = run("late")
+    made.config = replace(made.config, model=replace(made.config.model, **sizes))
+    with pytest.raises(InputError, match=message):
+        command(monkeypatch, tmp_path, [replace(clip, **wrong) for clip in clips], made)
     assert not list(tmp_path.iterdir())
 
 

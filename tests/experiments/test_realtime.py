@@ -69,13 +69,15 @@ class Screen:
         yield motion
 
 
+def scene_of(events):
+    sound = np.zeros(16000, np.float32)
+    return realtime.Scene(np.zeros((7, 2, 2, 3), np.uint8), sound, sound + 1, events)
+
+
 def talk(block, delay, events, track=0.0, headroom=0.1, seconds=6.0):
     clock = Clock()
     smile = np.eye(15, dtype=np.float32)[SMILE]
-    made = [realtime.Event(time, [smile] * (block + 10)) for time in events]
-    scene = realtime.Scene(
-        np.zeros((7, 2, 2, 3), np.uint8), np.zeros(16000, np.float32), np.ones(16000, np.float32), made
-    )
+    scene = scene_of([realtime.Event(time, [smile] * (block + 10)) for time in events])
     engine = Engine(clock, block, delay)
     found = realtime.Conversation(engine, scene, Screen(clock), headroom, Face(clock, track), clock)
     found.run(seconds)
@@ -131,3 +133,16 @@ def test_every_arrival_and_delivery_is_noted():
     for block in found.blocks:
         assert block["due"] <= block["taken"] <= block["computed"] <= block["parts"][-1][1]
         assert sum(count for count, _ in block["parts"]) == 5
+
+
+@pytest.mark.parametrize(("block", "delay"), [(5, 5), (10, 0), (50, 0)])
+def test_the_trial_counts_what_blocks_wait_for(block, delay):
+    """10 ms for the step, 20 for the first picture, and 15 for a frame that arrived with the block's last one."""
+    clock = Clock()
+    smiling = [realtime.Event(0.5, [])]
+    engine, face = Engine(clock, block, delay), Face(clock, 0.015)
+    headroom = realtime.calibrate(engine, scene_of(smiling), Screen(clock), 6, face, clock)
+    assert not engine.taken, "a trial has no events"
+    assert 1.5 * 0.03 <= headroom <= 1.5 * (0.03 + 0.015 + 0.005)
+    found = talk(block, delay, [], track=0.015, headroom=headroom, seconds=12.0)
+    assert found.playout.late_blocks == 0 and found.playout.blocks >= 5
