@@ -21,6 +21,7 @@ from pathlib import Path
 import grain
 import numpy as np
 
+from afjax.codec.face import channels
 from afjax.codec.face.tracker import FaceTracker
 from afjax.codec.latent.crop import box_of, crop, square_of
 from afjax.codec.latent.parts import PARTS, boxes_of
@@ -45,12 +46,14 @@ class Source:
 
     Attributes:
       size: side of the pictures in pixels.
+      margin: around a face, as `square_of` takes it.
       frames: pictures of a clip at most, spread over a video.
       videos: a folder with the folders `train` and `eval` of videos, one person each; empty: drawn people.
       train, eval: numbers of drawn people; seed: of the people and their motion.
     """
 
     size: int
+    margin: float = 1.0
     frames: int = 16
     videos: str = ""
     train: int = 0
@@ -67,7 +70,7 @@ class Clip:
     motion: np.ndarray | None = None
 
 
-def read_clip(frames: Iterable[np.ndarray], size: int, motion: np.ndarray | None = None) -> Clip:
+def read_clip(frames: Iterable[np.ndarray], source: Source, motion: np.ndarray | None = None) -> Clip:
     """The clip of frames uint8 `[H, W, 3]` RGB, without those that show no face. InputError where fewer than 2 do."""
     tracker, held, meshes, seen = FaceTracker(), [], [], []
     for n, frame in enumerate(frames):
@@ -78,8 +81,8 @@ def read_clip(frames: Iterable[np.ndarray], size: int, motion: np.ndarray | None
             seen.append(n)
     if len(held) < 2:
         raise InputError(f"a face in {len(held)} of {tracker.frames} frames, two are needed")
-    square = square_of(np.stack([box_of(mesh) for mesh in meshes]), *held[0].shape[:2])
-    pictures = np.stack([crop(frame, square, size) for frame in held])
+    square = square_of(np.stack([box_of(mesh) for mesh in meshes]), *held[0].shape[:2], source.margin)
+    pictures = np.stack([crop(frame, square, source.size) for frame in held])
     boxes = np.stack([boxes_of(mesh, square) for mesh in meshes])
     return Clip(pictures, boxes, None if motion is None else motion[seen])
 
@@ -88,13 +91,13 @@ def _of_video(path: Path, source: Source) -> Clip:
     info = probe(path)
     wanted = set(np.linspace(0, info.frames - 1, min(source.frames, info.frames)).round().astype(int).tolist())
     frames = (frame for n, frame in enumerate(read_frames(info, max_side=4 * source.size)) if n in wanted)
-    return read_clip(frames, source.size)
+    return read_clip(frames, source)
 
 
 def _of_person(number: int, source: Source) -> Clip:
     seed = 1_000_000 * source.seed + number
     motion = draw_motion(np.random.default_rng([79, seed]), source.frames)
-    return read_clip(moving_person(seed, motion, source.size), source.size, motion)
+    return read_clip(moving_person(seed, motion, source.size), source, motion)
 
 
 def _jobs(source: Source, split: str) -> list[tuple[str, Callable[[], Clip]]]:
@@ -202,9 +205,12 @@ class RandomPair(grain.transforms.RandomMap):
         number, clip = element
         chosen = rng.choice(len(clip.pictures), 2, replace=False)
         pictures, boxes = clip.pictures[chosen], clip.boxes[chosen]
+        known = {} if clip.motion is None else {"motion": clip.motion[chosen]}
         if rng.random() < 0.5:
             pictures, boxes = mirrored(pictures, boxes)
-        return {"pictures": pictures, "boxes": boxes, "window": np.array(f"{number:05d}@{chosen[0]},{chosen[1]}")}
+            known = {name: channels.mirrored(motion) for name, motion in known.items()}
+        window = np.array(f"{number:05d}@{chosen[0]},{chosen[1]}")
+        return {"pictures": pictures, "boxes": boxes, "window": window, **known}
 
 
 def mirrored(pictures: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -217,9 +223,12 @@ def mirrored(pictures: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.nd
 def batches(faces: Faces, batch: int, seed: int) -> Batches:
     """Endless batches of pairs: `pictures` uint8 `[B, 2, size, size, 3]`, `boxes` float32 `[B, 2, 3, 4]`.
 
+    And `motion` `[B, 2, 15]` where it is known.
+
     Every epoch visits each clip once, in a new order. `get_state` and `set_state` continue it exactly; a pair's name is
     CLIP@FRAME,FRAME.
     """
-    order = grain.MapDataset.source(faces).map_with_index(lambda n, clip: (n, clip)).seed(seed).shuffle().repeat()
+    named = grain.MapDataset.source(faces).map_with_index(lambda n, clip: (n % len(faces), clip))  # n counts all epochs
+    order = named.seed(seed).shuffle().repeat()
     dataset = order.random_map(RandomPair()).batch(batch, drop_remainder=True)
     return Batches(iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16))))

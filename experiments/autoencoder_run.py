@@ -4,6 +4,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import jax
+import numpy as np
 
 from afjax.codec.latent.autoencoder import init_params
 from afjax.codec.latent.codec import LatentCodec
@@ -18,6 +19,9 @@ from experiments.run_folder import TrainingProgress, outcome, read_config, read_
 
 __all__ = ["load_autoencoder", "train_run"]
 
+SOME = 64
+"""People by whose pictures the encoder is centred."""
+
 
 def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
     """Trains in a run folder and measures the result; returns (and writes) its summary."""
@@ -27,10 +31,12 @@ def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
     watch = cli.Watch()
     with watch("data"):
         folder = _pictures(config, workdir / "data")
-    batches = frames.batches(frames.Faces(folder, "train"), config.pictures.batch, config.training.seed)
+    faces = frames.Faces(folder, "train")
+    batches = frames.batches(faces, config.pictures.batch, config.training.seed)
+    people = np.stack([clip.pictures[n % len(clip.pictures)] for n, clip in zip(range(SOME), faces, strict=False)])
     with TrainingProgress(config.training.num_steps) as progress:
         codec = {"codec": asdict(config.codec)}
-        state = train(config, workdir, batches, codec, vgg, begun=progress.begun, progress=progress.report)
+        state = train(config, workdir, batches, codec, vgg, people, begun=progress.begun, progress=progress.report)
     with watch("measure"):
         measured = autoencoder_report.measure(config.codec, state.ema_params, folder, workdir / "samples", vgg)
     trained = {"train": read_metrics(workdir)[-1]["seconds"]}
@@ -43,7 +49,7 @@ def _pictures(config: AutoencoderConfig, folder: Path) -> Path:
     """The run's pictures, made where they are missing."""
     pictures = config.pictures
     source = frames.Source(
-        config.codec.size, pictures.frames, pictures.videos,
+        config.codec.size, config.codec.margin, pictures.frames, pictures.videos,
         pictures.train_people, pictures.eval_people, config.training.seed,
     )  # fmt: skip
     if folder.exists():

@@ -91,7 +91,7 @@ def act(clip: Conversation, codec: LatentCodec, person: int) -> Conversation:
 def _latents(motion: np.ndarray, codec: LatentCodec, person: int) -> np.ndarray:
     """Motion latents `[1 + T, dim]` of a person at rest and then under motion `[T, 15]`."""
     frames = moving_person(person, np.concatenate([np.zeros_like(motion[:1]), motion]), codec.size)
-    square = portrait_square(frames[0])
+    square = portrait_square(frames[0], codec.config.margin)
     return np.stack([codec.read(frame, square) for frame in frames])
 
 

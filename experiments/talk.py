@@ -148,7 +148,8 @@ def track_user(codec, video: VideoInfo, frames: int, warnings: list[str]):
 def _encode(codec, video: VideoInfo) -> Encoded:
     if not isinstance(codec, LatentCodec):
         return codec.encode(_frames_of(video, "track"))
-    square = clip_square(_frames_of(video, "place"))  # by all of the clip, as in the authors' preprocessing
+    # by all of the clip, as in the authors' preprocessing
+    square = clip_square(_frames_of(video, "place"), codec.config.margin)
     return codec.encode(_frames_of(video, "track"), square=square)
 
 

@@ -5,6 +5,7 @@ With p pictures, t targets, phi the maps of a fixed network, psi those of a disc
     distance       mean |p - t|, and mean |phi(p) - phi(t)| summed over maps; with masks  sum M |..| / sum M
     adversarial    of the generator softplus(-D(p)), of the discriminator softplus(-D(t)) + softplus(D(p))
     r1             |grad D(t)|^2 / 2, mean over pictures (Mescheder et al. 2018)
+    known_motion   mean (c - k)^2 of coefficients c and known motion k
     style          mean |G(psi(p)) - G(psi(t))|, summed over maps, with Gram matrices G = psi^T psi / (h w c)
 """
 
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 
 from afjax.types import Scalar
 
-__all__ = ["adversarial", "discriminator", "distance", "gram", "r1", "style"]
+__all__ = ["adversarial", "discriminator", "distance", "gram", "known_motion", "r1", "style"]
 
 
 def distance(found: jax.Array, wanted: jax.Array, mask: jax.Array | None = None) -> Scalar:
@@ -35,6 +36,11 @@ def gram(maps: jax.Array) -> jax.Array:
 def style(found: Sequence[jax.Array], wanted: Sequence[jax.Array]) -> Scalar:
     """Mean absolute difference of Gram matrices, summed over maps."""
     return sum(jnp.abs(gram(f) - gram(w)).mean() for f, w in zip(found, wanted, strict=True))
+
+
+def known_motion(coefficients: jax.Array, known: jax.Array) -> Scalar:
+    """Mean squared error of coefficients `[..., K]`, of which the first D are to be the known ones `[..., D]`."""
+    return ((coefficients[..., : known.shape[-1]] - known) ** 2).mean()
 
 
 def adversarial(logits: jax.Array) -> Scalar:

@@ -4,6 +4,10 @@
 
 so that every picture is encoded once and serves as source and as driver. One step updates the codec and then the
 discriminators on what the codec made before its update; the gradient penalty joins every `r1_every` steps.
+
+Where motion is known the first coefficients can be made to tell it. In the first `encoder_steps` steps the encoder
+alone learns that, which costs a fraction of a whole step; the decoder then need not wait for latents that say
+something.
 """
 
 import math
@@ -14,13 +18,17 @@ from pathlib import Path
 import flax.struct
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from optax.contrib import MuonDimensionNumbers
 
+from afjax.codec.face.channels import HIGH
 from afjax.codec.latent import autoencoder, parts
 from afjax.codec.latent.discriminator import discriminate, init_discriminator, prepare_discriminator
 from afjax.losses import autoencoder as losses
 from afjax.nn.vgg import vgg_features
-from afjax.training.autoencoder_config import AdamConfig, AutoencoderConfig
+from afjax.training.autoencoder_config import AutoencoderConfig
+from afjax.training.autoencoder_start import centred, copying, reading
 from afjax.training.loop import Task, run
 from afjax.training.throughput import Meter
 
@@ -30,8 +38,10 @@ SCALES = 4
 """Of the perceptual losses: the picture, and halved up to three times."""
 SMALLEST = 32
 """Side of the smallest picture that the perceptual network sees."""
-OPEN = 2.0
-"""The finest mask's logit at first."""
+THIN = 16
+"""Rows or columns below which a matrix is left to Adam."""
+DEVIATIONS = 3.0
+"""Of known motion from rest to a channel's end, so that its coefficient is about normal."""
 
 
 @flax.struct.dataclass
@@ -44,10 +54,15 @@ class AutoencoderState:
     critics_opt_state: tuple
 
 
-def init_state(config: AutoencoderConfig) -> AutoencoderState:
-    """State before the first step, from the config's seed alone: a codec that copies the source."""
+def init_state(config: AutoencoderConfig, pictures: jax.Array | None = None) -> AutoencoderState:
+    """State before the first step, from the config's seed: a codec that copies the source.
+
+    `pictures` uint8 `[n, size, size, 3]`: of many people, by which the encoder is centred.
+    """
     key = jax.random.fold_in(jax.random.key(config.training.seed), 2)
-    params = copying(autoencoder.init_params(config.codec, key))
+    params = reading(copying(autoencoder.init_params(config.codec, key)))
+    if pictures is not None:
+        params = centred(params, _signed(pictures))
     channels, critics = config.codec.channels, {}
     if config.loss.adversarial:
         critics["picture"] = init_discriminator(config.codec.size, channels, jax.random.fold_in(key, 1))
@@ -55,57 +70,56 @@ def init_state(config: AutoencoderConfig) -> AutoencoderState:
         for n, name in enumerate(("eyes", "mouth")):
             critics[name] = init_discriminator(config.loss.part_size, channels, jax.random.fold_in(key, 2 + n))
     ema = jax.tree.map(jnp.copy, params)
-    rules = _optimizers(config.adam, config.training.num_steps)
+    rules = _optimizers(config)
     return AutoencoderState(jnp.int32(0), params, ema, rules[0].init(params), critics, rules[1].init(critics))
 
 
-def copying(params: dict) -> dict:
-    """Fresh parameters, changed in place so that every picture made is its source, whatever the latent.
-
-    What is left to learn is then motion, not pictures. All flow is still, so that what it magnifies by (half a pixel at
-    the edges, `layers.grid`) stays. Of the finest map three channels hold the picture, and the finest picture head
-    alone shows them; the mask lets most of them pass:
-
-        feature = sqrt(2) (x + 1),    image = sqrt(2) weight mask feature - 1,    weight = 1 / (2 mask)
-    """
-    levels = [level for name, level in sorted(params["decoder"].items()) if name.startswith("level")]
-    for level in levels:
-        level["flow"]["conv"]["weight"] *= 0
-        level["rgb"]["weight"] *= 0
-    entry, finest = params["encoder"]["input"], levels[-1]
-    # stored weights are divided by the root of their fan-in when used
-    colours = jnp.eye(3)[:, :, None, None]
-    entry["weight"] = entry["weight"].at[:3].set(math.sqrt(3) * colours)
-    entry["bias"] = entry["bias"].at[:, :3].set(1.0)
-    finest["flow"]["bias"] = finest["flow"]["bias"].at[:, 2].set(OPEN)
-    width = finest["rgb"]["weight"].shape[1]
-    weight = math.sqrt(width) / (2 * jax.nn.sigmoid(OPEN))
-    finest["rgb"]["weight"] = finest["rgb"]["weight"].at[:, :3].set(weight * colours)
-    finest["rgb"]["bias"] -= 1.0
-    return params
+def _signed(pictures: jax.Array) -> jax.Array:
+    return pictures.astype(jnp.float32) / 127.5 - 1
 
 
-def _optimizers(config: AdamConfig, steps: int) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
-    """Of the codec and of the discriminators."""
+def _optimizers(config: AutoencoderConfig) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+    """Of the codec and of the discriminators; the rate of both stages rises and falls."""
+    adam, first = config.adam, config.encoder_steps
 
-    def adam(peak, beta1):
-        rate = optax.warmup_cosine_decay_schedule(
-            0.0 if config.warmup_steps else peak, peak, config.warmup_steps, max(steps, config.warmup_steps + 1),
-            config.final_share * peak,
+    def rate(peak, steps):
+        return optax.warmup_cosine_decay_schedule(
+            0.0 if adam.warmup_steps else peak, peak, adam.warmup_steps, max(steps, adam.warmup_steps + 1),
+            adam.final_share * peak,
         )  # fmt: skip
-        return optax.adam(rate, beta1, config.beta2)
 
-    return adam(config.learning_rate, config.beta1), adam(config.critic_rate, 0.0)
+    def staged(peak):
+        return optax.join_schedules([rate(peak, first), rate(peak, config.training.num_steps - first)], [first])
+
+    critics = optax.adam(staged(adam.critic_rate), 0.0, adam.beta2)
+    if not adam.muon:
+        return optax.adam(staged(adam.learning_rate), adam.beta1, adam.beta2), critics
+    codec = optax.contrib.muon(
+        staged(adam.muon), adam_b1=adam.beta1, adam_b2=adam.beta2, adam_learning_rate=staged(adam.learning_rate),
+        muon_weight_dimension_numbers=partial(jax.tree.map, _as_matrix),
+    )  # fmt: skip
+    return codec, critics
 
 
-def reconstruct(params: Mapping, pictures: jax.Array) -> jax.Array:
-    """Each picture of pairs `[n, 2, size, size, 3]` in [-1, 1], made from the other one of its pair."""
+def _as_matrix(weight: jax.Array) -> MuonDimensionNumbers | None:
+    """How a stored weight `[(1,) out, in, ...]` is a matrix; None where it is none, or a thin one."""
+    first = 1 if weight.ndim == 5 else 0
+    if weight.ndim < 2 or min(weight.shape[first], math.prod(weight.shape[first + 1 :])) < THIN:
+        return None
+    return MuonDimensionNumbers(tuple(range(first + 1, weight.ndim)), first)
+
+
+def reconstruct(params: Mapping, pictures: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Each picture of pairs `[n, 2, size, size, 3]` in [-1, 1], made from the other one of its pair.
+
+    Also the pictures' coefficients `[n, 2, K]`.
+    """
     prepared = autoencoder.prepare(params)
     flat = pictures.reshape(-1, *pictures.shape[2:])
     identity, coefficients, features = autoencoder.encode(prepared, flat)
     latents = _other(identity) + autoencoder.motion(prepared, coefficients)
     made = autoencoder.decode(prepared, latents, [_other(each) for each in features], together=flat.shape[1])
-    return made.reshape(pictures.shape)
+    return made.reshape(pictures.shape), coefficients.reshape(*pictures.shape[:2], -1)
 
 
 def _other(x: jax.Array) -> jax.Array:
@@ -186,26 +200,25 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
 
     `vgg`: weights of `afjax.nn.vgg`, needed where a perceptual loss has a weight.
     """
-    rule, critics_rule = _optimizers(config.adam, config.training.num_steps)
+    rule, critics_rule = _optimizers(config)
 
     @partial(jax.jit, donate_argnums=1)
     def step(vgg, state: AutoencoderState, batch):
-        pictures = batch["pictures"].astype(jnp.float32) / 127.5 - 1
+        pictures = _signed(batch["pictures"])
         boxes = batch["boxes"].reshape(-1, *batch["boxes"].shape[2:])
         targets = pictures.reshape(-1, *pictures.shape[2:])
         critics = {name: prepare_discriminator(each) for name, each in state.critics.items()}
 
         def total(params):
-            made = reconstruct(params, pictures).reshape(targets.shape)
+            made, coefficients = reconstruct(params, pictures)
+            made = made.reshape(targets.shape)
             found = codec_losses(config, vgg, critics, made, targets, boxes)
+            if config.loss.known_motion:
+                found["known_motion"] = losses.known_motion(coefficients, _wanted(batch))
             return sum(getattr(config.loss, name) * each for name, each in found.items()), (found, made)
 
         (loss, (metrics, made)), grads = jax.value_and_grad(total, has_aux=True)(state.params)
-        updates, opt_state = rule.update(grads, state.opt_state)
-        params = optax.apply_updates(state.params, updates)
-        # a short average at first, so that the initial weights are forgotten
-        decay = jnp.minimum(config.adam.ema, (1 + state.step) / (10 + state.step))
-        ema = optax.incremental_update(params, state.ema_params, 1 - decay)
+        updated = _updated(config, rule, state, grads)
         error = ((jnp.clip(made, -1, 1) - targets) ** 2).mean((1, 2, 3))
         metrics |= {"loss": loss, "grad_norm": optax.tree.norm(grads), "psnr": -10 * jnp.log10(error / 4).mean()}
         critics, critics_opt_state = state.critics, state.critics_opt_state
@@ -215,22 +228,61 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
             (_, found), grads = jax.value_and_grad(told, has_aux=True)(critics)
             updates, critics_opt_state = critics_rule.update(grads, critics_opt_state)
             critics, metrics = optax.apply_updates(critics, updates), metrics | found
-        return AutoencoderState(state.step + 1, params, ema, opt_state, critics, critics_opt_state), metrics
+        return updated.replace(critics=critics, critics_opt_state=critics_opt_state), metrics
 
     return partial(step, jax.device_put(vgg))
 
 
+def make_encoder_step(config: AutoencoderConfig):
+    """`step(state, batch) -> (state, metrics)`, jitted, by which the encoder alone learns known motion."""
+    rule, _ = _optimizers(config)
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: AutoencoderState, batch):
+        pictures = _signed(batch["pictures"]).reshape(-1, *batch["pictures"].shape[2:])
+
+        def error(params):
+            coefficients = autoencoder.encode(autoencoder.prepare(params), pictures).coefficients
+            return losses.known_motion(coefficients, _wanted(batch).reshape(len(coefficients), -1))
+
+        loss, grads = jax.value_and_grad(error)(state.params)
+        return _updated(config, rule, state, grads), {
+            "loss": loss, "known_motion": loss, "grad_norm": optax.tree.norm(grads)
+        }  # fmt: skip
+
+    return step
+
+
+def _wanted(batch) -> jax.Array:
+    """Known motion `[n, 2, 15]` as coefficients."""
+    return batch["motion"] * (DEVIATIONS / HIGH)
+
+
+def _updated(config: AutoencoderConfig, rule, state: AutoencoderState, grads) -> AutoencoderState:
+    """The state after a step of the codec."""
+    updates, opt_state = rule.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    # a short average at first, so that the initial weights are forgotten
+    decay = jnp.minimum(config.adam.ema, (1 + state.step) / (10 + state.step))
+    ema = optax.incremental_update(params, state.ema_params, 1 - decay)
+    return state.replace(step=state.step + 1, params=params, ema_params=ema, opt_state=opt_state)
+
+
 def train(
-    config: AutoencoderConfig, workdir: Path, batches: Iterator, meta: dict, vgg: Mapping | None = None, **around
-) -> AutoencoderState:
-    """Trains a codec by `afjax.training.loop.run`; `batches`: of `data_pipeline.frames.batches`."""
-    step = make_step(config, vgg)
+    config: AutoencoderConfig, workdir: Path, batches: Iterator, meta: dict, vgg: Mapping | None = None,
+    pictures: np.ndarray | None = None, **around,
+) -> AutoencoderState:  # fmt: skip
+    """Trains a codec by `afjax.training.loop.run`.
+
+    `batches`: of `data_pipeline.frames.batches`; `pictures`: as for `init_state`.
+    """
+    first, whole = make_encoder_step(config), make_step(config, vgg)
     here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
     shapes = jax.eval_shape(lambda: init_state(config))
     task = Task(
-        init=lambda: init_state(config),
+        init=lambda: init_state(config, pictures),
         abstract=jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes),
-        step=lambda state, batch, _: step(state, batch),
+        step=lambda state, batch, number: (first if number < config.encoder_steps else whole)(state, batch),
         meter=Meter(2 * config.pictures.batch),
     )
     return run(task, config.training, workdir, batches, meta, **around)

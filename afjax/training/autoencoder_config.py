@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from afjax.checks import require
+from afjax.codec.face.channels import CHANNELS
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import TrainingConfig
 
@@ -16,7 +17,8 @@ class LossConfig:
     `pixels`: L1 of the whole picture; `part_pixels`: of eyes and mouth. `perceptual`, `part_perceptual`: the same on
     maps of VGG-16 at four scales, whose weights file is `vgg`. `adversarial`, `part_adversarial`: discriminators of the
     picture and of `part_size` pixels around each eye and the mouth; `style`: Gram matrices of the latter's maps. `r1`:
-    weight of the gradient penalty, applied every `r1_every` steps at `r1_every` times the weight.
+    weight of the gradient penalty, applied every `r1_every` steps at `r1_every` times the weight. `known_motion`:
+    squared error of the first coefficients, which are to be the face codec's channels (drawn people only).
     """
 
     pixels: float = 1.0
@@ -27,6 +29,7 @@ class LossConfig:
     adversarial: float = 1.0
     part_adversarial: float = 1.0
     style: float = 100.0
+    known_motion: float = 0.0
     part_size: int = 64
     r1: float = 10.0
     r1_every: int = 16
@@ -52,7 +55,10 @@ class LossConfig:
     @property
     def weights(self) -> tuple[str, ...]:
         """Names of the losses."""
-        return ("pixels", "part_pixels", "perceptual", "part_perceptual", "adversarial", "part_adversarial", "style")
+        return (
+            "pixels", "part_pixels", "perceptual", "part_perceptual", "adversarial", "part_adversarial", "style",
+            "known_motion",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -78,11 +84,13 @@ class PicturesConfig:
 class AdamConfig:
     """Adam for the codec and, at `critic_rate`, for the discriminators (beta1 0); an average of the codec's weights.
 
-    The rates rise over `warmup_steps` and fall by half a cosine to `final_share` of their peak.
+    The rates rise over `warmup_steps` and fall by half a cosine to `final_share` of their peak. `muon`: rate of the
+    codec's matrices and convolutions by Muon (Jordan et al. 2024), 0 = by Adam like all the rest.
     """
 
     learning_rate: float = 2e-4
     critic_rate: float = 2e-4
+    muon: float = 0.0
     warmup_steps: int = 0
     final_share: float = 1.0
     beta1: float = 0.0
@@ -92,6 +100,7 @@ class AdamConfig:
     def __post_init__(self):
         for name in ("learning_rate", "critic_rate"):
             require(getattr(self, name) > 0, f"adam.{name} must be positive")
+        require(self.muon >= 0, "adam.muon must not be negative")
         for name in ("beta1", "beta2", "ema"):
             require(0 <= getattr(self, name) < 1, f"adam.{name} must lie in [0, 1)")
         require(0 <= self.final_share <= 1, "adam.final_share must lie in [0, 1]")
@@ -99,7 +108,10 @@ class AdamConfig:
 
 @dataclass(frozen=True)
 class AutoencoderConfig:
-    """One training of the latent codec."""
+    """One training of the latent codec.
+
+    `encoder_steps`: of `training.num_steps`, those at the start in which the encoder alone learns known motion.
+    """
 
     name: str = "autoencoder"
     codec: LatentConfig = field(default_factory=LatentConfig)
@@ -107,3 +119,13 @@ class AutoencoderConfig:
     pictures: PicturesConfig = field(default_factory=PicturesConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    encoder_steps: int = 0
+
+    def __post_init__(self):
+        known = self.encoder_steps > 0 or self.loss.known_motion > 0
+        require(not (known and self.pictures.videos), "motion is known of drawn people only", "set loss.known_motion=0")
+        require(
+            not known or self.codec.directions >= len(CHANNELS),
+            f"known motion has {len(CHANNELS)} channels, the codec {self.codec.directions} coefficients",
+        )
+        require(0 <= self.encoder_steps <= self.training.num_steps, "encoder_steps must lie in [0, training.num_steps]")

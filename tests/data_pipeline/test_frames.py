@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from afjax.codec.face import channels
+from afjax.codec.face.channels import channel
+from afjax.codec.face.template import rotation
 from afjax.errors import InputError
 from data_pipeline import frames
 from data_pipeline.simulate.people import draw_motion
@@ -61,6 +64,45 @@ def test_a_mirror_swaps_the_eyes():
     np.testing.assert_allclose(same, boxes, atol=1e-6)
 
 
+def test_pairs_of_drawn_people_know_their_motion_in_the_mirror_too(folder):
+    """Of each frame its own, and turned about where the picture is turned about."""
+    with np.load(folder / "train" / "faces.npz") as stored:
+        arrays = dict(stored)
+    motion = np.arange(12 * 15, dtype=np.float32).reshape(12, 15) + 1
+    np.savez(folder / "train" / "faces.npz", **arrays, motion=motion)
+    for clip in range(3):  # the picture's left half says which side is left
+        pictures = np.load(folder / "train" / f"{clip:05d}.npy")
+        pictures[..., 4:, 0] = 200
+        np.save(folder / "train" / f"{clip:05d}.npy", pictures)
+    batches, sides = frames.batches(frames.Faces(folder, "train"), 3, seed=0), set()
+    for _ in range(4):
+        batch = next(batches)
+        turned = batch["pictures"][:, 0, 0, 0, 0] == 200
+        for n, name in enumerate(batches.windows):
+            clip, chosen = str(name).split("@")
+            first = [0, 3, 7][int(clip)]
+            own = motion[[first + int(each) for each in chosen.split(",")]]
+            np.testing.assert_array_equal(batch["motion"][n], channels.mirrored(own) if turned[n] else own)
+            sides.add(bool(turned[n]))
+    assert sides == {False, True}
+
+
+def test_a_mirrored_head_turns_and_leans_the_other_way():
+    motion = np.zeros(15, np.float32)
+    motion[[channel("yaw"), channel("pitch"), channel("roll"), channel("gaze_x"), channel("smile")]] = (
+        20,
+        10,
+        -5,
+        0.1,
+        1,
+    )
+    across = np.diag([-1.0, 1, 1])
+    seen = rotation(*np.float64(channels.mirrored(motion)[:3]))
+    np.testing.assert_allclose(seen, across @ rotation(*np.float64(motion[:3])) @ across, atol=1e-6)
+    assert channels.mirrored(motion)[channel("gaze_x")] == np.float32(-0.1)
+    assert channels.mirrored(motion)[channel("smile")] == 1
+
+
 def test_drawn_motion_begins_at_rest_and_repeats():
     motion = draw_motion(np.random.default_rng(0), 400)
     assert motion.shape == (400, 15) and not motion[0].any()
@@ -97,5 +139,5 @@ def test_clips_without_a_face_are_left_out(tmp_path, write_video):
         (tmp_path / "in" / split).mkdir(parents=True)
         write_video(tmp_path / "in" / split / "grey.mp4", [90, 100, 110])
     with pytest.raises(InputError, match="no clip of the split 'train' can be used .a face in 0 of 3 frames"):
-        frames.build(tmp_path / "out", frames.Source(64, 8, str(tmp_path / "in")))
+        frames.build(tmp_path / "out", frames.Source(64, frames=8, videos=str(tmp_path / "in")))
     assert not (tmp_path / "out").exists()

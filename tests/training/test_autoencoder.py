@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 
 from afjax.codec.latent import autoencoder as network
+from afjax.codec.latent import encoder
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import TrainingConfig, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training import autoencoder
-from afjax.training.autoencoder_config import AdamConfig, AutoencoderConfig, LossConfig
+from afjax.training.autoencoder_config import AdamConfig, AutoencoderConfig, LossConfig, PicturesConfig
 from experiments.configs.autoencoder import get_config
 
 TINY = LatentConfig(size=64, dim=8, directions=4, channels=(8, 8, 8, 8, 4))
@@ -35,12 +36,94 @@ def test_a_codec_copies_its_source_at_first():
     state = autoencoder.init_state(tiny())
     x, y = np.meshgrid(*[np.linspace(-0.9, 0.9, 64, dtype=np.float32)] * 2)
     pictures = np.stack([np.stack([x, y, -x], -1), np.stack([-y, x, 0.5 * y], -1)])[None]
-    made = jax.jit(autoencoder.reconstruct)(state.params, pictures)[0, ::-1]
+    made = jax.jit(autoencoder.reconstruct)(state.params, pictures)[0][0, ::-1]
     inside = (slice(None), slice(1, -1), slice(1, -1))  # zeros lie beyond the edge
     np.testing.assert_allclose(made[inside], pictures[0][inside], atol=0.015)
     assert state.critics == {} and jax.tree.all(
         jax.tree.map(lambda a, b: a is not b and bool((a == b).all()), state.params, state.ema_params)
     )
+
+
+def test_coefficients_are_orthonormal_projections_at_first():
+    identity = np.eye(TINY.dim, dtype=np.float32)
+    prepared = network.prepare(autoencoder.init_state(tiny()).params)["encoder"]
+    rows = np.asarray(encoder.coefficients_of(prepared, identity)).T
+    np.testing.assert_allclose(rows @ rows.T, np.eye(TINY.directions), atol=1e-5)
+
+
+def test_a_centred_codec_tells_pictures_apart_and_copies_as_before():
+    """The coefficients of what it was centred by are white; blobs on one background, as faces are."""
+    rng = np.random.default_rng(0)
+    pictures = np.full((48, 64, 64, 3), 90, np.uint8)
+    for picture in pictures:
+        row, column = rng.integers(10, 40, 2)
+        picture[row : row + 12, column : column + 12] += rng.integers(0, 120, 3).astype(np.uint8)
+    plain, centred = (autoencoder.init_state(tiny(), given).params for given in (None, pictures))
+    signed = pictures.astype(np.float32) / 127.5 - 1
+
+    def coefficients(params):
+        return np.asarray(network.encode(network.prepare(params), signed).coefficients)
+
+    def spread(params):
+        values = np.linalg.eigvalsh(np.cov(coefficients(params), rowvar=False))
+        return values[0], values[-1]
+
+    assert spread(centred) == (pytest.approx(1, abs=0.02), pytest.approx(1, abs=0.02))
+    assert spread(plain)[1] > 5 * spread(plain)[0]
+    np.testing.assert_allclose(coefficients(centred).mean(0), 0, atol=1e-3)
+    made = [autoencoder.reconstruct(params, signed[None, :2])[0] for params in (plain, centred)]
+    np.testing.assert_allclose(*made, atol=1e-4)
+
+
+def test_the_encoder_alone_learns_known_motion():
+    """A square's place as yaw: the decoder stays as it is, to the bit."""
+    config = dataclasses.replace(
+        tiny(learning_rate=1e-2, beta1=0.9, muon=0.05),
+        codec=dataclasses.replace(TINY, dim=16, directions=15), encoder_steps=60,
+    )  # fmt: skip
+    motion = np.zeros((1, 2, 15), np.float32)
+    motion[0, :, 0] = (-10, 15)
+    batch = {**one_pair(), "motion": motion}
+    state, step = autoencoder.init_state(config), autoencoder.make_encoder_step(config)
+    before = jax.tree.map(np.array, state.params)
+    errors = []
+    for _ in range(60):
+        state, metrics = step(state, batch)
+        errors.append(float(metrics["known_motion"]))
+    assert errors[-1] < 0.02 * errors[0]
+    jax.tree.map(np.testing.assert_array_equal, before["decoder"], state.params["decoder"])
+    seen = batch["pictures"][0].astype(np.float32) / 127.5 - 1
+    found = np.asarray(network.encode(network.prepare(state.params), seen).coefficients)
+    np.testing.assert_allclose(found[:, 0], 3 * np.array([-10, 15]) / 25, atol=0.25)
+    state, metrics = autoencoder.make_step(config)(state, batch)
+    assert "known_motion" not in metrics, "it has no weight"
+
+
+def test_muon_takes_whole_matrices():
+    shapes = jax.eval_shape(lambda: autoencoder.init_state(AutoencoderConfig()).params)
+    decoder, encoder_ = shapes["decoder"], shapes["encoder"]
+    found = {
+        shape.shape: autoencoder._as_matrix(shape)
+        for shape in (
+            decoder["level0"]["styled"]["conv"]["weight"], decoder["level0"]["flow"]["conv"]["weight"],
+            encoder_["block0"]["conv2"]["weight"], encoder_["block0"]["conv2"]["bias"], encoder_["input"]["weight"],
+            encoder_["head0"]["weight"], decoder["constant"]["value"],
+        )
+    }  # fmt: skip
+    chosen = {shape: (axes.output_axis, axes.reduction_axis) for shape, axes in found.items() if axes}
+    assert chosen == {
+        (1, 512, 512, 3, 3): (1, (2, 3, 4)), (64, 32, 3, 3): (0, (1, 2, 3)), (512, 512): (0, (1,)),
+    }  # fmt: skip
+
+
+def test_motion_is_known_of_drawn_people_only():
+    known, few = LossConfig(known_motion=0.1), LatentConfig(size=64, dim=8, directions=4, channels=TINY.channels)
+    with pytest.raises(InputError, match="known of drawn people only"):
+        AutoencoderConfig(loss=known, pictures=PicturesConfig(videos="somewhere"))
+    with pytest.raises(InputError, match="15 channels, the codec 4 coefficients"):
+        AutoencoderConfig(loss=known, codec=few)
+    with pytest.raises(InputError, match=r"encoder_steps must lie in \[0, training.num_steps\]"):
+        AutoencoderConfig(encoder_steps=61, training=TrainingConfig(num_steps=60))
 
 
 def test_critics_are_those_with_a_weight():
@@ -59,7 +142,7 @@ def test_a_pair_is_learnt_from_one_another():
         state, metrics = step(state, one_pair())
         scores.append(float(metrics["psnr"]))
     assert scores[-1] > max(scores[0] + 6, 20)
-    made = jax.jit(autoencoder.reconstruct)(state.params, one_pair()["pictures"].astype(np.float32) / 127.5 - 1)
+    made = jax.jit(autoencoder.reconstruct)(state.params, one_pair()["pictures"].astype(np.float32) / 127.5 - 1)[0]
     prepared = network.prepare(state.params)
     source, driver = one_pair()["pictures"][0].astype(np.float32)[:, None] / 127.5 - 1
     identity, _, features = network.encode(prepared, source)

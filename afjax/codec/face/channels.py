@@ -44,6 +44,11 @@ def channel(name: str) -> int:
     return CHANNELS.index(name)
 
 
+def mirrored(motion: np.ndarray) -> np.ndarray:
+    """Motion `[..., D]` as seen in a mirror."""
+    return motion * np.where(np.isin(CHANNELS, ("yaw", "roll", "tx", "gaze_x")), -1, 1).astype(np.float32)
+
+
 def clamp(motion):
     """Motion `[..., D]` limited to the documented ranges."""
     return motion.clip(LOW, HIGH)

@@ -98,7 +98,8 @@ class LatentCodec:
 
     def identity(self, portrait: np.ndarray) -> Identity:
         """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it shows no face or a tiny one."""
-        return _identity(self._prepared, crop(portrait, portrait_square(portrait), self.size))
+        square = portrait_square(portrait, self.config.margin)
+        return _identity(self._prepared, crop(portrait, square, self.size))
 
     def encode(self, frames: Iterable[np.ndarray], fps: float = FPS, square: Square | None = None) -> Encoded:
         """Motion latents of a clip, absolute; frames uint8 `[H, W, 3]` RGB, read once and in order.
@@ -120,13 +121,13 @@ class LatentCodec:
                 boxes.append(box_of(landmarks.mesh))
                 if len(boxes) < settle:
                     continue
-                square = square_of(np.stack(boxes), *frame.shape[:2])
+                square = square_of(np.stack(boxes), *frame.shape[:2], self.config.margin)
             rows |= self._rows(held, square)
             held.clear()
         if not confidence:
             raise InputError("the video has no frames", do="check that it plays in a video player")
         if held:
-            square = square_of(np.stack(boxes), *held[-1][1].shape[:2])
+            square = square_of(np.stack(boxes), *held[-1][1].shape[:2], self.config.margin)
             rows |= self._rows(held, square)
         if not rows:
             do = "use a video that shows one face from the front"

@@ -15,12 +15,14 @@ class LatentConfig:
       size: side of the pictures in pixels, a power of two from 64 to 1024.
       dim: width of the identity and motion latents.
       directions: K, number of orthonormal motion directions, at most `dim`.
+      margin: what a crop shows around a face, in halves of the face's larger side (`crop.square_of`).
       channels: channels of the feature maps of side 4, 8, 16 and so on, at least up to `size`; as released.
     """
 
     size: int = 512
     dim: int = 512
     directions: int = 20
+    margin: float = 1.0
     channels: tuple[int, ...] = (512, 512, 512, 512, 256, 128, 64, 32, 16)
 
     def __post_init__(self):
@@ -28,6 +30,8 @@ class LatentConfig:
             raise InputError(f"size = {self.size} is not a power of two from 64 to 1024", "latent codec")
         if not 1 <= self.directions <= self.dim:
             raise InputError(f"{self.directions} directions in {self.dim} dimensions", "latent codec")
+        if self.margin < 0:
+            raise InputError(f"margin = {self.margin:g} is negative", "latent codec")
         if len(self.channels) < len(self.sides) or min(self.channels) < 1:
             needed = f"give {len(self.sides)} positive numbers, for sides 4 to {self.size}"
             raise InputError(f"channels = {self.channels} do not fit size {self.size}", "latent codec", needed)

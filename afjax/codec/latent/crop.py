@@ -20,7 +20,6 @@ from afjax.errors import InputError
 
 __all__ = ["Square", "box_of", "clip_square", "crop", "portrait_square", "square_of"]
 
-MARGIN = 1.0
 MIN_SIDE = 48
 
 
@@ -38,7 +37,7 @@ def box_of(mesh: np.ndarray) -> np.ndarray:
     return np.concatenate([mesh[:, :2].min(0), mesh[:, :2].max(0)])
 
 
-def square_of(boxes: np.ndarray, height: int, width: int, margin: float = MARGIN) -> Square:
+def square_of(boxes: np.ndarray, height: int, width: int, margin: float = 1.0) -> Square:
     """The square around the mean of boxes `[n, 4]` in pictures of a size.
 
     Args:
@@ -57,15 +56,15 @@ def square_of(boxes: np.ndarray, height: int, width: int, margin: float = MARGIN
     return Square(int((left + right) / 2) - half, int((top + bottom) / 2) - half, 2 * half)
 
 
-def portrait_square(portrait: np.ndarray) -> Square:
+def portrait_square(portrait: np.ndarray, margin: float = 1.0) -> Square:
     """The square around the largest face of a picture, uint8 `[H, W, 3]` RGB; InputError where there is none."""
     landmarks = landmarks_of(portrait)
     if landmarks is None:
         raise InputError("no face found in the portrait", do="use a picture of one face seen from the front")
-    return square_of(box_of(landmarks.mesh)[None], *portrait.shape[:2])
+    return square_of(box_of(landmarks.mesh)[None], *portrait.shape[:2], margin)
 
 
-def clip_square(frames: Iterable[np.ndarray]) -> Square:
+def clip_square(frames: Iterable[np.ndarray], margin: float = 1.0) -> Square:
     """The square of a clip, by all of its frames uint8 `[H, W, 3]`; InputError where none shows a face."""
     tracker, boxes, size = FaceTracker(), [], (0, 0)
     for frame in frames:
@@ -75,7 +74,7 @@ def clip_square(frames: Iterable[np.ndarray]) -> Square:
     if not boxes:
         do = "use a video that shows one face from the front"
         raise InputError(f"no face found in {tracker.frames} frames", do=do)
-    return square_of(np.stack(boxes), *size)
+    return square_of(np.stack(boxes), *size, margin)
 
 
 def crop(frame: np.ndarray, square: Square, size: int) -> np.ndarray:

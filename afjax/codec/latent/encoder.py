@@ -13,7 +13,10 @@ import jax.numpy as jnp
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.layers import activate, blur, conv, downsample, equalise, linear
 
-__all__ = ["Encoding", "block", "block_shapes", "encode", "layer_shapes", "prepare_block", "prepare_encoder", "shapes"]
+__all__ = [
+    "Encoding", "block", "block_shapes", "coefficients_of", "encode", "layer_shapes", "prepare_block",
+    "prepare_encoder", "shapes",
+]  # fmt: skip
 
 HEAD = 5
 
@@ -100,7 +103,11 @@ def encode(prepared: dict, images: jax.Array) -> tuple[Encoding, jax.Array]:
     for each in prepared["blocks"]:
         maps.append(block(each, maps[-1]))
     identity = conv(maps[-1], prepared["output"], padding="VALID")[:, 0, 0]
-    coefficients = identity
+    return Encoding(identity, coefficients_of(prepared, identity), tuple(reversed(maps[:-1]))), maps[-1]
+
+
+def coefficients_of(prepared: dict, identity: jax.Array) -> jax.Array:
+    """Motion coefficients `[n, K]` of identity latents `[n, dim]`."""
     for layer in prepared["head"]:
-        coefficients = linear(coefficients, layer["weight"], layer["bias"])
-    return Encoding(identity, coefficients, tuple(reversed(maps[:-1]))), maps[-1]
+        identity = linear(identity, layer["weight"], layer["bias"])
+    return identity
