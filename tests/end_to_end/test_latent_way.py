@@ -22,14 +22,16 @@ from experiments.runs import load_run
 from experiments.training import train_run as train_motion
 
 FRAMES = 60
+DIM, DIRECTIONS = 24, 15
 
 
 @pytest.fixture(scope="module")
 def tiny() -> AutoencoderConfig:
     config = autoencoder.get_config("small")
-    config.codec.dim, config.codec.directions, config.codec.channels = 8, 4, (8, 8, 8, 8, 4)
+    config.codec.dim, config.codec.directions, config.codec.channels = DIM, DIRECTIONS, (8, 8, 8, 8, 4)
     config.pictures.frames, config.pictures.batch = 4, 1
     config.pictures.train_people, config.pictures.eval_people = 2, 1
+    config.encoder_steps = 1
     config.training.num_steps, config.training.log_every, config.training.save_every = 3, 1, 2
     return from_dict(config.to_dict(), AutoencoderConfig)
 
@@ -90,19 +92,19 @@ def test_a_codec_is_trained_measured_and_continued(tiny, tmp_path):
 @pytest.mark.slow
 def test_records_hold_latents_and_the_avatar_at_rest(config, latents):
     metadata = read_metadata(latents)
-    assert metadata.channels == tuple(f"latent_{n}" for n in range(8))
+    assert metadata.channels == tuple(f"latent_{n}" for n in range(DIM))
     clip, face = next(read_split(latents, "train")), next(read_split(config.data.path, "train"))
-    assert clip.avatar_motion.shape == clip.user_motion.shape == (FRAMES, 8) and clip.avatar_reference.shape == (8,)
+    assert clip.avatar_motion.shape == clip.user_motion.shape == (FRAMES, DIM) and clip.avatar_reference.shape == (DIM,)
     np.testing.assert_array_equal(clip.user_features, face.user_features[:FRAMES])
     np.testing.assert_allclose(metadata.statistics.motion_mean, clip.avatar_motion.mean(0), rtol=1e-4, atol=1e-5)
-    assert np.linalg.matrix_rank(clip.avatar_motion, tol=1e-4) <= 4  # the codec's directions
+    assert np.linalg.matrix_rank(clip.avatar_motion, tol=1e-4) <= DIRECTIONS
     assert clip.avatar_motion.std(0).max() > 0
 
 
 @pytest.mark.slow
 def test_motion_is_trained_generated_and_decoded(config, tiny_codec, latents, tmp_path):
     values = to_dict(config)
-    values["model"]["motion_dim"] = 8
+    values["model"]["motion_dim"] = DIM
     values["data"] |= {"path": str(latents), "codec": str(tiny_codec), "batch": 1}
     values["training"] |= {"num_steps": 2, "log_every": 1, "save_every": 2, "sample_every": 2}
     train_motion(from_dict(values), tmp_path / "run")
@@ -111,7 +113,7 @@ def test_motion_is_trained_generated_and_decoded(config, tiny_codec, latents, tm
     identity = codec.identity(draw_portrait(3, 256))
     motion = run.generate(20, user_audio=np.zeros(12_800, np.float32), reference=codec.reference(identity))
     frames = codec.render(identity, motion)
-    assert motion.shape == (20, 8) and frames.shape == (20, 64, 64, 3) and frames.dtype == np.uint8
+    assert motion.shape == (20, DIM) and frames.shape == (20, 64, 64, 3) and frames.dtype == np.uint8
     assert np.ptp(frames[0]) > 0
     with pytest.raises(InputError, match="--size=256: this codec renders 64 px"):
         run.codec(256)

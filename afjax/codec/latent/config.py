@@ -15,15 +15,15 @@ class LatentConfig:
       size: side of the pictures in pixels, a power of two from 64 to 1024.
       dim: width of the identity and motion latents.
       directions: K, number of orthonormal motion directions, at most `dim`.
-      margin: what a crop shows around a face, in halves of the face's larger side (`crop.square_of`).
       channels: channels of the feature maps of side 4, 8, 16 and so on, at least up to `size`; as released.
+      margin: what a crop shows around a face, in halves of the face's larger side (`crop.square_of`).
     """
 
     size: int = 512
     dim: int = 512
     directions: int = 20
-    margin: float = 1.0
     channels: tuple[int, ...] = (512, 512, 512, 512, 256, 128, 64, 32, 16)
+    margin: float = 1.0
 
     def __post_init__(self):
         if self.size not in (64, 128, 256, 512, 1024):
