@@ -123,7 +123,10 @@ class AutoencoderConfig:
 
     def __post_init__(self):
         known = self.encoder_steps > 0 or self.loss.known_motion > 0
-        require(not (known and self.pictures.videos), "motion is known of drawn people only", "set loss.known_motion=0")
+        require(
+            not (known and self.pictures.videos), "motion is known of drawn people only",
+            "set loss.known_motion=0 and encoder_steps=0",
+        )  # fmt: skip
         require(
             not known or self.codec.directions >= len(CHANNELS),
             f"known motion has {len(CHANNELS)} channels, the codec {self.codec.directions} coefficients",
