@@ -20,7 +20,7 @@ from experiments.run_folder import TrainingProgress, outcome, read_config, read_
 __all__ = ["load_autoencoder", "train_run"]
 
 SOME = 64
-"""People by whose pictures the encoder is centred."""
+"""Pictures by which the encoder is centred, one of each person where there are as many."""
 
 
 def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
@@ -33,7 +33,8 @@ def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
         folder = _pictures(config, workdir / "data")
     faces = frames.Faces(folder, "train")
     batches = frames.batches(faces, config.pictures.batch, config.training.seed)
-    people = np.stack([clip.pictures[n % len(clip.pictures)] for n, clip in zip(range(SOME), faces, strict=False)])
+    chosen = [(faces[n % len(faces)].pictures, n) for n in range(SOME)]
+    people = np.stack([pictures[n % len(pictures)] for pictures, n in chosen])
     with TrainingProgress(config.training.num_steps) as progress:
         codec = {"codec": asdict(config.codec)}
         state = train(config, workdir, batches, codec, vgg, people, begun=progress.begun, progress=progress.report)

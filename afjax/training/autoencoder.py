@@ -88,10 +88,12 @@ def _optimizers(config: AutoencoderConfig) -> tuple[optax.GradientTransformation
             adam.final_share * peak,
         )  # fmt: skip
 
-    def staged(peak):
-        return optax.join_schedules([rate(peak, first), rate(peak, config.training.num_steps - first)], [first])
+    whole = config.training.num_steps - first
 
-    critics = optax.adam(staged(adam.critic_rate), 0.0, adam.beta2)
+    def staged(peak):
+        return optax.join_schedules([rate(peak, first), rate(peak, whole)], [first])
+
+    critics = optax.adam(rate(adam.critic_rate, whole), 0.0, adam.beta2)  # they count from the second stage on
     if not adam.muon:
         return optax.adam(staged(adam.learning_rate), adam.beta1, adam.beta2), critics
     codec = optax.contrib.muon(

@@ -75,6 +75,12 @@ def test_a_centred_codec_tells_pictures_apart_and_copies_as_before():
     np.testing.assert_allclose(*made, atol=1e-4)
 
 
+def test_two_pictures_are_enough_to_be_centred_by():
+    pictures = np.tile(one_pair()["pictures"][0], (32, 1, 1, 1))
+    params = autoencoder.init_state(tiny(), pictures).params
+    assert jax.tree.all(jax.tree.map(lambda leaf: bool(np.isfinite(leaf).all()), params))
+
+
 def test_the_encoder_alone_learns_known_motion():
     """A square's place as yaw: the decoder stays as it is, to the bit."""
     config = dataclasses.replace(
