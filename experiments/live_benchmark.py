@@ -71,6 +71,7 @@ def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int
         "channels": sorted({r["channel"] for r in reactions if r["latency"] is not None}),
         "visible_reaction_ms": _ms(latency.half_peak(curves)),
         "visible_channel": "smile",
+        "skipped_user_frames": talk.skipped,
         "session": vars(talk.counts),
         "compile_seconds": compiled,
         "cold_start_seconds": cold_start(subject),

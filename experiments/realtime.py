@@ -1,9 +1,10 @@
 """A live conversation at wall-clock pace: camera and microphone, tracking, the step, rendering, a screen.
 
 The user's frame n is taken between n / 25 and (n + 1) / 25 seconds and arrives at its end; sound arrives every 20 ms;
-the avatar's speech comes two seconds ahead, as a synthesiser's does. One thread does everything in the order in which
-it arrives, as a small product would: it tracks each frame, makes a block as soon as the session says that it is due,
-and renders it, the first frame before the others. Each part is delivered when it is there.
+the avatar's speech comes two seconds ahead, as a synthesiser's does. One thread does everything, as a small product
+would, what is needed first before all else: a user frame must be tracked when the next block is due, a part of the
+avatar's pictures must be there when it is shown, the first frame of a block is a part of its own. A block that is due
+does not wait for a camera that has piled up: the newest frame is tracked, older ones are skipped.
 
 Events are counterfactuals: from time t on a twin of the conversation (its buffers and slot are copied just before) sees
 a user who does something else. It goes through the same steps at the same times. What the tracker makes of its pictures
@@ -11,6 +12,7 @@ is known before: a tracker that did both would be twice as slow as that of a pro
 """
 
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -85,7 +87,8 @@ class Conversation:
 
     Attributes:
       block: frames of a block.
-      tracked: (frame, arrived, done) of every user frame.
+      tracked: (frame, arrived, done) of every user frame that was tracked.
+      skipped: user frames that were not, since a newer one was there when a block was due.
       blocks: dicts of every block: first frame, times at which it was due, taken, computed, the screen's offset behind
         the frames' own time, which grows when the clock is moved, and its delivered parts.
       twins: the counterfactuals that are over.
@@ -107,9 +110,10 @@ class Conversation:
         self._face, self._slot, self._clock = face or LiveFace(), engine.join(), clock
         self._behind = latency.offset(layout, 0.0)
         self._frame = self._sound = self._speech = self._made = 0
+        self._camera, self._rendering, self._following = deque(), None, 0
         self._events, self._twin, self._seen = list(scene.events), None, 0
         self.playout = latency.Playout(self._behind + headroom)
-        self.tracked, self.blocks, self.twins = [], [], []
+        self.tracked, self.blocks, self.twins, self.skipped = [], [], [], 0
 
     @property
     def counts(self):
@@ -121,12 +125,26 @@ class Conversation:
         self._start = self._clock.perf_counter()
         while (now := self._now()) < seconds:
             self._receive(now)
-            if self._session.due(now):
+            needed = sum((frame + 1) / FPS <= self._next_block for frame in self._camera)
+            if needed and (self._rendering is None or self._next_block <= self.playout.due(self._following)):
+                self._track(needed if now >= self._next_block else 1)
+            elif self._rendering is not None:
+                self._render()
+            elif self._session.due(now):
                 self._make(now)
+            elif self._camera:
+                self._track(1)
             else:
                 following = min((self._frame + 1) / FPS, (self._sound + 1) * _CHUNK, now + 0.005)
                 self._clock.sleep(max(following - self._now(), 0.0))
+        while self._rendering is not None:
+            self._render()
         self._engine.leave(self._slot)
+
+    @property
+    def _next_block(self) -> float:
+        """When all that the next block reads has happened."""
+        return self._made / FPS + self._behind
 
     def _now(self) -> float:
         return self._clock.perf_counter() - self._start
@@ -141,7 +159,7 @@ class Conversation:
             self._to_sessions("user_sound", self._piece(self._scene.user_sound, at, _CHUNK), RATE, at)
             self._sound += 1
         while (self._frame + 1) / FPS <= now:
-            self._see(self._frame)
+            self._camera.append(self._frame)
             self._frame += 1
 
     def _to_sessions(self, method: str, *arguments):
@@ -154,16 +172,26 @@ class Conversation:
         places = round(at * RATE) + np.arange(round(seconds * RATE))
         return sound[places % len(sound)]
 
-    def _see(self, frame: int):
-        """Tracks a frame, in both worlds where there are two."""
+    def _track(self, count: int):
+        """Takes so many frames off the camera and tracks the last of them."""
+        *skipped, frame = (self._camera.popleft() for _ in range(count))
+        for other in skipped:
+            self._see(other, seen=False)
+        self.skipped += len(skipped)
+        self._see(frame)
+        self.tracked.append((frame, (frame + 1) / FPS, self._now()))
+
+    def _see(self, frame: int, seen: bool = True):
+        """A frame goes by in both worlds, where there are two; the sessions are told of it if it is `seen`."""
         if self._events and not self._twin and int(self._events[0].time * FPS) <= frame:
             self._fork(self._events.pop(0))
-        at, arrived = (frame + 0.5) / FPS, (frame + 1) / FPS
-        picture = self._scene.pictures[frame % len(self._scene.pictures)]
-        self._session.user_motion(self._face.step(picture), at)
-        self.tracked.append((frame, arrived, self._now()))
+        at = (frame + 0.5) / FPS
+        if seen:
+            picture = self._scene.pictures[frame % len(self._scene.pictures)]
+            self._session.user_motion(self._face.step(picture), at)
         if self._twin:
-            self._twin.session.user_motion(self._twin.event.rows[self._seen], at)
+            if seen:
+                self._twin.session.user_motion(self._twin.event.rows[self._seen], at)
             self._seen += 1
             if self._seen == len(self._twin.event.rows):
                 self._engine.leave(self._twin.slot)
@@ -184,19 +212,26 @@ class Conversation:
         self.playout.offset, self._behind = self.playout.offset + lost, self._behind + lost
         if self._twin:
             self._place(given, self._twin.slot, self._twin.session.take(now))
-        taken = self._now()
+        taken, due = self._now(), self._next_block
         motion = np.asarray(self._engine.step(given))
-        computed, parts = self._now(), []
-        for pictures in self._screen.show(motion[self._slot]):
-            parts.append((len(pictures), self._now()))
         if self._twin:
             self._twin.base.append(motion[self._slot])
             self._twin.other.append(motion[self._twin.slot])
-        self.playout.delivered(first, parts)
-        due = first / FPS + self._behind
-        times = {"due": due, "offset": self.playout.offset, "taken": taken, "computed": computed}
-        self.blocks.append({"first": first, **times, "parts": parts})
+        times = {"due": due, "offset": self.playout.offset, "taken": taken, "computed": self._now()}
+        self.blocks.append({"first": first, **times, "parts": []})
+        self._rendering, self._following = self._screen.show(motion[self._slot]), first
         self._made += self.block
+        self._render()
+
+    def _render(self):
+        """Delivers the next part of the last block."""
+        block = self.blocks[-1]
+        pictures = next(self._rendering)
+        block["parts"].append((len(pictures), self._now()))
+        self._following += len(pictures)
+        if self._following == self._made:
+            self.playout.delivered(block["first"], block["parts"])
+            self._rendering = None
 
     @staticmethod
     def _place(given: live.Inputs, slot: int, one: BlockInputs):
@@ -207,7 +242,7 @@ class Conversation:
 def calibrate(engine: Engine, scene: Scene, screen: Screen, blocks: int, face=None, clock=time) -> float:
     """Seconds of headroom: one and a half times what a block took at most in a trial conversation without events.
 
-    Unlike blocks computed one after the other, those of a conversation wait for tracking, which waits for rendering.
+    Unlike blocks computed one after the other, those of a conversation wait for tracking and for rendering.
     Other arguments as those of `Conversation`.
     """
     list(screen.show(np.asarray(engine.step(live.silence(engine.config, engine.sessions)))[0]))  # compiles all of it

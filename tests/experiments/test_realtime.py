@@ -121,8 +121,33 @@ def test_a_stall_delays_what_comes_after_it_only(monkeypatch):
 def test_slow_work_makes_blocks_late():
     assert talk(5, 5, [], headroom=0.035).playout.late_blocks == 0
     assert talk(5, 5, [], headroom=0.025).playout.late_blocks > 10
-    slow = talk(5, 5, [], track=0.05)  # longer than a frame
-    assert slow.playout.late_blocks > 0 and slow.counts.rebased > 0
+
+
+def test_a_camera_that_piles_up_holds_no_block_up():
+    """Tracking takes longer than a frame: a block waits for the frame that is being tracked and for the newest one."""
+    found = talk(5, 5, [1.013], track=0.05, headroom=2 * 0.05 + 0.03 + 0.005)
+    assert found.playout.late_blocks == 0 and found.counts.rebased == 0
+    assert found.skipped > 20 and found.counts.held >= found.skipped
+    assert len(found.tracked) + found.skipped >= 6 * FPS - 5  # the rest waits at the end
+    for block in found.blocks:
+        read = [done for frame, _, done in found.tracked if frame == block["first"] - 1]
+        assert not read or read[0] <= block["taken"], "the newest frame was not tracked before its block"
+    (entry,) = live_benchmark.reactions_of(found, np.full(15, 0.1))[0]
+    assert entry["frame"] - int(1.013 * FPS) in range(5, 5 + 5), "the twin's frames went by as they did for all others"
+
+
+def test_pictures_that_are_shown_later_wait_for_the_camera(monkeypatch):
+    def show(screen, motion):
+        for start in range(0, 10, 2):
+            screen.clock.time += 0.04
+            yield motion[start : start + 2]
+
+    monkeypatch.setattr(Screen, "show", show)
+    found = talk(10, 10, [], track=0.012, headroom=0.1)
+    assert found.playout.late_blocks == 0 and found.skipped == 0
+    tracked = [done for _, _, done in found.tracked]
+    between = [sum(block["computed"] < time < block["parts"][-1][1] for time in tracked) for block in found.blocks[1:]]
+    assert min(between) >= 1
 
 
 def test_every_arrival_and_delivery_is_noted():
