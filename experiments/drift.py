@@ -6,24 +6,34 @@ Many sessions go through the stream's own step at once, first listening (the use
 silent), then speaking. What they are given is chained from held-out conversations (`experiments.chains`), those of
 `--data`, by default the run's own; `afjax/metrics/minutes.py` defines the distances and the bands. Of the motion only
 each minute's moments are kept, so memory doesn't grow with `--minutes`. `--anchor_seconds` and `--anchor_band` take the
-place of the run's (`afjax/streaming/anchor.py`). Writes `summary.json`, `table.txt` (every minute) and `drift.png`.
+place of the run's (`afjax/streaming/anchor.py`). Motion of the latent codec is measured in coefficients of its
+directions, and what of it lies outside of their span is reported (`off_span`, a share of the squared length).
+`--identity` renders two frames of every session and minute and embeds them with dlib's network
+(`requirements-metrics.txt`): cosines with the portraits, CSIM-dlib. Writes `summary.json`, `table.txt` (every minute)
+and `drift.png`.
 """
 
 import time
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
 from afjax.audio.framing import FPS
+from afjax.codec.base import Codec
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
+from afjax.codec.latent.codec import LatentCodec
 from afjax.errors import InputError
 from afjax.metrics import frechet, minutes
+from afjax.metrics.dlib_face import DlibFace
+from afjax.metrics.networks import metric_name
 from afjax.streaming.generator import Generator
 from data_pipeline.schema import Conversation
 from data_pipeline.sources import first
 from experiments import chains, cli, evaluation
+from experiments.cast import Cast, judged
 from experiments.drift_figure import picture
 from experiments.runs import Run, load_run
 
@@ -31,6 +41,17 @@ MINUTE = 60 * FPS
 DRAWS = 200
 GROUPS = {"all": CHANNELS, "expression": EXPRESSION, "pose": POSE}
 SEED, DRAWN_SEED = 1, 1_000_000
+FRAMES, LIFE = 2, 12
+"""Frames of a session that are embedded: of each minute, and of recorded motion."""
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What of motion `[..., D]` is measured: `project` gives the columns `names` of it, `groups` choose among them."""
+
+    names: Sequence[str]
+    groups: Mapping[str, Sequence[str]]
+    project: Callable[[np.ndarray], np.ndarray]
 
 
 def main():
@@ -39,6 +60,7 @@ def main():
     out = cli.writable(_OUT.value, folder=True)
     run = with_anchor(load_run(_WORKDIR.value), _SECONDS.value, _BAND.value)
     data = cli.absolute(_DATA.value or first(run.config.data.path) or cli.absolute(_WORKDIR.value) / "data")
+    embed = DlibFace() if _IDENTITY.value else None
     summary = {
         "workdir": cli.absolute(_WORKDIR.value),
         "data": data,
@@ -46,7 +68,7 @@ def main():
         "sampler": vars(run.config.sampler),
         "minutes": _MINUTES.value,
         "sessions": _SESSIONS.value,
-        "conditions": drift(run, evaluation.held_out(data), _MINUTES.value, _SESSIONS.value),
+        "conditions": drift(run, evaluation.held_out(data), _MINUTES.value, _SESSIONS.value, embed),
     }
     write(out, summary)
     cli.print_table(rows(summary["conditions"]), HEADER)
@@ -61,40 +83,68 @@ def with_anchor(run: Run, seconds: float | None, band: float | None) -> Run:
     return replace(run, config=config, generator=Generator(config, run.generator.params, run.generator.statistics))
 
 
-def drift(run: Run, clips: list[Conversation], count: int, sessions: int) -> dict[str, dict]:
-    """Figures by kind: `groups` (of `minutes.measure`), `shift` and `spread` of channels by minute, `seconds` of work.
+def drift(run: Run, clips: list[Conversation], count: int, sessions: int, embed: Callable | None = None) -> dict:
+    """Figures by kind: `groups` (of `minutes.measure`), `shift` and `spread` of columns by minute, `seconds` of work.
 
-    The unit of a channel is its standard deviation over all recorded frames.
+    The unit of a column is its standard deviation over all recorded frames. The latent codec's have `off_span`, and
+    with `embed` (as `Cast` takes it) there is `identity`.
     """
     config = run.config
     evaluation.check_fits(config, clips)
     if MINUTE % config.layout.block or (MINUTE - config.sampler.start) % config.layout.block:
         raise InputError(f"a minute of {MINUTE} frames is not made of whole blocks of {config.layout.block}")
-    scale = np.concatenate([clip.avatar_motion for clip in clips]).std(axis=0, dtype=np.float64)
+    codec = run.codec() if config.data.codec or embed else None
+    columns = columns_of(codec)
+    cast = None if codec is None else Cast(codec, sessions, embed)
+    motions = [columns.project(clip.avatar_motion) for clip in clips]
+    scale = np.concatenate(motions).std(axis=0, dtype=np.float64)
     scale = np.where(scale > 0, scale, 1.0)
     found = {}
     with cli.Progress(count * len(chains.KINDS), "stream", "minutes") as progress:
         for kind in chains.KINDS:
             played = chains.pieces(clips, kind)
-            life = recorded(played, scale, sessions)
-            started = time.perf_counter()
-            made = np.stack(list(generated(run, played, scale, count, sessions, progress)), axis=1)
-            seconds = time.perf_counter() - started
+            life = recorded([columns.project(piece["avatar_motion"]) / scale for piece in played], sessions)
+            rng, started = np.random.default_rng(SEED), time.perf_counter()
+            made, outside, faces = [], [], []
+            for motion in generated(run, played, cast, count, sessions):
+                part = columns.project(motion)
+                made.append(frechet.moments(part / scale))
+                outside.append(1.0 - float(np.square(part).sum() / np.square(motion).sum()))
+                if embed is not None:
+                    chosen = rng.integers(MINUTE, size=(sessions, FRAMES, 1))
+                    faces.append(cast.cosines(np.take_along_axis(motion, chosen, 1)))
+                progress.update()
+            made = np.stack(made, axis=1)
             shifts, spreads = minutes.shift(made.mean(axis=0), life)
             found[kind] = {
                 "groups": {
-                    name: minutes.measure(made, life, [CHANNELS.index(channel) for channel in names])
-                    for name, names in GROUPS.items()
+                    name: minutes.measure(made, life, [columns.names.index(column) for column in names])
+                    for name, names in columns.groups.items()
                 },
-                "shift": dict(zip(CHANNELS, shifts.T, strict=True)),
-                "spread": dict(zip(CHANNELS, spreads.T, strict=True)),
-                "seconds": seconds,
+                "shift": dict(zip(columns.names, shifts.T, strict=True)),
+                "spread": dict(zip(columns.names, spreads.T, strict=True)),
+                "seconds": time.perf_counter() - started,
             }
+            if config.data.codec:
+                found[kind]["off_span"] = outside
+            if embed is not None:
+                frames = np.concatenate([piece["avatar_motion"] for piece in played])
+                shown = cast.cosines(frames[rng.integers(len(frames), size=(sessions, LIFE))])
+                named = {"name": metric_name("CSIM", embed.name), "others": cast.others}
+                found[kind]["identity"] = judged(np.stack(faces, 1), shown, DRAWS) | named
     return found
 
 
-def generated(run: Run, played, scale: np.ndarray, count: int, sessions: int, progress):
-    """Moments `[sessions, D, D + 1]` of one minute of the model's motion after another.
+def columns_of(codec: Codec | None) -> Columns:
+    """Coefficients of the latent codec's directions, the face codec's channels otherwise."""
+    if not isinstance(codec, LatentCodec):
+        return Columns(CHANNELS, GROUPS, lambda motion: motion)
+    names = tuple(f"direction_{n}" for n in range(codec.config.directions))
+    return Columns(names, {"all": names}, codec.coefficients)
+
+
+def generated(run: Run, played, cast: Cast | None, count: int, sessions: int) -> Iterator[np.ndarray]:
+    """One minute `[sessions, MINUTE, D]` of the model's motion after another.
 
     With a user delay the user's tracks are so late within each piece.
     """
@@ -104,19 +154,19 @@ def generated(run: Run, played, scale: np.ndarray, count: int, sessions: int, pr
         for piece in played
     ]
     chain = chains.Chain(late, sessions, SEED)
-    state, first = generator.begin(sessions, SEED), run.config.sampler.start
+    state = generator.begin(sessions, SEED, reference=0.0 if cast is None else cast.references)
+    first = run.config.sampler.start
     for _ in range(count):
         tracks = chain.take(MINUTE)
         given = (tracks[name] for name in ("avatar_features", "user_features", "user_motion"))
         motion, state = generator.go_on(state, *given, first)
         first = 0
-        progress.update()
-        yield frechet.moments(motion / scale)
+        yield motion
 
 
-def recorded(played, scale: np.ndarray, sessions: int, draws: int = DRAWS) -> minutes.Recorded:
-    """Pooled moments of halves of the conversations and of minutes that are chained from them as the conditions are."""
-    motions = [{"avatar_motion": piece["avatar_motion"] / scale} for piece in played]
+def recorded(motions: Sequence[np.ndarray], sessions: int, draws: int = DRAWS) -> minutes.Recorded:
+    """Pooled moments of halves of the pieces `[T_i, D]` and of minutes chained from them as the conditions are."""
+    motions = [{"avatar_motion": motion} for motion in motions]
     of_piece = np.concatenate([frechet.moments(piece["avatar_motion"][None]) for piece in motions])
     weights = np.array([len(piece["avatar_motion"]) for piece in motions], float)
     references, drawn = [], []
@@ -136,12 +186,15 @@ HEADER = ("", "first", "last", "band", "", "slope per minute", "from the first",
 
 
 def rows(conditions: dict) -> list[tuple]:
-    """A row for each kind and group."""
-    return [
+    """A row for each kind and group, and for its identity."""
+    lines = [
         (f"{kind}, {group}", *_cells(figures["to_recorded"], first=True), *_cells(figures["to_first"]))
         for kind, found in conditions.items()
         for group, figures in found["groups"].items()
     ]
+    faces = {kind: found["identity"] for kind, found in conditions.items() if "identity" in found}
+    empty = ("",) * (len(HEADER) - 6)
+    return lines + [(f"{kind}, {one['name']}", *_cells(one, first=True), *empty) for kind, one in faces.items()]
 
 
 def _cells(figure: dict, first: bool = False) -> tuple:
@@ -160,7 +213,11 @@ def write(out: Path, summary: dict):
     conditions = summary["conditions"]
     lines = ["distances from the recorded distribution, then what channels' means are off, in standard deviations"]
     for kind, found in conditions.items():
-        columns = {group: found["groups"][group]["to_recorded"]["minutes"] for group in GROUPS} | found["shift"]
+        columns = {group: figures["to_recorded"]["minutes"] for group, figures in found["groups"].items()}
+        if "identity" in found:
+            columns[found["identity"]["name"]] = found["identity"]["minutes"]
+        columns |= {"off span": found["off_span"]} if "off_span" in found else {}
+        columns |= found["shift"]
         lines += ["", f"{kind:10}" + "".join(f"{name:>13}" for name in columns)]
         for minute, row in enumerate(zip(*columns.values(), strict=True)):
             lines.append(f"{minute + 1:10d}" + "".join(f"{value:13.3f}" for value in row))
@@ -177,5 +234,6 @@ if __name__ == "__main__":
     _SESSIONS = flags.DEFINE_integer("sessions", 32, "Sessions that run at once.", lower_bound=2)
     _SECONDS = flags.DEFINE_float("anchor_seconds", None, "Time constant of the anchor; 0: none.", lower_bound=0.0)
     _BAND = flags.DEFINE_float("anchor_band", None, "Dead band of the anchor.", lower_bound=0.0)
+    _IDENTITY = flags.DEFINE_bool("identity", False, "Render faces and embed them.")
     _OUT = flags.DEFINE_string("out", "out/drift", "Folder of the results.")
     cli.run(main)

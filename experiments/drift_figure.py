@@ -6,7 +6,7 @@ import numpy as np
 
 from experiments.figures import AVATAR, USER, canvas
 
-_COLOURS = {"expression": AVATAR, "pose": USER}
+_COLOURS = {"expression": AVATAR, "pose": USER, "all": AVATAR}
 _TITLES = {"to_recorded": "from the recorded distribution", "to_first": "from its own first minute"}
 
 
@@ -16,8 +16,9 @@ def picture(path: Path | str, conditions: dict) -> Path:
         axes = figure.subplots(len(conditions), len(_TITLES), squeeze=False, sharex=True)
         for line, (kind, found) in zip(axes, conditions.items(), strict=True):
             for axis, (name, title) in zip(line, _TITLES.items(), strict=True):
-                for group, colour in _COLOURS.items():
-                    measured = found["groups"][group][name]
+                parts = [group for group in found["groups"] if group != "all"] or ["all"]
+                for group in parts:
+                    colour, measured = _COLOURS[group], found["groups"][group][name]
                     track = np.asarray(measured["minutes"])
                     last = len(found["groups"][group]["to_recorded"]["minutes"])
                     at = np.arange(last - len(track), last) + 1

@@ -95,7 +95,7 @@ class Noise:
     def __init__(self):
         self._rng, self._streams = np.random.default_rng(0), 0
 
-    def begin(self, count, seed):
+    def begin(self, count, seed, reference):
         self._streams += 1
         return self._streams, 0
 

@@ -159,6 +159,10 @@ class LatentCodec:
         """The motion latent `[dim]` of the portrait."""
         return np.asarray(identity.motion)
 
+    def coefficients(self, motion: np.ndarray) -> np.ndarray:
+        """Coefficients `[..., K]` of motion latents `[..., dim]`; what lies outside of the directions' span is lost."""
+        return np.asarray(motion) @ np.asarray(self._prepared["directions"])
+
     def render(self, identity: Identity, motion: np.ndarray) -> np.ndarray:
         """Frames uint8 `[T, size, size, 3]` of an identity under motion latents `[T, dim]`, decoded by blocks of 10."""
         pictures = np.empty((len(motion), self.size, self.size, 3), np.uint8)

@@ -1,0 +1,81 @@
+"""The people that sessions of a long stream show, and whether they stay who they are.
+
+Each session has a drawn portrait of its own. Of every minute some frames are rendered and embedded, and a frame's
+figure is the cosine with the embedding of its portrait. The band is what the same people have when they show recorded
+motion: a codec that moves a face changes its embedding too.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from afjax.codec.base import Codec
+from afjax.errors import InputError
+from afjax.metrics import bootstrap, identity, minutes
+from data_pipeline.simulate.portraits import draw_portrait
+
+__all__ = ["Cast", "judged"]
+
+FIRST = 2_000_000_000
+"""Seeds of the portraits start here: no codec is trained on so many others."""
+SIZE = 256
+
+
+class Cast:
+    """A portrait for each of `sessions`.
+
+    Attributes:
+      references: the portraits' own motion `[sessions, D]`, or 0 where motion is relative to it.
+      others: mean cosine of two different portraits; None without `embed`.
+    """
+
+    def __init__(self, codec: Codec, sessions: int, embed: Callable | None = None):
+        """Draws the people; `embed` gives the embedding `[E]` of a picture, or None where it finds no face."""
+        portraits = [draw_portrait(FIRST + n, SIZE) for n in range(sessions)]
+        self._codec, self._embed = codec, embed
+        self._people = [codec.identity(portrait) for portrait in portraits]
+        references = [codec.reference(person) for person in self._people]
+        self.references = np.stack(references) if np.ndim(references[0]) else 0.0
+        self.others = None
+        if embed is not None:
+            found = [embed(portrait) for portrait in portraits]
+            if any(each is None for each in found):
+                raise InputError("no face found in a drawn portrait", "identity")
+            self._own = np.stack(found)
+            pairs = identity.cosines(np.broadcast_to(self._own, (sessions, *self._own.shape)), self._own)
+            self.others = float(pairs[~np.eye(sessions, dtype=bool)].mean())
+
+    def cosines(self, motion: np.ndarray) -> np.ndarray:
+        """Cosines `[sessions, n]` of frames under motion `[sessions, n, D]`; NaN where no face is found."""
+        found = np.full(motion.shape[:2], np.nan)
+        for session, person in enumerate(self._people):
+            for n, picture in enumerate(self._codec.render(person, motion[session])):
+                embedding = self._embed(picture)
+                if embedding is not None:
+                    found[session, n] = identity.cosines(embedding[None], self._own[session])[0]
+        return found
+
+
+def judged(made: np.ndarray, life: np.ndarray, draws: int, seed: int = 0) -> dict:
+    """What a stream's cosines say beside those of recorded motion.
+
+    Args:
+      made: cosines `[S, M, n]` of n frames of each of M minutes.
+      life: cosines `[S, N]` of frames under recorded motion; a draw of the band is n of them for each session.
+      draws: how many; seed: of them.
+
+    Returns:
+      `minutes` (means `[M]`), `band` (low, high), `inside` (is the last minute not below it), `slope` per minute with
+      an interval over sessions, `found` (share of frames in which a face was found).
+    """
+    track = np.nanmean(made, axis=(0, 2))
+    chosen = np.random.default_rng(seed).integers(life.shape[1], size=(draws, len(made), made.shape[2]))
+    drawn = np.nanmean(np.take_along_axis(life[None], chosen, 2), axis=(1, 2))
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    return {
+        "minutes": track,
+        "band": (float(low), float(high)),
+        "inside": bool(track[-1] >= low),
+        "slope": bootstrap.interval(np.nanmean(made, axis=2), statistic=minutes.slope),
+        "found": float(np.isfinite(made).mean()),
+    }
