@@ -2,7 +2,7 @@
 
 A residual network of 29 layers gives 128 numbers of a face that was turned upright by five points (King 2017). The face
 mesh finds the face, dlib's predictor the five points. It is not ArcFace, and its cosines lie close together: those of
-different people around 0.85 to 0.95. What a cosine means is told by the cosines beside it.
+different people are often above 0.9. What a cosine means is told by those of other people beside it.
 """
 
 import importlib.util
