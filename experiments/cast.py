@@ -1,8 +1,9 @@
 """The people that sessions of a long stream show, and whether they stay who they are.
 
 Each session has a drawn portrait of its own. Of every minute some frames are rendered and embedded, and a frame's
-figure is the cosine with the embedding of its portrait. The band is what the same people have when they show recorded
-motion: a codec that moves a face changes its embedding too.
+figure is the cosine with the embedding of its portrait, as the codec shows it under the portrait's own motion: its
+resolution would change an embedding as much as another person does. The band is what the same people have when they
+show recorded motion: a codec that moves a face changes its embedding too.
 """
 
 from collections.abc import Callable
@@ -38,7 +39,8 @@ class Cast:
         self.references = np.stack(references) if np.ndim(references[0]) else 0.0
         self.others = None
         if embed is not None:
-            found = [embed(portrait) for portrait in portraits]
+            rest = np.broadcast_to(self.references, (sessions, len(codec.channels)))[:, None]
+            found = [embed(codec.render(*one)[0]) for one in zip(self._people, rest, strict=True)]
             if any(each is None for each in found):
                 raise InputError("no face found in a drawn portrait", "identity")
             self._own = np.stack(found)
