@@ -9,7 +9,7 @@ VGG-19 where we have VGG-16 (`afjax/weights/lpips.py` says where its weights com
 
 Variant `small`: 64 px on drawn people, a quarter of an hour on two cores, no weights. Neither perceptual nor adversarial
 losses, which 64 px do not repay; L1 of eyes and mouth takes the place of theirs. Crops are closer, since a mouth of few
-pixels teaches little; the first coefficients learn the people's known motion, for 2000 steps before the decoder begins.
+pixels teaches little; the first coefficients learn the people's known motion, for 3000 steps before the decoder begins.
 With videos of your own: `--config.loss.known_motion=0 --config.encoder_steps=0`.
 
     python -m experiments.train_autoencoder --config experiments/configs/autoencoder.py:small --workdir out/ae
@@ -50,14 +50,14 @@ def at_small_size(config: ConfigDict):
     config.loss.style = 0.0
     config.loss.part_size = 16
     config.pictures.frames = 16
-    config.pictures.train_people = 320
+    config.pictures.train_people = 480
     config.adam.learning_rate = 3e-3
     config.adam.muon = 0.08
     config.adam.warmup_steps = 50
     config.adam.final_share = 0.02
     config.adam.beta1 = 0.9
     config.adam.ema = 0.995
-    config.encoder_steps = 2000
-    config.training.num_steps = 5000
+    config.encoder_steps = 3000
+    config.training.num_steps = 7000
     config.training.log_every = 20
     config.training.save_every = 500
