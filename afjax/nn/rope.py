@@ -4,7 +4,6 @@ Scores depend on differences of positions only, so a stream may number the slots
 """
 
 import jax.numpy as jnp
-from jax import lax
 
 
 def rotate(x, positions, theta: float = 1e4):
@@ -12,8 +11,7 @@ def rotate(x, positions, theta: float = 1e4):
     half, wide = x.shape[-1] // 2, jnp.promote_types(x.dtype, jnp.float32)
     frequency = theta ** (-jnp.arange(half, dtype=wide) / half)
     angle = jnp.asarray(positions, wide)[..., None, None] * frequency  # [..., n, 1, half]
-    # a table of its own: fused into what follows, each number would be computed again for every clip and head
-    cos, sin = lax.optimization_barrier((jnp.cos(angle), jnp.sin(angle)))
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
     pairs = x.reshape(*x.shape[:-1], half, 2)
     even, odd = pairs[..., 0], pairs[..., 1]
     turned = jnp.stack([even * cos - odd * sin, even * sin + odd * cos], axis=-1)
