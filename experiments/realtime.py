@@ -2,9 +2,9 @@
 
 The user's frame n is taken between n / 25 and (n + 1) / 25 seconds and arrives at its end; sound arrives every 20 ms;
 the avatar's speech comes two seconds ahead, as a synthesiser's does. One thread does everything, as a small product
-would, what is needed first before all else: a user frame must be tracked when the next block is due, a part of the
-avatar's pictures must be there when it is shown, the first frame of a block is a part of its own. A block that is due
-does not wait for a camera that has piled up: the newest frame is tracked, older ones are skipped.
+would: it tracks each frame, makes a block as soon as the session says that it is due, and renders it, the first frame
+before the others; each part is delivered when it is there. A block that is due does not wait for a camera that has
+piled up: of the frames that it reads the newest is tracked, older ones are skipped.
 
 Events are counterfactuals: from time t on a twin of the conversation (its buffers and slot are copied just before) sees
 a user who does something else. It goes through the same steps at the same times. What the tracker makes of its pictures
@@ -32,6 +32,7 @@ PART = 4
 """Frames that are rendered at once: what is shown later must not wait long for what is shown after it."""
 _CHUNK = 0.02
 _SPEECH_AHEAD = 2.0
+_CLOSE = 1e-6  # seconds that are no difference
 
 
 @dataclass(frozen=True)
@@ -125,12 +126,10 @@ class Conversation:
         self._start = self._clock.perf_counter()
         while (now := self._now()) < seconds:
             self._receive(now)
-            needed = sum((frame + 1) / FPS <= self._next_block for frame in self._camera)
-            if needed and (self._rendering is None or self._next_block <= self.playout.due(self._following)):
-                self._track(needed if now >= self._next_block else 1)
-            elif self._rendering is not None:
+            if self._rendering is not None:
                 self._render()
             elif self._session.due(now):
+                self._track(self._read(now))
                 self._make(now)
             elif self._camera:
                 self._track(1)
@@ -172,8 +171,17 @@ class Conversation:
         places = round(at * RATE) + np.arange(round(seconds * RATE))
         return sound[places % len(sound)]
 
+    def _read(self, now: float) -> int:
+        """How many frames of the camera the block that is made at this time reads, once its clock is moved if it is."""
+        present = now - self._session.patience
+        moves = present - self._next_block > self.block / FPS
+        end = (present if moves else self._next_block) + _CLOSE
+        return sum((frame + 1) / FPS <= end for frame in self._camera)
+
     def _track(self, count: int):
         """Takes so many frames off the camera and tracks the last of them."""
+        if not count:
+            return
         *skipped, frame = (self._camera.popleft() for _ in range(count))
         for other in skipped:
             self._see(other, seen=False)

@@ -7,7 +7,7 @@ VIDEOS holds the folders train and eval of face videos. FLOAT: 460,000 steps of 
 VGG-19 where we have VGG-16 (`afjax/weights/lpips.py` says where its weights come from; `--config.loss.perceptual=0
 --config.loss.part_perceptual=0` trains without). A step makes both pictures of 4 pairs.
 
-Variant `small`: 64 px on drawn people, a quarter of an hour on two cores, no weights. Neither perceptual nor adversarial
+Variant `small`: 64 px on drawn people, 17 minutes on two cores, no weights. Neither perceptual nor adversarial
 losses, which 64 px do not repay; L1 of eyes and mouth takes the place of theirs. Crops are closer, since a mouth of few
 pixels teaches little; the first coefficients learn the people's known motion, for 3000 steps before the decoder begins.
 With videos of your own: `--config.loss.known_motion=0 --config.encoder_steps=0`.

@@ -35,6 +35,13 @@ class Face:
         return np.zeros(15, np.float32)
 
 
+class Counting(Face):
+    """Tells which picture it sees."""
+
+    def step(self, picture):
+        return super().step(picture) + picture[0, 0, 0]
+
+
 class Engine:
     """An avatar that does what its user does, frame by frame."""
 
@@ -43,7 +50,7 @@ class Engine:
     def __init__(self, clock, block, delay):
         layout = dataclasses.replace(Config().layout, block=block, look_ahead=0, user_delay=delay)
         self.config = dataclasses.replace(Config(), layout=layout, data=dataclasses.replace(Config().data, window=50))
-        self.clock, self.taken = clock, []
+        self.clock, self.taken, self.given = clock, [], []
 
     def join(self):
         return 0
@@ -57,6 +64,7 @@ class Engine:
 
     def step(self, given):
         self.clock.time += self.seconds
+        self.given.append(given.user_motion.copy())
         return given.user_motion.copy()
 
 
@@ -71,16 +79,19 @@ class Screen:
 
 def scene_of(events):
     sound = np.zeros(16000, np.float32)
-    return realtime.Scene(np.zeros((7, 2, 2, 3), np.uint8), sound, sound + 1, events)
+    pictures = np.arange(1000, dtype=np.float32)[:, None, None, None] * np.ones((2, 2, 3), np.float32)
+    return realtime.Scene(pictures, sound, sound + 1, events)
 
 
-def talk(block, delay, events, track=0.0, headroom=0.1, seconds=6.0):
+def talk(block, delay, events, track=0.0, headroom=0.1, seconds=6.0, face=Face, rows=None):
+    """The conversation, and in `given` the user's motion of both slots in every block, `[blocks, 2, block, 15]`."""
     clock = Clock()
     smile = np.eye(15, dtype=np.float32)[SMILE]
-    scene = scene_of([realtime.Event(time, [smile] * (block + 10)) for time in events])
+    scene = scene_of([realtime.Event(time, rows or [smile] * (block + 10)) for time in events])
     engine = Engine(clock, block, delay)
-    found = realtime.Conversation(engine, scene, Screen(clock), headroom, Face(clock, track), clock)
+    found = realtime.Conversation(engine, scene, Screen(clock), headroom, face(clock, track), clock)
     found.run(seconds)
+    found.given = np.stack(engine.given)
     return found
 
 
@@ -123,31 +134,47 @@ def test_slow_work_makes_blocks_late():
     assert talk(5, 5, [], headroom=0.025).playout.late_blocks > 10
 
 
-def test_a_camera_that_piles_up_holds_no_block_up():
+@pytest.mark.parametrize(("block", "delay"), [(5, 5), (10, 0), (10, 5), (5, 2)])
+def test_every_block_reads_its_newest_frame(block, delay):
+    """Rows are frame numbers: in a machine that keeps up a block reads all of its own."""
+    found = talk(block, delay, [], track=0.012, seconds=20.0, face=Counting)
+    assert found.skipped == found.counts.late == found.counts.held == 0
+    told = np.concatenate(found.given[:, 0, :, 0])
+    assert len(told) >= 480
+    np.testing.assert_array_equal(told[20:], np.arange(20, len(told)) - delay)  # it fades in at first
+
+
+@pytest.mark.parametrize("delay", [5, 2])
+def test_a_camera_that_piles_up_holds_no_block_up(delay):
     """Tracking takes longer than a frame: a block waits for the frame that is being tracked and for the newest one."""
-    found = talk(5, 5, [1.013], track=0.05, headroom=2 * 0.05 + 0.03 + 0.005)
-    assert found.playout.late_blocks == 0 and found.counts.rebased == 0
+    rows = [np.full(15, -1.0 - n, np.float32) for n in range(15)]
+    found = talk(5, delay, [1.013], track=0.05, headroom=2 * 0.05 + 0.03 + 0.005, face=Counting, rows=rows)
+    assert found.playout.late_blocks == 0 and found.counts.rebased == found.counts.late == 0
     assert found.skipped > 20 and found.counts.held >= found.skipped
     assert len(found.tracked) + found.skipped >= 6 * FPS - 5  # the rest waits at the end
-    for block in found.blocks:
-        read = [done for frame, _, done in found.tracked if frame == block["first"] - 1]
-        assert not read or read[0] <= block["taken"], "the newest frame was not tracked before its block"
-    (entry,) = live_benchmark.reactions_of(found, np.full(15, 0.1))[0]
-    assert entry["frame"] - int(1.013 * FPS) in range(5, 5 + 5), "the twin's frames went by as they did for all others"
+    for block in found.blocks[2:]:
+        (read,) = (done for frame, _, done in found.tracked if frame == block["first"] + 5 - delay - 1)
+        assert read <= block["taken"]
+    base, other = np.concatenate(found.given[:, :, :, 0], axis=1)
+    assert (other < 0).sum() >= 10
+    np.testing.assert_array_equal(-1 - other[other < 0], base[other < 0] - 25)  # row n is of frame 25 + n
 
 
-def test_pictures_that_are_shown_later_wait_for_the_camera(monkeypatch):
-    def show(screen, motion):
-        for start in range(0, 10, 2):
-            screen.clock.time += 0.04
-            yield motion[start : start + 2]
+def test_a_stall_is_followed_by_what_the_user_does_then(monkeypatch):
+    plain = Engine.step
 
-    monkeypatch.setattr(Screen, "show", show)
-    found = talk(10, 10, [], track=0.012, headroom=0.1)
-    assert found.playout.late_blocks == 0 and found.skipped == 0
-    tracked = [done for _, _, done in found.tracked]
-    between = [sum(block["computed"] < time < block["parts"][-1][1] for time in tracked) for block in found.blocks[1:]]
-    assert min(between) >= 1
+    def stalls(engine, given):
+        engine.clock.time += 1.0 if 103 < engine.clock.time < 103.2 else 0.0
+        return plain(engine, given)
+
+    monkeypatch.setattr(Engine, "step", stalls)
+    found = talk(5, 5, [], track=0.015, face=Counting)
+    assert found.counts.rebased == 1 and found.counts.late == 0
+    moved = next(n for n, block in enumerate(found.blocks) if block["taken"] > 4)
+    fades = 0.2 * FPS  # a face that comes back
+    for block, told in zip(found.blocks[moved : moved + 5], found.given[moved : moved + 5, 0, -1, 0], strict=True):
+        now = block["taken"] * FPS
+        assert now - 3 <= told <= now or (block is found.blocks[moved] and told >= (now - 3) / fades)
 
 
 def test_every_arrival_and_delivery_is_noted():
