@@ -47,9 +47,14 @@ class Cast:
             pairs = identity.cosines(np.broadcast_to(self._own, (sessions, *self._own.shape)), self._own)
             self.others = float(pairs[~np.eye(sessions, dtype=bool)].mean())
 
+    def under(self, motion: np.ndarray) -> np.ndarray:
+        """Cosines of frames as `cosines` gives them, of motion relative to somebody's rest."""
+        rest = np.broadcast_to(self.references, (len(self._people), motion.shape[-1]))
+        return self.cosines(motion + rest[:, None])
+
     def cosines(self, motion: np.ndarray) -> np.ndarray:
-        """Cosines `[sessions, n]` of frames under motion `[sessions, n, D]`; NaN where no face is found."""
-        found = np.full(motion.shape[:2], np.nan)
+        """Cosines `[sessions, n]` of frames under motion `[sessions, n, D]`; 0 where no face is found."""
+        found = np.zeros(motion.shape[:2])
         for session, person in enumerate(self._people):
             for n, picture in enumerate(self._codec.render(person, motion[session])):
                 embedding = self._embed(picture)
@@ -70,14 +75,14 @@ def judged(made: np.ndarray, life: np.ndarray, draws: int, seed: int = 0) -> dic
       `minutes` (means `[M]`), `band` (low, high), `inside` (is the last minute not below it), `slope` per minute with
       an interval over sessions, `found` (share of frames in which a face was found).
     """
-    track = np.nanmean(made, axis=(0, 2))
+    track = made.mean(axis=(0, 2))
     chosen = np.random.default_rng(seed).integers(life.shape[1], size=(draws, len(made), made.shape[2]))
-    drawn = np.nanmean(np.take_along_axis(life[None], chosen, 2), axis=(1, 2))
+    drawn = np.take_along_axis(life[None], chosen, 2).mean(axis=(1, 2))
     low, high = np.percentile(drawn, [2.5, 97.5])
     return {
         "minutes": track,
         "band": (float(low), float(high)),
         "inside": bool(track[-1] >= low),
-        "slope": bootstrap.interval(np.nanmean(made, axis=2), statistic=minutes.slope),
-        "found": float(np.isfinite(made).mean()),
+        "slope": bootstrap.interval(made.mean(axis=2), statistic=minutes.slope),
+        "found": float((made != 0).mean()),
     }

@@ -60,6 +60,7 @@ def main():
     out = cli.writable(_OUT.value, folder=True)
     run = with_anchor(load_run(_WORKDIR.value), _SECONDS.value, _BAND.value)
     data = cli.absolute(_DATA.value or first(run.config.data.path) or cli.absolute(_WORKDIR.value) / "data")
+    clips = evaluation.held_out(data, run.codec().channels if run.config.data.codec else CHANNELS)
     embed = DlibFace() if _IDENTITY.value else None
     summary = {
         "workdir": cli.absolute(_WORKDIR.value),
@@ -68,7 +69,7 @@ def main():
         "sampler": vars(run.config.sampler),
         "minutes": _MINUTES.value,
         "sessions": _SESSIONS.value,
-        "conditions": drift(run, evaluation.held_out(data), _MINUTES.value, _SESSIONS.value, embed),
+        "conditions": drift(run, clips, _MINUTES.value, _SESSIONS.value, embed),
     }
     write(out, summary)
     cli.print_table(rows(summary["conditions"]), HEADER)
@@ -128,8 +129,9 @@ def drift(run: Run, clips: list[Conversation], count: int, sessions: int, embed:
             if config.data.codec:
                 found[kind]["off_span"] = outside
             if embed is not None:
-                frames = np.concatenate([piece["avatar_motion"] for piece in played])
-                shown = cast.cosines(frames[rng.integers(len(frames), size=(sessions, LIFE))])
+                speaks = kind == "speaking"
+                frames = np.concatenate([c.avatar_motion[c.avatar_speaking == speaks] - c.rest for c in clips])
+                shown = cast.under(frames[rng.integers(len(frames), size=(sessions, LIFE))])
                 named = {"name": metric_name("CSIM", embed.name), "others": cast.others}
                 found[kind]["identity"] = judged(np.stack(faces, 1), shown, DRAWS) | named
     return found

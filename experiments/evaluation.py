@@ -1,6 +1,6 @@
 """Held-out conversations through a model: the arrays of `eval.npz` and the metric table."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -24,10 +24,11 @@ KEPT = {
 SEED = 1
 
 
-def held_out(folder: str | Path) -> list[Conversation]:
-    """The evaluation split of a data set, all of one length."""
-    if read_metadata(Path(folder)).channels != CHANNELS:
-        raise InputError("the figures are of the face codec's channels", folder, "give conversations of that codec")
+def held_out(folder: str | Path, channels: Sequence[str] = CHANNELS) -> list[Conversation]:
+    """The evaluation split of a data set, all of one length; its motion must have these channels."""
+    if read_metadata(Path(folder)).channels != tuple(channels):
+        which = "the face codec's channels" if channels == CHANNELS else "the channels of the model's codec"
+        raise InputError(f"the figures are of {which}", folder, "give conversations of that codec")
     clips = list(read_split(Path(folder), "eval"))
     if len(clips) < 2 or len({clip.frames for clip in clips}) != 1:
         raise InputError("evaluation needs at least two conversations of one length", folder)

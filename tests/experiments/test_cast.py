@@ -50,7 +50,8 @@ def test_cosines_are_with_the_sessions_own_portrait(two):
     motion[:, 1, 0], motion[0, 2, 0] = 60.0, 1e9
     found = two.cosines(motion)
     np.testing.assert_allclose(found[:, :2], [[1.0, 0.5], [1.0, 0.5]], atol=1e-6)
-    assert np.isnan(found[0, 2]) and found[1, 2] == pytest.approx(1.0)
+    assert found[0, 2] == 0 and found[1, 2] == pytest.approx(1.0)
+    np.testing.assert_array_equal(two.under(motion), found)
 
 
 def test_faces_that_stay_are_inside_and_faces_that_leave_are_not():
@@ -61,10 +62,14 @@ def test_faces_that_stay_are_inside_and_faces_that_leave_are_not():
     assert figures["inside"] and figures["found"] == 1.0 and len(figures["minutes"]) == 30
     assert figures["slope"]["low"] < 0 < figures["slope"]["high"]
     leaves = stays - 0.002 * np.arange(30)[:, None]
-    leaves[0, 3, 1] = np.nan
+    leaves[0, 3, 1] = 0
     figures = cast.judged(leaves, life, 200)
     assert not figures["inside"] and figures["slope"]["mean"] == pytest.approx(-0.002, abs=5e-4)
     assert figures["found"] == pytest.approx(1 - 1 / 480)
+    dissolves = stays.copy()
+    dissolves[:, -1] = 0
+    figures = cast.judged(dissolves, life, 200)
+    assert not figures["inside"] and figures["slope"]["mean"] < 0, "faces that nobody finds are no faces that stay"
 
 
 def test_columns_of_the_latent_codec_are_its_coefficients():

@@ -136,6 +136,23 @@ def test_a_tiny_model_goes_through(clips):
         assert len(figures["to_first"]["minutes"]) == 2
 
 
+def test_identity_goes_into_figures_table_and_files(clips, tmp_path):
+    def embed(picture):
+        embed.calls += 1
+        return None if embed.calls % 7 == 0 else picture[::64, ::64].astype(float).ravel()
+
+    embed.calls, embed.name = 0, "pixels"
+    found = drift.drift(run(), clips, 3, 2, embed)
+    for kind in chains.KINDS:
+        identity = found[kind]["identity"]
+        assert len(identity["minutes"]) == 3 and identity["name"] == "CSIM-pixels"
+        assert 0 < identity["others"] < 1 and 0.5 < identity["found"] < 1 and "off_span" not in found[kind]
+    rows = drift.rows(found)
+    assert [len(row) for row in rows] == [len(drift.HEADER)] * 8 and rows[-1][0] == "speaking, CSIM-pixels"
+    drift.write(tmp_path, {"conditions": found})
+    assert "CSIM-pixels" in (tmp_path / "table.txt").read_text()
+
+
 def test_the_anchor_of_the_command_takes_the_place_of_the_runs():
     sampler = drift.with_anchor(run(), 12.0, None).config.sampler
     assert (sampler.anchor_seconds, sampler.anchor_band) == (12.0, SamplerConfig().anchor_band)
