@@ -1,9 +1,11 @@
 """The people that sessions of a long stream show, and whether they stay who they are.
 
-Each session has a drawn portrait of its own. Of every minute some frames are rendered and embedded, and a frame's
-figure is the cosine with the embedding of its portrait, as the codec shows it under the portrait's own motion: its
-resolution would change an embedding as much as another person does. The band is what the same people have when they
-show recorded motion: a codec that moves a face changes its embedding too.
+Each session has a portrait of its own: a drawn person at rest, shown as those are whom the latent codec is trained on
+(`simulate.people`; a picture of another origin reads differently, by more than a deviation in some directions). Of every
+minute some frames are rendered and embedded, and a frame's figure is the cosine with the embedding of its portrait, as
+the codec shows it under the portrait's own motion: its resolution would change an embedding as much as another person
+does. The band is what the same people have when they show recorded motion: a codec that moves a face changes its
+embedding too.
 """
 
 from collections.abc import Callable
@@ -11,15 +13,15 @@ from collections.abc import Callable
 import numpy as np
 
 from afjax.codec.base import Codec
+from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
 from afjax.metrics import bootstrap, identity, minutes
-from data_pipeline.simulate.portraits import draw_portrait
+from data_pipeline.simulate.people import moving_person
 
 __all__ = ["Cast", "judged"]
 
 FIRST = 2_000_000_000
 """Seeds of the portraits start here: no codec is trained on so many others."""
-SIZE = 256
 
 
 class Cast:
@@ -32,15 +34,16 @@ class Cast:
 
     def __init__(self, codec: Codec, sessions: int, embed: Callable | None = None):
         """Draws the people; `embed` gives the embedding `[E]` of a picture, or None where it finds no face."""
-        portraits = [draw_portrait(FIRST + n, SIZE) for n in range(sessions)]
+        rest = np.zeros((1, len(CHANNELS)), np.float32)
+        portraits = [moving_person(FIRST + n, rest, codec.size)[0] for n in range(sessions)]
         self._codec, self._embed = codec, embed
         self._people = [codec.identity(portrait) for portrait in portraits]
         references = [codec.reference(person) for person in self._people]
         self.references = np.stack(references) if np.ndim(references[0]) else 0.0
         self.others = None
         if embed is not None:
-            rest = np.broadcast_to(self.references, (sessions, len(codec.channels)))[:, None]
-            found = [embed(codec.render(*one)[0]) for one in zip(self._people, rest, strict=True)]
+            own = np.broadcast_to(self.references, (sessions, len(codec.channels)))[:, None]
+            found = [embed(codec.render(*one)[0]) for one in zip(self._people, own, strict=True)]
             if any(each is None for each in found):
                 raise InputError("no face found in a drawn portrait", "identity")
             self._own = np.stack(found)

@@ -13,7 +13,7 @@ from experiments import cast, drift
 class Codec:
     """Shows who somebody is as an angle, to which the first channel is added; in pictures of one number."""
 
-    channels = ("turn", "other")
+    channels, size = ("turn", "other"), 64
 
     def __init__(self):
         self.known = 0
