@@ -1,7 +1,7 @@
 """The people that sessions of a long stream show, and whether they stay who they are.
 
 Each session has a portrait of its own: a drawn person at rest, shown as those are whom the latent codec is trained on
-(`simulate.people`; a picture of another origin reads differently, by more than a deviation in some directions). Of every
+(`simulate.people`; pictures of another origin read differently, by more than a deviation in some directions). Of each
 minute some frames are rendered and embedded, and a frame's figure is the cosine with the embedding of its portrait, as
 the codec shows it under the portrait's own motion: its resolution would change an embedding as much as another person
 does. The band is what the same people have when they show recorded motion: a codec that moves a face changes its
