@@ -28,6 +28,7 @@ class Cast:
     """A portrait for each of `sessions`.
 
     Attributes:
+      sessions: how many.
       references: the portraits' own motion `[sessions, D]`, or 0 where motion is relative to it.
       others: mean cosine of two different portraits; None without `embed`.
     """
@@ -36,7 +37,7 @@ class Cast:
         """Draws the people; `embed` gives the embedding `[E]` of a picture, or None where it finds no face."""
         rest = np.zeros((1, len(CHANNELS)), np.float32)
         portraits = [moving_person(FIRST + n, rest, codec.size)[0] for n in range(sessions)]
-        self._codec, self._embed = codec, embed
+        self.sessions, self._codec, self._embed = sessions, codec, embed
         self._people = [codec.identity(portrait) for portrait in portraits]
         references = [codec.reference(person) for person in self._people]
         self.references = np.stack(references) if np.ndim(references[0]) else 0.0
@@ -52,7 +53,7 @@ class Cast:
 
     def under(self, motion: np.ndarray) -> np.ndarray:
         """Cosines of frames as `cosines` gives them, of motion relative to somebody's rest."""
-        rest = np.broadcast_to(self.references, (len(self._people), motion.shape[-1]))
+        rest = np.broadcast_to(self.references, (self.sessions, motion.shape[-1]))
         return self.cosines(motion + rest[:, None])
 
     def cosines(self, motion: np.ndarray) -> np.ndarray:

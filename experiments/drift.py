@@ -110,31 +110,39 @@ def drift(run: Run, clips: list[Conversation], count: int, sessions: int, embed:
             for motion in generated(run, played, cast, count, sessions):
                 part = columns.project(motion)
                 made.append(frechet.moments(part / scale))
-                outside.append(1.0 - float(np.square(part).sum() / np.square(motion).sum()))
+                if config.data.codec:
+                    outside.append(1.0 - float(np.square(part).sum() / np.square(motion).sum()))
                 if embed is not None:
                     chosen = rng.integers(MINUTE, size=(sessions, FRAMES, 1))
                     faces.append(cast.cosines(np.take_along_axis(motion, chosen, 1)))
                 progress.update()
-            made = np.stack(made, axis=1)
-            shifts, spreads = minutes.shift(made.mean(axis=0), life)
-            found[kind] = {
-                "groups": {
-                    name: minutes.measure(made, life, [columns.names.index(column) for column in names])
-                    for name, names in columns.groups.items()
-                },
-                "shift": dict(zip(columns.names, shifts.T, strict=True)),
-                "spread": dict(zip(columns.names, spreads.T, strict=True)),
-                "seconds": time.perf_counter() - started,
-            }
+            found[kind] = _figures(columns, np.stack(made, axis=1), life) | {"seconds": time.perf_counter() - started}
             if config.data.codec:
                 found[kind]["off_span"] = outside
             if embed is not None:
-                speaks = kind == "speaking"
-                frames = np.concatenate([c.avatar_motion[c.avatar_speaking == speaks] - c.rest for c in clips])
-                shown = cast.under(frames[rng.integers(len(frames), size=(sessions, LIFE))])
                 named = {"name": metric_name("CSIM", embed.name), "others": cast.others}
-                found[kind]["identity"] = judged(np.stack(faces, 1), shown, DRAWS) | named
+                found[kind]["identity"] = judged(np.stack(faces, 1), _lived(cast, clips, kind, rng), DRAWS) | named
     return found
+
+
+def _figures(columns: Columns, made: np.ndarray, life: minutes.Recorded) -> dict:
+    """Distances by group, and how far each column's mean and deviation are off, of moments `[S, M, C, C + 1]`."""
+    shifts, spreads = minutes.shift(made.mean(axis=0), life)
+    return {
+        "groups": {
+            name: minutes.measure(made, life, [columns.names.index(column) for column in names])
+            for name, names in columns.groups.items()
+        },
+        "shift": dict(zip(columns.names, shifts.T, strict=True)),
+        "spread": dict(zip(columns.names, spreads.T, strict=True)),
+    }
+
+
+def _lived(cast: Cast, clips: list[Conversation], kind: str, rng: np.random.Generator) -> np.ndarray:
+    """Cosines `[sessions, LIFE]` of the cast under random recorded frames of a kind."""
+    speaks = kind == "speaking"
+    frames = np.concatenate([clip.avatar_motion[clip.avatar_speaking == speaks] - clip.rest for clip in clips])
+    return cast.under(frames[rng.integers(len(frames), size=(cast.sessions, LIFE))])
 
 
 def columns_of(codec: Codec | None) -> Columns:
