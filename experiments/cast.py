@@ -76,17 +76,21 @@ def judged(made: np.ndarray, life: np.ndarray, draws: int, seed: int = 0) -> dic
       draws: how many; seed: of them.
 
     Returns:
-      `minutes` (means `[M]`), `band` (low, high), `inside` (is the last minute not below it), `slope` per minute with
-      an interval over sessions, `found` (share of frames in which a face was found).
+      `minutes` (means `[M]`), `band` (low, high), `inside` (is the last minute not below it), `moved` (the last minute
+      less the first) and `moves` (what 95 % of recorded minutes differ by at most), `slope` per minute with an interval
+      over sessions, `found` (share of frames in which a face was found).
     """
     track = made.mean(axis=(0, 2))
-    chosen = np.random.default_rng(seed).integers(life.shape[1], size=(draws, len(made), made.shape[2]))
+    chosen = np.random.default_rng(seed).integers(life.shape[1], size=(2 * draws, len(made), made.shape[2]))
     drawn = np.take_along_axis(life[None], chosen, 2).mean(axis=(1, 2))
     low, high = np.percentile(drawn, [2.5, 97.5])
+    moves = np.percentile(np.abs(drawn[:draws] - drawn[draws:]), 95)
     return {
         "minutes": track,
         "band": (float(low), float(high)),
         "inside": bool(track[-1] >= low),
+        "moved": float(track[-1] - track[0]),
+        "moves": float(moves),
         "slope": bootstrap.interval(made.mean(axis=2), statistic=minutes.slope),
         "found": float((made != 0).mean()),
     }

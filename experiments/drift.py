@@ -41,7 +41,7 @@ MINUTE = 60 * FPS
 DRAWS = 200
 GROUPS = {"all": CHANNELS, "expression": EXPRESSION, "pose": POSE}
 SEED, DRAWN_SEED = 1, 1_000_000
-FRAMES, LIFE = 2, 12
+FRAMES, LIFE = 2, 48
 """Frames of a session that are embedded: of each minute, and of recorded motion."""
 
 
@@ -121,7 +121,7 @@ def drift(run: Run, clips: list[Conversation], count: int, sessions: int, embed:
                 found[kind]["off_span"] = outside
             if embed is not None:
                 named = {"name": metric_name("CSIM", embed.name), "others": cast.others}
-                found[kind]["identity"] = judged(np.stack(faces, 1), _lived(cast, clips, kind, rng), DRAWS) | named
+                found[kind]["identity"] = judged(np.stack(faces, 1), _lived(cast, clips, kind), DRAWS) | named
     return found
 
 
@@ -138,11 +138,12 @@ def _figures(columns: Columns, made: np.ndarray, life: minutes.Recorded) -> dict
     }
 
 
-def _lived(cast: Cast, clips: list[Conversation], kind: str, rng: np.random.Generator) -> np.ndarray:
+def _lived(cast: Cast, clips: list[Conversation], kind: str) -> np.ndarray:
     """Cosines `[sessions, LIFE]` of the cast under random recorded frames of a kind."""
     speaks = kind == "speaking"
     frames = np.concatenate([clip.avatar_motion[clip.avatar_speaking == speaks] - clip.rest for clip in clips])
-    return cast.under(frames[rng.integers(len(frames), size=(cast.sessions, LIFE))])
+    chosen = np.random.default_rng(DRAWN_SEED).integers(len(frames), size=(cast.sessions, LIFE))
+    return cast.under(frames[chosen])
 
 
 def columns_of(codec: Codec | None) -> Columns:

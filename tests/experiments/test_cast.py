@@ -61,10 +61,12 @@ def test_faces_that_stay_are_inside_and_faces_that_leave_are_not():
     figures = cast.judged(stays, life, 200)
     assert figures["inside"] and figures["found"] == 1.0 and len(figures["minutes"]) == 30
     assert figures["slope"]["low"] < 0 < figures["slope"]["high"]
+    assert abs(figures["moved"]) < figures["moves"] == pytest.approx(1.96 * 2**0.5 * 0.02 / 4, rel=0.25)
     leaves = stays - 0.002 * np.arange(30)[:, None]
     leaves[0, 3, 1] = 0
     figures = cast.judged(leaves, life, 200)
     assert not figures["inside"] and figures["slope"]["mean"] == pytest.approx(-0.002, abs=5e-4)
+    assert figures["moved"] < -figures["moves"]
     assert figures["found"] == pytest.approx(1 - 1 / 480)
     dissolves = stays.copy()
     dissolves[:, -1] = 0
