@@ -212,7 +212,7 @@ class Conversation:
         self._twin, self._seen = Twin(event, session, slot, self._made), 0
 
     def _make(self, now: float):
-        """The next block, from its inputs to the screen."""
+        """The next block, from its inputs to its first picture on the screen."""
         first, given = self._made, live.silence(self._engine.config, self._engine.sessions)
         skipped = self.counts.skipped
         self._place(given, self._slot, self._session.take(now))
