@@ -20,7 +20,8 @@ from afjax.errors import InputError
 from afjax.streaming.generator import Generator
 from afjax.training.state import token_layout
 from data_pipeline.records import read_metadata
-from experiments import cli, evaluation
+from data_pipeline.schema import Conversation
+from experiments import cli, evaluation, reaction
 from experiments.configs.ablations.cell import Cell, Suite
 from experiments.make_preferences import make_preferences
 from experiments.runs import Run, load_run
@@ -128,77 +129,101 @@ def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[Made]
     A cell that fails has a record with `error`; those that need it fail with it, the others go on.
     """
     data_digest = read_metadata(data).statistics.to_json()["sha256"]
-    clips = evaluation.held_out(data)
+    work = _Work(suite, plan, out, data, data_digest, evaluation.held_out(data))
     for seed in range(plan.seeds):
         for cell in order(suite):
-            folder = out / "cells" / digest(suite, cell, seed, plan.steps, data_digest)
-            record = _stored(folder)
-            if record is None:
-                record = _try(suite, cell, seed, plan, out, data, data_digest, folder, clips)
-            yield Made(cell, seed, folder, record | {"cell": cell.name})  # suites share cells under other names
+            record = _record(work, cell, seed) | {"cell": cell.name}  # suites share cells under other names
+            yield Made(cell, seed, work.folder(cell, seed), record)
 
 
-def _stored(folder: Path) -> dict | None:
+@dataclass(frozen=True)
+class _Work:
+    """What the cells of a suite have in common: its folder, and the conversations on which all are measured."""
+
+    suite: Suite
+    plan: Plan
+    out: Path
+    data: Path
+    data_digest: str
+    clips: list[Conversation]
+
+    def folder(self, cell: Cell, seed: int) -> Path:
+        return self.out / "cells" / digest(self.suite, cell, seed, self.plan.steps, self.data_digest)
+
+    def needed(self, name: str, seed: int) -> Path:
+        """Folder of a cell that is there; raises InputError where it is not."""
+        folder = self.folder(self.suite[name], seed)
+        if _stored(folder / "cell.json") is None:
+            raise InputError(f"it needs the cell {name!r}, which failed")
+        return folder
+
+    def config(self, cell: Cell, seed: int) -> Config:
+        return config_of(self.suite, cell, seed, self.plan.steps, str(self.data))
+
+
+def _stored(path: Path) -> dict | None:
     try:
-        return json.loads((folder / "cell.json").read_text())
+        return json.loads(path.read_text())
     except (OSError, ValueError):
         return None
 
 
-def _try(suite, cell, seed, plan, out, data, data_digest, folder, clips) -> dict:
+def _record(work: _Work, cell: Cell, seed: int) -> dict:
+    """Figures of a cell, those that are not there yet made first."""
+    folder, smiles = work.folder(cell, seed), work.suite.smiles
     try:
-        return _make(suite, cell, seed, plan, out, data, data_digest, folder, clips)
+        record = _stored(folder / "cell.json") or _make(work, cell, seed)
+        if smiles:
+            path = folder / f"reaction_{smiles}.json"
+            record["reaction"] = _stored(path) or _react(work, cell, seed, path)
+        return record
     except Exception as error:  # whatever it is, the table says so and the other cells go on
         return {"cell": cell.name, "seed": seed, "error": f"{type(error).__name__}: {error}".splitlines()[0]}
 
 
-def _make(suite, cell, seed, plan, out, data, data_digest, folder, clips) -> dict:
-    started = time.perf_counter()
-
-    def of(name: str) -> Path:
-        needed = out / "cells" / digest(suite, suite[name], seed, plan.steps, data_digest)
-        if _stored(needed) is None:
-            raise InputError(f"it needs the cell {name!r}, which failed")
-        return needed
-
-    config = config_of(suite, cell, seed, plan.steps, str(data))
-    if cell.samples:
-        trained = load_run(of(cell.samples) / "run")
-        run = Run(config, Generator(config, trained.generator.params, trained.generator.statistics), trained.step)
-        summary = {"steps": trained.step}
-    else:
-        if cell.tunes:
-            losing = of(cell.losing) / f"losing_{cell.user}"  # shared by all cells that are tuned with it
-            make_preferences(load_run(of(cell.losing) / "run"), data, losing, cell.user, per_clip=1, seed=seed)
-            preference = replace(config.preference, path=str(losing), model=str(of(cell.tunes) / "run"))
-            config = replace(config, preference=preference)
-        summary = train_run(config, folder / "run", samples=False)
-        run = load_run(folder / "run")
-    arrays = evaluation.eval_arrays(clips, evaluation.generate(run, clips, kept=MEASURED))
-    table = evaluation.metric_table(arrays, config.layout.block)
+def _make(work: _Work, cell: Cell, seed: int) -> dict:
+    started, folder = time.perf_counter(), work.folder(cell, seed)
+    summary = {} if cell.samples else _train(work, cell, seed)
+    run = _trained(work, cell, seed)
+    arrays = evaluation.eval_arrays(work.clips, evaluation.generate(run, work.clips, kept=MEASURED))
     record = {
         "cell": cell.name,
         "seed": seed,
-        "steps": summary["steps"],
+        "steps": run.step,
         "stopped": summary.get("stopped"),
-        "block": config.layout.block,
-        "block_seconds": _block_seconds(run),
-        "metrics": table,
+        "block": run.config.layout.block,
+        "metrics": evaluation.metric_table(arrays, run.config.layout.block),
         "seconds": time.perf_counter() - started,
     }
     with cli.aside(folder / "motion.npz") as path:
         np.savez_compressed(path, model=arrays["model"].astype(np.float16))
-    cli.write_json(folder / "cell.json", record)
-    return json.loads((folder / "cell.json").read_text())
+    return _written(folder / "cell.json", record)
 
 
-def _block_seconds(run: Run, blocks: int = 20) -> float:
-    """Median time of one block of one session through the step, compiled, on this machine."""
-    frames = run.config.layout.block
-    run.generate(frames)
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        run.generate(frames * blocks)
-        times.append((time.perf_counter() - start) / blocks)
-    return float(np.median(times))
+def _train(work: _Work, cell: Cell, seed: int) -> dict:
+    config = work.config(cell, seed)
+    if cell.tunes:
+        source = work.needed(cell.losing, seed)
+        losing = source / f"losing_{cell.user}"  # shared by all cells that are tuned with it
+        make_preferences(load_run(source / "run"), work.data, losing, cell.user, per_clip=1, seed=seed)
+        tuned = str(work.needed(cell.tunes, seed) / "run")
+        config = replace(config, preference=replace(config.preference, path=str(losing), model=tuned))
+    return train_run(config, work.folder(cell, seed) / "run", samples=False)
+
+
+def _trained(work: _Work, cell: Cell, seed: int) -> Run:
+    """The model of a cell: its own, or another cell's with this one's way of sampling."""
+    if not cell.samples:
+        return load_run(work.folder(cell, seed) / "run")
+    config, trained = work.config(cell, seed), load_run(work.needed(cell.samples, seed) / "run")
+    return Run(config, Generator(config, trained.generator.params, trained.generator.statistics), trained.step)
+
+
+def _react(work: _Work, cell: Cell, seed: int, path: Path) -> dict:
+    return _written(path, reaction.measure(_trained(work, cell, seed), work.clips, work.suite.smiles))
+
+
+def _written(path: Path, values: dict) -> dict:
+    """What a later start of the suite reads in place of making it."""
+    cli.write_json(path, values)
+    return json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""Pictures of a suite: responses, jitter at block edges, drift along the clip, preference margins, latency, faces."""
+"""Pictures of a suite: responses, jitter at block edges, drift, preference margins, reaction latency, faces."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,14 +9,15 @@ import numpy as np
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.metrics import frechet, reactiveness, richness
-from afjax.streaming.latency import earliest_reaction
 from data_pipeline.schema import EVENT_KINDS, Conversation
 from experiments import ablation, evaluation, figures, plots
-from experiments.ablation import Made, config_of
+from experiments.ablation import Made
 from experiments.conversation import render_tracks
 
 WINDOW = 5 * FPS
 """Frames of a window of the drift curve."""
+CLOSE = 0.1
+"""Share of the first cell's figure within which another counts as good."""
 SHOWN = np.arange(-10, 91, 10)
 """Frames of the faces that are drawn, from the user's smile on."""
 FACE = slice(48, 208)
@@ -41,10 +42,8 @@ def draw(out: Path, suite: str, made: Sequence[Made], data: Path):
     margins = {one.cell.name: _margins(one.folder) for one in first if one.cell.tunes}
     if margins:
         plots.curves(out / f"{suite}_margins.png", margins, "steps", "margin (below 0: prefers the winner)")
-    wait = "median time to the first frame that can show a reaction, ms"
-    plots.points(out / f"{suite}_latency.png", _against_latency(suite, good, "fd"), wait, "Fréchet distance", "log")
-    reacts = _against_latency(suite, good, "response_peak_smile")
-    plots.points(out / f"{suite}_latency_response.png", reacts, wait, "peak response of the smile")
+    if all("reaction" in one.record for one in good):
+        _frontier(out / f"{suite}_frontier.png", ablation.load_suite(suite).cells[0].name, good)
     _faces(out / f"{suite}_faces.png", clips, motions)
 
 
@@ -91,13 +90,16 @@ def _margins(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array([line["step"] for line in lines]), np.array([line["margin"] for line in lines])
 
 
-def _against_latency(suite: str, good: Sequence[Made], metric: str) -> dict[str, tuple[float, float]]:
-    """Means over seeds by cell: the median reaction latency that blocks, delay and computation allow, and a metric."""
-    by_cell = {name: [o for o in good if o.cell.name == name] for name in dict.fromkeys(o.cell.name for o in good)}
-    places = {}
-    for name, ones in by_cell.items():
-        layout = config_of(ablation.load_suite(suite), ones[0].cell, ones[0].seed).layout
-        headroom = float(np.mean([one.record["block_seconds"] for one in ones]))
-        value = np.mean([one.record["metrics"]["model"][metric]["mean"] for one in ones])
-        places[name] = (earliest_reaction(layout, headroom)["p50"], float(value))
-    return places
+def _frontier(path: Path, first: str, good: Sequence[Made]):
+    """Draws how soon every cell answers a smile against what that costs in distance and response, seed by seed."""
+    panels = {}
+    for metric, label in (("fd", "Fréchet distance"), ("event_response_smile", "event response, smile")):
+        places: dict[str, list] = {}
+        for one in good:
+            wait = one.record["reaction"]["model"]["p50"]  # None where no smile is answered
+            place = (np.nan if wait is None else wait, one.record["metrics"]["model"][metric]["mean"])
+            places.setdefault(one.cell.name, []).append(place)
+        level = np.mean([up for _, up in places.get(first, [(0, np.nan)])])
+        panels[label] = (places, (0, level * (1 + CLOSE)) if metric == "fd" else (level * (1 - CLOSE), 1))
+    people = np.median([one.record["reaction"]["people"]["p50"] for one in good])
+    plots.trades(path, panels, "from a smile to the first frame that differs, median, ms", float(people))

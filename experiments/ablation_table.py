@@ -33,11 +33,12 @@ REFERENCES = ("recorded", "oracle", "shuffled", "frozen")
 
 
 def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
-    """`{cell: {"seeds", "steps", "smoke", "failed", "rows": {row: {metric: estimate}}, "against", "difference"}}`.
+    """`{cell: {"seeds", "steps", "smoke", "failed", "rows": {row: {metric: estimate}}, "reactions", "against",
+    "difference"}}`.
 
     `records`: what `experiments.ablation.run_suite` yields; cells are in the suite's order. An estimate is {"mean",
     "low", "high", "n"}; `difference` is {metric: estimate} from the cell `against`, with "marked" and the "values" of
-    the seeds.
+    the seeds; `reactions` has what `experiments.reaction.measure` found of each seed.
     """
     by_cell: dict[str, dict[int, Mapping]] = {}
     for record in records:
@@ -55,6 +56,7 @@ def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
             "smoke": not cell.tunes and any(record["steps"] < SMOKE for record in ours.values()),
             "failed": {seed: one["error"] for seed, one in by_cell[cell.name].items() if "error" in one},
             "rows": _rows([record["metrics"] for record in ours.values()]),
+            "reactions": [record["reaction"] for record in ours.values() if "reaction" in record],
             "against": against,
             "difference": {} if against == cell.name else _differences(ours, good.get(against, {})),
         }
@@ -107,7 +109,7 @@ def markdown(table: Mapping[str, dict]) -> str:
         rows.append([_label(cell, entry), *_cells(entry)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines += ["", "`*`: differs from its control by more than the noise of the seeds (95 %, paired)."]
-    lines += _paired(table)
+    lines += [*_paired(table), *_reactions(table)]
     for cell, entry in table.items():
         lines += [f"- {cell}, seed {seed}, failed: {error}" for seed, error in entry["failed"].items()]
     return "\n".join(lines) + "\n"
@@ -126,6 +128,31 @@ def _paired(table: Mapping[str, dict]) -> list[str]:
             [cell, entry["against"], *(" ".join(f"{value:+.3g}" for value in values) or "-" for values in found)]
         )
     return ["", "Differences, seed by seed:", "", *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def _reactions(table: Mapping[str, dict]) -> list[str]:
+    """Lines of a table of reaction latencies, a figure for each seed, with the people from whom the cells learned."""
+    measured = {cell: entry["reactions"] for cell, entry in table.items() if entry["reactions"]}
+    if not measured:
+        return []
+    first = next(iter(measured.values()))
+    rows = [["", "p50, ms", "p95, ms", "seen", "behind, ms", "own, p50, ms"], ["---"] * 6]
+    for cell, found in measured.items():
+        ours = [one["model"] for one in found]
+        behind, own = [one["offset_ms"] for one in found], [one["own"]["p50"] for one in found]
+        rows.append([cell, *(_each(ours, name) for name in ("p50", "p95", "seen")), _figures(behind), _figures(own)])
+    people = [one["people"] for one in first]
+    rows.append(["people", *(_each(people, name) for name in ("p50", "p95", "seen")), "", ""])
+    about = f"Smiles, seed by seed, where a block is computed in {first[0]['headroom_ms']:g} ms:"
+    return ["", about, "", *("| " + " | ".join(row) + " |" for row in rows)]
+
+
+def _each(found: Sequence[Mapping], name: str) -> str:
+    return _figures([one[name] for one in found])
+
+
+def _figures(values: Sequence[float | None]) -> str:
+    return " ".join("-" if value is None else f"{value:.3g}" if value < 1 else f"{value:.0f}" for value in values)
 
 
 def latex(table: Mapping[str, dict]) -> str:

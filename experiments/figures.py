@@ -15,22 +15,22 @@ from experiments import cli
 
 USER, AVATAR, RECORDED, ACCENT = "#0072B2", "#D55E00", "#6E6E6E", "#009E73"
 EVENT_COLOURS = ("#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000", "#8C510A", "#5E3C99", "#999933")
-_INK, _GRID = "#222222", "#DDDDDD"
+INK, GRID = "#222222", "#DDDDDD"
 _STYLE = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titleweight": "bold",
     "axes.titlelocation": "left",
-    "axes.edgecolor": _INK,
+    "axes.edgecolor": INK,
     "axes.linewidth": 0.6,
-    "axes.labelcolor": _INK,
+    "axes.labelcolor": INK,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
     "xtick.major.width": 0.6,
     "ytick.major.width": 0.6,
-    "text.color": _INK,
+    "text.color": INK,
     "legend.frameon": False,
     "figure.facecolor": "white",
     "savefig.dpi": 150,
@@ -109,7 +109,7 @@ def response_map(
         for axis, (name, (peak, lag)) in zip(axes, peaks.items(), strict=False):
             image = axis.imshow(peak, cmap="RdBu_r", vmin=-0.8, vmax=0.8, interpolation="nearest")
             for row, column in np.argwhere(np.abs(peak) >= least):
-                ink = "white" if abs(peak[row, column]) > 0.45 else _INK
+                ink = "white" if abs(peak[row, column]) > 0.45 else INK
                 label = f"{lag[row, column] * frame_ms:.0f}"
                 axis.text(column, row, label, ha="center", va="center", size=6, color=ink)
             axis.set_title(name.replace("_", " "))
@@ -169,7 +169,7 @@ def motion_curves(
                 line = track[:, list(channels).index(name)]
                 axis.plot(np.arange(len(line)) / fps, line, color=colour, lw=width, label=label, zorder=2)
             axis.set_ylabel(name.replace("_", "\n"))
-            axis.grid(axis="y", color=_GRID, lw=0.5)
+            axis.grid(axis="y", color=GRID, lw=0.5)
             axis.margins(x=0)
         panels[-1].set_xlabel("seconds")
         panels[-1].set_xlim(0, seconds)
@@ -195,7 +195,7 @@ def _legend(figure, axis, colours: Mapping[str, str]) -> None:
     handles += [Line2D([], [], color=colour, lw=1.2) for colour in colours.values()]
     labels += [f"event: {kind.replace('_', ' ')}" for kind in colours]
     if colours:
-        handles.append(Line2D([], [], color=_INK, lw=1.2, ls=":"))
+        handles.append(Line2D([], [], color=INK, lw=1.2, ls=":"))
         labels.append("true reaction starts")
     figure.legend(handles, labels, loc="outside upper left", ncols=min(len(labels), 7), fontsize=8)
 

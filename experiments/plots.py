@@ -1,11 +1,11 @@
-"""Pictures of a comparison: bars, curves and points by name, as PNG files (see `experiments.figures`)."""
+"""Pictures of a comparison: bars, curves, trade-offs and frames by name, as PNG files (see `experiments.figures`)."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from experiments.figures import AVATAR, RECORDED, USER, canvas
+from experiments.figures import AVATAR, GRID, INK, RECORDED, USER, canvas
 
 
 def bars(path: Path | str, values: Mapping[str, Mapping[str, float]], label: str, level: float = 1.0) -> Path:
@@ -37,17 +37,38 @@ def curves(path: Path | str, lines: Mapping[str, tuple[np.ndarray, np.ndarray]],
     return Path(path)
 
 
-def points(path: Path | str, places: Mapping[str, tuple[float, float]], x: str, y: str, scale: str = "linear") -> Path:
-    """One labelled point a name; `scale`: of the y axis."""
-    with canvas(path, 9.0, 5.0) as figure:
-        axis = figure.subplots()
-        axis.set_prop_cycle(color=_colours(len(places)))
-        for name, (across, up) in places.items():
-            axis.plot([across], [up], "o", ms=6, label=name)
-        axis.set_xlabel(x)
-        axis.set_ylabel(y)
-        axis.set_yscale(scale)
-        figure.legend(loc="outside right upper", fontsize=7)
+def trades(
+    path: Path | str,
+    panels: Mapping[str, tuple[Mapping[str, Sequence[tuple[float, float]]], tuple[float, float]]],
+    x: str,
+    line: float,
+) -> Path:
+    """A panel a figure, by its label: the points of every name, small, and their mean; shaded is what is good enough.
+
+    Args:
+      panels: `{label: ({name: [(x, y), ...]}, (low, high))}`, the same names in each; y is on a logarithmic scale
+        where its values span a factor of ten, as x always is.
+      line: an x that is marked.
+    """
+    with canvas(path, 10.0, 4.5) as figure:
+        for axis, (label, (places, (low, high))) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+            for (name, each), colour in zip(places.items(), _colours(len(places)), strict=True):
+                across, up = np.transpose(each)
+                axis.plot(across, up, "o", ms=3, color=colour, alpha=0.6)
+                axis.plot([across.mean()], [up.mean()], "o", ms=8, color=colour, label=name)
+            values = [up for each in places.values() for _, up in each]
+            axis.set(xlabel=x, ylabel=label, xscale="log")
+            axis.xaxis.set_major_formatter("{x:g}")
+            axis.set_xticks([250, 500, 1000, 2000, 4000])
+            axis.minorticks_off()
+            if max(values) > 10 * min(values) > 0:
+                axis.set_yscale("log")
+            bottom, top = axis.get_ylim()
+            if np.isfinite([low, high]).all():
+                axis.axhspan(max(low, bottom), min(high, top), color=GRID, zorder=0)
+            axis.axvline(line, color=INK, ls="--", lw=0.8)
+            axis.set_ylim(bottom, top)
+        figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return Path(path)
 
 

@@ -14,6 +14,7 @@ generated at once, tracking is exact, and a model's own lag can be told from wha
 """
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from absl import flags
@@ -30,6 +31,8 @@ from experiments import cli, evaluation
 from experiments.runs import Run, load_run
 
 RESPONSE = 2 * FPS
+HEADROOM = 0.1
+"""Seconds for computing a block, of two CPU cores that share a machine."""
 FIRST = 4 * FPS
 """Frame of a clip from which smiles may begin: the stream is under way, and the longest block fits in before."""
 
@@ -45,9 +48,6 @@ def main():
         raise InputError("how people answer is known of simulated conversations only", data, "give --data")
     summary = {
         "workdir": cli.absolute(_WORKDIR.value),
-        "headroom_ms": 1000 * _HEADROOM.value,
-        "offset_ms": 1000 * latency.offset(run.config.layout, _HEADROOM.value),
-        "earliest_ms": latency.earliest_reaction(run.config.layout, _HEADROOM.value),
         **measure(run, clips, _ROUNDS.value, _HEADROOM.value),
     }
     cli.write_json(out, summary)
@@ -56,8 +56,12 @@ def main():
     print(f"written: {out}")
 
 
-def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float) -> dict[str, dict]:
-    """Percentiles of `model`, its `own` lag and `people` in ms over seen reactions, and the share of smiles seen."""
+def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float = HEADROOM) -> dict[str, Any]:
+    """How soon a run answers smiles, `rounds` of them in each clip, computing a block within `headroom` seconds.
+
+    Returns percentiles of `model`, its `own` lag and `people` in ms over seen reactions with the share of smiles seen;
+    and `offset_ms` of the play-out clock, with the `earliest_ms` that a reaction can be shown on it.
+    """
     layout = run.config.layout
     began = starts(layout, len(clips), clips[0].frames, rounds)
     deviation = run.generator.statistics.motion_std
@@ -74,7 +78,12 @@ def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float) -
                 waits["people"].append(_wait(np.zeros_like(change), change, deviation, frame, 0))
             progress.update()
     waits["model"] = [None if wait is None else 1000 * offset + wait for wait in waits["own"]]
-    return {who: _summary(each) for who, each in waits.items()}
+    clock = {
+        "headroom_ms": 1000 * headroom,
+        "offset_ms": 1000 * offset,
+        "earliest_ms": latency.earliest_reaction(layout, headroom),
+    }
+    return clock | {who: _summary(each) for who, each in waits.items()}
 
 
 def starts(layout: LayoutConfig, clips: int, frames: int, rounds: int) -> np.ndarray:
@@ -111,6 +120,6 @@ if __name__ == "__main__":
     _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
     _DATA = flags.DEFINE_string("data", "", "Folder of simulated conversations; the run's own by default.")
     _ROUNDS = flags.DEFINE_integer("rounds", 4, "Smiles in each conversation, one at a time.", lower_bound=1)
-    _HEADROOM = flags.DEFINE_float("headroom", 0.1, "Seconds for computing a block.", lower_bound=0.0)
+    _HEADROOM = flags.DEFINE_float("headroom", HEADROOM, "Seconds for computing a block.", lower_bound=0.0)
     _OUT = flags.DEFINE_string("out", "out/reaction.json", "File to write.")
     cli.run(main)

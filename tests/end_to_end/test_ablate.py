@@ -9,13 +9,14 @@ from experiments.configs.ablations.cell import Cell, Suite
 
 SMALL = {"training.num_steps": 4, "training.log_every": 2}
 SUITE = Suite(
+    smiles=1,
     cells=(
         Cell("base", config="smoke", changes=SMALL),
         Cell("base by another name", config="smoke", changes=SMALL),
         Cell("fast", samples="base", changes={"sampler.nfe": 1}),
         Cell("broken", config="smoke", changes=SMALL | {"model.motion_dim": 3}),
         Cell("needs broken", samples="broken", changes={"sampler.nfe": 1}),
-    )
+    ),
 )
 
 
@@ -34,15 +35,10 @@ def test_cells_are_made_once_and_failures_are_named(suite, config, tmp_path, cap
     assert stored["cells"]["base by another name"]["rows"] == stored["cells"]["base"]["rows"]
     estimate = stored["cells"]["fast"]["rows"]["model"]["fd"]
     assert set(estimate) == {"mean", "low", "high", "n"} and estimate["mean"] > 0
-    for name in (
-        "small.md",
-        "small.tex",
-        "small_responses.png",
-        "small_jitter.png",
-        "small_drift.png",
-        "small_faces.png",
-    ):
+    assert stored["cells"]["fast"]["reactions"][0]["people"]["n"] > 0 and not stored["cells"]["broken"]["reactions"]
+    pictures = (f"small_{name}.png" for name in ("responses", "jitter", "drift", "faces", "frontier"))
+    for name in ("small.md", "small.tex", *pictures):
         assert (tmp_path / name).stat().st_size > 100
-    made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/cell.json")}
+    made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/*.json")}
     ablate.ablate("small", tmp_path, seeds=1, data=config.data.path)
-    assert made == {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/cell.json")} and len(made) == 2
+    assert made == {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/*.json")} and len(made) == 4

@@ -13,6 +13,26 @@ def made(name, inside, edge):
     return SimpleNamespace(cell=SimpleNamespace(name=name), record={"metrics": {"model": row}})
 
 
+def test_the_frontier_has_a_point_a_seed_and_shades_what_is_as_good_as_the_first_cell(tmp_path, monkeypatch):
+    def cell(name, wait, fd, response):
+        row = {"fd": {"mean": fd}, "event_response_smile": {"mean": response}}
+        reaction = {"model": {"p50": wait}, "people": {"p50": 280.0}}
+        record = {"metrics": {"model": row}, "reaction": reaction}
+        return SimpleNamespace(cell=SimpleNamespace(name=name), record=record)
+
+    cells = [cell("late", None, 3.0, 0.2), cell("first", 780, 1.0, 0.5), cell("first", 820, 2.0, 0.7)]
+    ablation_figures._frontier(tmp_path / "drawn.png", "first", cells)
+    assert (tmp_path / "drawn.png").stat().st_size > 1000
+    drawn = []
+    monkeypatch.setattr(ablation_figures.plots, "trades", lambda *given: drawn.extend(given))
+    ablation_figures._frontier(tmp_path / "drawn.png", "first", cells)
+    _, panels, _, people = drawn
+    (distance, near), (response, often) = panels.values()
+    assert distance["first"] == [(780, 1.0), (820, 2.0)] and response["first"] == [(780, 0.5), (820, 0.7)]
+    assert math.isnan(distance["late"][0][0]) and distance["late"][0][1] == 3.0
+    assert near == pytest.approx((0, 1.65)) and often == pytest.approx((0.54, 1)) and people == 280
+
+
 def test_jitter_is_the_mean_over_seeds_and_left_open_where_a_block_has_no_inside():
     found = ablation_figures._jitter([made("a", 0.5, 1.0), made("b", None, 1.2), made("a", 0.7, 1.4)])
     assert found["a"] == pytest.approx({"inside": 0.6, "at edges": 1.2})

@@ -62,6 +62,18 @@ def test_failures_and_short_cells_are_named():
     assert "base (smoke only)" in text and "- broken, seed 0, failed: InputError: no luck" in text
 
 
+def test_reactions_are_shown_seed_by_seed_beside_the_people_s():
+    def found(p50, own):
+        rows = {"model": {"p50": p50, "p95": 700.0, "seen": 0.84}, "own": {"p50": own}}
+        return rows | {"headroom_ms": 100.0, "offset_ms": 300.0, "people": {"p50": 280.0, "p95": 320.0, "seen": 0.8}}
+
+    records = [record("base", seed, 1.0, reaction=found(*each)) for seed, each in enumerate(((580, 280), (None, None)))]
+    text = ablation_table.markdown(aggregate([*records, {"cell": "broken", "seed": 0, "error": "no luck"}]))
+    assert "computed in 100 ms" in text and "| people | 280 280 | 320 320 | 0.8 0.8 |" in text
+    assert "| base | 580 - | 700 700 | 0.84 0.84 | 300 300 | 280 - |" in text
+    assert "Smiles" not in ablation_table.markdown(aggregate([record("base", 0, 1.0)]))
+
+
 @pytest.mark.parametrize(("text", "seconds"), [("", 0), ("90s", 90), ("40m", 2400), ("1.5h", 5400)])
 def test_budgets(text, seconds):
     assert seconds_of(text) == seconds
@@ -119,7 +131,12 @@ def test_every_cell_of_every_suite_is_a_configuration_of_its_own(suite):
 
 @pytest.mark.parametrize(
     ("name", "own", "shared"),
-    [("delay", "block 10", "mask blockwise"), ("guidance", "independent drops", "base"), ("steps", "nfe 5", "base")],
+    [
+        ("delay", "block 10", "mask blockwise"),
+        ("delay", "infp", "infp"),
+        ("guidance", "independent drops", "base"),
+        ("steps", "nfe 5", "base"),
+    ],
 )
 def test_suites_share_a_model(name, own, shared):
     suite, paper = ablation.load_suite(name), ablation.load_suite("paper")

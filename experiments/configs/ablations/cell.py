@@ -34,11 +34,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Suite:
-    """Cells to compare; `base` settings hold for all whose file is the quickstart."""
+    """Cells to compare; `base` settings hold for all whose file is the quickstart.
+
+    `smiles`: by so many in each held-out conversation the reaction latency of every cell is measured; 0: not at all.
+    """
 
     cells: tuple[Cell, ...]
     base: dict = field(default_factory=dict)
     about: str = ""
+    smiles: int = 0
 
     def __getitem__(self, name: str) -> Cell:
         return next(cell for cell in self.cells if cell.name == name)
