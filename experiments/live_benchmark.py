@@ -24,6 +24,7 @@ from data_pipeline.records import read_split
 from data_pipeline.simulate.portraits import draw_portrait
 from experiments import cli, realtime, stages, waterfall
 from experiments.conversation import AVATAR, USER
+from experiments.reaction import calm
 from experiments.subjects import Subject
 
 __all__ = ["measure"]
@@ -44,11 +45,11 @@ def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int
     engine = subject.engine(2)
     compiled = time.perf_counter() - clock
     with cli.quiet():
-        scene, spacing = make_scene(data, config.layout.block, events, size)
+        scene = make_scene(data, config.layout.block, events, size)
         screen = realtime.Screen(FaceCodec(size=size).identity(draw_portrait(AVATAR)))
         headroom = realtime.calibrate(engine, scene, screen, max(TRIAL * FPS // config.layout.block, 5))
         talk = realtime.Conversation(engine, scene, screen, headroom)
-        seconds = max(seconds, QUIET + spacing * events + 3 * config.layout.block / FPS)
+        seconds = max(seconds, scene.events[-1].time + (4 * config.layout.block + RESPONSE) / FPS)
         print(f"{config.name}: a conversation of {seconds:.0f} s")
         talk.run(seconds)
     reactions, curves = reactions_of(talk, subject.deviation)
@@ -79,8 +80,8 @@ def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int
     }
 
 
-def make_scene(data: Path, block: int, events: int, size: int) -> tuple[realtime.Scene, float]:
-    """The user's side of some held-out conversations with events in it, and the seconds between events."""
+def make_scene(data: Path, block: int, events: int, size: int) -> realtime.Scene:
+    """The user's side of some held-out conversations, with smiles in it where the user does not smile anyway."""
     clips = [clip for clip, _ in zip(read_split(data, "eval"), range(CLIPS), strict=False)]
     if not clips or clips[0].user_audio is None:
         raise InputError("it has no held-out conversations with sound", data)
@@ -92,11 +93,9 @@ def make_scene(data: Path, block: int, events: int, size: int) -> tuple[realtime
         for side in ("user_audio", "avatar_audio")
     ]
     pictures, length = codec.render(face, motion), block + RESPONSE
-    spacing = -(-(length + 5) // block) * block / FPS
     made, tracker, seen = [], LiveFace(), 0
     with cli.Progress(events, "draw and track", "events") as progress:
-        for number in range(events):
-            start = QUIET + number * spacing + (number + 0.5) / events * block / FPS
+        for start in smile_times(calm(motion), block, events):
             while seen < int(start * FPS):
                 tracker.step(pictures[seen % len(pictures)])
                 seen += 1
@@ -105,7 +104,25 @@ def make_scene(data: Path, block: int, events: int, size: int) -> tuple[realtime
             other = tracker.fork()
             made.append(realtime.Event(start, [other.step(picture) for picture in codec.render(face, smiling)]))
             progress.update()
-    return realtime.Scene(pictures, *voices, made), spacing
+    return realtime.Scene(pictures, *voices, made)
+
+
+def smile_times(calm: np.ndarray, block: int, events: int) -> list[float]:
+    """Seconds at which smiles begin, each over before the next: all places of a block are taken, in any order.
+
+    `calm`: bool `[T]`, repeated: where the user does not smile. Raises InputError where there is no such place.
+    """
+    left, times, first = (np.arange(events) + 0.5) / events * block, [], QUIET * FPS
+    blocks = block * np.arange(len(calm))[:, None]  # after so many of them all places of the scene had their turn
+    while len(left):
+        turns = blocks + first + (left - first) % block
+        turns[~calm[turns.astype(int) % len(calm)]] = np.inf
+        turn, taken = turns.min(), turns.min(axis=0).argmin()
+        if np.isinf(turn):
+            raise InputError("the users of its held-out conversations smile all the time", do="give other --data")
+        times.append(float(turn) / FPS)
+        left, first = np.delete(left, taken), int(turn) + block + RESPONSE + 5
+    return times
 
 
 def reactions_of(talk: realtime.Conversation, deviation: np.ndarray) -> tuple[list[dict], list]:

@@ -3,11 +3,12 @@
     python -m experiments.reaction --workdir out/quickstart --out out/reaction.json
 
 Every held-out conversation is generated with one key as it was and again with a user who smiles as much as possible
-from the start of frame t on. The reaction is the first frame that differs by `afjax.streaming.latency.SEEN` in any
-channel, in the block that saw the smile or within RESPONSE after it; on the play-out clock it is shown
-`offset + (frame - t) / 25` seconds after the smile, with the offset of a computation of --headroom seconds. `own` is
-the second term: negative where a block that has waited for the smile answers in frames before it. `people`: the same
-smile in the simulation, of which the avatar's answer is known without noise, and who collect and compute nothing.
+from the start of frame t on, at times when the user does not smile anyway (`calm`). The reaction is the first frame
+that differs by `afjax.streaming.latency.SEEN` in any channel, in the block that saw the smile or within RESPONSE after
+it; on the play-out clock it is shown `offset + (frame - t) / 25` seconds after the smile, with the offset of a
+computation of --headroom seconds. `own` is the second term: negative where a block that has waited for the smile
+answers in frames before it. `people`: the same smile in the simulation, of which the avatar's answer is known without
+noise, and who collect and compute nothing.
 
 `experiments.benchmark` measures the same at real-time pace, with smiles from anywhere in a frame on. Here all pairs are
 generated at once, tracking is exact, and a model's own lag can be told from what buffers and computing add.
@@ -31,6 +32,8 @@ from experiments import cli, evaluation
 from experiments.runs import Run, load_run
 
 RESPONSE = 2 * FPS
+CALM = FPS
+"""Frames in which a user hardly smiles, so that a smile instead makes a full difference."""
 HEADROOM = 0.1
 """Seconds for computing a block, of two CPU cores that share a machine."""
 FIRST = 4 * FPS
@@ -63,7 +66,7 @@ def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float = 
     and `offset_ms` of the play-out clock, with the `earliest_ms` that a reaction can be shown on it.
     """
     layout = run.config.layout
-    began = starts(layout, len(clips), clips[0].frames, rounds)
+    began = starts(layout, np.stack([calm(clip.user_motion) for clip in clips]), rounds)
     deviation = run.generator.statistics.motion_std
     offset = latency.offset(layout, headroom)
     base = evaluation.generate(run, clips, kept={"model": "joint"})["model"]
@@ -73,6 +76,8 @@ def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float = 
             smiling = [smiles_from(clip, frame) for clip, frame in zip(clips, frames, strict=True)]
             other = evaluation.generate(run, smiling, kept={"model": "joint"})["model"]
             for clip, one, two, frame in zip(clips, base, other, frames, strict=True):
+                if frame < 0:
+                    continue
                 change = answer_to_smile(clip, frame, float(HIGH[channel("smile")]))
                 waits["own"].append(_wait(one, two, deviation, frame, layout.block))
                 waits["people"].append(_wait(np.zeros_like(change), change, deviation, frame, 0))
@@ -86,19 +91,46 @@ def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float = 
     return clock | {who: _summary(each) for who, each in waits.items()}
 
 
-def starts(layout: LayoutConfig, clips: int, frames: int, rounds: int) -> np.ndarray:
-    """Frames `[rounds, clips]` at which smiles begin: other blocks in every round, all places in a block as often."""
-    rng, room = np.random.default_rng(0), (frames - FIRST - RESPONSE) // layout.block
-    if room < rounds:
-        raise InputError(
-            f"conversations of {frames / FPS:g} s hold {max(room, 0)} smiles, not {rounds}", do="simulate longer ones"
-        )
-    blocks = np.stack([rng.permutation(room)[:rounds] for _ in range(clips)], axis=1)
-    return FIRST + blocks * layout.block + np.arange(rounds * clips).reshape(rounds, clips) % layout.block
+def calm(user_motion: np.ndarray) -> np.ndarray:
+    """Bool `[T]` of motion `[T, D]`: frames from which on the user smiles less than a quarter of a full smile.
+
+    Who smiles already does hardly anything else by smiling, so the answer is late or is none; of users who do not
+    smile the definition holds that the two inputs differ by a full smile.
+    """
+    smiles = user_motion[:, channel("smile")] > HIGH[channel("smile")] / 4
+    following = np.lib.stride_tricks.sliding_window_view(np.pad(smiles, (0, CALM - 1)), CALM)
+    return ~following.any(axis=1)
+
+
+def starts(layout: LayoutConfig, calm: np.ndarray, rounds: int) -> np.ndarray:
+    """Frames `[rounds, clips]` at which smiles begin, -1 where there is no room for another.
+
+    In a clip each is in another block; the places in a block are taken as often as one another, as far as clips allow.
+    `calm`: bool `[clips, T]`, where smiles may begin. Raises InputError where there is room for none.
+    """
+    rng, (clips, frames) = np.random.default_rng(0), calm.shape
+    room = max(frames - FIRST - RESPONSE, 0) // layout.block
+    left = np.zeros_like(calm)
+    left[:, FIRST : FIRST + room * layout.block] = calm[:, FIRST : FIRST + room * layout.block]
+    taken, chosen = np.zeros(layout.block), np.full((rounds, clips), -1)
+    for turn, clip in np.ndindex(rounds, clips):
+        free = np.flatnonzero(left[clip])
+        if len(free):
+            frame = free[np.argmin(taken[free % layout.block] + rng.random(len(free)))]
+            taken[frame % layout.block] += 1
+            begin = frame - (frame - FIRST) % layout.block
+            left[clip, begin : begin + layout.block] = False
+            chosen[turn, clip] = frame
+    if (chosen < 0).all():
+        what = f"conversations of {frames / FPS:g} s hold no smile of a user who does not smile anyway"
+        raise InputError(what, do="simulate longer ones")
+    return chosen
 
 
 def smiles_from(clip: Conversation, frame: int) -> Conversation:
-    """The conversation with a user who smiles as much as the channel allows from a frame on."""
+    """The conversation with a user who smiles as much as the channel allows from a frame on; -1: as it is."""
+    if frame < 0:
+        return clip
     motion = clip.user_motion.copy()
     motion[frame:, channel("smile")] = HIGH[channel("smile")]
     return replace(clip, user_motion=motion)

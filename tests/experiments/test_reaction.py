@@ -12,7 +12,7 @@ from afjax.codec.face.channels import HIGH, channel
 from afjax.config import Config, LayoutConfig
 from afjax.errors import InputError
 from afjax.streaming import latency
-from experiments import reaction
+from experiments import live_benchmark, reaction
 from tests.data_pipeline.conftest import _clip
 
 LAG = 7
@@ -68,21 +68,51 @@ def test_who_smiles_in_the_block_that_sees_it_is_as_early_as_can_be(clips, block
     assert found["max"] == pytest.approx(1000 * (max(block, delay) / 25 + 0.1))
 
 
+def test_clips_without_a_smile_do_not_count(clips):
+    smiling = [reaction.smiles_from(clip, 0) for clip in clips[:4]]
+    found = reaction.measure(run("late"), smiling + clips[4:], rounds=2)
+    assert (found["model"]["n"], found["model"]["seen"]) == (12, 1.0)
+    assert reaction.smiles_from(clips[0], -1) is clips[0]
+
+
 def test_who_never_looks_never_reacts(clips):
     found = reaction.measure(run("never"), clips, rounds=1, headroom=0.1)
     assert found["model"] == {"p50": None, "p95": None, "p99": None, "max": None, "n": 0, "seen": 0.0}
 
 
 def test_smiles_are_spread_over_a_block_and_change_nothing_before(clips):
-    places = reaction.starts(LayoutConfig(block=5), clips=20, frames=500, rounds=4)
+    places = reaction.starts(LayoutConfig(block=5), np.ones((20, 500), bool), rounds=4)
     assert np.bincount((places % 5).ravel()).tolist() == [16] * 5 and len(np.unique(places)) > 50
     assert all(len(set(column // 5)) == 4 for column in places.T), "other blocks in every round"
     assert places.min() >= reaction.FIRST and places.max() <= 500 - reaction.RESPONSE
     smiling = reaction.smiles_from(clips[0], 120).user_motion
     np.testing.assert_array_equal(smiling[:120], clips[0].user_motion[:120])
     assert (smiling[120:, channel("smile")] == HIGH[channel("smile")]).all() and not clips[0].user_motion.any()
-    with pytest.raises(InputError, match="hold 0 smiles"):
-        reaction.starts(LayoutConfig(block=5), 4, 150, 1)
+    with pytest.raises(InputError, match="of 6 s hold no smile of a user who does not smile"):
+        reaction.starts(LayoutConfig(block=5), np.ones((4, 150), bool), 1)
+
+
+def test_users_who_smile_anyway_are_not_made_to_smile():
+    motion = np.zeros((400, len(HIGH)))
+    motion[200:230, channel("smile")] = 0.26 * HIGH[channel("smile")]
+    motion[300:, channel("smile")] = 0.24 * HIGH[channel("smile")]
+    calm = reaction.calm(motion)
+    assert np.flatnonzero(~calm).tolist() == list(range(200 - reaction.CALM + 1, 230))
+    places = reaction.starts(LayoutConfig(block=5), np.tile(calm, (8, 1)), rounds=20)
+    assert calm[places].all() and (places < 200).any() and (places > 230).any()
+    places = reaction.starts(LayoutConfig(block=5), (np.arange(400) // 5 == 40)[None], rounds=3)
+    assert places[0] // 5 == 40 and (places[1:] == -1).all(), "one block, one smile"
+
+
+@pytest.mark.parametrize("block", [2, 5, 10, 75])
+def test_live_smiles_come_where_the_user_does_not_smile_and_are_spread_over_a_block(block):
+    calm = np.arange(1500) % 300 > 200
+    times = 25 * np.array(live_benchmark.smile_times(calm, block, events=50))
+    assert calm[times.astype(int) % 1500].all() and times[0] >= 25 * live_benchmark.QUIET
+    np.testing.assert_allclose(np.sort(times % block), (np.arange(50) + 0.5) / 50 * block, atol=1e-6)
+    assert (np.diff(np.floor(times)) > block + live_benchmark.RESPONSE).all(), "over before the next"
+    with pytest.raises(InputError, match="smile all the time"):
+        live_benchmark.smile_times(np.zeros(1500, bool), block, events=1)
 
 
 def command(monkeypatch, tmp_path, clips, made):
