@@ -27,7 +27,7 @@ from experiments import ablation, ablation_figures, ablation_table, cli
 
 SUITES = ("paper", "preferences", "guidance", "delay", "steps")
 FIXED_SECONDS = 60.0
-"""Of a cell, apart from its training steps: compiling, generating 64 conversations twice, metrics."""
+"""Of a cell, apart from its training steps: compiling, generating 64 conversations some times, metrics."""
 
 
 def main():

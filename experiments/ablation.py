@@ -130,6 +130,8 @@ def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[Made]
     """
     data_digest = read_metadata(data).statistics.to_json()["sha256"]
     work = _Work(suite, plan, out, data, data_digest, evaluation.held_out(data))
+    if suite.smiles:
+        reaction.require_simulated(work.clips, data)
     for seed in range(plan.seeds):
         for cell in order(suite):
             record = _record(work, cell, seed) | {"cell": cell.name}  # suites share cells under other names
@@ -169,16 +171,21 @@ def _stored(path: Path) -> dict | None:
 
 
 def _record(work: _Work, cell: Cell, seed: int) -> dict:
-    """Figures of a cell, those that are not there yet made first."""
-    folder, smiles = work.folder(cell, seed), work.suite.smiles
+    """Figures of a cell, those that are not there yet made first; `error` or `reaction_error` where it fails."""
     try:
-        record = _stored(folder / "cell.json") or _make(work, cell, seed)
-        if smiles:
-            path = folder / f"reaction_{smiles}.json"
-            record["reaction"] = _stored(path) or _react(work, cell, seed, path)
-        return record
+        record = _stored(work.folder(cell, seed) / "cell.json") or _make(work, cell, seed)
     except Exception as error:  # whatever it is, the table says so and the other cells go on
-        return {"cell": cell.name, "seed": seed, "error": f"{type(error).__name__}: {error}".splitlines()[0]}
+        return {"cell": cell.name, "seed": seed, "error": _line(error)}
+    if not work.suite.smiles:
+        return record
+    try:
+        return record | {"reaction": _reaction(work, cell, seed)}
+    except Exception as error:
+        return record | {"reaction_error": _line(error)}
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0]
 
 
 def _make(work: _Work, cell: Cell, seed: int) -> dict:
@@ -219,8 +226,10 @@ def _trained(work: _Work, cell: Cell, seed: int) -> Run:
     return Run(config, Generator(config, trained.generator.params, trained.generator.statistics), trained.step)
 
 
-def _react(work: _Work, cell: Cell, seed: int, path: Path) -> dict:
-    return _written(path, reaction.measure(_trained(work, cell, seed), work.clips, work.suite.smiles))
+def _reaction(work: _Work, cell: Cell, seed: int) -> dict:
+    smiles = work.suite.smiles
+    path = work.folder(cell, seed) / f"reaction_{smiles}.json"
+    return _stored(path) or _written(path, reaction.measure(_trained(work, cell, seed), work.clips, smiles))
 
 
 def _written(path: Path, values: dict) -> dict:

@@ -42,8 +42,9 @@ def draw(out: Path, suite: str, made: Sequence[Made], data: Path):
     margins = {one.cell.name: _margins(one.folder) for one in first if one.cell.tunes}
     if margins:
         plots.curves(out / f"{suite}_margins.png", margins, "steps", "margin (below 0: prefers the winner)")
-    if all("reaction" in one.record for one in good):
-        _frontier(out / f"{suite}_frontier.png", ablation.load_suite(suite).cells[0].name, good)
+    measured = [one for one in good if "reaction" in one.record]
+    if measured:
+        _frontier(out / f"{suite}_frontier.png", ablation.load_suite(suite).cells[0].name, measured)
     _faces(out / f"{suite}_faces.png", clips, motions)
 
 
@@ -72,7 +73,7 @@ def _jitter(good: Sequence[Made]) -> dict[str, dict[str, float]]:
     for name in dict.fromkeys(one.cell.name for one in good):
         rows = [one.record["metrics"]["model"] for one in good if one.cell.name == name]
         found[name] = {
-            where: float(np.mean([np.nan if row[key]["mean"] is None else row[key]["mean"] for row in rows]))
+            where: float(np.mean([_or_nan(row[key]["mean"]) for row in rows]))
             for where, key in (("inside", "jitter_inside"), ("at edges", "jitter_boundary"))
         }
     return found
@@ -90,16 +91,19 @@ def _margins(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array([line["step"] for line in lines]), np.array([line["margin"] for line in lines])
 
 
-def _frontier(path: Path, first: str, good: Sequence[Made]):
+def _frontier(path: Path, first: str, measured: Sequence[Made]):
     """Draws how soon every cell answers a smile against what that costs in distance and response, seed by seed."""
     panels = {}
     for metric, label in (("fd", "Fréchet distance"), ("event_response_smile", "event response, smile")):
         places: dict[str, list] = {}
-        for one in good:
-            wait = one.record["reaction"]["model"]["p50"]  # None where no smile is answered
-            place = (np.nan if wait is None else wait, one.record["metrics"]["model"][metric]["mean"])
-            places.setdefault(one.cell.name, []).append(place)
+        for one in measured:
+            wait, value = one.record["reaction"]["model"]["p50"], one.record["metrics"]["model"][metric]["mean"]
+            places.setdefault(one.cell.name, []).append((_or_nan(wait), _or_nan(value)))
         level = np.mean([up for _, up in places.get(first, [(0, np.nan)])])
         panels[label] = (places, (0, level * (1 + CLOSE)) if metric == "fd" else (level * (1 - CLOSE), 1))
-    people = np.median([one.record["reaction"]["people"]["p50"] for one in good])
+    people = np.median([_or_nan(one.record["reaction"]["people"]["p50"]) for one in measured])
     plots.trades(path, panels, "from a smile to the first frame that differs, median, ms", float(people))
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value

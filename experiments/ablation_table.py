@@ -29,16 +29,25 @@ COLUMNS = {
     "jitter_boundary": "jitter edge",
 }
 PAIRED = COLUMNS | {"variance_pose": "Var pose", "sid_pose": "SID pose"}
+WAITS = {
+    "p50, ms": ("model", "p50"),
+    "p95": ("model", "p95"),
+    "seen": ("model", "seen"),
+    "own p50": ("own", "p50"),
+    "people p50": ("people", "p50"),
+    "people p95": ("people", "p95"),
+    "people seen": ("people", "seen"),
+}
 REFERENCES = ("recorded", "oracle", "shuffled", "frozen")
 
 
 def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
-    """`{cell: {"seeds", "steps", "smoke", "failed", "rows": {row: {metric: estimate}}, "reactions", "against",
-    "difference"}}`.
+    """`{cell: {"seeds", "steps", "smoke", "failed", "unmeasured", "rows": {row: {metric: estimate}}, "reactions",
+    "against", "difference"}}`.
 
     `records`: what `experiments.ablation.run_suite` yields; cells are in the suite's order. An estimate is {"mean",
     "low", "high", "n"}; `difference` is {metric: estimate} from the cell `against`, with "marked" and the "values" of
-    the seeds; `reactions` has what `experiments.reaction.measure` found of each seed.
+    the seeds; `reactions` has what `experiments.reaction.measure` found of each seed, `unmeasured` why it did not.
     """
     by_cell: dict[str, dict[int, Mapping]] = {}
     for record in records:
@@ -55,8 +64,9 @@ def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
             "steps": sorted({record["steps"] for record in ours.values()}),
             "smoke": not cell.tunes and any(record["steps"] < SMOKE for record in ours.values()),
             "failed": {seed: one["error"] for seed, one in by_cell[cell.name].items() if "error" in one},
+            "unmeasured": {seed: one["reaction_error"] for seed, one in ours.items() if "reaction_error" in one},
             "rows": _rows([record["metrics"] for record in ours.values()]),
-            "reactions": [record["reaction"] for record in ours.values() if "reaction" in record],
+            "reactions": {seed: record["reaction"] for seed, record in ours.items() if "reaction" in record},
             "against": against,
             "difference": {} if against == cell.name else _differences(ours, good.get(against, {})),
         }
@@ -112,6 +122,7 @@ def markdown(table: Mapping[str, dict]) -> str:
     lines += [*_paired(table), *_reactions(table)]
     for cell, entry in table.items():
         lines += [f"- {cell}, seed {seed}, failed: {error}" for seed, error in entry["failed"].items()]
+        lines += [f"- {cell}, seed {seed}, smiles: {error}" for seed, error in entry["unmeasured"].items()]
     return "\n".join(lines) + "\n"
 
 
@@ -135,24 +146,21 @@ def _reactions(table: Mapping[str, dict]) -> list[str]:
     measured = {cell: entry["reactions"] for cell, entry in table.items() if entry["reactions"]}
     if not measured:
         return []
-    first = next(iter(measured.values()))
-    rows = [["", "p50, ms", "p95, ms", "seen", "behind, ms", "own, p50, ms"], ["---"] * 6]
+    seeds = sorted(set().union(*measured.values()))
+    rows = [["", *WAITS, "behind"], ["---"] * (2 + len(WAITS))]
     for cell, found in measured.items():
-        ours = [one["model"] for one in found]
-        behind, own = [one["offset_ms"] for one in found], [one["own"]["p50"] for one in found]
-        rows.append([cell, *(_each(ours, name) for name in ("p50", "p95", "seen")), _figures(behind), _figures(own)])
-    people = [one["people"] for one in first]
-    rows.append(["people", *(_each(people, name) for name in ("p50", "p95", "seen")), "", ""])
-    about = f"Smiles, seed by seed, where a block is computed in {first[0]['headroom_ms']:g} ms:"
+        columns = [
+            [found[seed][who][name] if seed in found else None for seed in seeds] for who, name in WAITS.values()
+        ]
+        behind = next(iter(found.values()))["offset_ms"]
+        rows.append([cell, *map(_figures, columns), _figures([behind])])
+    headroom = next(iter(next(iter(measured.values())).values()))["headroom_ms"]
+    about = f"Smiles of seeds {', '.join(map(str, seeds))}, a block computed in {headroom:g} ms:"
     return ["", about, "", *("| " + " | ".join(row) + " |" for row in rows)]
 
 
-def _each(found: Sequence[Mapping], name: str) -> str:
-    return _figures([one[name] for one in found])
-
-
 def _figures(values: Sequence[float | None]) -> str:
-    return " ".join("-" if value is None else f"{value:.3g}" if value < 1 else f"{value:.0f}" for value in values)
+    return " ".join("-" if value is None else f"{value:.2f}" if 0 < value < 1 else f"{value:.0f}" for value in values)
 
 
 def latex(table: Mapping[str, dict]) -> str:

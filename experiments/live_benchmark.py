@@ -95,34 +95,39 @@ def make_scene(data: Path, block: int, events: int, size: int) -> realtime.Scene
     pictures, length = codec.render(face, motion), block + RESPONSE
     made, tracker, seen = [], LiveFace(), 0
     with cli.Progress(events, "draw and track", "events") as progress:
-        for start in smile_times(calm(motion), block, events):
-            while seen < int(start * FPS):
+        for start in smile_frames(_calm_in_turns(motion), block, events, data):
+            while seen < int(start):
                 tracker.step(pictures[seen % len(pictures)])
                 seen += 1
             smiling = motion[(seen + np.arange(length)) % len(motion)].copy()
             smiling[:, channel("smile")] = HIGH[channel("smile")]
             other = tracker.fork()
-            made.append(realtime.Event(start, [other.step(picture) for picture in codec.render(face, smiling)]))
+            made.append(realtime.Event(start / FPS, [other.step(picture) for picture in codec.render(face, smiling)]))
             progress.update()
     return realtime.Scene(pictures, *voices, made)
 
 
-def smile_times(calm: np.ndarray, block: int, events: int) -> list[float]:
-    """Seconds at which smiles begin, each over before the next: all places of a block are taken, in any order.
+def _calm_in_turns(motion: np.ndarray) -> np.ndarray:
+    """`calm` of motion that is played over and over."""
+    return calm(np.concatenate([motion] * 3))[len(motion) : 2 * len(motion)]
+
+
+def smile_frames(calm: np.ndarray, block: int, events: int, data: Path | str) -> list[float]:
+    """Times in frames at which smiles begin, each over before the next: all places of a block, in any order.
 
     `calm`: bool `[T]`, repeated: where the user does not smile. Raises InputError where there is no such place.
     """
-    left, times, first = (np.arange(events) + 0.5) / events * block, [], QUIET * FPS
+    left, found, first = (np.arange(events) + 0.5) / events * block, [], QUIET * FPS
     blocks = block * np.arange(len(calm))[:, None]  # after so many of them all places of the scene had their turn
     while len(left):
         turns = blocks + first + (left - first) % block
         turns[~calm[turns.astype(int) % len(calm)]] = np.inf
         turn, taken = turns.min(), turns.min(axis=0).argmin()
         if np.isinf(turn):
-            raise InputError("the users of its held-out conversations smile all the time", do="give other --data")
-        times.append(float(turn) / FPS)
+            raise InputError("users smile wherever a smile may begin", data, "give other --data")
+        found.append(float(turn))
         left, first = np.delete(left, taken), int(turn) + block + RESPONSE + 5
-    return times
+    return found
 
 
 def reactions_of(talk: realtime.Conversation, deviation: np.ndarray) -> tuple[list[dict], list]:

@@ -48,7 +48,7 @@ def trades(
     Args:
       panels: `{label: ({name: [(x, y), ...]}, (low, high))}`, the same names in each; y is on a logarithmic scale
         where its values span a factor of ten, as x always is.
-      line: an x that is marked.
+      line: an x that is marked, if it is finite.
     """
     with canvas(path, 10.0, 4.5) as figure:
         for axis, (label, (places, (low, high))) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
@@ -56,17 +56,18 @@ def trades(
                 across, up = np.transpose(each)
                 axis.plot(across, up, "o", ms=3, color=colour, alpha=0.6)
                 axis.plot([across.mean()], [up.mean()], "o", ms=8, color=colour, label=name)
-            values = [up for each in places.values() for _, up in each]
+            values = [up for each in places.values() for _, up in each if np.isfinite(up)]
             axis.set(xlabel=x, ylabel=label, xscale="log")
             axis.xaxis.set_major_formatter("{x:g}")
             axis.set_xticks([250, 500, 1000, 2000, 4000])
             axis.minorticks_off()
-            if max(values) > 10 * min(values) > 0:
+            if values and max(values) > 10 * min(values) > 0:
                 axis.set_yscale("log")
             bottom, top = axis.get_ylim()
             if np.isfinite([low, high]).all():
                 axis.axhspan(max(low, bottom), min(high, top), color=GRID, zorder=0)
-            axis.axvline(line, color=INK, ls="--", lw=0.8)
+            if np.isfinite(line):
+                axis.axvline(line, color=INK, ls="--", lw=0.8)
             axis.set_ylim(bottom, top)
         figure.legend(*axis.get_legend_handles_labels(), loc="outside right upper", fontsize=8)
     return Path(path)

@@ -15,6 +15,7 @@ generated at once, tracking is exact, and a model's own lag can be told from wha
 """
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from experiments.runs import Run, load_run
 
 RESPONSE = 2 * FPS
 CALM = FPS
-"""Frames in which a user hardly smiles, so that a smile instead makes a full difference."""
+"""Frames before and after a smile begins in which the user hardly smiles anyway."""
 HEADROOM = 0.1
 """Seconds for computing a block, of two CPU cores that share a machine."""
 FIRST = 4 * FPS
@@ -47,8 +48,7 @@ def main():
     run = load_run(_WORKDIR.value)
     data = cli.absolute(_DATA.value or first(run.config.data.path) or cli.absolute(_WORKDIR.value) / "data")
     clips = evaluation.held_out(data)
-    if clips[0].avatar_oracle is None:
-        raise InputError("how people answer is known of simulated conversations only", data, "give --data")
+    require_simulated(clips, data)
     summary = {
         "workdir": cli.absolute(_WORKDIR.value),
         **measure(run, clips, _ROUNDS.value, _HEADROOM.value),
@@ -71,7 +71,7 @@ def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float = 
     offset = latency.offset(layout, headroom)
     base = evaluation.generate(run, clips, kept={"model": "joint"})["model"]
     waits = {"own": [], "people": []}
-    with cli.Progress(rounds, "smile", "rounds") as progress:
+    with cli.Progress(len(began), "smile", "rounds") as progress:
         for frames in began:
             smiling = [smiles_from(clip, frame) for clip, frame in zip(clips, frames, strict=True)]
             other = evaluation.generate(run, smiling, kept={"model": "joint"})["model"]
@@ -91,40 +91,45 @@ def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float = 
     return clock | {who: _summary(each) for who, each in waits.items()}
 
 
+def require_simulated(clips: list[Conversation], data: Path | str):
+    """Raises InputError for conversations of which it is not known how their people answer."""
+    if clips[0].avatar_oracle is None:
+        raise InputError("how people answer is known of simulated conversations only", data, "give --data")
+
+
 def calm(user_motion: np.ndarray) -> np.ndarray:
-    """Bool `[T]` of motion `[T, D]`: frames from which on the user smiles less than a quarter of a full smile.
+    """Bool `[T]` of motion `[T, D]`: frames around which the user smiles less than a quarter of a full smile.
 
     Who smiles already does hardly anything else by smiling, so the answer is late or is none; of users who do not
-    smile the definition holds that the two inputs differ by a full smile.
+    smile the definition holds that the two inputs differ by a full smile. CALM before, since the avatar may answer yet.
     """
     smiles = user_motion[:, channel("smile")] > HIGH[channel("smile")] / 4
-    following = np.lib.stride_tricks.sliding_window_view(np.pad(smiles, (0, CALM - 1)), CALM)
-    return ~following.any(axis=1)
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(smiles, (CALM, CALM - 1)), 2 * CALM)
+    return ~around.any(axis=1)
 
 
 def starts(layout: LayoutConfig, calm: np.ndarray, rounds: int) -> np.ndarray:
-    """Frames `[rounds, clips]` at which smiles begin, -1 where there is no room for another.
+    """Frames `[rounds, clips]` at which smiles begin, -1 where there is no room for another; at most `rounds`.
 
     In a clip each is in another block; the places in a block are taken as often as one another, as far as clips allow.
     `calm`: bool `[clips, T]`, where smiles may begin. Raises InputError where there is room for none.
     """
     rng, (clips, frames) = np.random.default_rng(0), calm.shape
-    room = max(frames - FIRST - RESPONSE, 0) // layout.block
     left = np.zeros_like(calm)
-    left[:, FIRST : FIRST + room * layout.block] = calm[:, FIRST : FIRST + room * layout.block]
+    left[:, FIRST : max(frames - RESPONSE, 0)] = calm[:, FIRST : max(frames - RESPONSE, 0)]
     taken, chosen = np.zeros(layout.block), np.full((rounds, clips), -1)
     for turn, clip in np.ndindex(rounds, clips):
         free = np.flatnonzero(left[clip])
         if len(free):
             frame = free[np.argmin(taken[free % layout.block] + rng.random(len(free)))]
             taken[frame % layout.block] += 1
-            begin = frame - (frame - FIRST) % layout.block
+            begin = frame - frame % layout.block
             left[clip, begin : begin + layout.block] = False
             chosen[turn, clip] = frame
     if (chosen < 0).all():
         what = f"conversations of {frames / FPS:g} s hold no smile of a user who does not smile anyway"
         raise InputError(what, do="simulate longer ones")
-    return chosen
+    return chosen[(chosen >= 0).any(axis=1)]
 
 
 def smiles_from(clip: Conversation, frame: int) -> Conversation:

@@ -191,7 +191,7 @@ class Conversation:
 
     def _see(self, frame: int, seen: bool = True):
         """A frame goes by in both worlds, where there are two; the sessions are told of it if it is `seen`."""
-        if self._events and not self._twin and int(self._events[0].time * FPS) <= frame:
+        if self._events and not self._twin and int((self._events[0].time + _CLOSE) * FPS) <= frame:
             self._fork(self._events.pop(0))
         at = (frame + 0.5) / FPS
         if seen:

@@ -35,10 +35,16 @@ def test_cells_are_made_once_and_failures_are_named(suite, config, tmp_path, cap
     assert stored["cells"]["base by another name"]["rows"] == stored["cells"]["base"]["rows"]
     estimate = stored["cells"]["fast"]["rows"]["model"]["fd"]
     assert set(estimate) == {"mean", "low", "high", "n"} and estimate["mean"] > 0
-    assert stored["cells"]["fast"]["reactions"][0]["people"]["n"] > 0 and not stored["cells"]["broken"]["reactions"]
+    assert stored["cells"]["fast"]["reactions"]["0"]["people"]["n"] > 0 and not stored["cells"]["broken"]["reactions"]
     pictures = (f"small_{name}.png" for name in ("responses", "jitter", "drift", "faces", "frontier"))
     for name in ("small.md", "small.tex", *pictures):
         assert (tmp_path / name).stat().st_size > 100
-    made = {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/*.json")}
+
+    def times(pattern):
+        return {path: path.stat().st_mtime_ns for path in tmp_path.glob(f"cells/*/{pattern}")}
+
+    cells, smiles = times("cell.json"), times("reaction_1.json")
+    next(iter(smiles)).unlink()
     ablate.ablate("small", tmp_path, seeds=1, data=config.data.path)
-    assert made == {path: path.stat().st_mtime_ns for path in tmp_path.glob("cells/*/*.json")} and len(made) == 4
+    assert times("cell.json") == cells and len(cells) == 2, "made once"
+    assert set(times("reaction_1.json")) == set(smiles) and times("reaction_1.json") != smiles, "only what is missing"

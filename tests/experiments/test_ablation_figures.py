@@ -20,7 +20,7 @@ def test_the_frontier_has_a_point_a_seed_and_shades_what_is_as_good_as_the_first
         record = {"metrics": {"model": row}, "reaction": reaction}
         return SimpleNamespace(cell=SimpleNamespace(name=name), record=record)
 
-    cells = [cell("late", None, 3.0, 0.2), cell("first", 780, 1.0, 0.5), cell("first", 820, 2.0, 0.7)]
+    cells = [cell("late", None, 3.0, None), cell("first", 780, 1.0, 0.5), cell("first", 820, 2.0, 0.7)]
     ablation_figures._frontier(tmp_path / "drawn.png", "first", cells)
     assert (tmp_path / "drawn.png").stat().st_size > 1000
     drawn = []

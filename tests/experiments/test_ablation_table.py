@@ -65,12 +65,16 @@ def test_failures_and_short_cells_are_named():
 def test_reactions_are_shown_seed_by_seed_beside_the_people_s():
     def found(p50, own):
         rows = {"model": {"p50": p50, "p95": 700.0, "seen": 0.84}, "own": {"p50": own}}
-        return rows | {"headroom_ms": 100.0, "offset_ms": 300.0, "people": {"p50": 280.0, "p95": 320.0, "seen": 0.8}}
+        return rows | {"headroom_ms": 100.0, "offset_ms": 300.0, "people": {"p50": 280.0, "p95": 320.0, "seen": 1.0}}
 
-    records = [record("base", seed, 1.0, reaction=found(*each)) for seed, each in enumerate(((580, 280), (None, None)))]
+    waits = [(580, 280), (None, None), (1860, -1240)]
+    records = [record("base", seed, 1.0, reaction=found(*each)) for seed, each in enumerate(waits)]
+    records += [record("other", 0, 1.0, reaction_error="no room"), record("other", 1, 1.0, reaction=found(500, 200))]
     text = ablation_table.markdown(aggregate([*records, {"cell": "broken", "seed": 0, "error": "no luck"}]))
-    assert "computed in 100 ms" in text and "| people | 280 280 | 320 320 | 0.8 0.8 |" in text
-    assert "| base | 580 - | 700 700 | 0.84 0.84 | 300 300 | 280 - |" in text
+    assert "Smiles of seeds 0, 1, 2, a block computed in 100 ms:" in text and "- other, seed 0, smiles: no room" in text
+    ours = "580 - 1860 | 700 700 700 | 0.84 0.84 0.84 | 280 - -1240"
+    assert f"| base | {ours} | 280 280 280 | 320 320 320 | 1 1 1 | 300 |" in text
+    assert "| other | - 500 - | - 700 - | - 0.84 - | - 200 - | - 280 - |" in text
     assert "Smiles" not in ablation_table.markdown(aggregate([record("base", 0, 1.0)]))
 
 

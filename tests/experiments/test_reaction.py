@@ -97,22 +97,31 @@ def test_users_who_smile_anyway_are_not_made_to_smile():
     motion[200:230, channel("smile")] = 0.26 * HIGH[channel("smile")]
     motion[300:, channel("smile")] = 0.24 * HIGH[channel("smile")]
     calm = reaction.calm(motion)
-    assert np.flatnonzero(~calm).tolist() == list(range(200 - reaction.CALM + 1, 230))
+    assert np.flatnonzero(~calm).tolist() == list(range(200 - reaction.CALM + 1, 230 + reaction.CALM))
     places = reaction.starts(LayoutConfig(block=5), np.tile(calm, (8, 1)), rounds=20)
-    assert calm[places].all() and (places < 200).any() and (places > 230).any()
-    places = reaction.starts(LayoutConfig(block=5), (np.arange(400) // 5 == 40)[None], rounds=3)
-    assert places[0] // 5 == 40 and (places[1:] == -1).all(), "one block, one smile"
+    assert calm[places].all() and (places < 200).any() and (places > 255).any()
+    one_block = np.arange(400) // 5 == 40
+    places = reaction.starts(LayoutConfig(block=5), np.stack([one_block, calm]), rounds=3)
+    assert places[0, 0] // 5 == 40 and (places[1:, 0] == -1).all() and (places[:, 1] > 0).all(), "one block, one smile"
+    assert len(reaction.starts(LayoutConfig(block=5), one_block[None], rounds=3)) == 1
 
 
 @pytest.mark.parametrize("block", [2, 5, 10, 75])
 def test_live_smiles_come_where_the_user_does_not_smile_and_are_spread_over_a_block(block):
     calm = np.arange(1500) % 300 > 200
-    times = 25 * np.array(live_benchmark.smile_times(calm, block, events=50))
-    assert calm[times.astype(int) % 1500].all() and times[0] >= 25 * live_benchmark.QUIET
-    np.testing.assert_allclose(np.sort(times % block), (np.arange(50) + 0.5) / 50 * block, atol=1e-6)
-    assert (np.diff(np.floor(times)) > block + live_benchmark.RESPONSE).all(), "over before the next"
-    with pytest.raises(InputError, match="smile all the time"):
-        live_benchmark.smile_times(np.zeros(1500, bool), block, events=1)
+    frames = np.array(live_benchmark.smile_frames(calm, block, events=50, data="d"))
+    assert calm[frames.astype(int) % 1500].all() and frames[0] >= 25 * live_benchmark.QUIET
+    np.testing.assert_allclose(np.sort(frames % block), (np.arange(50) + 0.5) / 50 * block, atol=1e-6)
+    assert (np.diff(np.floor(frames)) > block + live_benchmark.RESPONSE).all(), "over before the next"
+    with pytest.raises(InputError, match="d: users smile wherever"):
+        live_benchmark.smile_frames(np.zeros(1500, bool), block, events=1, data="d")
+
+
+def test_a_scene_that_is_repeated_is_calm_around_its_end_too():
+    motion = np.zeros((300, len(HIGH)))
+    motion[5, channel("smile")] = HIGH[channel("smile")]
+    calm = live_benchmark._calm_in_turns(motion)
+    assert len(calm) == 300 and np.flatnonzero(~calm).tolist() == [*range(5 + reaction.CALM + 1), *range(281, 300)]
 
 
 def command(monkeypatch, tmp_path, clips, made):

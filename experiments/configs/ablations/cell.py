@@ -36,7 +36,8 @@ class Cell:
 class Suite:
     """Cells to compare; `base` settings hold for all whose file is the quickstart.
 
-    `smiles`: by so many in each held-out conversation the reaction latency of every cell is measured; 0: not at all.
+    `smiles`: by up to so many in each held-out conversation the reaction latency of every cell is measured; 0: it is
+    not. Of simulated conversations only.
     """
 
     cells: tuple[Cell, ...]
