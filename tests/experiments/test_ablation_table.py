@@ -1,5 +1,8 @@
 """The table of a suite: known answers of intervals and marks, failures that stay visible, plans that fit a budget."""
 
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -105,6 +108,15 @@ def test_seeds_fall_before_steps_do():
     assert (plan(700, 3).seeds, plan(700, 3).steps) == (3, 700)
     assert plan(700, 2).seeds == 2 and plan(700, 2).steps == 700
     assert plan(300, 1).seeds == 1 and plan(300, 1).steps == 300
+
+
+def test_suites_that_measure_smiles_refuse_recorded_conversations_before_anything_is_trained(monkeypatch, tmp_path):
+    statistics = SimpleNamespace(to_json=lambda: {"sha256": "d"})
+    monkeypatch.setattr(ablation, "read_metadata", lambda data: SimpleNamespace(statistics=statistics))
+    monkeypatch.setattr(ablation.evaluation, "held_out", lambda data: [SimpleNamespace(avatar_oracle=None)])
+    with pytest.raises(InputError, match="records: how people answer is known of simulated conversations only"):
+        next(ablation.run_suite(ablation.load_suite("delay"), ablation.Plan("delay", 1, 1), tmp_path, Path("records")))
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_a_cell_needs_comes_first():
