@@ -55,6 +55,7 @@ def ablate(name: str, out: Path, seeds: int = 3, budget: float = 0.0, data: str 
     started = time.perf_counter()
     suite = ablation.load_suite(name)
     data = cli.absolute(data) if data else _simulated(out)
+    ablation.check_data(suite, data)
     plan = _plan(name, suite, out, seeds, budget, data)
     made, total = [], plan.seeds * len(suite.cells)
     for one in ablation.run_suite(suite, plan, out, data):

@@ -123,6 +123,13 @@ def digest(suite: Suite, cell: Cell, seed: int, steps: int, data_digest: str) ->
     return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def check_data(suite: Suite, data: Path):
+    """Raises InputError for conversations on which a suite can't be measured."""
+    clips = evaluation.held_out(data)
+    if suite.smiles:
+        reaction.require_simulated(clips, data)
+
+
 def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[Made]:
     """Yields every cell and seed as soon as it is there: seed by seed, so that each has all cells first.
 
@@ -130,8 +137,6 @@ def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[Made]
     """
     data_digest = read_metadata(data).statistics.to_json()["sha256"]
     work = _Work(suite, plan, out, data, data_digest, evaluation.held_out(data))
-    if suite.smiles:
-        reaction.require_simulated(work.clips, data)
     for seed in range(plan.seeds):
         for cell in order(suite):
             record = _record(work, cell, seed) | {"cell": cell.name}  # suites share cells under other names

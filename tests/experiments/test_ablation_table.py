@@ -1,6 +1,5 @@
 """The table of a suite: known answers of intervals and marks, failures that stay visible, plans that fit a budget."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +7,7 @@ import pytest
 
 from afjax.errors import InputError
 from experiments import ablation, ablation_table
-from experiments.ablate import FIXED_SECONDS, SUITES, fit, seconds_of
+from experiments.ablate import FIXED_SECONDS, SUITES, ablate, fit, seconds_of
 from experiments.configs.ablations.cell import Cell, Suite
 
 
@@ -110,13 +109,12 @@ def test_seeds_fall_before_steps_do():
     assert plan(300, 1).seeds == 1 and plan(300, 1).steps == 300
 
 
-def test_suites_that_measure_smiles_refuse_recorded_conversations_before_anything_is_trained(monkeypatch, tmp_path):
-    statistics = SimpleNamespace(to_json=lambda: {"sha256": "d"})
-    monkeypatch.setattr(ablation, "read_metadata", lambda data: SimpleNamespace(statistics=statistics))
+def test_suites_that_measure_smiles_refuse_recorded_conversations_and_leave_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(ablation.evaluation, "held_out", lambda data: [SimpleNamespace(avatar_oracle=None)])
     with pytest.raises(InputError, match="records: how people answer is known of simulated conversations only"):
-        next(ablation.run_suite(ablation.load_suite("delay"), ablation.Plan("delay", 1, 1), tmp_path, Path("records")))
+        ablate("delay", tmp_path, data="records")
     assert not list(tmp_path.iterdir())
+    ablation.check_data(ablation.load_suite("paper"), "records")
 
 
 def test_what_a_cell_needs_comes_first():
