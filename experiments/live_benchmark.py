@@ -24,15 +24,13 @@ from data_pipeline.records import read_split
 from data_pipeline.simulate.portraits import draw_portrait
 from experiments import cli, realtime, stages, waterfall
 from experiments.conversation import AVATAR, USER
-from experiments.reaction import calm
+from experiments.reaction import RESPONSE, calm
 from experiments.subjects import Subject
 
 __all__ = ["measure"]
 
 QUIET = 8.0
 """Seconds before the first event, in which the tracker learns the user's resting face."""
-RESPONSE = 50
-"""Frames of a counterfactual beyond its block."""
 TRIAL = 20
 """Seconds of the trial conversation that sets the play-out clock, if they hold five blocks."""
 CLIPS = 3

@@ -33,6 +33,7 @@ from experiments import cli, evaluation
 from experiments.runs import Run, load_run
 
 RESPONSE = 2 * FPS
+"""Frames after a smile, or after the block that sees it, in which an answer counts as one."""
 CALM = FPS
 """Frames before and after a smile begins in which the user hardly smiles anyway."""
 HEADROOM = 0.1
