@@ -20,6 +20,19 @@ from afjax.errors import InputError
 from data_pipeline import command
 from data_pipeline.simulate import build as simulated
 
+_OUT = flags.DEFINE_string("out", None, "Folder to make.")
+_PAIRS = flags.DEFINE_string("pairs", "", "Table of recorded conversations, CSV (docs/data.md).")
+_LATENT = flags.DEFINE_string("latent", "", "With --pairs: weights of the latent codec, as experiments.convert writes.")
+_TRAIN = flags.DEFINE_integer("train", 384, "Conversations to train on.", lower_bound=1)
+_EVAL = flags.DEFINE_integer("eval", 64, "Conversations to evaluate on.", lower_bound=0)
+_SECONDS = flags.DEFINE_float("seconds", 20.0, "Length of a conversation or clip.", lower_bound=4.0, upper_bound=120.0)
+_SEED = flags.DEFINE_integer("seed", 0, "Seed of the whole set.", lower_bound=0)
+_SLOW = flags.DEFINE_float(
+    "slow_posture", 0.0, "Time constant in seconds of a slow walk of both heads; 0: none.", 0.0, 60.0
+)
+_SOUND = flags.DEFINE_bool("sound", False, "Keep the sound of training conversations.")
+_WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
+
 SIMULATED = ("train", "eval", "seed", "slow_posture", "sound")
 """Flags that recorded conversations have no use for."""
 
@@ -62,20 +75,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    _OUT = flags.DEFINE_string("out", None, "Folder to make.")
-    _PAIRS = flags.DEFINE_string("pairs", "", "Table of recorded conversations, CSV (docs/data.md).")
-    _LATENT = flags.DEFINE_string(
-        "latent", "", "With --pairs: weights of the latent codec, as experiments.convert writes."
-    )
-    _TRAIN = flags.DEFINE_integer("train", 384, "Conversations to train on.", lower_bound=1)
-    _EVAL = flags.DEFINE_integer("eval", 64, "Conversations to evaluate on.", lower_bound=0)
-    _SECONDS = flags.DEFINE_float(
-        "seconds", 20.0, "Length of a conversation or clip.", lower_bound=4.0, upper_bound=120.0
-    )
-    _SEED = flags.DEFINE_integer("seed", 0, "Seed of the whole set.", lower_bound=0)
-    _SLOW = flags.DEFINE_float(
-        "slow_posture", 0.0, "Time constant in seconds of a slow walk of both heads; 0: none.", 0.0, 60.0
-    )
-    _SOUND = flags.DEFINE_bool("sound", False, "Keep the sound of training conversations.")
-    _WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
     command.run(main)

@@ -17,8 +17,9 @@ import grain
 import numpy as np
 
 from afjax.errors import InputError
+from afjax.normalizer import Statistics
 from data_pipeline.preferences import read_losing
-from data_pipeline.records import Statistics, read_metadata, read_split
+from data_pipeline.records import read_metadata, read_split
 from data_pipeline.windows import RandomWindow, Window, scale
 
 
@@ -143,3 +144,20 @@ def batches(
         return Batches(iter(iterable))
     whole = windows.map(lambda window: window["window"]).batch(batch, drop_remainder=True)
     return Batches(iter(iterable), iter(whole.to_iter_dataset(grain.ReadOptions(num_threads=0))))
+
+
+def sources(path: str) -> list[tuple[str, float]]:
+    """Folders and their weights, 1 where none is given. Raises InputError for an empty name or a weight of 0."""
+    found = []
+    for part in path.split(","):
+        name, _, weight = part.rpartition(":")
+        weighted = bool(name) and weight.replace(".", "", 1).isdecimal()
+        found.append((name, float(weight)) if weighted else (part, 1.0))
+    if not all(name and weight > 0 for name, weight in found):
+        raise InputError(f"data.path = {path!r} has an empty name or a weight of 0", "config", "A:3,B:1")
+    return found
+
+
+def first(path: str) -> str:
+    """The folder whose statistics and evaluation split count; empty if `path` is."""
+    return sources(path)[0][0] if path else ""

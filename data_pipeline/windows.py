@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import grain
 import numpy as np
 
-from afjax.audio.framing import delayed
-from data_pipeline.records import Statistics
+from afjax.normalizer import Statistics
+from afjax.user_delay import delayed
 from data_pipeline.schema import Conversation
 
 Window = dict[str, np.ndarray]

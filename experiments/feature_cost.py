@@ -7,84 +7,33 @@ voices each, take on the device: mel from the windows and the past that their fi
 windows alone (weights of any value take as long). `--voices` times fewer voices and multiplies.
 """
 
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import jax
-import numpy as np
 from absl import flags
 
-from afjax.audio import mel
-from afjax.audio.framing import FRAME
-from afjax.audio.wav2vec2 import features
+from afjax import files
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
-from afjax.config import Config, from_dict
-from afjax.training.state import init_state, token_layout
-from afjax.training.step import make_draw, make_train_step
+from afjax.config import from_dict
 from experiments import cli
+from experiments.live.feature_cost import measure
 
-
-def milliseconds(call: Callable[[], object], repeats: int) -> float:
-    """Median time of a call whose result is waited for, the first left out."""
-    times = []
-    for _ in range(repeats + 1):
-        started = time.perf_counter()
-        jax.block_until_ready(call())
-        times.append(1000 * (time.perf_counter() - started))
-    return statistics.median(times[1:])
-
-
-def train_step(config: Config) -> Callable[[], object]:
-    """A call that makes one step with noise for data."""
-    c, shape, rng = config.model, (config.data.batch, config.data.window), np.random.default_rng(0)
-    widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-    widths |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
-    batch = {name: rng.standard_normal((*shape, width), np.float32) for name, width in widths.items()}
-    batch["reference"] = np.zeros((shape[0], c.motion_dim), np.float32)
-    step, draw, layout = make_train_step(config), make_draw(config), token_layout(config)
-    state = init_state(config)
-
-    def call():
-        nonlocal state
-        state, metrics = step(state, batch, draw(0), layout)
-        return metrics
-
-    return call
-
-
-def measure(config: Config, wav2vec2: Wav2Vec2Config, voices: int, repeats: int) -> dict[str, float]:
-    """Milliseconds of the step, of mel and of wav2vec2 for one batch; `voices` are timed at a time, 0: all of them."""
-    total, window = 2 * config.data.batch, config.data.window
-    voices = voices or total
-    sound = np.random.default_rng(0).standard_normal((voices, (mel.WINDOW + window) * FRAME), np.float32) / 10
-    heard = jax.jit(jax.vmap(lambda wave: mel.rows(wave, window)))
-    shapes = jax.eval_shape(lambda: features.init_params(wav2vec2, jax.random.key(0)))
-    params = jax.tree.map(lambda leaf: jax.numpy.full(leaf.shape, 0.01, leaf.dtype), shapes)
-    share = total / voices
-    return {
-        "step, features stored": milliseconds(train_step(config), repeats),
-        "mel on the device": share * milliseconds(lambda: heard(sound), repeats),
-        "wav2vec2 on the device": share
-        * milliseconds(lambda: features.encode(params, wav2vec2, sound[:, -window * FRAME :]), repeats),
-    }
+_CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
+_OUT = flags.DEFINE_string("out", "out/feature_cost", "Folder of the result.")
+_VOICES = flags.DEFINE_integer("voices", 0, "Voices timed at a time; 0: all of a batch.", lower_bound=0)
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Calls after the first.", lower_bound=1)
 
 
 def main():
-    out = cli.writable(_OUT.value, folder=True)
+    out = files.writable(_OUT.value, folder=True)
     config = from_dict(_CONFIG.value.to_dict())
     times = measure(config, Wav2Vec2Config(), _VOICES.value, _REPEATS.value)
     device = jax.devices()[0].device_kind
-    cli.write_json(out / "summary.json", {"device": device, "config": config.name, "milliseconds": times})
+    files.write_json(out / "summary.json", {"device": device, "config": config.name, "milliseconds": times})
     first = times["step, features stored"]
     cli.print_table([[name, value, value / first] for name, value in times.items()], [device, "ms", "steps"])
     print(f"written: {out / 'summary.json'}")
 
 
 if __name__ == "__main__":
-    _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
-    _OUT = flags.DEFINE_string("out", "out/feature_cost", "Folder of the result.")
-    _VOICES = flags.DEFINE_integer("voices", 0, "Voices timed at a time; 0: all of a batch.", lower_bound=0)
-    _REPEATS = flags.DEFINE_integer("repeats", 5, "Calls after the first.", lower_bound=1)
     cli.run(main)

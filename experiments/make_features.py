@@ -9,92 +9,25 @@ released network hears them; without, mel. Motion, events and sound stay as they
 new. Nine thousand numbers a frame need 18 KB: an hour of two voices is 3.3 GB. docs/training.md says what is faster.
 """
 
-import dataclasses
-import time
-from collections.abc import Callable
-from pathlib import Path
-
-import numpy as np
 from absl import flags
 
-from afjax.audio import mel
-from afjax.audio.wav2vec2 import features
+from afjax import files
 from afjax.errors import InputError
-from afjax.weights import convert
-from data_pipeline import records, schema
 from experiments import cli
+from experiments.data.features import hear_mel, make_features, wav2vec2_ear
 
-Ear = Callable[[np.ndarray, int], np.ndarray]
-"""Sound in -1 .. 1 at 16 kHz `[T * 640]` and T -> features `[T, F]`."""
-
-
-def hear_mel(wave: np.ndarray, frames: int) -> np.ndarray:
-    """`afjax.audio.mel`."""
-    return mel.features(wave)[:frames]
-
-
-def wav2vec2_ear(weights: str | Path) -> Ear:
-    """`afjax.audio.wav2vec2.features` with the weights of a converted folder."""
-    part = convert.load(weights).wav2vec2
-    params = part.params()
-    return lambda wave, frames: features.features(params, part.config, wave, frames)
-
-
-def make_features(data: Path, out: Path, name: str, ear: Ear) -> dict:
-    """Writes the data set `data` to the folder `out` with features of `ear`; -> its summary.
-
-    Raises InputError if a record has no sound, or `out` is taken.
-    """
-    started = time.monotonic()
-    metadata = records.read_metadata(data)
-    moments, width = records.Moments(), 0
-    total = sum(split["count"] for split in metadata.splits.values())
-    with records.folder_aside(out) as folder, cli.Progress(total, name, "conversations") as progress:
-
-        def heard(split: str):
-            nonlocal width
-            for number, clip in enumerate(records.read_split(data, split)):
-                if clip.avatar_audio is None or clip.user_audio is None:
-                    do = "build it with --sound" if split == "train" else "build it again"
-                    raise InputError(f"record {number} of {split} has no sound", data, do)
-                made = {}
-                for side in ("avatar", "user"):
-                    wave = getattr(clip, f"{side}_audio") / np.float32(32768)
-                    made[f"{side}_features"] = rows = ear(wave, clip.frames).astype(np.float16)
-                    width = rows.shape[1]
-                    if split == "train":
-                        moments.add(rows)
-                progress.update()
-                yield schema.encode(dataclasses.replace(clip, **made))
-
-        for split in metadata.splits:
-            records.write_split(folder, split, heard(split))
-        mean, std = moments.result()
-        statistics = dataclasses.replace(metadata.statistics, audio_mean=mean, audio_std=std)
-        changed = dataclasses.replace(metadata, feature_name=name, feature_dim=width, statistics=statistics)
-        records.write_metadata(folder, changed)
-        summary = {
-            "out": out,
-            "features": name,
-            "width": width,
-            "conversations": total,
-            "bytes": sum(file.stat().st_size for file in folder.iterdir()),
-            "seconds": time.monotonic() - started,
-        }
-        cli.write_json(folder / "summary.json", summary)
-    return summary
+_DATA = flags.DEFINE_string("data", "", "Data set whose records hold sound.")
+_OUT = flags.DEFINE_string("out", "", "Folder to make.")
+_WEIGHTS = flags.DEFINE_string("weights", "", "Converted folder, for wav2vec2.")
 
 
 def main():
     if not _DATA.value or not _OUT.value:
         raise InputError("--data and --out are needed", do="--help lists the flags")
     name, ear = ("wav2vec2", wav2vec2_ear(_WEIGHTS.value)) if _WEIGHTS.value else ("mel", hear_mel)
-    summary = make_features(cli.absolute(_DATA.value), cli.writable(_OUT.value, folder=True), name, ear)
+    summary = make_features(files.absolute(_DATA.value), files.writable(_OUT.value, folder=True), name, ear)
     cli.print_table(list(summary.items()))
 
 
 if __name__ == "__main__":
-    _DATA = flags.DEFINE_string("data", "", "Data set whose records hold sound.")
-    _OUT = flags.DEFINE_string("out", "", "Folder to make.")
-    _WEIGHTS = flags.DEFINE_string("weights", "", "Converted folder, for wav2vec2.")
     cli.run(main)

@@ -23,7 +23,13 @@ from afjax.config import from_dict
 from afjax.errors import InputError
 from afjax.training import sharding
 from experiments import cli
-from experiments.training import train_run
+from experiments.runs.train import train_run
+
+_CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
+_WORKDIR = flags.DEFINE_string("workdir", "out/quickstart", "Run folder.")
+_TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard events (needs tensorboardX).")
+_DISTRIBUTED = flags.DEFINE_string("distributed", "", "Several processes: auto, or ADDRESS:PORT,INDEX/COUNT.")
+_PROFILE = flags.DEFINE_string("profile", "", "Steps to trace with the profiler, FIRST:END.")
 
 
 def steps(text: str) -> tuple[int, int] | None:
@@ -48,9 +54,4 @@ def main():
 
 
 if __name__ == "__main__":
-    _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
-    _WORKDIR = flags.DEFINE_string("workdir", "out/quickstart", "Run folder.")
-    _TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard events (needs tensorboardX).")
-    _DISTRIBUTED = flags.DEFINE_string("distributed", "", "Several processes: auto, or ADDRESS:PORT,INDEX/COUNT.")
-    _PROFILE = flags.DEFINE_string("profile", "", "Steps to trace with the profiler, FIRST:END.")
     cli.run(main)

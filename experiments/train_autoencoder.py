@@ -4,7 +4,7 @@
 
 Without `--config.pictures.videos` people are drawn. The run folder holds `config.json`, `data/` (the pictures),
 `metrics.jsonl`, `checkpoints/`, `samples/` (one person moved like another, and reconstructions) and `summary.json`
-(`experiments/autoencoder_report.py` says what its figures are). `experiments.latent_data` makes motion of it.
+(`experiments/runs/measure_autoencoder.py` says what its figures are). `experiments.latent_data` makes motion of it.
 """
 
 from pathlib import Path
@@ -12,9 +12,12 @@ from pathlib import Path
 from absl import flags
 
 from afjax.config import from_dict
-from afjax.training.autoencoder_config import AutoencoderConfig
+from afjax.training.autoencoder.config import AutoencoderConfig
 from experiments import cli
-from experiments.autoencoder_run import train_run
+from experiments.runs.train_autoencoder import train_run
+
+_CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "autoencoder.py:small")
+_WORKDIR = flags.DEFINE_string("workdir", "out/autoencoder", "Run folder.")
 
 
 def main():
@@ -26,6 +29,4 @@ def main():
 
 
 if __name__ == "__main__":
-    _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "autoencoder.py:small")
-    _WORKDIR = flags.DEFINE_string("workdir", "out/autoencoder", "Run folder.")
     cli.run(main)

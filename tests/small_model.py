@@ -6,7 +6,7 @@ import numpy as np
 
 from afjax.config import Config, DataConfig, LayoutConfig, ModelConfig
 from afjax.nn.condition_encoder import Conditions
-from afjax.training.state import init_params
+from afjax.training.generator.state import init_params
 
 
 def small_config(

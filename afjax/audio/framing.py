@@ -5,7 +5,11 @@ import numpy as np
 from afjax.errors import InputError
 
 RATE = 16_000
+
+
 FPS = 25
+
+
 FRAME = RATE // FPS
 
 
@@ -29,15 +33,6 @@ def check(wave) -> np.ndarray:
 def fill(wave: np.ndarray) -> np.ndarray:
     """`[S]` -> `[T * 640]`, T = ceil(S / 640): the last frame is filled up with zeros."""
     return np.pad(wave, (0, count(len(wave)) * FRAME - len(wave)))
-
-
-def delayed(track: np.ndarray, frames: int) -> np.ndarray:
-    """`[..., T, C]` with every frame `frames` later: zeros first, the last `frames` frames gone."""
-    if not frames:
-        return track
-    shifted = np.zeros_like(track)
-    shifted[..., frames:, :] = track[..., :-frames, :]
-    return shifted
 
 
 def past_windows(wave, length: int, hop: int):

@@ -1,7 +1,7 @@
 """Attention masks, True = may attend, rows are queries and columns are keys.
 
 Every self-attention mask is a rule on two frame numbers (`allowed`), so that a training window, a pass of a
-stream and the side-by-side layout of all passes (`afjax.nn.passes`) use the same rule on other frames. Sources:
+stream and the side-by-side layout of all passes (`afjax.nn.token_layout`) use the same rule on other frames. Sources:
 Avatar Forcing eq. (5) and the text around it; `framewise_lookahead` is what the released weights were trained with.
 """
 

@@ -72,7 +72,7 @@ class ForcingTransformer(nn.Module):
         return self.head(modulate(x, *self.head_modulation(embedding))), own
 
     def forward(self, motion, level, reference, conditions: Conditions, keep, layout):
-        """One forward over a whole token layout (`afjax.nn.passes.TokenLayout`); velocity [b, n, d]."""
+        """One forward over a whole token layout (`afjax.nn.token_layout.TokenLayout`); velocity [b, n, d]."""
         dtype, given = self.dtype or motion.dtype, (motion, reference, conditions, keep)
         motion, reference, conditions, keep = jax.tree.map(lambda x: x.astype(dtype), given)
         condition = self.encode(self.listen(conditions), keep, layout.encoder, layout.frame)

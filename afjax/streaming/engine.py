@@ -12,7 +12,7 @@ import numpy as np
 
 from afjax.config import Config, SamplerConfig
 from afjax.errors import InputError
-from afjax.streaming import live
+from afjax.streaming import live_step
 
 __all__ = ["Engine"]
 
@@ -23,50 +23,50 @@ class Engine:
     """`sessions` slots of a model on one device.
 
     Attributes:
-      config, params, ear: the model, as `afjax.streaming.live` takes it.
+      config, params, ear: the model, as `afjax.streaming.live_step` takes it.
       taken: slots that hold a session.
     """
 
-    def __init__(self, config: Config, params: live.LiveParams, ear, sessions: int = 1, device=None):
+    def __init__(self, config: Config, params: live_step.LiveParams, ear, sessions: int = 1, device=None):
         self._device = device or jax.local_devices()[0]
         self.config, self.ear, self.sessions = config, ear, sessions
         self.params = jax.device_put(params, self._device)
         self.taken: set[int] = set()
-        self._step = live.make_live_step(config, ear)
-        self._state = jax.device_put(live.init_live(config, ear, sessions), self._device)
-        self._empty = live.take(self._state, self._slot(0))
-        self._state = live.put(self._state, self._slot(0), self._empty)
-        jax.block_until_ready(self.step(live.silence(config, sessions)))
+        self._step = live_step.make_live_step(config, ear)
+        self._state = jax.device_put(live_step.init_live(config, ear, sessions), self._device)
+        self._empty = live_step.take(self._state, self._slot(0))
+        self._state = live_step.put(self._state, self._slot(0), self._empty)
+        jax.block_until_ready(self.step(live_step.silence(config, sessions)))
         for slot in range(sessions):
             self.leave(slot)
 
     def join(self, seed: int = 0, reference=0.0, keep: str = "joint", scales: SamplerConfig | None = None) -> int:
-        """Slot of a session that starts with the next block; the arguments are those of `live.fresh`.
+        """Slot of a session that starts with the next block; the arguments are those of `live_step.fresh`.
 
         Raises InputError where all slots are taken.
         """
         slot = self._free()
-        one = live.fresh(self.config, self.ear, self.params, seed, reference, keep, scales)
+        one = live_step.fresh(self.config, self.ear, self.params, seed, reference, keep, scales)
         return self._occupy(slot, one)
 
     def fork(self, slot: int) -> int:
         """Slot of a session that has all that another one has, its noise to come among it."""
-        return self._occupy(self._free(), live.take(self._state, self._slot(slot)))
+        return self._occupy(self._free(), live_step.take(self._state, self._slot(slot)))
 
     def leave(self, slot: int):
         """Empties a slot."""
-        self._state = live.put(self._state, self._slot(slot), self._empty)
+        self._state = live_step.put(self._state, self._slot(slot), self._empty)
         self.taken.discard(slot)
 
-    def step(self, inputs: live.Inputs) -> jax.Array:
+    def step(self, inputs: live_step.Inputs) -> jax.Array:
         """Motion [sessions, block, d] of the next block of every slot, raw, on the device and not waited for."""
-        inputs = jax.device_put(live.Inputs(*(np.asarray(x, np.float32) for x in inputs)), self._device)
+        inputs = jax.device_put(live_step.Inputs(*(np.asarray(x, np.float32) for x in inputs)), self._device)
         self._state, motion = self._step(self.params, self._state, inputs)
         return motion
 
     def snapshot(self, slot: int) -> dict[str, np.ndarray]:
         """A session between two blocks as plain arrays by name; `restore` goes on to the same bits."""
-        leaves, _ = jax.tree_util.tree_flatten_with_path(live.take(self._state, self._slot(slot)))
+        leaves, _ = jax.tree_util.tree_flatten_with_path(live_step.take(self._state, self._slot(slot)))
         return dict(_plain(jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> int:
@@ -100,8 +100,8 @@ class Engine:
                 return slot
         raise InputError(f"all {self.sessions} slots are taken", do="make an engine with more sessions")
 
-    def _occupy(self, slot: int, one: live.LiveState) -> int:
-        self._state = live.put(self._state, self._slot(slot), jax.device_put(one, self._device))
+    def _occupy(self, slot: int, one: live_step.LiveState) -> int:
+        self._state = live_step.put(self._state, self._slot(slot), jax.device_put(one, self._device))
         self.taken.add(slot)
         return slot
 

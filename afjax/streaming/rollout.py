@@ -1,22 +1,9 @@
-"""Whole clips: through the stream's step, and through the offline twin that proves it.
-
-The twin runs no cache. It solves pass after pass, each evaluation being one forward over the side-by-side layout of all
-passes (`afjax.nn.passes.pass_layout`), with earlier passes at level 0 and the present one at the solver's level.
-"""
-
-from functools import partial
+"""Whole clips through the stream's step."""
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from afjax.config import LayoutConfig, SamplerConfig
-from afjax.diffusion.guidance import branches, combine
-from afjax.diffusion.solver import euler, make_grid
 from afjax.nn.condition_encoder import Conditions
-from afjax.nn.passes import pass_layout
-from afjax.streaming.anchor import anchored, init_slow
-from afjax.streaming.step import session_noise
 
 
 def pad_to_blocks(conditions: Conditions, block: int) -> Conditions:
@@ -44,38 +31,3 @@ def rollout(step, params, state, conditions: Conditions, block: int, start=None,
 
 def _cut(conditions: Conditions, start: int, end: int) -> Conditions:
     return jax.tree.map(lambda x: x[:, start:end], conditions)
-
-
-def offline(model, layout: LayoutConfig, sampler: SamplerConfig, params, keys, reference, keep, conditions: Conditions):
-    """The stream's exact offline twin: motion [b, t, d] for the same keys, references, kept conditions and inputs."""
-    frames = conditions.user_motion.shape[1]
-    padded = pad_to_blocks(conditions, layout.block)
-    total = padded.user_motion.shape[1]
-    tokens = pass_layout(layout, total)
-    weights, kept = branches(sampler)
-    inputs = jax.tree.map(lambda x: x[:, tokens.frame], padded)
-    motion = jnp.zeros((len(keys), total, reference.shape[-1]), reference.dtype)
-    slow = init_slow(reference, sampler)
-    for start in range(0, total, layout.block):
-        keys, noise = session_noise(keys, layout.block, motion.shape[-1], motion.dtype)
-        given = (weights, kept, reference, keep, inputs)
-        motion = _solve_pass(model, layout.block, sampler, params, tokens, *given, motion, noise, start)
-        slow, finished = anchored(slow, motion[:, start : start + layout.block], reference, sampler)
-        motion = motion.at[:, start : start + layout.block].set(finished)
-    return motion[:, :frames]
-
-
-@partial(jax.jit, static_argnums=(0, 1, 2))
-def _solve_pass(model, block, sampler, params, tokens, weights, kept, reference, keep, inputs, motion, noise, start):
-    """Fills the frames of the pass that starts at `start`."""
-    inside = jnp.logical_not(tokens.context) & (tokens.frame >= start) & (tokens.frame < start + block)
-
-    def velocity(x, level):
-        x = jax.lax.dynamic_update_slice_in_dim(motion, x, start, axis=1)[:, tokens.frame]
-        levels = jnp.broadcast_to(jnp.where(inside, level, 0).astype(x.dtype), x.shape[:2])
-        forward = partial(model.apply, params, x, levels, reference, inputs, layout=tokens, method="forward")
-        velocities = jax.vmap(lambda branch: forward(keep=keep * branch))(kept.astype(x.dtype))
-        of_block = jnp.argmax(inside) + jnp.arange(block)
-        return combine(velocities, weights)[:, of_block]
-
-    return jax.lax.dynamic_update_slice_in_dim(motion, euler(velocity, noise, make_grid(sampler)), start, axis=1)

@@ -23,7 +23,7 @@ import numpy as np
 from afjax.audio.framing import FPS, FRAME
 from afjax.errors import InputError
 from afjax.media.audio import MAX_VALUE, RATES
-from afjax.streaming.tracks import Speech, UserMotion, UserSound
+from afjax.streaming.input_buffers import Speech, UserMotion, UserSound
 
 __all__ = ["BlockInputs", "Counts", "Session"]
 

@@ -23,8 +23,8 @@ from afjax.diffusion.guidance import branches, combine
 from afjax.diffusion.solver import euler, make_grid
 from afjax.nn import masks
 from afjax.nn.condition_encoder import Conditions
-from afjax.nn.passes import frame_layout
 from afjax.nn.rope import rotate
+from afjax.nn.token_layout import frame_layout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.anchor import anchored
 from afjax.streaming.state import StreamState, history, memory

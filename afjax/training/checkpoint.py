@@ -18,7 +18,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 
 from afjax.config import differences, from_dict, to_dict
 from afjax.errors import InputError, disk_error
-from afjax.training.sums import fault, write_sums
+from afjax.training.checksums import fault, write_sums
 
 _TRAIN = "train first: python -m experiments.train --workdir ..."
 _AGAIN = "make room; the same command goes on from the last checkpoint"

@@ -9,16 +9,13 @@ from typing import Any
 
 import jax
 
-from afjax.config import Config, TrainingConfig
+from afjax.config import TrainingConfig
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.guard import LossGuard
 from afjax.training.logging import MetricWriter
 from afjax.training.preemption import Preemption
 from afjax.training.profile import Profile
-from afjax.training.sharding import make_place
-from afjax.training.state import TrainState, abstract_state, init_state, token_layout
-from afjax.training.step import make_draw, make_train_step
-from afjax.training.throughput import Meter, make_meter
+from afjax.training.throughput import Meter
 
 
 @dataclass(frozen=True)
@@ -34,20 +31,6 @@ class Task:
     abstract: Any
     step: Callable[[Any, dict, int], tuple[Any, dict]]
     meter: Meter
-
-
-def train(config: Config, workdir: Path, batches: Iterator, meta: dict, reference=None, **around) -> TrainState:
-    """Trains a generator; `reference`: parameters to tune by preferences; the rest as for `run`."""
-    step, draw, layout, place = (
-        make_train_step(config, reference), make_draw(config), token_layout(config), make_place(config),
-    )  # fmt: skip
-    task = Task(
-        init=lambda: init_state(config, reference),
-        abstract=abstract_state(config),
-        step=lambda state, batch, number: step(state, place(batch), draw(number), layout),
-        meter=make_meter(config, tuned=reference is not None),
-    )
-    return run(task, config.training, workdir, batches, meta, **around)
 
 
 def run(

@@ -4,8 +4,9 @@
     fsdp     the batch; and parameters, their average and the optimizer's state. A step works with gathered parameters
     tensor   heads and hidden channels, so that a layer's work is divided too
 
-`config.compute` has the sizes, and the rules from logical axes (`afjax.nn.axes`) to mesh axes. A size that its mesh
-axes do not divide evenly stays whole. On one device there is no mesh, and everything here hands back what it is given.
+`config.compute` has the sizes, and the rules from logical axes (`afjax.nn.logical_axes`) to mesh axes. A size that its
+mesh axes do not divide evenly stays whole. On one device there is no mesh, and everything here hands back what it is
+given.
 
 Several processes (`jax.distributed`) run one program over all their devices. Each reads its own rows of every batch;
 only the first writes files.
@@ -24,7 +25,7 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from afjax.config import ComputeConfig, Config
 from afjax.errors import InputError
-from afjax.nn.axes import logical_axes
+from afjax.nn.logical_axes import logical_axes
 
 AXES = ("data", "fsdp", "tensor")
 

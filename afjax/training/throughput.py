@@ -19,12 +19,6 @@ from collections.abc import Callable, Iterator
 
 import jax
 
-from afjax.config import Config
-from afjax.nn.transformer import ForcingTransformer
-from afjax.training.sharding import make_mesh
-from afjax.training.state import init_params, token_layout
-from afjax.training.step import clip_loss, make_draw
-
 PEAK = {
     "NVIDIA A100": 312e12,
     "NVIDIA H100": 989e12,
@@ -63,29 +57,6 @@ def _count(jaxpr) -> int:
         times = equation.params["length"] if equation.primitive.name == "scan" else 1
         total += times * sum(_count(found) for found in inner if hasattr(found, "eqns"))
     return total
-
-
-def step_flops(config: Config, tuned: bool = False) -> int:
-    """FLOPs of one step as the module's docstring counts them; `tuned`: by preferences, with a frozen reference."""
-    c, b, t = config.model, config.data.batch, config.data.window
-    widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-    widths |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim or c.condition_width)
-    batch = {name: jax.ShapeDtypeStruct((b, t, width), "float32") for name, width in widths.items()}
-    batch["reference"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
-    params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    draw, layout = jax.eval_shape(make_draw(config), 0), token_layout(config)
-
-    def loss(params, batch, draw):
-        return clip_loss(ForcingTransformer(c), config.objective.norm, params, batch, draw, layout)
-
-    return (3 * 2 + 2 if tuned else 3) * matmul_flops(loss, params, batch, draw)
-
-
-def make_meter(config: Config, tuned: bool = False) -> "Meter":
-    """The meter of a generator's training."""
-    mesh = make_mesh(config.compute)
-    frames = config.data.batch * config.data.window
-    return Meter(frames, step_flops(config, tuned), 1 if mesh is None else mesh.size)
 
 
 def peak_memory() -> dict[str, float]:

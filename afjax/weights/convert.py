@@ -27,7 +27,7 @@ from afjax.audio.wav2vec2.config import from_huggingface
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import ModelConfig, from_dict
 from afjax.errors import InputError
-from afjax.weights import layouts, names, readers, wav2vec2_names
+from afjax.weights import names, readers, tensor_shapes, wav2vec2_names
 
 __all__ = ["Part", "Weights", "convert", "load", "restore"]
 
@@ -78,8 +78,8 @@ def convert(flow: Path, autoencoder: Path, wav2vec2: Path, folder: Path, heads: 
     newer = wav2vec2_names.spelled_newer(spoken)
     sources["wav2vec2"] = wav2vec2_names.canonical(spoken, file)
     sizes = {
-        "flow": layouts.flow_config(sources["flow"], heads, config.dim, flow),
-        "autoencoder": layouts.latent_config(sources["autoencoder"], autoencoder),
+        "flow": tensor_shapes.flow_config(sources["flow"], heads, config.dim, flow),
+        "autoencoder": tensor_shapes.latent_config(sources["autoencoder"], autoencoder),
         "wav2vec2": config,
     }
     wheres = {"flow": flow, "autoencoder": autoencoder, "wav2vec2": file}
@@ -120,8 +120,8 @@ def load(folder: str | Path) -> Weights:
     inner = {name.removeprefix(_INNER): value for name, value in tensors["flow"].items() if _is_inner(name)}
     tensors["wav2vec2"] |= wav2vec2_names.canonical(inner)
     strength = np.zeros(1, np.float32)
-    tables = {part: layouts.table(config) for part, config in sizes.items()}
-    noise = [name for name in tables["autoencoder"] if name.endswith(layouts.NOISE)]
+    tables = {part: tensor_shapes.table(config) for part, config in sizes.items()}
+    noise = [name for name in tables["autoencoder"] if name.endswith(tensor_shapes.NOISE)]
     tensors["autoencoder"] = dict.fromkeys(noise, strength) | tensors["autoencoder"]
     return Weights(**{part: Part(sizes[part], tensors[part], tables[part]) for part in sizes})
 
@@ -158,18 +158,20 @@ def _is_inner(name: str) -> bool:
 
 def _check(part: str, tensors: Tensors, sizes: Mapping[str, Any], where: Path) -> list[str]:
     """Names of tensors of a file that play no part; InputError that lists everything that is wrong with the others."""
-    expected = dict(layouts.shapes(sizes[part]))
+    expected = dict(tensor_shapes.shapes(sizes[part]))
     if part != "flow":
         if part == "autoencoder":
-            expected = {name: s for name, s in expected.items() if name in tensors or not name.endswith(layouts.NOISE)}
-        ignored = names.check(tensors, expected, where, layouts.UNUSED[part])
-        return ignored + [name for name in expected if name.endswith(layouts.NOISE)]
-    spoken = {_INNER + name: shape for name, shape in layouts.shapes(sizes["wav2vec2"]).items()}
+            expected = {
+                name: s for name, s in expected.items() if name in tensors or not name.endswith(tensor_shapes.NOISE)
+            }
+        ignored = names.check(tensors, expected, where, tensor_shapes.UNUSED[part])
+        return ignored + [name for name in expected if name.endswith(tensor_shapes.NOISE)]
+    spoken = {_INNER + name: shape for name, shape in tensor_shapes.shapes(sizes["wav2vec2"]).items()}
     renamed = {name.removeprefix(_INNER): value for name, value in tensors.items() if _is_inner(name)}
     renamed = {_INNER + name: value for name, value in wav2vec2_names.canonical(renamed, where).items()}
     expected |= {name: spoken[name] for name in renamed if name in spoken}
     tensors = {name: value for name, value in tensors.items() if not _is_inner(name)} | renamed
-    return names.check(tensors, expected, where, layouts.UNUSED[part])
+    return names.check(tensors, expected, where, tensor_shapes.UNUSED[part])
 
 
 def _stored(folder: Path) -> tuple[dict, dict[str, Tensors], dict]:

@@ -26,14 +26,15 @@ from pathlib import Path
 
 from afjax.audio import mel
 from afjax.audio.framing import FPS
-from afjax.codec.face.models import load_model
+from afjax.codec.face.track.models import load_model
 from afjax.errors import InputError
 from afjax.media.container import optional
+from afjax.normalizer import Statistics
 from data_pipeline.recorded import page
 from data_pipeline.recorded.clip import load_codec
 from data_pipeline.recorded.pairs import ROLES, Pair, read_pairs
 from data_pipeline.recorded.prepare import lines, prepare
-from data_pipeline.records import METADATA, SPLITS, Metadata, Moments, Statistics, write_metadata, write_split
+from data_pipeline.records import METADATA, SPLITS, Metadata, Moments, write_metadata, write_split
 from data_pipeline.schema import Conversation, decode, encode
 
 WORK = "clips"

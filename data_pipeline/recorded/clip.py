@@ -13,9 +13,9 @@ from afjax.audio.framing import FPS, FRAME
 from afjax.codec.base import Codec
 from afjax.codec.face.channels import CHANNELS
 from afjax.codec.face.codec import FaceCodec
-from afjax.codec.face.coefficients import measure, neutral_of, relative
-from afjax.codec.face.template import load_template
-from afjax.codec.face.tracker import FaceTracker
+from afjax.codec.face.track.coefficients import measure, neutral_of, relative
+from afjax.codec.face.track.template import load_template
+from afjax.codec.face.track.tracker import FaceTracker
 from afjax.codec.latent.crop import Square, crop
 from afjax.errors import InputError
 from data_pipeline.recorded.pairs import ROLES, Pair

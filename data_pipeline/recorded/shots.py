@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from afjax.codec.face.models import to_image
-from afjax.codec.face.tracker import FaceTracker
+from afjax.codec.face.track.models import to_image
+from afjax.codec.face.track.tracker import FaceTracker
 from afjax.codec.latent.crop import Square, box_of, square_of
 from afjax.errors import InputError
 

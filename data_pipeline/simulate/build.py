@@ -13,10 +13,12 @@ from afjax.audio import mel
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
-from data_pipeline.records import SPLITS, Metadata, Moments, Statistics, folder_aside, write_metadata, write_split
+from afjax.files import folder_aside
+from afjax.normalizer import Statistics
+from data_pipeline.records import SPLITS, Metadata, Moments, write_metadata, write_split
 from data_pipeline.schema import EVENT_KINDS, Conversation, decode, encode
 from data_pipeline.simulate.conversation import simulate
-from data_pipeline.simulate.speech import Speaker
+from data_pipeline.simulate.speech.synthesis import Speaker
 
 ORACLE = 1
 _speaker: Speaker | None = None
@@ -70,8 +72,8 @@ def build(
 ) -> dict:
     """Simulates and writes a data set; -> its summary, which is also written to `summary.json`.
 
-    `slow_posture`: time constant in seconds of the walk of both heads (`simulate.posture`), 0 = none. `sound`: training
-    records keep it too.
+    `slow_posture`: time constant in seconds of the walk of both heads (`simulate.behaviour.posture`), 0 = none.
+    `sound`: training records keep it too.
 
     Raises InputError if `out` is taken or can't be written, or speech synthesis is missing.
     """

@@ -13,10 +13,12 @@ from afjax.audio import mel
 from afjax.audio.framing import FPS, RATE
 from afjax.codec.face.channels import clamp
 from data_pipeline.schema import EVENT_KINDS, Conversation
-from data_pipeline.simulate import augment, faces, reactions, turns, user
-from data_pipeline.simulate.posture import posture
-from data_pipeline.simulate.sentences import SPLITS
-from data_pipeline.simulate.speech import Speaker, draw_voice
+from data_pipeline.simulate import augment
+from data_pipeline.simulate.behaviour import idle_motion, listener, user
+from data_pipeline.simulate.behaviour.posture import posture
+from data_pipeline.simulate.speech import dialogue
+from data_pipeline.simulate.speech.sentences import SPLITS
+from data_pipeline.simulate.speech.synthesis import Speaker, draw_voice
 
 _STREAMS = (
     "turns",
@@ -56,23 +58,25 @@ def simulate(
 
     With `oracle` the avatar is simulated a second time under that private stream, and the record keeps the sound, as it
     does with `sound`.
-    `slow_posture`: time constant in seconds of the walk of both heads (`simulate.posture`), 0 = none.
+    `slow_posture`: time constant in seconds of the walk of both heads (`simulate.behaviour.posture`), 0 = none.
     """
     rng = streams(seed, split, private)
     frames = int(round(seconds * FPS))
     voices = {side: draw_voice(rng["people"], split) for side in ("user", "avatar")}
-    people = {side: faces.draw_person(rng["people"]) for side in ("user", "avatar")}
-    sides = {side: turns.Side(rng[f"{side}_words"], split, voices[side], speaker) for side in ("user", "avatar")}
+    people = {side: idle_motion.draw_person(rng["people"]) for side in ("user", "avatar")}
+    sides = {side: dialogue.Side(rng[f"{side}_words"], split, voices[side], speaker) for side in ("user", "avatar")}
     said = dict(
         zip(
             ("user", "avatar"),
-            turns.converse(rng["turns"], sides["user"], sides["avatar"], turns.STYLES[split], seconds),
+            dialogue.converse(rng["turns"], sides["user"], sides["avatar"], dialogue.STYLES[split], seconds),
             strict=True,
         )
     )
-    speaking = {side: turns.speaking(items, frames, FPS) for side, items in said.items()}
+    speaking = {side: dialogue.speaking(items, frames, FPS) for side, items in said.items()}
     audio = {
-        side: np.round(32767.0 * augment.record(turns.mix(items, seconds, RATE), rng[f"{side}_room"])).astype(np.int16)
+        side: np.round(32767.0 * augment.record(dialogue.mix(items, seconds, RATE), rng[f"{side}_room"])).astype(
+            np.int16
+        )
         for side, items in said.items()
     }
     features = {side: mel.features(wave / np.float32(32768.0)).astype(np.float16) for side, wave in audio.items()}
@@ -115,27 +119,27 @@ def answer_to_smile(clip: Conversation, frame: int, strength: float, split: str 
     rng = streams(clip.seed, split, private=0)
     for _ in ("user", "avatar"):
         draw_voice(rng["people"], split)
-    _, person = faces.draw_person(rng["people"]), faces.draw_person(rng["people"])
+    _, person = idle_motion.draw_person(rng["people"]), idle_motion.draw_person(rng["people"])
     envelope = np.where(np.arange(clip.frames) < frame, 0.0, strength)
     chance = np.random.default_rng([clip.seed, frame])
-    return reactions.react(chance, [], [user.Smile(frame, envelope)], clip.avatar_speaking, person)[0]
+    return listener.react(chance, [], [user.Smile(frame, envelope)], clip.avatar_speaking, person)[0]
 
 
-def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: faces.Person):
+def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: idle_motion.Person):
     """-> the avatar's motion `[T, D]` and its reactions."""
     frames = len(speaking)
-    motion = faces.wander(rng, frames, person)
-    motion += faces.speech(rng, said, frames, person)
-    motion += faces.emphasis(said, frames)
-    motion += reactions.own_mood(rng, frames, speaking, person)
-    motion += faces.gaze(rng, frames, 0.15 + 0.35 * speaking)
-    motion += faces.blinks(rng, frames, person.blink_seconds)
+    motion = idle_motion.wander(rng, frames, person)
+    motion += idle_motion.speech(rng, said, frames, person)
+    motion += idle_motion.emphasis(said, frames)
+    motion += listener.own_mood(rng, frames, speaking, person)
+    motion += idle_motion.gaze(rng, frames, 0.15 + 0.35 * speaking)
+    motion += idle_motion.blinks(rng, frames, person.blink_seconds)
     for item in said:
         if item.role == "laugh":
-            motion += 0.9 * faces.laughing(frames, item.start * FPS - 1.0, item.utterance.seconds * FPS)
-    gestures, reacted = reactions.react(rng, causes, smiles, speaking, person)
-    motion = reactions.attend(faces.stretched(motion + gestures), reacted)
-    return faces.measured(rng, motion, 0.35), reacted
+            motion += 0.9 * idle_motion.laughing(frames, item.start * FPS - 1.0, item.utterance.seconds * FPS)
+    gestures, reacted = listener.react(rng, causes, smiles, speaking, person)
+    motion = listener.attend(idle_motion.stretched(motion + gestures), reacted)
+    return idle_motion.measured(rng, motion, 0.35), reacted
 
 
 def _stored(motion: np.ndarray) -> np.ndarray:

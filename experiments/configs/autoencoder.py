@@ -18,7 +18,7 @@ With videos of your own: `--config.loss.known_motion=0 --config.encoder_steps=0`
 from ml_collections import ConfigDict
 
 from afjax.config import to_dict
-from afjax.training.autoencoder_config import AutoencoderConfig
+from afjax.training.autoencoder.config import AutoencoderConfig
 from experiments.configs import choose
 
 

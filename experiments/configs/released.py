@@ -9,17 +9,10 @@ empty cache, block by block, so that a stream has its first frames after 0.4 s.
 
 from ml_collections import ConfigDict
 
-from afjax.config import Config, ModelConfig, to_dict
-from afjax.weights.released import LAYOUT, SAMPLER
+from afjax.config import released, to_dict
 from experiments.configs import choose
 
 
 def get_config(variant: str = "start") -> ConfigDict:
-    model = ModelConfig(
-        motion_dim=512, audio_dim=12 * 768, width=1024, depth=8, heads=8,
-        condition_encoder="released", condition_width=512,
-    )  # fmt: skip
-    config = ConfigDict(to_dict(Config(name="released", model=model, layout=LAYOUT, sampler=SAMPLER)))
-    if choose(variant, "start", "empty") == "empty":
-        config.sampler.start = 0
-    return config
+    start = {"start": released.SAMPLER.start, "empty": 0}[choose(variant, "start", "empty")]
+    return ConfigDict(to_dict(released.config(start)))

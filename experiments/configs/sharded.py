@@ -6,7 +6,7 @@
 The second makes eight devices of one CPU.
 
 Any config is divided in this way by flags, `--config.compute.data=0 --config.compute.fsdp=4`; what the numbers mean is
-said in `afjax.compute` and docs/training.md. Results do not depend on them but for rounding, and a run may
+said in `afjax.config.compute` and docs/training.md. Results do not depend on them but for rounding, and a run may
 go on with others.
 
 Variants: `data` (default), the batch over all devices, one included; `mesh`, parameters over two devices and layers

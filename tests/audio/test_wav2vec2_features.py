@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.audio.ears import Wav2Vec2Ear
+from afjax.audio.feature_extractors import Wav2Vec2Ear
 from afjax.audio.wav2vec2 import features, network
 from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface, to_huggingface
 from afjax.errors import InputError

@@ -2,18 +2,11 @@ import numpy as np
 import pytest
 
 from afjax.codec.face.channels import CHANNELS, HIGH, channel
-from afjax.codec.face.coefficients import GAIN, MIN_OPENING, RAW, RunningNeutral, measure, neutral_of, relative
-from afjax.codec.face.mesh import FaceLandmarks
-from afjax.codec.face.smoothing import OneEuro, fill_gaps
-from afjax.codec.face.template import (
-    RIGID,
-    angles,
-    load_template,
-    make_template,
-    mirror_table,
-    rotation,
-    similarity,
-)
+from afjax.codec.face.track.coefficients import GAIN, MIN_OPENING, RAW, RunningNeutral, measure, neutral_of, relative
+from afjax.codec.face.track.make_template import make_template
+from afjax.codec.face.track.mesh import FaceLandmarks
+from afjax.codec.face.track.smoothing import OneEuro, fill_gaps
+from afjax.codec.face.track.template import RIGID, angles, load_template, mirror_table, rotation, similarity
 
 SCALE = 100.0
 

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.codec.face.template import load_template
+from afjax.codec.face.track.template import load_template
 from afjax.codec.latent import parts
 from afjax.codec.latent.crop import Square
 from afjax.codec.latent.discriminator import _deviation, discriminate, init_discriminator, prepare_discriminator

@@ -15,8 +15,8 @@ from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.crop import clip_square
 from afjax.errors import InputError
 from afjax.weights.latent_names import names
-from afjax.weights.layouts import latent_config
 from afjax.weights.names import from_tree, to_tree, tree_shapes
+from afjax.weights.tensor_shapes import latent_config
 from tests.parity import fixtures
 
 TINY = LatentConfig(size=64, dim=16, directions=4, channels=(12, 12, 8, 8, 4))

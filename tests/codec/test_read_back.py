@@ -9,11 +9,11 @@ import pytest
 
 from afjax.codec.face.channels import CHANNELS, RANGE, channel
 from afjax.codec.face.codec import FaceCodec
-from afjax.codec.face.coefficients import measure, relative
-from afjax.codec.face.detector import FaceDetector
-from afjax.codec.face.mesh import FaceMesh, crop_of_detection, landmarks_near
-from afjax.codec.face.models import to_image
-from afjax.codec.face.template import load_template, mirror_table
+from afjax.codec.face.track.coefficients import measure, relative
+from afjax.codec.face.track.detector import FaceDetector
+from afjax.codec.face.track.mesh import FaceMesh, crop_of_detection, landmarks_near
+from afjax.codec.face.track.models import to_image
+from afjax.codec.face.track.template import load_template, mirror_table
 
 pytest.importorskip("ai_edge_litert")
 
@@ -25,7 +25,7 @@ FRAMES = 120
 def portrait(name: str) -> np.ndarray:
     if name == "astronaut":
         return pytest.importorskip("skimage.data").astronaut()
-    from data_pipeline.simulate.portraits import draw_portrait
+    from data_pipeline.simulate.portrait.draw import draw_portrait
 
     return draw_portrait(int(name), size=512)
 

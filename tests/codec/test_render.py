@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.codec.face import render as renderer
 from afjax.codec.face.channels import CHANNELS, HIGH, LOW, RANGE, channel
-from afjax.codec.face.fields import OVAL, outside
-from afjax.codec.face.identity import make_identity, portrait_crop
-from afjax.codec.face.render import CHUNK, render, render_frames
-from afjax.codec.face.template import load_template
+from afjax.codec.face.render import renderer
+from afjax.codec.face.render.fields import OVAL, outside
+from afjax.codec.face.render.portrait import make_identity, portrait_crop
+from afjax.codec.face.render.renderer import CHUNK, render, render_frames
+from afjax.codec.face.track.template import load_template
 from afjax.errors import InputError
 
 SIDE, UNIT, SIZE = 320, 66.0, 256

@@ -3,10 +3,10 @@ import pytest
 
 from afjax.codec.face.channels import CHANNELS
 from afjax.codec.face.codec import FaceCodec
-from afjax.codec.face.detector import suppress
-from afjax.codec.face.live import LiveFace
-from afjax.codec.face.mesh import landmarks_of
-from afjax.codec.face.tracker import FaceTracker
+from afjax.codec.face.track.detector import suppress
+from afjax.codec.face.track.live_tracker import LiveFace
+from afjax.codec.face.track.mesh import landmarks_of
+from afjax.codec.face.track.tracker import FaceTracker
 from afjax.errors import InputError
 
 pytest.importorskip("ai_edge_litert")

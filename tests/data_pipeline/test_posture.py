@@ -5,7 +5,7 @@ import pytest
 
 from afjax.codec.face.channels import CHANNELS, HIGH, LOW, channel
 from data_pipeline.schema import encode
-from data_pipeline.simulate import posture
+from data_pipeline.simulate.behaviour import posture
 from data_pipeline.simulate.conversation import simulate, streams
 
 SLOW = [channel(name) for name in posture.DEVIATION]

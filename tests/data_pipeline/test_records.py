@@ -7,6 +7,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
+from afjax import files
 from afjax.errors import InputError
 from data_pipeline import records, schema
 from data_pipeline.schema import Conversation
@@ -90,12 +91,12 @@ def test_a_missing_data_set_is_one_line(tmp_path):
 
 
 def test_a_failed_build_leaves_nothing(tmp_path):
-    with pytest.raises(RuntimeError), records.folder_aside(tmp_path / "set") as folder:
+    with pytest.raises(RuntimeError), files.folder_aside(tmp_path / "set") as folder:
         (folder / "half").write_text("")
         raise RuntimeError
     assert not list(tmp_path.iterdir())
     (tmp_path / "taken").write_text("")
-    with pytest.raises(InputError, match="exists"), records.folder_aside(tmp_path / "taken"):
+    with pytest.raises(InputError, match="exists"), files.folder_aside(tmp_path / "taken"):
         pass
 
 

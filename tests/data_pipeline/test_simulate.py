@@ -9,16 +9,17 @@ from afjax.audio import mel
 from afjax.codec.face.channels import HIGH, LOW, channel
 from afjax.errors import InputError
 from afjax.metrics import events as metric
-from data_pipeline import baseline
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import EVENT_KINDS
-from data_pipeline.simulate import build, faces, reactions
+from data_pipeline.simulate import build
+from data_pipeline.simulate.behaviour import idle_motion, listener
+from data_pipeline.simulate.behaviour.user import Event, Smile
 from data_pipeline.simulate.conversation import answer_to_smile, simulate
-from data_pipeline.simulate.user import Event, Smile
+from experiments.evaluation import linear_baseline
 
 
 def person():
-    return faces.draw_person(np.random.default_rng(0))
+    return idle_motion.draw_person(np.random.default_rng(0))
 
 
 def test_a_seed_is_a_conversation(speaker):
@@ -59,12 +60,12 @@ def test_an_answer_to_a_smile_is_that_of_the_clips_own_person(speaker):
         assert abs(half - lag) <= 1
 
 
-@pytest.mark.parametrize("kind", reactions.RULES)
+@pytest.mark.parametrize("kind", listener.RULES)
 def test_rules_hold_probability_lag_and_size(kind):
-    rng, rule = np.random.default_rng(0), reactions.RULES[kind]
+    rng, rule = np.random.default_rng(0), listener.RULES[kind]
     reacted, seen, onsets = 0, 0, set()
     for _ in range(300):
-        motion, done = reactions.react(rng, [Event(kind, 40, 20.0)], [], np.zeros(120, bool), person())
+        motion, done = listener.react(rng, [Event(kind, 40, 20.0)], [], np.zeros(120, bool), person())
         hit = metric.reacts(motion, kind)[40]
         assert hit == (done[0].onset >= 0), "the detector sees the rule's reaction and nothing else"
         reacted += hit
@@ -77,9 +78,9 @@ def test_rules_hold_probability_lag_and_size(kind):
 
 
 def test_smiles_come_back_later():
-    smile = Smile(30, 0.08 * faces.bump(150, 30, 8, 20, 12))
+    smile = Smile(30, 0.08 * idle_motion.bump(150, 30, 8, 20, 12))
     for seed in range(20):
-        motion, done = reactions.react(np.random.default_rng(seed), [], [smile], np.zeros(150, bool), person())
+        motion, done = listener.react(np.random.default_rng(seed), [], [smile], np.zeros(150, bool), person())
         track = motion[:, channel("smile")]
         if done[0].onset >= 0:
             shifts = [np.corrcoef(smile.envelope[: 150 - k], track[k:])[0, 1] for k in range(25)]
@@ -90,11 +91,11 @@ def test_smiles_come_back_later():
 
 def test_noise_is_stationary_and_gestures_have_their_shape():
     rng = np.random.default_rng(0)
-    noise = np.stack([faces.smooth_noise(rng, 300, 14.0) for _ in range(400)])
+    noise = np.stack([idle_motion.smooth_noise(rng, 300, 14.0) for _ in range(400)])
     np.testing.assert_allclose(noise.std(axis=0), 1.0, atol=0.2)
-    bump = faces.bump(100, 10, 5, 20, 10)
+    bump = idle_motion.bump(100, 10, 5, 20, 10)
     assert bump[10] == 0.0 and bump[15] == bump[35] == 1.0 and bump[45:].max() < 1e-12
-    nod = faces.nod(100, 20, 2.0)
+    nod = idle_motion.nod(100, 20, 2.0)
     assert not nod[:21].any() and not nod[43:].any()
     assert np.argmax(nod) in (22, 23) and nod[28] < 0
 
@@ -123,7 +124,7 @@ def test_build_writes_a_set_that_reads_back(built):
 def test_a_line_on_the_users_motion_is_not_enough(built):
     folder, _ = built
     scale = read_metadata(folder).statistics.motion_std
-    weights = baseline.fit(read_split(folder, "train"), scale)
+    weights = linear_baseline.fit(read_split(folder, "train"), scale)
     clips = list(read_split(folder, "eval"))
 
     def mean_response(motions):
@@ -135,7 +136,7 @@ def test_a_line_on_the_users_motion_is_not_enough(built):
         return np.nanmean(table)
 
     oracle = mean_response([clip.avatar_oracle for clip in clips])
-    line = mean_response([baseline.predict(clip.user_motion, weights, scale) for clip in clips])
+    line = mean_response([linear_baseline.predict(clip.user_motion, weights, scale) for clip in clips])
     assert oracle > 0.3
     assert line <= 0.8 * oracle
 
@@ -149,7 +150,7 @@ def test_the_linear_fit_finds_a_linear_listener(clip):
         return replace(source, avatar_motion=0.5 * np.pad(source.user_motion, ((lag, 0), (0, 0)), mode="edge")[:-lag])
 
     scale = np.ones(15, np.float32)
-    weights = baseline.fit([follow(clip(seed)) for seed in range(20)], scale, ridge=1e-3)
+    weights = linear_baseline.fit([follow(clip(seed)) for seed in range(20)], scale, ridge=1e-3)
     held_out = follow(clip(99))
-    guess = baseline.predict(held_out.user_motion, weights, scale)
+    guess = linear_baseline.predict(held_out.user_motion, weights, scale)
     np.testing.assert_allclose(guess, held_out.avatar_motion, atol=1e-3)

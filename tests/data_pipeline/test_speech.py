@@ -5,10 +5,11 @@ import pytest
 
 from afjax.audio import mel
 from afjax.errors import InputError
-from data_pipeline.simulate import augment, sentences, speech, visemes, vocal
-from data_pipeline.simulate.sentences import Phrase
+from data_pipeline.simulate import augment
+from data_pipeline.simulate.speech import sentences, synthesis, visemes, vocal
+from data_pipeline.simulate.speech.sentences import Phrase
 
-VOICE = speech.Voice("en-us+m3", 175, 50, 50, 100.0)
+VOICE = synthesis.Voice("en-us+m3", 175, 50, 50, 100.0)
 
 
 def test_phonemes_cover_the_sound(speaker):
@@ -23,7 +24,7 @@ def test_phonemes_cover_the_sound(speaker):
 
 def test_the_same_words_sound_the_same(speaker):
     first = speaker.say(Phrase("we saw the river."), VOICE)
-    speaker.say(Phrase("other words in between."), speech.Voice("en+f2", 190, 60, 70, 190.0))
+    speaker.say(Phrase("other words in between."), synthesis.Voice("en+f2", 190, 60, 70, 190.0))
     np.testing.assert_array_equal(first.wave, speaker.say(Phrase("we saw the river."), VOICE).wave)
 
 
@@ -32,20 +33,20 @@ def test_breathy_voices_sound_the_same_in_every_process():
     pytest.importorskip("soxr")
     waves = []
     for _ in range(2):
-        with speech.Speaker() as process:
-            waves.append(process.say(Phrase("we saw the river."), speech.Voice("en-us+f2", 175, 50, 50, 190.0)).wave)
+        with synthesis.Speaker() as process:
+            waves.append(process.say(Phrase("we saw the river."), synthesis.Voice("en-us+f2", 175, 50, 50, 190.0)).wave)
     np.testing.assert_array_equal(*waves)
 
 
 def test_an_unknown_voice_is_refused_and_the_process_lives_on(speaker):
     with pytest.raises(InputError, match="no voice"):
-        speaker.say(Phrase("hello."), speech.Voice("xx-none", 175, 50, 50, 100.0))
+        speaker.say(Phrase("hello."), synthesis.Voice("xx-none", 175, 50, 50, 100.0))
     assert speaker.say(Phrase("hello."), VOICE).seconds > 0.2
 
 
 def test_a_dead_process_is_one_line():
     pytest.importorskip("espeakng_loader")
-    process = speech.Speaker()
+    process = synthesis.Speaker()
     process.close()
     with pytest.raises((InputError, ValueError)):
         process.say(Phrase("hello."), VOICE)
@@ -53,7 +54,7 @@ def test_a_dead_process_is_one_line():
 
 def test_an_endless_request_ends_the_process():
     pytest.importorskip("espeakng_loader")
-    with speech.Speaker() as process, pytest.raises(InputError, match="process ended"):
+    with synthesis.Speaker() as process, pytest.raises(InputError, match="process ended"):
         process.say(Phrase("a" * 70_000), VOICE)
 
 
@@ -73,14 +74,14 @@ def test_emphasis_ends_inside_the_phrase_and_tags_rise(speaker):
 def test_splits_share_no_noun():
     train, held_out = (set(sentences._NOUNS[split].split(",")) for split in sentences.SPLITS)
     assert train and held_out and not train & held_out
-    train, held_out = (set(speech._VARIANTS[split].split()) for split in sentences.SPLITS)
+    train, held_out = (set(synthesis._VARIANTS[split].split()) for split in sentences.SPLITS)
     assert train and held_out and not train & held_out
 
 
 def test_lips_close_on_p_b_m_and_open_on_vowels():
     names = ("a", "b", "a", "p", "a")
     edges = np.array([0.2, 0.5, 0.57, 0.9, 0.97, 1.3])
-    item = speech.Utterance(np.full(24_000, 0.1, np.float32), names, edges[:-1], edges[1:], np.zeros(5, bool))
+    item = synthesis.Utterance(np.full(24_000, 0.1, np.float32), names, edges[:-1], edges[1:], np.zeros(5, bool))
     jaw = visemes.track([(0.0, item)], 40, np.ones(3))[:, 0]
     frame = {name: int(at * 25) for name, at in (("b", 0.53), ("p", 0.93), ("a", 0.73), ("silence", 0.02))}
     assert jaw[frame["b"]] < 0.02 and jaw[frame["p"]] < 0.02 and jaw[frame["silence"]] < 0.01

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from afjax.config import KEEP, ObjectiveConfig, SamplerConfig
-from afjax.diffusion import guidance, levels, path, solver
+from afjax.diffusion import guidance, noise_levels, path, solver
 from afjax.errors import InputError
 from afjax.losses import flow
 
@@ -43,7 +43,7 @@ def test_euler_converges_with_first_order():
 
 @pytest.mark.parametrize("kind, width", [("token", 1), ("block", 10), ("clip", 50)])
 def test_levels_are_shared_as_named_and_uniform(kind, width):
-    drawn = np.asarray(levels.draw(jax.random.key(0), 4000, 50, 10, kind, 0.0))
+    drawn = np.asarray(noise_levels.draw(jax.random.key(0), 4000, 50, 10, kind, 0.0))
     groups = drawn.reshape(4000, -1, width)
     assert (groups == groups[..., :1]).all()
     assert (drawn > 0).all() and (drawn <= 1).all()
@@ -53,7 +53,7 @@ def test_levels_are_shared_as_named_and_uniform(kind, width):
 
 
 def test_clean_prefix_is_whole_blocks_in_its_share_of_clips():
-    drawn = np.asarray(levels.draw(jax.random.key(1), 5000, 50, 10, "block", 0.5))
+    drawn = np.asarray(noise_levels.draw(jax.random.key(1), 5000, 50, 10, "block", 0.5))
     clean = drawn == 0
     length = clean.sum(1)
     assert (clean == (np.arange(50) < length[:, None])).all()
@@ -62,7 +62,7 @@ def test_clean_prefix_is_whole_blocks_in_its_share_of_clips():
 
 
 def test_teacher_forcing_has_a_clean_history_in_every_clip_and_one_level_after_it():
-    level = np.asarray(levels.draw(jax.random.key(0), 4000, 50, 10, "clip", 1.0))
+    level = np.asarray(noise_levels.draw(jax.random.key(0), 4000, 50, 10, "clip", 1.0))
     start = (level == 0).sum(axis=1)
     for clip, first in zip(level[:200], start[:200], strict=True):
         assert (clip[:first] == 0).all() and (clip[first:] == clip[-1]).all() and 0 < clip[-1] <= 1

@@ -7,7 +7,7 @@ import pytest
 from afjax.config import Config, from_dict
 from data_pipeline.simulate.build import build
 from experiments.configs import smoke
-from experiments.training import train_run
+from experiments.runs.train import train_run
 
 
 @pytest.fixture(scope="session")

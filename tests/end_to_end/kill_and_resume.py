@@ -24,7 +24,7 @@ import numpy as np
 
 from afjax.config import Config, from_dict
 from afjax.training.checkpoint import Checkpoints
-from afjax.training.state import init_state
+from afjax.training.generator.state import init_state
 
 ROOT = Path(__file__).resolve().parents[2]
 CLOCKS = {"seconds", "steps_per_second", "frames_per_second", "flops_per_second", "mfu", "input_wait"}

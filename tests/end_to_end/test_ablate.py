@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from experiments import ablate, ablation
-from experiments.configs.ablations.cell import Cell, Suite
+from experiments.ablation import suite as suites
+from experiments.configs.ablations.suite import Cell, Suite
 
 SMALL = {"training.num_steps": 4, "training.log_every": 2}
 SUITE = Suite(
@@ -22,12 +22,12 @@ SUITE = Suite(
 
 @pytest.fixture
 def suite(monkeypatch):
-    monkeypatch.setattr(ablation, "load_suite", lambda name: SUITE)
+    monkeypatch.setattr(suites, "load_suite", lambda name: SUITE)
 
 
 @pytest.mark.slow
 def test_cells_are_made_once_and_failures_are_named(suite, config, tmp_path, capsys, monkeypatch):
-    summary = ablate.ablate("small", tmp_path, seeds=1, data=config.data.path)
+    summary = suites.ablate("small", tmp_path, seeds=1, data=config.data.path)
     stored = json.loads((tmp_path / "small.json").read_text())
     assert stored["failed"] == summary["failed"] == 2
     assert "3 " in stored["cells"]["broken"]["failed"]["0"] or "motion" in stored["cells"]["broken"]["failed"]["0"]
@@ -45,7 +45,7 @@ def test_cells_are_made_once_and_failures_are_named(suite, config, tmp_path, cap
 
     cells, smiles = times("cell.json"), times("reaction_1.json")
     next(iter(smiles)).unlink()
-    ablate.ablate("small", tmp_path, seeds=1, data=config.data.path)
+    suites.ablate("small", tmp_path, seeds=1, data=config.data.path)
     assert times("cell.json") == cells and len(cells) == 2, "made once"
     again = times("reaction_1.json")
     assert set(again) == set(smiles) and len(set(again.items()) - set(smiles.items())) == 1 < len(smiles), "the missing"

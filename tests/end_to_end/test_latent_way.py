@@ -6,20 +6,21 @@ import json
 import numpy as np
 import pytest
 
+from afjax import files
+from afjax.avatar.avatar import load_run
+from afjax.avatar.codecs import load_autoencoder
 from afjax.config import from_dict, to_dict
 from afjax.errors import InputError
-from afjax.training.autoencoder import init_state
-from afjax.training.autoencoder_config import AutoencoderConfig
+from afjax.training.autoencoder.config import AutoencoderConfig
+from afjax.training.autoencoder.step import init_state
 from afjax.training.checkpoint import Checkpoints
 from data_pipeline.records import read_metadata, read_split, write_metadata, write_split
 from data_pipeline.schema import encode
-from data_pipeline.simulate.portraits import draw_portrait
-from experiments import cli
-from experiments.autoencoder_run import load_autoencoder, train_run
+from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments.configs import autoencoder
-from experiments.latent_data import latent_data
-from experiments.runs import load_run
-from experiments.training import train_run as train_motion
+from experiments.data.latent_data import latent_data
+from experiments.runs.train import train_run as train_motion
+from experiments.runs.train_autoencoder import train_run
 
 FRAMES = 60
 DIM, DIRECTIONS = 24, 15
@@ -41,7 +42,7 @@ def tiny_codec(tiny, tmp_path_factory):
     """Run folder of a codec that has learnt nothing."""
     pytest.importorskip("ai_edge_litert")
     folder = tmp_path_factory.mktemp("codec") / "run"
-    cli.write_json(folder / "config.json", to_dict(tiny))
+    files.write_json(folder / "config.json", to_dict(tiny))
     with Checkpoints(folder) as checkpoints:
         checkpoints.save(init_state(tiny), {}, {})
     return folder

@@ -8,9 +8,9 @@ import pytest
 
 from afjax.config import from_dict
 from data_pipeline.recorded.build import build
-from experiments import evaluate
 from experiments.configs import smoke
-from experiments.training import train_run
+from experiments.evaluation import tables
+from experiments.runs.train import train_run
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +33,6 @@ def test_a_recorded_pair_trains_and_is_evaluated(clips, tmp_path):
         config, data=data, training=dataclasses.replace(config.training, num_steps=4, log_every=2)
     )
     assert np.isfinite(train_run(config, tmp_path / "run", samples=False)["loss"])
-    arrays, table, _ = evaluate.of_model(str(tmp_path / "run"))
+    arrays, table, _ = tables.of_model(str(tmp_path / "run"))
     assert arrays["user"].shape == (2, 100, 15) and "oracle" not in table
     assert table["model"]["fd"]["mean"] > 0 and table["recorded"]["lip_corr"]["mean"] == pytest.approx(1)

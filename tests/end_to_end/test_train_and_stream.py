@@ -8,16 +8,17 @@ import jax
 import numpy as np
 import pytest
 
+from afjax.avatar.avatar import load_run
 from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.checkpoint import Checkpoints
-from afjax.training.loop import train
-from afjax.training.state import init_state, sha256
+from afjax.training.generator.state import init_state, sha256
+from afjax.training.generator.train import train
 from data_pipeline.dataset import batches
 from data_pipeline.records import read_metadata, write_metadata
-from experiments import evaluation, training
-from experiments.runs import load_run
-from experiments.training import train_run
+from experiments.evaluation import eval_set
+from experiments.runs import data
+from experiments.runs.train import train_run
 
 
 def final_state(config: Config, workdir):
@@ -54,10 +55,10 @@ def test_run_folder_holds_what_it_should(config, workdir):
 
 
 def test_evaluation_has_every_row_and_metric(config, workdir):
-    clips = evaluation.held_out(config.data.path)
-    arrays = evaluation.eval_arrays(clips, evaluation.generate(load_run(workdir), clips))
+    clips = eval_set.held_out(config.data.path)
+    arrays = eval_set.eval_arrays(clips, eval_set.generate(load_run(workdir), clips))
     assert all(array.dtype != object for array in arrays.values())
-    table = evaluation.metric_table(arrays, config.layout.block)
+    table = eval_set.metric_table(arrays, config.layout.block)
     rows = "recorded oracle shuffled frozen model model_user_dropped model_user_motion_dropped model_user_audio_dropped"
     metrics = (
         "rpcc_expression rpcc_pose response_peak_smile response_lag_ms_smile event_response_smile event_response_nod "
@@ -132,9 +133,9 @@ def test_a_run_on_data_of_other_statistics_is_refused(config, workdir, tmp_path)
 def test_half_written_data_are_made_again(config, tmp_path, monkeypatch):
     (tmp_path / ".data.x1y2").mkdir()
     (tmp_path / ".data.x1y2" / "train.array_record").write_bytes(b"half")
-    monkeypatch.setattr(training, "build", lambda folder, *_: shutil.copytree(config.data.path, folder))
+    monkeypatch.setattr(data, "build", lambda folder, *_: shutil.copytree(config.data.path, folder))
     simulated = replace(config, data=replace(config.data, path=""))
-    assert training.training_data(simulated, tmp_path) == tmp_path / "data"
+    assert data.training_data(simulated, tmp_path) == tmp_path / "data"
     assert [path.name for path in tmp_path.iterdir()] == ["data"]
 
 
@@ -148,7 +149,7 @@ def test_demo_writes_everything(config, tmp_path):
     """The demo at the smoke size: each file is there, and the figures can be computed again from `eval.npz`."""
     pytest.importorskip("ai_edge_litert")
     av = pytest.importorskip("av")
-    from experiments.demo import demo
+    from experiments.evaluation.demo import demo
 
     demo(config, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
@@ -160,7 +161,7 @@ def test_demo_writes_everything(config, tmp_path):
     assert summary["seconds"]["train"] > 0 and summary["seconds"]["stream"] > 0
     with np.load(tmp_path / "eval.npz", allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
-    again = evaluation.metric_table(arrays, config.layout.block)
+    again = eval_set.metric_table(arrays, config.layout.block)
     assert again["model"]["fd"]["mean"] == pytest.approx(summary["metrics"]["model"]["fd"]["mean"])
     with av.open(str(tmp_path / "conversation.mp4")) as container:
         video, audio = container.streams.video[0], container.streams.audio[0]
@@ -176,8 +177,8 @@ def test_real_files_through_the_trained_model(workdir, tmp_path):
     soundfile = pytest.importorskip("soundfile")
     from afjax.codec.face.codec import FaceCodec
     from afjax.media.writer import VideoWriter
-    from data_pipeline.simulate.portraits import draw_portrait, write_portrait
-    from experiments.stream import stream
+    from data_pipeline.simulate.portrait.draw import draw_portrait, write_portrait
+    from experiments.talk.stream import stream
 
     write_portrait(tmp_path / "face.png", 0, 256)
     codec, motion = FaceCodec(size=128), np.zeros((30, 15), np.float32)

@@ -7,12 +7,12 @@ import jax
 import numpy as np
 import pytest
 
+from afjax.avatar.avatar import load_run
 from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline import preferences
-from experiments.make_preferences import make_preferences
-from experiments.runs import load_run
-from experiments.training import train_run
+from experiments.preferences.losing_samples import make_preferences
+from experiments.runs.train import train_run
 
 
 @pytest.fixture(scope="module")

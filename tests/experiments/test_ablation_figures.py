@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from experiments import ablation_figures
+from experiments.ablation import figures
 
 
 def made(name, inside, edge):
@@ -21,11 +21,11 @@ def test_the_frontier_has_a_point_a_seed_and_shades_what_is_as_good_as_the_first
         return SimpleNamespace(cell=SimpleNamespace(name=name), record=record)
 
     cells = [cell("late", None, 3.0, None), cell("first", 780, 1.0, 0.5), cell("first", 820, 2.0, 0.7)]
-    ablation_figures._frontier(tmp_path / "drawn.png", "first", cells)
+    figures._frontier(tmp_path / "drawn.png", "first", cells)
     assert (tmp_path / "drawn.png").stat().st_size > 1000
     drawn = []
-    monkeypatch.setattr(ablation_figures.plots, "trades", lambda *given: drawn.extend(given))
-    ablation_figures._frontier(tmp_path / "drawn.png", "first", cells)
+    monkeypatch.setattr(figures.plots, "trades", lambda *given: drawn.extend(given))
+    figures._frontier(tmp_path / "drawn.png", "first", cells)
     _, panels, _, people = drawn
     (distance, near), (response, often) = panels.values()
     assert distance["first"] == [(780, 1.0), (820, 2.0)] and response["first"] == [(780, 0.5), (820, 0.7)]
@@ -34,6 +34,6 @@ def test_the_frontier_has_a_point_a_seed_and_shades_what_is_as_good_as_the_first
 
 
 def test_jitter_is_the_mean_over_seeds_and_left_open_where_a_block_has_no_inside():
-    found = ablation_figures._jitter([made("a", 0.5, 1.0), made("b", None, 1.2), made("a", 0.7, 1.4)])
+    found = figures._jitter([made("a", 0.5, 1.0), made("b", None, 1.2), made("a", 0.7, 1.4)])
     assert found["a"] == pytest.approx({"inside": 0.6, "at edges": 1.2})
     assert math.isnan(found["b"]["inside"]) and found["b"]["at edges"] == 1.2

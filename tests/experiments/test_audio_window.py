@@ -3,8 +3,8 @@
 import numpy as np
 
 from afjax.weights import convert
-from experiments import audio_window
-from experiments.convert import to_folder
+from afjax.weights.folder import to_folder
+from experiments.evaluation import audio_window
 from tests.weights import released
 
 FRAMES = 20

@@ -10,8 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from afjax import files
 from afjax.errors import InputError
 from experiments import cli
+from experiments.cli import progress as progress_module
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = """
@@ -94,44 +96,44 @@ def test_other_ends(program, user, code):
 
 def test_writable(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
-    assert cli.writable(tmp_path / "new" / "deep" / "a.mp4").is_absolute()
+    assert files.writable(tmp_path / "new" / "deep" / "a.mp4").is_absolute()
     assert not (tmp_path / "new").exists()
     for bad in (tmp_path / "file" / "a.mp4", tmp_path / "file" / "deep" / "a.mp4", tmp_path):
         with pytest.raises(InputError):
-            cli.writable(bad)
+            files.writable(bad)
     with pytest.raises(InputError, match="folder is needed"):
-        cli.writable(tmp_path / "file", folder=True)
+        files.writable(tmp_path / "file", folder=True)
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
     with pytest.raises(InputError, match="no permission"):
-        cli.writable(tmp_path / "a.mp4")
+        files.writable(tmp_path / "a.mp4")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
 def test_writable_obeys_permissions(tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(InputError, match="no permission"):
-        cli.writable(tmp_path / "a.mp4")
+        files.writable(tmp_path / "a.mp4")
 
 
 def test_absolute(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    assert cli.absolute("a/b") == tmp_path / "a/b"
-    assert cli.absolute("~/b") == Path.home() / "b"
+    assert files.absolute("a/b") == tmp_path / "a/b"
+    assert files.absolute("~/b") == Path.home() / "b"
 
 
 def test_write_json(tmp_path):
     content = {"a": np.float32(0.5), "b": np.arange(2), "c": float("nan"), "d": Path("x"), "e": (np.bool_(True), None)}
-    path = cli.write_json(tmp_path / "deep" / "summary.json", content)
+    path = files.write_json(tmp_path / "deep" / "summary.json", content)
     assert json.loads(path.read_text()) == {"a": 0.5, "b": [0, 1], "c": None, "d": "x", "e": [True, None]}
     assert os.listdir(path.parent) == ["summary.json"]
 
 
 def test_aside_keeps_the_suffix_and_leaves_nothing_after_a_failure(tmp_path):
     target = tmp_path / "deep" / "eval.npz"
-    with cli.aside(target) as partial:
+    with files.aside(target) as partial:
         assert partial.parent == target.parent and partial.suffix == ".npz" and not target.exists()
         np.savez(partial, a=np.arange(3))
-    with pytest.raises(RuntimeError), cli.aside(target) as partial:
+    with pytest.raises(RuntimeError), files.aside(target) as partial:
         partial.write_text("half")
         raise RuntimeError
     assert np.load(target)["a"].tolist() == [0, 1, 2]
@@ -140,7 +142,7 @@ def test_aside_keeps_the_suffix_and_leaves_nothing_after_a_failure(tmp_path):
 
 def test_watch_adds_up_a_stage(monkeypatch):
     clock = iter([0.0, 2.0, 10.0, 13.0, 20.0, 21.0])
-    monkeypatch.setattr(cli.time, "perf_counter", lambda: next(clock))
+    monkeypatch.setattr(progress_module.time, "perf_counter", lambda: next(clock))
     watch = cli.Watch()
     for stage in ("render", "write"):
         with watch(stage):
@@ -158,7 +160,7 @@ class Terminal(io.StringIO):
 @pytest.mark.parametrize("kind", [io.StringIO, Terminal])
 def test_progress(kind, monkeypatch):
     clock = iter(range(0, 1000, 1))
-    monkeypatch.setattr(cli.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(progress_module.time, "monotonic", lambda: next(clock))
     out = kind()
     with cli.Progress(200, "render", every=10, out=out) as progress:
         for n in range(200):

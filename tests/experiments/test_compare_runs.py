@@ -7,9 +7,9 @@ import re
 import pytest
 
 from afjax.errors import InputError
-from experiments import svg
-from experiments.compare_runs import compare, find
-from tests.experiments.test_report_html import Page
+from experiments.report import svg
+from experiments.report.compare_runs import compare, find
+from tests.experiments.test_page import Page
 
 
 def run(folder, losses, config, summary=None):

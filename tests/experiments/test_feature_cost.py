@@ -1,6 +1,6 @@
 """The cost of features: every part is timed, and fewer voices are multiplied up."""
 
-from experiments import feature_cost
+from experiments.live import feature_cost
 from tests.training.test_training import quick
 from tests.weights.released import SPEECH
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from experiments import figures
+from experiments.report import figures
 
 pytest.importorskip("matplotlib")
 Image = pytest.importorskip("PIL.Image")

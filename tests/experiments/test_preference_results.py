@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from afjax.errors import InputError
-from afjax.metrics.preference import QUESTIONS
-from experiments import preference_results
+from afjax.metrics.preference_votes import QUESTIONS
+from experiments.preferences import answers
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = {
@@ -31,30 +31,30 @@ def write(path, content):
     return path
 
 
-def answers(name="anna", *entries, study="s1"):
+def sent(name="anna", *entries, study="s1"):
     return {"study": study, "participant": name, "answers": list(entries)}
 
 
 @pytest.fixture
 def key(tmp_path):
-    return preference_results.read_key(write(tmp_path / "key.json", KEY))
+    return answers.read_key(write(tmp_path / "key.json", KEY))
 
 
 def test_sides_become_systems(key, tmp_path):
     folder = tmp_path / "answers"
     folder.mkdir()
-    write(folder / "1.json", answers("anna", entry(), entry("p2", left="v4", right="v3")))
-    write(folder / "2.json", answers("ben", entry(left="v2", right="v1", choice="right"), entry(question=QUESTIONS[0])))
-    write(folder / "3.json", answers("cem", entry(choice="tie")))
-    people = preference_results.read_all(folder, key)
+    write(folder / "1.json", sent("anna", entry(), entry("p2", left="v4", right="v3")))
+    write(folder / "2.json", sent("ben", entry(left="v2", right="v1", choice="right"), entry(question=QUESTIONS[0])))
+    write(folder / "3.json", sent("cem", entry(choice="tie")))
+    people = answers.read_all(folder, key)
     assert [one.participant for one in people] == ["anna", "ben", "cem"]
-    assert preference_results.array(people, key, "overall").tolist() == [[0, 2], [0, -1], [1, -1]]
-    found = preference_results.measure(people, key)
+    assert answers.array(people, key, "overall").tolist() == [[0, 2], [0, -1], [1, -1]]
+    found = answers.measure(people, key)
     assert (found["participants"], found["pairs"], found["answers"], found["missing"]) == (3, 2, 5, 25)
     assert found["left_share"] == 0.75
     assert found["questions"]["overall"]["counts"] == {"a": 2, "tie": 1, "b": 1}
     assert found["by_pair"]["two.mp4"]["overall"] == {"a": 0, "tie": 0, "b": 1}
-    table = preference_results.markdown(found)
+    table = answers.markdown(found)
     assert "| overall | 50.0 [" in table and "| 2 : 1 | 1 |" in table and "A is /out/ours, B is /out/theirs" in table
     widths = {line.count("|") for line in table.splitlines() if line.startswith("|")}
     assert widths == {9}
@@ -67,21 +67,21 @@ def test_sides_become_systems(key, tmp_path):
         ("[" * 100_000, "not a JSON file"),
         ("[]", "no text under 'participant'"),
         ({**answers("anna", entry()), "participant": 3}, "no text under 'participant'"),
-        (answers("anna", entry(), study="s2"), "answers of study s2, the key is of s1"),
-        (answers("anna"), "no answers in it"),
-        (answers("anna", "left"), "no text under 'pair'"),
-        (answers("anna", entry(pair="p9")), "unknown pair 'p9'"),
-        (answers("anna", entry(question="beauty")), "unknown question 'beauty'"),
-        (answers("anna", entry(choice="a")), "unknown choice 'a'"),
-        (answers("anna", entry(left="v9")), "videos 'v9' and 'v2' are not those of pair 'p1'"),
-        (answers("anna", entry(left="v2")), "videos 'v2' and 'v2' are not those of pair 'p1'"),
-        (answers("anna", entry(), entry(choice="right")), "two answers to overall of pair 'p1'"),
+        (sent("anna", entry(), study="s2"), "answers of study s2, the key is of s1"),
+        (sent("anna"), "no answers in it"),
+        (sent("anna", "left"), "no text under 'pair'"),
+        (sent("anna", entry(pair="p9")), "unknown pair 'p9'"),
+        (sent("anna", entry(question="beauty")), "unknown question 'beauty'"),
+        (sent("anna", entry(choice="a")), "unknown choice 'a'"),
+        (sent("anna", entry(left="v9")), "videos 'v9' and 'v2' are not those of pair 'p1'"),
+        (sent("anna", entry(left="v2")), "videos 'v2' and 'v2' are not those of pair 'p1'"),
+        (sent("anna", entry(), entry(choice="right")), "two answers to overall of pair 'p1'"),
     ],
 )
 def test_broken_answers(key, tmp_path, content, said):
     path = write(tmp_path / "answers-anna.json", content)
     with pytest.raises(InputError, match="answers-anna.json") as error:
-        preference_results.read_answers(path, key)
+        answers.read_answers(path, key)
     assert said in str(error.value) and "\n" not in str(error.value)
 
 
@@ -90,27 +90,27 @@ def test_broken_answers(key, tmp_path, content, said):
 )
 def test_broken_key(tmp_path, content):
     with pytest.raises(InputError, match="key.json"):
-        preference_results.read_key(write(tmp_path / "key.json", content))
+        answers.read_key(write(tmp_path / "key.json", content))
 
 
 def test_folder_of_answers(key, tmp_path):
     folder = tmp_path / "answers"
     with pytest.raises(InputError, match="no such folder"):
-        preference_results.read_all(folder, key)
+        answers.read_all(folder, key)
     folder.mkdir()
     with pytest.raises(InputError, match="no .json file"):
-        preference_results.read_all(folder, key)
+        answers.read_all(folder, key)
     for name in ("a.json", "a (1).json"):
-        write(folder / name, answers("anna", entry()))
+        write(folder / name, sent("anna", entry()))
     with pytest.raises(InputError, match=r"a.json: participant 'anna' is also in a \(1\).json; keep one"):
-        preference_results.read_all(folder, key)
+        answers.read_all(folder, key)
 
 
 def test_command(tmp_path):
     folder, out = tmp_path / "answers", tmp_path / "results"
     folder.mkdir()
     key = write(tmp_path / "key.json", KEY)
-    write(folder / "answers-anna.json", answers("anna", entry()))
+    write(folder / "answers-anna.json", sent("anna", entry()))
     command = [sys.executable, "-m", "experiments.preference_results"]
     command += ["--key", key, "--answers", folder, "--out", out]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from afjax.errors import InputError
-from afjax.metrics.preference import QUESTIONS
-from experiments import preference_results, preference_study
+from afjax.metrics.preference_votes import QUESTIONS
+from experiments.preferences import answers, study_page
 from tests import browser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -34,7 +34,7 @@ def systems(tmp_path_factory, write_video):
 @pytest.fixture(scope="module")
 def site(systems, tmp_path_factory):
     out = tmp_path_factory.mktemp("study") / "site"
-    key, remarks = preference_study.make(*systems, out, seed=5, note="Look at </script> the right.")
+    key, remarks = study_page.make(*systems, out, seed=5, note="Look at </script> the right.")
     assert remarks == ["single.mp4 is in one folder only and left out"]
     assert json.loads((out.parent / "key.json").read_text()) == key
     return out
@@ -71,7 +71,7 @@ def test_no_place_in_the_page_belongs_to_a_system():
     """Over many seeds A's video is first in half of the pairs, and a name's pair is anywhere."""
     first, place = 0, set()
     for seed in range(200):
-        _, pairs = preference_study.draw_pairs(["x", "y", "z"], seed)
+        _, pairs = study_page.draw_pairs(["x", "y", "z"], seed)
         first += sum(pair.a < pair.b for pair in pairs)
         place.add([pair.name for pair in pairs].index("x"))
         assert [pair.id for pair in pairs] == sorted(pair.id for pair in pairs)
@@ -79,8 +79,8 @@ def test_no_place_in_the_page_belongs_to_a_system():
 
 
 def test_same_seed_same_study():
-    assert preference_study.draw_pairs(NAMES, 1) == preference_study.draw_pairs(NAMES, 1)
-    one, other = (preference_study.draw_pairs(NAMES, seed) for seed in (1, 2))
+    assert study_page.draw_pairs(NAMES, 1) == study_page.draw_pairs(NAMES, 1)
+    one, other = (study_page.draw_pairs(NAMES, seed) for seed in (1, 2))
     assert one[0] != other[0] and not {p.id for p in one[1]} & {p.id for p in other[1]}
 
 
@@ -99,7 +99,7 @@ def test_mistakes(systems, tmp_path):
         ((ours, theirs, ours, key), "it exists already"),
     ]:
         with pytest.raises(InputError, match=said):
-            preference_study.make(*arguments)
+            study_page.make(*arguments)
     assert sorted(os.listdir(tmp_path)) == ["empty", "key.json"]
 
 
@@ -118,7 +118,7 @@ def test_videos_that_browsers_do_not_play(systems, tmp_path, write_video):
                     container.mux(stream.encode(av.VideoFrame(64, 64, "yuv420p")))
                     container.mux(stream.encode(None))
         with pytest.raises(InputError, match=said):
-            preference_study.make(tmp_path / name / "a", tmp_path / name / "b", tmp_path / "site")
+            study_page.make(tmp_path / name / "a", tmp_path / name / "b", tmp_path / "site")
     assert sorted(os.listdir(tmp_path)) == ["old.mp4", "text.mp4"]
 
 
@@ -129,7 +129,7 @@ def test_what_tells_the_systems_apart_is_said(tmp_path, write_video):
         (tmp_path / folder).mkdir()
     write_video(tmp_path / "a" / "x.mp4", [9] * 10)
     write_video(tmp_path / "b" / "x.mp4", [np.zeros((64, 64, 3), np.uint8)] * 20, sound=np.zeros(4800, np.float32))
-    assert preference_study.telling("x.mp4", tmp_path / "a", tmp_path / "b") == [
+    assert study_page.telling("x.mp4", tmp_path / "a", tmp_path / "b") == [
         "x.mp4: 96 x 64 px in A, 64 x 64 in B",
         "x.mp4: 0.40 s in A, 0.80 s in B",
         "x.mp4: only B has sound",
@@ -190,7 +190,7 @@ def answer(page, choices):
 
 def test_a_participants_way(visit, site, tmp_path):
     """Chooses A overall, ties else, reloads in the middle; what is downloaded says so."""
-    key = preference_results.read_key(site.parent / "key.json")
+    key = answers.read_key(site.parent / "key.json")
     of_a = {a for _, a, _ in key.pairs.values()}
     page = visit("anna")
     assert page.run("document.getElementById('pair').hidden")
@@ -220,7 +220,7 @@ def test_a_participants_way(visit, site, tmp_path):
             break
         page.run("new Promise((done) => setTimeout(done, 20))")
     assert json.loads(file.read_text()) == json.loads(page.run("document.getElementById('text').value"))
-    found = preference_results.measure([preference_results.read_answers(file, key)], key)
+    found = answers.measure([answers.read_answers(file, key)], key)
     assert found["questions"]["overall"]["counts"] == {"a": 3, "tie": 0, "b": 0} and found["missing"] == 0
     assert found["questions"]["motion_richness"]["counts"] == {"a": 0, "tie": 3, "b": 0}
     ours = site.as_uri()
@@ -274,7 +274,7 @@ def test_the_right_video_follows_the_left(visit, tmp_path, write_video):
     for system in ("a", "b"):
         (tmp_path / system).mkdir()
         write_video(tmp_path / system / "x.mp4", [100] * 75)
-    preference_study.make(tmp_path / "a", tmp_path / "b", tmp_path / "site")
+    study_page.make(tmp_path / "a", tmp_path / "b", tmp_path / "site")
     page = visit("finn", tmp_path / "site")
     page.run("load('finn')")
     click(page, "play")
@@ -285,7 +285,7 @@ def test_the_right_video_follows_the_left(visit, tmp_path, write_video):
 
 
 def test_a_missing_video_is_said(visit, systems, tmp_path):
-    preference_study.make(*systems, tmp_path / "site", seed=1)
+    study_page.make(*systems, tmp_path / "site", seed=1)
     for file in (tmp_path / "site" / "videos").iterdir():
         file.unlink()
     page = visit("dora", tmp_path / "site")

@@ -7,12 +7,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from afjax.audio import framing
+from afjax import user_delay
 from afjax.codec.face.channels import HIGH, channel
 from afjax.config import Config, LayoutConfig
 from afjax.errors import InputError
 from afjax.streaming import latency
-from experiments import live_benchmark, reaction
+from experiments.evaluation import reaction
+from experiments.live import call_benchmark
 from tests.data_pipeline.conftest import _clip
 
 LAG = 7
@@ -30,7 +31,7 @@ class Avatar:
         count, frames, width = user_motion.shape
         if self.kind == "late":
             return np.pad(user_motion, [(0, 0), (LAG, 0), (0, 0)])[:, :frames]
-        seen = framing.delayed(user_motion, self.delay).reshape(count, -1, self.block, width)
+        seen = user_delay.delayed(user_motion, self.delay).reshape(count, -1, self.block, width)
         made = np.broadcast_to(seen.max(2, keepdims=True), seen.shape).reshape(user_motion.shape)
         return made * (self.kind == "at once")
 
@@ -109,36 +110,37 @@ def test_users_who_smile_anyway_are_not_made_to_smile():
 @pytest.mark.parametrize("block", [2, 5, 10, 75])
 def test_live_smiles_come_where_the_user_does_not_smile_and_are_spread_over_a_block(block):
     calm = np.arange(1500) % 300 > 200
-    frames = np.array(live_benchmark.smile_frames(calm, block, events=50, data="d"))
-    assert calm[frames.astype(int) % 1500].all() and frames[0] >= 25 * live_benchmark.QUIET
+    frames = np.array(call_benchmark.smile_frames(calm, block, events=50, data="d"))
+    assert calm[frames.astype(int) % 1500].all() and frames[0] >= 25 * call_benchmark.QUIET
     np.testing.assert_allclose(np.sort(frames % block), (np.arange(50) + 0.5) / 50 * block, atol=1e-6)
-    assert (np.diff(np.floor(frames)) > block + live_benchmark.RESPONSE).all(), "over before the next"
+    assert (np.diff(np.floor(frames)) > block + call_benchmark.RESPONSE).all(), "over before the next"
     with pytest.raises(InputError, match="d: users smile wherever"):
-        live_benchmark.smile_frames(np.zeros(1500, bool), block, events=1, data="d")
+        call_benchmark.smile_frames(np.zeros(1500, bool), block, events=1, data="d")
 
 
 def test_a_scene_that_is_repeated_is_calm_around_its_end_too():
     motion = np.zeros((300, len(HIGH)))
     motion[5, channel("smile")] = HIGH[channel("smile")]
-    calm = live_benchmark._calm_in_turns(motion)
+    calm = call_benchmark._calm_in_turns(motion)
     assert len(calm) == 300 and np.flatnonzero(~calm).tolist() == [*range(5 + reaction.CALM + 1), *range(281, 300)]
 
 
-def command(monkeypatch, tmp_path, clips, made):
-    """The command on a run and conversations that are there; -> the file it writes."""
-    monkeypatch.setattr(reaction, "load_run", lambda _: made)
-    monkeypatch.setattr(reaction.evaluation, "held_out", lambda _: clips)
-    flags = {"WORKDIR": "run", "DATA": "data", "ROUNDS": 2, "HEADROOM": 0.1, "OUT": str(tmp_path / "out.json")}
-    for name, value in flags.items():
-        monkeypatch.setattr(reaction, f"_{name}", SimpleNamespace(value=value), raising=False)
-    reaction.main()
-    return tmp_path / "out.json"
+@pytest.fixture
+def of_run(clips, monkeypatch):
+    """`reaction.of_run` with a run and conversations that are there."""
+
+    def call(made, clips=clips):
+        monkeypatch.setattr(reaction, "load_run", lambda _: made)
+        monkeypatch.setattr(reaction.eval_set, "held_out", lambda _: clips)
+        return reaction.of_run("run", "data", rounds=2, headroom=0.1)
+
+    return call
 
 
-def test_the_command_says_and_writes_what_it_found(clips, monkeypatch, tmp_path, capsys):
-    summary = json.loads(command(monkeypatch, tmp_path, clips, run("late")).read_text())
-    assert (summary["offset_ms"], summary["own"]["p50"], summary["model"]["p50"]) == (500, 40 * LAG, 500 + 40 * LAG)
-    assert {"own", "people"} <= set(capsys.readouterr().out.split())
+def test_a_run_is_measured_on_its_conversations(of_run):
+    found = of_run(run("late"))
+    assert (found["offset_ms"], found["own"]["p50"], found["model"]["p50"]) == (500, 40 * LAG, 500 + 40 * LAG)
+    assert {"own", "people"} <= set(found)
 
 
 @pytest.mark.parametrize(
@@ -149,12 +151,11 @@ def test_the_command_says_and_writes_what_it_found(clips, monkeypatch, tmp_path,
         ({}, {"audio_dim": 768}, "audio features, the model 768"),
     ],
 )
-def test_conversations_that_do_not_fit_are_refused(clips, monkeypatch, tmp_path, wrong, sizes, message):
+def test_conversations_that_do_not_fit_are_refused(clips, of_run, wrong, sizes, message):
     made = run("late")
     made.config = replace(made.config, model=replace(made.config.model, **sizes))
     with pytest.raises(InputError, match=message):
-        command(monkeypatch, tmp_path, [replace(clip, **wrong) for clip in clips], made)
-    assert not list(tmp_path.iterdir())
+        of_run(made, [replace(clip, **wrong) for clip in clips])
 
 
 def test_the_table_is_json(clips):

@@ -16,7 +16,8 @@ from afjax.codec.face.codec import FaceCodec
 from afjax.errors import InputError
 from afjax.media.audio import read_audio
 from afjax.media.video import probe, read_frames
-from experiments import stream, talk
+from afjax.metrics import mouth
+from experiments.talk import stream
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("av")
@@ -48,9 +49,9 @@ class Generator:
 @pytest.fixture
 def generator(monkeypatch):
     made = Generator()
-    runs = types.ModuleType("experiments.runs")
+    runs = types.ModuleType("afjax.avatar.avatar")
     runs.load_run = lambda workdir: made
-    monkeypatch.setitem(sys.modules, "experiments.runs", runs)
+    monkeypatch.setitem(sys.modules, "afjax.avatar.avatar", runs)
     return made
 
 
@@ -218,8 +219,8 @@ def test_mouth_figures_know_a_late_and_a_still_mouth(files):
     frames = len(voice) // 640
     motion = np.zeros((frames, 15), np.float32)
     motion[:, channel("jaw_open")] = np.roll(envelope(voice, frames), 3)
-    figures = talk.mouth_figures(motion, CHANNELS, voice)
+    figures = mouth.mouth_figures(motion, CHANNELS, voice)
     assert figures["lip_envelope_lag_ms"] == 120 and figures["lip_envelope_corr"] < 0.9
-    still = talk.mouth_figures(np.zeros_like(motion), CHANNELS, voice)
+    still = mouth.mouth_figures(np.zeros_like(motion), CHANNELS, voice)
     assert still["mouth_motion_speech"] == 0 and still["mouth_ratio"] is still["lip_envelope_lag_ms"] is None
-    assert set(talk.mouth_figures(motion, CHANNELS, None).values()) == {None}
+    assert set(mouth.mouth_figures(motion, CHANNELS, None).values()) == {None}

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from afjax.metrics import bootstrap, drift
+from afjax.metrics import bootstrap
+from afjax.metrics.long import drift
 
 
 def motion(seed, n=16, frames=1500, channels=4):

@@ -1,6 +1,6 @@
 import numpy as np
 
-from afjax.metrics import identity
+from afjax.metrics.long import identity
 
 
 def turning(per_minute, frames=1500, start=1.0):

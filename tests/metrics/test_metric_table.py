@@ -7,7 +7,8 @@ from scipy.ndimage import gaussian_filter1d
 
 from afjax.codec.face import channels
 from afjax.errors import InputError
-from afjax.metrics import granger, measures, report
+from afjax.metrics import granger
+from afjax.metrics.table import report, values
 
 CHANNELS = ("smile", "jaw_open", "brow", "yaw", "pitch")
 VOCABULARY = report.Vocabulary(expression=CHANNELS[:3], pose=CHANNELS[3:])
@@ -207,5 +208,5 @@ def test_dependence_is_measured_where_there_are_features(monkeypatch):
     assert found["recorded"]["rdgg_speech"]["low"] > 0.005 > found["recorded"]["rdgg_motion"]["low"]
     assert found["shuffled"]["rdgg_speech"]["p"] < 0.01 and found["recorded"]["rdgg_speech"]["n"] == n
     assert found["frozen"]["rdgg_speech"]["mean"] is None
-    reference = measures.reference(report._checked(made), VOCABULARY, 10)
+    reference = values.reference(report._checked(made), VOCABULARY, 10)
     assert reference.dependence is None

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from afjax.errors import InputError
-from afjax.metrics import networks, pictures
+from afjax.metrics.pretrained import networks, pictures
 
 
 class Session:

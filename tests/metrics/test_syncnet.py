@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from afjax.errors import InputError
-from afjax.metrics import mfcc, pictures, syncnet
+from afjax.metrics.pretrained import mfcc, pictures, syncnet
 
 FIRST = [
     18.77387,

@@ -19,8 +19,8 @@ from afjax.config import (
 )
 from afjax.training import sharding
 from afjax.training.checkpoint import Checkpoints
-from afjax.training.state import abstract_state, init_params, init_state, sha256, token_layout
-from afjax.training.step import make_draw, make_train_step
+from afjax.training.generator.state import abstract_state, init_params, init_state, sha256, token_layout
+from afjax.training.generator.step import make_draw, make_train_step
 from tests.small_model import scrambled, small_config
 
 

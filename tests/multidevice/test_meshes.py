@@ -4,7 +4,7 @@ import jax
 import pytest
 
 from afjax.training.checkpoint import load_ema
-from afjax.training.state import init_params, sha256
+from afjax.training.generator.state import init_params, sha256
 from tests.multidevice.cases import settings
 from tests.multidevice.runs import MESHES, run
 

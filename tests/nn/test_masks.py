@@ -7,7 +7,7 @@ import pytest
 
 from afjax.config import LayoutConfig
 from afjax.errors import InputError
-from afjax.nn import masks, passes
+from afjax.nn import masks, token_layout
 
 DRAWN = [
     (masks.framewise, (4,)),
@@ -33,10 +33,10 @@ def test_mask_is_as_drawn(function, arguments):
 
 
 def test_pass_layout_is_as_drawn():
-    layout = passes.pass_layout(
+    layout = token_layout.pass_layout(
         LayoutConfig(block=2, look_ahead=1, cache=2, mask="blockwise_lookahead", alignment=1, condition_window=3), 6
     )
-    rows = re.findall(r"^    (\d) (\d)\s{3,}((?:[01]\s+){7}[01])", passes.__doc__, re.MULTILINE)
+    rows = re.findall(r"^    (\d) (\d)\s{3,}((?:[01]\s+){7}[01])", token_layout.__doc__, re.MULTILINE)
     drawn = np.array([[int(c) for c in row[2].split()] for row in rows], bool)
     np.testing.assert_array_equal(layout.attention, drawn)
     np.testing.assert_array_equal(layout.frame, [int(row[1]) for row in rows])
@@ -70,7 +70,7 @@ def test_stream_rows_are_rows_of_the_training_mask():
 @pytest.mark.parametrize("mask", masks.MASKS)
 def test_passes_without_look_ahead_are_the_plain_banded_forward(mask):
     config = LayoutConfig(block=5, look_ahead=0, mask=mask, cache=15)
-    layout = passes.pass_layout(config, 40)
+    layout = token_layout.pass_layout(config, 40)
     n = np.arange(40)
     query, key = n[:, None], n[None]
     start = query // 5 * 5
@@ -83,7 +83,7 @@ def test_passes_without_look_ahead_are_the_plain_banded_forward(mask):
 @pytest.mark.parametrize("block, look_ahead", [(5, 0), (5, 2), (10, 2), (25, 3)])
 def test_pass_layout_size_and_causality(block, look_ahead):
     frames = 50
-    layout = passes.pass_layout(LayoutConfig(block=block, look_ahead=look_ahead, mask="bidirectional"), frames)
+    layout = token_layout.pass_layout(LayoutConfig(block=block, look_ahead=look_ahead, mask="bidirectional"), frames)
     assert len(layout.frame) == frames + look_ahead * (frames // block - 1)
     assert (~layout.context).sum() == frames
     last = (layout.frame // block + layout.context) * block + block - 1  # last frame of the token's own pass
@@ -103,4 +103,4 @@ def test_unknown_mask_and_ragged_passes_are_refused():
     with pytest.raises(InputError, match="unknown mask 'causal'"):
         masks.allowed("causal", 0, 0, 1, 0)
     with pytest.raises(InputError, match="not a multiple"):
-        passes.pass_layout(LayoutConfig(block=10), 45)
+        token_layout.pass_layout(LayoutConfig(block=10), 45)

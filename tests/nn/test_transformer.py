@@ -9,8 +9,8 @@ import pytest
 
 from afjax.nn import embeddings, masks
 from afjax.nn.attention import attend
-from afjax.nn.passes import frame_layout, pass_layout
 from afjax.nn.rope import rotate
+from afjax.nn.token_layout import frame_layout, pass_layout
 from afjax.nn.transformer import ForcingTransformer
 from tests.small_model import conditions, scrambled, small_config
 

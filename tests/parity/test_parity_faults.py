@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from afjax.errors import InputError
-from afjax.weights.parity import Fixtures
+from afjax.parity.run import Fixtures
 from tests.parity.fixtures import DATA, reference
 
 # of each known kind of file: keys that nothing is known of, and some that are known beside them

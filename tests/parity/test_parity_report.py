@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from afjax.errors import InputError
-from afjax.weights.parity import Fixtures
+from afjax.parity.run import Fixtures
 from tests.parity.fixtures import DATA
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,16 +8,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from afjax.config.released import LAYOUT, SAMPLER
 from afjax.diffusion.guidance import branches, combine
 from afjax.diffusion.solver import make_grid
 from afjax.nn import masks
-from afjax.nn.passes import frame_layout
 from afjax.nn.rope import rotate
+from afjax.nn.token_layout import frame_layout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.rollout import rollout
 from afjax.streaming.state import init_stream
 from afjax.streaming.step import make_start, make_step
-from afjax.weights.released import LAYOUT, SAMPLER
 from tests.small_model import conditions, scrambled, small_config
 
 START = SAMPLER.start

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from afjax.audio import mel
-from afjax.audio.ears import MelEar
+from afjax.audio.feature_extractors import MelEar
 from afjax.config import SamplerConfig
 from afjax.errors import InputError
-from afjax.streaming import live
+from afjax.streaming import live_step
 from afjax.streaming.engine import Engine
-from afjax.streaming.generator import Generator
+from afjax.streaming.sampler import Generator
 from tests.small_model import scrambled, small_config
 
 SLOTS, BLOCKS = 4, 6
@@ -48,7 +48,7 @@ def config():
 @pytest.fixture(scope="module")
 def params(config):
     s = Scales()
-    return live.LiveParams(scrambled(config, 0.2), (), s.motion_mean, s.motion_std, s.audio_mean, s.audio_std)
+    return live_step.LiveParams(scrambled(config, 0.2), (), s.motion_mean, s.motion_std, s.audio_mean, s.audio_std)
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +56,12 @@ def engine(config, params):
     return Engine(config, params, MelEar(), SLOTS)
 
 
-def blocks(config, seed: int, count: int = BLOCKS) -> list[live.Inputs]:
+def blocks(config, seed: int, count: int = BLOCKS) -> list[live_step.Inputs]:
     """A noisy conversation of one session, block by block."""
     rng = np.random.default_rng(seed)
     block = config.layout.block
     return [
-        live.Inputs(
+        live_step.Inputs(
             *(0.1 * rng.standard_normal((2, block * 640)).astype(np.float32)),
             rng.standard_normal((block, config.model.motion_dim)).astype(np.float32),
         )
@@ -69,9 +69,9 @@ def blocks(config, seed: int, count: int = BLOCKS) -> list[live.Inputs]:
     ]
 
 
-def batch(config, sessions: int, given: dict[int, live.Inputs]) -> live.Inputs:
+def batch(config, sessions: int, given: dict[int, live_step.Inputs]) -> live_step.Inputs:
     """The inputs of a step in which only some slots have any."""
-    full = live.Inputs(*(np.array(x) for x in live.silence(config, sessions)))
+    full = live_step.Inputs(*(np.array(x) for x in live_step.silence(config, sessions)))
     for slot, one in given.items():
         for place, value in zip(full, one, strict=True):
             place[slot] = value
@@ -105,12 +105,12 @@ def test_a_live_stream_is_the_clip_after_silence(config, params, alone):
     whole = generator.clips(*voices, user, seed=7)
     assert whole.shape == (1, *alone.shape)
     # a clip's key is folded from the seed: start the session with that one
-    one = live.fresh(config, MelEar(), params, 7)
+    one = live_step.fresh(config, MelEar(), params, 7)
     key = jax.random.fold_in(jax.random.key(7), 0)[None]
-    state, step = one.replace(stream=one.stream.replace(key=key)), live.make_live_step(config, MelEar())
+    state, step = one.replace(stream=one.stream.replace(key=key)), live_step.make_live_step(config, MelEar())
     made = []
     for block in given:
-        state, motion = step(params, state, live.Inputs(*(x[None] for x in block)))
+        state, motion = step(params, state, live_step.Inputs(*(x[None] for x in block)))
         made.append(np.asarray(motion))
     np.testing.assert_allclose(np.concatenate(made, axis=1), whole, atol=2e-5)
 
@@ -230,12 +230,12 @@ def test_a_day_of_blocks(config, params, engine, count):
                 quiet.leave(slot)
         elif number % 11 == 0:
             again(engine, (watched + int(rng.integers(1, SLOTS))) % SLOTS, number)
-        inputs = live.Inputs(*(np.roll(x, number, axis=1) for x in given))
-        one = live.Inputs(*(x[watched] for x in inputs))
+        inputs = live_step.Inputs(*(np.roll(x, number, axis=1) for x in given))
+        one = live_step.Inputs(*(x[watched] for x in inputs))
         with jax.transfer_guard("disallow"), jax.no_tracing():
             among = jax.device_get(engine.step(inputs))[watched]
             alone = jax.device_get(quiet.step(batch(config, SLOTS, {watched: one})))[watched]
-            lone = jax.device_get(single.step(live.Inputs(*(x[None] for x in one))))[0]
+            lone = jax.device_get(single.step(live_step.Inputs(*(x[None] for x in one))))[0]
         np.testing.assert_array_equal(among, alone)
         apart.append((np.abs(among - lone) / np.maximum(Scales.motion_std, np.abs(lone))).max())
         assert np.isfinite(among).all()

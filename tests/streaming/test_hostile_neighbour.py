@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from afjax.audio import mel
-from afjax.audio.ears import MelEar
-from afjax.streaming import live
+from afjax.audio.feature_extractors import MelEar
+from afjax.streaming import live_step
 from afjax.streaming.engine import Engine
 from afjax.streaming.session import Session
 from tests.small_model import scrambled, small_config
@@ -25,7 +25,7 @@ def engine():
         layout=dataclasses.replace(small.layout, user_delay=DELAY),
     )
     ones = [np.ones(width, np.float32) for width in (D, mel.DIM)]
-    params = live.LiveParams(scrambled(config), (), 0 * ones[0], ones[0], 0 * ones[1], ones[1])
+    params = live_step.LiveParams(scrambled(config), (), 0 * ones[0], ones[0], 0 * ones[1], ones[1])
     return Engine(config, params, MelEar(), 2)
 
 
@@ -39,7 +39,7 @@ def talk(engine, steps: int, per_step: int, seed: int | None = None) -> tuple[li
     calm, made, befell = Session(BLOCK, DELAY, D), [], set()
     random, clock, hostile = np.random.default_rng(seed), 0.0, None
     for step in range(steps):
-        given = live.Inputs(*(np.array(each) for each in live.silence(engine.config, 2)))
+        given = live_step.Inputs(*(np.array(each) for each in live_step.silence(engine.config, 2)))
         place(given, CALM, calm_block(calm, step))
         if seed is not None:
             if hostile is None or random.random() < 0.02:
@@ -62,7 +62,7 @@ def talk(engine, steps: int, per_step: int, seed: int | None = None) -> tuple[li
     return made, befell
 
 
-def place(whole: live.Inputs, slot: int, one):
+def place(whole: live_step.Inputs, slot: int, one):
     for array, part in zip(whole, one, strict=True):
         array[slot] = part
 

@@ -9,7 +9,8 @@ import pytest
 
 from afjax.config import MASKS, SamplerConfig, from_dict
 from afjax.nn.transformer import ForcingTransformer
-from afjax.streaming.rollout import offline, rollout
+from afjax.streaming.offline import offline
+from afjax.streaming.rollout import rollout
 from afjax.streaming.state import AXES, init_stream
 from afjax.streaming.step import make_step
 from experiments.configs import released

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 
-from afjax.audio.framing import delayed
 from afjax.config import SamplerConfig
-from afjax.streaming.generator import Generator
+from afjax.streaming.sampler import Generator
+from afjax.user_delay import delayed
 from tests.small_model import conditions, scrambled, small_config
-from tests.streaming.test_generator import Unscaled
+from tests.streaming.test_sampler import Unscaled
 
 FRAMES = 25
 

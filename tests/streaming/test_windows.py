@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from afjax.config import SamplerConfig
-from afjax.nn.passes import pass_layout
+from afjax.nn.token_layout import pass_layout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.rollout import rollout
 from afjax.streaming.state import init_stream

@@ -11,8 +11,8 @@ from afjax.codec.latent import encoder
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import TrainingConfig, from_dict, to_dict
 from afjax.errors import InputError
-from afjax.training import autoencoder
-from afjax.training.autoencoder_config import AdamConfig, AutoencoderConfig, LossConfig, PicturesConfig
+from afjax.training.autoencoder import step
+from afjax.training.autoencoder.config import AdamConfig, AutoencoderConfig, LossConfig, PicturesConfig
 from experiments.configs.autoencoder import get_config
 
 TINY = LatentConfig(size=64, dim=8, directions=4, channels=(8, 8, 8, 8, 4))
@@ -33,10 +33,10 @@ def one_pair() -> dict[str, np.ndarray]:
 
 def test_a_codec_copies_its_source_at_first():
     """But for the half pixel by which zero flow magnifies, so a picture of slopes: half of 1/64 a pixel at the edge."""
-    state = autoencoder.init_state(tiny())
+    state = step.init_state(tiny())
     x, y = np.meshgrid(*[np.linspace(-0.9, 0.9, 64, dtype=np.float32)] * 2)
     pictures = np.stack([np.stack([x, y, -x], -1), np.stack([-y, x, 0.5 * y], -1)])[None]
-    made = jax.jit(autoencoder.reconstruct)(state.params, pictures)[0][0, ::-1]
+    made = jax.jit(step.reconstruct)(state.params, pictures)[0][0, ::-1]
     inside = (slice(None), slice(1, -1), slice(1, -1))  # zeros lie beyond the edge
     np.testing.assert_allclose(made[inside], pictures[0][inside], atol=0.015)
     assert state.critics == {} and jax.tree.all(
@@ -46,7 +46,7 @@ def test_a_codec_copies_its_source_at_first():
 
 def test_coefficients_are_orthonormal_projections_at_first():
     identity = np.eye(TINY.dim, dtype=np.float32)
-    prepared = network.prepare(autoencoder.init_state(tiny()).params)["encoder"]
+    prepared = network.prepare(step.init_state(tiny()).params)["encoder"]
     rows = np.asarray(encoder.coefficients_of(prepared, identity)).T
     np.testing.assert_allclose(rows @ rows.T, np.eye(TINY.directions), atol=1e-5)
 
@@ -58,7 +58,7 @@ def test_a_centred_codec_tells_pictures_apart_and_copies_as_before():
     for picture in pictures:
         row, column = rng.integers(10, 40, 2)
         picture[row : row + 12, column : column + 12] += rng.integers(0, 120, 3).astype(np.uint8)
-    plain, centred = (autoencoder.init_state(tiny(), given).params for given in (None, pictures))
+    plain, centred = (step.init_state(tiny(), given).params for given in (None, pictures))
     signed = pictures.astype(np.float32) / 127.5 - 1
 
     def coefficients(params):
@@ -71,13 +71,13 @@ def test_a_centred_codec_tells_pictures_apart_and_copies_as_before():
     assert spread(centred) == (pytest.approx(1, abs=0.02), pytest.approx(1, abs=0.02))
     assert spread(plain)[1] > 5 * spread(plain)[0]
     np.testing.assert_allclose(coefficients(centred).mean(0), 0, atol=1e-3)
-    made = [autoencoder.reconstruct(params, signed[None, :2])[0] for params in (plain, centred)]
+    made = [step.reconstruct(params, signed[None, :2])[0] for params in (plain, centred)]
     np.testing.assert_allclose(*made, atol=1e-4)
 
 
 def test_two_pictures_are_enough_to_be_centred_by():
     pictures = np.tile(one_pair()["pictures"][0], (32, 1, 1, 1))
-    params = autoencoder.init_state(tiny(), pictures).params
+    params = step.init_state(tiny(), pictures).params
     assert jax.tree.all(jax.tree.map(lambda leaf: bool(np.isfinite(leaf).all()), params))
 
 
@@ -90,26 +90,26 @@ def test_the_encoder_alone_learns_known_motion():
     motion = np.zeros((1, 2, 15), np.float32)
     motion[0, :, 0] = (-10, 15)
     batch = {**one_pair(), "motion": motion}
-    state, step = autoencoder.init_state(config), autoencoder.make_encoder_step(config)
+    state, train_step = step.init_state(config), step.make_encoder_step(config)
     before = jax.tree.map(np.array, state.params)
     errors = []
     for _ in range(60):
-        state, metrics = step(state, batch)
+        state, metrics = train_step(state, batch)
         errors.append(float(metrics["known_motion"]))
     assert errors[-1] < 0.02 * errors[0]
     jax.tree.map(np.testing.assert_array_equal, before["decoder"], state.params["decoder"])
     seen = batch["pictures"][0].astype(np.float32) / 127.5 - 1
     found = np.asarray(network.encode(network.prepare(state.params), seen).coefficients)
     np.testing.assert_allclose(found[:, 0], 3 * np.array([-10, 15]) / 25, atol=0.25)
-    state, metrics = autoencoder.make_step(config)(state, batch)
+    state, metrics = step.make_step(config)(state, batch)
     assert "known_motion" not in metrics, "it has no weight"
 
 
 def test_muon_takes_whole_matrices():
-    shapes = jax.eval_shape(lambda: autoencoder.init_state(AutoencoderConfig()).params)
+    shapes = jax.eval_shape(lambda: step.init_state(AutoencoderConfig()).params)
     decoder, encoder_ = shapes["decoder"], shapes["encoder"]
     found = {
-        shape.shape: autoencoder._as_matrix(shape)
+        shape.shape: step._as_matrix(shape)
         for shape in (
             decoder["level0"]["styled"]["conv"]["weight"], decoder["level0"]["flow"]["conv"]["weight"],
             encoder_["block0"]["conv2"]["weight"], encoder_["block0"]["conv2"]["bias"], encoder_["input"]["weight"],
@@ -133,22 +133,22 @@ def test_motion_is_known_of_drawn_people_only():
 
 
 def test_critics_are_those_with_a_weight():
-    state = jax.eval_shape(lambda: autoencoder.init_state(tiny(LossConfig(part_size=16))))
+    state = jax.eval_shape(lambda: step.init_state(tiny(LossConfig(part_size=16))))
     assert set(state.critics) == {"picture", "eyes", "mouth"}
     only = LossConfig(part_adversarial=0.0, style=0.0)
-    assert set(jax.eval_shape(lambda: autoencoder.init_state(tiny(only))).critics) == {"picture"}
+    assert set(jax.eval_shape(lambda: step.init_state(tiny(only))).critics) == {"picture"}
 
 
 @pytest.mark.slow
 def test_a_pair_is_learnt_from_one_another():
     config = tiny(learning_rate=1e-2, beta1=0.9)
-    state, step = autoencoder.init_state(config), autoencoder.make_step(config)
+    state, train_step = step.init_state(config), step.make_step(config)
     scores = []
     for _ in range(200):
-        state, metrics = step(state, one_pair())
+        state, metrics = train_step(state, one_pair())
         scores.append(float(metrics["psnr"]))
     assert scores[-1] > max(scores[0] + 6, 20)
-    made = jax.jit(autoencoder.reconstruct)(state.params, one_pair()["pictures"].astype(np.float32) / 127.5 - 1)[0]
+    made = jax.jit(step.reconstruct)(state.params, one_pair()["pictures"].astype(np.float32) / 127.5 - 1)[0]
     prepared = network.prepare(state.params)
     source, driver = one_pair()["pictures"][0].astype(np.float32)[:, None] / 127.5 - 1
     identity, _, features = network.encode(prepared, source)
@@ -159,11 +159,11 @@ def test_a_pair_is_learnt_from_one_another():
 @pytest.mark.slow
 def test_critics_learn_and_are_penalised_lazily():
     config = tiny(LossConfig(part_pixels=1.0, part_size=16, r1_every=2))
-    state, step = autoencoder.init_state(config), autoencoder.make_step(config)
+    state, train_step = step.init_state(config), step.make_step(config)
     before = jax.tree.map(np.array, state.critics)
     penalties = []
     for _ in range(4):
-        state, metrics = step(state, one_pair())
+        state, metrics = train_step(state, one_pair())
         penalties.append(float(metrics["r1"]))
         assert all(np.isfinite(float(value)) for value in metrics.values())
     assert [penalty > 0 for penalty in penalties] == [True, False, True, False]

@@ -15,8 +15,8 @@ import pytest
 
 from afjax.errors import InputError
 from afjax.training.checkpoint import Checkpoints, load_ema
-from afjax.training.state import TrainState
-from afjax.training.sums import fault, write_sums
+from afjax.training.checksums import fault, write_sums
+from afjax.training.generator.state import TrainState
 
 
 def state(step: int) -> TrainState:

@@ -10,11 +10,11 @@ from jax.extend.core import jaxprs_in_params
 
 from afjax.config import ComputeConfig, from_dict, to_dict
 from afjax.errors import InputError
-from afjax.nn.axes import logical_axes
+from afjax.nn.logical_axes import logical_axes
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import sharding
-from afjax.training.state import init_params, token_layout
-from afjax.training.step import clip_loss, make_draw
+from afjax.training.generator.state import init_params, token_layout
+from afjax.training.generator.step import clip_loss, make_draw
 from tests.multidevice.cases import batch_of, settings, trained
 from tests.small_model import scrambled, small_config
 

@@ -7,9 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.diffusion import levels
-from afjax.training import step as training
-from afjax.training.state import token_layout
+from afjax.diffusion import noise_levels
+from afjax.training.generator import step as training
+from afjax.training.generator.state import token_layout
 from tests.small_model import small_config
 
 
@@ -25,10 +25,10 @@ def draws():
 
 
 def test_the_noise_is_uniform_in_its_range_and_one_a_clip():
-    drawn = np.asarray(levels.draw_history(jax.random.key(0), 4000, 0.3))
+    drawn = np.asarray(noise_levels.draw_history(jax.random.key(0), 4000, 0.3))
     assert drawn.shape == (4000, 1) and drawn.min() >= 0 and drawn.max() <= 0.3
     assert drawn.mean() == pytest.approx(0.15, abs=0.01) and drawn.std() == pytest.approx(0.3 * 12**-0.5, abs=0.01)
-    assert not np.asarray(levels.draw_history(jax.random.key(0), 10, 0.0)).any()
+    assert not np.asarray(noise_levels.draw_history(jax.random.key(0), 10, 0.0)).any()
 
 
 def test_all_other_draws_stay_what_they_were(draws):

@@ -11,9 +11,9 @@ import pytest
 
 from afjax.errors import InputError
 from afjax.training.checkpoint import Checkpoints
-from afjax.training.loop import train
+from afjax.training.generator.state import init_state, sha256
+from afjax.training.generator.train import train
 from afjax.training.preemption import Preemption
-from afjax.training.state import init_state, sha256
 from tests.training.test_training import Batches, quick, records
 
 

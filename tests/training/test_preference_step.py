@@ -9,8 +9,8 @@ import pytest
 
 from afjax.config import ObjectiveConfig, OptimizerConfig, PreferenceConfig
 from afjax.nn.transformer import ForcingTransformer
-from afjax.training.state import init_state, token_layout
-from afjax.training.step import clip_loss, make_draw, make_train_step, preference_loss
+from afjax.training.generator.state import init_state, token_layout
+from afjax.training.generator.step import clip_loss, make_draw, make_train_step, preference_loss
 from tests.small_model import scrambled, small_config
 
 

@@ -12,9 +12,9 @@ import pytest
 from afjax.config import ModelConfig
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import throughput
-from afjax.training.loop import train
-from afjax.training.state import init_params, token_layout
-from afjax.training.step import clip_loss, make_draw
+from afjax.training.generator.state import init_params, token_layout
+from afjax.training.generator.step import clip_loss, make_draw
+from afjax.training.generator.train import step_flops, train
 from tests.training.test_training import Batches, quick
 
 SPEED = {"steps_per_second", "frames_per_second", "flops_per_second", "input_wait", "process_gb", "seconds"}
@@ -45,8 +45,8 @@ def test_step_flops_are_xla_s_count_of_the_loss_and_its_gradient():
         return clip_loss(ForcingTransformer(model), config.objective.norm, params, batch, draw, layout)[0]
 
     counted = loss.lower(params, batch, draw).cost_analysis()["flops"]
-    assert 0.9 < throughput.step_flops(config) / counted < 1.1
-    assert throughput.step_flops(config, tuned=True) * 3 == throughput.step_flops(config) * 8
+    assert 0.9 < step_flops(config) / counted < 1.1
+    assert step_flops(config, tuned=True) * 3 == step_flops(config) * 8
 
 
 @pytest.mark.parametrize(
@@ -165,7 +165,7 @@ def test_samples_reach_tensorboard(tmp_path, write_video):
     soundfile = pytest.importorskip("soundfile")
     import io
 
-    from experiments.board import ROWS, show
+    from experiments.runs.tensorboard_samples import ROWS, show
 
     sound = (0.5 * np.sin(np.arange(48_000) * 0.1)).astype(np.float32)
     write_video(tmp_path / "sample.mp4", list(range(0, 250, 10)), sound=sound)

@@ -10,9 +10,9 @@ import pytest
 from afjax.config import Config, OptimizerConfig, TrainingConfig, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.checkpoint import load_ema
-from afjax.training.loop import train
-from afjax.training.state import init_params, init_state, token_layout
-from afjax.training.step import make_draw, make_train_step
+from afjax.training.generator.state import init_params, init_state, token_layout
+from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.train import train
 from tests.small_model import small_config
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from afjax.audio.wav2vec2.config import Wav2Vec2Config, to_huggingface
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import ModelConfig
-from afjax.weights import layouts, readers, synthetic
+from afjax.weights import readers, synthetic, tensor_shapes
 
 SPEECH = Wav2Vec2Config(
     width=8, depth=2, heads=2, feed_forward=16, conv_dim=(4,) * 7, positional_kernel=4, positional_groups=2
@@ -22,7 +22,7 @@ LATENT = LatentConfig(64, 16, 4, (8, 8, 8, 4, 4))
 
 def tensors(config) -> dict[str, np.ndarray]:
     """Every parameter of a network, by released name."""
-    return {name: synthetic.tensor(name, shape, 7) for name, shape in layouts.shapes(config).items()}
+    return {name: synthetic.tensor(name, shape, 7) for name, shape in tensor_shapes.shapes(config).items()}
 
 
 def speech_tensors() -> dict[str, np.ndarray]:
@@ -31,7 +31,7 @@ def speech_tensors() -> dict[str, np.ndarray]:
 
 
 def write(folder: Path, flow=None, autoencoder=None, speech=None) -> dict[str, str]:
-    """Writes the three sources; -> the arguments of `experiments.convert.to_folder` that name them."""
+    """Writes the three sources; -> the arguments of `afjax.weights.folder.to_folder` that name them."""
     (folder / "hf").mkdir(parents=True)
     readers.write_safetensors(folder / "flow.safetensors", tensors(FLOW) if flow is None else flow)
     readers.write_safetensors(folder / "ae.safetensors", tensors(LATENT) if autoencoder is None else autoencoder)

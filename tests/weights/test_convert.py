@@ -15,8 +15,8 @@ import pytest
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.codec.latent.config import LatentConfig
 from afjax.errors import InputError
-from afjax.weights import convert, layouts, names, readers, wav2vec2_names
-from experiments.convert import back, to_folder
+from afjax.weights import convert, names, readers, tensor_shapes, wav2vec2_names
+from afjax.weights.folder import back, to_folder
 from tests.parity import fixtures
 from tests.weights import released
 from tests.weights.released import FLOW, LATENT, SPEECH, speech_tensors, tensors
@@ -51,18 +51,18 @@ def test_shapes_are_the_released_ones(file, config):
     empty = {name: np.broadcast_to(np.float32(0), shape) for name, shape in listed.items()}
     if file.startswith("flow"):
         width, depth = (64, 2) if file == "flow_small" else (1024, 8)
-        found = layouts.flow_config(empty, 4, 9216, file)
+        found = tensor_shapes.flow_config(empty, 4, 9216, file)
         assert (found.width, found.depth, found.mlp_ratio, found.condition_width) == (width, depth, 4, 512)
         config = found
     elif file.startswith("ae"):
-        assert layouts.latent_config(empty, file) == config
-    assert layouts.shapes(config) == listed
+        assert tensor_shapes.latent_config(empty, file) == config
+    assert tensor_shapes.shapes(config) == listed
 
 
 @pytest.mark.parametrize("config", [FLOW, LATENT, SPEECH], ids=["flow", "autoencoder", "wav2vec2"])
 def test_tree_and_back(config):
     given = tensors(config)
-    table = layouts.table(config)
+    table = tensor_shapes.table(config)
     tree = names.to_tree(given, table)
     assert same(names.from_tree(tree, table), given)
 
@@ -80,7 +80,7 @@ def test_convert_load_and_back(tmp_path):
     weights = convert.load(tmp_path / "weights")
     assert (weights.flow.config, weights.autoencoder.config, weights.wav2vec2.config) == (FLOW, LATENT, SPEECH)
     for part, config in [(weights.flow, FLOW), (weights.autoencoder, LATENT), (weights.wav2vec2, SPEECH)]:
-        assert same(names.from_tree(part.params(), layouts.table(config)), tensors(config))
+        assert same(names.from_tree(part.params(), tensor_shapes.table(config)), tensors(config))
     provenance = json.loads((tmp_path / "weights" / "provenance.json").read_text())
     assert "CC BY-NC 4.0" in provenance["licence"] and provenance["sources"]["flow"]["name"] == "flow.safetensors"
 
@@ -116,13 +116,13 @@ def test_speech_tensors_of_the_flow_file_win(tmp_path):
     given = tensors(FLOW) | {f"audio_encoder.{name}": value for name, value in replaced.items()}
     to_folder(**released.write(tmp_path / "in", flow=given), out=str(tmp_path / "weights"), heads=HEADS)
     found = convert.load(tmp_path / "weights").wav2vec2.params()
-    assert replaced and same(names.from_tree(found, layouts.table(SPEECH)), tensors(SPEECH) | replaced)
+    assert replaced and same(names.from_tree(found, tensor_shapes.table(SPEECH)), tensors(SPEECH) | replaced)
     back(str(tmp_path / "weights"), str(tmp_path / "out"))
     assert same(readers.read(tmp_path / "out" / "flow_transformer.safetensors"), given)
 
 
 def test_noise_strengths_may_be_absent(tmp_path):
-    given = {name: value for name, value in tensors(LATENT).items() if not name.endswith(layouts.NOISE)}
+    given = {name: value for name, value in tensors(LATENT).items() if not name.endswith(tensor_shapes.NOISE)}
     to_folder(**released.write(tmp_path / "in", autoencoder=given), out=str(tmp_path / "weights"), heads=HEADS)
     assert set(convert.load(tmp_path / "weights").autoencoder.tensors) == set(tensors(LATENT))
 
@@ -254,7 +254,8 @@ KILLED = """
 import os, signal
 from absl import flags
 from afjax.weights import readers
-from experiments import cli, convert
+from afjax.weights import folder
+from experiments import cli
 write = readers.write_safetensors
 def killed(path, tensors):
     write(path, tensors)
@@ -262,7 +263,7 @@ def killed(path, tensors):
         print(sorted(p.name for p in path.parent.iterdir()))
         os.kill(os.getpid(), signal.SIGTERM)
 readers.write_safetensors = killed
-cli.run(lambda: convert.to_folder({flow!r}, {autoencoder!r}, {wav2vec2!r}, {out!r}, 2))
+cli.run(lambda: folder.to_folder({flow!r}, {autoencoder!r}, {wav2vec2!r}, {out!r}, 2))
 """
 
 

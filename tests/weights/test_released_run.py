@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 
 from afjax.audio.wav2vec2.network import Wav2Vec2
+from afjax.avatar.released import load_released
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
-from afjax.streaming.generator import Generator
+from afjax.streaming.sampler import Generator
 from afjax.streaming.step import session_noise
-from experiments.convert import to_folder
-from experiments.released import load_released
+from afjax.weights.folder import to_folder
 from tests.parity.test_released_sampler import absolute
 from tests.weights import released
 

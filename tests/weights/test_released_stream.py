@@ -5,13 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from afjax.avatar.released import load_released
 from afjax.codec.latent.crop import clip_square
 from afjax.errors import InputError
 from afjax.media.video import probe, read_frames
-from experiments.convert import to_folder
-from experiments.released import load_released
-from experiments.stream import stream
-from experiments.talk import TRACKING_SIDE
+from afjax.weights.folder import to_folder
+from experiments.talk.inputs import TRACKING_SIDE
+from experiments.talk.stream import stream
 from tests.weights import released
 
 soundfile = pytest.importorskip("soundfile")

@@ -7,20 +7,20 @@ import numpy as np
 
 from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.channels import CHANNELS, POSE
-from afjax.codec.face.coefficients import RAW, measure, neutral_of, relative
-from afjax.codec.face.mesh import landmarks_of
-from afjax.codec.face.smoothing import BRIDGE, FADE, OneEuro, fill_gaps
-from afjax.codec.face.template import load_template
-from afjax.codec.face.tracker import FaceTracker
+from afjax.codec.face.track.coefficients import RAW, measure, neutral_of, relative
+from afjax.codec.face.track.mesh import landmarks_of
+from afjax.codec.face.track.smoothing import BRIDGE, FADE, POSE_SCALE, OneEuro, fill_gaps
+from afjax.codec.face.track.template import load_template
+from afjax.codec.face.track.tracker import FaceTracker
 from afjax.errors import InputError
 
 __all__ = ["FaceCodec"]
 
+
 MIN_PORTRAIT, MAX_PORTRAIT = 64, 8192  # pixels a side
+
+
 MAX_PIXELS = 40_000_000
-POSE_SCALE = np.array(
-    [1.0, 1.0, 1.0, 100.0, 100.0, 100.0]
-)  # pose in degrees and percent: one speed scale for the filter
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ class FaceCodec:
 
     def identity(self, portrait: np.ndarray):
         """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it can't be used."""
-        from afjax.codec.face.identity import make_identity
+        from afjax.codec.face.render.portrait import make_identity
 
         height, width = portrait.shape[:2]
         if min(height, width) < MIN_PORTRAIT:
@@ -98,7 +98,7 @@ class FaceCodec:
 
     def render(self, identity, motion: np.ndarray) -> np.ndarray:
         """Frames uint8 `[T, size, size, 3]` of an identity under motion `[T, 15]`."""
-        from afjax.codec.face.render import render
+        from afjax.codec.face.render.renderer import render
 
         return np.asarray(render(identity, motion))
 

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from afjax.codec.base import FPS, Encoded
-from afjax.codec.face.smoothing import BRIDGE, FADE, fill_gaps
-from afjax.codec.face.tracker import FaceTracker
+from afjax.codec.face.track.smoothing import BRIDGE, FADE, fill_gaps
+from afjax.codec.face.track.tracker import FaceTracker
 from afjax.codec.latent.autoencoder import decode, encode, motion, prepare
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.crop import Square, box_of, crop, portrait_square, square_of

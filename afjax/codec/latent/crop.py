@@ -13,9 +13,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from afjax.codec.face.mesh import landmarks_of
-from afjax.codec.face.models import to_image
-from afjax.codec.face.tracker import FaceTracker
+from afjax.codec.face.track.mesh import landmarks_of
+from afjax.codec.face.track.models import to_image
+from afjax.codec.face.track.tracker import FaceTracker
 from afjax.errors import InputError
 
 __all__ = ["Square", "box_of", "clip_square", "crop", "portrait_square", "square_of"]

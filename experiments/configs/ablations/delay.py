@@ -7,8 +7,8 @@ later on average; without one a block waits until its own user frames have happe
 baseline. It and the first cell are models of the suite `paper`, from whose folder they are taken if they are there.
 """
 
-from experiments.configs.ablations.cell import Cell, Suite
 from experiments.configs.ablations.paper import LOOK_AHEAD
+from experiments.configs.ablations.suite import Cell, Suite
 
 BLOCK_5 = {"layout.block": 5, "layout.cache": 43}
 

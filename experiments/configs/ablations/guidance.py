@@ -5,8 +5,8 @@
 The first model is the base of the suite `paper`, from whose folder it is taken.
 """
 
-from experiments.configs.ablations.cell import Cell, Suite
 from experiments.configs.ablations.paper import LOOK_AHEAD
+from experiments.configs.ablations.suite import Cell, Suite
 
 INDEPENDENT = {"objective.drop": 0.1}
 TABLE = {"objective.drop_table": {"joint": 0.6, "avatar": 0.15, "user": 0.15, "none": 0.1}}

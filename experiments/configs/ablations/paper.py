@@ -5,8 +5,8 @@
 About four minutes a cell and seed on two cores.
 """
 
-from experiments.configs.ablations.cell import Cell, Suite
 from experiments.configs.ablations.objectives import OBJECTIVES
+from experiments.configs.ablations.suite import Cell, Suite
 
 LOOK_AHEAD = {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
 NO_LOOK_AHEAD = {"layout.look_ahead": 0}

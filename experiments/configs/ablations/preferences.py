@@ -6,8 +6,8 @@ Every cell goes on from the base of the suite `paper` for 200 steps and is compa
 its own learning rate. The model itself makes the losing samples unless the name says otherwise.
 """
 
-from experiments.configs.ablations.cell import Cell, Suite
 from experiments.configs.ablations.paper import LOOK_AHEAD
+from experiments.configs.ablations.suite import Cell, Suite
 
 CONTROL, FAST_CONTROL = "more steps", "more steps, learning rate 1e-4"
 FAST = {"optimizer.learning_rate": 1e-4}

@@ -5,8 +5,8 @@
 The model is the base of the suite `paper`, from whose folder it is taken.
 """
 
-from experiments.configs.ablations.cell import Cell, Suite
 from experiments.configs.ablations.paper import LOOK_AHEAD
+from experiments.configs.ablations.suite import Cell, Suite
 
 SUITE = Suite(
     about="Five Euler steps a block.",

@@ -1,0 +1,1 @@
+"""A model ready to use: `afjax.avatar.avatar.Avatar`, and what makes one."""

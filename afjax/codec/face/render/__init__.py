@@ -1,0 +1,1 @@
+"""A portrait and motion into pictures."""

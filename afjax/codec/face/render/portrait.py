@@ -1,0 +1,160 @@
+"""Everything the renderer must know of one portrait, as one pytree of arrays.
+
+The portrait is cropped to a square of about 2.35 face heights. Where that square leaves the portrait it is moved, then
+made smaller, down to 1.9 face heights; only what is left over is mirrored at the edges. The crop is kept at twice the
+frame's resolution: a frame's pixel at rest is the mean of four texels, and a moved one nearly so, which keeps frames
+equally sharp whether the face moves or not.
+
+The crop I is split into person and background plate B by a soft matte a (`matte`). The texture holds the person as
+I - (1 - a) B, so that texture + (1 - a) B gives back the crop exactly, however rough matte and plate are.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from afjax.codec.face.render import fields
+from afjax.codec.face.render.lids import Eyes, make_eyes
+from afjax.codec.face.render.matte import SIDE, background_plate, person_matte
+from afjax.codec.face.render.seam import Mouth, mouth_frame
+from afjax.codec.face.track.template import angles, load_template, pose_of
+from afjax.errors import InputError
+
+__all__ = ["Identity", "make_identity", "portrait_crop"]
+
+NODES = 64
+CROP, TIGHTEST = 2.35, 1.9
+EVEN_SKIN = np.array([215.0, 175.0, 150.0])  # in plain light
+_MIN_FACE = 32.0
+
+
+class Identity(NamedTuple):
+    """A portrait ready to be rendered at `size` pixels; n = NODES, K = len(fields.FIELDS).
+
+    Attributes:
+      texture: `[2 size, 2 size, 4]` the person's share of the crop, 0..255, and the matte, 0..1.
+      plate: `[size, size, 3]` the background, 0..255.
+      points: `[n, n, 3]` canonical points of the grid; weight: `[n, n]` the head's share of motion.
+      base, low: `[K, n, n, 3]` displacement fields of both layers, canonical units.
+      origin: `[3]` pixels; unit: pixels a canonical unit; angles: `[3]` the portrait's yaw, pitch, roll in degrees.
+      mouth, eyes: coordinates of mouth and eyes in pixels of the crop.
+      light: `[3]` brightness of the skin, 1 = evenly lit; teeth: 0 where the portrait shows its own, else 1.
+      box: `[3]` left, top and side of the crop in the portrait's pixels.
+    """
+
+    texture: np.ndarray
+    plate: np.ndarray
+    points: np.ndarray
+    weight: np.ndarray
+    base: np.ndarray
+    low: np.ndarray
+    origin: np.ndarray
+    unit: np.ndarray
+    angles: np.ndarray
+    mouth: Mouth
+    eyes: Eyes
+    light: np.ndarray
+    teeth: np.ndarray
+    box: np.ndarray
+
+
+def _taps(length: int, start: float, side: float, count: int) -> np.ndarray:
+    """Matrix `[count, length]` that resamples `start ... start + side` of a mirrored pixel line to `count` cells."""
+    step = side / count
+    centre = start + (np.arange(count) + 0.5) * step - 0.5
+    reach = 2 * max(step, 1.0)
+    index = np.floor(centre - reach)[:, None] + np.arange(int(2 * reach) + 3)
+    x = np.abs(index - centre[:, None]) / max(step, 1.0)
+    kernel = np.where(x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, np.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0))
+    kernel /= kernel.sum(1, keepdims=True)
+    period = 2 * length
+    folded = index.astype(int) % period
+    folded = np.minimum(folded, period - 1 - folded)
+    matrix = np.zeros((count, length), np.float32)
+    np.add.at(matrix, (np.broadcast_to(np.arange(count)[:, None], folded.shape), folded), kernel)
+    return matrix
+
+
+def portrait_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
+    """The square `box` (left, top, side) of an image `[H, W, 3]` as float32 `[size, size, 3]`, mirrored outside."""
+    rows = _taps(image.shape[0], box[1], box[2], size)
+    columns = _taps(image.shape[1], box[0], box[2], size)
+    used_rows, used_columns = rows.any(0), columns.any(0)
+    part = image[used_rows][:, used_columns].astype(np.float32)
+    half = np.tensordot(rows[:, used_rows], part, (1, 0))
+    crop = np.einsum("cw,rwk->rck", columns[:, used_columns], half, optimize=True)
+    return np.clip(crop, 0, 255).astype(np.float32)
+
+
+def _box(middle: np.ndarray, height: float, shape: tuple[int, ...]) -> np.ndarray:
+    """Left, top and side `[3]` of the crop around a face, counted from the corner of the first pixel."""
+    side = np.clip(min(shape[:2]), TIGHTEST * height, CROP * height)
+    corner = middle + 0.5 - side / 2
+    room = np.array(shape[1::-1]) - side
+    inside = np.clip(corner, np.minimum(room, 0), np.maximum(room, 0))
+    # A crop larger than the portrait stays centred on the face.
+    return np.array([*np.where(room >= 0, inside, corner), side])
+
+
+def make_identity(image: np.ndarray, landmarks, size: int = 256) -> Identity:
+    """Prepares a portrait for `render`.
+
+    Args:
+      image: uint8 `[H, W, 3]` RGB.
+      landmarks: of `afjax.codec.face.track.mesh.landmarks_of`: `mesh` `[468, 3]` and `eyes` `[2, 71, >=2]` in pixels.
+      size: width of the rendered frames in pixels.
+
+    Raises:
+      InputError: the face is too small or its landmarks are not finite.
+      ValueError: `size` is not a multiple of 128.
+    """
+    if size % SIDE:
+        raise ValueError(f"size {size} is not a multiple of {SIDE}")
+    mesh, contours = np.asarray(landmarks.mesh, np.float64), np.asarray(landmarks.eyes, np.float64)[..., :2]
+    height = float(np.linalg.norm(mesh[152, :2] - mesh[10, :2]))
+    if not (np.isfinite(mesh).all() and np.isfinite(contours).all()):
+        raise InputError("the face's landmarks are not finite", "portrait", "use another portrait")
+    if height < _MIN_FACE:
+        raise InputError(
+            f"the face is only {height:.0f} pixels high", "portrait", f"use a portrait whose face has {_MIN_FACE:.0f}"
+        )
+    middle = (mesh[:, :2].min(0) + mesh[:, :2].max(0)) / 2
+    box = _box(middle, height, image.shape)
+    texture = portrait_crop(image, box, 2 * size)
+    crop = texture.reshape(size, 2, size, 2, 3).mean((1, 3))
+
+    zoom = size / box[2]
+    mesh = np.concatenate([(mesh[:, :2] + 0.5 - box[:2]) * zoom - 0.5, mesh[:, 2:] * zoom], 1)
+    contours = (contours + 0.5 - box[:2]) * zoom - 0.5
+    return _assemble(texture, crop, mesh, contours, box)
+
+
+def _assemble(texture, crop, mesh, contours, box) -> Identity:
+    size = len(crop)
+    pose = pose_of(mesh, load_template())
+    frame = fields.face_frame(mesh, pose)
+    mouth = mouth_frame(mesh, crop)
+    line = np.linspace(0, size - 1, NODES)
+    grid = np.stack(np.meshgrid(line, line), -1)
+    away = fields.outside(grid.reshape(-1, 2), mesh[list(fields.OVAL), :2]).reshape(NODES, NODES)
+    z = fields.depth(mesh, grid, away)
+    points = (np.concatenate([grid, z[..., None]], -1) - frame.origin) / frame.unit @ frame.rotation
+    height = float(np.linalg.norm(mesh[152, :2] - mesh[10, :2]))
+    weight = fields.head_weight(grid, away, frame, height, size)
+    base, low = fields.displacements(frame, mouth, points, grid, away / frame.unit)
+    cheeks = np.clip(mesh[[50, 280, 205, 425, 152, 151], :2].round().astype(int), 0, size - 1)
+    tone = np.median(crop[cheeks[:, 1], cheeks[:, 0]], 0)
+    light = 0.5 * np.clip(tone / EVEN_SKIN, 0.35, 1.15) + 0.5 * np.clip(tone.max() / EVEN_SKIN.max(), 0.35, 1.1)
+    teeth = np.clip(1 - (mouth.gap - 0.10) / 0.10, 0, 1)
+    coarse = np.stack(np.meshgrid(*(np.linspace(0.5, SIDE - 0.5, SIDE) * size / SIDE - 0.5,) * 2), -1)
+    beyond = fields.outside(coarse.reshape(-1, 2), mesh[list(fields.OVAL), :2]).reshape(SIDE, SIDE)
+    below = (coarse - mesh[152, :2]) @ (mesh[152, :2] - mesh[10, :2]) / height**2
+    alpha = person_matte(crop, beyond / height, below)
+    plate = background_plate(crop, alpha)
+    behind, alpha = (a.repeat(2, 0).repeat(2, 1) for a in (plate, alpha[..., None]))
+    texture = np.concatenate([texture - (1 - alpha) * behind, alpha], -1)
+    arrays = (texture, plate, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
+    arrays = tuple(np.asarray(a, np.float32) for a in arrays)
+    mouth = Mouth(*(np.asarray(a, np.float32) for a in mouth))
+    rest = tuple(np.asarray(a, np.float32) for a in (light, teeth, box))
+    return Identity(*arrays, mouth, make_eyes(contours, crop), *rest)

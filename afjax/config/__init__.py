@@ -1,0 +1,29 @@
+"""Every setting of the library, as frozen dataclasses that are checked when they are made.
+
+model       ModelConfig, LayoutConfig, SamplerConfig, and which conditions a branch keeps
+training    ObjectiveConfig, PreferenceConfig, OptimizerConfig, DataConfig, TrainingConfig
+compute     ComputeConfig: mesh, precision, memory
+config      Config, all of these: one experiment
+dicts       from_dict, to_dict, what `config.json` holds
+released    the released network's way through time
+"""
+
+from afjax.config.compute import ComputeConfig
+from afjax.config.config import Config
+from afjax.config.dicts import FREE, differences, from_dict, to_dict
+from afjax.config.model import (
+    CONDITION_ENCODERS,
+    KEEP,
+    MASKS,
+    LayoutConfig,
+    ModelConfig,
+    SamplerConfig,
+    keep_name,
+)
+from afjax.config.training import DataConfig, ObjectiveConfig, OptimizerConfig, PreferenceConfig, TrainingConfig
+
+__all__ = [
+    "CONDITION_ENCODERS", "FREE", "KEEP", "MASKS", "ComputeConfig", "Config", "DataConfig", "LayoutConfig",
+    "ModelConfig", "ObjectiveConfig", "OptimizerConfig", "PreferenceConfig", "SamplerConfig", "TrainingConfig",
+    "differences", "from_dict", "keep_name", "to_dict",
+]  # fmt: skip

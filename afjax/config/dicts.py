@@ -1,0 +1,76 @@
+"""Settings as nested dicts, what `config.json` holds: `from_dict` refuses unknown names and wrong types."""
+
+import dataclasses
+import difflib
+import json
+import typing
+from pathlib import Path
+
+from afjax.config.checks import require
+from afjax.config.config import Config
+from afjax.errors import InputError
+
+
+def to_dict(config) -> dict:
+    """Nested plain dict of a config."""
+    return dataclasses.asdict(config)
+
+
+def from_dict(values: dict, cls: type = Config, where: str = "config"):
+    """Config from a nested dict; every name must be known and every value of its type."""
+    hints = typing.get_type_hints(cls)
+    arguments = {}
+    for name, value in values.items():
+        if name not in hints:
+            near = difflib.get_close_matches(name, hints, n=1, cutoff=0.0)
+            raise InputError(f"unknown field {name!r}", where, f"did you mean {near[0]!r}?")
+        arguments[name] = _convert(value, hints[name], f"{where}.{name}")
+    return cls(**arguments)
+
+
+def read_config(workdir: Path, kind: type, do: str):
+    """Config of class `kind` in `config.json`. Raises InputError, which says what to do, where it can't be read."""
+    path = workdir / "config.json"
+    try:
+        return from_dict(json.loads(path.read_text()), kind, str(path))
+    except (OSError, ValueError) as error:
+        raise InputError(f"not readable: {error}", path, do) from None
+
+
+FREE = (
+    *(f"training.{name}" for name in ("num_steps", "log_every", "save_every", "sample_", "keep", "explosion")),
+    "compute.",
+)
+"""Starts of the names of settings that may change when a run is continued."""
+
+
+def differences(old: dict, new: dict, free: tuple[str, ...] = FREE, where: str = "") -> list[str]:
+    """Settings in which two nested dicts of a config differ, but for those that start with a name in `free`."""
+    found = []
+    for name in {**old, **new}:
+        path, before, after = f"{where}{name}", old.get(name), new.get(name)
+        if path.startswith(free) or before == after:
+            continue
+        if isinstance(before, dict) and isinstance(after, dict):
+            found += differences(before, after, free, f"{path}.")
+        else:
+            found.append(f"{path}: {before} before, {after} asked for")
+    return found
+
+
+def _convert(value, kind, where: str):
+    if dataclasses.is_dataclass(kind):
+        require(isinstance(value, dict), f"{where} must be a group of settings")
+        return from_dict(value, kind, where)
+    if typing.get_origin(kind) is dict:
+        require(isinstance(value, dict), f"{where} must be a table")
+        return {str(k): _convert(v, typing.get_args(kind)[1], f"{where}.{k}") for k, v in value.items()}
+    if typing.get_origin(kind) is tuple:
+        item = typing.get_args(kind)[0]
+        require(isinstance(value, list | tuple), f"{where} must be a list")
+        return tuple(_convert(each, item, f"{where}[{n}]") for n, each in enumerate(value))
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise InputError(f"{value!r} is not of type {kind.__name__}", where)
+    return value

@@ -1,0 +1,123 @@
+"""The network, its layout in time, and its sampler."""
+
+from dataclasses import dataclass
+
+from afjax.config.checks import one_of, require
+
+MASKS = ("framewise", "blockwise", "blockwise_lookahead", "framewise_lookahead", "bidirectional")
+
+
+CONDITION_ENCODERS = ("windowed", "released", "memory")
+
+
+# which of avatar audio, user audio, user motion a branch keeps
+KEEP = {
+    "none": (0, 0, 0),
+    "avatar": (1, 0, 0),
+    "user": (0, 1, 1),
+    "joint": (1, 1, 1),
+    "user_audio": (0, 1, 0),
+    "user_motion": (0, 0, 1),
+    "avatar_and_user_audio": (1, 1, 0),
+    "avatar_and_user_motion": (1, 0, 1),
+}
+
+
+def keep_name(avatar_audio: bool, user_audio: bool, user_motion: bool) -> str:
+    """Name in KEEP of the conditions that are there."""
+    present = (avatar_audio, user_audio, user_motion)
+    return next(name for name, kept in KEEP.items() if kept == present)
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Sizes of the forcing transformer (paper: width 1024, 8 heads, 8 blocks, condition width 512, 4 heads).
+
+    `audio_dim` is the width of the audio features, 0 where they come as wide as the condition and projected already.
+    `memory_size` is the number of vectors in each motion memory bank of the `memory` encoder, 0 for the others.
+    """
+
+    motion_dim: int = 15
+    audio_dim: int = 80
+    width: int = 96
+    depth: int = 3
+    heads: int = 4
+    mlp_ratio: int = 4
+    condition_encoder: str = "windowed"
+    condition_width: int = 64
+    condition_heads: int = 4
+    memory_size: int = 0
+
+    def __post_init__(self):
+        one_of("model.condition_encoder", self.condition_encoder, CONDITION_ENCODERS)
+        for name in ("motion_dim", "width", "depth", "heads", "mlp_ratio", "condition_width", "condition_heads"):
+            require(getattr(self, name) > 0, f"model.{name} must be positive")
+        require(self.audio_dim >= 0, "model.audio_dim must not be negative")
+        require(
+            self.memory_size > 0 if self.condition_encoder == "memory" else self.memory_size == 0,
+            "model.memory_size must be positive for the memory condition encoder and 0 for the others",
+        )
+        require(self.width % (2 * self.heads) == 0, "model.width must be a multiple of 2 * model.heads")
+        require(
+            self.condition_width % (2 * self.condition_heads) == 0,
+            "model.condition_width must be a multiple of 2 * model.condition_heads",
+        )
+
+
+@dataclass(frozen=True)
+class LayoutConfig:
+    """Time: blocks, masks and the stream's memory, all in frames (25 a second).
+
+    `condition_window` is the causal window of the condition encoder, 0 = the whole pass (always so in the form
+    `released`, never in `windowed`). `tokens` is what training runs on: `frames` under the mask, or `passes`, what the
+    stream computes. Mask `bidirectional` with `cache` 0 makes windows: each block sees itself and `look_ahead` frames
+    before it. `user_delay`: the user's tracks come so many frames late, in training and in the stream, so that a block
+    that starts at frame s reads no user frame from s + block - user_delay on; with user_delay = block it can be made
+    when it starts.
+    """
+
+    block: int = 10
+    look_ahead: int = 2
+    mask: str = "blockwise_lookahead"
+    cache: int = 38
+    alignment: int = 2
+    condition_window: int = 16
+    tokens: str = "passes"
+    user_delay: int = 0
+
+    def __post_init__(self):
+        one_of("layout.mask", self.mask, MASKS)
+        one_of("layout.tokens", self.tokens, ("frames", "passes"))
+        require(self.block >= 1, "layout.block must be at least 1")
+        for name in ("look_ahead", "cache", "alignment", "condition_window", "user_delay"):
+            require(getattr(self, name) >= 0, f"layout.{name} must not be negative")
+        require(self.look_ahead < self.block, "layout.look_ahead must be smaller than layout.block")
+
+
+@dataclass(frozen=True)
+class SamplerConfig:
+    """Euler steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user).
+
+    `grid`: `uniform` steps, or those of the `released` sampler, whose `nfe` counts the pass that fills the caches and
+    one that does nothing (`afjax.diffusion.solver`). `start`: frames that a stream makes at once before its first
+    block, 0 = none: it starts from an empty cache. `anchor_seconds`: time constant with which the slow part of motion
+    is pulled back where it is more than `anchor_band` standard deviations from the reference
+    (`afjax.streaming.anchor`), 0 = not at all.
+    """
+
+    nfe: int = 8
+    grid: str = "uniform"
+    start: int = 0
+    anchor_seconds: float = 0.0
+    anchor_band: float = 1.0
+    avatar: float = 0.0
+    user: float = 0.0
+    joint: float = 1.0
+
+    def __post_init__(self):
+        one_of("sampler.grid", self.grid, ("uniform", "released"))
+        require(self.start >= 0, "sampler.start must not be negative")
+        for name in ("anchor_seconds", "anchor_band"):
+            require(getattr(self, name) >= 0, f"sampler.{name} must not be negative")
+        least = 2 if self.grid == "released" else 1
+        require(self.nfe >= least, f"sampler.nfe must be at least {least}")

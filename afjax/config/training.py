@@ -1,0 +1,153 @@
+"""What is trained on, towards what, for how long."""
+
+from dataclasses import dataclass, field
+
+from afjax.config.checks import one_of, require
+from afjax.config.model import KEEP
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Flow matching with a noise level per token (paper eq. 6).
+
+    `levels`: drawn per `token`, per `block` (the paper's text) or one for the `clip`; in a share `clean_prefix` of the
+    clips the blocks before a random one are clean. Clean frames get noise of a deviation up to `history_noise` that the
+    model is not told of, as a stream's finished frames hold errors. `drop` is the chance of each condition to be
+    dropped (independent), or, if `drop_table` is not empty, joint probabilities over branch names. What training never
+    keeps (`kept`) is dropped at inference as well.
+    """
+
+    levels: str = "block"
+    clean_prefix: float = 0.5
+    history_noise: float = 0.0
+    norm: str = "l2"
+    drop: float = 0.1
+    drop_table: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self):
+        one_of("objective.levels", self.levels, ("token", "block", "clip"))
+        one_of("objective.norm", self.norm, ("l1", "l2"))
+        for name in ("clean_prefix", "history_noise", "drop"):
+            require(0 <= getattr(self, name) <= 1, f"objective.{name} must lie in [0, 1]")
+        for name, share in self.drop_table.items():
+            one_of("objective.drop_table", name, tuple(KEEP))
+            require(share >= 0, f"objective.drop_table.{name} must not be negative")
+        total = sum(self.drop_table.values())
+        require(not self.drop_table or abs(total - 1) < 1e-6, f"objective.drop_table sums to {total:g}, not to 1")
+
+    @property
+    def kept(self) -> tuple[int, int, int]:
+        """Which conditions training ever keeps, as 1 or 0: avatar audio, user audio, user motion."""
+        if not self.drop_table:
+            return (int(self.drop < 1),) * 3
+        seen = [KEEP[name] for name, share in self.drop_table.items() if share > 0]
+        return tuple(max(column) for column in zip(*seen, strict=True))
+
+
+@dataclass(frozen=True)
+class PreferenceConfig:
+    """Preference tuning (paper eq. 12, `afjax.losses.dpo`); off while `path` is empty.
+
+    `path`: losing samples that `experiments.make_preferences` wrote. `model`: run folder of the model that is tuned and
+    stays the frozen reference. `weight`: lambda, beside the flow-matching loss of the winners. `norm`, `channels`,
+    `average`, `factor`: the readings of the formula. `validation`: training clips that are set aside to be generated
+    at every evaluation; the run stops where their lip_corr has fallen by more than `lip_loss`, or their Fréchet
+    distance has grown by more than the share `fd_growth`.
+    """
+
+    path: str = ""
+    model: str = ""
+    beta: float = 1000.0
+    weight: float = 1.0
+    norm: str = "l2"
+    channels: str = "mean"
+    average: str = "before"
+    factor: float = 0.5
+    validation: int = 16
+    lip_loss: float = 0.02
+    fd_growth: float = 0.5
+
+    def __post_init__(self):
+        one_of("preference.norm", self.norm, ("l1", "l2"))
+        one_of("preference.channels", self.channels, ("mean", "sum"))
+        one_of("preference.average", self.average, ("before", "after"))
+        for name in ("beta", "weight", "factor", "lip_loss", "fd_growth"):
+            require(getattr(self, name) >= 0, f"preference.{name} must not be negative")
+        require(self.validation >= 2, "preference.validation must be at least 2")
+        require(bool(self.path) == bool(self.model), "preference.path and preference.model belong together")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """Adam, Muon or plain gradient descent with warm-up, cosine decay and clipping by global norm, and an average of
+    the weights.
+
+    `muon` orthogonalises the updates of matrices (step size `muon_learning_rate`) and leaves vectors to Adam.
+    """
+
+    kind: str = "muon"
+    learning_rate: float = 3e-3
+    muon_learning_rate: float = 0.02
+    warmup_steps: int = 60
+    final_share: float = 0.02
+    weight_decay: float = 0.01
+    beta2: float = 0.99
+    clip: float = 1.0
+    ema: float = 0.995
+
+    def __post_init__(self):
+        one_of("optimizer.kind", self.kind, ("adamw", "muon", "sgd"))
+        for name in ("learning_rate", "muon_learning_rate"):
+            require(getattr(self, name) > 0, f"optimizer.{name} must be positive")
+        require(0 <= self.ema < 1, "optimizer.ema must lie in [0, 1)")
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Where records are (empty: simulated into the run folder) and how windows are cut from them.
+
+    `path` may name several folders with weights (`A:3,B:1`): statistics and evaluation are the first's. In a share
+    `swap` of the windows user and avatar exchange roles. `codec`: run folder of the latent codec whose motion the
+    records hold; empty: the face codec's.
+    """
+
+    path: str = ""
+    swap: float = 0.0
+    codec: str = ""
+    train_clips: int = 384
+    eval_clips: int = 64
+    seconds: float = 20.0
+    window: int = 50
+    batch: int = 16
+
+    def __post_init__(self):
+        for name in ("train_clips", "eval_clips", "seconds", "window", "batch"):
+            require(getattr(self, name) > 0, f"data.{name} must be positive")
+        require(0 <= self.swap <= 1, "data.swap must lie in [0, 1]")
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """Length of a run and how often it writes; `seed` seeds everything. Samples are videos of `sample_seconds`.
+
+    Kept are the latest `keep` checkpoints, those of every `keep_every` steps (0: none), and the one with the smallest
+    value of the logged metric `keep_best` (`-NAME`: with the largest; empty: none). A run stops where the loss is not
+    finite, or more than `explosion` times the last logged one.
+    """
+
+    num_steps: int = 1200
+    seed: int = 0
+    log_every: int = 50
+    save_every: int = 400
+    sample_every: int = 800
+    sample_seconds: float = 4.0
+    keep: int = 2
+    keep_every: int = 0
+    keep_best: str = ""
+    explosion: float = 100.0
+
+    def __post_init__(self):
+        for name in ("num_steps", "log_every", "save_every", "sample_every", "keep"):
+            require(getattr(self, name) > 0, f"training.{name} must be positive")
+        require(self.keep_every >= 0, "training.keep_every must not be negative")
+        require(self.explosion > 1, "training.explosion must be above 1")

@@ -1,0 +1,1 @@
+"""The live step as plain files, and in other runtimes."""

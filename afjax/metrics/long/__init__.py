@@ -1,0 +1,1 @@
+"""Figures of minutes: drift and identity."""

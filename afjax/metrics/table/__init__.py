@@ -1,0 +1,1 @@
+"""All figures of a model in one table."""

@@ -1,0 +1,247 @@
+"""The metric table: every row, every metric, each with its 95 % interval over clips.
+
+A row is a motion played by the avatar and the user whom it is measured against. `shuffled` is the recorded avatar
+against another clip's user, `model_shuffled` the model's; a metric that cannot tell `recorded` from `shuffled` is no
+evidence on the data at hand. docs/evaluation.md explains the metrics.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from afjax.errors import InputError
+from afjax.metrics import bootstrap
+from afjax.metrics.table import values
+from afjax.metrics.table.values import EventFrames, Vocabulary
+
+Table = dict[str, dict[str, bootstrap.Estimate]]
+
+__all__ = [
+    "METRICS",
+    "ROWS",
+    "SYSTEMS",
+    "Metric",
+    "Table",
+    "Vocabulary",
+    "blind",
+    "evaluate",
+    "number",
+    "text",
+    "verdict",
+]
+
+SYSTEMS = (
+    "oracle",
+    "talking_only",
+    "model",
+    "model_user_dropped",
+    "model_user_motion_dropped",
+    "model_user_audio_dropped",
+)
+
+ROWS = {
+    "recorded": "The recorded avatar: what every figure of a model is judged against.",
+    "oracle": "The simulator run again with the same user and other private noise: the best that can be hoped for.",
+    "shuffled": "The recorded avatar against another clip's user: what chance gives.",
+    "frozen": "The reference face, held still.",
+    "talking_only": "A model that never sees its user.",
+    "model": "The trained model.",
+    "model_shuffled": "The model against another clip's user: what chance gives.",
+    "model_user_dropped": "The model without the user's face and voice.",
+    "model_user_motion_dropped": "The model without the user's face.",
+    "model_user_audio_dropped": "The model without the user's voice.",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a figure is to be read: `better` is "low", "high" or "recorded" (near the recorded row's)."""
+
+    line: str
+    unit: str
+    better: str
+
+
+LEVEL = 0.01
+"""A metric separates two rows if p is below this."""
+
+_DISTANCE = ("rpcc_", "pfd_")
+_REACTIVE = (*_DISTANCE, "response_peak_", "response_share_", "event_response_", "rdgg_")
+
+METRICS = {
+    "rpcc_expression": Metric("Distance of the correlation with the user's face from the recorded one.", "", "low"),
+    "rpcc_pose": Metric("The same for the head's pose.", "", "low"),
+    "rpcc_lag_expression": Metric("Distance of the highest correlation within 2 s from the recorded one.", "", "low"),
+    "rpcc_lag_pose": Metric("The same for the head's pose.", "", "low"),
+    "response_peak_smile": Metric("Highest correlation of the avatar's smile with the user's.", "", "recorded"),
+    "response_share_smile": Metric("That peak as a share of the recorded avatar's.", "", "recorded"),
+    "response_lag_ms_smile": Metric("How late the avatar's smile is at that peak.", "ms", "recorded"),
+    "response_peak_pose": Metric("Highest correlation of the head's pose with the user's.", "", "recorded"),
+    "response_lag_ms_pose": Metric("How late the head is at that peak.", "ms", "recorded"),
+    "rdgg_speech": Metric("How much the user's voice tells about the listener, beyond all else.", "", "recorded"),
+    "rdgg_motion": Metric("The same for the user's face.", "", "recorded"),
+    "event_response_smile": Metric("Chance of a reaction to a smile, above that at random times.", "", "recorded"),
+    "event_response_nod": Metric("The same for a nod at what the user stresses.", "", "recorded"),
+    "event_response_voice_only": Metric("The same for what only the user's voice shows.", "", "recorded"),
+    "event_response_interruption": Metric("The same when the user breaks in.", "", "recorded"),
+    "lip_corr": Metric("Correlation with the recorded mouth while the avatar speaks.", "", "high"),
+    "lip_lag_ms": Metric("How late the mouth is.", "ms", "recorded"),
+    "lip_envelope_corr": Metric("Correlation of the mouth with the loudness of the speech.", "", "recorded"),
+    "lip_envelope_lag_ms": Metric("How late the mouth is against the loudness.", "ms", "recorded"),
+    "variance": Metric("How much the face moves, in recorded variances.", "", "recorded"),
+    "variance_expression": Metric("The expression's part of it.", "", "recorded"),
+    "variance_pose": Metric("The pose's part of it.", "", "recorded"),
+    "sid": Metric("How many different faces and poses a clip shows.", "bits", "recorded"),
+    "sid_expression": Metric("The expression's part of it.", "bits", "recorded"),
+    "sid_pose": Metric("The pose's part of it.", "bits", "recorded"),
+    "fd": Metric("Distance between the distributions of generated and recorded frames.", "", "low"),
+    "fd_expression": Metric("The same for the expression alone.", "", "low"),
+    "fd_pose": Metric("The same for the pose alone.", "", "low"),
+    "pfd_expression": Metric("The same for pairs of user and avatar: expression.", "", "low"),
+    "pfd_pose": Metric("The same for pairs of user and avatar: pose.", "", "low"),
+    "drift_fd_per_min": Metric("How fast the motion leaves the recorded distribution, per minute.", "", "recorded"),
+    "jitter_inside": Metric("Shaking inside blocks, recorded = 1.", "", "recorded"),
+    "jitter_boundary": Metric("Shaking where blocks meet, recorded = 1.", "", "recorded"),
+    "constant_tracks": Metric("Share of channels that stand still for a clip; they correlate 0.", "", "recorded"),
+}
+
+
+def evaluate(
+    arrays: Mapping[str, np.ndarray],
+    vocabulary: Vocabulary,
+    *,
+    block: int,
+    clip_events: Sequence[EventFrames] | None = None,
+    rest: np.ndarray | None = None,
+    fps: float = 25.0,
+    seed: int = 0,
+) -> Table:
+    """`{ROW: {METRIC: {"mean", "low", "high", "n"}}}`; an undefined figure is None.
+
+    Metrics of reaction have a "p" besides in all rows but the recorded one: the p-value of the hypothesis that the row
+    differs from `recorded` by chance only (`bootstrap.separation`). Distances to the recorded reaction are 0 for
+    `recorded` by definition; they are tested against `oracle`, where there is one.
+
+    Args:
+      arrays: `user`, `recorded` and any of SYSTEMS, motion `[n, T, D]`; `partner` int `[n]`, the other
+        clip whose user is the shuffled rows'; `channels` str `[D]`; `avatar_speaking` bool `[n, T]`; and, for
+        the `lip_envelope` metrics, `avatar_envelope` `[n, T]`, the loudness of the avatar's speech. R-DGG needs
+        `user_features` and `avatar_features` `[n, T, F]` and `user_speaking` bool `[n, T]`, and takes `person` int
+        `[n]`, which clips share their people.
+      vocabulary: which channels are what.
+      block: frames a block, for jitter.
+      clip_events: the user's events of every clip; None, or a codec other than `face`, has no event metrics.
+      rest: motion of the reference face `[D]`; zeros if None.
+      fps: frames a second.
+      seed: of clusters and intervals.
+
+    Raises:
+      InputError: an array is missing, has another shape, or is not finite.
+    """
+    arrays = _checked(arrays)
+    recorded, partner = arrays["recorded"], arrays["partner"]
+    if clip_events is not None and len(clip_events) != len(recorded):
+        raise InputError(f"{len(clip_events)} lists of events for {len(recorded)} clips", "evaluation")
+    reference = values.reference(arrays, vocabulary, block, fps, seed)
+    same = np.arange(len(recorded))
+    rest = np.zeros(recorded.shape[-1]) if rest is None else np.asarray(rest)
+    rows = {"recorded": (recorded, same), "shuffled": (recorded, partner)}
+    rows["frozen"] = (np.broadcast_to(rest, recorded.shape), same)
+    rows.update({name: (arrays[name], same) for name in SYSTEMS if name in arrays})
+    if "model" in arrays:
+        rows["model_shuffled"] = (arrays["model"], partner)
+    table, judges = {}, {}
+    for row in ROWS:
+        if row not in rows:
+            continue
+        motion, watched = rows[row]
+        found = values.of_motion(motion, watched, reference)
+        if clip_events is not None:
+            found |= values.of_events(motion, [clip_events[clip] for clip in watched])
+        table[row] = {name: measure.estimate(seed) for name, measure in found.items()}
+        if row in ("recorded", "oracle"):
+            judges[row] = found
+        for name, measure in found.items():
+            judge = "oracle" if name.startswith(_DISTANCE) else "recorded"
+            if name.startswith(_REACTIVE) and row != "recorded" and row != judge and judge in judges:
+                table[row][name]["p"] = measure.p_value(judges[judge][name], seed)
+    return table
+
+
+def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    needed = ("user", "recorded", "partner", "channels", "avatar_speaking")
+    if missing := [name for name in needed if name not in arrays]:
+        raise InputError(f"no array named {', '.join(missing)}", "evaluation", "needed: " + ", ".join(needed))
+    shape = arrays["recorded"].shape
+    if len(shape) != 3 or shape[0] < 2 or shape[1] < 4:
+        raise InputError(f"recorded motion must be [n, T, D], at least 2 clips of 4 frames, not {shape}", "evaluation")
+    expected = {"partner": shape[:1], "channels": shape[2:], "avatar_speaking": shape[:2], "avatar_envelope": shape[:2]}
+    expected |= {"user_speaking": shape[:2], "person": shape[:1]}
+    for name in ("user_features", "avatar_features"):
+        if name in arrays:
+            expected[name] = (*shape[:2], *arrays[name].shape[2:3])
+    for name in ("user", "recorded", *SYSTEMS, *expected):
+        if name not in arrays:
+            continue
+        if arrays[name].shape != expected.get(name, shape):
+            raise InputError(f"{name} has shape {arrays[name].shape}, not {expected.get(name, shape)}", "evaluation")
+        if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
+            raise InputError(f"{name} has values that are not finite numbers", "evaluation")
+    same = np.arange(shape[0])
+    if not np.isin(arrays["partner"], same).all() or (arrays["partner"] == same).any():
+        raise InputError("partner must name another clip for every clip", "evaluation")
+    return arrays
+
+
+def blind(table: Table) -> list[str]:
+    """Metrics of reaction that can't tell `shuffled` from `recorded`: no evidence on these clips.
+
+    Those whose p-value is LEVEL or more. Where a table has no p-values, those whose intervals overlap; distances to the
+    recorded reaction need the oracle for one (recorded is 0 by definition) and are blind without it.
+    """
+    found = []
+    for name in table["recorded"]:
+        own, chance = table["recorded"][name], table["shuffled"][name]
+        if not name.startswith(_REACTIVE) or own["mean"] is None or chance["mean"] is None:
+            continue
+        if chance.get("p") is not None:
+            unseen = chance["p"] >= LEVEL
+        elif name.startswith(_DISTANCE) and "oracle" not in table:
+            unseen = True
+        else:
+            unseen = own["low"] <= chance["high"] and chance["low"] <= own["high"]
+        if unseen:
+            found.append(name)
+    return found
+
+
+def verdict(table: Table, name: str) -> str:
+    """Whether a metric of reaction separates recorded from shuffled pairs: "yes, p = 0.001"; "" for other metrics."""
+    if not name.startswith(_REACTIVE) or "shuffled" not in table or table["recorded"].get(name, {}).get("mean") is None:
+        return ""
+    p = table["shuffled"][name].get("p")
+    return ("no" if name in blind(table) else "yes") + ("" if p is None else f", p = {p:.3f}")
+
+
+def text(table: Table, metrics: tuple[str, ...] = tuple(METRICS)) -> str:
+    """The table as plain lines: a line a metric, a column a row, at the end what tells recorded from shuffled."""
+    rows = list(table)
+    present = [name for name in metrics if any(name in table[row] for row in rows)]
+    width = max(map(len, present), default=0)
+    columns = [max(len(row), 7) for row in rows]
+    head = "".join(f"  {row:>{w}}" for row, w in zip(rows, columns, strict=True))
+    lines = [" " * width + head + "  separates"]
+    for name in present:
+        cells = (number(table[row].get(name, bootstrap.EMPTY)["mean"], METRICS[name].unit) for row in rows)
+        line = f"{name:<{width}}" + "".join(f"  {cell:>{w}}" for cell, w in zip(cells, columns, strict=True))
+        lines.append(f"{line}  {verdict(table, name)}".rstrip())
+    return "\n".join(lines)
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """A figure as the tables print it: whole milliseconds, else three decimals; a dash where undefined."""
+    if value is None:
+        return "-"
+    return f"{value:.0f}" if unit == "ms" else f"{value:.3f}"

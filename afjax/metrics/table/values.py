@@ -1,0 +1,201 @@
+"""Per-clip values of every metric of a row, and how a figure of the table comes from them.
+
+A figure is a statistic of a mean over clips (`metrics.bootstrap`); `of_motion` gives the values and the statistic, so
+that the same values serve the figure, its interval and the test against another row.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from afjax.errors import InputError
+from afjax.metrics import bootstrap, events, frechet, granger, lipsync, reactiveness, richness, smoothness
+from afjax.metrics.long import drift
+
+EventFrames = Mapping[str, np.ndarray]
+"""Of one clip: frames of the user's events by kind (`metrics.events.EVENTS`)."""
+
+EVENT_METRICS = {
+    "event_response_smile": ("smile",),
+    "event_response_nod": ("nod",),
+    "event_response_voice_only": events.VOICE_ONLY,
+    "event_response_interruption": ("interruption",),
+}
+GROUPS = ("expression", "pose")
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """What the channels of a codec mean: names of the two groups, of the smile and of the mouth's opening."""
+
+    expression: tuple[str, ...]
+    pose: tuple[str, ...]
+    smile: str = "smile"
+    mouth: str = "jaw_open"
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Values `[n, ...]`, one entry a clip, and the statistic of their mean; see `bootstrap.interval`."""
+
+    values: np.ndarray
+    statistic: Callable[[np.ndarray], np.ndarray] | None = None
+    centred: bool = False
+
+    def estimate(self, seed: int) -> bootstrap.Estimate:
+        """The figure and its interval."""
+        return bootstrap.interval(self.values, seed, self.statistic, centred=self.centred)
+
+    def p_value(self, other: "Measure", seed: int) -> float | None:
+        """Of the hypothesis that the two rows differ by chance only; the same clips in the same order."""
+        return bootstrap.separation(self.values, other.values, seed, self.statistic)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What all rows are measured with, from the recorded motion; motion in recorded standard deviations."""
+
+    arrays: dict[str, np.ndarray]
+    scale: np.ndarray
+    index: dict[str, np.ndarray | int]
+    centres: dict[str, np.ndarray]
+    block: int
+    fps: float
+    dependence: granger.Projections | None
+
+
+def reference(
+    arrays: dict[str, np.ndarray], vocabulary: Vocabulary, block: int, fps: float = 25.0, seed: int = 0
+) -> Reference:
+    """Fits scales, clusters and projections on the recorded motion of checked arrays (see `report.evaluate`).
+
+    Raises:
+      InputError: a channel of the vocabulary is not among the arrays' channels.
+    """
+    names = [str(name) for name in arrays["channels"]]
+    wanted = {*vocabulary.expression, *vocabulary.pose, vocabulary.smile, vocabulary.mouth}
+    if missing := sorted(wanted - set(names)):
+        raise InputError(f"no channel named {', '.join(missing)}", "evaluation", "there are: " + ", ".join(names))
+    index = {
+        "expression": np.array([names.index(name) for name in vocabulary.expression]),
+        "pose": np.array([names.index(name) for name in vocabulary.pose]),
+        "smile": names.index(vocabulary.smile),
+        "mouth": names.index(vocabulary.mouth),
+    }
+    scale = richness.scale(arrays["recorded"])
+    clusters = {"expression": richness.EXPRESSION_CLUSTERS, "pose": richness.POSE_CLUSTERS}
+    scaled = arrays["recorded"] / scale
+    centres = {group: richness.fit_clusters(scaled[..., index[group]], k, seed) for group, k in clusters.items()}
+    dependence = None
+    if {"user_features", "avatar_features", "user_speaking"} <= set(arrays):
+        dependence = granger.fit(
+            arrays["recorded"],
+            arrays["avatar_features"],
+            arrays["user"],
+            arrays["user_features"],
+            granger.listening(arrays["avatar_speaking"], arrays["user_speaking"]),
+            groups=arrays.get("person"),
+            seed=seed,
+        )
+    return Reference(arrays, scale, index, centres, block, fps, dependence)
+
+
+def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[str, Measure]:
+    """Every metric that needs no events.
+
+    Args:
+      motion: the row's avatar `[n, T, D]`, raw units.
+      watched: `[n]`, the clip whose user each avatar is measured against.
+      ref: from `reference`.
+    """
+    arrays, user = ref.arrays, ref.arrays["user"][watched]
+    motion = np.asarray(motion, np.float64)
+    scaled, life = motion / ref.scale, arrays["recorded"] / ref.scale
+    figures = {"constant_tracks": Measure(reactiveness.constant_tracks(motion))}
+    figures |= _reactions(motion, user, ref) | _lips(motion, ref)
+    figures |= _distances(scaled, life, user / ref.scale, arrays["user"] / ref.scale, ref)
+
+    figures["variance"] = Measure(richness.variance(scaled))
+    entropies = {}
+    for group in GROUPS:
+        part = scaled[..., ref.index[group]]
+        figures[f"variance_{group}"] = Measure(richness.variance(part))
+        entropies[group] = richness.sid(part, ref.centres[group])
+        figures[f"sid_{group}"] = Measure(entropies[group])
+    figures["sid"] = Measure(np.mean(list(entropies.values()), axis=0))
+    shaken, still = (smoothness.shake(m, ref.block) for m in (scaled, life))
+    for name, ours, theirs in zip(("jitter_inside", "jitter_boundary"), shaken, still, strict=True):
+        figures[name] = Measure(np.stack([ours, theirs], axis=1), bootstrap.ratio)
+    if ref.dependence is not None:
+        errors = granger.errors(ref.dependence, motion, arrays["user"][watched], arrays["user_features"][watched])
+        figures["rdgg_speech"] = Measure(errors, granger.speech_gain)
+        figures["rdgg_motion"] = Measure(errors, granger.motion_gain)
+    return figures
+
+
+def _reactions(motion: np.ndarray, user: np.ndarray, ref: Reference) -> dict[str, Measure]:
+    recorded, own_user, index = ref.arrays["recorded"], ref.arrays["user"], ref.index
+    figures = {}
+    tracks = {"smile": np.array([index["smile"]]), **{group: index[group] for group in GROUPS}}
+    for name, channels in tracks.items():
+        curves = reactiveness.group_curve(user[..., channels], motion[..., channels])
+        life = reactiveness.group_curve(own_user[..., channels], recorded[..., channels])
+        pair = np.stack([curves, life], axis=1)
+        if name != "smile":
+            figures[f"rpcc_{name}"] = Measure(np.abs(curves[:, 0] - life[:, 0]))
+            figures[f"rpcc_lag_{name}"] = Measure(pair, reactiveness.peak_difference)
+        if name != "expression":
+            figures[f"response_peak_{name}"] = Measure(curves, reactiveness.peak)
+            figures[f"response_lag_ms_{name}"] = Measure(curves, _milliseconds(reactiveness.peak_lag, ref.fps))
+        if name == "smile":
+            figures["response_share_smile"] = Measure(pair, reactiveness.peak_share)
+    return figures
+
+
+def _lips(motion: np.ndarray, ref: Reference) -> dict[str, Measure]:
+    mouth, figures = ref.index["mouth"], {}
+    targets = {"lip": ref.arrays["recorded"][..., mouth]}
+    if "avatar_envelope" in ref.arrays:
+        targets["lip_envelope"] = ref.arrays["avatar_envelope"]
+    for name, target in targets.items():
+        curves = lipsync.curve(motion[..., mouth], target, ref.arrays["avatar_speaking"])
+        figures[f"{name}_corr"] = Measure(lipsync.corr(curves))
+        figures[f"{name}_lag_ms"] = Measure(curves, _milliseconds(lipsync.lag, ref.fps))
+    return figures
+
+
+def _distances(scaled, life, user, own_user, ref: Reference) -> dict[str, Measure]:
+    """Fréchet distances of frames, of pairs of user and avatar frames, and the drift of the first over time."""
+    figures = {}
+    for suffix, channels in (("", np.arange(scaled.shape[-1])), *((f"_{group}", ref.index[group]) for group in GROUPS)):
+        pairs = [frechet.moments(motion[..., channels]) for motion in (scaled, life)]
+        figures[f"fd{suffix}"] = Measure(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
+        if suffix:
+            pairs = [
+                frechet.moments(np.concatenate([x[..., channels], y[..., channels]], axis=-1))
+                for x, y in ((user, scaled), (own_user, life))
+            ]
+            figures[f"pfd{suffix}"] = Measure(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
+    windows = drift.window_moments(scaled, life, ref.fps)
+    if windows is not None:
+        figures["drift_fd_per_min"] = Measure(windows, drift.slope_per_minute)
+    return figures
+
+
+def _milliseconds(statistic, fps: float):
+    return lambda means: statistic(means) * (1000.0 / fps)
+
+
+def of_events(motion: np.ndarray, clips: Sequence[EventFrames]) -> dict[str, Measure]:
+    """Responses to the events of the watched user: motion `[n, T, D]` of the `face` codec, n mappings."""
+
+    def pooled(means):
+        return events.event_response({str(kind): means[:, kind, None] for kind in range(means.shape[1])})
+
+    figures = {}
+    for name, kinds in EVENT_METRICS.items():
+        pairs = zip(motion, clips, strict=True)
+        counts = [[events.event_counts(track, clip.get(kind, ()), kind) for kind in kinds] for track, clip in pairs]
+        figures[name] = Measure(np.array(counts), pooled)
+    return figures

@@ -1,0 +1,69 @@
+"""The statistics by which motion and audio features are standardised, checked wherever they are read."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from afjax.errors import InputError
+
+_AGAIN = "build the data again: python -m data_pipeline.build"
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Mean and standard deviation float32 of the avatar's motion `[D]` and of the features of both sides `[F]`.
+
+    The user's motion is scaled by the avatar's: one unit means the same on both faces.
+    """
+
+    motion_mean: np.ndarray
+    motion_std: np.ndarray
+    audio_mean: np.ndarray
+    audio_std: np.ndarray
+
+    def scale_motion(self, motion):
+        """Raw motion `[..., D]` with zero mean and unit deviation over the training split."""
+        return (motion - self.motion_mean) / self.motion_std
+
+    def scale_audio(self, features):
+        """Raw features `[..., F]`, likewise."""
+        return (features - self.audio_mean) / self.audio_std
+
+    def raw_motion(self, motion):
+        """The inverse of `scale_motion`."""
+        return motion * self.motion_std + self.motion_mean
+
+    def to_json(self) -> dict:
+        """Lists of numbers under the field names, and their `sha256`."""
+        lists = {name: [float(value) for value in array] for name, array in asdict(self).items()}
+        return {**lists, "sha256": _digest(lists)}
+
+    @classmethod
+    def from_json(cls, stored: dict, channels: int, features: int) -> "Statistics":
+        """Checked: raises InputError unless all are there, finite, of the right length, std > 0, hash as stored."""
+        where = "statistics"
+        if not isinstance(stored, dict):
+            raise InputError("they are missing", where, _AGAIN)
+        arrays = {}
+        for name in cls.__dataclass_fields__:
+            length = features if name.startswith("audio") else channels
+            try:
+                array = np.asarray(stored[name], np.float32)
+            except (KeyError, TypeError, ValueError):
+                raise InputError(f"{name} is missing or no list of numbers", where, _AGAIN) from None
+            if array.shape != (length,):
+                raise InputError(f"{name} has shape {list(array.shape)}, not [{length}]", where, _AGAIN)
+            if not np.isfinite(array).all():
+                raise InputError(f"{name} has numbers that are not finite", where, _AGAIN)
+            if name.endswith("std") and not (array > 0).all():
+                raise InputError(f"{name} must be above 0", where, _AGAIN)
+            arrays[name] = array
+        if stored.get("sha256") != _digest({name: stored[name] for name in arrays}):
+            raise InputError("they do not match their hash", where, _AGAIN)
+        return cls(**arrays)
+
+
+def _digest(lists: dict) -> str:
+    return hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""The library beside the released network, number for number."""

@@ -1,0 +1,142 @@
+"""The whole step of a live stream: sound and the user's motion in, the avatar's motion out, one jitted function.
+
+    step(params, state, inputs of the block) -> (state, motion of the block)
+
+Features come from a rolling window of each voice (`afjax.audio.feature_extractors`), everything is standardised inside,
+and motion goes in and out in raw units. Sessions lie along the batch axis, each with its own position, key, guidance,
+reference and past, and share nothing else: what one slot gives does not depend on what the others hold. `put` starts,
+restores or empties a slot without a new compilation.
+
+The user's tracks are those of `layout.user_delay` frames before the avatar's block; the caller brings them so late.
+"""
+
+from functools import lru_cache, partial
+from typing import Any, NamedTuple
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.audio.framing import FRAME
+from afjax.config import KEEP, Config
+from afjax.diffusion.guidance import branches
+from afjax.nn.condition_encoder import Conditions
+from afjax.nn.transformer import ForcingTransformer
+from afjax.streaming.state import AXES, StreamState, init_stream
+from afjax.streaming.step import make_step
+
+__all__ = ["Inputs", "LiveParams", "LiveState", "fresh", "init_live", "make_live_step", "put", "silence", "take"]
+
+
+class Inputs(NamedTuple):
+    """One block of b sessions: sound [b, block * 640] float32 at 16 kHz, user motion [b, block, d] in raw units."""
+
+    avatar_sound: jax.Array
+    user_sound: jax.Array
+    user_motion: jax.Array
+
+
+class LiveParams(NamedTuple):
+    """All numbers of a model: the transformer's parameters, the ear's, and the statistics that standardise."""
+
+    model: Any
+    ear: Any
+    motion_mean: jax.Array  # [d]
+    motion_std: jax.Array
+    audio_mean: jax.Array  # [f]
+    audio_std: jax.Array
+
+
+@flax.struct.dataclass
+class LiveState:
+    """b sessions: the generator's state, and what the ear keeps of both voices (every array with [b] first)."""
+
+    stream: StreamState
+    avatar_heard: Any
+    user_heard: Any
+
+
+def make_live_step(config: Config, ear):
+    """The jitted step for a config and an ear, one for equal arguments; `state` is donated."""
+    return _jitted(make_step(ForcingTransformer(config.model), config.layout, config.sampler), ear)
+
+
+@lru_cache(maxsize=8)
+def _jitted(block_step, ear):
+
+    def hear(params: LiveParams, heard, sound):
+        heard, rows = jax.vmap(partial(ear.step, params.ear))(heard, sound)
+        return heard, (rows - params.audio_mean) / params.audio_std
+
+    def step(params: LiveParams, state: LiveState, inputs: Inputs):
+        avatar_heard, avatar_audio = hear(params, state.avatar_heard, inputs.avatar_sound)
+        user_heard, user_audio = hear(params, state.user_heard, inputs.user_sound)
+        user_motion = (inputs.user_motion - params.motion_mean) / params.motion_std
+        conditions = Conditions(avatar_audio, user_audio, user_motion)
+        stream, motion = block_step(params.model, state.stream, conditions)
+        return LiveState(stream, avatar_heard, user_heard), motion * params.motion_std + params.motion_mean
+
+    return jax.jit(step, donate_argnums=(1,))
+
+
+def init_live(config: Config, ear, sessions: int) -> LiveState:
+    """`sessions` slots that have heard nothing and know no user; `put` a `fresh` state into one to begin."""
+    reference = jnp.zeros((sessions, config.model.motion_dim))
+    keys = jax.vmap(jax.random.key)(jnp.arange(sessions))
+    keep = jnp.zeros((sessions, 3))
+    stream = init_stream(keys, reference, config.model, config.layout, config.sampler, keep)
+    heard = [jax.tree.map(lambda x: jnp.tile(x[None], (sessions,) + (1,) * x.ndim), ear.init()) for _ in range(2)]
+    return LiveState(stream, *heard)
+
+
+def fresh(config: Config, ear, params: LiveParams, seed: int, reference=0.0, keep: str = "joint", scales=None):
+    """State of one session before its first block.
+
+    Args:
+      seed: of its noise; reference: the portrait's own motion [d] in raw units.
+      keep: the conditions that it has (a name of `afjax.config.KEEP`).
+      scales: a SamplerConfig with other guidance scales but the same branches; the config's own by default.
+    """
+    one = init_live(config, ear, 1)
+    weights, kept = branches(scales or config.sampler)
+    if not (kept.shape == (k := branches(config.sampler)[1]).shape and (kept == k).all()):
+        raise ValueError("these scales need other branches than the step computes")
+    stream = one.stream.replace(
+        key=jax.random.key(seed)[None],
+        keep=jnp.asarray(KEEP[keep], jnp.float32)[None] * jnp.asarray(config.objective.kept, jnp.float32),
+        weights=jnp.asarray(weights)[:, None],
+        reference=jnp.broadcast_to((reference - params.motion_mean) / params.motion_std, one.stream.reference.shape),
+    )
+    return one.replace(stream=stream)
+
+
+def silence(config: Config, sessions: int) -> Inputs:
+    """A block in which nobody says or does anything, on the host."""
+    voices = np.zeros((2, sessions, config.layout.block * FRAME), np.float32)
+    return Inputs(*voices, np.zeros((sessions, config.layout.block, config.model.motion_dim), np.float32))
+
+
+@partial(jax.jit, donate_argnums=(0,))
+def put(state: LiveState, slot, one: LiveState) -> LiveState:
+    """`state` with a single session's state in a slot; the others keep their bits."""
+    return _by_axis(lambda axis, x, y: jax.lax.dynamic_update_slice_in_dim(x, y, slot, axis), state, one)
+
+
+@jax.jit
+def take(state: LiveState, slot) -> LiveState:
+    """A single session's state, as `put` takes it."""
+    return _by_axis(lambda axis, x: jax.lax.dynamic_slice_in_dim(x, slot, 1, axis), state)
+
+
+def _by_axis(function, *states: LiveState) -> LiveState:
+    """`function(session axis, *arrays)` for every array of the states."""
+    streams = {
+        name: jax.tree.map(partial(function, AXES.get(name, 0)), *(getattr(s.stream, name) for s in states))
+        for name in StreamState.__dataclass_fields__
+    }
+    heard = (
+        jax.tree.map(partial(function, 0), *(getattr(s, name) for s in states))
+        for name in ("avatar_heard", "user_heard")
+    )
+    return LiveState(StreamState(**streams), *heard)

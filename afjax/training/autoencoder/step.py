@@ -1,0 +1,290 @@
+"""Training of the latent codec: the two pictures of a pair are made from one another.
+
+    made_k = decode(identity_j + motion_k, features_j),    j the other one of the pair
+
+so that every picture is encoded once and serves as source and as driver. One step updates the codec and then the
+discriminators on what the codec made before its update; the gradient penalty joins every `r1_every` steps.
+
+Where motion is known the first coefficients can be made to tell it. In the first `encoder_steps` steps the encoder
+alone learns that, which costs a fraction of a whole step; the decoder then need not wait for latents that say
+something.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from functools import partial
+from pathlib import Path
+
+import flax.struct
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from optax.contrib import MuonDimensionNumbers
+
+from afjax.codec.face.channels import HIGH
+from afjax.codec.latent import autoencoder, parts
+from afjax.codec.latent.discriminator import discriminate, init_discriminator, prepare_discriminator
+from afjax.losses import autoencoder as losses
+from afjax.nn.vgg import vgg_features
+from afjax.training.autoencoder.config import AutoencoderConfig
+from afjax.training.autoencoder.init import centred, copying, reading
+from afjax.training.loop import Task, run
+from afjax.training.throughput import Meter
+
+__all__ = ["AutoencoderState", "init_state", "make_step", "reconstruct", "train"]
+
+SCALES = 4
+"""Of the perceptual losses: the picture, and halved up to three times."""
+SMALLEST = 32
+"""Side of the smallest picture that the perceptual network sees."""
+THIN = 16
+"""Rows or columns below which a matrix is left to Adam."""
+DEVIATIONS = 3.0
+"""Of known motion from rest to a channel's end, so that its coefficient is about normal."""
+
+
+@flax.struct.dataclass
+class AutoencoderState:
+    step: jax.Array  # int32
+    params: dict
+    ema_params: dict
+    opt_state: tuple
+    critics: dict  # discriminators by name: `picture`, and PARTS with one for both eyes
+    critics_opt_state: tuple
+
+
+def init_state(config: AutoencoderConfig, pictures: jax.Array | None = None) -> AutoencoderState:
+    """State before the first step, from the config's seed: a codec that copies the source.
+
+    `pictures` uint8 `[n, size, size, 3]`: of many people, by which the encoder is centred.
+    """
+    key = jax.random.fold_in(jax.random.key(config.training.seed), 2)
+    params = reading(copying(autoencoder.init_params(config.codec, key)))
+    if pictures is not None:
+        params = centred(params, _signed(pictures))
+    channels, critics = config.codec.channels, {}
+    if config.loss.adversarial:
+        critics["picture"] = init_discriminator(config.codec.size, channels, jax.random.fold_in(key, 1))
+    if config.loss.part_adversarial:
+        for n, name in enumerate(("eyes", "mouth")):
+            critics[name] = init_discriminator(config.loss.part_size, channels, jax.random.fold_in(key, 2 + n))
+    ema = jax.tree.map(jnp.copy, params)
+    rules = _optimizers(config)
+    return AutoencoderState(jnp.int32(0), params, ema, rules[0].init(params), critics, rules[1].init(critics))
+
+
+def _signed(pictures: jax.Array) -> jax.Array:
+    return pictures.astype(jnp.float32) / 127.5 - 1
+
+
+def _optimizers(config: AutoencoderConfig) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+    """Of the codec and of the discriminators; the rate of both stages rises and falls."""
+    adam, first = config.adam, config.encoder_steps
+
+    def rate(peak, steps):
+        return optax.warmup_cosine_decay_schedule(
+            0.0 if adam.warmup_steps else peak, peak, adam.warmup_steps, max(steps, adam.warmup_steps + 1),
+            adam.final_share * peak,
+        )  # fmt: skip
+
+    whole = config.training.num_steps - first
+
+    def staged(peak):
+        return optax.join_schedules([rate(peak, first), rate(peak, whole)], [first])
+
+    critics = optax.adam(rate(adam.critic_rate, whole), 0.0, adam.beta2)  # they count from the second stage on
+    if not adam.muon:
+        return optax.adam(staged(adam.learning_rate), adam.beta1, adam.beta2), critics
+    codec = optax.contrib.muon(
+        staged(adam.muon), adam_b1=adam.beta1, adam_b2=adam.beta2, adam_learning_rate=staged(adam.learning_rate),
+        muon_weight_dimension_numbers=partial(jax.tree.map, _as_matrix),
+    )  # fmt: skip
+    return codec, critics
+
+
+def _as_matrix(weight: jax.Array) -> MuonDimensionNumbers | None:
+    """How a stored weight `[(1,) out, in, ...]` is a matrix; None where it is none, or a thin one."""
+    first = 1 if weight.ndim == 5 else 0
+    if weight.ndim < 2 or min(weight.shape[first], math.prod(weight.shape[first + 1 :])) < THIN:
+        return None
+    return MuonDimensionNumbers(tuple(range(first + 1, weight.ndim)), first)
+
+
+def reconstruct(params: Mapping, pictures: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Each picture of pairs `[n, 2, size, size, 3]` in [-1, 1], made from the other one of its pair.
+
+    Also the pictures' coefficients `[n, 2, K]`.
+    """
+    prepared = autoencoder.prepare(params)
+    flat = pictures.reshape(-1, *pictures.shape[2:])
+    identity, coefficients, features = autoencoder.encode(prepared, flat)
+    latents = _other(identity) + autoencoder.motion(prepared, coefficients)
+    made = autoencoder.decode(prepared, latents, [_other(each) for each in features], together=flat.shape[1])
+    return made.reshape(pictures.shape), coefficients.reshape(*pictures.shape[:2], -1)
+
+
+def _other(x: jax.Array) -> jax.Array:
+    """`[2 n, ...]` of pairs with the two of each pair exchanged."""
+    return x.reshape(-1, 2, *x.shape[1:])[:, ::-1].reshape(x.shape)
+
+
+def _views(names, images: jax.Array, boxes: jax.Array, size: int) -> dict[str, jax.Array]:
+    """What each discriminator sees of pictures `[n, s, s, 3]` with `boxes` `[n, 3, 4]`."""
+    views = {}
+    for name in names:
+        if name == "picture":
+            views[name] = images
+        else:
+            chosen = [n for n, part in enumerate(parts.PARTS) if part.endswith(name.removesuffix("s"))]
+            views[name] = jnp.concatenate([parts.cut(images, boxes[:, n], size) for n in chosen])
+    return views
+
+
+def codec_losses(
+    config: AutoencoderConfig, vgg, critics, made: jax.Array, targets: jax.Array, boxes: jax.Array
+) -> dict:
+    """The losses in use by name, unweighted, of pictures `[n, s, s, 3]` in [-1, 1] with `boxes` `[n, 3, 4]`."""
+    weights, found = config.loss, {"pixels": losses.distance(made, targets)}
+    if weights.part_pixels:
+        found["part_pixels"] = _in_parts(made, targets, boxes)
+    if weights.perceptual or weights.part_perceptual:
+        found["perceptual"] = found["part_perceptual"] = 0.0
+        for a, b in zip(_scales(made), _scales(targets), strict=True):
+            for x, y in zip(vgg_features(vgg, a), vgg_features(vgg, b), strict=True):
+                found["perceptual"] += losses.distance(x, y)
+                found["part_perceptual"] += _in_parts(x, y, boxes)
+    if critics:
+        views, real = (_views(critics, each, boxes, weights.part_size) for each in (made, targets))
+        judged = {name: discriminate(critics[name], view) for name, view in views.items()}
+        if weights.adversarial:
+            found["adversarial"] = losses.adversarial(judged["picture"][0])
+        if weights.part_adversarial:
+            found["part_adversarial"] = sum(losses.adversarial(judged[name][0]) for name in judged if name != "picture")
+        if weights.style:
+            wanted = {name: discriminate(critics[name], real[name])[1] for name in judged if name != "picture"}
+            found["style"] = sum(losses.style(judged[name][1], wanted[name]) for name in wanted)
+    return found
+
+
+def _in_parts(found: jax.Array, wanted: jax.Array, boxes: jax.Array) -> jax.Array:
+    """Mean over PARTS of the distance inside their boxes."""
+    masks = parts.mask(boxes, found.shape[1])
+    return sum(losses.distance(found, wanted, masks[:, n]) for n in range(len(parts.PARTS))) / len(parts.PARTS)
+
+
+def _scales(images: jax.Array) -> list[jax.Array]:
+    scales = [images]
+    while len(scales) < SCALES and scales[-1].shape[1] > SMALLEST:
+        n, height, width, channels = scales[-1].shape
+        scales.append(scales[-1].reshape(n, height // 2, 2, width // 2, 2, channels).mean((2, 4)))
+    return scales
+
+
+def critic_losses(config: AutoencoderConfig, critics, made, targets, boxes, penalise) -> tuple[jax.Array, dict]:
+    """Sum of the discriminators' losses and, where `penalise`, of their weighted gradient penalties; and both."""
+    ready = {name: prepare_discriminator(each) for name, each in critics.items()}
+    fakes, reals = (_views(critics, each, boxes, config.loss.part_size) for each in (made, targets))
+    told = sum(
+        losses.discriminator(discriminate(each, reals[name])[0], discriminate(each, fakes[name])[0])
+        for name, each in ready.items()
+    )
+
+    def penalty():
+        return sum(losses.r1(lambda x, e=each: discriminate(e, x)[0], reals[name]) for name, each in ready.items())
+
+    r1 = jax.lax.cond(penalise, penalty, lambda: jnp.zeros(()))
+    return told + config.loss.r1 * config.loss.r1_every * r1, {"critics": told, "r1": r1}
+
+
+def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
+    """`step(state, batch) -> (state, metrics)`, jitted; `batch` as `data_pipeline.face_crops` gives it.
+
+    `vgg`: weights of `afjax.nn.vgg`, needed where a perceptual loss has a weight.
+    """
+    rule, critics_rule = _optimizers(config)
+
+    @partial(jax.jit, donate_argnums=1)
+    def step(vgg, state: AutoencoderState, batch):
+        pictures = _signed(batch["pictures"])
+        boxes = batch["boxes"].reshape(-1, *batch["boxes"].shape[2:])
+        targets = pictures.reshape(-1, *pictures.shape[2:])
+        critics = {name: prepare_discriminator(each) for name, each in state.critics.items()}
+
+        def total(params):
+            made, coefficients = reconstruct(params, pictures)
+            made = made.reshape(targets.shape)
+            found = codec_losses(config, vgg, critics, made, targets, boxes)
+            if config.loss.known_motion:
+                found["known_motion"] = losses.known_motion(coefficients, _wanted(batch))
+            return sum(getattr(config.loss, name) * each for name, each in found.items()), (found, made)
+
+        (loss, (metrics, made)), grads = jax.value_and_grad(total, has_aux=True)(state.params)
+        updated = _updated(config, rule, state, grads)
+        error = ((jnp.clip(made, -1, 1) - targets) ** 2).mean((1, 2, 3))
+        metrics |= {"loss": loss, "grad_norm": optax.tree.norm(grads), "psnr": -10 * jnp.log10(error / 4).mean()}
+        critics, critics_opt_state = state.critics, state.critics_opt_state
+        if critics:
+            penalise = state.step % config.loss.r1_every == 0
+            told = partial(critic_losses, config, made=made, targets=targets, boxes=boxes, penalise=penalise)
+            (_, found), grads = jax.value_and_grad(told, has_aux=True)(critics)
+            updates, critics_opt_state = critics_rule.update(grads, critics_opt_state)
+            critics, metrics = optax.apply_updates(critics, updates), metrics | found
+        return updated.replace(critics=critics, critics_opt_state=critics_opt_state), metrics
+
+    return partial(step, jax.device_put(vgg))
+
+
+def make_encoder_step(config: AutoencoderConfig):
+    """`step(state, batch) -> (state, metrics)`, jitted, by which the encoder alone learns known motion."""
+    rule, _ = _optimizers(config)
+
+    @partial(jax.jit, donate_argnums=0)
+    def step(state: AutoencoderState, batch):
+        pictures = _signed(batch["pictures"]).reshape(-1, *batch["pictures"].shape[2:])
+
+        def error(params):
+            coefficients = autoencoder.encode(autoencoder.prepare(params), pictures).coefficients
+            return losses.known_motion(coefficients, _wanted(batch).reshape(len(coefficients), -1))
+
+        loss, grads = jax.value_and_grad(error)(state.params)
+        return _updated(config, rule, state, grads), {
+            "loss": loss, "known_motion": loss, "grad_norm": optax.tree.norm(grads)
+        }  # fmt: skip
+
+    return step
+
+
+def _wanted(batch) -> jax.Array:
+    """Known motion `[n, 2, 15]` as coefficients."""
+    return batch["motion"] * (DEVIATIONS / HIGH)
+
+
+def _updated(config: AutoencoderConfig, rule, state: AutoencoderState, grads) -> AutoencoderState:
+    """The state after a step of the codec."""
+    updates, opt_state = rule.update(grads, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    # a short average at first, so that the initial weights are forgotten
+    decay = jnp.minimum(config.adam.ema, (1 + state.step) / (10 + state.step))
+    ema = optax.incremental_update(params, state.ema_params, 1 - decay)
+    return state.replace(step=state.step + 1, params=params, ema_params=ema, opt_state=opt_state)
+
+
+def train(
+    config: AutoencoderConfig, workdir: Path, batches: Iterator, meta: dict, vgg: Mapping | None = None,
+    pictures: np.ndarray | None = None, **around,
+) -> AutoencoderState:  # fmt: skip
+    """Trains a codec by `afjax.training.loop.run`.
+
+    `batches`: of `data_pipeline.face_crops.batches`; `pictures`: as for `init_state`.
+    """
+    first, whole = make_encoder_step(config), make_step(config, vgg)
+    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    shapes = jax.eval_shape(lambda: init_state(config))
+    task = Task(
+        init=lambda: init_state(config, pictures),
+        abstract=jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes),
+        step=lambda state, batch, number: (first if number < config.encoder_steps else whole)(state, batch),
+        meter=Meter(2 * config.pictures.batch),
+    )
+    return run(task, config.training, workdir, batches, meta, **around)

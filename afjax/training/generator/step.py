@@ -1,0 +1,172 @@
+"""One step of training.
+
+Random draws (noise, levels, drops) are made by `make_draw` and are, like the token layout, inputs of the train step:
+one compiled step serves every mask, level scheme and drop pattern. All randomness comes from the run's seed and the
+step's number, so a resumed run draws what an unbroken one would have drawn.
+"""
+
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from afjax.config import ComputeConfig, Config, ModelConfig, OptimizerConfig, PreferenceConfig
+from afjax.diffusion import guidance, noise_levels, path
+from afjax.losses import dpo, flow
+from afjax.nn.condition_encoder import Conditions
+from afjax.nn.token_layout import TokenLayout
+from afjax.nn.transformer import ForcingTransformer
+from afjax.training import sharding
+from afjax.training.generator.state import TrainState
+from afjax.training.optimizer import make_optimizer
+
+
+class Draw(NamedTuple):
+    """What chance decides in one step."""
+
+    noise: jax.Array  # [b, t, d]
+    level: jax.Array  # [b, t]
+    history: jax.Array  # [b, 1], of the noise that is added to frames of level 0
+    keep: jax.Array  # [b, 3]
+
+
+def make_draw(config: Config):
+    """`draw(step) -> Draw`, a pure function of the seed and the step, divided as the batch is."""
+    c, o = config, config.objective
+    shape = (c.data.batch, c.data.window)
+
+    @partial(jax.jit, out_shardings=sharding.batch_sharding(c))
+    def draw(step):
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(c.training.seed), 1), step)
+        k_noise, k_level, k_keep = jax.random.split(key, 3)
+        return Draw(
+            jax.random.normal(k_noise, (*shape, c.model.motion_dim)),
+            noise_levels.draw(k_level, *shape, c.layout.block, o.levels, o.clean_prefix),
+            noise_levels.draw_history(jax.random.fold_in(key, 3), shape[0], o.history_noise),
+            guidance.draw_keep(k_keep, shape[0], o.drop, o.drop_table),
+        )
+
+    return draw
+
+
+def token_level(draw: Draw, layout: TokenLayout):
+    """Level of every token [b, n]."""
+    return jnp.where(layout.context, 0.0, draw.level[:, layout.frame])
+
+
+def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout):
+    """Error of the velocity [b, n, d] for motion [b, t, d] of a batch on a token layout, and its levels [b, n].
+
+    `batch`: user_motion [b, t, d], avatar_audio, user_audio [b, t, f], reference [b, d].
+    """
+    conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
+    conditions = jax.tree.map(lambda x: x[:, layout.frame], conditions)
+    motion, noise = motion[:, layout.frame], draw.noise[:, layout.frame]
+    level = token_level(draw, layout)
+    history = jnp.where(level > 0, 0.0, draw.history)
+    x = path.interpolate(motion, noise, level[..., None]) + history[..., None] * noise
+    velocity = model.apply(params, x, level, batch["reference"], conditions, draw.keep, layout, method="forward")
+    return velocity - path.velocity(motion, noise), level
+
+
+def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout, whole=None):
+    """Mean flow-matching loss of a batch of windows, `avatar_motion` [b, t, d] among them, and nothing else to log.
+
+    `whole`: levels of the whole batch [w, n] where this is a part of it; the parts' losses add up to that batch's.
+    """
+    error, level = velocity_error(model, params, batch, batch["avatar_motion"], draw, layout)
+    return flow.mean(flow.per_token(error, norm), level, whole), {}
+
+
+def preference_loss(
+    c: PreferenceConfig, reference, model, norm: str, params, batch, draw: Draw, layout: TokenLayout, whole=None
+):
+    """Flow matching of the winners plus `weight` times the preference for them over `losing_motion` [b, t, d].
+
+    `reference`: parameters of the frozen model. Logged besides what `dpo.loss` watches: both losses, and `drift`, the
+    mean squared distance of the winners' velocities from the reference's. `whole` is as in `clip_loss`.
+    """
+    # the two of a pair side by side, so that a divided batch stays where it lies
+    both, drawn = jax.tree.map(lambda x: jnp.repeat(x, 2, axis=0), (batch, draw))
+    motion = jnp.stack([batch["avatar_motion"], batch["losing_motion"]], 1).reshape(-1, *drawn.noise.shape[1:])
+    error, level = velocity_error(model, params, both, motion, drawn, layout)
+    frozen = jax.lax.stop_gradient(velocity_error(model, reference, both, motion, drawn, layout)[0])
+
+    def pair(x):
+        return jnp.moveaxis(x.reshape(-1, 2, *x.shape[1:]), 1, 0)
+
+    scale = motion.shape[-1] if c.channels == "sum" else 1
+    ours, theirs = (dpo.Errors(*pair(scale * flow.per_token(e, c.norm))) for e in (error, frozen))
+    win, level = pair(error)[0], pair(level)[0]
+    fit = flow.mean(flow.per_token(win, norm), level, whole)
+    preferred, watched = dpo.loss(ours, theirs, level, c, whole)
+    watched |= {
+        "flow": fit,
+        "preference": preferred,
+        "drift": flow.mean(jnp.square(win - pair(frozen)[0]).mean(-1), level, whole),
+    }
+    return fit + c.weight * preferred, watched
+
+
+def make_train_step(config: Config, reference=None):
+    """Jitted `step(state, batch, draw, layout) -> (state, {loss, grad_norm, ...})`; `state` is donated.
+
+    With `reference`, the (whole) parameters of a frozen model, it tunes by preferences. Configurations that differ in
+    nothing that is compiled share one program.
+    """
+    c, preference = config, None if reference is None else config.preference
+    compiled = _jitted(c.model, c.optimizer, c.training.num_steps, c.objective.norm, preference, c.compute)
+    return partial(compiled, sharding.put(c.compute, reference))
+
+
+@lru_cache(maxsize=8)
+def _jitted(
+    model: ModelConfig,
+    optimizer: OptimizerConfig,
+    steps: int,
+    norm: str,
+    preference: PreferenceConfig | None,
+    compute: ComputeConfig,
+):
+    dtype = None if compute.dtype == "float32" else jnp.dtype(compute.dtype)
+    network, update_rule = ForcingTransformer(model, dtype, compute.remat), make_optimizer(optimizer, steps)
+
+    def step(frozen, state: TrainState, batch, draw: Draw, layout: TokenLayout):
+        gather = partial(sharding.gathered, compute)
+        loss_fn = clip_loss if preference is None else partial(preference_loss, preference, gather(frozen))
+
+        def gradient(part):
+            def total(params):
+                return loss_fn(network, norm, gather(params), *part, layout, token_level(draw, layout))
+
+            return jax.value_and_grad(total, has_aux=True)(state.params)
+
+        (loss, watched), grads = _summed(gradient, (batch, draw), compute)
+        updates, opt_state = update_rule.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        # a short average at first, so that the initial weights are forgotten
+        decay = jnp.minimum(optimizer.ema, (1 + state.step) / (10 + state.step))
+        ema = optax.incremental_update(params, state.ema_params, 1 - decay)
+        metrics = {"loss": loss, "grad_norm": optax.tree.norm(grads), **watched}
+        return sharding.constrain(compute, TrainState(state.step + 1, params, ema, opt_state)), metrics
+
+    return jax.jit(step, donate_argnums=(1,))
+
+
+def _summed(function, batch, compute: ComputeConfig):
+    """Sum of `function(part)` over the parts of a batch, one after the other.
+
+    A part is every n-th clip, so that each device goes through its own.
+    """
+    if compute.accumulate == 1:
+        return function(batch)
+    parts = jax.tree.map(lambda x: x.reshape(-1, compute.accumulate, *x.shape[1:]).swapaxes(0, 1), batch)
+    shapes = jax.eval_shape(function, jax.tree.map(lambda x: x[0], parts))
+    zeros = jax.tree.map(lambda x: jnp.zeros(x.shape, x.dtype), shapes)
+
+    def add(total, part):
+        return sharding.constrain(compute, jax.tree.map(jnp.add, total, function(part))), None
+
+    return jax.lax.scan(add, zeros, parts)[0]

@@ -1,0 +1,1 @@
+"""How simulated people move, act and answer."""

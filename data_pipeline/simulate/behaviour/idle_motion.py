@@ -1,0 +1,196 @@
+"""How a face moves by itself: wander of the pose, the beat of speech, gaze, blinks, smiles.
+
+Every function returns motion `[T, D]` in the channels of `afjax.codec.face.channels`, to be added up. Curves are
+smooth at 25 fps: noise goes through a second-order low-pass, gestures are raised cosines.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+from scipy.signal import lfilter
+
+from afjax.codec.face.channels import CHANNELS, channel
+from data_pipeline.simulate.speech import visemes
+from data_pipeline.simulate.speech.dialogue import Placed
+
+FPS = 25
+NOD_PERIOD = 11
+_BLINK = np.array([0.25, 0.8, 1.0, 0.85, 0.5, 0.2])
+
+# Standard deviation of a tracker's noise on a still face, measured on webcam footage.
+_TRACKER = dict(
+    yaw=0.14, pitch=0.15, roll=0.09, tx=0.0004, ty=0.0004, scale=0.0008, jaw_open=0.0015, mouth_width=0.002,
+    smile=0.0018, upper_lip=0.0009, brow_raise=0.0017, brow_furrow=0.001, blink=0.01, gaze_x=0.006, gaze_y=0.008,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Person:
+    """What stays the same for one person in one conversation."""
+
+    lips: np.ndarray
+    head: float
+    smile: float
+    nod: float
+    react: float
+    lag: float
+    blink_seconds: float
+    rest: np.ndarray
+
+
+def draw_person(rng: np.random.Generator) -> Person:
+    """A random temperament. `lag` is the smile's delay in frames, `nod` degrees, the rest are gains."""
+    rest = zeros(1)[0]
+    for name, sd in (("yaw", 2.0), ("pitch", 1.2), ("roll", 1.0), ("tx", 0.006), ("ty", 0.006), ("scale", 0.008)):
+        rest[channel(name)] = sd * np.clip(rng.standard_normal(), -2.0, 2.0)
+    return Person(
+        lips=rng.uniform(0.85, 1.2, 3),
+        head=rng.uniform(0.7, 1.2),
+        smile=rng.uniform(0.8, 1.1),
+        nod=rng.uniform(4.5, 6.5),
+        react=rng.uniform(0.9, 1.15),
+        lag=float(np.clip(rng.normal(10.0, 1.2), 6.0, 14.0)),
+        blink_seconds=rng.uniform(2.5, 5.0),
+        rest=rest,
+    )
+
+
+def zeros(frames: int) -> np.ndarray:
+    """A face at rest."""
+    return np.zeros((frames, len(CHANNELS)))
+
+
+def smooth_noise(rng: np.random.Generator, frames: int, frames_per_radian: float) -> np.ndarray:
+    """Unit-variance noise `[T]` through two equal poles of time constant `frames_per_radian`; stationary."""
+    pole = np.exp(-1.0 / frames_per_radian)
+    warm = int(8 * frames_per_radian) + 1
+    raw = lfilter([1.0], [1.0, -2.0 * pole, pole * pole], rng.standard_normal(frames + warm))
+    power = (1.0 + pole**2) / (1.0 - pole**2) ** 3
+    return raw[warm:] / np.sqrt(power)
+
+
+def bump(frames: int, onset: float, rise: float, hold: float, fall: float) -> np.ndarray:
+    """0 .. 1 .. 0 with raised-cosine flanks; times in frames."""
+    t = np.arange(frames) - onset
+    up = np.clip(t / rise, 0.0, 1.0)
+    down = np.clip((t - rise - hold) / fall, 0.0, 1.0)
+    return (0.5 - 0.5 * np.cos(np.pi * up)) * (0.5 + 0.5 * np.cos(np.pi * down))
+
+
+def nod(frames: int, onset: float, periods: float) -> np.ndarray:
+    """Pitch of one nod, first down: sin of period NOD_PERIOD, fixed phase at the onset, faded over the last period."""
+    t = np.arange(frames) - onset
+    length = periods * NOD_PERIOD
+    inside = (t >= 0) & (t <= length)
+    fade = np.clip((length - t) / NOD_PERIOD, 0.0, 1.0) ** 0.5
+    return np.where(inside, fade * np.sin(2.0 * np.pi * t / NOD_PERIOD), 0.0)
+
+
+def wander(rng: np.random.Generator, frames: int, person: Person) -> np.ndarray:
+    """Slow drift of pose and mood around the person's rest."""
+    motion = zeros(frames) + person.rest
+    scales = dict(yaw=2.6, pitch=1.3, roll=1.1, tx=0.005, ty=0.004, scale=0.006, mouth_width=0.006, brow_raise=0.004)
+    for name, sd in scales.items():
+        motion[:, channel(name)] += person.head * sd * smooth_noise(rng, frames, 14.0)
+    motion[:, channel("brow_furrow")] += 0.006 * smooth_noise(rng, frames, 12.0)
+    # Turning the head moves its centre too.
+    motion[:, channel("tx")] += 0.0012 * motion[:, channel("yaw")]
+    motion[:, channel("ty")] += 0.0012 * motion[:, channel("pitch")]
+    return motion
+
+
+def speech(rng: np.random.Generator, items: list[Placed], frames: int, person: Person) -> np.ndarray:
+    """Lips, and the head and brows that beat with stressed syllables."""
+    motion = zeros(frames)
+    lips = visemes.track([(item.start, item.utterance) for item in items], frames, person.lips)
+    for column, name in enumerate(("jaw_open", "mouth_width", "upper_lip")):
+        motion[:, channel(name)] = lips[:, column]
+    active = np.zeros(frames)
+    for item in items:
+        if item.role in ("hum", "laugh", "away_laugh"):
+            continue
+        active[int(item.start * FPS) : int(item.end * FPS)] = 1.0
+        for at in item.utterance.starts[item.utterance.stressed]:
+            if rng.random() < 0.5:
+                beat = bump(frames, (item.start + at) * FPS - 3.0, 4.0, 0.0, 7.0) * rng.uniform(0.3, 1.0)
+                motion[:, channel("pitch")] += 1.6 * person.head * beat
+                motion[:, channel("brow_raise")] += 0.009 * beat
+    active = gaussian_filter1d(active, 4.0)
+    for name, sd, speed in (("yaw", 1.5, 5.0), ("pitch", 0.6, 5.0), ("roll", 0.8, 5.0), ("ty", 0.002, 5.0)):
+        motion[:, channel(name)] += person.head * sd * active * smooth_noise(rng, frames, speed)
+    return motion
+
+
+def emphasis(items: list[Placed], frames: int) -> np.ndarray:
+    """The speaker's own beat on an emphasised word."""
+    motion = zeros(frames)
+    for item in items:
+        if item.utterance.emphasis_end > 0:
+            beat = bump(frames, (item.start + item.utterance.emphasis_end) * FPS - 9.0, 4.0, 1.0, 6.0)
+            motion[:, channel("pitch")] += 3.0 * beat
+            motion[:, channel("brow_raise")] += 0.02 * beat
+    return motion
+
+
+def laughing(frames: int, onset: float, length: float, period: float = 5.0) -> np.ndarray:
+    """A laughing face of unit gain: broad smile, narrowed eyes, the head bobs."""
+    motion = zeros(frames)
+    shape = bump(frames, onset, 5.0, length, 14.0)
+    t = np.arange(frames) - onset
+    motion[:, channel("smile")] = 0.085 * shape
+    motion[:, channel("mouth_width")] = 0.03 * shape
+    motion[:, channel("blink")] = 0.25 * shape
+    motion[:, channel("jaw_open")] = 0.03 * shape
+    motion[:, channel("pitch")] = -1.2 * shape + 1.0 * shape * np.sin(2.0 * np.pi * t / period)
+    return motion
+
+
+def smiling(envelope: np.ndarray) -> np.ndarray:
+    """Motion of a smile whose strength over time is `envelope` `[T]`, in units of the smile channel."""
+    motion = zeros(len(envelope))
+    motion[:, channel("smile")] = envelope
+    motion[:, channel("mouth_width")] = 0.25 * envelope
+    motion[:, channel("blink")] = 0.8 * envelope
+    return motion
+
+
+def stretched(motion: np.ndarray) -> np.ndarray:
+    """Smiles that add up stretch the lips less and less towards the channel's end instead of stopping at it."""
+    free, rest = 0.08, 0.04
+    smile = motion[:, channel("smile")]
+    motion[:, channel("smile")] = np.where(smile > free, free + rest * np.tanh((smile - free) / rest), smile)
+    return motion
+
+
+def gaze(rng: np.random.Generator, frames: int, averted: np.ndarray) -> np.ndarray:
+    """Fixations of 0.6 .. 2.4 s; `averted` `[T]` is the chance that one is not on the partner."""
+    motion = zeros(frames)
+    target = np.zeros((frames, 2))
+    start = 0
+    while start < frames:
+        stop = start + int(FPS * rng.uniform(0.6, 2.4))
+        away = rng.random() < averted[start]
+        spread = np.array([0.06, 0.03]) if away else np.array([0.008, 0.006])
+        target[start:stop] = spread * rng.standard_normal(2)
+        start = stop
+    eyes = gaussian_filter1d(target, 0.8, axis=0)
+    motion[:, channel("gaze_x")], motion[:, channel("gaze_y")] = eyes.T
+    # The head follows the eyes, later and less.
+    motion[:, channel("yaw")] = 22.0 * gaussian_filter1d(np.roll(target[:, 0], 3), 5.0)
+    return motion
+
+
+def blinks(rng: np.random.Generator, frames: int, seconds: float) -> np.ndarray:
+    """Blinks about every `seconds`, six frames each."""
+    motion = zeros(frames)
+    at = FPS * rng.exponential(seconds)
+    while at < frames - len(_BLINK):
+        motion[int(at) : int(at) + len(_BLINK), channel("blink")] += _BLINK
+        at += len(_BLINK) + FPS * (0.4 + rng.exponential(seconds))
+    return motion
+
+
+def measured(rng: np.random.Generator, motion: np.ndarray, level: float) -> np.ndarray:
+    """Adds `level` times a tracker's noise."""
+    return motion + level * np.array([_TRACKER[name] for name in CHANNELS]) * rng.standard_normal(motion.shape)

@@ -1,0 +1,33 @@
+"""Drawn people that move: pictures of faces whose motion is known."""
+
+import numpy as np
+
+from afjax.codec.face.channels import CHANNELS, HIGH, LOW, POSE, channel, clamp
+from afjax.codec.face.codec import FaceCodec
+from data_pipeline.simulate.portrait.draw import draw_portrait
+
+__all__ = ["draw_motion", "moving_person"]
+
+_STEP = 128  # sides that the renderer knows
+_ROOM = 1.5  # of a picture's side: a cut-out of it is then not magnified
+
+
+def draw_motion(rng: np.random.Generator, frames: int) -> np.ndarray:
+    """Independent poses and expressions `[frames, 15]`; the first is rest.
+
+    Pose: normal, three deviations reach the channel's end. Expression: uniform in half of the frames, else at rest; the
+    eyes are open in two frames of three.
+    """
+    pose = clamp(rng.standard_normal((frames, len(CHANNELS))) * HIGH / 3)
+    face = rng.uniform(LOW, HIGH, pose.shape) * (rng.random(pose.shape) < 0.5)
+    face[:, channel("blink")] = np.clip(rng.uniform(-2, 1, frames), 0, 1)
+    motion = np.where(np.isin(CHANNELS, POSE), pose, face)
+    motion[0] = 0
+    return motion.astype(np.float32)
+
+
+def moving_person(seed: int, motion: np.ndarray, size: int) -> np.ndarray:
+    """Frames uint8 `[T, s, s, 3]` of the person of a seed under motion `[T, 15]`; s is enough to cut `size` out."""
+    side = -(-int(_ROOM * size) // _STEP) * _STEP
+    codec = FaceCodec(size=side)
+    return codec.render(codec.identity(draw_portrait(seed, side)), motion)

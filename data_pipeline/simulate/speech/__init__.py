@@ -1,0 +1,1 @@
+"""What simulated people say, and how it sounds."""

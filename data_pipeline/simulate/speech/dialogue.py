@@ -1,0 +1,195 @@
+"""Who says what when: turns, pauses, overlaps, interruptions, and the small sounds between.
+
+A `Dialogue` is decided by the streams `turns`, `user_words` and `avatar_words` alone; no face and no reaction is in
+it, so the same dialogue can be lived through again with other private noise.
+
+The styles differ in who talks. In `train` the avatar listens for a little over a fifth of the time, as in recorded
+conversations, where a person mostly talks or is silent with the other; in `eval` it listens most of the time.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from data_pipeline.simulate.speech import sentences, vocal
+from data_pipeline.simulate.speech.sentences import Phrase
+from data_pipeline.simulate.speech.synthesis import Speaker, Utterance, Voice
+
+
+@dataclass(frozen=True)
+class Style:
+    """Seconds of a turn (low, high) of each side, the chance that the avatar has the first one, that the user hums or
+    laughs after a phrase, and that the user interrupts."""
+
+    avatar_turn: tuple[float, float]
+    user_turn: tuple[float, float]
+    avatar_first: float
+    interlude: float
+    interrupted: float = 0.6
+
+
+STYLES = {
+    "train": Style(avatar_turn=(4.0, 6.6), user_turn=(1.0, 2.3), avatar_first=0.75, interlude=0.2),
+    "eval": Style(avatar_turn=(1.8, 3.2), user_turn=(5.5, 8.0), avatar_first=0.35, interlude=0.55),
+}
+
+
+@dataclass(frozen=True)
+class Placed:
+    """An utterance at `start` seconds. `role`: phrase, interruption, word, surprise, hum, laugh or away_laugh."""
+
+    start: float
+    utterance: Utterance
+    role: str = "phrase"
+
+    @property
+    def end(self) -> float:
+        return self.start + self.utterance.seconds
+
+
+@dataclass(frozen=True)
+class Side:
+    """One person's stream of words: the split's sentences in this person's voice."""
+
+    rng: np.random.Generator
+    split: str
+    voice: Voice
+    speaker: Speaker
+
+    def say(self, make, start: float, role: str = "phrase") -> Placed:
+        phrase: Phrase = make(self.rng, self.split)
+        return Placed(start, self.speaker.say(phrase, self.voice), role)
+
+    def sound(self, make, start: float, role: str) -> Placed:
+        return Placed(start, make(self.rng, self.voice.hz), role)
+
+
+def converse(
+    rng: np.random.Generator, user: Side, avatar: Side, style: Style, seconds: float
+) -> tuple[list[Placed], list[Placed]]:
+    """-> what the user and what the avatar says, in order of time, until `seconds`."""
+    spoken_user: list[Placed] = []
+    spoken_avatar: list[Placed] = []
+    cursor = rng.uniform(0.1, 0.7)
+    avatar_turn = rng.random() < style.avatar_first
+    # The first turn is caught at a random point of it.
+    remaining = rng.uniform(0.3, 1.0)
+    interrupts = False
+    while cursor < seconds:
+        if avatar_turn:
+            end = cursor + remaining * rng.uniform(*style.avatar_turn)
+            said = _avatar_turn(rng, avatar, cursor, end)
+            interrupts = rng.random() < style.interrupted and said[-1].utterance.seconds > 0.9
+            if interrupts:
+                said, cursor = _cut_short(rng, said)
+            else:
+                cursor = said[-1].end + rng.uniform(0.25, 0.7)
+            spoken_user += _backchannels(rng, user, said[0].start, cursor - (0.9 if interrupts else 0.4))
+            spoken_avatar += said
+        else:
+            end = cursor + remaining * rng.uniform(*style.user_turn)
+            said = _user_turn(rng, user, cursor, end, interrupts, style.interlude)
+            spoken_user += said
+            cursor = said[-1].end + rng.uniform(0.5, 1.0)
+        avatar_turn, remaining = not avatar_turn, 1.0
+    return ([item for item in spoken_user if item.end < seconds], _within(spoken_avatar, seconds))
+
+
+def _within(items: list[Placed], seconds: float) -> list[Placed]:
+    """Words that run over the end of the clip are cut there."""
+    kept = [item for item in items if item.start < seconds - 0.3]
+    return [
+        item if item.end < seconds else Placed(item.start, item.utterance.cut(seconds - item.start - 0.02), item.role)
+        for item in kept
+    ]
+
+
+def _avatar_turn(rng, side: Side, start: float, end: float) -> list[Placed]:
+    said, cursor = [], start
+    while not said or cursor < end:
+        kind = rng.random()
+        if kind < 0.08 and said:
+            said.append(side.sound(vocal.laugh, cursor, "laugh"))
+        elif kind < 0.25:
+            said.append(side.say(sentences.question, cursor))
+        elif kind < 0.4:
+            said.append(side.say(sentences.emphatic, cursor))
+        else:
+            said.append(side.say(sentences.statement, cursor))
+        cursor = said[-1].end + rng.uniform(0.15, 0.45)
+    return said
+
+
+def _cut_short(rng, said: list[Placed]) -> tuple[list[Placed], float]:
+    """The user starts in the avatar's last phrase; the avatar stops half a second later."""
+    last = said[-1]
+    start = last.start + last.utterance.seconds * rng.uniform(0.35, 0.6)
+    stop = min(last.utterance.seconds, start - last.start + rng.uniform(0.35, 0.6))
+    return [*said[:-1], Placed(last.start, last.utterance.cut(stop), last.role)], start
+
+
+def _backchannels(rng, side: Side, start: float, end: float) -> list[Placed]:
+    """Short sounds of the user while the avatar talks."""
+    said, cursor = [], start + rng.uniform(0.5, 1.3)
+    while cursor < end - 0.9:
+        kind = rng.random()
+        if kind < 0.36:
+            item = side.sound(vocal.hum, cursor, "hum")
+        elif kind < 0.58:
+            item = side.say(sentences.rising_word, cursor, "word")
+        elif kind < 0.72:
+            item = side.say(sentences.falling_word, cursor, "word")
+        elif kind < 0.8:
+            item = side.say(sentences.surprise, cursor, "surprise")
+        elif kind < 0.93:
+            item = side.sound(vocal.laugh, cursor, "away_laugh")
+        else:
+            item = side.sound(vocal.laugh, cursor, "laugh")
+        if item.end < end:
+            said.append(item)
+        cursor = item.end + rng.uniform(0.9, 1.9)
+    return said
+
+
+def _user_turn(rng, side: Side, start: float, end: float, interrupts: bool, interlude: float) -> list[Placed]:
+    said, cursor = [], start
+    while not said or cursor < end:
+        kind = rng.random()
+        if not said and interrupts:
+            said.append(side.say(sentences.interruption, cursor, "interruption"))
+        elif kind < 0.2:
+            said.append(side.say(sentences.question, cursor))
+        elif kind < 0.32:
+            said.append(side.say(sentences.surprise, cursor, "surprise"))
+        elif kind < 0.5:
+            said.append(side.say(sentences.emphatic, cursor))
+        else:
+            said.append(side.say(sentences.statement, cursor))
+        cursor = said[-1].end + rng.uniform(0.4, 0.6)
+        if rng.random() < interlude:
+            kind = rng.random()
+            role = "hum" if kind < 0.45 else "away_laugh" if kind < 0.75 else "laugh"
+            said.append(side.sound(vocal.hum if role == "hum" else vocal.laugh, cursor + rng.uniform(0.1, 0.3), role))
+            cursor = said[-1].end + rng.uniform(0.4, 0.6)
+    return said
+
+
+def mix(items: list[Placed], seconds: float, rate: int) -> np.ndarray:
+    """All utterances on one track: float32 `[seconds * rate]`."""
+    wave = np.zeros(int(round(seconds * rate)), np.float32)
+    for item in items:
+        first = int(round(item.start * rate))
+        sound = item.utterance.wave[: len(wave) - first]
+        wave[first : first + len(sound)] += sound
+    return wave
+
+
+def speaking(items: list[Placed], frames: int, fps: int, bridge: float = 0.65) -> np.ndarray:
+    """Frames `[T]` in which the person is heard; pauses up to `bridge` seconds inside a turn count as speech."""
+    active = np.zeros(frames, bool)
+    previous = -np.inf
+    for item in sorted(items, key=lambda item: item.start):
+        start = previous if item.start - previous <= bridge else item.start
+        active[int(start * fps) : int(np.ceil(item.end * fps))] = True
+        previous = max(previous, item.end)
+    return active

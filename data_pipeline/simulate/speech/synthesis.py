@@ -1,0 +1,201 @@
+"""Voices and utterances: the client of the synthesis process.
+
+An `Utterance` is 16 kHz sound with what is known about it: when each phoneme starts and ends, which of them are
+stressed, where the emphasised word ends. Times are seconds from the utterance's first sample.
+"""
+
+import json
+import struct
+import subprocess
+import sys
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from afjax.audio.framing import RATE
+from afjax.errors import InputError
+from data_pipeline.simulate.speech.sentences import Phrase
+
+_RISE = (0.45, 1.75)
+_MAX_HEADER = 1 << 20
+_MAX_SAMPLES = 22050 * 60
+_ACCENTS = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc", "en-gb-x-gbclan")
+_VARIANTS = {
+    "train": "m1 m2 m3 m4 m5 m6 f1 f2 f3 f4 Alicia Andrea Lee Mario Michael Reed anika adam boris david ed edward "
+    "iven3 grandma linda marcelo michel mike2 norbert paul quincy robert steph travis zac klatt4",
+    "eval": "m7 m8 f5 Annie Alex aunty belinda max rob shelby victor sandro",
+}
+_HIGH = "f1 f2 f3 f4 f5 Alicia Andrea Annie anika aunty belinda grandma linda shelby steph zac"
+
+
+@dataclass(frozen=True)
+class Voice:
+    """One speaker: espeak-ng voice name and its settings. `hz` is about the pitch, for hums and laughs."""
+
+    name: str
+    rate: int
+    pitch: int
+    spread: int
+    hz: float
+
+
+@dataclass(frozen=True)
+class Utterance:
+    """Sound `[S]` in -1..1 with its phonemes: names, start and end `[P]` in seconds, stressed `[P]`.
+
+    `tone` is falling, rising, surprise, hum or laugh; `emphasis_end` is seconds or -1.
+    """
+
+    wave: np.ndarray
+    names: tuple[str, ...] = ()
+    starts: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    ends: np.ndarray = field(default_factory=lambda: np.zeros(0))
+    stressed: np.ndarray = field(default_factory=lambda: np.zeros(0, bool))
+    tone: str = "falling"
+    emphasis_end: float = -1.0
+
+    @property
+    def seconds(self) -> float:
+        return len(self.wave) / RATE
+
+    def cut(self, seconds: float) -> "Utterance":
+        """The first `seconds`, faded out over 80 ms."""
+        wave = self.wave[: int(seconds * RATE)].copy()
+        fade = min(len(wave), int(0.08 * RATE))
+        wave[len(wave) - fade :] *= np.linspace(1.0, 0.0, fade, dtype=np.float32)
+        keep = int((self.starts < seconds - 0.04).sum())
+        return replace(
+            self,
+            wave=wave,
+            names=self.names[:keep],
+            starts=self.starts[:keep],
+            ends=np.minimum(self.ends[:keep], seconds),
+            stressed=self.stressed[:keep],
+            emphasis_end=self.emphasis_end if self.emphasis_end < seconds else -1.0,
+        )
+
+
+def draw_voice(rng: np.random.Generator, split: str) -> Voice:
+    """A random speaker of the split; the voices of the two splits are different."""
+    variants = _VARIANTS[split].split()
+    name = f"{_ACCENTS[rng.integers(len(_ACCENTS))]}+{variants[rng.integers(len(variants))]}"
+    pitch = int(rng.integers(30, 71))
+    return Voice(name, int(rng.integers(155, 206)), pitch, int(rng.integers(40, 81)), _hz(name, pitch))
+
+
+def _hz(name: str, pitch: int) -> float:
+    variant = name.split("+")[1]
+    return (195.0 if variant in _HIGH.split() else 100.0) * 2.0 ** ((pitch - 50) / 60.0)
+
+
+class Speaker:
+    """The synthesis process; `with Speaker() as speaker: speaker.say(phrase, voice)`."""
+
+    def __init__(self):
+        command = [sys.executable, "-m", "data_pipeline.simulate.speech.espeak_worker"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
+        )
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def close(self):
+        """Ends the process."""
+        for pipe in (self._process.stdin, self._process.stdout):
+            try:
+                pipe.close()
+            except BrokenPipeError:  # a request was under way when the process died
+                pass
+        self._process.wait()
+
+    def say(self, phrase: Phrase, voice: Voice) -> Utterance:
+        """Synthesises a phrase. Raises InputError if the synthesis process can't start or answers nonsense."""
+        request = json.dumps(
+            {
+                "text": phrase.ssml,
+                "voice": voice.name,
+                "rate": voice.rate,
+                "pitch": voice.pitch,
+                "range": voice.spread,
+            }
+        ).encode()
+        try:
+            self._process.stdin.write(struct.pack("<I", len(request)) + request)
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            raise self._gone() from None
+        (size,) = struct.unpack("<I", self._read(4))
+        if size > _MAX_HEADER:
+            raise InputError("the speech synthesis process sent no reply of ours", self._process.args[-1])
+        reply = json.loads(self._read(size))
+        if "error" in reply:
+            raise InputError(reply["error"], "speech synthesis")
+        if not 0 <= reply["samples"] <= _MAX_SAMPLES:
+            raise InputError("the speech synthesis process announced too much sound", self._process.args[-1])
+        pcm = np.frombuffer(self._read(2 * reply["samples"]), "<i2")
+        return _utterance(phrase, reply, pcm)
+
+    def _read(self, size: int) -> bytes:
+        data = self._process.stdout.read(size)
+        if len(data) != size:
+            raise self._gone()
+        return data
+
+    def _gone(self) -> InputError:
+        return InputError(
+            "the speech synthesis process ended",
+            "data_pipeline.simulate",
+            "pip install -r requirements-media.txt (espeakng-loader)",
+        )
+
+
+def bend(utterance: Utterance, seconds: float, ratio: float) -> Utterance:
+    """Lets the pitch of the last `seconds` rise by `ratio` at the very end, by playing them ever faster.
+
+    espeak-ng's own question contour is too flat for many voices to be heard as one.
+    """
+    count = len(utterance.wave)
+    tail = min(int(seconds * RATE), count)
+    # Playing speed 1 + (ratio - 1) u over the tail: it takes tail * ln(ratio) / (ratio - 1) samples.
+    length = int(tail * np.log(ratio) / (ratio - 1.0))
+    rate = np.log(ratio) / length
+    inside = (count - tail) + tail * np.expm1(rate * np.arange(length)) / (ratio - 1.0)
+    positions = np.concatenate([np.arange(count - tail), inside])
+    wave = np.interp(positions, np.arange(count), utterance.wave).astype(np.float32)
+
+    def moved(times):
+        return np.interp(times * RATE, positions, np.arange(len(positions))) / RATE
+
+    return replace(utterance, wave=wave, starts=moved(utterance.starts), ends=moved(utterance.ends))
+
+
+def _utterance(phrase: Phrase, reply: dict, pcm: np.ndarray) -> Utterance:
+    import soxr
+
+    rate = reply["sample_rate"]
+    spoken = [(name, at) for name, at in reply["phonemes"]]
+    bounds = np.array([at for _, at in spoken] + [reply["samples"]], np.float64) / rate
+    voiced = np.array([not name.startswith("_") for name, _ in spoken], bool)
+    if not voiced.any():
+        raise InputError(f"no speech came of {phrase.ssml!r}", "speech synthesis")
+    end = bounds[1:][voiced].max()
+    wave = soxr.resample(pcm[: int(end * rate)].astype(np.float32) / 32768.0, rate, RATE)
+    names = tuple(name for (name, _), keep in zip(spoken, voiced, strict=True) if keep)
+    emphasis = -1.0
+    if phrase.emphasis >= 0:
+        words = [at for _, at in reply["words"]] + [int(end * rate)]
+        emphasis = words[min(phrase.emphasis + 1, len(words) - 1)] / rate
+    utterance = Utterance(
+        wave=wave.astype(np.float32),
+        names=tuple(name.lstrip("',%=") for name in names),
+        starts=bounds[:-1][voiced],
+        ends=bounds[1:][voiced],
+        stressed=np.array([name.startswith("'") for name in names]),
+        tone=phrase.tone,
+        emphasis_end=emphasis,
+    )
+    return bend(utterance, *_RISE) if phrase.tone == "rising" else utterance

@@ -1,0 +1,1 @@
+"""Suites of ablations: plan, cells, tables, pictures."""

@@ -1,0 +1,82 @@
+"""The cells of a suite: configurations, what they need of one another, what they cost, names of folders."""
+
+import hashlib
+import importlib
+import json
+
+from afjax.config import Config, from_dict, to_dict
+from afjax.errors import InputError
+from afjax.training.generator.state import token_layout
+from experiments.configs.ablations.suite import Cell, Suite
+
+
+def load_suite(name: str) -> Suite:
+    """Suite of `experiments/configs/ablations/NAME.py`."""
+    return importlib.import_module(f"experiments.configs.ablations.{name}").SUITE
+
+
+def order(suite: Suite) -> list[Cell]:
+    """Cells with what they need before them, the cheapest first among those that are ready."""
+    done, left = [], list(suite.cells)
+    while left:
+        ready = [cell for cell in left if all(any(d.name == need for d in done) for need in cell.needs)]
+        if not ready:
+            raise InputError(f"cells that wait for one another or for none: {', '.join(cell.name for cell in left)}")
+        done.append(min(ready, key=lambda cell: cost(suite, cell)))
+        left.remove(done[-1])
+    return done
+
+
+def tokens_per_step(suite: Suite, cell: Cell) -> int:
+    """Tokens of one training step of a cell; 0 where nothing is trained."""
+    if cell.samples:
+        return 0
+    config = config_of(suite, cell, seed=0)
+    pairs = 4 if cell.tunes else 1  # winner and loser, and the frozen model on both
+    return config.data.batch * len(token_layout(config).frame) * pairs
+
+
+def cost(suite: Suite, cell: Cell) -> int:
+    """Training tokens of a cell at its configuration's length."""
+    return config_of(suite, cell, seed=0).training.num_steps * tokens_per_step(suite, cell)
+
+
+def config_of(suite: Suite, cell: Cell, seed: int, steps: int = 0, data: str = "data") -> Config:
+    """The configuration of a cell; `steps` takes the place of the quickstart's length, in proportion for others."""
+    if cell.samples:
+        parent = config_of(suite, suite[cell.samples], seed, steps, data)
+        return from_dict(_changed(to_dict(parent), cell.changes) | {"name": cell.name})
+    name, _, variant = cell.config.partition(":")
+    values = importlib.import_module(f"experiments.configs.{name}").get_config(variant).to_dict()
+    values = _changed(values, (suite.base if cell.config == "quickstart" else {}) | cell.changes)
+    settings = values["training"]
+    if steps and not cell.tunes:
+        settings["num_steps"] = steps
+    settings |= {"seed": seed, "save_every": settings["save_every"] if cell.tunes else settings["num_steps"]}
+    values["data"] |= {"path": data}
+    return from_dict(values | {"name": cell.name})
+
+
+def _changed(values: dict, changes: dict) -> dict:
+    values = json.loads(json.dumps(values))
+    for name, value in changes.items():
+        *groups, field = name.split(".")
+        place = values
+        for group in groups:
+            place = place[group]
+        place[field] = value
+    return values
+
+
+def digest(suite: Suite, cell: Cell, seed: int, steps: int, data_digest: str) -> str:
+    """Name of a cell's folder: SHA-256 over what decides its figures, the first 16 digits."""
+    values = to_dict(config_of(suite, cell, seed, steps))
+    for group in ("name", "compute"):  # these decide nothing
+        values.pop(group)
+    needed = {
+        role: digest(suite, suite[name], seed, steps, data_digest)
+        for role, name in (("tunes", cell.tunes), ("losing", cell.losing), ("samples", cell.samples))
+        if name
+    }
+    whole = {"config": values, "data": data_digest, "needs": needed, "user": cell.user if cell.losing else ""}
+    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,115 @@
+"""Pictures of a suite: responses, jitter at block edges, drift, preference margins, reaction latency, faces."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from afjax.audio.framing import FPS
+from afjax.codec.face.channels import CHANNELS
+from afjax.metrics import frechet, reactiveness, richness
+from data_pipeline.schema import EVENT_KINDS, Conversation
+from experiments.ablation import runner
+from experiments.ablation.runner import Made
+from experiments.evaluation import eval_set
+from experiments.report import comparison_plots, figures
+from experiments.report.conversation_video import render_tracks
+
+WINDOW = 5 * FPS
+"""Frames of a window of the drift curve."""
+CLOSE = 0.1
+"""Share of the first cell's figure within which another counts as good."""
+SHOWN = np.arange(-10, 91, 10)
+"""Frames of the faces that are drawn, from the user's smile on."""
+FACE = slice(48, 208)
+"""Rows and columns of a picture of 256 pixels that hold the face."""
+
+
+def draw(out: Path, suite: str, made: Sequence[Made], data: Path):
+    """Draws what the cells that did not fail have, those of the first seed where a picture shows one model."""
+    good = [one for one in made if "error" not in one.record]
+    if not good:
+        return
+    first = [one for one in good if one.seed == good[0].seed]
+    clips = eval_set.held_out(data)
+    user, recorded = (np.stack([getattr(clip, name) for clip in clips]) for name in ("user_motion", "avatar_motion"))
+    motions = {"recorded": recorded} | {one.cell.name: _motion(one.folder) for one in first}
+    maps = {name: reactiveness.response_map(user, motion) for name, motion in motions.items()}
+    figures.response_map(out / f"{suite}_responses.png", maps, CHANNELS)
+    comparison_plots.bars(out / f"{suite}_jitter.png", _jitter(good), "shaking, recorded = 1")
+    drift = {name: _distances(motion, recorded) for name, motion in motions.items() if name != "recorded"}
+    seconds = (np.arange(recorded.shape[1] // WINDOW) + 0.5) * WINDOW / FPS
+    comparison_plots.curves(
+        out / f"{suite}_drift.png", {n: (seconds, d) for n, d in drift.items()}, "s", "Fréchet distance"
+    )
+    margins = {one.cell.name: _margins(one.folder) for one in first if one.cell.tunes}
+    if margins:
+        comparison_plots.curves(out / f"{suite}_margins.png", margins, "steps", "margin (below 0: prefers the winner)")
+    measured = [one for one in good if "reaction" in one.record]
+    if measured:
+        _frontier(out / f"{suite}_frontier.png", runner.load_suite(suite).cells[0].name, measured)
+    _faces(out / f"{suite}_faces.png", clips, motions)
+
+
+def _faces(path: Path, clips: Sequence[Conversation], motions: Mapping[str, np.ndarray]):
+    """Draws the first smile of a held-out user that the recorded avatar answered, and everybody's answer."""
+    smile = EVENT_KINDS.index("smile")
+    for number, clip in enumerate(clips):
+        inside = (clip.event_frame + SHOWN[0] >= 0) & (clip.event_frame + SHOWN[-1] < clip.frames)
+        answered = clip.event_frame[(clip.event_kind == smile) & (clip.event_response >= 0) & inside]
+        if len(answered):
+            shown = answered[0] + SHOWN
+            avatars = {name: motion[number, shown] for name, motion in motions.items()}
+            frames = render_tracks(clip.user_motion[shown], avatars, size=256)
+            comparison_plots.strips(
+                path, {name: pictures[:, FACE, FACE] for name, pictures in frames.items()}, SHOWN / FPS
+            )
+            return
+
+
+def _motion(folder: Path) -> np.ndarray:
+    with np.load(folder / "motion.npz") as stored:
+        return stored["model"].astype(np.float32)
+
+
+def _jitter(good: Sequence[Made]) -> dict[str, dict[str, float]]:
+    """Means over seeds by cell, inside blocks and at their edges; NaN inside blocks of two frames, which have none."""
+    found = {}
+    for name in dict.fromkeys(one.cell.name for one in good):
+        rows = [one.record["metrics"]["model"] for one in good if one.cell.name == name]
+        found[name] = {
+            where: float(np.mean([_or_nan(row[key]["mean"]) for row in rows]))
+            for where, key in (("inside", "jitter_inside"), ("at edges", "jitter_boundary"))
+        }
+    return found
+
+
+def _distances(motion: np.ndarray, recorded: np.ndarray) -> np.ndarray:
+    """Fréchet distance of every window of the clips from all recorded frames."""
+    scale = richness.scale(recorded)
+    windows = range(0, motion.shape[1] - WINDOW + 1, WINDOW)
+    return np.array([frechet.fd(motion[:, start : start + WINDOW] / scale, recorded / scale) for start in windows])
+
+
+def _margins(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    lines = [json.loads(line) for line in (folder / "run" / "metrics.jsonl").read_text().splitlines()]
+    return np.array([line["step"] for line in lines]), np.array([line["margin"] for line in lines])
+
+
+def _frontier(path: Path, first: str, measured: Sequence[Made]):
+    """Draws how soon every cell answers a smile against what that costs in distance and response, seed by seed."""
+    panels = {}
+    for metric, label in (("fd", "Fréchet distance"), ("event_response_smile", "event response, smile")):
+        places: dict[str, list] = {}
+        for one in measured:
+            wait, value = one.record["reaction"]["model"]["p50"], one.record["metrics"]["model"][metric]["mean"]
+            places.setdefault(one.cell.name, []).append((_or_nan(wait), _or_nan(value)))
+        level = np.mean([up for _, up in places.get(first, [(0, np.nan)])])
+        panels[label] = (places, (0, level * (1 + CLOSE)) if metric == "fd" else (level * (1 - CLOSE), 1))
+    people = np.median([_or_nan(one.record["reaction"]["people"]["p50"]) for one in measured])
+    comparison_plots.trades(path, panels, "from a smile to the first frame that differs, median, ms", float(people))
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value

@@ -1,0 +1,73 @@
+"""What a program begins with: configuration flags, the cache of compiled programs, one line for a mistake."""
+
+import logging
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from absl import flags
+from ml_collections import config_flags
+
+from afjax.errors import InputError
+from data_pipeline import command
+
+__all__ = ["define_config", "run"]
+
+_CONFIG_ERRORS = (KeyError, AttributeError, TypeError, ValueError, OSError, ImportError, SyntaxError)
+_CACHE = Path(__file__).resolve().parents[2] / ".cache" / "jax"
+
+
+def run(main: Callable[[], Any]):
+    """`data_pipeline.command.run` for programs with configuration flags and compiled steps."""
+    _keep_compiled_programs()
+    _say_errors_once()
+    command.run(main, _parse)
+
+
+def _parse(argv: Sequence[str]) -> list[str]:
+    try:
+        rest = command.parse(argv)
+        # ml_collections holds back the error of a configuration file until its first field is read
+        for name in list(flags.FLAGS):
+            value = flags.FLAGS[name].value
+            if type(value).__module__.startswith("ml_collections.config_flags"):
+                _ = value.any_field
+    except InputError:
+        raise
+    except _CONFIG_ERRORS as error:
+        raise _config_error(error) from None
+    return rest
+
+
+def define_config(name: str, default: str | Path):
+    """A flag for a configuration file, `--config=file.py:variant`, whose fields are flags too, `--config.lr=3e-4`.
+
+    ml_collections reads the overrides of the default file already here; their mistakes end the program in one line.
+    """
+    try:
+        return config_flags.DEFINE_config_file(name, str(default), "configuration file", lock_config=True)
+    except _CONFIG_ERRORS as error:
+        command.fail(_config_error(error))
+
+
+def _config_error(error: Exception) -> InputError:
+    unknown = isinstance(error, KeyError | AttributeError)
+    said = command.one_line(error)
+    return InputError(("unknown configuration field: " if unknown else "bad configuration: ") + said)
+
+
+def _keep_compiled_programs():
+    """Compiled programs are kept beside the code, so that a second run starts at once; the environment overrules."""
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and os.access(_CACHE.parents[1], os.W_OK):
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _say_errors_once():
+    """Orbax logs in its threads what it raises as well, and what still runs there finds its event loop closed."""
+    logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
+    show = sys.unraisablehook
+    sys.unraisablehook = lambda event: "Event loop is closed" in str(event.exc_value) or show(event)

@@ -1,0 +1,49 @@
+"""A stream's audio features beside those of the whole clip."""
+
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.audio import framing
+from afjax.audio.wav2vec2 import features
+from afjax.nn.condition_encoder import AudioProjection
+from afjax.weights import convert
+
+SECONDS = 60
+
+
+def streamed(params, config, wave: np.ndarray, rows: int, window: int) -> np.ndarray:
+    """Rows `[T, dim]` of sound `[T * 640]` as a stream makes them, `rows` at a time."""
+    past, found = features.unheard(config), []
+    for first in range(0, len(wave), rows * framing.FRAME):
+        block = wave[first : first + rows * framing.FRAME]
+        past = features.hear(params, config, past, block[None])
+        heard = wave[: first + len(block)]
+        found.append(features.latest(params, config, heard, len(block) // framing.FRAME, past, window))
+    return np.concatenate(found)
+
+
+def distance(found: np.ndarray, whole: np.ndarray) -> dict[str, float]:
+    """Of two arrays `[T, dim]`: rms difference in units of the second's rms about its mean, and correlation."""
+    ours, theirs = found - found.mean(0), whole - whole.mean(0)
+    spread = np.sqrt(np.square(theirs).mean())
+    return {
+        "difference": float(np.sqrt(np.square(found - whole).mean()) / spread),
+        "correlation": float((ours * theirs).mean() / (spread * np.sqrt(np.square(ours).mean()))),
+    }
+
+
+def measure(weights: convert.Weights, wave: np.ndarray, rows: int, window: int) -> dict[str, dict[str, float]]:
+    """Distances of features and projection, over the whole sound and without its first `window` frames."""
+    params, config = weights.wav2vec2.params(), weights.wav2vec2.config
+    projection = {"params": weights.flow.params()["condition_encoder"]["audio_projection"]}
+    project = AudioProjection(weights.flow.config.condition_width)
+    wave = features.fill(wave)
+    whole = features.features(params, config, wave)
+    stream = streamed(params, config, wave, rows, window)
+    found = {}
+    for name, view in (("features", np.asarray), ("projected", lambda x: project.apply(projection, jnp.asarray(x)))):
+        ours, theirs = np.asarray(view(stream)), np.asarray(view(whole))
+        found[name] = distance(ours, theirs)
+        if len(whole) > window:
+            found[f"{name}, later"] = distance(ours[window:], theirs[window:])
+    return found

@@ -1,0 +1,100 @@
+"""Held-out conversations through a model: the arrays of `eval.npz` and the metric table."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from afjax.audio.envelope import envelope
+from afjax.avatar.avatar import Run
+from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
+from afjax.errors import InputError
+from afjax.metrics.table import report
+from data_pipeline.records import read_metadata, read_split
+from data_pipeline.schema import EVENT_KINDS, Conversation
+from experiments.runs.data import check_fits
+
+# the row of the table and what the model is given
+KEPT = {
+    "model": "joint",
+    "model_user_dropped": "avatar",
+    "model_user_motion_dropped": "avatar_and_user_audio",
+    "model_user_audio_dropped": "avatar_and_user_motion",
+}
+
+
+SEED = 1
+
+
+def held_out(folder: str | Path, channels: Sequence[str] = CHANNELS) -> list[Conversation]:
+    """The evaluation split of a data set, all of one length; its motion must have these channels."""
+    if read_metadata(Path(folder)).channels != tuple(channels):
+        which = "the face codec's channels" if channels == CHANNELS else "the channels of the model's codec"
+        raise InputError(f"the figures are of {which}", folder, "give conversations of that codec")
+    clips = list(read_split(Path(folder), "eval"))
+    if len(clips) < 2 or len({clip.frames for clip in clips}) != 1:
+        raise InputError("evaluation needs at least two conversations of one length", folder)
+    return clips
+
+
+def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All that the metrics are computed from, plain arrays: n clips of T frames, D channels.
+
+    Recorded conversations have no oracle; their listeners are told apart instead, whom simulated ones draw anew.
+    """
+
+    def stack(name):
+        return np.stack([getattr(clip, name) for clip in clips])
+
+    return {
+        "user": stack("user_motion"),
+        "recorded": stack("avatar_motion"),
+        **_either(clips, stack),
+        **{name: motion.astype(np.float32) for name, motion in generated.items()},
+        "partner": np.roll(np.arange(len(clips)), 1),
+        "channels": np.array(CHANNELS),
+        "avatar_speaking": stack("avatar_speaking"),
+        "user_speaking": stack("user_speaking"),
+        "avatar_envelope": np.stack([envelope(clip.avatar_audio / np.float32(32768), clip.frames) for clip in clips]),
+        "event_clip": np.repeat(np.arange(len(clips)), [len(clip.event_kind) for clip in clips]),
+        "event_kind": np.array(EVENT_KINDS)[np.concatenate([clip.event_kind for clip in clips])],
+        "event_frame": np.concatenate([clip.event_frame for clip in clips]),
+    }
+
+
+def _either(clips: list[Conversation], stack) -> dict[str, np.ndarray]:
+    if clips[0].avatar_oracle is not None:
+        return {"oracle": stack("avatar_oracle")}
+    return {"person": np.unique([clip.avatar_voice for clip in clips], return_inverse=True)[1]}
+
+
+def speech_features(clips: list[Conversation]) -> dict[str, np.ndarray]:
+    """What R-DGG needs besides `eval_arrays`; with it the table takes seconds a row longer."""
+    return {name: np.stack([getattr(clip, name) for clip in clips]) for name in ("user_features", "avatar_features")}
+
+
+def generate(
+    run: Run, clips: list[Conversation], seed: int = SEED, kept: Mapping[str, str] = KEPT
+) -> dict[str, np.ndarray]:
+    """Motion [n, T, D] of the model with all conditions and with parts of the user dropped; `kept` names them.
+
+    Raises InputError where the conversations do not fit the model.
+    """
+    check_fits(run.config, clips)
+    tracks = [
+        np.stack([getattr(clip, name) for clip in clips]).astype(np.float32)
+        for name in ("avatar_features", "user_features", "user_motion")
+    ]
+    return {row: run.generator.clips(*tracks, seed, keep) for row, keep in kept.items()}
+
+
+def metric_table(arrays: Mapping[str, np.ndarray], block: int) -> report.Table:
+    """The table of `afjax.metrics.table.report` from the arrays of `eval_arrays`."""
+    events = [
+        {
+            kind: arrays["event_frame"][(arrays["event_clip"] == clip) & (arrays["event_kind"] == kind)]
+            for kind in EVENT_KINDS
+        }
+        for clip in range(len(arrays["user"]))
+    ]
+    return report.evaluate(arrays, report.Vocabulary(EXPRESSION, POSE), block=block, clip_events=events)

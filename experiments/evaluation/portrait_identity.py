@@ -1,0 +1,97 @@
+"""The people that sessions of a long stream show, and whether they stay who they are.
+
+Each session has a portrait of its own: a drawn person at rest, shown as those are whom the latent codec is trained on
+(`simulate.portrait.animate`; pictures of another origin read differently, by more than a deviation in some directions).
+Of each minute some frames are rendered and embedded, and a frame's figure is the cosine with the embedding of its
+portrait, as the codec shows it under the portrait's own motion: its resolution would change an embedding as much as
+another person does. The band is what the same people have when they show recorded motion: a codec that moves a face
+changes its embedding too.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from afjax.codec.base import Codec
+from afjax.codec.face.channels import CHANNELS
+from afjax.errors import InputError
+from afjax.metrics import bootstrap
+from afjax.metrics.long import identity, minute_distances
+from data_pipeline.simulate.portrait.animate import moving_person
+
+__all__ = ["Cast", "judged"]
+
+FIRST = 2_000_000_000
+"""Seeds of the portraits start here: no codec is trained on so many others."""
+
+
+class Cast:
+    """A portrait for each of `sessions`.
+
+    Attributes:
+      sessions: how many.
+      references: the portraits' own motion `[sessions, D]`, or 0 where motion is relative to it.
+      others: mean cosine of two different portraits; None without `embed`.
+    """
+
+    def __init__(self, codec: Codec, sessions: int, embed: Callable | None = None):
+        """Draws the people; `embed` gives the embedding `[E]` of a picture, or None where it finds no face."""
+        rest = np.zeros((1, len(CHANNELS)), np.float32)
+        portraits = [moving_person(FIRST + n, rest, codec.size)[0] for n in range(sessions)]
+        self.sessions, self._codec, self._embed = sessions, codec, embed
+        self._people = [codec.identity(portrait) for portrait in portraits]
+        references = [codec.reference(person) for person in self._people]
+        self.references = np.stack(references) if np.ndim(references[0]) else 0.0
+        self.others = None
+        if embed is not None:
+            own = np.broadcast_to(self.references, (sessions, len(codec.channels)))[:, None]
+            found = [embed(codec.render(*one)[0]) for one in zip(self._people, own, strict=True)]
+            if any(each is None for each in found):
+                raise InputError("no face found in a drawn portrait", "identity")
+            self._own = np.stack(found)
+            pairs = identity.cosines(np.broadcast_to(self._own, (sessions, *self._own.shape)), self._own)
+            self.others = float(pairs[~np.eye(sessions, dtype=bool)].mean())
+
+    def under(self, motion: np.ndarray) -> np.ndarray:
+        """Cosines of frames as `cosines` gives them, of motion relative to somebody's rest."""
+        rest = np.broadcast_to(self.references, (self.sessions, motion.shape[-1]))
+        return self.cosines(motion + rest[:, None])
+
+    def cosines(self, motion: np.ndarray) -> np.ndarray:
+        """Cosines `[sessions, n]` of frames under motion `[sessions, n, D]`; 0 where no face is found."""
+        found = np.zeros(motion.shape[:2])
+        for session, person in enumerate(self._people):
+            for n, picture in enumerate(self._codec.render(person, motion[session])):
+                embedding = self._embed(picture)
+                if embedding is not None:
+                    found[session, n] = identity.cosines(embedding[None], self._own[session])[0]
+        return found
+
+
+def judged(made: np.ndarray, life: np.ndarray, draws: int, seed: int = 0) -> dict:
+    """What a stream's cosines say beside those of recorded motion.
+
+    Args:
+      made: cosines `[S, M, n]` of n frames of each of M minutes.
+      life: cosines `[S, N]` of frames under recorded motion; a draw of the band is n of them for each session.
+      draws: how many; seed: of them.
+
+    Returns:
+      `minutes` (means `[M]`), `band` (low, high), `inside` (is the last minute not below it), `moved` (the last minute
+      less the first) and `moves` (what 95 % of recorded minutes differ by at most), `slope` per minute with an interval
+      over sessions, `found` (share of frames in which a face was found).
+    """
+    track = made.mean(axis=(0, 2))
+    chosen = np.random.default_rng(seed).integers(life.shape[1], size=(2 * draws, len(made), made.shape[2]))
+    drawn = np.take_along_axis(life[None], chosen, 2).mean(axis=(1, 2))
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    moves = np.percentile(np.abs(drawn[:draws] - drawn[draws:]), 95)
+    return {
+        "minutes": track,
+        "band": (float(low), float(high)),
+        "inside": bool(track[-1] >= low),
+        "moved": float(track[-1] - track[0]),
+        "moves": float(moves),
+        "slope": bootstrap.interval(made.mean(axis=2), statistic=minute_distances.slope),
+        "found": float((made != 0).mean()),
+    }

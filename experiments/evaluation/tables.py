@@ -1,0 +1,67 @@
+"""Metric tables of a model, or of finished videos."""
+
+from pathlib import Path
+
+import numpy as np
+
+from afjax import files
+from afjax.audio.framing import FPS
+from afjax.avatar.avatar import load_run
+from afjax.metrics.table import report
+from data_pipeline.dataset import first
+from experiments.evaluation import eval_set, video_motion
+
+ALONE = ("response_peak_", "response_lag_", "lip_envelope_", "sid", "constant_tracks")
+"""Starts of the names of metrics that need no recorded avatar."""
+
+
+def of_model(workdir: str, data: str = "", talking_only: str = ""):
+    """Arrays, table and notes of a run folder; `talking_only`, another one, adds its row."""
+    run = load_run(workdir)
+    data = files.absolute(data or first(run.config.data.path) or files.absolute(workdir) / "data")
+    clips = eval_set.held_out(data)
+    generated = eval_set.generate(run, clips)
+    if talking_only:
+        generated["talking_only"] = eval_set.generate(load_run(talking_only), clips, kept={"model": "avatar"})["model"]
+    arrays = eval_set.eval_arrays(clips, generated) | eval_set.speech_features(clips)
+    table = eval_set.metric_table(arrays, run.config.layout.block)
+    return arrays, table, [f"{len(clips)} conversations of {clips[0].frames / FPS:.0f} s, {data}", *_blind(table)]
+
+
+def of_videos(user: str, generated: str, recorded: str = "", piece: float = 5.0, block: int = 10):
+    """Arrays, table and notes of videos; `block`, frames, says where the generator's blocks meet."""
+    tracks, notes = video_motion.pieces({"user": user, "generated": generated, "recorded": recorded}, piece)
+    count, frames = tracks["user"].shape[:2]
+    arrays = {
+        "user": tracks["user"],
+        "recorded": tracks.get("recorded", tracks["generated"]),
+        "partner": np.roll(np.arange(count), 1),
+        "channels": np.array(eval_set.CHANNELS),
+        "avatar_speaking": np.zeros((count, frames), bool),
+    }
+    if "recorded" in tracks:
+        arrays["model"] = tracks["generated"]
+    vocabulary = report.Vocabulary(eval_set.EXPRESSION, eval_set.POSE)
+    table = report.evaluate(arrays, vocabulary, block=block)
+    if "recorded" not in tracks:
+        table = {
+            name: {metric: value for metric, value in table[row].items() if metric.startswith(ALONE)}
+            for name, row in (("model", "recorded"), ("model_shuffled", "shuffled"), ("frozen", "frozen"))
+        }
+        notes.append("without recorded videos only the generated motion itself is measured")
+    return arrays, table, notes
+
+
+def _blind(table: report.Table) -> list[str]:
+    return [
+        f"{name} does not tell recorded from shuffled conversations here: no evidence" for name in report.blind(table)
+    ]
+
+
+def write(out: Path, arrays: dict[str, np.ndarray], table: report.Table, notes: list[str]):
+    """The files of an evaluation."""
+    with files.aside(out / "eval.npz") as path:
+        np.savez_compressed(path, **arrays)
+    with files.aside(out / "table.txt") as path:
+        path.write_text(report.text(table) + "\n")
+    files.write_json(out / "summary.json", {"notes": notes, "clips": len(arrays["user"]), "metrics": table})

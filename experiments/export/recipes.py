@@ -1,0 +1,22 @@
+"""The exported step in other runtimes, of a run or a bundle."""
+
+from pathlib import Path
+
+from afjax import files
+from afjax.avatar.avatar import load_run
+from afjax.errors import InputError
+from afjax.export import runtimes
+
+
+def onnx(workdir: str, folder: Path) -> dict:
+    run = load_run(workdir)
+    return runtimes.to_onnx(run.config, run.live[0], folder / "step.onnx")
+
+
+def iree(bundle: str, folder: Path) -> dict:
+    try:
+        return runtimes.to_iree(files.absolute(bundle), folder / "step.vmfb")
+    except (OSError, ValueError, KeyError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"no whole bundle ({error})", bundle, "python -m experiments.export_stream") from None

@@ -1,0 +1,1 @@
+"""Conversations at wall-clock pace, and what each stage of them costs."""

@@ -1,0 +1,119 @@
+"""What the live benchmark measures: a trained run, or a bundle that was exported from one."""
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from afjax import files
+from afjax.avatar.avatar import load_run
+from afjax.config import Config, LayoutConfig
+from afjax.errors import InputError
+from afjax.export import bundle_loader
+from afjax.streaming import live_step
+from afjax.streaming.engine import Engine
+from data_pipeline.dataset import first
+
+__all__ = ["Subject", "bundled", "trained"]
+
+_FIRST_BLOCK = (
+    "import sys, numpy as np; from afjax.streaming import live; from afjax.streaming.engine import Engine; "
+    "from afjax.avatar.avatar import load_run; run = load_run(sys.argv[1]); "
+    "engine = Engine(run.config, *run.live); np.asarray(engine.step(live.silence(run.config, 1)))"
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model that can be run live.
+
+    Attributes:
+      config: of which name, layout, sampler and the width of the motion are right.
+      deviation: of each channel of the recorded motion `[D]`.
+      engine: makes something with the methods of `Engine` for a number of sessions.
+      sessions: numbers of sessions that it can be made for.
+      command: makes the first block in a new process.
+      data: its conversations, None where it doesn't know any.
+    """
+
+    config: Config
+    deviation: np.ndarray
+    engine: Callable[[int], Any]
+    sessions: Sequence[int]
+    command: Sequence[str]
+    data: Path | None
+
+
+def trained(workdir: str | Path) -> Subject:
+    """Of a run folder. Raises InputError as `load_run`."""
+    run = load_run(workdir)
+    return Subject(
+        run.config,
+        run.generator.statistics.motion_std,
+        lambda sessions: Engine(run.config, *run.live, sessions),
+        [2**n for n in range(9)],
+        [sys.executable, "-c", _FIRST_BLOCK, str(run.folder)],
+        files.absolute(first(run.config.data.path) or run.folder / "data"),
+    )
+
+
+def bundled(folder: str | Path) -> Subject:
+    """Of a folder that `experiments.export_stream` wrote for two sessions, one of them for counterfactuals."""
+    folder = files.absolute(folder)
+    try:
+        stream = bundle_loader.Stream(folder)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"no bundle that can be used ({error})", folder, "export it again") from None
+    manifest, base = stream.manifest, Config()
+    if manifest["sessions"] != 2:
+        raise InputError(f"it is of {manifest['sessions']} sessions", folder, "export it with --sessions 2")
+    known = {name: manifest[name] for name in ("block", "look_ahead", "user_delay", "cache")}
+    config = replace(
+        base,
+        name=f"{manifest['name']}, bundle",
+        layout=LayoutConfig(**known),
+        model=replace(base.model, motion_dim=len(manifest["motion"])),
+        sampler=replace(base.sampler, nfe=manifest["nfe"]),
+        data=replace(base.data, window=manifest["block"]),
+    )
+    deviation = np.array([channel["std"] for channel in manifest["motion"]], np.float32)
+    command = [sys.executable, str(folder / "run.py")]
+    return Subject(config, deviation, lambda _: BundleEngine(config, stream), [2], command, None)
+
+
+class BundleEngine:
+    """A bundle's two slots with the methods of `Engine` that a live conversation needs."""
+
+    sessions = 2
+
+    def __init__(self, config: Config, stream: bundle_loader.Stream):
+        self.config, self._stream = config, stream
+        self._copy = jax.jit(partial(_copied, stream._axes), donate_argnums=0)
+        stream.step(*live_step.silence(config, 2))
+
+    def join(self, seed: int = 0) -> int:
+        self._stream.start(0, seed)
+        return 0
+
+    def fork(self, slot: int) -> int:
+        self._stream.state = self._copy(self._stream.state, slot)
+        return 1 - slot
+
+    def leave(self, slot: int):
+        """A slot that nobody is in is computed as well."""
+
+    def step(self, inputs: live_step.Inputs) -> np.ndarray:
+        return self._stream.step(*inputs)
+
+
+def _copied(axes: dict[str, int], state: dict, slot) -> dict:
+    """The state with what is in one slot of two in both."""
+    return {
+        name: jax.numpy.repeat(jax.lax.dynamic_slice_in_dim(x, slot, 1, axes[name]), 2, axes[name])
+        for name, x in state.items()
+    }

@@ -1,0 +1,1 @@
+"""Losing samples for tuning, and studies in which people choose."""

@@ -1,0 +1,80 @@
+"""Losing samples: what a model makes of conversations without their users."""
+
+import hashlib
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from afjax import files
+from afjax.avatar.avatar import Run
+from afjax.config import to_dict
+from afjax.errors import InputError
+from data_pipeline import preferences
+from data_pipeline.records import read_metadata, read_split
+from experiments import cli
+
+KEEP = {"dropped": "avatar", "partner": "joint"}
+
+
+def make_preferences(run: Run, data: Path, out: Path, user: str = "dropped", per_clip: int = 2, seed: int = 0) -> dict:
+    """Writes `per_clip` losing motions for every training conversation in `data`; returns the summary."""
+    metadata = read_metadata(data)
+    trained = run.generator.statistics
+    if not np.array_equal(metadata.statistics.motion_mean, trained.motion_mean):
+        raise InputError("the model was trained on other data than these", data, "name its own: --data DIR")
+    watch = cli.Watch()
+    preferences.begin(out, provenance(run, metadata.statistics.to_json()["sha256"], user, per_clip, seed))
+    clips = list(read_split(data, "train"))
+    if len(clips) < 2:
+        raise InputError("one conversation has no other one's user", data, "build at least two")
+    gaps = preferences.missing(out, len(clips))
+    with watch("generate"), cli.Progress(len(gaps) * preferences.PART, "losing samples", "conversations") as progress:
+        for first in gaps:
+            chosen = range(first, min(first + preferences.PART, len(clips)))
+            made = [losing(run, clips, chosen, user, (seed, first, k)) for k in range(per_clip)]
+            preferences.write_part(out, first, np.stack(made, axis=1))
+            progress.update(len(chosen))
+    summary = {"out": out, "conversations": len(clips), "per_clip": per_clip, "user": user, "seconds": watch.seconds}
+    files.write_json(out / "summary.json", summary)
+    return summary
+
+
+def losing(run: Run, clips: list, chosen: range, user: str, seed: tuple[int, ...]) -> np.ndarray:
+    """Motions `[n, T, D]` of the chosen conversations, of one length, without their users."""
+    shift = 1 if user == "partner" else 0
+    watched = [clips[(index + shift) % len(clips)] for index in chosen]
+    frames = {clip.frames for clip in [*watched, *(clips[index] for index in chosen)]}
+    if len(frames) > 1:
+        raise InputError("the training conversations are not all of one length", do="build them with one --seconds")
+    tracks = (
+        [clips[index].avatar_features for index in chosen],
+        [clip.user_features for clip in watched],
+        [clip.user_motion for clip in watched],
+    )
+    number = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
+    rest = np.stack([clips[index].rest for index in chosen])
+    return run.generator.clips(*(np.stack(track).astype(np.float32) for track in tracks), number, KEEP[user], rest)
+
+
+def provenance(run: Run, statistics: str, user: str, per_clip: int, seed: int) -> dict:
+    """What decides the samples: equal provenance, equal samples."""
+    return {
+        "model": run.config.name,
+        "step": run.step,
+        "weights_sha256": weights_digest(run.generator.params),
+        "sampler": to_dict(run.config.sampler),
+        "user": user,
+        "per_clip": per_clip,
+        "seed": seed,
+        "statistics_sha256": statistics,
+    }
+
+
+def weights_digest(params) -> str:
+    """SHA-256 over the names, shapes and bytes of all parameters."""
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(params)):
+        digest.update(f"{jax.tree_util.keystr(path)}{leaf.shape}{leaf.dtype}".encode())
+        digest.update(np.ascontiguousarray(leaf).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,71 @@
+"""A simulated conversation as a picture: user to the left, avatar to the right, each with their own voice."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from afjax.audio.framing import FPS, RATE
+from data_pipeline.schema import EVENT_KINDS, Conversation
+from experiments import cli
+from experiments.report import figures
+
+# seeds of the drawn faces
+USER, AVATAR = 1, 0
+SHEET = 24
+
+
+def write_conversation(path: Path, clip: Conversation, motion: np.ndarray, size: int = 256, portrait=None, sheet=None):
+    """Renders a clip with the avatar's `motion` [T, D]; needs a clip that holds sound.
+
+    Args:
+      path: MP4 to write; clip: gives the user and both voices; size: pixels a side of each face.
+      portrait: picture of the avatar, uint8 [H, W, 3]; drawn if None.
+      sheet: PNG of some frames to write as well.
+    """
+    import soxr
+
+    from afjax.codec.face.codec import FaceCodec
+    from afjax.media.writer import SOUND_RATE, VideoWriter
+    from data_pipeline.simulate.portrait.draw import draw_portrait
+
+    codec = FaceCodec(size=size)
+    with cli.quiet():
+        pictures = draw_portrait(USER), draw_portrait(AVATAR) if portrait is None else portrait
+        faces = [codec.identity(picture) for picture in pictures]
+    sound = np.stack([clip.user_audio, clip.avatar_audio], axis=1).astype(np.float32) / 32768
+    sound = soxr.resample(sound[: len(motion) * RATE // FPS], RATE, SOUND_RATE)
+    moments = np.linspace(0, len(motion) - 1, SHEET).astype(int)
+    kept = {}
+    step = SOUND_RATE // FPS
+    with VideoWriter(path, 2 * size, size) as writer, cli.Progress(len(motion), f"render {path.name}") as progress:
+        for start in range(0, len(motion), FPS):
+            span = slice(start, min(start + FPS, len(motion)))
+            tracks = clip.user_motion[span], motion[span]
+            sides = [codec.render(face, track) for face, track in zip(faces, tracks, strict=True)]
+            pictures = np.concatenate(sides, axis=2)
+            writer.frames(pictures)
+            writer.sound(sound[span.start * step : span.stop * step])
+            kept |= {n: pictures[n - start] for n in moments if span.start <= n < span.stop}
+            progress.update(len(pictures))
+    if sheet is not None:
+        figures.contact_sheet(sheet, np.stack([kept[n] for n in moments]), moments / FPS, title="user, avatar")
+
+
+def render_tracks(user: np.ndarray, avatars: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
+    """Frames uint8 [n, size, size, 3] of the drawn user's motion [n, D], as "user", and of each avatar's by name."""
+    from afjax.codec.face.codec import FaceCodec
+    from data_pipeline.simulate.portrait.draw import draw_portrait
+
+    codec = FaceCodec(size=size)
+    with cli.quiet():
+        watched, face = (codec.identity(draw_portrait(seed)) for seed in (USER, AVATAR))
+    return {"user": codec.render(watched, user)} | {
+        name: codec.render(face, motion) for name, motion in avatars.items()
+    }
+
+
+def marks(clip: Conversation) -> list[tuple[str, float, float | None]]:
+    """True events for `figures.motion_curves`: kind, second of the cause, second of the recorded reaction or None."""
+    reacted = zip(clip.event_kind, clip.event_frame, clip.event_response, strict=True)
+    return [(EVENT_KINDS[kind], frame / FPS, None if at < 0 else at / FPS) for kind, frame, at in reacted]

@@ -1,0 +1,1 @@
+"""A run folder: its data, its training, its samples."""

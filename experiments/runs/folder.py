@@ -1,0 +1,57 @@
+"""What every run folder holds beside its checkpoints: `config.json`, `metrics.jsonl` and `summary.json`."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from afjax import files
+from afjax.config import differences, to_dict
+from afjax.config.dicts import read_config
+from afjax.errors import InputError
+from afjax.training.generator.state import count, sha256
+from experiments import cli
+
+
+def remember(config, workdir: Path):
+    """Writes `config.json`, or checks that a run that is continued has the same one but for its length."""
+    other = "choose another --workdir"
+    if (workdir / "config.json").exists():
+        changed = differences(to_dict(read_config(workdir, type(config), other)), to_dict(config))
+        if changed and any(step.name.isdigit() for step in workdir.glob("checkpoints/*")):
+            raise InputError(f"the run was started with another config ({changed[0]})", workdir, other)
+    files.write_json(workdir / "config.json", to_dict(config))
+
+
+def read_metrics(workdir: Path) -> list[dict]:
+    """Lines of `metrics.jsonl`."""
+    return [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+
+
+class TrainingProgress(cli.Progress):
+    """The line that says how far a training is, from the step where it goes on."""
+
+    def __init__(self, steps: int):
+        super().__init__(steps, "train", "steps")
+        self._end = steps
+
+    def begun(self, step: int):
+        self.total -= step
+        if step:
+            print(f"continues at step {step}")
+
+    def report(self, step: int, metrics: dict):
+        self.update(self.total - (self._end - step) - self.done, f"loss {metrics['loss']:.4f}")
+
+
+def outcome(config, workdir: Path, state, batches) -> dict:
+    """What every summary says: names, sizes, the loss at the end, hashes of the parameters and of what they saw."""
+    return {
+        "workdir": workdir,
+        "name": config.name,
+        "steps": int(state.step),
+        "parameters": count(state.params),
+        "loss": float(np.mean([record["loss"] for record in read_metrics(workdir)[-5:]])),
+        "params_sha256": sha256(state.params),
+        "data_sha256": batches.sha256,
+    }

@@ -1,0 +1,81 @@
+"""A run folder from a config: data, training, samples, summary."""
+
+import time
+from pathlib import Path
+
+import jax
+import numpy as np
+
+from afjax import files
+from afjax.config import Config, to_dict
+from afjax.training import sharding
+from afjax.training.generator.train import train
+from data_pipeline.dataset import batches, sources
+from data_pipeline.records import read_metadata
+from experiments.runs import tune
+from experiments.runs.data import check_data, training_data
+from experiments.runs.folder import TrainingProgress, outcome, read_metrics, remember
+from experiments.runs.samples import Sampler
+
+SATURATED = 0.01
+
+
+def train_run(
+    config: Config,
+    workdir: str | Path,
+    tensorboard: bool = False,
+    samples: bool = True,
+    profile: tuple[int, int] | None = None,
+) -> dict:
+    """Trains in a run folder; returns (and writes) its summary. `samples`: whether motion and videos are written."""
+    workdir = files.writable(workdir, folder=True)
+    started = time.perf_counter()
+    with sharding.first_process_first("run folder"):
+        remember(config, workdir)
+        folder = training_data(config, workdir)
+    metadata = read_metadata(folder)
+    check_data(config, metadata, folder)
+    prepared = time.perf_counter()
+    preference = config.preference
+    tuned = bool(preference.path)
+    reference = tune.start(config, metadata) if tuned else None
+    mixed = (
+        [(files.absolute(path), weight) for path, weight in sources(config.data.path)] if config.data.path else folder
+    )
+    iterator = batches(
+        mixed, "train", config.data.batch, config.data.window, config.training.seed,
+        losing=files.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
+        user_delay=config.layout.user_delay, swap=config.data.swap,
+        part=sharding.rows(config),
+    )  # fmt: skip
+    meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
+    board = workdir / "tensorboard" / "samples" if tensorboard else None
+    sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
+    sampler = sharding.on_first(sampler)
+    validation = tune.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
+    with TrainingProgress(config.training.num_steps) as progress:
+        state = train(
+            config, workdir, iterator, meta,
+            reference=reference, tensorboard=tensorboard, profile=profile,
+            begun=progress.begun, progress=progress.report,
+            sample=sampler, validate=sharding.on_first(validation) if tuned else None,
+        )  # fmt: skip
+    sampler(int(state.step), state.ema_params)
+    records = read_metrics(workdir)
+    summary = {
+        **outcome(config, workdir, state, iterator),
+        "seconds": {"data": prepared - started, "train": records[-1]["seconds"]},
+    }
+    if validation:
+        summary |= {"stopped": validation.reason or None, **_saturation(records)}
+    if jax.process_index() == 0:
+        files.write_json(workdir / "summary.json", summary)
+    return summary
+
+
+def _saturation(records: list[dict]) -> dict:
+    """Mean weight of a pair's gradient in the last logged steps, with a warning where the sigmoid is saturated."""
+    pull = float(np.mean([record["pull"] for record in records[-5:]]))
+    if pull < SATURATED:
+        print(f"warning: pairs weigh {pull:.4f} on average: the sigmoid is saturated, lower preference.beta")
+    return {"pull": pull, "accuracy": float(np.mean([record["accuracy"] for record in records[-5:]]))}

@@ -1,0 +1,65 @@
+"""A run folder of the latent codec: its pictures, its training, and the codec that came of it."""
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from afjax import files
+from afjax.errors import InputError
+from afjax.training.autoencoder.config import AutoencoderConfig
+from afjax.training.autoencoder.step import train
+from afjax.weights.lpips import load_vgg
+from data_pipeline import face_crops
+from experiments import cli
+from experiments.runs import measure_autoencoder
+from experiments.runs.folder import TrainingProgress, outcome, read_metrics, remember
+
+SOME = 64
+"""Pictures by which the encoder is centred, one of each person where there are as many."""
+
+
+def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
+    """Trains in a run folder and measures the result; returns (and writes) its summary."""
+    workdir = files.writable(workdir, folder=True)
+    vgg = load_vgg(config.loss.vgg) if config.loss.vgg else None
+    remember(config, workdir)
+    watch = cli.Watch()
+    with watch("data"):
+        folder = _pictures(config, workdir / "data")
+    faces = face_crops.Faces(folder, "train")
+    batches = face_crops.batches(faces, config.pictures.batch, config.training.seed)
+    chosen = [(faces[n % len(faces)].pictures, n) for n in range(SOME)]
+    people = np.stack([pictures[n % len(pictures)] for pictures, n in chosen])
+    with TrainingProgress(config.training.num_steps) as progress:
+        codec = {"codec": asdict(config.codec)}
+        state = train(config, workdir, batches, codec, vgg, people, begun=progress.begun, progress=progress.report)
+    with watch("measure"):
+        measured = measure_autoencoder.measure(config.codec, state.ema_params, folder, workdir / "samples", vgg)
+    trained = {"train": read_metrics(workdir)[-1]["seconds"]}
+    summary = outcome(config, workdir, state, batches) | measured | {"seconds": watch.seconds | trained}
+    files.write_json(workdir / "summary.json", summary)
+    return summary
+
+
+def _pictures(config: AutoencoderConfig, folder: Path) -> Path:
+    """The run's pictures, made where they are missing."""
+    pictures = config.pictures
+    source = face_crops.Source(
+        config.codec.size, config.codec.margin, pictures.frames, pictures.videos,
+        pictures.train_people, pictures.eval_people, config.training.seed,
+    )  # fmt: skip
+    if folder.exists():
+        if face_crops.read_index(folder)["source"] != asdict(source):
+            raise InputError("it holds pictures of another config", folder, "delete it or choose another --workdir")
+        return folder
+    with cli.Progress(0, "read", "clips") as progress:
+
+        def report(done: int, total: int):
+            progress.total = total
+            progress.update(done - progress.done)
+
+        index = face_crops.build(folder, source, report)
+    for name, reason in index["left_out"].items():
+        print(f"left out: {name}: {reason}")
+    return folder

@@ -1,0 +1,1 @@
+"""A conversation from files: inputs and the video."""

@@ -1,0 +1,160 @@
+"""One conversation partner from real files: what `experiments.stream` reads, and how it puts the video together."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from afjax.audio.framing import FPS, RATE
+from afjax.codec.base import Encoded
+from afjax.codec.latent.codec import LatentCodec
+from afjax.codec.latent.crop import clip_square
+from afjax.errors import InputError
+from afjax.media.audio import SoundReader
+from afjax.media.container import optional
+from afjax.media.image import read_portrait
+from afjax.media.video import VideoInfo, probe, read_frames
+from experiments.cli import Progress
+
+__all__ = ["Inputs", "fit", "named", "read_inputs", "track_user"]
+
+
+TRACKING_SIDE = 960
+"""Frames are scaled down to this side for tracking: the face models see at most 192 px of a face."""
+
+
+REST = 8
+"""Frames in which the user's face comes to rest where its clip ends."""
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of one talk, read or ready to be read; None where there is none.
+
+    Attributes:
+      frames: T, of the longer of user and avatar.
+      portrait: uint8 `[H, W, 3]`.
+      video: the user's video.
+      user_sound, user_start: file with the user's voice, and the time in it that belongs to frame 0.
+      avatar_sound: file with the avatar's voice.
+      user_audio, avatar_audio: the voices as long as they are, float32 `[S]` at 16 kHz.
+      notes, warnings: sentences for the summary.
+    """
+
+    frames: int
+    portrait: np.ndarray
+    video: VideoInfo | None
+    user_sound: Path | None
+    user_start: float | None
+    avatar_sound: Path | None
+    user_audio: np.ndarray | None
+    avatar_audio: np.ndarray | None
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+@contextmanager
+def named(where: str | Path):
+    """Puts the file's name before errors that come without it."""
+    try:
+        yield
+    except InputError as error:
+        if str(where) in str(error):
+            raise
+        raise InputError(str(error), where) from None
+
+
+def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: str) -> Inputs:
+    """Reads and checks every input file; an empty name means that there is none. Raises InputError."""
+    if not (user_video or user_audio or avatar_audio):
+        raise InputError("there is nothing to talk or listen to", do="give --user_video, --avatar_audio or both")
+    notes, warnings = [], []
+    video = probe(user_video) if user_video else None
+    user_start = None
+    if not user_audio and video and video.has_sound:
+        user_audio, user_start = str(video.path), video.start
+    user_wave = _voice("user", user_audio, user_start, notes, warnings)
+    avatar_wave = _voice("avatar", avatar_audio, None, notes, warnings)
+    if video and not user_audio:
+        warnings.append("the user's video has no sound track: the user is silent")
+    if video and abs(video.source_rate - FPS) > 0.01:
+        notes.append(f"user video resampled from {video.source_rate:.2f} to {FPS} frames per second")
+
+    heard = user_wave if video is None else None  # beside a video the user's sound does not set the length
+    lengths = [_frames(wave) for wave in (heard, avatar_wave) if wave is not None]
+    frames = max([*lengths, video.frames if video else 0])
+    if video and video.frames < frames:
+        warnings.append(f"the user's clip ends at {video.frames / FPS:.2f} s: held at rest to {frames / FPS:.2f} s")
+    if avatar_wave is not None and _frames(avatar_wave) < frames:
+        notes.append(f"the avatar's voice ends at {len(avatar_wave) / RATE:.2f} s: the avatar listens from there")
+    return Inputs(
+        frames=frames,
+        portrait=read_portrait(portrait) if portrait else optional("skimage.data", "scikit-image").astronaut(),
+        video=video,
+        user_sound=Path(user_audio) if user_audio else None,
+        user_start=user_start,
+        avatar_sound=Path(avatar_audio) if avatar_audio else None,
+        user_audio=user_wave,
+        avatar_audio=avatar_wave,
+        notes=tuple(notes),
+        warnings=tuple(warnings),
+    )
+
+
+def _voice(who: str, path: str, start: float | None, notes: list[str], warnings: list[str]) -> np.ndarray | None:
+    if not path:
+        return None
+    reader = SoundReader(path, start=start)
+    if reader.source_rate != RATE or reader.channels > 1:
+        mixed = f", {reader.channels} channels mixed down" if reader.channels > 1 else ""
+        notes.append(f"{who} voice read at {reader.source_rate} Hz{mixed}, used at {RATE} Hz")
+    wave = np.concatenate(list(reader.blocks()))
+    if np.abs(wave).max() < 1e-4:
+        warnings.append(f"the {who}'s voice is silent")
+    return wave
+
+
+def _frames(wave: np.ndarray) -> int:
+    return -(-len(wave) * FPS // RATE)
+
+
+def fit(wave: np.ndarray, frames: int) -> np.ndarray:
+    """Cut or followed by silence."""
+    samples = frames * RATE // FPS
+    return np.pad(wave[:samples], (0, max(0, samples - len(wave))))
+
+
+def track_user(codec, video: VideoInfo, frames: int, warnings: list[str]):
+    """Motion float32 `[frames, D]` of the user's video, at rest after its end, and the codec's report of the clip."""
+    with named(video.path):
+        encoded = _encode(codec, video)
+    seen = int(encoded.found.sum())
+    if seen < len(encoded.found):
+        warnings.append(
+            f"the user's face is found in {seen} of {len(encoded.found)} frames: "
+            "short gaps are bridged, the face rests in longer ones"
+        )
+    motion = np.zeros((frames, encoded.motion.shape[1]), np.float32) + encoded.rest
+    motion[: len(encoded.motion)] = encoded.motion
+    tail = motion[len(encoded.motion) :][:REST]
+    share = np.linspace(1, 0, REST + 1)[1 : len(tail) + 1, None].astype(np.float32)
+    tail += share * (encoded.motion[-1] - encoded.rest)
+    return motion, {"tracked": len(encoded.found), "with_face": seen, **encoded.report}
+
+
+def _encode(codec, video: VideoInfo) -> Encoded:
+    if not isinstance(codec, LatentCodec):
+        return codec.encode(_frames_of(video, "track"))
+    # by all of the clip, as in the authors' preprocessing
+    square = clip_square(_frames_of(video, "place"), codec.config.margin)
+    return codec.encode(_frames_of(video, "track"), square=square)
+
+
+def _frames_of(video: VideoInfo, what: str) -> Iterator[np.ndarray]:
+    """The clip from its start, with its progress."""
+    with Progress(video.frames, what) as progress:
+        for frame in read_frames(video, TRACKING_SIDE):
+            yield frame
+            progress.update()

@@ -1,0 +1,127 @@
+"""From the files of a conversation to its video."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from afjax import files
+from afjax.audio.framing import FPS
+from afjax.errors import InputError
+from experiments import cli
+
+
+def _spare(out: Path, record: Path, inputs: tuple[str, ...]):
+    """InputError if the video would replace an input, or the summary one of another command."""
+    for name in filter(None, inputs):
+        if files.absolute(name).resolve() == out.resolve():
+            raise InputError("is an input as well", out, "choose another --out")
+    if record.exists():
+        try:
+            ours = {"out", "user_frames"} <= set(json.loads(record.read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError):
+            ours = False
+        if not ours:
+            raise InputError("is not a summary of experiments.stream", record, "choose an --out in another folder")
+
+
+def stream(
+    workdir, out, portrait="", user_video="", user_audio="", avatar_audio="", *,
+    preset="", weights="", seed=0, size=0, side_by_side=False, sound="mix",
+) -> dict[str, Any]:  # fmt: skip
+    """Reads the files, generates the avatar's motion, writes the video `out` and `summary.json` beside it.
+
+    Returns the summary. Raises InputError for a bad file, and before any work for an `out` that can't be written.
+    """
+    from afjax.metrics.mouth import mouth_figures
+    from experiments.talk.inputs import named, read_inputs, track_user
+    from experiments.talk.video import write_talk
+
+    out = files.writable(out)
+    record = files.writable(out.with_name("summary.json"))
+    _spare(out, record, (portrait, user_video, user_audio, avatar_audio))
+    if out.suffix.lower() != ".mp4":
+        raise InputError("videos are written as MP4", out, "choose a name that ends in .mp4")
+    watch = cli.Watch()
+    with watch("read"):
+        inputs = read_inputs(portrait, user_video, user_audio, avatar_audio)
+    with watch("load"):
+        run = load_model(workdir, preset, weights)
+        codec = run.codec(size)
+    warnings = list(inputs.warnings)
+    with watch("identity"):
+        with named(portrait or "portrait"), cli.quiet():  # the face models greet on stderr when first loaded
+            identity = codec.identity(inputs.portrait)
+    user_motion, tracked = None, {"tracked": 0, "with_face": 0}
+    if inputs.video:
+        with watch("track"):
+            user_motion, tracked = track_user(codec, inputs.video, inputs.frames, warnings)
+    voices = inputs.user_audio, inputs.avatar_audio
+    with watch("compile"):
+        run.warm_up(inputs.frames if any(voice is not None for voice in voices) else 0)
+    with watch("generate"):
+        motion = run.generate(
+            frames=inputs.frames,
+            user_motion=user_motion,
+            user_audio=inputs.user_audio,
+            avatar_audio=inputs.avatar_audio,
+            seed=seed,
+            reference=codec.reference(identity),
+        )
+    write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch)
+    length, spent = inputs.frames / FPS, watch.seconds
+    summary = {
+        "workdir": None if preset else workdir,
+        "preset": preset or None,
+        "weights": weights or None,
+        "out": out,
+        "inputs": {
+            "portrait": portrait or "scikit-image astronaut",
+            "user_video": user_video or None,
+            "user_audio": user_audio or (user_video if inputs.user_sound else None) or None,
+            "avatar_audio": avatar_audio or None,
+        },
+        "seed": seed,
+        "size": codec.size,
+        "sound": sound,
+        "frames": inputs.frames,
+        "fps": FPS,
+        "length_seconds": length,
+        "user_frames": tracked,
+        "seconds": {**spent, "total": sum(spent.values())},
+        "real_time_factor": length / max(spent["generate"] + spent["render"], 1e-9),
+        "real_time_factor_all": length / max(sum(spent.values()), 1e-9),
+        "mouth": mouth_figures(motion, codec.channels, inputs.avatar_audio),
+        "notes": list(inputs.notes),
+        "warnings": warnings,
+    }
+    files.write_json(record, summary)
+    return summary
+
+
+def load_model(workdir, preset: str, weights: str):
+    """The trained model of a run folder, or the released network."""
+    if preset:
+        from afjax.avatar.released import load_released
+
+        return load_released(weights, start=0) if preset == "released-empty" else load_released(weights)
+    from afjax.avatar.avatar import load_run
+
+    return load_run(workdir)
+
+
+def report(summary: dict[str, Any]):
+    """Prints the summary as a short table."""
+    for note in summary["notes"]:
+        print(f"note: {note}")
+    for warning in summary["warnings"]:
+        print(f"warning: {warning}")
+    tracked = summary["user_frames"]
+    rows = [
+        ("frames at 25/s", summary["frames"]),
+        ("user frames with a face", f"{tracked['with_face']}/{tracked['tracked']}"),
+        *((f"{stage}, s", round(seconds, 2)) for stage, seconds in summary["seconds"].items()),
+        ("real time factor, generate + render", round(summary["real_time_factor"], 2)),
+        *((name, value) for name, value in summary["mouth"].items() if value is not None),
+    ]
+    cli.print_table(rows)
+    print(f"written: {summary['out']}")

@@ -1,0 +1,80 @@
+"""The video of a conversation: rendered block by block, with both voices."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from afjax.audio.framing import FPS
+from afjax.media.audio import SoundReader
+from afjax.media.video import VideoInfo, read_frames
+from afjax.media.writer import SOUND_RATE, VideoWriter
+from experiments.cli import Progress, Watch
+from experiments.talk.inputs import Inputs, fit
+
+BLOCK = 10
+
+
+def write_talk(out: Path, inputs: Inputs, codec, identity, motion: np.ndarray, sound: str, beside: bool, watch: Watch):
+    """Renders motion `[T, D]` block by block into a video file with both voices.
+
+    `sound`: "mix" both voices in both channels, "split" user left and avatar right, "avatar" without the user.
+    `beside`: the user's picture to the left of the avatar's.
+    """
+    side = codec.size
+    user = _panel(inputs.video, side) if beside else None
+    voices = _Voices(inputs, sound)
+    with watch("compile"):
+        codec.render(identity, np.zeros((BLOCK, motion.shape[1]), np.float32))
+    with VideoWriter(out, width=2 * side if beside else side, height=side) as writer:
+        with Progress(len(motion), "render") as progress:
+            for first in range(0, len(motion), BLOCK):
+                block = motion[first : first + BLOCK]
+                count = len(block)
+                with watch("render"):  # the last block is filled up, so that one shape is compiled
+                    block = np.pad(block, [(0, BLOCK - count), (0, 0)], mode="edge")
+                    pictures = np.asarray(codec.render(identity, block))[:count]
+                with watch("write"):
+                    if user is not None:
+                        left = np.stack([next(user) for _ in range(count)])
+                        pictures = np.concatenate([left, pictures], axis=2)
+                    writer.frames(pictures)
+                    writer.sound(voices.take(count * SOUND_RATE // FPS))
+                progress.update(count)
+
+
+class _Voices:
+    """Both voices at the video's sample rate, read again from their files a block at a time."""
+
+    def __init__(self, inputs: Inputs, sound: str):
+        user, avatar = inputs.user_audio, inputs.avatar_audio
+        use_user = user is not None and sound != "avatar"
+        self._user = SoundReader(inputs.user_sound, SOUND_RATE, inputs.user_start) if use_user else None
+        self._avatar = SoundReader(inputs.avatar_sound, SOUND_RATE) if avatar is not None else None
+        self._split = sound == "split"
+        mixed = self._user and self._avatar and not self._split
+        both = fit(user, inputs.frames) + fit(avatar, inputs.frames) if mixed else None
+        # A mix of two loud voices is turned down as a whole: clipping would crackle.
+        self._gain = 1.0 if both is None else min(1.0, 0.95 / max(float(np.abs(both).max()), 1e-6))
+
+    def take(self, samples: int) -> np.ndarray:
+        """The next float32 `[samples, 2]`."""
+        silence = np.zeros(samples, np.float32)
+        user = self._user.take(samples) if self._user else silence
+        avatar = self._avatar.take(samples) if self._avatar else silence
+        if self._split:
+            return np.stack([user, avatar], axis=1)
+        return np.repeat((self._gain * (user + avatar))[:, None], 2, axis=1)
+
+
+def _panel(video: VideoInfo, side: int) -> Iterator[np.ndarray]:
+    """The user's frames fitted into a square, without end: the last one stays."""
+    canvas = np.full((side, side, 3), 24, np.uint8)
+    for frame in read_frames(video, side):
+        height, width = frame.shape[:2]
+        top, left = (side - height) // 2, (side - width) // 2
+        canvas = np.full((side, side, 3), 24, np.uint8)
+        canvas[top : top + height, left : left + width] = frame
+        yield canvas
+    while True:
+        yield canvas

@@ -1,0 +1,45 @@
+"""The generator: conditions that a model never had in training are dropped, whatever it is asked for."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from afjax.config import SamplerConfig
+from afjax.streaming.sampler import Generator
+from tests.small_model import conditions, scrambled, small_config
+
+
+class Unscaled:
+    """Statistics of data that are standardised already."""
+
+    scale_motion = scale_audio = raw_motion = staticmethod(lambda x: x)
+
+
+def generator(drop_table=None) -> Generator:
+    config = small_config()
+    objective = dataclasses.replace(config.objective, drop_table=drop_table or {})
+    config = dataclasses.replace(config, objective=objective, sampler=SamplerConfig(nfe=1))
+    return Generator(config, scrambled(config, 0.2), Unscaled)
+
+
+@pytest.fixture(scope="module")
+def talking_only() -> Generator:
+    return generator({"avatar": 0.9, "none": 0.1})
+
+
+@pytest.mark.parametrize("keep", ["joint", "avatar", "avatar_and_user_audio", "avatar_and_user_motion"])
+def test_a_model_that_never_saw_a_user_ignores_every_user(talking_only, keep):
+    c = conditions(small_config(), 2, 12)
+    one = talking_only.clips(c.avatar_audio, c.user_audio, c.user_motion, keep="joint")
+    other = talking_only.clips(c.avatar_audio, 5 - 2 * c.user_audio, 1 + c.user_motion, keep=keep)
+    np.testing.assert_array_equal(one, other)
+    spoken = talking_only.clips(c.avatar_audio + 1, c.user_audio, c.user_motion, keep="joint")
+    assert np.abs(spoken - one).max() > 1e-3
+
+
+def test_a_model_that_saw_users_answers_to_them():
+    c, both = conditions(small_config(), 2, 12), generator()
+    joint, alone = (both.clips(c.avatar_audio, c.user_audio, c.user_motion, keep=k) for k in ("joint", "avatar"))
+    other = both.clips(c.avatar_audio, c.user_audio, c.user_motion + 1, keep="joint")
+    assert np.abs(joint - alone).max() > 1e-3 and np.abs(joint - other).max() > 1e-3
