@@ -7,7 +7,6 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import numpy as np
 from afjax.errors import InputError
 
 
-@contextmanager
+@contextlib.contextmanager
 def folder_aside(out: Path, replaces: str = "") -> Iterator[Path]:
     """A temporary folder beside `out` that takes its name when the block ends well, and vanishes when it fails.
 
@@ -68,6 +67,11 @@ def writable(path: str | Path, folder: bool = False) -> Path:
     return path
 
 
+def partial(path: Path) -> Path:
+    """The hidden name beside `path`, of the same suffix, that a file has until it is whole."""
+    return path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+
+
 @contextlib.contextmanager
 def aside(path: str | Path) -> Iterator[Path]:
     """A file name beside `path`, of the same suffix, to write to.
@@ -76,12 +80,12 @@ def aside(path: str | Path) -> Iterator[Path]:
     """
     path = absolute(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
+    unfinished = partial(path)
     try:
-        yield partial
-        os.replace(partial, path)
+        yield unfinished
+        os.replace(unfinished, path)
     finally:
-        partial.unlink(missing_ok=True)
+        unfinished.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, content: Mapping[str, Any]) -> Path:

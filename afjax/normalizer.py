@@ -1,18 +1,17 @@
 """The statistics by which motion and audio features are standardised, checked wherever they are read."""
 
-import hashlib
-import json
 from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from afjax import digests
 from afjax.errors import InputError
 
 _AGAIN = "build the data again: python -m data_pipeline.build"
 
 
 @dataclass(frozen=True)
-class Statistics:
+class Normalizer:
     """Mean and standard deviation float32 of the avatar's motion `[D]` and of the features of both sides `[F]`.
 
     The user's motion is scaled by the avatar's: one unit means the same on both faces.
@@ -38,10 +37,10 @@ class Statistics:
     def to_json(self) -> dict:
         """Lists of numbers under the field names, and their `sha256`."""
         lists = {name: [float(value) for value in array] for name, array in asdict(self).items()}
-        return {**lists, "sha256": _digest(lists)}
+        return {**lists, "sha256": digests.of_json(lists)}
 
     @classmethod
-    def from_json(cls, stored: dict, channels: int, features: int) -> "Statistics":
+    def from_json(cls, stored: dict, channels: int, features: int) -> "Normalizer":
         """Checked: raises InputError unless all are there, finite, of the right length, std > 0, hash as stored."""
         where = "statistics"
         if not isinstance(stored, dict):
@@ -60,10 +59,6 @@ class Statistics:
             if name.endswith("std") and not (array > 0).all():
                 raise InputError(f"{name} must be above 0", where, _AGAIN)
             arrays[name] = array
-        if stored.get("sha256") != _digest({name: stored[name] for name in arrays}):
+        if stored.get("sha256") != digests.of_json({name: stored[name] for name in arrays}):
             raise InputError("they do not match their hash", where, _AGAIN)
         return cls(**arrays)
-
-
-def _digest(lists: dict) -> str:
-    return hashlib.sha256(json.dumps(lists, sort_keys=True).encode()).hexdigest()

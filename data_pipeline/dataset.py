@@ -17,7 +17,7 @@ import grain
 import numpy as np
 
 from afjax.errors import InputError
-from afjax.normalizer import Statistics
+from afjax.normalizer import Normalizer
 from data_pipeline.preferences import read_losing
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.windows import RandomWindow, Window, scale
@@ -33,7 +33,7 @@ class Clips(Sequence):
         self,
         folder: Path,
         split: str,
-        statistics: Statistics,
+        normalizer: Normalizer,
         losing: str | Path = "",
         leave: int = 0,
         user_delay: int = 0,
@@ -43,12 +43,12 @@ class Clips(Sequence):
         conversations = list(read_split(folder, split))
         if swap and any(clip.avatar_reference is not None for clip in conversations):
             raise InputError("the users' faces at rest are not known in it, roles stay", folder, "set data.swap=0")
-        clips = [scale(clip, statistics, user_delay) for clip in conversations]
+        clips = [scale(clip, normalizer, user_delay) for clip in conversations]
         if losing:
             for clip, motions in zip(clips, read_losing(losing, len(clips)), strict=True):
                 if motions.shape[1:] != clip["avatar_motion"].shape:
                     raise InputError(f"losing samples of {motions.shape[1:]}, not as the data have it", losing)
-                clip["losing_motion"] = statistics.scale_motion(motions)
+                clip["losing_motion"] = normalizer.scale_motion(motions)
         for number, clip in enumerate(clips):
             clip["window"] = np.array(f"{prefix}{split}-{number:05d}")
         self._clips = clips[: len(clips) - leave]
@@ -131,7 +131,7 @@ def batches(
         if (found.channels, found.feature_name) != (first.channels, first.feature_name):
             raise InputError(f"other channels or features than {folders[0]} has", path, "build both alike")
         prefix = f"{number + 1}/" if number else ""
-        clips = Clips(path, split, first.statistics, losing, leave, user_delay, prefix, swap)
+        clips = Clips(path, split, first.normalizer, losing, leave, user_delay, prefix, swap)
         shortest = clips.shortest - (2 * user_delay if swap else 0)
         if not 1 <= frames <= shortest:
             raise InputError(f"windows of {frames} frames from clips of {shortest}", path)

@@ -7,13 +7,14 @@
 Files appear one by one and whole, so that an interrupted build goes on where it ended.
 """
 
+import contextlib
 import io
 import json
-import os
 from pathlib import Path
 
 import numpy as np
 
+from afjax import files
 from afjax.errors import InputError
 
 PART = 32
@@ -32,10 +33,7 @@ def begin(folder: Path, provenance: dict) -> None:
         return
     if folder.exists() and any(folder.iterdir()):
         raise InputError("it holds other things", folder, "choose another --out")
-    folder.mkdir(parents=True, exist_ok=True)
-    aside = folder / f".{PROVENANCE}.partial"
-    aside.write_text(json.dumps(provenance, indent=1) + "\n")
-    os.replace(aside, path)
+    files.write_json(path, provenance)
 
 
 def read_provenance(folder: str | Path) -> dict:
@@ -59,16 +57,12 @@ def write_part(folder: Path, first: int, motions: np.ndarray) -> None:
     """Writes losing motions `[n, K, T, D]` of the conversations from `first` on."""
     from array_record.python.array_record_module import ArrayRecordWriter
 
-    aside = folder / f".losing-{first:05d}.partial"
-    writer = ArrayRecordWriter(str(aside), "group_size:1")
-    try:
-        for motion in motions:
-            buffer = io.BytesIO()
-            np.save(buffer, np.asarray(motion, np.float32))
-            writer.write(buffer.getvalue())
-    finally:
-        writer.close()
-    os.replace(aside, _part(folder, first))
+    with files.aside(_part(folder, first)) as partial:
+        with contextlib.closing(ArrayRecordWriter(str(partial), "group_size:1")) as writer:
+            for motion in motions:
+                buffer = io.BytesIO()
+                np.save(buffer, np.asarray(motion, np.float32))
+                writer.write(buffer.getvalue())
 
 
 def read_losing(folder: str | Path, count: int) -> list[np.ndarray]:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
+from afjax import files
 from afjax.errors import InputError
-from afjax.normalizer import _AGAIN, Statistics
+from afjax.normalizer import _AGAIN, Normalizer
 from data_pipeline.schema import VERSION, Conversation, decode
 
 METADATA = "metadata.json"
@@ -34,7 +35,7 @@ class Metadata:
     feature_dim: int
     fps: int
     splits: dict[str, dict[str, int]]
-    statistics: Statistics
+    normalizer: Normalizer
 
 
 class Moments:
@@ -80,9 +81,10 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
         "feature_dim": metadata.feature_dim,
         "fps": metadata.fps,
         "splits": metadata.splits,
-        "statistics": metadata.statistics.to_json(),
+        "statistics": metadata.normalizer.to_json(),
     }
-    (folder / METADATA).write_text(json.dumps(stored, indent=1))
+    with files.aside(folder / METADATA) as path:
+        path.write_text(json.dumps(stored, indent=1))
 
 
 def read_metadata(folder: Path) -> Metadata:
@@ -98,9 +100,9 @@ def read_metadata(folder: Path) -> Metadata:
         raise InputError(f"its version is not {VERSION}", path, _AGAIN)
     try:
         channels = tuple(stored["channels"])
-        statistics = Statistics.from_json(stored["statistics"], len(channels), stored["feature_dim"])
+        normalizer = Normalizer.from_json(stored["statistics"], len(channels), stored["feature_dim"])
         return Metadata(
-            channels, stored["feature_name"], stored["feature_dim"], stored["fps"], stored["splits"], statistics
+            channels, stored["feature_name"], stored["feature_dim"], stored["fps"], stored["splits"], normalizer
         )
     except KeyError as error:
         raise InputError(f"{error.args[0]} is missing", path, _AGAIN) from None

@@ -14,6 +14,7 @@ FLOORS = {
     "afjax": 0,
     "afjax.types": 0,
     "afjax.errors": 0,
+    "afjax.digests": 0,
     "afjax.files": 0,
     "afjax.normalizer": 0,
     "afjax.user_delay": 0,
@@ -52,6 +53,7 @@ ONLY = {
     "data_pipeline": {
         "afjax.types",
         "afjax.errors",
+        "afjax.digests",
         "afjax.files",
         "afjax.normalizer",
         "afjax.user_delay",

@@ -12,10 +12,9 @@ from afjax.audio.framing import FPS, RATE
 from afjax.avatar.codecs import load_autoencoder
 from afjax.codec.base import Codec
 from afjax.codec.face.codec import FaceCodec
-from afjax.config import Config, differences, from_dict, keep_name, to_dict
-from afjax.config.dicts import read_config
+from afjax.config import Config, differences, from_dict, keep_name, to_dict, upgraded
 from afjax.errors import InputError
-from afjax.normalizer import Statistics
+from afjax.normalizer import Normalizer
 from afjax.streaming.live_step import LiveParams
 from afjax.streaming.sampler import Generator
 from afjax.training.checkpoint import load_ema
@@ -66,7 +65,7 @@ class Run:
     @property
     def live(self) -> tuple[LiveParams, MelEar]:
         """Parameters and ear, as `afjax.streaming.live_step` takes them."""
-        s = self.generator.statistics
+        s = self.generator.normalizer
         return LiveParams(self.generator.params, (), s.motion_mean, s.motion_std, s.audio_mean, s.audio_std), MelEar()
 
     def warm_up(self, sound: int = 0):
@@ -102,9 +101,9 @@ def load_run(workdir: str | Path) -> Run:
     config = read_config(workdir, Config, "give a folder of experiments.train")
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     params, meta, step = load_ema(workdir, shapes, step)
-    trained = to_dict(from_dict(meta["config"], where=str(workdir / "checkpoints")))
+    trained = to_dict(from_dict(upgraded(meta["config"]), where=str(workdir / "checkpoints")))
     changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "training", "compute"))
     if changed:
         raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
-    statistics = Statistics.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
-    return Run(config, Generator(config, params, statistics), step, workdir)
+    normalizer = Normalizer.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
+    return Run(config, Generator(config, params, normalizer), step, workdir)

@@ -15,7 +15,7 @@ from afjax.codec.latent.codec import LatentCodec
 from afjax.config import Config, keep_name, released
 from afjax.errors import InputError
 from afjax.nn.condition_encoder import AudioProjection
-from afjax.normalizer import Statistics
+from afjax.normalizer import Normalizer
 from afjax.streaming.sampler import Generator
 from afjax.weights.convert import Weights, load
 
@@ -43,7 +43,7 @@ class ReleasedRun:
         model = self.config.model
         zeros, ones = np.zeros(model.motion_dim, np.float32), np.ones(model.motion_dim, np.float32)
         voice = np.zeros(model.condition_width, np.float32)
-        plain = Statistics(zeros, ones, voice, voice + 1)  # released motion and features are used as they are
+        plain = Normalizer(zeros, ones, voice, voice + 1)  # released motion and features are used as they are
         # Voices are projected once a clip, not once a pass: they come to the sampler as wide as the condition.
         config = replace(self.config, model=replace(model, audio_dim=0))
         return Generator(config, {"params": self._params}, plain)

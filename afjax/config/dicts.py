@@ -28,11 +28,31 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
     return cls(**arguments)
 
 
+def upgraded(stored: dict, where: str = "config") -> dict:
+    """A stored config of an experiment in today's names; runs keep working when settings are renamed.
+
+    Raises InputError for settings that there are no more.
+    """
+    if not isinstance(stored, dict) or not isinstance(stored.get("preference", {}), dict):
+        return stored
+    preference = dict(stored.get("preference", {}))
+    reading = tuple(preference.pop(name, default) for name, default in _READING.items())
+    if reading not in _FORMULAS:
+        said = ", ".join(f"{name} {value}" for name, value in zip(_READING, reading, strict=True))
+        raise InputError(f"no preference.formula has {said}", where, f"choose of {', '.join(_FORMULAS.values())}")
+    return stored | {"preference": {"formula": _FORMULAS[reading]} | preference} if "preference" in stored else stored
+
+
+_READING = {"norm": "l2", "channels": "mean", "average": "before", "factor": 0.5}
+_FORMULAS = {tuple(_READING.values()): "diffusion_dpo", ("l1", "sum", "after", 1.0): "paper"}
+
+
 def read_config(workdir: Path, kind: type, do: str):
     """Config of class `kind` in `config.json`. Raises InputError, which says what to do, where it can't be read."""
     path = workdir / "config.json"
     try:
-        return from_dict(json.loads(path.read_text()), kind, str(path))
+        stored = json.loads(path.read_text())
+        return from_dict(upgraded(stored, str(path)) if kind is Config else stored, kind, str(path))
     except (OSError, ValueError) as error:
         raise InputError(f"not readable: {error}", path, do) from None
 

@@ -44,34 +44,32 @@ class ObjectiveConfig:
         return tuple(max(column) for column in zip(*seen, strict=True))
 
 
+FORMULAS = ("diffusion_dpo", "paper")
+
+
 @dataclass(frozen=True)
 class PreferenceConfig:
     """Preference tuning (paper eq. 12, `afjax.losses.dpo`); off while `path` is empty.
 
     `path`: losing samples that `experiments.make_preferences` wrote. `model`: run folder of the model that is tuned and
-    stays the frozen reference. `weight`: lambda, beside the flow-matching loss of the winners. `norm`, `channels`,
-    `average`, `factor`: the readings of the formula. `validation`: training clips that are set aside to be generated
-    at every evaluation; the run stops where their lip_corr has fallen by more than `lip_loss`, or their Fréchet
-    distance has grown by more than the share `fd_growth`.
+    stays the frozen reference. `weight`: lambda, beside the flow-matching loss of the winners. `formula`: how the
+    paper's is read. `validation`: training clips that are set aside to be generated at every evaluation; the run stops
+    where their lip_corr has fallen by more than `lip_loss`, or their Fréchet distance has grown by more than the share
+    `fd_growth`.
     """
 
     path: str = ""
     model: str = ""
     beta: float = 1000.0
     weight: float = 1.0
-    norm: str = "l2"
-    channels: str = "mean"
-    average: str = "before"
-    factor: float = 0.5
+    formula: str = "diffusion_dpo"
     validation: int = 16
     lip_loss: float = 0.02
     fd_growth: float = 0.5
 
     def __post_init__(self):
-        one_of("preference.norm", self.norm, ("l1", "l2"))
-        one_of("preference.channels", self.channels, ("mean", "sum"))
-        one_of("preference.average", self.average, ("before", "after"))
-        for name in ("beta", "weight", "factor", "lip_loss", "fd_growth"):
+        one_of("preference.formula", self.formula, FORMULAS)
+        for name in ("beta", "weight", "lip_loss", "fd_growth"):
             require(getattr(self, name) >= 0, f"preference.{name} must not be negative")
         require(self.validation >= 2, "preference.validation must be at least 2")
         require(bool(self.path) == bool(self.model), "preference.path and preference.model belong together")

@@ -5,12 +5,11 @@
     loss = - log sigmoid(- beta * margin)
 
 Winner and loser share noise, levels and conditions. The paper's velocity is motion - noise, ours the negative; norms of
-differences are the same. The paper leaves open whether its L1 norm sums or averages over channels, which scales beta by
-their number, and where tokens are averaged; these are settings:
+differences are the same. `PreferenceConfig.formula` says how the norm and the mean over tokens are read:
 
-    name        norm  channels  tokens averaged    factor
-    paper       l1    sum       after the sigmoid  1
-    prototype   l2    mean      before it          1/2
+    formula         norm                              tokens averaged    factor of beta * margin
+    diffusion_dpo   mean square over channels         before the sigmoid  1/2
+    paper           sum of magnitudes over channels   after it            1
 
 The gradient of a pair is its margin's, times beta * sigmoid(beta * margin). Where that weight falls towards 0 for all
 pairs the sigmoid is saturated and nothing is learned any more.
@@ -22,6 +21,7 @@ import jax
 import jax.numpy as jnp
 
 from afjax.config import PreferenceConfig
+from afjax.losses import flow
 from afjax.types import Level, Scalar, WholeLevel, typed
 
 
@@ -30,6 +30,11 @@ class Errors(NamedTuple):
 
     win: Level
     lose: Level
+
+
+def per_token(error, formula: str):
+    """|| error || of one token each: [..., n, d] -> [..., n]."""
+    return flow.per_token(error, "l2") if formula == "diffusion_dpo" else jnp.abs(error).sum(-1)
 
 
 @typed
@@ -44,10 +49,11 @@ def loss(
     """
     counted, every = (level > 0).astype(level.dtype), (level if whole is None else whole) > 0
     margin = (policy.win - reference.win) - (policy.lose - reference.lose)
-    if config.average == "before":
+    clipwise = config.formula == "diffusion_dpo"
+    if clipwise:
         margin = (margin * counted).sum(1) / jnp.maximum(counted.sum(1), 1)
         counted, every = (counted.sum(1) > 0).astype(level.dtype), every.any(1)
-    scaled = config.factor * config.beta * margin
+    scaled = (0.5 if clipwise else 1.0) * config.beta * margin
 
     def mean(x):
         return (x * counted).sum() / jnp.maximum(every.sum(), 1)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from afjax import files
 from afjax.errors import InputError
 from afjax.media.container import optional
 from afjax.media.video import FPS
@@ -35,7 +36,7 @@ class VideoWriter:
         self.path = Path(path).absolute()
         if self.path.suffix.lower() not in {".mp4", ".m4v", ".mov"}:
             raise InputError("videos are written as MP4", self.path, "choose a name that ends in .mp4")
-        self._aside = self.path.with_name(f".{self.path.stem}.{os.getpid()}.partial{self.path.suffix}")
+        self._aside = files.partial(self.path)
         self._shape = height, width
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)

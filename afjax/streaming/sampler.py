@@ -1,4 +1,4 @@
-"""A trained model with its statistics: raw conditions in, raw motion out."""
+"""A trained model with its normalizer: raw conditions in, raw motion out."""
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +8,7 @@ from afjax import user_delay
 from afjax.config import KEEP, Config
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
+from afjax.normalizer import Normalizer
 from afjax.streaming.rollout import rollout
 from afjax.streaming.state import StreamState, init_stream
 from afjax.streaming.step import make_start, make_step
@@ -16,11 +17,11 @@ from afjax.streaming.step import make_start, make_step
 class Generator:
     """Generates motion for whole clips through the stream's step; one compiled step for each batch size.
 
-    `statistics` standardises as in training: `scale_motion`, `scale_audio` and `raw_motion`, the way back.
+    `normalizer` standardises as in training.
     """
 
-    def __init__(self, config: Config, params, statistics):
-        self.config, self.statistics = config, statistics
+    def __init__(self, config: Config, params, normalizer: Normalizer):
+        self.config, self.normalizer = config, normalizer
         # Parameters and state are bound to one device alike: arrays that are and arrays that are not compile apart.
         self._device = jax.local_devices()[0]
         self.params = jax.device_put(params, self._device)
@@ -46,7 +47,7 @@ class Generator:
 
     def begin(self, count: int, seed: int = 0, keep: str = "joint", reference=0.0) -> StreamState:
         """`count` sessions that have made nothing yet; arguments as in `clips`."""
-        s, config = self.statistics, self.config
+        s, config = self.normalizer, self.config
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
         kept = np.multiply(KEEP[keep], config.objective.kept)
         kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
@@ -61,7 +62,7 @@ class Generator:
         The user's tracks come `layout.user_delay` frames late. `state` is used up. t is a multiple of the block but for
         the end of a session, `first` is 0 but for the start of one whose sampler makes the first frames at once.
         """
-        s = self.statistics
+        s = self.normalizer
         conditions = Conditions(
             np.asarray(s.scale_audio(avatar_audio), np.float32),
             np.asarray(s.scale_audio(user_audio), np.float32),

@@ -1,14 +1,15 @@
 """Hashes of a checkpoint's files, in the form that `sha256sum -c SHA256SUMS` reads."""
 
-import hashlib
 from pathlib import Path
+
+from afjax import digests
 
 SUMS = "SHA256SUMS"
 
 
 def write_sums(folder: Path):
     """Lists the files in the folders of `folder` with their hashes; what lies beside these folders is not listed."""
-    lines = [f"{_sha256(path)}  {name}\n" for name, path in sorted(_files(folder).items())]
+    lines = [f"{digests.of_file(path)}  {name}\n" for name, path in sorted(_files(folder).items())]
     (folder / SUMS).write_text("".join(lines))
 
 
@@ -21,7 +22,9 @@ def fault(folder: Path) -> str:
         odd = sorted(found.keys() ^ listed.keys())
         if odd:
             return f"{odd[0]} is {'not listed' if odd[0] in found else 'missing'}"
-        return next((f"{name} has changed" for name in sorted(found) if _sha256(found[name]) != listed[name]), "")
+        return next(
+            (f"{name} has changed" for name in sorted(found) if digests.of_file(found[name]) != listed[name]), ""
+        )
     except FileNotFoundError as error:
         return f"{Path(error.filename).name} is missing"
     except (OSError, ValueError) as error:
@@ -30,8 +33,3 @@ def fault(folder: Path) -> str:
 
 def _files(folder: Path) -> dict[str, Path]:
     return {path.relative_to(folder).as_posix(): path for path in folder.glob("*/**/*") if path.is_file()}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

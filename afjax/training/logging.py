@@ -7,6 +7,7 @@ from pathlib import Path
 
 import jax
 
+from afjax import files
 from afjax.errors import InputError
 
 
@@ -25,9 +26,8 @@ class MetricWriter:
         if not writes:
             self._file = open(os.devnull, "a")
             return
-        aside = path.with_name(".metrics.jsonl.partial")
-        aside.write_text("".join(line + "\n" for line in kept))
-        os.replace(aside, path)
+        with files.aside(path) as partial:
+            partial.write_text("".join(line + "\n" for line in kept))
         self._file = path.open("a")
 
     def write(self, step: int, **values: float):

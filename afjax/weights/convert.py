@@ -14,7 +14,6 @@ wav2vec2 tensors inside the flow file win over the folder's, name by name, as th
 
 import dataclasses
 import datetime
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ from typing import Any
 
 import numpy as np
 
+from afjax import digests
 from afjax.audio.wav2vec2.config import from_huggingface
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import ModelConfig, from_dict
@@ -96,8 +96,8 @@ def convert(flow: Path, autoencoder: Path, wav2vec2: Path, folder: Path, heads: 
     origins = {**wheres, "wav2vec2_config": file.with_name("config.json")}
     provenance = {
         "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "sources": {part: {"name": Path(f).name, "sha256": _sha256(f)} for part, f in origins.items()},
-        "files": {name: {"sha256": _sha256(folder / name)} for name in FILES},
+        "sources": {part: {"name": Path(f).name, "sha256": digests.of_file(f)} for part, f in origins.items()},
+        "files": {name: {"sha256": digests.of_file(folder / name)} for name in FILES},
         "wav2vec2_spelled_newer": newer,
         "licence": NOTE,
     }
@@ -184,7 +184,7 @@ def _stored(folder: Path) -> tuple[dict, dict[str, Tensors], dict]:
         if not (folder / name).is_file():
             raise InputError("no such file", folder / name, _AGAIN)
         entry = files.get(name) if isinstance(files, dict) else None
-        if not isinstance(entry, dict) or entry.get("sha256") != _sha256(folder / name):
+        if not isinstance(entry, dict) or entry.get("sha256") != digests.of_file(folder / name):
             raise InputError("its SHA-256 is not the one in provenance.json: it was changed", folder / name, _AGAIN)
     settings = readers.read_json(folder / "config.json")
     parts = ("flow", "autoencoder", "wav2vec2")
@@ -198,11 +198,6 @@ def _latent_config(values: Mapping, where: Path) -> LatentConfig:
         return LatentConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
     except TypeError as error:
         raise InputError(f"bad settings of the autoencoder ({error})", where, _AGAIN) from None
-
-
-def _sha256(path: str | Path) -> str:
-    with Path(path).expanduser().open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _write_json(path: Path, content: Mapping):

@@ -17,6 +17,7 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 
+from afjax import files
 from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface
 from afjax.errors import InputError
 
@@ -71,7 +72,6 @@ def read_json(path: str | Path) -> dict:
 
 def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray]):
     """Writes tensors aside and renames. The same tensors give the same bytes, in whatever order they come."""
-    path = Path(path).absolute()
     arrays = {name: np.asarray(array) for name, array in tensors.items()}
     # wide types first, then by name: every tensor begins at a multiple of its own item's size
     arrays = dict(sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])))
@@ -81,15 +81,10 @@ def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray]):
         header[name] = {"dtype": _CODES[array.dtype], "shape": list(array.shape), "data_offsets": [start, end]}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        with partial.open("wb") as file:
-            file.write(len(text).to_bytes(8, "little") + text)
-            for array in arrays.values():
-                file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with files.aside(path) as partial, partial.open("wb") as file:
+        file.write(len(text).to_bytes(8, "little") + text)
+        for array in arrays.values():
+            file.write(np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
 
 def _regular(path: str | Path) -> Path:

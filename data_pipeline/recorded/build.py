@@ -15,7 +15,6 @@ import io
 import json
 import multiprocessing
 import os
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,12 +23,13 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
+from afjax import files
 from afjax.audio import mel
 from afjax.audio.framing import FPS
 from afjax.codec.face.track.models import load_model
 from afjax.errors import InputError
 from afjax.media.container import optional
-from afjax.normalizer import Statistics
+from afjax.normalizer import Normalizer
 from data_pipeline.recorded import page
 from data_pipeline.recorded.clip import load_codec
 from data_pipeline.recorded.pairs import ROLES, Pair, read_pairs
@@ -192,12 +192,8 @@ def _records(out: Path, rows: Sequence[dict], channels: Sequence[str], length: i
     for split in SPLITS:
         first = number
         splits[split] = {"count": write_split(out, split, numbered(split)), "frames": length, "seed": first}
-    statistics = Statistics(*(array for moment in moments.values() for array in moment.result()))
-    aside = out / ".metadata"
-    aside.mkdir(exist_ok=True)
-    write_metadata(aside, Metadata(tuple(channels), "mel", mel.DIM, FPS, splits, statistics))
-    os.replace(aside / METADATA, out / METADATA)
-    shutil.rmtree(aside)
+    normalizer = Normalizer(*(array for moment in moments.values() for array in moment.result()))
+    write_metadata(out, Metadata(tuple(channels), "mel", mel.DIM, FPS, splits, normalizer))
 
 
 def _add(moments: dict[str, Moments], record: Conversation):
@@ -207,6 +203,5 @@ def _add(moments: dict[str, Moments], record: Conversation):
 
 
 def _write(path: Path, text: str):
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    with files.aside(path) as partial:
+        partial.write_text(text, encoding="utf-8")

@@ -8,10 +8,8 @@
 Every file is written aside and renamed.
 """
 
-import hashlib
 import io
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -20,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
+from afjax import digests, files
 from afjax.audio.envelope import envelope, speaking
 from afjax.audio.framing import FPS, FRAME, RATE
 from afjax.codec.base import Codec
@@ -79,7 +78,7 @@ def _source(pair: Pair, length: int, codec_name: str) -> str:
                 parts += [state.st_size, state.st_mtime_ns]
             except OSError:
                 parts.append("missing")
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+    return digests.of_json(parts)
 
 
 def _named(role: str, function, *arguments):
@@ -206,6 +205,5 @@ def _read(path: Path) -> dict | None:
 
 
 def _write(path: Path, content: bytes):
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_bytes(content)
-    os.replace(aside, path)
+    with files.aside(path) as partial:
+        partial.write_bytes(content)

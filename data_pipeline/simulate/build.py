@@ -14,7 +14,7 @@ from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
 from afjax.files import folder_aside
-from afjax.normalizer import Statistics
+from afjax.normalizer import Normalizer
 from data_pipeline.records import SPLITS, Metadata, Moments, write_metadata, write_split
 from data_pipeline.schema import EVENT_KINDS, Conversation, decode, encode
 from data_pipeline.simulate.conversation import simulate
@@ -57,8 +57,8 @@ class _Tally:
     def per_clip(self, split: str, count: int) -> dict[str, float]:
         return {kind: round(self.events[split][kind] / count, 2) for kind in EVENT_KINDS}
 
-    def statistics(self) -> Statistics:
-        return Statistics(*(array for moments in self.moments.values() for array in moments.result()))
+    def normalizer(self) -> Normalizer:
+        return Normalizer(*(array for moments in self.moments.values() for array in moments.result()))
 
 
 def build(
@@ -99,7 +99,7 @@ def build(
             write_split(folder, split, records(split))
         frames = int(round(seconds * FPS))
         splits = {split: {"count": count, "frames": frames, "seed": first} for split, count in counts.items()}
-        write_metadata(folder, Metadata(CHANNELS, "mel", mel.DIM, FPS, splits, tally.statistics()))
+        write_metadata(folder, Metadata(CHANNELS, "mel", mel.DIM, FPS, splits, tally.normalizer()))
         summary = {
             "out": str(Path(out).absolute()),
             "seconds": round(time.monotonic() - started, 1),

@@ -1,9 +1,9 @@
 """The cells of a suite: configurations, what they need of one another, what they cost, names of folders."""
 
-import hashlib
 import importlib
 import json
 
+from afjax import digests
 from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.generator.state import token_layout
@@ -79,4 +79,4 @@ def digest(suite: Suite, cell: Cell, seed: int, steps: int, data_digest: str) ->
         if name
     }
     whole = {"config": values, "data": data_digest, "needs": needed, "user": cell.user if cell.losing else ""}
-    return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()[:16]
+    return digests.of_json(whole)[:16]

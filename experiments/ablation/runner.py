@@ -52,7 +52,7 @@ def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[Made]
 
     A cell that fails has a record with `error`; those that need it fail with it, the others go on.
     """
-    data_digest = read_metadata(data).statistics.to_json()["sha256"]
+    data_digest = read_metadata(data).normalizer.to_json()["sha256"]
     work = _Work(suite, plan, out, data, data_digest, eval_set.held_out(data))
     for seed in range(plan.seeds):
         for cell in order(suite):
@@ -145,7 +145,7 @@ def _trained(work: _Work, cell: Cell, seed: int) -> Run:
     if not cell.samples:
         return load_run(work.folder(cell, seed) / "run")
     config, trained = work.config(cell, seed), load_run(work.needed(cell.samples, seed) / "run")
-    return Run(config, Generator(config, trained.generator.params, trained.generator.statistics), trained.step)
+    return Run(config, Generator(config, trained.generator.params, trained.generator.normalizer), trained.step)
 
 
 def _reaction(work: _Work, cell: Cell, seed: int) -> dict:

@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from experiments.configs import choose, quickstart
 
-PAPER = {"beta": 1000.0, "weight": 0.1, "norm": "l1", "channels": "sum", "average": "after", "factor": 1.0}
+PAPER = {"beta": 1000.0, "weight": 0.1, "formula": "paper"}
 
 
 def get_config(variant: str = "prototype") -> ConfigDict:

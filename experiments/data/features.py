@@ -61,8 +61,8 @@ def make_features(data: Path, out: Path, name: str, ear: Ear) -> dict:
         for split in metadata.splits:
             records.write_split(folder, split, heard(split))
         mean, std = moments.result()
-        statistics = dataclasses.replace(metadata.statistics, audio_mean=mean, audio_std=std)
-        changed = dataclasses.replace(metadata, feature_name=name, feature_dim=width, statistics=statistics)
+        normalizer = dataclasses.replace(metadata.normalizer, audio_mean=mean, audio_std=std)
+        changed = dataclasses.replace(metadata, feature_name=name, feature_dim=width, normalizer=normalizer)
         records.write_metadata(folder, changed)
         summary = {
             "out": out,

@@ -43,7 +43,7 @@ def measure(folder: Path) -> tuple[dict, list[Conversation]]:
     clips = list(read_split(folder, "eval"))
     if not clips or clips[0].avatar_oracle is None:
         raise InputError("the evaluation split is empty or has no oracle", folder, "build it with --eval 64")
-    scale = metadata.statistics.motion_std
+    scale = metadata.normalizer.motion_std
     shares = {"eval": _share(clips)}
     train = []
 

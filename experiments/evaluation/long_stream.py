@@ -18,6 +18,7 @@ from afjax.metrics import frechet
 from afjax.metrics.long import minute_distances
 from afjax.metrics.pretrained.networks import metric_name
 from afjax.streaming.sampler import Generator
+from afjax.user_delay import turned
 from data_pipeline.schema import Conversation
 from experiments import cli
 from experiments.evaluation import endless_conditions
@@ -55,7 +56,7 @@ def with_anchor(run: Run, seconds: float | None, band: float | None) -> Run:
     given = {"anchor_seconds": seconds, "anchor_band": band}
     sampler = replace(run.config.sampler, **{name: value for name, value in given.items() if value is not None})
     config = replace(run.config, sampler=sampler)
-    return replace(run, config=config, generator=Generator(config, run.generator.params, run.generator.statistics))
+    return replace(run, config=config, generator=Generator(config, run.generator.params, run.generator.normalizer))
 
 
 def drift(run: Run, clips: list[Conversation], count: int, sessions: int, embed: Callable | None = None) -> dict:
@@ -134,10 +135,7 @@ def generated(run: Run, played, cast: Cast | None, count: int, sessions: int) ->
     With a user delay the user's tracks are so late within each piece.
     """
     generator, delay = run.generator, run.config.layout.user_delay
-    late = [
-        {name: np.roll(track, delay if name.startswith("user") else 0, axis=0) for name, track in piece.items()}
-        for piece in played
-    ]
+    late = [turned(piece, delay) for piece in played]
     chain = endless_conditions.Chain(late, sessions, SEED)
     state = generator.begin(sessions, SEED, reference=0.0 if cast is None else cast.references)
     first = run.config.sampler.start

@@ -52,7 +52,7 @@ def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float = 
     """
     layout = run.config.layout
     began = starts(layout, np.stack([calm(clip.user_motion) for clip in clips]), rounds)
-    deviation = run.generator.statistics.motion_std
+    deviation = run.generator.normalizer.motion_std
     offset = latency.offset(layout, headroom)
     base = eval_set.generate(run, clips, kept={"model": "joint"})["model"]
     waits = {"own": [], "people": []}

@@ -54,7 +54,7 @@ def trained(workdir: str | Path) -> Subject:
     run = load_run(workdir)
     return Subject(
         run.config,
-        run.generator.statistics.motion_std,
+        run.generator.normalizer.motion_std,
         lambda sessions: Engine(run.config, *run.live, sessions),
         [2**n for n in range(9)],
         [sys.executable, "-c", _FIRST_BLOCK, str(run.folder)],

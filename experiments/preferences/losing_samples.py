@@ -1,12 +1,10 @@
 """Losing samples: what a model makes of conversations without their users."""
 
-import hashlib
 from pathlib import Path
 
-import jax
 import numpy as np
 
-from afjax import files
+from afjax import digests, files
 from afjax.avatar.avatar import Run
 from afjax.config import to_dict
 from afjax.errors import InputError
@@ -20,11 +18,11 @@ KEEP = {"dropped": "avatar", "partner": "joint"}
 def make_preferences(run: Run, data: Path, out: Path, user: str = "dropped", per_clip: int = 2, seed: int = 0) -> dict:
     """Writes `per_clip` losing motions for every training conversation in `data`; returns the summary."""
     metadata = read_metadata(data)
-    trained = run.generator.statistics
-    if not np.array_equal(metadata.statistics.motion_mean, trained.motion_mean):
+    trained = run.generator.normalizer
+    if not np.array_equal(metadata.normalizer.motion_mean, trained.motion_mean):
         raise InputError("the model was trained on other data than these", data, "name its own: --data DIR")
     watch = cli.Watch()
-    preferences.begin(out, provenance(run, metadata.statistics.to_json()["sha256"], user, per_clip, seed))
+    preferences.begin(out, provenance(run, metadata.normalizer.to_json()["sha256"], user, per_clip, seed))
     clips = list(read_split(data, "train"))
     if len(clips) < 2:
         raise InputError("one conversation has no other one's user", data, "build at least two")
@@ -57,24 +55,15 @@ def losing(run: Run, clips: list, chosen: range, user: str, seed: tuple[int, ...
     return run.generator.clips(*(np.stack(track).astype(np.float32) for track in tracks), number, KEEP[user], rest)
 
 
-def provenance(run: Run, statistics: str, user: str, per_clip: int, seed: int) -> dict:
+def provenance(run: Run, normalizer: str, user: str, per_clip: int, seed: int) -> dict:
     """What decides the samples: equal provenance, equal samples."""
     return {
         "model": run.config.name,
         "step": run.step,
-        "weights_sha256": weights_digest(run.generator.params),
+        "weights_sha256": digests.of_params(run.generator.params),
         "sampler": to_dict(run.config.sampler),
         "user": user,
         "per_clip": per_clip,
         "seed": seed,
-        "statistics_sha256": statistics,
+        "statistics_sha256": normalizer,
     }
-
-
-def weights_digest(params) -> str:
-    """SHA-256 over the names, shapes and bytes of all parameters."""
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(jax.device_get(params)):
-        digest.update(f"{jax.tree_util.keystr(path)}{leaf.shape}{leaf.dtype}".encode())
-        digest.update(np.ascontiguousarray(leaf).tobytes())
-    return digest.hexdigest()

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 
-from afjax import files
+from afjax import digests, files
 from afjax.config import differences, to_dict
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
-from afjax.training.generator.state import count, sha256
+from afjax.training.generator.state import count
 from experiments import cli
 
 
@@ -52,6 +52,6 @@ def outcome(config, workdir: Path, state, batches) -> dict:
         "steps": int(state.step),
         "parameters": count(state.params),
         "loss": float(np.mean([record["loss"] for record in read_metrics(workdir)[-5:]])),
-        "params_sha256": sha256(state.params),
+        "params_sha256": digests.of_params(state.params),
         "data_sha256": batches.sha256,
     }

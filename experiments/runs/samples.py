@@ -25,7 +25,7 @@ class Sampler:
 
     def __init__(self, config: Config, folder: Path, metadata: Metadata, out: Path, board: Path | None, clips: int = 4):
         self._clips = [clip for clip, _ in zip(read_split(folder, "eval"), range(clips), strict=False)]
-        self._generator = Generator(config, None, metadata.statistics)
+        self._generator = Generator(config, None, metadata.normalizer)
         self._out, self._board = out, board
         missing = [package for package in MEDIA if importlib.util.find_spec(package) is None]
         silent = not self._clips or self._clips[0].avatar_audio is None or metadata.channels != CHANNELS

@@ -48,7 +48,7 @@ def train_run(
         user_delay=config.layout.user_delay, swap=config.data.swap,
         part=sharding.rows(config),
     )  # fmt: skip
-    meta = {"config": to_dict(config), "statistics": metadata.statistics.to_json()}
+    meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json()}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
     sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
     sampler = sharding.on_first(sampler)

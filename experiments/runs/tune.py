@@ -36,7 +36,7 @@ def start(config: Config, metadata: Metadata):
         changed = differences(found[group], wanted[group], free=(), where=f"{group}.")
         if changed:
             raise InputError(f"it differs from this config ({changed[0]})", config.preference.model, "give its values")
-    if not np.array_equal(run.generator.statistics.motion_mean, metadata.statistics.motion_mean):
+    if not np.array_equal(run.generator.normalizer.motion_mean, metadata.normalizer.motion_mean):
         raise InputError("it was trained on other data", config.preference.model, "set data.path to its own")
     return jax.device_get(run.generator.params)
 
@@ -50,7 +50,7 @@ class Validation:
 
     def __init__(self, config: Config, folder: Path, metadata: Metadata, log: Path):
         self._clips = list(read_split(folder, "train"))[-config.preference.validation :]
-        self._generator = Generator(config, None, metadata.statistics)
+        self._generator = Generator(config, None, metadata.normalizer)
         self._config, self._log = config, log
         self.reason = ""
 

@@ -66,7 +66,7 @@ def _statistics(**changes):
         audio_mean=np.zeros(F, np.float32),
         audio_std=np.ones(F, np.float32),
     )
-    return normalizer.Statistics(**{**arrays, **changes})
+    return normalizer.Normalizer(**{**arrays, **changes})
 
 
 def _save(folder, clips):

@@ -7,8 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from afjax import normalizer
 from afjax.errors import InputError
+from afjax.normalizer import Normalizer
 from data_pipeline import records
 from data_pipeline.dataset import batches, sources
 from data_pipeline.windows import RandomWindow, scale
@@ -86,14 +86,14 @@ def test_windows_are_named_by_what_they_were_cut_from(folder, clip):
 def test_scaling_is_by_the_stored_statistics(clip):
     source = clip(evaluation=False)
     mean, std = np.full(15, 2.0, np.float32), np.full(15, 4.0, np.float32)
-    statistics = normalizer.Statistics(mean, std, np.full(100, 0.5, np.float32), np.full(100, 0.25, np.float32))
-    scaled = scale(source, statistics)
+    normalizer = Normalizer(mean, std, np.full(100, 0.5, np.float32), np.full(100, 0.25, np.float32))
+    scaled = scale(source, normalizer)
     np.testing.assert_allclose(scaled["avatar_motion"] * 4.0 + 2.0, source.avatar_motion, atol=1e-6)
     np.testing.assert_allclose(scaled["user_audio"] * 0.25 + 0.5, source.user_features, atol=1e-3)
 
 
 def test_windows_reach_both_ends(clip, save, folder):
-    element = scale(clip(evaluation=False), records.read_metadata(folder).statistics)
+    element = scale(clip(evaluation=False), records.read_metadata(folder).normalizer)
     rng = np.random.default_rng(0)
     windows = [
         RandomWindow(78).random_map(element | {"window": np.array("x")}, rng)["avatar_motion"] for _ in range(50)
@@ -108,10 +108,10 @@ def test_windows_longer_than_clips_are_refused(folder):
 
 
 def test_the_user_comes_late(folder, clip):
-    statistics = records.read_metadata(folder).statistics
-    element = scale(clip(evaluation=False), statistics)
-    late = scale(clip(evaluation=False), statistics, user_delay=3)
-    for name, rest in (("user_motion", statistics.scale_motion(0.0)), ("user_audio", statistics.scale_audio(0.0))):
+    normalizer = records.read_metadata(folder).normalizer
+    element = scale(clip(evaluation=False), normalizer)
+    late = scale(clip(evaluation=False), normalizer, user_delay=3)
+    for name, rest in (("user_motion", normalizer.scale_motion(0.0)), ("user_audio", normalizer.scale_audio(0.0))):
         np.testing.assert_array_equal(late[name][3:], element[name][:-3])
         np.testing.assert_array_equal(late[name][:3], np.tile(rest, (3, 1)))
     np.testing.assert_array_equal(late["avatar_motion"], element["avatar_motion"])
@@ -179,8 +179,8 @@ def test_data_sets_are_mixed_by_weight_and_scaled_by_the_first(folder, clip, sav
     other = tmp_path / "other"
     other.mkdir()
     metadata = save(other, [clip(seed, evaluation=False) for seed in (20, 21)])
-    wide = dataclasses.replace(metadata.statistics, motion_std=np.full(15, 9.0, np.float32))
-    records.write_metadata(other, dataclasses.replace(metadata, statistics=wide))
+    wide = dataclasses.replace(metadata.normalizer, motion_std=np.full(15, 9.0, np.float32))
+    records.write_metadata(other, dataclasses.replace(metadata, normalizer=wide))
 
     def names(iterator, count):
         found = []

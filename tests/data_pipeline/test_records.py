@@ -56,7 +56,7 @@ def test_records_and_metadata_come_back(tmp_path, clip, save):
     assert all(map(same, clips, records.read_split(tmp_path, "train")))
     back = records.read_metadata(tmp_path)
     assert (back.channels, back.splits, back.feature_dim) == (metadata.channels, metadata.splits, F)
-    np.testing.assert_array_equal(back.statistics.audio_std, np.ones(F))
+    np.testing.assert_array_equal(back.normalizer.audio_std, np.ones(F))
 
 
 @pytest.mark.parametrize(

@@ -112,8 +112,8 @@ def test_build_writes_a_set_that_reads_back(built):
     clips = list(read_split(folder, "train"))
     assert len(clips) == metadata.splits["train"]["count"] == 24
     motion = np.concatenate([clip.avatar_motion for clip in clips])
-    np.testing.assert_allclose(motion.mean(axis=0), metadata.statistics.motion_mean, atol=1e-4)
-    np.testing.assert_allclose(motion.std(axis=0), metadata.statistics.motion_std, rtol=1e-3)
+    np.testing.assert_allclose(motion.mean(axis=0), metadata.normalizer.motion_mean, atol=1e-4)
+    np.testing.assert_allclose(motion.std(axis=0), metadata.normalizer.motion_std, rtol=1e-3)
     assert clips[0].avatar_audio is None and next(read_split(folder, "eval")).avatar_audio is not None
     assert json.loads((folder / "summary.json").read_text()) == summary
     assert summary["splits"]["eval"]["listening"] > 0.45 > 0.35 > summary["splits"]["train"]["listening"]
@@ -123,7 +123,7 @@ def test_build_writes_a_set_that_reads_back(built):
 
 def test_a_line_on_the_users_motion_is_not_enough(built):
     folder, _ = built
-    scale = read_metadata(folder).statistics.motion_std
+    scale = read_metadata(folder).normalizer.motion_std
     weights = linear_baseline.fit(read_split(folder, "train"), scale)
     clips = list(read_split(folder, "eval"))
 

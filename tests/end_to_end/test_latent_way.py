@@ -97,7 +97,7 @@ def test_records_hold_latents_and_the_avatar_at_rest(config, latents):
     clip, face = next(read_split(latents, "train")), next(read_split(config.data.path, "train"))
     assert clip.avatar_motion.shape == clip.user_motion.shape == (FRAMES, DIM) and clip.avatar_reference.shape == (DIM,)
     np.testing.assert_array_equal(clip.user_features, face.user_features[:FRAMES])
-    np.testing.assert_allclose(metadata.statistics.motion_mean, clip.avatar_motion.mean(0), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(metadata.normalizer.motion_mean, clip.avatar_motion.mean(0), rtol=1e-4, atol=1e-5)
     assert np.linalg.matrix_rank(clip.avatar_motion, tol=1e-4) <= DIRECTIONS
     assert clip.avatar_motion.std(0).max() > 0
 

@@ -27,13 +27,13 @@ def final_state(config: Config, workdir):
 
 
 def test_forty_steps_equal_twenty_resumed_and_twenty_with_the_data_s_order(config, workdir, tmp_path):
-    statistics = read_metadata(config.data.path).statistics.to_json()
+    normalizer = read_metadata(config.data.path).normalizer.to_json()
 
     def iterator():
         return batches(config.data.path, "train", config.data.batch, config.data.window, config.training.seed)
 
-    train(config, tmp_path, iterator(), {"statistics": statistics}, stop=20)
-    train(config, tmp_path, iterator(), {"statistics": statistics})
+    train(config, tmp_path, iterator(), {"statistics": normalizer}, stop=20)
+    train(config, tmp_path, iterator(), {"statistics": normalizer})
     (straight, place), (resumed, resumed_place) = final_state(config, workdir), final_state(config, tmp_path)
     assert place == resumed_place
     for a, b in zip(jax.tree.leaves(straight), jax.tree.leaves(resumed), strict=True):
@@ -122,10 +122,10 @@ def test_a_run_on_data_of_other_statistics_is_refused(config, workdir, tmp_path)
     records = tmp_path / "records"
     shutil.copytree(config.data.path, records)
     metadata = read_metadata(records)
-    changed = metadata.statistics.motion_std.copy()
+    changed = metadata.normalizer.motion_std.copy()
     changed[3] *= 1.5
-    write_metadata(records, replace(metadata, statistics=replace(metadata.statistics, motion_std=changed)))
-    meta = {"config": to_dict(config), "statistics": read_metadata(records).statistics.to_json()}
+    write_metadata(records, replace(metadata, normalizer=replace(metadata.normalizer, motion_std=changed)))
+    meta = {"config": to_dict(config), "statistics": read_metadata(records).normalizer.to_json()}
     with pytest.raises(InputError, match=r"data of other statistics .motion_std.3. .* before, .* in these data"):
         train(config, workdir, None, meta)
 

@@ -5,10 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from afjax import normalizer
 from afjax.audio import mel
 from afjax.audio.wav2vec2 import features
 from afjax.errors import InputError
+from afjax.normalizer import Normalizer
 from afjax.weights import convert
 from afjax.weights.folder import to_folder
 from data_pipeline import records, schema
@@ -42,10 +42,10 @@ def folder(tmp_path):
 def save(made, clips):
     records.write_split(made, "train", map(schema.encode, clips))
     zeros, ones = np.zeros(15, np.float32), np.ones(15, np.float32)
-    statistics = normalizer.Statistics(zeros, ones, np.zeros(mel.DIM, np.float32), np.ones(mel.DIM, np.float32))
+    normalizer = Normalizer(zeros, ones, np.zeros(mel.DIM, np.float32), np.ones(mel.DIM, np.float32))
     splits = {"train": {"count": len(clips), "frames": 30, "seed": 0}}
     channels = tuple(map(str, range(15)))
-    records.write_metadata(made, records.Metadata(channels, "mel", mel.DIM, 25, splits, statistics))
+    records.write_metadata(made, records.Metadata(channels, "mel", mel.DIM, 25, splits, normalizer))
 
 
 def test_the_same_ear_gives_the_same_records(folder, tmp_path):
@@ -62,11 +62,11 @@ def test_another_ear_changes_features_and_their_statistics_alone(folder, tmp_pat
     make_features(folder, tmp_path / "out", "loudness", loudness)
     old, new = (records.read_metadata(f) for f in (folder, tmp_path / "out"))
     assert (new.feature_name, new.feature_dim, new.channels) == ("loudness", 7, old.channels)
-    np.testing.assert_array_equal(new.statistics.motion_std, old.statistics.motion_std)
+    np.testing.assert_array_equal(new.normalizer.motion_std, old.normalizer.motion_std)
     clips = list(records.read_split(tmp_path / "out", "train"))
     rows = np.concatenate([getattr(clip, f"{side}_features") for clip in clips for side in ("avatar", "user")])
-    np.testing.assert_allclose(new.statistics.audio_mean, rows.astype(np.float64).mean(0), rtol=1e-5)
-    np.testing.assert_allclose(new.statistics.audio_std, rows.astype(np.float64).std(0), rtol=1e-3)
+    np.testing.assert_allclose(new.normalizer.audio_mean, rows.astype(np.float64).mean(0), rtol=1e-5)
+    np.testing.assert_allclose(new.normalizer.audio_std, rows.astype(np.float64).std(0), rtol=1e-3)
     expected = loudness(clips[0].user_audio / np.float32(32768), 30)
     np.testing.assert_allclose(clips[0].user_features, expected, atol=1e-3)
 

@@ -10,7 +10,7 @@ import pytest
 from afjax.avatar.avatar import Run
 from afjax.config import Config, LayoutConfig, ModelConfig, SamplerConfig
 from afjax.errors import InputError
-from afjax.normalizer import Statistics
+from afjax.normalizer import Normalizer
 from afjax.streaming.sampler import Generator
 from afjax.training.generator.state import init_params
 from experiments.evaluation import endless_conditions, long_stream
@@ -67,8 +67,8 @@ def run():
     layout = LayoutConfig(block=50, look_ahead=0, mask="blockwise", cache=10, condition_window=4)
     config = Config(model=model, layout=layout, sampler=SamplerConfig(nfe=1, start=START))
     one = np.ones(max(D, F), np.float32)
-    statistics = Statistics(0 * one[:D], one[:D], 0 * one[:F], one[:F])
-    return Run(config, Generator(config, init_params(config, jax.random.key(0)), statistics), 1)
+    normalizer = Normalizer(0 * one[:D], one[:D], 0 * one[:F], one[:F])
+    return Run(config, Generator(config, init_params(config, jax.random.key(0)), normalizer), 1)
 
 
 def test_a_generator_goes_on_as_if_it_had_not_stopped(clips):

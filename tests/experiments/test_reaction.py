@@ -25,7 +25,7 @@ class Avatar:
 
     def __init__(self, kind: str, block: int, delay: int):
         self.kind, self.block, self.delay = kind, block, delay
-        self.statistics = SimpleNamespace(motion_std=np.full(15, 0.1, np.float32))
+        self.normalizer = SimpleNamespace(motion_std=np.full(15, 0.1, np.float32))
 
     def clips(self, avatar_features, user_features, user_motion, seed, keep):
         count, frames, width = user_motion.shape

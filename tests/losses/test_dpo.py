@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from afjax.config import PreferenceConfig
-from afjax.losses.dpo import Errors, loss
+from afjax.losses.dpo import Errors, loss, per_token
 
 LEVEL = jnp.array([[0.0, 0.5, 1.0], [0.7, 0.7, 0.7]])
-READINGS = [PreferenceConfig(), PreferenceConfig(average="after", factor=1.0), PreferenceConfig(beta=3.0, norm="l1")]
+READINGS = [PreferenceConfig(), PreferenceConfig(formula="paper"), PreferenceConfig(beta=3.0)]
 
 
 def errors(seed):
@@ -28,13 +28,18 @@ def test_by_hand_before_and_after_the_sigmoid():
     policy = Errors(jnp.array([[9.0, 1.0, 2.0]]), jnp.array([[9.0, 3.0, 3.0]]))
     reference = Errors(jnp.array([[0.0, 2.0, 2.0]]), jnp.array([[0.0, 2.0, 3.5]]))
     margins = np.array([-1 - 1, 0 + 0.5])  # the clean token counts nowhere
-    before, watched = loss(policy, reference, level, PreferenceConfig(beta=2.0, factor=0.5))
+    before, watched = loss(policy, reference, level, PreferenceConfig(beta=2.0))
     np.testing.assert_allclose(before, np.log1p(np.exp(margins.mean())), rtol=1e-6)
     np.testing.assert_allclose(watched["accuracy"], 1.0)
-    after, watched = loss(policy, reference, level, PreferenceConfig(beta=2.0, factor=1.0, average="after"))
+    after, watched = loss(policy, reference, level, PreferenceConfig(beta=2.0, formula="paper"))
     np.testing.assert_allclose(after, np.log1p(np.exp(2 * margins)).mean(), rtol=1e-6)
     np.testing.assert_allclose(watched["accuracy"], 0.5)
     np.testing.assert_allclose(watched["pull"], (1 / (1 + np.exp(-2 * margins))).mean(), rtol=1e-6)
+
+
+def test_a_token_s_error_by_hand():
+    error = jnp.array([[[1.0, -3.0]]])
+    assert per_token(error, "diffusion_dpo") == 5.0 and per_token(error, "paper") == 4.0
 
 
 @pytest.mark.parametrize("config", READINGS)
@@ -48,7 +53,7 @@ def test_gradient_lowers_the_winner_s_error_and_raises_the_loser_s(config):
 
 def test_two_points_are_told_apart():
     """A policy that is one number moves towards the winner and away from the loser until the sigmoid lets go."""
-    win, lose, reference, config = 1.0, -1.0, 0.0, PreferenceConfig(beta=4.0, factor=1.0)
+    win, lose, reference, config = 1.0, -1.0, 0.0, PreferenceConfig(beta=8.0)
     level = jnp.ones((1, 1))
 
     def error(point, target):

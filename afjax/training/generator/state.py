@@ -1,13 +1,11 @@
 """What training carries from step to step."""
 
-import hashlib
 from functools import lru_cache, partial
 
 import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.experimental import multihost_utils
 
 from afjax.config import Config, LayoutConfig, ModelConfig
 from afjax.nn.condition_encoder import Conditions
@@ -88,16 +86,3 @@ def _seed_key(config: Config):
 def count(params) -> int:
     """Number of parameters."""
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))
-
-
-def sha256(params) -> str:
-    """Hash of parameters: of each leaf, in the order of the tree, a line `path dtype shape` and its bytes in C order.
-
-    The sharding makes no difference; all processes must call it.
-    """
-    digest = hashlib.sha256()
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        whole = getattr(leaf, "is_fully_addressable", True) or leaf.is_fully_replicated
-        array = np.asarray(leaf if whole else multihost_utils.process_allgather(leaf, tiled=True))
-        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode() + array.tobytes())
-    return digest.hexdigest()

@@ -97,8 +97,7 @@ def preference_loss(
     def pair(x):
         return jnp.moveaxis(x.reshape(-1, 2, *x.shape[1:]), 1, 0)
 
-    scale = motion.shape[-1] if c.channels == "sum" else 1
-    ours, theirs = (dpo.Errors(*pair(scale * flow.per_token(e, c.norm))) for e in (error, frozen))
+    ours, theirs = (dpo.Errors(*pair(dpo.per_token(e, c.formula))) for e in (error, frozen))
     win, level = pair(error)[0], pair(level)[0]
     fit = flow.mean(flow.per_token(win, norm), level, whole)
     preferred, watched = dpo.loss(ours, theirs, level, c, whole)

@@ -7,12 +7,12 @@ and brows are painted on it (`portrait_face`), hair is drawn strand by strand (`
 twice the size and averaged down. Nothing is read from anywhere: a portrait is a function of its seed.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
 from absl import flags
 
+from afjax import files
 from afjax.errors import InputError
 from data_pipeline import command
 from data_pipeline.simulate.portrait import face, form
@@ -146,12 +146,10 @@ def write_portrait(path: Path, seed: int, size: int) -> None:
     if not path.name:
         raise InputError("is not a file name", repr(str(path)), "say where to write, e.g. --out face.png")
     picture = draw_portrait(seed, size)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        Image.fromarray(picture).save(aside, format="PNG")
-        aside.replace(path)
+        with files.aside(path) as partial:
+            Image.fromarray(picture).save(partial, format="PNG")
     except OSError as error:
-        aside.unlink(missing_ok=True)
         raise InputError(error.strerror or "can't be written", path, "choose a place that can be written") from error
 
 

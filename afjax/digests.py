@@ -1,0 +1,36 @@
+"""SHA-256 digests by which files, settings and parameters are told apart, as hexadecimal digits."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+__all__ = ["of_file", "of_json", "of_params"]
+
+
+def of_file(path: str | Path) -> str:
+    """Of a file's bytes."""
+    with Path(path).expanduser().open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def of_json(values: Any) -> str:
+    """Of plain values; the order of a dict's names makes no difference."""
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
+
+
+def of_params(params) -> str:
+    """Of a tree of arrays: of each leaf, in the order of the tree, a line `path dtype shape` and its bytes in C order.
+
+    The sharding makes no difference; all processes must call it.
+    """
+    digest = hashlib.sha256()
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        whole = getattr(leaf, "is_fully_addressable", True) or leaf.is_fully_replicated
+        array = np.asarray(leaf if whole else multihost_utils.process_allgather(leaf, tiled=True))
+        digest.update(f"{jax.tree_util.keystr(path)} {array.dtype} {array.shape}\n".encode() + array.tobytes())
+    return digest.hexdigest()
