@@ -128,7 +128,7 @@ def batches(
     orders = []
     for number, path in enumerate(map(Path, folders)):
         found = read_metadata(path)
-        if (found.channels, found.feature_name) != (first.channels, first.feature_name):
+        if (found.channels, found.features) != (first.channels, first.features):
             raise InputError(f"other channels or features than {folders[0]} has", path, "build both alike")
         prefix = f"{number + 1}/" if number else ""
         clips = Clips(path, split, first.normalizer, losing, leave, user_delay, prefix, swap)

@@ -12,10 +12,12 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from afjax import files
+from afjax.audio.feature_extractors import MelFeatures, described
 from afjax.errors import InputError
 from afjax.normalizer import _AGAIN, Normalizer
 from data_pipeline.schema import VERSION, Conversation, decode
@@ -28,14 +30,23 @@ SPLITS = ("train", "eval")
 
 @dataclass(frozen=True)
 class Metadata:
-    """What `metadata.json` says. `splits` maps a split to {"count", "frames", "seed"}."""
+    """What `metadata.json` says.
+
+    Attributes:
+      splits: of each split {"count", "frames", "seed"}.
+      features: what made the audio features (`afjax.audio.feature_extractors.described`).
+    """
 
     channels: tuple[str, ...]
-    feature_name: str
-    feature_dim: int
+    features: dict[str, Any]
     fps: int
     splits: dict[str, dict[str, int]]
     normalizer: Normalizer
+
+    @property
+    def feature_dim(self) -> int:
+        """Numbers in a row of audio features."""
+        return self.features["dim"]
 
 
 class Moments:
@@ -77,8 +88,7 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
     stored = {
         "version": VERSION,
         "channels": list(metadata.channels),
-        "feature_name": metadata.feature_name,
-        "feature_dim": metadata.feature_dim,
+        "features": metadata.features,
         "fps": metadata.fps,
         "splits": metadata.splits,
         "statistics": metadata.normalizer.to_json(),
@@ -100,12 +110,18 @@ def read_metadata(folder: Path) -> Metadata:
         raise InputError(f"its version is not {VERSION}", path, _AGAIN)
     try:
         channels = tuple(stored["channels"])
-        normalizer = Normalizer.from_json(stored["statistics"], len(channels), stored["feature_dim"])
-        return Metadata(
-            channels, stored["feature_name"], stored["feature_dim"], stored["fps"], stored["splits"], normalizer
-        )
+        features = stored["features"] if "features" in stored else _before_features(stored)
+        normalizer = Normalizer.from_json(stored["statistics"], len(channels), features["dim"])
+        return Metadata(channels, features, stored["fps"], stored["splits"], normalizer)
     except KeyError as error:
         raise InputError(f"{error.args[0]} is missing", path, _AGAIN) from None
+
+
+def _before_features(stored: dict[str, Any]) -> dict[str, Any]:
+    """`features` of a data set that was written when names and widths alone were stored."""
+    if stored["feature_name"] == "mel":
+        return described(MelFeatures())
+    return {"name": stored["feature_name"], "dim": stored["feature_dim"]}
 
 
 def read_split(folder: Path, split: str) -> Iterator[Conversation]:

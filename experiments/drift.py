@@ -16,7 +16,7 @@ CSIM-dlib. Writes `summary.json`, `table.txt` (every minute) and `drift.png`.
 from absl import flags
 
 from afjax import files
-from afjax.avatar.avatar import load_run
+from afjax.avatar.runs import load_run
 from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
 from afjax.metrics.pretrained.dlib_face import DlibFace

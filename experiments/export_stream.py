@@ -12,7 +12,7 @@ from absl import flags
 from afjax.errors import InputError
 from afjax.export.bundle import PLATFORMS
 from experiments import cli
-from experiments.export.bundle import bundle
+from experiments.export.bundle import export
 
 _WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a trained model.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write, or a bundle to replace.")
@@ -25,7 +25,7 @@ def main():
     for name, flag in (("workdir", _WORKDIR), ("out", _OUT)):
         if not flag.value:
             raise InputError(f"--{name} is missing", do="python -m experiments.export_stream --help")
-    summary = bundle(_WORKDIR.value, _OUT.value, _PLATFORMS.value, _SESSIONS.value, _LICENCE.value)
+    summary = export(_WORKDIR.value, _OUT.value, _PLATFORMS.value, _SESSIONS.value, _LICENCE.value)
     cli.print_table([[name, f"{size / 1e3:.1f} kB"] for name, size in summary["bytes"].items()])
     if summary["latency_ms"]:
         latency, equal = summary["latency_ms"], "equal to the bit" if summary["example"]["bit_equal"] else "close"

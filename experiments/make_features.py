@@ -12,9 +12,10 @@ new. Nine thousand numbers a frame need 18 KB: an hour of two voices is 3.3 GB. 
 from absl import flags
 
 from afjax import files
+from afjax.avatar.features import load_features
 from afjax.errors import InputError
 from experiments import cli
-from experiments.data.features import hear_mel, make_features, wav2vec2_ear
+from experiments.data.features import make_features
 
 _DATA = flags.DEFINE_string("data", "", "Data set whose records hold sound.")
 _OUT = flags.DEFINE_string("out", "", "Folder to make.")
@@ -24,8 +25,8 @@ _WEIGHTS = flags.DEFINE_string("weights", "", "Converted folder, for wav2vec2.")
 def main():
     if not _DATA.value or not _OUT.value:
         raise InputError("--data and --out are needed", do="--help lists the flags")
-    name, ear = ("wav2vec2", wav2vec2_ear(_WEIGHTS.value)) if _WEIGHTS.value else ("mel", hear_mel)
-    summary = make_features(files.absolute(_DATA.value), files.writable(_OUT.value, folder=True), name, ear)
+    extractor = load_features(_WEIGHTS.value)
+    summary = make_features(files.absolute(_DATA.value), files.writable(_OUT.value, folder=True), extractor)
     cli.print_table(list(summary.items()))
 
 

@@ -12,7 +12,7 @@ experiments/configs/dpo.py` reads them. 384 conversations of 20 s take about two
 from absl import flags
 
 from afjax import files
-from afjax.avatar.avatar import load_run
+from afjax.avatar.runs import load_run
 from afjax.errors import InputError
 from experiments import cli
 from experiments.preferences.losing_samples import KEEP, make_preferences

@@ -1,109 +1,150 @@
-"""A run folder as a model: configuration, statistics and averaged weights of its latest checkpoint."""
+"""A model ready to use: what it hears with, what it generates, and the faces that it moves.
 
-from dataclasses import dataclass
+    voices ──► features ──┐
+    user motion ──────────┼─► generator (normalizer, network, solver) ──► motion ──► codec ──► pictures
+    portrait ──► codec ───┘
+
+`afjax.load` makes one of a run folder or of released weights.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 
-from afjax.audio import mel
-from afjax.audio.feature_extractors import MelEar
-from afjax.audio.framing import FPS, RATE
-from afjax.avatar.codecs import load_autoencoder
+from afjax.audio.feature_extractors import FeatureExtractor, silence
+from afjax.avatar.live_session import LiveSession
 from afjax.codec.base import Codec
-from afjax.codec.face.codec import FaceCodec
-from afjax.config import Config, differences, from_dict, keep_name, to_dict, upgraded
-from afjax.errors import InputError
+from afjax.config import Config, keep_name
+from afjax.export import bundle
+from afjax.export.example import drawn_blocks
+from afjax.files import folder_aside
 from afjax.normalizer import Normalizer
-from afjax.streaming.live_step import LiveParams
+from afjax.streaming.engine import Engine
+from afjax.streaming.live_step import Inputs, LiveParams
 from afjax.streaming.sampler import Generator
-from afjax.training.checkpoint import load_ema
-from afjax.training.generator.state import init_params
+
+__all__ = ["Avatar"]
 
 
 @dataclass(frozen=True)
-class Run:
-    """A trained model, ready to generate; `folder`: the run folder that it is of."""
+class Avatar:
+    """A trained model.
+
+    Attributes:
+      config: its settings.
+      generator: motion from conditions, with the `normalizer` of both.
+      features: what it hears with.
+      codecs: its codec for a side in pixels; 0: the codec's own.
+      step: of its training.
+      folder: that it was loaded from.
+      hears_silence: whether an avatar without a voice is silent; else its voice is a condition that is dropped.
+      precision: of matrix products in `generate`, a name of `jax.default_matmul_precision`; None: JAX's own.
+    """
 
     config: Config
     generator: Generator
-    step: int
+    features: FeatureExtractor
+    codecs: Callable[[int], Codec]
+    step: int = 0
     folder: Path | None = None
+    hears_silence: bool = True
+    precision: str | None = None
+
+    @property
+    def normalizer(self) -> Normalizer:
+        return self.generator.normalizer
+
+    def with_config(self, config: Config) -> "Avatar":
+        """The same weights under other settings, of the sampler, say."""
+        return replace(self, config=config, generator=Generator(config, self.generator.params, self.normalizer))
 
     def codec(self, size: int = 0) -> Codec:
-        """The codec whose motion the model generates, at a size in pixels (0: 256, or the one that it renders)."""
-        if not self.config.data.codec:
-            return FaceCodec(size=size or 256)
-        codec = load_autoencoder(self.config.data.codec)
-        if size not in (0, codec.size):
-            raise InputError(f"--size={size}: this codec renders {codec.size} px", do="leave --size out")
-        return codec
+        """The codec whose motion the model generates. Raises InputError for a size that it doesn't render."""
+        return self.codecs(size)
 
     def generate(
         self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference=0.0
     ) -> np.ndarray:
-        """Motion [frames, d] of one clip.
+        """Motion `[frames, D]` of one clip.
 
         Args:
-          frames: length at 25 fps; shorter sound is followed by silence.
-          user_motion: [frames, d] in raw units, or None without a user's face.
-          user_audio, avatar_audio: float32 samples at 16 kHz, or None. A user without face and voice is dropped as a
-            condition; an avatar without sound is silent.
-          reference: the portrait's own motion [d] in raw units.
+          frames: length at 25 fps.
+          user_motion: `[frames, D]` in raw units, or None without a user's face.
+          user_audio, avatar_audio: float32 samples `[S]` at 16 kHz, shorter or longer than the clip, or None. A user
+            without face and voice is dropped as a condition; for an avatar without a voice see `hears_silence`.
+          seed: of the noise.
+          reference: the portrait's own motion `[D]` in raw units, `codec.reference(identity)`.
         """
-        keep = keep_name(True, user_audio is not None, user_motion is not None)
+        if avatar_audio is None and self.hears_silence:
+            avatar_audio = silence(frames)
+        keep = keep_name(avatar_audio is not None, user_audio is not None, user_motion is not None)
         motion = np.zeros((frames, self.config.model.motion_dim), np.float32) if user_motion is None else user_motion
-        return self.generator.clips(
-            features(avatar_audio, frames)[None],
-            features(user_audio, frames)[None],
-            motion[None],
-            seed,
-            keep,
-            reference,
-        )[0]
+        voices = (
+            np.zeros((frames, self.features.dim), np.float32) if wave is None else self.features.clip(wave, frames)
+            for wave in (avatar_audio, user_audio)
+        )  # fmt: skip
+        with jax.default_matmul_precision(self.precision):
+            return self.generator.clips(*(rows[None] for rows in voices), motion[None], seed, keep, reference)[0]
 
-    @property
-    def live(self) -> tuple[LiveParams, MelEar]:
-        """Parameters and ear, as `afjax.streaming.live_step` takes them."""
-        s = self.generator.normalizer
-        return LiveParams(self.generator.params, (), s.motion_mean, s.motion_std, s.audio_mean, s.audio_std), MelEar()
+    def render(self, portrait: np.ndarray, motion: np.ndarray, size: int = 0) -> np.ndarray:
+        """Frames uint8 `[T, size, size, 3]` of a portrait, uint8 `[H, W, 3]` RGB, under motion `[T, D]`.
+
+        Who renders a portrait again and again keeps `codec(size).identity(portrait)` and calls the codec.
+        """
+        codec = self.codec(size)
+        return codec.render(codec.identity(portrait), motion)
 
     def warm_up(self, sound: int = 0):
-        """Compiles the step of a single session, so that the next `generate` does not.
+        """Compiles what a single clip needs, so that the next `generate` does not.
 
-        `sound`: frames that the voices of that session last; the features of these models need no program.
+        `sound`: frames that its voices last; 0: it has none.
         """
-        self.generate(self.config.layout.block)
+        if sound:
+            self.features.warm_up(sound)
+        frames, model = self.config.sampler.start + self.config.layout.block, self.config.model
+        voices = np.zeros((2, 1, frames, self.features.dim), np.float32)
+        with jax.default_matmul_precision(self.precision):
+            self.generator.clips(*voices, np.zeros((1, frames, model.motion_dim), np.float32))
 
+    @property
+    def live_config(self) -> Config:
+        """The configuration of a live stream, which makes no frames before its first block."""
+        return replace(self.config, sampler=replace(self.config.sampler, start=0))
 
-def features(wave, frames: int) -> np.ndarray:
-    """Features [frames, f] of a waveform, cut or followed by silence; None is silence."""
-    samples = np.zeros(frames * RATE // FPS, np.float32)
-    if wave is not None:
-        length = min(len(wave), len(samples))
-        samples[:length] = wave[:length]
-    return mel.features(samples)
+    @property
+    def live(self) -> tuple[LiveParams, FeatureExtractor]:
+        """Parameters and feature extractor, as `afjax.streaming.live_step` takes them."""
+        return LiveParams.of(self.generator.params, self.features.params, self.normalizer), self.features
 
+    def engine(self, sessions: int = 1) -> Engine:
+        """Slots for so many live sessions, which one step computes together."""
+        return Engine(self.live_config, *self.live, sessions)
 
-def load_run(workdir: str | Path) -> Run:
-    """Run of a folder that `experiments.train` wrote, or of one of its checkpoints, `WORKDIR/checkpoints/STEP`.
+    def session(self, portrait: np.ndarray, size: int = 0, seed: int = 0, engine: Engine | None = None) -> LiveSession:
+        """A live conversation with a portrait, uint8 `[H, W, 3]` RGB; without an `engine` in one of its own.
 
-    Raises InputError without a checkpoint or with another config.
-    """
-    workdir, step = Path(workdir).expanduser().absolute(), None
-    if workdir.parent.name == "checkpoints" and workdir.name.isdigit():
-        workdir, step = workdir.parents[1], int(workdir.name)
-    path = workdir / "config.json"
-    if not workdir.is_dir():
-        raise InputError("no such run folder", workdir, "train first: python -m experiments.train --workdir ...")
-    if not path.is_file():
-        raise InputError("no checkpoint: config.json is missing", workdir, "train first")
-    config = read_config(workdir, Config, "give a folder of experiments.train")
-    shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    params, meta, step = load_ema(workdir, shapes, step)
-    trained = to_dict(from_dict(upgraded(meta["config"]), where=str(workdir / "checkpoints")))
-    changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "training", "compute"))
-    if changed:
-        raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
-    normalizer = Normalizer.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
-    return Run(config, Generator(config, params, normalizer), step, workdir)
+        Raises InputError where the portrait can't be used or all slots of the engine are taken.
+        """
+        codec = self.codec(size)
+        rest = self.normalizer.motion_mean if self.config.data.codec else 0.0
+        return LiveSession(engine or self.engine(), codec, codec.identity(portrait), rest, seed)
+
+    def export(
+        self, folder: str | Path, platforms: Sequence[str] = ("cpu",), sessions: int = 1, blocks: Inputs | None = None,
+        facts: dict[str, Any] | None = None,
+    ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
+        """Writes the live step as a bundle (`afjax.export.bundle`), whole or not at all; a bundle there is replaced.
+
+        `blocks`: inputs of its example, drawn ones by default; `facts`: further entries of the manifest. Returns the
+        manifest and the account of the example. Raises InputError for platforms or a folder that can't be.
+        """
+        config = self.live_config
+        bundle.check_platforms(platforms)
+        blocks = drawn_blocks(config.layout, config.model.motion_dim, sessions) if blocks is None else blocks
+        with folder_aside(Path(folder), replaces=bundle.STEP) as aside:
+            facts = {"step": self.step, **(facts or {})}
+            return bundle.write(aside, config, *self.live, platforms, blocks, self.codec().channels, facts)

@@ -1,15 +1,22 @@
-"""The latent codec of a run folder."""
+"""The codec of a model: the face codec at any size, or a trained latent codec at its own."""
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import jax
 
 from afjax import files
+from afjax.codec.base import Codec
+from afjax.codec.face.codec import FaceCodec
 from afjax.codec.latent.autoencoder import init_params
 from afjax.codec.latent.codec import LatentCodec
 from afjax.config.dicts import read_config
+from afjax.errors import InputError
 from afjax.training.autoencoder.config import AutoencoderConfig
 from afjax.training.checkpoint import load_ema
+
+__all__ = ["codecs_of", "load_autoencoder", "of_one_size"]
 
 
 def load_autoencoder(workdir: str | Path) -> LatentCodec:
@@ -18,3 +25,23 @@ def load_autoencoder(workdir: str | Path) -> LatentCodec:
     config = read_config(workdir, AutoencoderConfig, "give the run folder of experiments.train_autoencoder").codec
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     return LatentCodec(config, load_ema(workdir, shapes)[0])
+
+
+def codecs_of(workdir: str = "") -> Callable[[int], Codec]:
+    """By size in pixels: the face codec (0: 256 px), or the latent codec of a run folder."""
+    if not workdir:
+        return lambda size: FaceCodec(size=size or 256)
+    return of_one_size(lambda: load_autoencoder(workdir))
+
+
+def of_one_size(load: Callable[[], LatentCodec]) -> Callable[[int], Codec]:
+    """A codec that is loaded when it is first asked for; InputError for another size than its own or 0."""
+    load = cache(load)
+
+    def codec(size: int) -> Codec:
+        found = load()
+        if size not in (0, found.size):
+            raise InputError(f"size {size}: this codec renders {found.size} px", do="leave the size out")
+        return found
+
+    return codec

@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-__all__ = ["Codec", "Encoded", "FPS"]
+__all__ = ["Codec", "Encoded", "FPS", "Tracker"]
 
 FPS = 25.0
 
@@ -30,6 +30,13 @@ class Encoded:
     rest: np.ndarray | float = 0.0
 
 
+class Tracker(Protocol):
+    """Reads one live camera, frame by frame."""
+
+    def step(self, frame: np.ndarray) -> np.ndarray | None:
+        """Motion float32 `[D]` of the next frame, uint8 `[H, W, 3]` RGB; None where no face is found."""
+
+
 class Codec(Protocol):
     """Turns faces into motion and back. `channels` names the D columns of the motion."""
 
@@ -37,6 +44,9 @@ class Codec(Protocol):
 
     def encode(self, frames: Iterable[np.ndarray], fps: float = FPS) -> Encoded:
         """Motion of a clip; frames uint8 `[H, W, 3]` RGB, read once and in order."""
+
+    def tracker(self) -> Tracker:
+        """Reads a live camera as `encode` reads a clip, without its future."""
 
     def identity(self, portrait: np.ndarray) -> Any:
         """What `render` needs to know of one person; portrait uint8 `[H, W, 3]` RGB."""

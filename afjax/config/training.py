@@ -106,12 +106,14 @@ class DataConfig:
 
     `path` may name several folders with weights (`A:3,B:1`): statistics and evaluation are the first's. In a share
     `swap` of the windows user and avatar exchange roles. `codec`: run folder of the latent codec whose motion the
-    records hold; empty: the face codec's.
+    records hold; empty: the face codec's. `features`: folder of `experiments.convert` whose wav2vec2 made the records'
+    audio features; empty: mel.
     """
 
     path: str = ""
     swap: float = 0.0
     codec: str = ""
+    features: str = ""
     train_clips: int = 384
     eval_clips: int = 64
     seconds: float = 20.0

@@ -22,16 +22,22 @@ from jax import export
 from safetensors.numpy import save
 
 from afjax import __version__
+from afjax.audio.feature_extractors import FeatureExtractor
 from afjax.audio.framing import FPS, RATE
 from afjax.config import KEEP, Config
 from afjax.diffusion.guidance import branches
+from afjax.errors import InputError
 from afjax.export import bundle_loader
 from afjax.streaming import live_step
 
-__all__ = ["FORMAT", "JAX", "PLATFORMS", "named", "rebuilt", "serialize", "session_axes", "write"]
+__all__ = [
+    "FORMAT", "JAX", "PLATFORMS", "STEP", "check_platforms", "named", "rebuilt", "serialize", "session_axes", "write",
+]  # fmt: skip
 
 FORMAT = "afjax.stream/1"
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
+STEP = "step.jax_exported"
+"""Program of the first platform; a folder that holds it is a bundle."""
 JAX = {"least": "0.10.2", "below": "0.12"}
 """Versions between which a static step has been seen to load, both ways."""
 TOLERANCE = {"cpu": 1e-4, "cuda": 5e-2, "rocm": 5e-2, "tpu": 2e-1}
@@ -54,29 +60,29 @@ def rebuilt(like: Any, arrays: dict[str, Any]) -> Any:
     return jax.tree_util.tree_map_with_path(leaf, like)
 
 
-def session_axes(config: Config, ear) -> dict[str, int]:
+def session_axes(config: Config, extractor) -> dict[str, int]:
     """Axis of the sessions in each array of the state."""
-    one, two = (named(jax.eval_shape(partial(live_step.init_live, config, ear, count))) for count in (1, 2))
+    one, two = (named(jax.eval_shape(partial(live_step.init_live, config, extractor, count))) for count in (1, 2))
     return {name: next(n for n, size in enumerate(x.shape) if two[name].shape[n] != size) for name, x in one.items()}
 
 
-def started(config: Config, ear, params: live_step.LiveParams, sessions: int) -> live_step.LiveState:
+def started(config: Config, extractor, params: live_step.LiveParams, sessions: int) -> live_step.LiveState:
     """A session that has just begun in every slot, seeded by its slot, with the neutral face and all conditions."""
-    state = live_step.init_live(config, ear, sessions)
+    state = live_step.init_live(config, extractor, sessions)
     for slot in range(sessions):
-        state = live_step.put(state, slot, live_step.fresh(config, ear, params, seed=slot))
+        state = live_step.put(state, slot, live_step.fresh(config, extractor, params, seed=slot))
     return state
 
 
-def serialize(config: Config, ear, params: live_step.LiveParams, sessions: int, platform: str) -> bytes:
+def serialize(config: Config, extractor, params: live_step.LiveParams, sessions: int, platform: str) -> bytes:
     """The step for a platform as jax.export writes it, without a gradient or names of this machine's folders.
 
     A program for several platforms would hold a switch at each operation that one of them writes in its own way. XLA
     takes them out, but joins operations otherwise: the result differs in its last bits from the library's.
     """
     step, state = (
-        live_step.make_live_step(config, ear),
-        jax.eval_shape(partial(live_step.init_live, config, ear, sessions)),
+        live_step.make_live_step(config, extractor),
+        jax.eval_shape(partial(live_step.init_live, config, extractor, sessions)),
     )
 
     def flat(params_, state_, inputs):
@@ -89,10 +95,17 @@ def serialize(config: Config, ear, params: live_step.LiveParams, sessions: int, 
         return export.export(jax.jit(flat, donate_argnums=1), platforms=[platform])(*shapes).serialize(vjp_order=0)
 
 
+def check_platforms(platforms: Sequence[str]):
+    """Raises InputError unless these are names of PLATFORMS, at least one."""
+    for name in platforms or [""]:
+        if name not in PLATFORMS:
+            raise InputError(f"unknown platform {name!r}", "platforms", f"choose of {', '.join(PLATFORMS)}")
+
+
 def write(
-    folder: Path, config: Config, params: live_step.LiveParams, ear, platforms: Sequence[str], blocks: live_step.Inputs,
-    channels: Sequence[str] = (), facts: dict[str, Any] | None = None,
-) -> dict[str, Any]:  # fmt: skip
+    folder: Path, config: Config, params: live_step.LiveParams, extractor: FeatureExtractor, platforms: Sequence[str],
+    blocks: live_step.Inputs, channels: Sequence[str] = (), facts: dict[str, Any] | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
     """Writes a bundle into an empty folder.
 
     Args:
@@ -103,18 +116,18 @@ def write(
 
     Returns the manifest and, where this machine is among the platforms, the loader's account of the example (else {}).
     """
-    sessions = blocks.avatar_sound.shape[1]
-    state = started(config, ear, params, sessions)
+    platforms, sessions = list(dict.fromkeys(platforms)), blocks.avatar_sound.shape[1]
+    state = started(config, extractor, params, sessions)
     first = jax.device_get(named(state))
     given = {name: np.asarray(array, np.float32) for name, array in blocks._asdict().items()}
-    step, motion = live_step.make_live_step(config, ear), []
+    step, motion = live_step.make_live_step(config, extractor), []
     on_device = jax.device_put(params, jax.local_devices()[0])
     for block in zip(*given.values(), strict=True):
         state, made = step(on_device, state, live_step.Inputs(*block))
         motion.append(jax.device_get(made))
-    steps = {name: f"step.{name}.jax_exported" if n else "step.jax_exported" for n, name in enumerate(platforms)}
+    steps = {name: f"step.{name}.jax_exported" if n else STEP for n, name in enumerate(platforms)}
     contents = {
-        **{file: serialize(config, ear, params, sessions, platform) for platform, file in steps.items()},
+        **{file: serialize(config, extractor, params, sessions, platform) for platform, file in steps.items()},
         "params.safetensors": save({name: np.asarray(x) for name, x in jax.device_get(named(params)).items()}),
         "init_state.safetensors": save(first),
         "example.npz": _npz(**given, motion=np.stack(motion)),
@@ -134,12 +147,12 @@ def write(
         "fps": FPS,
         "sample_rate": RATE,
         **{name: getattr(config.layout, name) for name in ("block", "look_ahead", "user_delay", "cache")},
-        "features": {"kind": ear.kind, "window_frames": ear.window},
+        "features": {"kind": extractor.name, "window_frames": extractor.window},
         "nfe": config.sampler.nfe,
         "guidance": _guidance(config),
         "motion": _channels(params, channels),
         "params": _shapes(named(params)),
-        "state": {n: s | {"session_axis": session_axes(config, ear)[n]} for n, s in _shapes(first).items()},
+        "state": {n: s | {"session_axis": session_axes(config, extractor)[n]} for n, s in _shapes(first).items()},
         "inputs": _shapes({name: array[0] for name, array in given.items()}),
         "outputs": _shapes({"motion": motion[0]}),
         "tolerance": {name: TOLERANCE[name] for name in platforms},

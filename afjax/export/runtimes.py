@@ -54,12 +54,12 @@ def to_onnx(config: Config, params: LiveParams, path: Path, sessions: int = 1) -
 
     def step(*arrays):
         *state, avatar, user, motion, noise = arrays
-        heard = ((rows - params.audio_mean) / params.audio_std for rows in (avatar, user))
-        conditions = Conditions(*heard, (motion - params.motion_mean) / params.motion_std)
+        heard = map(params.normalizer.scale_audio, (avatar, user))
+        conditions = Conditions(*heard, params.normalizer.scale_motion(motion))
         before = rebuilt(like, first | dict(zip(held, state, strict=True)))
         after, made = block_step(params.model, before, conditions, noise)
         after = named(after)
-        return made * params.motion_std + params.motion_mean, *(after[name] for name in changed)
+        return params.normalizer.raw_motion(made), *(after[name] for name in changed)
 
     rng, block, model = np.random.default_rng(0), config.layout.block, config.model
     widths = (model.audio_dim, model.audio_dim, model.motion_dim, model.motion_dim)

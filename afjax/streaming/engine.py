@@ -27,13 +27,13 @@ class Engine:
       taken: slots that hold a session.
     """
 
-    def __init__(self, config: Config, params: live_step.LiveParams, ear, sessions: int = 1, device=None):
+    def __init__(self, config: Config, params: live_step.LiveParams, extractor, sessions: int = 1, device=None):
         self._device = device or jax.local_devices()[0]
-        self.config, self.ear, self.sessions = config, ear, sessions
+        self.config, self.extractor, self.sessions = config, extractor, sessions
         self.params = jax.device_put(params, self._device)
         self.taken: set[int] = set()
-        self._step = live_step.make_live_step(config, ear)
-        self._state = jax.device_put(live_step.init_live(config, ear, sessions), self._device)
+        self._step = live_step.make_live_step(config, extractor)
+        self._state = jax.device_put(live_step.init_live(config, extractor, sessions), self._device)
         self._empty = live_step.take(self._state, self._slot(0))
         self._state = live_step.put(self._state, self._slot(0), self._empty)
         jax.block_until_ready(self.step(live_step.silence(config, sessions)))
@@ -46,7 +46,7 @@ class Engine:
         Raises InputError where all slots are taken.
         """
         slot = self._free()
-        one = live_step.fresh(self.config, self.ear, self.params, seed, reference, keep, scales)
+        one = live_step.fresh(self.config, self.extractor, self.params, seed, reference, keep, scales)
         return self._occupy(slot, one)
 
     def fork(self, slot: int) -> int:

@@ -18,11 +18,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from afjax.audio.feature_extractors import FeatureExtractor
 from afjax.audio.framing import FRAME
 from afjax.config import KEEP, Config
 from afjax.diffusion.guidance import branches
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
+from afjax.normalizer import Normalizer
 from afjax.streaming.state import AXES, StreamState, init_stream
 from afjax.streaming.step import make_step
 
@@ -38,59 +40,68 @@ class Inputs(NamedTuple):
 
 
 class LiveParams(NamedTuple):
-    """All numbers of a model: the transformer's parameters, the ear's, and the statistics that standardise."""
+    """All numbers of a model: the transformer's parameters, the feature extractor's, the normalizer's."""
 
     model: Any
-    ear: Any
+    extractor: Any
     motion_mean: jax.Array  # [d]
     motion_std: jax.Array
     audio_mean: jax.Array  # [f]
     audio_std: jax.Array
 
+    @classmethod
+    def of(cls, model: Any, extractor: Any, normalizer: Normalizer) -> "LiveParams":
+        """Of a network's parameters, a feature extractor's, and a normalizer."""
+        return cls(model, extractor, **{name: getattr(normalizer, name) for name in cls._fields[2:]})
+
+    @property
+    def normalizer(self) -> Normalizer:
+        return Normalizer(*self[2:])
+
 
 @flax.struct.dataclass
 class LiveState:
-    """b sessions: the generator's state, and what the ear keeps of both voices (every array with [b] first)."""
+    """b sessions: the generator's state, and what the extractor keeps of both voices (every array with [b] first)."""
 
     stream: StreamState
     avatar_heard: Any
     user_heard: Any
 
 
-def make_live_step(config: Config, ear):
-    """The jitted step for a config and an ear, one for equal arguments; `state` is donated."""
-    return _jitted(make_step(ForcingTransformer(config.model), config.layout, config.sampler), ear)
+def make_live_step(config: Config, extractor: FeatureExtractor):
+    """The jitted step for a config and a feature extractor, one for equal arguments; `state` is donated."""
+    return _jitted(make_step(ForcingTransformer(config.model), config.layout, config.sampler), extractor)
 
 
 @lru_cache(maxsize=8)
-def _jitted(block_step, ear):
+def _jitted(block_step, extractor):
 
     def hear(params: LiveParams, heard, sound):
-        heard, rows = jax.vmap(partial(ear.step, params.ear))(heard, sound)
-        return heard, (rows - params.audio_mean) / params.audio_std
+        heard, rows = jax.vmap(partial(extractor.step, params.extractor))(heard, sound)
+        return heard, params.normalizer.scale_audio(rows)
 
     def step(params: LiveParams, state: LiveState, inputs: Inputs):
         avatar_heard, avatar_audio = hear(params, state.avatar_heard, inputs.avatar_sound)
         user_heard, user_audio = hear(params, state.user_heard, inputs.user_sound)
-        user_motion = (inputs.user_motion - params.motion_mean) / params.motion_std
+        user_motion = params.normalizer.scale_motion(inputs.user_motion)
         conditions = Conditions(avatar_audio, user_audio, user_motion)
         stream, motion = block_step(params.model, state.stream, conditions)
-        return LiveState(stream, avatar_heard, user_heard), motion * params.motion_std + params.motion_mean
+        return LiveState(stream, avatar_heard, user_heard), params.normalizer.raw_motion(motion)
 
     return jax.jit(step, donate_argnums=(1,))
 
 
-def init_live(config: Config, ear, sessions: int) -> LiveState:
+def init_live(config: Config, extractor: FeatureExtractor, sessions: int) -> LiveState:
     """`sessions` slots that have heard nothing and know no user; `put` a `fresh` state into one to begin."""
     reference = jnp.zeros((sessions, config.model.motion_dim))
     keys = jax.vmap(jax.random.key)(jnp.arange(sessions))
     keep = jnp.zeros((sessions, 3))
     stream = init_stream(keys, reference, config.model, config.layout, config.sampler, keep)
-    heard = [jax.tree.map(lambda x: jnp.tile(x[None], (sessions,) + (1,) * x.ndim), ear.init()) for _ in range(2)]
+    heard = [jax.tree.map(lambda x: jnp.tile(x[None], (sessions,) + (1,) * x.ndim), extractor.init()) for _ in range(2)]
     return LiveState(stream, *heard)
 
 
-def fresh(config: Config, ear, params: LiveParams, seed: int, reference=0.0, keep: str = "joint", scales=None):
+def fresh(config: Config, extractor, params: LiveParams, seed: int, reference=0.0, keep: str = "joint", scales=None):
     """State of one session before its first block.
 
     Args:
@@ -98,7 +109,7 @@ def fresh(config: Config, ear, params: LiveParams, seed: int, reference=0.0, kee
       keep: the conditions that it has (a name of `afjax.config.KEEP`).
       scales: a SamplerConfig with other guidance scales but the same branches; the config's own by default.
     """
-    one = init_live(config, ear, 1)
+    one = init_live(config, extractor, 1)
     weights, kept = branches(scales or config.sampler)
     if not (kept.shape == (k := branches(config.sampler)[1]).shape and (kept == k).all()):
         raise ValueError("these scales need other branches than the step computes")
@@ -106,7 +117,7 @@ def fresh(config: Config, ear, params: LiveParams, seed: int, reference=0.0, kee
         key=jax.random.key(seed)[None],
         keep=jnp.asarray(KEEP[keep], jnp.float32)[None] * jnp.asarray(config.objective.kept, jnp.float32),
         weights=jnp.asarray(weights)[:, None],
-        reference=jnp.broadcast_to((reference - params.motion_mean) / params.motion_std, one.stream.reference.shape),
+        reference=jnp.broadcast_to(params.normalizer.scale_motion(reference), one.stream.reference.shape),
     )
     return one.replace(stream=stream)
 

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from afjax import files
-from afjax.audio import mel
+from afjax.audio.feature_extractors import MelFeatures, described
 from afjax.audio.framing import FPS
 from afjax.codec.face.track.models import load_model
 from afjax.errors import InputError
@@ -193,7 +193,7 @@ def _records(out: Path, rows: Sequence[dict], channels: Sequence[str], length: i
         first = number
         splits[split] = {"count": write_split(out, split, numbered(split)), "frames": length, "seed": first}
     normalizer = Normalizer(*(array for moment in moments.values() for array in moment.result()))
-    write_metadata(out, Metadata(tuple(channels), "mel", mel.DIM, FPS, splits, normalizer))
+    write_metadata(out, Metadata(tuple(channels), described(MelFeatures()), FPS, splits, normalizer))
 
 
 def _add(moments: dict[str, Moments], record: Conversation):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from afjax.audio import mel
+from afjax.audio.feature_extractors import MelFeatures, described
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
@@ -99,7 +99,7 @@ def build(
             write_split(folder, split, records(split))
         frames = int(round(seconds * FPS))
         splits = {split: {"count": count, "frames": frames, "seed": first} for split, count in counts.items()}
-        write_metadata(folder, Metadata(CHANNELS, "mel", mel.DIM, FPS, splits, tally.normalizer()))
+        write_metadata(folder, Metadata(CHANNELS, described(MelFeatures()), FPS, splits, tally.normalizer()))
         summary = {
             "out": str(Path(out).absolute()),
             "seconds": round(time.monotonic() - started, 1),

@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 
 from afjax import files
-from afjax.avatar.avatar import Run, load_run
+from afjax.avatar.avatar import Avatar
+from afjax.avatar.runs import load_run
 from afjax.config import Config
 from afjax.errors import InputError
-from afjax.streaming.sampler import Generator
 from data_pipeline.records import read_metadata
 from data_pipeline.schema import Conversation
 from experiments.ablation.cells import config_of, digest, order
@@ -140,12 +140,11 @@ def _train(work: _Work, cell: Cell, seed: int) -> dict:
     return train_run(config, work.folder(cell, seed) / "run", samples=False)
 
 
-def _trained(work: _Work, cell: Cell, seed: int) -> Run:
+def _trained(work: _Work, cell: Cell, seed: int) -> Avatar:
     """The model of a cell: its own, or another cell's with this one's way of sampling."""
     if not cell.samples:
         return load_run(work.folder(cell, seed) / "run")
-    config, trained = work.config(cell, seed), load_run(work.needed(cell.samples, seed) / "run")
-    return Run(config, Generator(config, trained.generator.params, trained.generator.normalizer), trained.step)
+    return load_run(work.needed(cell.samples, seed) / "run").with_config(work.config(cell, seed))
 
 
 def _reaction(work: _Work, cell: Cell, seed: int) -> dict:

@@ -2,48 +2,29 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
 from afjax import files
-from afjax.audio import mel
-from afjax.audio.wav2vec2 import features
+from afjax.audio.feature_extractors import FeatureExtractor, described
 from afjax.errors import InputError
-from afjax.weights import convert
 from data_pipeline import records, schema
 from experiments import cli
 
-Ear = Callable[[np.ndarray, int], np.ndarray]
-"""Sound in -1 .. 1 at 16 kHz `[T * 640]` and T -> features `[T, F]`."""
 
-
-def hear_mel(wave: np.ndarray, frames: int) -> np.ndarray:
-    """`afjax.audio.mel`."""
-    return mel.features(wave)[:frames]
-
-
-def wav2vec2_ear(weights: str | Path) -> Ear:
-    """`afjax.audio.wav2vec2.features` with the weights of a converted folder."""
-    part = convert.load(weights).wav2vec2
-    params = part.params()
-    return lambda wave, frames: features.features(params, part.config, wave, frames)
-
-
-def make_features(data: Path, out: Path, name: str, ear: Ear) -> dict:
-    """Writes the data set `data` to the folder `out` with features of `ear`; -> its summary.
+def make_features(data: Path, out: Path, extractor: FeatureExtractor) -> dict:
+    """Writes the data set `data` to the folder `out` with features of `extractor`; -> its summary.
 
     Raises InputError if a record has no sound, or `out` is taken.
     """
     started = time.monotonic()
     metadata = records.read_metadata(data)
-    moments, width = records.Moments(), 0
+    moments = records.Moments()
     total = sum(split["count"] for split in metadata.splits.values())
-    with files.folder_aside(out) as folder, cli.Progress(total, name, "conversations") as progress:
+    with files.folder_aside(out) as folder, cli.Progress(total, extractor.name, "conversations") as progress:
 
         def heard(split: str):
-            nonlocal width
             for number, clip in enumerate(records.read_split(data, split)):
                 if clip.avatar_audio is None or clip.user_audio is None:
                     do = "build it with --sound" if split == "train" else "build it again"
@@ -51,8 +32,7 @@ def make_features(data: Path, out: Path, name: str, ear: Ear) -> dict:
                 made = {}
                 for side in ("avatar", "user"):
                     wave = getattr(clip, f"{side}_audio") / np.float32(32768)
-                    made[f"{side}_features"] = rows = ear(wave, clip.frames).astype(np.float16)
-                    width = rows.shape[1]
+                    made[f"{side}_features"] = rows = extractor.clip(wave, clip.frames).astype(np.float16)
                     if split == "train":
                         moments.add(rows)
                 progress.update()
@@ -62,12 +42,12 @@ def make_features(data: Path, out: Path, name: str, ear: Ear) -> dict:
             records.write_split(folder, split, heard(split))
         mean, std = moments.result()
         normalizer = dataclasses.replace(metadata.normalizer, audio_mean=mean, audio_std=std)
-        changed = dataclasses.replace(metadata, feature_name=name, feature_dim=width, normalizer=normalizer)
+        changed = dataclasses.replace(metadata, features=described(extractor), normalizer=normalizer)
         records.write_metadata(folder, changed)
         summary = {
             "out": out,
-            "features": name,
-            "width": width,
+            "features": extractor.name,
+            "width": extractor.dim,
             "conversations": total,
             "bytes": sum(file.stat().st_size for file in folder.iterdir()),
             "seconds": time.monotonic() - started,

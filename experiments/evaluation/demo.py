@@ -7,7 +7,7 @@ import numpy as np
 
 from afjax import files
 from afjax.audio.framing import FPS
-from afjax.avatar.avatar import load_run
+from afjax.avatar.runs import load_run
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, LayoutConfig
 from afjax.metrics import reactiveness

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from afjax.audio.envelope import envelope
-from afjax.avatar.avatar import Run
+from afjax.avatar.avatar import Avatar
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
 from afjax.errors import InputError
 from afjax.metrics.table import report
@@ -74,13 +74,13 @@ def speech_features(clips: list[Conversation]) -> dict[str, np.ndarray]:
 
 
 def generate(
-    run: Run, clips: list[Conversation], seed: int = SEED, kept: Mapping[str, str] = KEPT
+    run: Avatar, clips: list[Conversation], seed: int = SEED, kept: Mapping[str, str] = KEPT
 ) -> dict[str, np.ndarray]:
     """Motion [n, T, D] of the model with all conditions and with parts of the user dropped; `kept` names them.
 
     Raises InputError where the conversations do not fit the model.
     """
-    check_fits(run.config, clips)
+    check_fits(run.config, clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1])
     tracks = [
         np.stack([getattr(clip, name) for clip in clips]).astype(np.float32)
         for name in ("avatar_features", "user_features", "user_motion")

@@ -9,7 +9,7 @@ import numpy as np
 
 from afjax import files
 from afjax.audio.framing import FPS
-from afjax.avatar.avatar import Run
+from afjax.avatar.avatar import Avatar
 from afjax.codec.base import Codec
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
 from afjax.codec.latent.codec import LatentCodec
@@ -17,7 +17,6 @@ from afjax.errors import InputError
 from afjax.metrics import frechet
 from afjax.metrics.long import minute_distances
 from afjax.metrics.pretrained.networks import metric_name
-from afjax.streaming.sampler import Generator
 from afjax.user_delay import turned
 from data_pipeline.schema import Conversation
 from experiments import cli
@@ -51,22 +50,21 @@ class Columns:
     project: Callable[[np.ndarray], np.ndarray]
 
 
-def with_anchor(run: Run, seconds: float | None, band: float | None) -> Run:
+def with_anchor(run: Avatar, seconds: float | None, band: float | None) -> Avatar:
     """The run with other anchor settings; None leaves one as it is."""
     given = {"anchor_seconds": seconds, "anchor_band": band}
     sampler = replace(run.config.sampler, **{name: value for name, value in given.items() if value is not None})
-    config = replace(run.config, sampler=sampler)
-    return replace(run, config=config, generator=Generator(config, run.generator.params, run.generator.normalizer))
+    return run.with_config(replace(run.config, sampler=sampler))
 
 
-def drift(run: Run, clips: list[Conversation], count: int, sessions: int, embed: Callable | None = None) -> dict:
+def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, embed: Callable | None = None) -> dict:
     """Figures by kind: `groups` (`minute_distances.measure`), `shift` and `spread` of columns by minute, `seconds`.
 
     The unit of a column is its standard deviation over all recorded frames. The latent codec's have `off_span`, and
     with `embed` (as `Cast` takes it) there is `identity`.
     """
     config = run.config
-    check_fits(config, clips)
+    check_fits(config, clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1])
     if MINUTE % config.layout.block or (MINUTE - config.sampler.start) % config.layout.block:
         raise InputError(f"a minute of {MINUTE} frames is not made of whole blocks of {config.layout.block}")
     codec = run.codec() if config.data.codec or embed else None
@@ -129,7 +127,7 @@ def columns_of(codec: Codec | None) -> Columns:
     return Columns(names, {"all": names}, codec.coefficients)
 
 
-def generated(run: Run, played, cast: Cast | None, count: int, sessions: int) -> Iterator[np.ndarray]:
+def generated(run: Avatar, played, cast: Cast | None, count: int, sessions: int) -> Iterator[np.ndarray]:
     """One minute `[sessions, MINUTE, D]` of the model's motion after another.
 
     With a user delay the user's tracks are so late within each piece.

@@ -8,7 +8,8 @@ import numpy as np
 
 from afjax import files
 from afjax.audio.framing import FPS
-from afjax.avatar.avatar import Run, load_run
+from afjax.avatar.avatar import Avatar
+from afjax.avatar.runs import load_run
 from afjax.codec.face.channels import HIGH, channel
 from afjax.config import LayoutConfig
 from afjax.errors import InputError
@@ -44,7 +45,7 @@ def of_run(workdir: str | Path, data: str = "", rounds: int = 4, headroom: float
     return {"workdir": files.absolute(workdir), **measure(run, clips, rounds, headroom)}
 
 
-def measure(run: Run, clips: list[Conversation], rounds: int, headroom: float = HEADROOM) -> dict[str, Any]:
+def measure(run: Avatar, clips: list[Conversation], rounds: int, headroom: float = HEADROOM) -> dict[str, Any]:
     """How soon a run answers smiles, `rounds` of them in each clip, computing a block within `headroom` seconds.
 
     Returns percentiles of `model`, its `own` lag and `people` in ms over seen reactions with the share of smiles seen;

@@ -6,7 +6,7 @@ import numpy as np
 
 from afjax import files
 from afjax.audio.framing import FPS
-from afjax.avatar.avatar import load_run
+from afjax.avatar.runs import load_run
 from afjax.metrics.table import report
 from data_pipeline.dataset import first
 from experiments.evaluation import eval_set, video_motion

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from afjax import files
-from afjax.avatar.avatar import load_run
+from afjax.avatar.runs import load_run
 from afjax.errors import InputError
 from afjax.export import runtimes
 

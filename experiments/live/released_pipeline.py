@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.audio.feature_extractors import Wav2Vec2Ear
+from afjax.audio.feature_extractors import Wav2Vec2Features
 from afjax.audio.framing import FPS, FRAME
 from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
@@ -69,7 +69,7 @@ class Pipeline:
     """The three programs for a number of sessions, in a state that goes on from block to block."""
 
     def __init__(self, config: Config, sizes: Sizes, sessions: int):
-        self.config, ear = config, Wav2Vec2Ear(sizes.speech)
+        self.config, extractor = config, Wav2Vec2Features(sizes.speech)
         key, block = jax.random.key(0), config.layout.block
         prepare = jax.jit(lambda k: autoencoder.prepare(autoencoder.init_params(sizes.codec, k)))
         self._codec = prepare(key)
@@ -78,8 +78,8 @@ class Pipeline:
             init_params(config, key), features.init_params(sizes.speech, key),
             jnp.zeros(dim), jnp.ones(dim), jnp.zeros(wide), jnp.ones(wide),
         )  # fmt: skip
-        self._state = live_step.init_live(config, ear, sessions)
-        self.see, self.step, self.show = jax.jit(_see), live_step.make_live_step(config, ear), jax.jit(_show)
+        self._state = live_step.init_live(config, extractor, sessions)
+        self.see, self.step, self.show = jax.jit(_see), live_step.make_live_step(config, extractor), jax.jit(_show)
         side = sizes.codec.size
         portraits = jax.random.uniform(key, (sessions, 1, side, side, 3), minval=-1)
         found = jax.jit(jax.vmap(autoencoder.encode, (None, 0)))(self._codec, portraits)

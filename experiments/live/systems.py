@@ -11,20 +11,18 @@ import jax
 import numpy as np
 
 from afjax import files
-from afjax.avatar.avatar import load_run
+from afjax.avatar.runs import load_run
 from afjax.config import Config, LayoutConfig
 from afjax.errors import InputError
 from afjax.export import bundle_loader
 from afjax.streaming import live_step
-from afjax.streaming.engine import Engine
 from data_pipeline.dataset import first
 
 __all__ = ["Subject", "bundled", "trained"]
 
 _FIRST_BLOCK = (
-    "import sys, numpy as np; from afjax.streaming import live; from afjax.streaming.engine import Engine; "
-    "from afjax.avatar.avatar import load_run; run = load_run(sys.argv[1]); "
-    "engine = Engine(run.config, *run.live); np.asarray(engine.step(live.silence(run.config, 1)))"
+    "import sys, numpy as np, afjax; from afjax.streaming.live_step import silence; "
+    "avatar = afjax.load(sys.argv[1]); np.asarray(avatar.engine().step(silence(avatar.config, 1)))"
 )
 
 
@@ -54,8 +52,8 @@ def trained(workdir: str | Path) -> Subject:
     run = load_run(workdir)
     return Subject(
         run.config,
-        run.generator.normalizer.motion_std,
-        lambda sessions: Engine(run.config, *run.live, sessions),
+        run.normalizer.motion_std,
+        run.engine,
         [2**n for n in range(9)],
         [sys.executable, "-c", _FIRST_BLOCK, str(run.folder)],
         files.absolute(first(run.config.data.path) or run.folder / "data"),

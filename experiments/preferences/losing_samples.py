@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from afjax import digests, files
-from afjax.avatar.avatar import Run
+from afjax.avatar.avatar import Avatar
 from afjax.config import to_dict
 from afjax.errors import InputError
 from data_pipeline import preferences
@@ -15,7 +15,9 @@ from experiments import cli
 KEEP = {"dropped": "avatar", "partner": "joint"}
 
 
-def make_preferences(run: Run, data: Path, out: Path, user: str = "dropped", per_clip: int = 2, seed: int = 0) -> dict:
+def make_preferences(
+    run: Avatar, data: Path, out: Path, user: str = "dropped", per_clip: int = 2, seed: int = 0
+) -> dict:
     """Writes `per_clip` losing motions for every training conversation in `data`; returns the summary."""
     metadata = read_metadata(data)
     trained = run.generator.normalizer
@@ -38,7 +40,7 @@ def make_preferences(run: Run, data: Path, out: Path, user: str = "dropped", per
     return summary
 
 
-def losing(run: Run, clips: list, chosen: range, user: str, seed: tuple[int, ...]) -> np.ndarray:
+def losing(run: Avatar, clips: list, chosen: range, user: str, seed: tuple[int, ...]) -> np.ndarray:
     """Motions `[n, T, D]` of the chosen conversations, of one length, without their users."""
     shift = 1 if user == "partner" else 0
     watched = [clips[(index + shift) % len(clips)] for index in chosen]
@@ -55,7 +57,7 @@ def losing(run: Run, clips: list, chosen: range, user: str, seed: tuple[int, ...
     return run.generator.clips(*(np.stack(track).astype(np.float32) for track in tracks), number, KEEP[user], rest)
 
 
-def provenance(run: Run, normalizer: str, user: str, per_clip: int, seed: int) -> dict:
+def provenance(run: Avatar, normalizer: str, user: str, per_clip: int, seed: int) -> dict:
     """What decides the samples: equal provenance, equal samples."""
     return {
         "model": run.config.name,

@@ -5,25 +5,17 @@ from pathlib import Path
 
 from afjax import files
 from afjax.audio import mel
+from afjax.audio.feature_extractors import FeatureExtractor
 from afjax.audio.framing import FPS
+from afjax.avatar.features import load_features, require_same
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline.dataset import first
 from data_pipeline.records import Metadata, read_metadata
-from data_pipeline.schema import Conversation
 from data_pipeline.simulate.build import build
 
-
-def check_fits(config: Config, clips: list[Conversation]):
-    """Raises InputError if conversations are not of the width that a model takes."""
-    for what, track, wanted in (
-        ("motion channels", clips[0].user_motion, config.model.motion_dim),
-        ("audio features", clips[0].user_features, config.model.audio_dim),
-    ):
-        if track.shape[-1] != wanted:
-            fault = f"the conversations have {track.shape[-1]} {what}, the model {wanted}"
-            raise InputError(fault, do="give --data, conversations like those that it was trained on")
+FITTING = "give --data, conversations like those that it was trained on"
 
 
 def training_data(config: Config, workdir: Path) -> Path:
@@ -51,11 +43,19 @@ def training_data(config: Config, workdir: Path) -> Path:
     return folder
 
 
-def check_data(config: Config, metadata: Metadata, folder: Path):
-    """Raises InputError if the records do not fit the model."""
+def check_data(config: Config, metadata: Metadata, folder: Path) -> FeatureExtractor:
+    """What made the features of the records; raises InputError if the records do not fit the model or its settings."""
+    check_fits(config, len(metadata.channels), metadata.feature_dim, folder, "build the data again, or change model.*")
+    features = load_features(config.data.features)
+    require_same(features, metadata.features, folder)
+    return features
+
+
+def check_fits(config: Config, channels: int, features: int, where: object = None, do: str = FITTING):
+    """Raises InputError unless conversations of so many motion channels and audio features fit the model."""
     for what, found, wanted in (
-        ("motion channels", len(metadata.channels), config.model.motion_dim),
-        ("audio features", metadata.feature_dim, config.model.audio_dim),
+        ("motion channels", channels, config.model.motion_dim),
+        ("audio features", features, config.model.audio_dim),
     ):
         if found != wanted:
-            raise InputError(f"{found} {what}, the config has {wanted}", folder, "build the data again")
+            raise InputError(f"the conversations have {found} {what}, the model {wanted}", where, do)

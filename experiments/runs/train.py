@@ -7,6 +7,7 @@ import jax
 import numpy as np
 
 from afjax import files
+from afjax.audio.feature_extractors import described
 from afjax.config import Config, to_dict
 from afjax.training import sharding
 from afjax.training.generator.train import train
@@ -34,7 +35,7 @@ def train_run(
         remember(config, workdir)
         folder = training_data(config, workdir)
     metadata = read_metadata(folder)
-    check_data(config, metadata, folder)
+    features = check_data(config, metadata, folder)
     prepared = time.perf_counter()
     preference = config.preference
     tuned = bool(preference.path)
@@ -48,7 +49,7 @@ def train_run(
         user_delay=config.layout.user_delay, swap=config.data.swap,
         part=sharding.rows(config),
     )  # fmt: skip
-    meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json()}
+    meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json(), "features": described(features)}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
     sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
     sampler = sharding.on_first(sampler)

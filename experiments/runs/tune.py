@@ -7,7 +7,7 @@ import jax
 import numpy as np
 
 from afjax import files
-from afjax.avatar.avatar import load_run
+from afjax.avatar.runs import load_run
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
 from afjax.config import Config, differences, to_dict
 from afjax.config.checks import require

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import afjax
 from afjax import files
 from afjax.audio.framing import FPS
 from afjax.errors import InputError
@@ -98,15 +99,13 @@ def stream(
     return summary
 
 
-def load_model(workdir, preset: str, weights: str):
-    """The trained model of a run folder, or the released network."""
-    if preset:
-        from afjax.avatar.released import load_released
+def load_model(workdir, preset: str, weights: str) -> "afjax.Avatar":
+    """The avatar of a run folder, or the released network's."""
+    if not preset:
+        return afjax.load(workdir)
+    from afjax.avatar.released import load_released
 
-        return load_released(weights, start=0) if preset == "released-empty" else load_released(weights)
-    from afjax.avatar.avatar import load_run
-
-    return load_run(workdir)
+    return load_released(weights, start=0) if preset == "released-empty" else load_released(weights)
 
 
 def report(summary: dict[str, Any]):

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.audio.feature_extractors import Wav2Vec2Ear
+from afjax.audio.feature_extractors import Wav2Vec2Features
 from afjax.audio.wav2vec2 import features, network
 from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface, to_huggingface
 from afjax.errors import InputError
@@ -143,12 +143,12 @@ def test_config_of_hugging_face():
             from_huggingface(content)
 
 
-def test_an_ear_gives_the_rows_of_a_stream(params, wave):
+def test_an_extractor_gives_the_rows_of_a_stream(params, wave):
     """Two voices of different pasts in one mapped call."""
-    ear, block = Wav2Vec2Ear(CONFIG, window=6), 3
-    step = jax.jit(jax.vmap(lambda state, sound: ear.step(params, state, sound)))
+    extractor, block = Wav2Vec2Features(CONFIG, params, window=6), 3
+    step = jax.jit(jax.vmap(lambda state, sound: extractor.step(params, state, sound)))
     voices = np.stack([wave, 0.3 * wave[::-1]])
-    state = jax.tree.map(lambda x: jnp.stack([x, x]), ear.init())
+    state = jax.tree.map(lambda x: jnp.stack([x, x]), extractor.init())
     past = features.unheard(CONFIG)
     for end in range(block, FRAMES + 1, block):
         sound = voices[:, (end - block) * 640 : end * 640]

@@ -72,6 +72,6 @@ def _statistics(**changes):
 def _save(folder, clips):
     records.write_split(folder, "train", map(schema.encode, clips))
     splits = {"train": {"count": len(clips), "frames": T, "seed": 0}}
-    metadata = records.Metadata(tuple(map(str, range(D))), "mel", F, 25, splits, _statistics())
+    metadata = records.Metadata(tuple(map(str, range(D))), {"name": "mel", "dim": F}, 25, splits, _statistics())
     records.write_metadata(folder, metadata)
     return metadata

@@ -210,7 +210,7 @@ def test_data_sets_are_mixed_by_weight_and_scaled_by_the_first(folder, clip, sav
 
 def test_data_sets_that_do_not_fit_together_are_refused(folder, clip, save, tmp_path):
     metadata = save(tmp_path, [clip(evaluation=False)])
-    records.write_metadata(tmp_path, dataclasses.replace(metadata, feature_name="wav2vec2"))
+    records.write_metadata(tmp_path, dataclasses.replace(metadata, features={"name": "wav2vec2", "dim": 100}))
     with pytest.raises(InputError, match="other channels or features"):
         batches([(folder, 1.0), (tmp_path, 1.0)], frames=20)
     with pytest.raises(InputError, match="losing samples belong to one data set"):

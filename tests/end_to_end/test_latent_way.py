@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from afjax import files
-from afjax.avatar.avatar import load_run
 from afjax.avatar.codecs import load_autoencoder
+from afjax.avatar.runs import load_run
 from afjax.config import from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.autoencoder.config import AutoencoderConfig

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 
-from afjax.avatar.avatar import load_run
+from afjax.avatar.runs import load_run
 from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.checkpoint import Checkpoints

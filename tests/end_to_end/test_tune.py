@@ -7,7 +7,7 @@ import jax
 import numpy as np
 import pytest
 
-from afjax.avatar.avatar import load_run
+from afjax.avatar.runs import load_run
 from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline import preferences

@@ -6,14 +6,23 @@ import numpy as np
 import pytest
 
 from afjax.audio import mel
+from afjax.audio.feature_extractors import MelFeatures, described
 from afjax.audio.wav2vec2 import features
+from afjax.avatar.features import load_features
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
 from afjax.weights import convert
 from afjax.weights.folder import to_folder
 from data_pipeline import records, schema
-from experiments.data.features import hear_mel, make_features, wav2vec2_ear
+from experiments.data.features import make_features
 from tests.weights import released
+
+
+class Loudness:
+    name, dim, window, params = "loudness", 7, 1, ()
+
+    def clip(self, wave, frames):
+        return np.tile(np.abs(wave.reshape(frames, -1)).mean(1)[:, None], (1, 7))
 
 
 @pytest.fixture
@@ -45,36 +54,33 @@ def save(made, clips):
     normalizer = Normalizer(zeros, ones, np.zeros(mel.DIM, np.float32), np.ones(mel.DIM, np.float32))
     splits = {"train": {"count": len(clips), "frames": 30, "seed": 0}}
     channels = tuple(map(str, range(15)))
-    records.write_metadata(made, records.Metadata(channels, "mel", mel.DIM, 25, splits, normalizer))
+    records.write_metadata(made, records.Metadata(channels, described(MelFeatures()), 25, splits, normalizer))
 
 
 def test_the_same_ear_gives_the_same_records(folder, tmp_path):
-    summary = make_features(folder, tmp_path / "out", "mel", hear_mel)
+    summary = make_features(folder, tmp_path / "out", MelFeatures())
     assert (summary["width"], summary["conversations"]) == (mel.DIM, 3)
     for before, after in zip(*(records.read_split(f, "train") for f in (folder, tmp_path / "out")), strict=True):
         assert schema.encode(before) == schema.encode(after)
 
 
 def test_another_ear_changes_features_and_their_statistics_alone(folder, tmp_path):
-    def loudness(wave, frames):
-        return np.tile(np.abs(wave.reshape(frames, -1)).mean(1)[:, None], (1, 7))
-
-    make_features(folder, tmp_path / "out", "loudness", loudness)
+    make_features(folder, tmp_path / "out", Loudness())
     old, new = (records.read_metadata(f) for f in (folder, tmp_path / "out"))
-    assert (new.feature_name, new.feature_dim, new.channels) == ("loudness", 7, old.channels)
+    assert (new.features["name"], new.feature_dim, new.channels) == ("loudness", 7, old.channels)
     np.testing.assert_array_equal(new.normalizer.motion_std, old.normalizer.motion_std)
     clips = list(records.read_split(tmp_path / "out", "train"))
     rows = np.concatenate([getattr(clip, f"{side}_features") for clip in clips for side in ("avatar", "user")])
     np.testing.assert_allclose(new.normalizer.audio_mean, rows.astype(np.float64).mean(0), rtol=1e-5)
     np.testing.assert_allclose(new.normalizer.audio_std, rows.astype(np.float64).std(0), rtol=1e-3)
-    expected = loudness(clips[0].user_audio / np.float32(32768), 30)
+    expected = Loudness().clip(clips[0].user_audio / np.float32(32768), 30)
     np.testing.assert_allclose(clips[0].user_features, expected, atol=1e-3)
 
 
 def test_wav2vec2_of_a_converted_folder_hears_whole_clips(folder, tmp_path):
     sources = released.write(tmp_path / "sources")
     to_folder(**sources, out=str(tmp_path / "weights"), heads=released.FLOW.heads)
-    make_features(folder, tmp_path / "out", "wav2vec2", wav2vec2_ear(tmp_path / "weights"))
+    make_features(folder, tmp_path / "out", load_features(tmp_path / "weights"))
     part = convert.load(tmp_path / "weights").wav2vec2
     clip = next(records.read_split(tmp_path / "out", "train"))
     expected = features.features(part.params(), part.config, clip.user_audio / np.float32(32768))
@@ -87,5 +93,5 @@ def test_records_without_sound_are_refused_and_nothing_is_left(folder, tmp_path)
     clips = [dataclasses.replace(c, user_audio=None) for c in records.read_split(folder, "train")]
     save(silent, clips)
     with pytest.raises(InputError, match="record 0 of train has no sound"):
-        make_features(silent, tmp_path / "out", "mel", hear_mel)
+        make_features(silent, tmp_path / "out", MelFeatures())
     assert not (tmp_path / "out").exists()

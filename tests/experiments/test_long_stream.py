@@ -7,7 +7,9 @@ import jax
 import numpy as np
 import pytest
 
-from afjax.avatar.avatar import Run
+from afjax.audio.feature_extractors import MelFeatures
+from afjax.avatar.avatar import Avatar
+from afjax.avatar.codecs import codecs_of
 from afjax.config import Config, LayoutConfig, ModelConfig, SamplerConfig
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
@@ -68,7 +70,8 @@ def run():
     config = Config(model=model, layout=layout, sampler=SamplerConfig(nfe=1, start=START))
     one = np.ones(max(D, F), np.float32)
     normalizer = Normalizer(0 * one[:D], one[:D], 0 * one[:F], one[:F])
-    return Run(config, Generator(config, init_params(config, jax.random.key(0)), normalizer), 1)
+    generator = Generator(config, init_params(config, jax.random.key(0)), normalizer)
+    return Avatar(config, generator, MelFeatures(), codecs_of())
 
 
 def test_a_generator_goes_on_as_if_it_had_not_stopped(clips):

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
@@ -49,9 +48,7 @@ class Generator:
 @pytest.fixture
 def generator(monkeypatch):
     made = Generator()
-    runs = types.ModuleType("afjax.avatar.avatar")
-    runs.load_run = lambda workdir: made
-    monkeypatch.setitem(sys.modules, "afjax.avatar.avatar", runs)
+    monkeypatch.setattr(stream, "load_model", lambda workdir, preset, weights: made)
     return made
 
 

@@ -13,19 +13,19 @@ import numpy as np
 import pytest
 
 from afjax.audio import mel
-from afjax.audio.feature_extractors import MelEar
+from afjax.audio.feature_extractors import MelFeatures
 from afjax.config import SamplerConfig, to_dict
 from afjax.errors import InputError
 from afjax.export import bundle_loader
 from afjax.export.bundle import named, rebuilt, started, write
+from afjax.export.example import drawn_blocks
 from afjax.files import folder_aside
 from afjax.streaming import live_step
-from experiments.export.bundle import bundle as export_run
-from experiments.export.bundle import example
+from experiments.export.bundle import export as export_run
 from tests.small_model import scrambled, small_config
 
 SESSIONS = 2
-EAR = MelEar()
+FEATURES = MelFeatures()
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def params(config):
 def bundle(config, params, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "bundle"
     folder.mkdir()
-    blocks = example(config, folder, SESSIONS)
-    manifest, result = write(folder, config, params, EAR, ("cpu", "cuda"), blocks, "abc", {"step": 7})
+    blocks = drawn_blocks(config.layout, config.model.motion_dim, SESSIONS)
+    manifest, result = write(folder, config, params, FEATURES, ("cpu", "cuda"), blocks, "abc", {"step": 7})
     assert result["bit_equal"] and manifest["latency_ms"]["p50"] > 0
     return folder
 
@@ -157,9 +157,9 @@ def test_a_slot_starts_again_and_the_other_goes_on(bundle, config, params):
     made += [stream.step(*block) for block in blocks[4:]]
     np.testing.assert_array_equal(np.stack(made)[:, 0], wanted[:, 0])
     assert np.abs(np.stack(made)[4:, 1] - wanted[4:, 1]).max() > 1e-3
-    state = started(config, EAR, params, SESSIONS)
-    state = live_step.put(state, 1, live_step.fresh(config, EAR, params, seed=5, reference=reference))
-    step = live_step.make_live_step(config, EAR)
+    state = started(config, FEATURES, params, SESSIONS)
+    state = live_step.put(state, 1, live_step.fresh(config, FEATURES, params, seed=5, reference=reference))
+    step = live_step.make_live_step(config, FEATURES)
     for number, block in enumerate(blocks[4:], 4):
         state, motion = step(params, state, live_step.Inputs(*block))
         np.testing.assert_allclose(motion[1], made[number][1], atol=1e-5)
@@ -176,7 +176,7 @@ def test_the_manifest_tells_what_is_needed(bundle, config):
         SESSIONS,
         7,
     )
-    assert manifest["features"] == {"kind": "mel", "window_frames": EAR.window}
+    assert manifest["features"] == {"kind": "mel", "window_frames": FEATURES.window}
     assert manifest["guidance"] == pytest.approx({"avatar": -0.5, "joint": 1.5})
     assert [channel["name"] for channel in manifest["motion"]] == list("abc")
     axes = {name: array["session_axis"] for name, array in manifest["state"].items()}
@@ -190,7 +190,7 @@ def test_the_manifest_tells_what_is_needed(bundle, config):
 
 
 def test_names_give_the_tree_back(config):
-    state = live_step.init_live(config, EAR, 3)
+    state = live_step.init_live(config, FEATURES, 3)
     again = rebuilt(state, named(state))
     assert jax.tree.structure(state) == jax.tree.structure(again)
     assert all((a == b).all() for a, b in zip(jax.tree.leaves(state), jax.tree.leaves(again), strict=True))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from afjax.audio import mel
-from afjax.audio.feature_extractors import MelEar
+from afjax.audio.feature_extractors import MelFeatures
 from afjax.config import SamplerConfig
 from afjax.errors import InputError
 from afjax.export import bundle, runtimes
@@ -43,7 +43,7 @@ def test_iree_gives_the_motion_of_jax(config, params, tmp_path):
     pytest.importorskip("iree.runtime", reason=WHY)
     silence = live_step.silence(config, 1)
     blocks = live_step.Inputs(*(np.stack([array] * 2) for array in silence))
-    bundle.write(tmp_path, config, params, MelEar(), ["cpu"], blocks)
+    bundle.write(tmp_path, config, params, MelFeatures(), ["cpu"], blocks)
     result = runtimes.to_iree(tmp_path, tmp_path / "step.vmfb")
     assert 0 <= result["max_difference"] < 1e-4
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from afjax.audio import mel
-from afjax.audio.feature_extractors import MelEar
+from afjax.audio.feature_extractors import MelFeatures
 from afjax.config import SamplerConfig
 from afjax.errors import InputError
 from afjax.streaming import live_step
@@ -53,7 +53,7 @@ def params(config):
 
 @pytest.fixture(scope="module")
 def engine(config, params):
-    return Engine(config, params, MelEar(), SLOTS)
+    return Engine(config, params, MelFeatures(), SLOTS)
 
 
 def blocks(config, seed: int, count: int = BLOCKS) -> list[live_step.Inputs]:
@@ -105,9 +105,9 @@ def test_a_live_stream_is_the_clip_after_silence(config, params, alone):
     whole = generator.clips(*voices, user, seed=7)
     assert whole.shape == (1, *alone.shape)
     # a clip's key is folded from the seed: start the session with that one
-    one = live_step.fresh(config, MelEar(), params, 7)
+    one = live_step.fresh(config, MelFeatures(), params, 7)
     key = jax.random.fold_in(jax.random.key(7), 0)[None]
-    state, step = one.replace(stream=one.stream.replace(key=key)), live_step.make_live_step(config, MelEar())
+    state, step = one.replace(stream=one.stream.replace(key=key)), live_step.make_live_step(config, MelFeatures())
     made = []
     for block in given:
         state, motion = step(params, state, live_step.Inputs(*(x[None] for x in block)))
@@ -134,7 +134,7 @@ def test_no_slot_knows_of_another(config, engine, alone):
 
 
 def test_a_batch_of_one_gives_the_same(config, params, alone):
-    single = Engine(config, params, MelEar(), 1)
+    single = Engine(config, params, MelFeatures(), 1)
     np.testing.assert_allclose(run(single, single.join(seed=7), blocks(config, 1)), alone, atol=1e-5)
 
 
@@ -208,7 +208,7 @@ def test_a_day_of_blocks(config, params, engine, count):
     """
     rng = np.random.default_rng(0)
     given = batch(config, SLOTS, dict(enumerate(blocks(config, 100 + slot, 1)[0] for slot in range(SLOTS))))
-    quiet, single = Engine(config, params, MelEar(), SLOTS), Engine(config, params, MelEar(), 1)
+    quiet, single = Engine(config, params, MelFeatures(), SLOTS), Engine(config, params, MelFeatures(), 1)
     assert [engine.join() for _ in range(SLOTS)] == list(range(SLOTS))
 
     def again(one: Engine, slot: int, seed: int):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from afjax.audio import mel
-from afjax.audio.feature_extractors import MelEar
+from afjax.audio.feature_extractors import MelFeatures
 from afjax.streaming import live_step
 from afjax.streaming.engine import Engine
 from afjax.streaming.session import Session
@@ -26,7 +26,7 @@ def engine():
     )
     ones = [np.ones(width, np.float32) for width in (D, mel.DIM)]
     params = live_step.LiveParams(scrambled(config), (), 0 * ones[0], ones[0], 0 * ones[1], ones[1])
-    return Engine(config, params, MelEar(), 2)
+    return Engine(config, params, MelFeatures(), 2)
 
 
 def talk(engine, steps: int, per_step: int, seed: int | None = None) -> tuple[list[np.ndarray], set[str]]:

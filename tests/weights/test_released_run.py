@@ -13,6 +13,7 @@ from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.sampler import Generator
 from afjax.streaming.step import session_noise
+from afjax.weights import convert
 from afjax.weights.folder import to_folder
 from tests.parity.test_released_sampler import absolute
 from tests.weights import released
@@ -36,12 +37,12 @@ def given():
     return rng.normal(size=(FRAMES, WIDTH)).astype(np.float32), user, avatar
 
 
-def heard(run, wave):
+def heard(weights, wave):
     """What the condition encoder is given of a voice [1, T, width]: the file standardised as it is."""
     standard = ((wave - wave.mean()) / np.sqrt(wave.var() + 1e-7))[: FRAMES * 640]
     filled = np.pad(standard, (0, FRAMES * 640 - len(standard)), mode="edge")
-    states = np.asarray(Wav2Vec2(released.SPEECH).apply({"params": run.weights.wav2vec2.params()}, filled[None]))
-    layer = run.weights.flow.params()["condition_encoder"]["audio_projection"]
+    states = np.asarray(Wav2Vec2(released.SPEECH).apply({"params": weights.wav2vec2.params()}, filled[None]))
+    layer = weights.flow.params()["condition_encoder"]["audio_projection"]
     x = states @ layer["linear"]["kernel"].T + layer["linear"]["bias"]
     x = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-5)
     x = x * layer["norm"]["scale"] + layer["norm"]["bias"]
@@ -52,14 +53,15 @@ def heard(run, wave):
 def test_raw_sound_to_motion_equals_the_reference_sampler(folder, given):
     run = load_released(folder)
     motion, user, avatar = given
-    inputs = Conditions(heard(run, avatar), heard(run, user), motion[None])
+    weights = convert.load(folder)
+    inputs = Conditions(heard(weights, avatar), heard(weights, user), motion[None])
     inputs = jax.tree.map(lambda x: np.pad(x, [(0, 0), (0, FILLED - FRAMES), (0, 0)], mode="edge"), inputs)
     keys, noises = jax.random.fold_in(jax.random.key(5), 0)[None], []
     for frames in (50, 10, 10):
         keys, noise = session_noise(keys, frames, WIDTH, np.float32)
         noises.append(noise)
     model = ForcingTransformer(replace(released.FLOW, audio_dim=0))
-    params = {"params": run.weights.flow.params()}
+    params = {"params": weights.flow.params()}
     expected = absolute(model, run.config.sampler, params, inputs, noises)[0, :FRAMES]
     np.testing.assert_allclose(run.generate(FRAMES, motion, user, avatar, seed=5), expected, rtol=0, atol=1e-4)
 
@@ -75,10 +77,10 @@ def test_nothing_compiles_after_warming_up(folder, given, caplog):
         return [line for line in lines if line.startswith("Compiling")]
 
     run = load_released(folder)
-    assert any("_listen" in line for line in compiled(lambda: run.warm_up(FRAMES)))
+    assert any("encode" in line for line in compiled(lambda: run.warm_up(FRAMES)))
     assert not news(compiled(lambda: run.generate(FRAMES, *given)))
     silent = load_released(folder)
-    assert not any("_listen" in line for line in compiled(silent.warm_up))
+    assert not any("encode" in line for line in compiled(silent.warm_up))
     assert not news(compiled(lambda: silent.generate(FRAMES, given[0])))
 
 
@@ -94,5 +96,5 @@ def test_products_have_full_precision(folder, given, monkeypatch):
     run.warm_up()
     run.generate(FRAMES, *given)
     assert seen == ["highest"] * 2
-    listen = run._listener(FRAMES).as_text()
+    listen = run.features.program(FRAMES).as_text()
     assert "operand_precision={highest,highest}" in listen and "operand_precision={default" not in listen

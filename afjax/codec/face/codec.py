@@ -8,6 +8,7 @@ import numpy as np
 from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.channels import CHANNELS, POSE
 from afjax.codec.face.track.coefficients import RAW, measure, neutral_of, relative
+from afjax.codec.face.track.live_tracker import LiveFace
 from afjax.codec.face.track.mesh import landmarks_of
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, POSE_SCALE, OneEuro, fill_gaps
 from afjax.codec.face.track.template import load_template
@@ -75,6 +76,10 @@ class FaceCodec:
             "mean_confidence": float(np.mean(confidence)),
         }
         return Encoded(filled, found, np.array(confidence, np.float32), report)
+
+    def tracker(self) -> LiveFace:
+        """Of a live camera."""
+        return LiveFace()
 
     def identity(self, portrait: np.ndarray):
         """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it can't be used."""

@@ -16,7 +16,7 @@ from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.crop import Square, box_of, crop, portrait_square, square_of
 from afjax.errors import InputError
 
-__all__ = ["Identity", "LatentCodec"]
+__all__ = ["Identity", "LatentCodec", "LiveLatent"]
 
 BLOCK = 10
 """Frames that are rendered by one call of the compiled decoder."""
@@ -155,6 +155,10 @@ class LatentCodec:
         """The motion latent `[dim]` of a frame uint8 `[H, W, 3]` whose face is known to be in the square."""
         return np.asarray(_motion(self._prepared, crop(frame, square, self.size)))
 
+    def tracker(self) -> "LiveLatent":
+        """Of a live camera, whose square the first face places."""
+        return LiveLatent(self)
+
     def reference(self, identity: Identity) -> np.ndarray:
         """The motion latent `[dim]` of the portrait."""
         return np.asarray(identity.motion)
@@ -172,3 +176,20 @@ class LatentCodec:
             block = np.pad(block, [(0, BLOCK - count), (0, 0)], mode="edge")
             pictures[first : first + count] = np.asarray(_render(self._prepared, identity, block))[:count]
         return pictures
+
+
+class LiveLatent:
+    """Motion latents of one person as the frames come."""
+
+    def __init__(self, codec: LatentCodec):
+        self._codec, self._faces, self._square = codec, FaceTracker(), None
+
+    def step(self, frame: np.ndarray) -> np.ndarray | None:
+        """Motion latent float32 `[dim]` of the next frame, uint8 `[H, W, 3]` RGB; None where no face is found."""
+        landmarks = self._faces.step(frame)
+        if landmarks is None:
+            return None
+        if self._square is None:
+            box = box_of(landmarks.mesh)[None]
+            self._square = square_of(box, *frame.shape[:2], self._codec.config.margin)
+        return self._codec.read(frame, self._square)

@@ -1,0 +1,23 @@
+"""The front door: `afjax.load`."""
+
+from pathlib import Path
+
+from afjax import files
+from afjax.avatar.avatar import Avatar
+from afjax.avatar.released import load_released
+from afjax.avatar.runs import load_run
+
+__all__ = ["load"]
+
+
+def load(path: str | Path) -> Avatar:
+    """A trained model, ready to use.
+
+    Args:
+      path: a run folder of `experiments.train`, one of its checkpoints `RUN/checkpoints/STEP`, or a folder of released
+        weights that `experiments.convert` wrote.
+
+    Raises InputError, one line, where there is none or it is damaged.
+    """
+    folder = files.absolute(path)
+    return load_released(folder) if (folder / "provenance.json").is_file() else load_run(folder)

@@ -1,0 +1,34 @@
+"""The feature extractor of a model or of a data set."""
+
+from pathlib import Path
+from typing import Any
+
+from afjax.audio.feature_extractors import FeatureExtractor, MelFeatures, Wav2Vec2Features, described
+from afjax.errors import InputError
+from afjax.weights import convert
+
+__all__ = ["load_features", "require_same"]
+
+
+def load_features(weights: str | Path = "") -> FeatureExtractor:
+    """Mel, or the wav2vec2 of a folder that `experiments.convert` wrote. Raises InputError where it is damaged."""
+    if not weights:
+        return MelFeatures()
+    part = convert.load(weights).wav2vec2
+    return Wav2Vec2Features(part.config, part.params())
+
+
+def require_same(extractor: FeatureExtractor, stored: dict[str, Any], where: object):
+    """Raises InputError where features were made otherwise than `extractor` makes them.
+
+    `stored`: what `described` said when they were made.
+    """
+    own = described(extractor)
+    if own == stored:
+        return
+    if own["name"] != stored.get("name"):
+        what = f"its features are {stored.get('name')}, those of data.features are {own['name']}"
+    else:
+        odd = next(name for name in {**stored, **own} if stored.get(name) != own.get(name))
+        what = f"its {own['name']} features were made with another {odd} than those of data.features"
+    raise InputError(what, where, "set data.features to the folder of the weights that made them, empty for mel")

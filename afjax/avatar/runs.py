@@ -1,0 +1,49 @@
+"""The avatar of a run folder: configuration, statistics and averaged weights of its latest checkpoint."""
+
+from pathlib import Path
+
+import jax
+
+from afjax import files
+from afjax.avatar.avatar import Avatar
+from afjax.avatar.codecs import codecs_of
+from afjax.avatar.features import load_features, require_same
+from afjax.config import Config, differences, from_dict, to_dict, upgraded
+from afjax.config.dicts import read_config
+from afjax.errors import InputError
+from afjax.normalizer import Normalizer
+from afjax.streaming.sampler import Generator
+from afjax.training.checkpoint import load_ema
+from afjax.training.generator.state import init_params
+
+__all__ = ["load_run"]
+
+
+def load_run(workdir: str | Path) -> Avatar:
+    """Avatar of a folder that `experiments.train` wrote, or of one of its checkpoints, `WORKDIR/checkpoints/STEP`.
+
+    Raises InputError without a checkpoint, with another config, or without the weights of its features.
+    """
+    workdir, step = files.absolute(workdir), None
+    if workdir.parent.name == "checkpoints" and workdir.name.isdigit():
+        workdir, step = workdir.parents[1], int(workdir.name)
+    path = workdir / "config.json"
+    if not workdir.is_dir():
+        raise InputError("no such run folder", workdir, "train first: python -m experiments.train --workdir ...")
+    if not path.is_file():
+        raise InputError("no checkpoint: config.json is missing", workdir, "train first")
+    config = read_config(workdir, Config, "give a folder of experiments.train")
+    shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+    params, meta, step = load_ema(workdir, shapes, step)
+    trained = to_dict(from_dict(upgraded(meta["config"]), where=str(workdir / "checkpoints")))
+    changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "training", "compute"))
+    if changed:
+        raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
+    normalizer = Normalizer.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
+    features = load_features(config.data.features)
+    if "features" in meta:
+        require_same(features, meta["features"], path)
+    if features.dim != config.model.audio_dim:
+        what = f"the model reads {config.model.audio_dim} audio features, {features.name} has {features.dim}"
+        raise InputError(what, path, "set data.features to the folder of the weights that made them")
+    return Avatar(config, Generator(config, params, normalizer), features, codecs_of(config.data.codec), step, workdir)
