@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -79,6 +80,11 @@ FILES = sorted(file for package in PROJECT for file in ROOT.glob(f"{package}/**/
 TESTS = sorted(ROOT.glob("tests/**/*.py"))
 
 
+@cache
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text())
+
+
 def table() -> str:
     floors = "\n".join(f"  {floor}  {name}" for name, floor in FLOORS.items())
     return f"floors, imports point down or stay inside a package:\n{floors}"
@@ -110,11 +116,11 @@ def imports(tree: ast.AST, package: str):
             yield from ((node.lineno, f"{base}.{alias.name}") for alias in node.names)
 
 
-def upward(source: str, module: str, is_package: bool = False) -> list[str]:
-    """What in a module's source breaks the floors, one line each."""
+def upward(tree: ast.Module, module: str, is_package: bool = False) -> list[str]:
+    """What in a module breaks the floors, one line each."""
     own = package_of(module)
     faults = []
-    for line, name in imports(ast.parse(source), module if is_package else module.rpartition(".")[0]):
+    for line, name in imports(tree, module if is_package else module.rpartition(".")[0]):
         other = package_of(name)
         if other is None or other == own:
             continue
@@ -140,10 +146,10 @@ def at_import(node: ast.AST):
         yield from at_import(child)
 
 
-def eager(source: str, names: set[str]) -> list[str]:
-    """Top-level imports of the packages `names` in a module's source."""
+def eager(tree: ast.Module, names: set[str]) -> list[str]:
+    """Top-level imports of the packages `names` in a module."""
     found = []
-    for node in at_import(ast.parse(source)):
+    for node in at_import(tree):
         module = ast.Module(body=[node], type_ignores=[])
         found += [f"line {line}: {name}" for line, name in imports(module, "") if name.split(".")[0] in names]
     return found
@@ -157,18 +163,19 @@ def test_imports_point_down():
     faults = [
         f"{relative(file)} {fault}"
         for file in FILES
-        for fault in upward(file.read_text(), module_of(file), file.name == "__init__.py")
+        for fault in upward(tree_of(file), module_of(file), file.name == "__init__.py")
     ]
     assert not faults, "\n".join([*faults, table()])
 
 
 def test_every_package_has_a_floor():
-    packages = {module_of(folder / "__init__.py") for folder in ROOT.glob("afjax/*") if any(folder.glob("*.py"))}
+    rooms = [*ROOT.glob("afjax/*"), *ROOT.glob("experiments/*")]
+    packages = {module_of(folder / "__init__.py") for folder in rooms if any(folder.glob("*.py"))}
     assert packages <= set(FLOORS), f"no floor for {sorted(packages - set(FLOORS))}\n{table()}"
 
 
 def test_optional_packages_load_on_need():
-    faults = [f"{relative(file)} {fault}" for file in FILES for fault in eager(file.read_text(), OPTIONAL)]
+    faults = [f"{relative(file)} {fault}" for file in FILES for fault in eager(tree_of(file), OPTIONAL)]
     assert not faults, "import inside the function that needs it:\n" + "\n".join(faults)
 
 
@@ -177,7 +184,7 @@ def test_every_package_used_is_declared():
     faults = [
         f"{relative(file)} line {line}: {name}"
         for file in FILES
-        for line, name in imports(ast.parse(file.read_text()), module_of(file))
+        for line, name in imports(tree_of(file), module_of(file))
         if name.split(".")[0] not in known
     ]
     assert not faults, "neither core nor optional:\n" + "\n".join(faults)
@@ -188,10 +195,76 @@ def test_only_networks_know_linen():
         f"{relative(file)} line {line}"
         for file in FILES
         if relative(file).startswith("afjax/") and not relative(file).startswith(LINEN)
-        for line, name in imports(ast.parse(file.read_text()), module_of(file))
+        for line, name in imports(tree_of(file), module_of(file))
         if name.startswith("flax.linen")
     ]
     assert not faults, f"flax.linen outside {LINEN}:\n" + "\n".join(faults)
+
+
+def programs() -> dict[str, ast.Module]:
+    """Trees of the files of experiments/ that lie in no room, by module."""
+    found = [file for file in ROOT.glob("experiments/*.py") if file.name != "__init__.py"]
+    return {module_of(file): tree_of(file) for file in found}
+
+
+def is_main(node: ast.AST) -> bool:
+    return isinstance(node, ast.If) and ast.unparse(node.test) == "__name__ == '__main__'"
+
+
+def defines_flags(node: ast.AST) -> bool:
+    return any(isinstance(n, ast.Attribute) and n.attr.startswith("DEFINE_") for n in ast.walk(node))
+
+
+def misplaced(tree: ast.Module) -> list[str]:
+    """What keeps a module from being a program: flags at its top, `main`, and nothing that runs when it is imported."""
+    faults = [] if is_main(tree.body[-1]) else ["it does not end with `if __name__ ...: cli.run(main)`"]
+    names = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    faults += [] if "main" in names else ["it has no main()"]
+    flags = [n for n, node in enumerate(tree.body) if isinstance(node, ast.Assign) and defines_flags(node)]
+    first = min(n for n, node in enumerate(tree.body) if isinstance(node, ast.FunctionDef))
+    faults += [] if flags and max(flags) < first else ["its flags do not stand before its functions"]
+    inside = [node for node in tree.body if not isinstance(node, ast.Assign) and defines_flags(node)]
+    return faults + [f"line {node.lineno}: flags are defined inside of something" for node in inside]
+
+
+def test_in_experiments_a_file_is_a_program():
+    faults = [f"{name}: {fault}" for name, tree in programs().items() for fault in misplaced(tree)]
+    assert not faults, "in experiments/ a file is a program, a folder is a room:\n" + "\n".join(faults)
+
+
+def test_no_module_imports_a_program():
+    names = set(programs())
+    faults = [
+        f"{relative(file)} line {line}: {name}"
+        for file in FILES + TESTS
+        for line, name in imports(tree_of(file), module_of(file).rpartition(".")[0])
+        if name in names or name.rpartition(".")[0] in names
+    ]
+    assert not faults, "what others want of a program belongs into a room:\n" + "\n".join(faults)
+
+
+def test_rooms_hold_no_programs():
+    names = set(programs())
+    faults = [
+        relative(file)
+        for file in FILES
+        if relative(file).startswith("experiments/") and module_of(file) not in names
+        and any(map(is_main, tree_of(file).body))
+    ]  # fmt: skip
+    assert not faults, f"programs lie in experiments/ itself: {faults}"
+
+
+@pytest.mark.parametrize(
+    ("source", "faults"),
+    [
+        ("_A = flags.DEFINE_bool('a', False, '')\ndef main(): pass\nif __name__ == '__main__':\n    run(main)", 0),
+        ("def main(): pass\n_A = flags.DEFINE_bool('a', False, '')\nif __name__ == '__main__':\n    run(main)", 1),
+        ("def main(): pass\nif __name__ == '__main__':\n    _A = flags.DEFINE_bool('a', 0, '')\n    run(main)", 2),
+        ("_A = flags.DEFINE_bool('a', False, '')\ndef helper(): pass", 2),
+    ],
+)
+def test_the_rule_of_experiments_sees_faults(source, faults):
+    assert len(misplaced(ast.parse(source))) == faults
 
 
 def test_library_knows_no_flags():
@@ -199,7 +272,7 @@ def test_library_knows_no_flags():
         f"{relative(file)} line {line}: {name}"
         for file in FILES
         if relative(file).startswith("afjax/")
-        for line, name in imports(ast.parse(file.read_text()), module_of(file))
+        for line, name in imports(tree_of(file), module_of(file))
         if name.split(".")[0] in {"absl", "ml_collections"}
     ]
     assert not faults, "flags and ConfigDict belong to experiments/:\n" + "\n".join(faults)
@@ -225,9 +298,10 @@ def test_files_are_short():
     ],
 )
 def test_the_rule_sees_faults(module, source, faults):
-    assert len(upward(source, module)) == faults
+    assert len(upward(ast.parse(source), module)) == faults
 
 
 def test_the_rule_sees_eager_imports():
-    assert eager("import av\n", OPTIONAL) and eager("class A:\n    from PIL import Image\n", OPTIONAL)
-    assert not eager("def f():\n    import av\ntry:\n    import tqdm\nexcept ImportError:\n    tqdm = None\n", OPTIONAL)
+    guarded = "def f():\n    import av\ntry:\n    import tqdm\nexcept ImportError:\n    tqdm = None\n"
+    early, late = ("import av\n", "class A:\n    from PIL import Image\n"), (guarded,)
+    assert [bool(eager(ast.parse(source), OPTIONAL)) for source in (*early, *late)] == [True, True, False]

@@ -120,7 +120,7 @@ class Wav2Vec2Features:
         return self.config.dim
 
     def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:
-        return np.asarray(self.program(frames)(self.params, features.whole(wave, frames)[None])[0])
+        return np.asarray(self.program(frames)(self.params, features.whole(wave, frames)[None]))[0]
 
     def warm_up(self, frames: int) -> None:
         self.program(frames)

@@ -13,20 +13,21 @@ from ml_collections import config_flags
 from afjax.errors import InputError
 from data_pipeline import command
 
-__all__ = ["define_config", "run"]
+__all__ = ["define_config", "parse", "run"]
 
 _CONFIG_ERRORS = (KeyError, AttributeError, TypeError, ValueError, OSError, ImportError, SyntaxError)
-_CACHE = Path(__file__).resolve().parents[2] / ".cache" / "jax"
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def run(main: Callable[[], Any]):
     """`data_pipeline.command.run` for programs with configuration flags and compiled steps."""
     _keep_compiled_programs()
     _say_errors_once()
-    command.run(main, _parse)
+    command.run(main, parse)
 
 
-def _parse(argv: Sequence[str]) -> list[str]:
+def parse(argv: Sequence[str]) -> list[str]:
+    """`data_pipeline.command.parse`, configuration files included."""
     try:
         rest = command.parse(argv)
         # ml_collections holds back the error of a configuration file until its first field is read
@@ -59,9 +60,15 @@ def _config_error(error: Exception) -> InputError:
 
 
 def _keep_compiled_programs():
-    """Compiled programs are kept beside the code, so that a second run starts at once; the environment overrules."""
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and os.access(_CACHE.parents[1], os.W_OK):
-        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(_CACHE)
+    """Compiled programs are kept, so that a second run starts at once; the environment overrules.
+
+    They lie in a clone beside the code, else where the user's caches are.
+    """
+    clone = (_ROOT / "pyproject.toml").is_file() and os.access(_ROOT, os.W_OK)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    os.environ.setdefault(
+        "JAX_COMPILATION_CACHE_DIR", str(_ROOT / ".cache" / "jax" if clone else home / "afjax" / "jax")
+    )
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

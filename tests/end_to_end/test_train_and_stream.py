@@ -8,11 +8,12 @@ import jax
 import numpy as np
 import pytest
 
+from afjax import digests
 from afjax.avatar.runs import load_run
 from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.checkpoint import Checkpoints
-from afjax.training.generator.state import init_state, sha256
+from afjax.training.generator.state import init_state
 from afjax.training.generator.train import train
 from data_pipeline.dataset import batches
 from data_pipeline.records import read_metadata, write_metadata
@@ -45,7 +46,7 @@ def test_run_folder_holds_what_it_should(config, workdir):
     summary = json.loads((workdir / "summary.json").read_text())
     assert summary["steps"] == 40 and summary["seconds"]["train"] > 0
     state, place = final_state(config, workdir)
-    assert (summary["params_sha256"], summary["data_sha256"]) == (sha256(state.params), place["sha256"])
+    assert (summary["params_sha256"], summary["data_sha256"]) == (digests.of_params(state.params), place["sha256"])
     steps = [json.loads(line)["step"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
     assert steps == [10, 20, 30, 40]
     samples = sorted(path.name for path in (workdir / "samples").glob("*.npz"))

@@ -7,6 +7,7 @@ from pathlib import Path
 import jax
 import numpy as np
 
+from afjax import digests
 from afjax.config import (
     ComputeConfig,
     Config,
@@ -19,7 +20,7 @@ from afjax.config import (
 )
 from afjax.training import sharding
 from afjax.training.checkpoint import Checkpoints
-from afjax.training.generator.state import abstract_state, init_params, init_state, sha256, token_layout
+from afjax.training.generator.state import abstract_state, init_params, init_state, token_layout
 from afjax.training.generator.step import make_draw, make_train_step
 from tests.small_model import scrambled, small_config
 
@@ -139,7 +140,7 @@ def preset(module: str, variant: str, mesh: dict, tuned: bool = False):
 def restored(workdir: str, meshes: list):
     """A state that is made on the first mesh goes from checkpoint to checkpoint over the others; hashes of each."""
     state = init_state(on(settings("adamw"), meshes[0]))
-    hashes = [sha256(state)]
+    hashes = [digests.of_params(state)]
     for number, mesh in enumerate(meshes[1:]):
         wanted = abstract_state(on(settings("adamw"), mesh))
         with Checkpoints(Path(workdir) / str(number)) as checkpoints:
@@ -147,8 +148,8 @@ def restored(workdir: str, meshes: list):
             state, _ = checkpoints.restore(wanted)
         for found, asked in zip(*map(jax.tree.leaves, (state, wanted)), strict=True):
             assert found.sharding == asked.sharding
-        hashes.append(sha256(state))
-    return {"states": hashes, "ema": sha256(state.ema_params)}
+        hashes.append(digests.of_params(state))
+    return {"states": hashes, "ema": digests.of_params(state.ema_params)}
 
 
 def process(where: str, mesh: dict):
@@ -156,4 +157,4 @@ def process(where: str, mesh: dict):
     if where:
         sharding.join(where)
     losses, state, _ = trained(settings(**mesh))
-    return {"losses": losses, "sha256": sha256(state.params), "devices": jax.device_count()}
+    return {"losses": losses, "sha256": digests.of_params(state.params), "devices": jax.device_count()}

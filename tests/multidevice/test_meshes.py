@@ -3,8 +3,9 @@
 import jax
 import pytest
 
+from afjax import digests
 from afjax.training.checkpoint import load_ema
-from afjax.training.generator.state import init_params, sha256
+from afjax.training.generator.state import init_params
 from tests.multidevice.cases import settings
 from tests.multidevice.runs import MESHES, run
 
@@ -51,7 +52,7 @@ def test_a_checkpoint_goes_from_8_devices_to_1_to_4_and_into_a_process_with_one(
     assert len(set(found["states"])) == 1
     shapes = jax.eval_shape(lambda: init_params(settings(), jax.random.key(0)))
     params, _, _ = load_ema(tmp_path / "0", shapes)  # written on eight devices
-    assert sha256(params) == found["ema"]
+    assert digests.of_params(params) == found["ema"]
 
 
 def test_chance_is_the_same_on_every_mesh():

@@ -9,9 +9,10 @@ import jax
 import numpy as np
 import pytest
 
+from afjax import digests
 from afjax.errors import InputError
 from afjax.training.checkpoint import Checkpoints
-from afjax.training.generator.state import init_state, sha256
+from afjax.training.generator.state import init_state
 from afjax.training.generator.train import train
 from afjax.training.preemption import Preemption
 from tests.training.test_training import Batches, quick, records
@@ -124,4 +125,4 @@ def test_a_loss_that_breaks_names_its_batch_and_keeps_the_checkpoint_before(tmp_
 def test_hash_of_parameters_is_that_of_their_bytes():
     content = b"['a'] float32 (2,)\n" + np.array([1, 2], "<f4").tobytes() + b"['b']['c'] int32 ()\n\x07\0\0\0"
     tree = {"b": {"c": np.int32(7)}, "a": np.array([1, 2], np.float32)}
-    assert sha256(tree) == sha256(jax.device_put(tree)) == hashlib.sha256(content).hexdigest()
+    assert digests.of_params(tree) == digests.of_params(jax.device_put(tree)) == hashlib.sha256(content).hexdigest()

@@ -83,7 +83,7 @@ def test_each_input_is_heard(files):
 
 
 def test_another_size_than_the_weights_is_refused(files, tmp_path):
-    with pytest.raises(InputError, match="render 64 px"):
+    with pytest.raises(InputError, match="renders 64 px"):
         run(files, tmp_path, size=256)
     assert not list(tmp_path.iterdir())
 

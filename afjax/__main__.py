@@ -1,0 +1,54 @@
+"""`afjax PROGRAM --flags`: the programs of experiments/, and `build` of data_pipeline/.
+
+    afjax stream --workdir RUN --portrait face.jpg --user_video user.mp4 --avatar_audio avatar.wav --out talk.mp4
+
+is `python -m experiments.stream ...` in a clone. An installed package holds the programs inside of itself, so that it
+puts one name into an environment.
+"""
+
+import ast
+import difflib
+import os
+import runpy
+import sys
+from pathlib import Path
+
+OTHERS = {"build": "data_pipeline.build"}
+CONFIGS = "experiments/configs/"
+
+
+def main():
+    folder, names = _programs()
+    if len(sys.argv) < 2 or sys.argv[1] in ("-h", "--help", "help"):
+        print(__doc__.splitlines()[0], *(f"  {name:20} {said}" for name, (_, said) in names.items()), sep="\n")
+        return
+    name = sys.argv.pop(1)
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+        print(f"error: no program {name!r}; {f'did you mean {near[0]}?' if near else 'afjax --help'}", file=sys.stderr)
+        sys.exit(2)
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+        # for processes that a program starts
+        os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+    if not Path(CONFIGS).is_dir():  # outside of a clone its configurations are named as inside of one
+        sys.argv = [argument.replace(CONFIGS, f"{folder}/{CONFIGS}") for argument in sys.argv]
+    runpy.run_module(names[name][0], run_name="__main__", alter_sys=True)
+
+
+def _programs() -> tuple[Path, dict[str, tuple[str, str]]]:
+    """The folder in which experiments/ and data_pipeline/ lie, and by name each program's module and what it does."""
+    own = Path(__file__).resolve().parent
+    folder = own / "programs" if (own / "programs").is_dir() else own.parent
+    modules = {file.stem: f"experiments.{file.stem}" for file in sorted(folder.glob("experiments/[!_]*.py"))} | OTHERS
+    return folder, {name: (module, _said(folder, module)) for name, module in modules.items()}
+
+
+def _said(folder: Path, module: str) -> str:
+    """First line of a module's docstring."""
+    tree = ast.parse((folder / f"{module.replace('.', '/')}.py").read_text())
+    return (ast.get_docstring(tree) or "").partition("\n")[0]
+
+
+if __name__ == "__main__":
+    main()

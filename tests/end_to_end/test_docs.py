@@ -1,0 +1,109 @@
+"""What README and docs say can be typed: every command's program exists and its flags parse; README's Python runs."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+COMMAND = re.compile(
+    r"python -m ((?:experiments|data_pipeline|afjax|docs|tests)\.\S+?)(?=[\s`)]|$)((?:\\\\\n|[^`\n])*)"
+)
+
+# In a process of its own: it goes through all commands and defines and forgets the flags of one after the other.
+CHECK = """
+import json, runpy, shlex, sys
+from absl import flags
+from afjax.errors import InputError
+from data_pipeline import command
+from experiments.cli import program
+
+for page, module, rest in json.load(sys.stdin):
+    arguments = shlex.split(rest.replace("...", "").replace("\\\\\\n", " "), comments=True)
+    known, sys.argv = set(flags.FLAGS), [module, *arguments]
+    try:
+        found = runpy.run_module(module, run_name="read")
+        if "flags" in found:
+            program.parse(sys.argv)
+    except (InputError, ImportError, SystemExit, ValueError) as error:
+        print(f"{page}: python -m {module} {' '.join(arguments)}: {error}")
+    for name in set(flags.FLAGS) - known:
+        delattr(flags.FLAGS, name)
+    flags.FLAGS.unparse_flags()
+"""
+
+
+def commands() -> list[tuple[str, str, str]]:
+    """(page, module, arguments) of every command."""
+    return [(page.name, *found) for page in PAGES if page.exists() for found in COMMAND.findall(page.read_text())]
+
+
+def run(*line, **more):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, *line], capture_output=True, text=True, env=environment, timeout=600, **more)
+
+
+def faults(lines) -> str:
+    done = run("-c", CHECK, input=json.dumps(lines), cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_every_command_of_the_docs_can_be_typed():
+    found = commands()
+    assert len(found) > 60 and {"experiments.train", "experiments.demo"} <= {module for _, module, _ in found}
+    assert not (said := faults(found)), said
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["experiments.trein", "experiments.stream --portrat x", "experiments.train --config.model.widht=3"],
+)
+def test_the_check_sees_faults(line):
+    module, _, rest = line.partition(" ")
+    assert faults([("page", module, rest)]).startswith("page: python -m")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory, write_video):
+    """A portrait, a video of it with a voice, and another voice."""
+    soundfile, data = pytest.importorskip("soundfile"), pytest.importorskip("skimage.data")
+    from PIL import Image
+
+    folder, picture = tmp_path_factory.mktemp("files"), data.astronaut()[::2, ::2]
+    Image.fromarray(picture).save(folder / "face.jpg")
+    voice = (0.2 * np.sin(np.arange(48_000) * 0.05)).astype(np.float32)
+    write_video(folder / "user.mp4", [np.roll(picture, n // 2, 1) for n in range(25)], sound=voice)
+    soundfile.write(folder / "avatar.wav", voice, 48_000)
+    return folder
+
+
+def test_the_python_of_the_readme_runs(files, workdir):
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    assert len(blocks) == 1 and len(blocks[0].strip().splitlines()) <= 14
+    place = files / "out" / "demo"
+    place.mkdir(parents=True)
+    (place / "run").symlink_to(workdir)
+    done = run("-c", blocks[0], cwd=files)
+    assert done.returncode == 0, done.stderr
+    assert (files / "talk.mp4").stat().st_size > 1000
+
+
+def test_examples_stream_and_live_run(files, workdir):
+    inputs = [str(files / name) for name in ("face.jpg", "user.mp4", "avatar.wav")]
+    done = run("docs/examples/stream.py", str(workdir), *inputs, str(files / "example.mp4"), cwd=ROOT)
+    assert done.returncode == 0 and done.stdout.startswith("25 frames, 25 with"), done.stderr
+    done = run("docs/examples/live.py", str(workdir), "1.2", cwd=ROOT)
+    assert done.returncode == 0 and done.stdout.startswith("30 frames shown"), done.stderr
+
+
+def test_example_train_runs(tmp_path):
+    pytest.importorskip("espeakng_loader")
+    done = run("docs/examples/train.py", str(tmp_path / "run"), cwd=ROOT)
+    assert done.returncode == 0 and "20 steps" in done.stdout, done.stderr
