@@ -1,11 +1,12 @@
 # make setup   .venv with everything the project needs, redone only when a requirements file has changed
 # make test    the tests, without those marked slow
+# make check   lint, the rules of the house, and the units of the network and the stream
 # make demo    trains the quickstart model, streams a conversation, writes out/demo/
 # make lint    ruff
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := test
-.PHONY: setup test demo lint
+.PHONY: setup test check demo lint
 
 # The first Python of 3.11 or newer; `make setup PYTHON=...` picks another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -13,6 +14,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PY := .venv/bin/python
 REQUIREMENTS := requirements.txt requirements-media.txt requirements-dev.txt
 STAMP := .venv/.installed
+CHECKED := tests/test_architecture.py tests/nn tests/diffusion tests/losses tests/streaming
 
 # Compiled programs are kept between runs: tests and demo spend much of a first run on compiling.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
@@ -31,6 +33,9 @@ $(STAMP): $(REQUIREMENTS)
 
 test: setup
 	@$(PY) -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
+
+check: lint
+	@$(PY) -m pytest -q -m "not slow" -n 2 $(CHECKED)
 
 demo: setup
 	@$(PY) -m experiments.demo --out out/demo
