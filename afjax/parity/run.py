@@ -184,7 +184,7 @@ class Fixtures:
 
     def _end_to_end(self, stored: Stored, size: str, dtype, keys: list[str]) -> dict[str, np.ndarray]:
         """Pictures in, pictures out: the codec, the sampler over its latents, the codec."""
-        codec, flow = self.weights(f"ae_{size}"), self.weights(f"flow_{size}")
+        codec, network = self.weights(f"ae_{size}"), self.weights(f"flow_{size}")
         found = latent.motion_of_frames(stored, codec, dtype)
         frames = stored["in/avatar_audio"].shape[1]
         user = found["user_motion"][:, :frames]
@@ -193,7 +193,7 @@ class Fixtures:
         inputs |= {"in/r_s": found["r_s"], "in/user_motion": np.pad(user, padding, mode="edge")}
         latents = f"T{frames}/latents"
         given = Stored(stored.where, inputs | {latents: stored["latents"]})
-        made = flow.sampler(given, flow, self._heads(f"flow_{size}"), dtype)[latents]
+        made = flow.sampler(given, network, self._heads(f"flow_{size}"), dtype)[latents]
         found |= {"latents": made, "frame_index": stored["frame_index"]}
         if not found.keys() >= set(keys):
             found |= latent.frames_of(made, stored, codec, dtype, stored["frame_index"])

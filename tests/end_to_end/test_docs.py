@@ -13,7 +13,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 COMMAND = re.compile(
-    r"python -m ((?:experiments|data_pipeline|afjax|docs|tests)\.\S+?)(?=[\s`)]|$)((?:\\\\\n|[^`\n])*)"
+    r"python -m ((?:experiments|data_pipeline|afjax|docs|tests)\.\S+?)(?=[\s`)]|$)((?:\\\n|[^`\n\\])*)"
 )
 
 # In a process of its own: it goes through all commands and defines and forgets the flags of one after the other.
@@ -26,6 +26,7 @@ from experiments.cli import program
 
 for page, module, rest in json.load(sys.stdin):
     arguments = shlex.split(rest.replace("...", "").replace("\\\\\\n", " "), comments=True)
+    arguments = [a for a in arguments if a != "--help" and not a.startswith("$")]  # a shell's variable is a flag or none
     known, sys.argv = set(flags.FLAGS), [module, *arguments]
     try:
         found = runpy.run_module(module, run_name="read")

@@ -24,7 +24,7 @@ def test_the_frontier_has_a_point_a_seed_and_shades_what_is_as_good_as_the_first
     figures._frontier(tmp_path / "drawn.png", "first", cells)
     assert (tmp_path / "drawn.png").stat().st_size > 1000
     drawn = []
-    monkeypatch.setattr(figures.plots, "trades", lambda *given: drawn.extend(given))
+    monkeypatch.setattr(figures.comparison_plots, "trades", lambda *given: drawn.extend(given))
     figures._frontier(tmp_path / "drawn.png", "first", cells)
     _, panels, _, people = drawn
     (distance, near), (response, often) = panels.values()

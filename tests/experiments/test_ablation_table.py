@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from afjax.errors import InputError
-from experiments.ablation import runner, table
+from experiments.ablation import cells, runner
 from experiments.ablation.plan import FIXED_SECONDS, fit, seconds_of
 from experiments.ablation.suite import SUITES, ablate
+from experiments.ablation.table import aggregate as table_of
+from experiments.ablation.table import latex, markdown
 from experiments.configs.ablations.suite import Cell, Suite
 
 
@@ -20,7 +22,7 @@ def record(cell, seed, fd, **more):
 
 def aggregate(records, **against):
     names = dict.fromkeys(record["cell"] for record in records)
-    return table.aggregate(Suite(tuple(Cell(name, against=against.get(name, "")) for name in names)), records)
+    return table_of(Suite(tuple(Cell(name, against=against.get(name, "")) for name in names)), records)
 
 
 def test_seeds_give_student_s_interval():
@@ -38,9 +40,9 @@ def test_differences_are_paired_by_seed():
     table = aggregate(base + better + noise)
     assert table["better"]["difference"]["fd"]["marked"] and not table["noise"]["difference"]["fd"]["marked"]
     np.testing.assert_allclose(table["better"]["difference"]["fd"]["mean"], -0.34)
-    text = table.markdown(table)
+    text = markdown(table)
     assert "4.660* ±" in text and "5.167 ±" in text
-    assert r"$^{*}$ $\pm$" in table.latex(table)
+    assert r"$^{*}$ $\pm$" in latex(table)
 
 
 def test_a_control_of_its_own():
@@ -49,7 +51,7 @@ def test_a_control_of_its_own():
     table = aggregate(records[::-1], tuned="control", control="first", first="first")
     assert table["tuned"]["difference"]["fd"]["values"] == [0.5, 0.25]
     assert table["control"]["difference"]["fd"]["values"] == [-8.0, -7.0]
-    lines = [line for line in table.markdown(table).splitlines() if line.startswith("| tuned | control")]
+    lines = [line for line in markdown(table).splitlines() if line.startswith("| tuned | control")]
     assert len(lines) == 1 and "+0.5 +0.25" in lines[0]
 
 
@@ -61,7 +63,7 @@ def test_one_seed_keeps_the_clips_interval_and_marks_nothing():
 
 def test_failures_and_short_cells_are_named():
     records = [record("base", 0, 1.0, steps=100), {"cell": "broken", "seed": 0, "error": "InputError: no luck"}]
-    text = table.markdown(aggregate(records))
+    text = markdown(aggregate(records))
     assert "base (smoke only)" in text and "- broken, seed 0, failed: InputError: no luck" in text
 
 
@@ -73,12 +75,12 @@ def test_reactions_are_shown_seed_by_seed_beside_the_people_s():
     waits = [(580, 280), (None, None), (1860, -1240)]
     records = [record("base", seed, 1.0, reaction=found(*each)) for seed, each in enumerate(waits)]
     records += [record("other", 0, 1.0, reaction_error="no room"), record("other", 1, 1.0, reaction=found(500, 200))]
-    text = table.markdown(aggregate([*records, {"cell": "broken", "seed": 0, "error": "no luck"}]))
+    text = markdown(aggregate([*records, {"cell": "broken", "seed": 0, "error": "no luck"}]))
     assert "Smiles of seeds 0, 1, 2, a block computed in 100 ms:" in text and "- other, seed 0, smiles: no room" in text
     ours = "580 - 1860 | 700 700 700 | 0.84 0.84 0.84 | 280 - -1240"
     assert f"| base | {ours} | 280 280 280 | 320 320 320 | 1 1 1 | 300 |" in text
     assert "| other | - 500 - | - 700 - | - 0.84 - | - 200 - | - 280 - |" in text
-    assert "Smiles" not in table.markdown(aggregate([record("base", 0, 1.0)]))
+    assert "Smiles" not in markdown(aggregate([record("base", 0, 1.0)]))
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("", 0), ("90s", 90), ("40m", 2400), ("1.5h", 5400)])
@@ -99,7 +101,7 @@ SUITE = Suite(
 
 def test_seeds_fall_before_steps_do():
     per_token = 1e-3
-    tokens = sum(runner.tokens_per_step(SUITE, cell) for cell in SUITE.cells)
+    tokens = sum(cells.tokens_per_step(SUITE, cell) for cell in SUITE.cells)
 
     def plan(steps, seeds):
         budget = seeds * (3 * FIXED_SECONDS + per_token * tokens * steps) + 1
@@ -115,20 +117,20 @@ def test_suites_that_measure_smiles_refuse_recorded_conversations_and_leave_noth
     with pytest.raises(InputError, match="records: how people answer is known of simulated conversations only"):
         ablate("delay", tmp_path, data="records")
     assert not list(tmp_path.iterdir())
-    runner.check_data(runner.load_suite("paper"), "records")
+    runner.check_data(cells.load_suite("paper"), "records")
 
 
 def test_what_a_cell_needs_comes_first():
     suite = Suite((Cell("dpo", config="dpo", tunes="base", losing="talker"), Cell("base"), Cell("talker")))
-    names = [cell.name for cell in runner.order(suite)]
+    names = [cell.name for cell in cells.order(suite)]
     assert names.index("dpo") == 2
     with pytest.raises(InputError, match="wait for"):
-        runner.order(Suite((Cell("a", samples="b"), Cell("b", samples="a"))))
+        cells.order(Suite((Cell("a", samples="b"), Cell("b", samples="a"))))
 
 
 def test_folders_are_named_by_what_decides_the_figures():
     def name(cell, seed=0, steps=600, data="d"):
-        return runner.digest(SUITE, cell, seed, steps, data)
+        return cells.digest(SUITE, cell, seed, steps, data)
 
     a, b, c = SUITE.cells
     assert name(a) == name(Cell("renamed"))
@@ -138,10 +140,10 @@ def test_folders_are_named_by_what_decides_the_figures():
 
 @pytest.mark.parametrize("suite", SUITES)
 def test_every_cell_of_every_suite_is_a_configuration_of_its_own(suite):
-    loaded = runner.load_suite(suite)
-    digests = {runner.digest(loaded, cell, 0, 600, "d") for cell in loaded.cells}
+    loaded = cells.load_suite(suite)
+    digests = {cells.digest(loaded, cell, 0, 600, "d") for cell in loaded.cells}
     assert len(digests) == len(loaded.cells) == len({cell.name for cell in loaded.cells})
-    assert runner.order(loaded)
+    assert cells.order(loaded)
 
 
 @pytest.mark.parametrize(
@@ -154,5 +156,5 @@ def test_every_cell_of_every_suite_is_a_configuration_of_its_own(suite):
     ],
 )
 def test_suites_share_a_model(name, own, shared):
-    suite, paper = runner.load_suite(name), runner.load_suite("paper")
-    assert runner.digest(suite, suite[own], 1, 700, "d") == runner.digest(paper, paper[shared], 1, 700, "d")
+    suite, paper = cells.load_suite(name), cells.load_suite("paper")
+    assert cells.digest(suite, suite[own], 1, 700, "d") == cells.digest(paper, paper[shared], 1, 700, "d")

@@ -66,7 +66,7 @@ def test_sides_become_systems(key, tmp_path):
         ("{", "not a JSON file"),
         ("[" * 100_000, "not a JSON file"),
         ("[]", "no text under 'participant'"),
-        ({**answers("anna", entry()), "participant": 3}, "no text under 'participant'"),
+        ({**sent("anna", entry()), "participant": 3}, "no text under 'participant'"),
         (sent("anna", entry(), study="s2"), "answers of study s2, the key is of s1"),
         (sent("anna"), "no answers in it"),
         (sent("anna", "left"), "no text under 'pair'"),
