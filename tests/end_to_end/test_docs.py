@@ -26,7 +26,7 @@ from experiments.cli import program
 
 for page, module, rest in json.load(sys.stdin):
     arguments = shlex.split(rest.replace("...", "").replace("\\\\\\n", " "), comments=True)
-    arguments = [a for a in arguments if a != "--help" and not a.startswith("$")]  # a shell's variable is a flag or none
+    arguments = [a for a in arguments if a != "--help" and not a.startswith("$")]  # the shell's
     known, sys.argv = set(flags.FLAGS), [module, *arguments]
     try:
         found = runpy.run_module(module, run_name="read")

@@ -116,5 +116,5 @@ def test_motion_is_trained_generated_and_decoded(config, tiny_codec, latents, tm
     frames = codec.render(identity, motion)
     assert motion.shape == (20, DIM) and frames.shape == (20, 64, 64, 3) and frames.dtype == np.uint8
     assert np.ptp(frames[0]) > 0
-    with pytest.raises(InputError, match="--size=256: this codec renders 64 px"):
+    with pytest.raises(InputError, match="size 256: this codec renders 64 px"):
         run.codec(256)

@@ -1,0 +1,163 @@
+"""A model that hears by wav2vec2 is trained, loaded, streamed, exported and benchmarked like one that hears by mel."""
+
+import json
+import subprocess
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+import afjax
+from afjax.audio.feature_extractors import MelFeatures, described
+from afjax.avatar.features import load_features
+from afjax.codec.face.channels import CHANNELS
+from afjax.config import Config, DataConfig, LayoutConfig, ModelConfig, SamplerConfig, TrainingConfig
+from afjax.errors import InputError
+from afjax.export.bundle_loader import Stream, example
+from afjax.normalizer import Normalizer
+from afjax.streaming.session import Session
+from afjax.weights import readers
+from afjax.weights.folder import to_folder
+from data_pipeline import records, schema
+from experiments.data.features import make_features
+from experiments.export.bundle import export
+from experiments.live import call_benchmark, systems
+from experiments.live.comparison import compare
+from experiments.runs.train import train_run
+from tests.weights import released
+
+BLOCK, FRAMES = 5, 60
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("weights")
+    to_folder(**released.write(folder / "sources"), out=str(folder / "converted"), heads=released.FLOW.heads)
+    return folder / "converted"
+
+
+def conversation(seed: int) -> schema.Conversation:
+    """Noise that nods."""
+    rng = np.random.default_rng(seed)
+    arrays = {f"{side}_audio": rng.integers(-3000, 3000, FRAMES * 640).astype(np.int16) for side in ("avatar", "user")}
+    arrays |= {f"{side}_features": np.zeros((FRAMES, MelFeatures.dim), np.float16) for side in ("avatar", "user")}
+    wave = 0.1 * np.sin(np.arange(FRAMES) / 5 + rng.random(len(CHANNELS))[:, None]).T.astype(np.float32)
+    arrays |= {"avatar_motion": wave, "user_motion": np.maximum(0, wave[::-1]) * 0}
+    arrays |= {f"{side}_speaking": np.ones(FRAMES, bool) for side in ("avatar", "user")}
+    arrays |= {f"event_{name}": np.zeros(0, np.int32) for name in ("kind", "frame", "response")}
+    none = {"event_responded": np.zeros(0, bool), "avatar_voice": "a", "user_voice": "b"}
+    return schema.Conversation(**arrays, **none, seed=seed)
+
+
+@pytest.fixture(scope="module")
+def data(weights, tmp_path_factory):
+    """Records with wav2vec2 features, made by the command's own function of records with sound."""
+    folder = tmp_path_factory.mktemp("records")
+    (folder / "sound").mkdir()
+    splits = {"train": 4, "eval": 2}
+    for split, count in splits.items():
+        clips = (schema.encode(conversation(100 * len(split) + n)) for n in range(count))
+        records.write_split(folder / "sound", split, clips)
+    d, f = len(CHANNELS), MelFeatures.dim
+    plain = Normalizer(*(np.full(n, v, np.float32) for n in (d, f) for v in (0, 1)))
+    counts = {split: {"count": count, "frames": FRAMES, "seed": 0} for split, count in splits.items()}
+    metadata = records.Metadata(CHANNELS, described(MelFeatures()), 25, counts, plain)
+    records.write_metadata(folder / "sound", metadata)
+    make_features(folder / "sound", folder / "wav2vec2", load_features(weights))
+    return folder / "wav2vec2"
+
+
+@pytest.fixture(scope="module")
+def config(data, weights) -> Config:
+    dim = load_features(weights).dim
+    return Config(
+        model=ModelConfig(len(CHANNELS), dim, 16, 1, 2, condition_width=16, condition_heads=2),
+        layout=LayoutConfig(block=BLOCK, look_ahead=0, mask="blockwise", cache=10, condition_window=4),
+        sampler=SamplerConfig(nfe=1),
+        data=DataConfig(path=str(data), features=str(weights), window=20, batch=2),
+        training=TrainingConfig(num_steps=4, log_every=2, save_every=4, sample_every=4),
+    )
+
+
+@pytest.fixture(scope="module")
+def run(config, tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("run") / "run"
+    assert train_run(config, workdir, samples=False)["steps"] == 4
+    return workdir
+
+
+def test_the_run_knows_what_it_hears_with(run, config, weights, data):
+    avatar = afjax.load(run)
+    assert (avatar.features.name, avatar.features.dim) == ("wav2vec2", config.model.audio_dim)
+    assert described(avatar.features) == records.read_metadata(data).features
+    assert set(described(avatar.features)) == {"name", "dim", "window", "weights_sha256"}
+    clip = next(records.read_split(data, "eval"))
+    heard = avatar.features.clip(clip.user_audio / np.float32(32768), FRAMES)
+    np.testing.assert_array_equal(heard.astype(np.float16), clip.user_features)
+    motion = avatar.generate(12, user_audio=clip.user_audio / np.float32(32768), avatar_audio=np.zeros(9, np.float32))
+    assert motion.shape == (12, len(CHANNELS)) and np.isfinite(motion).all()
+
+
+def test_other_weights_or_none_are_refused(run, config, weights, tmp_path):
+    with pytest.raises(InputError, match="features are wav2vec2, those of data.features are mel"):
+        train_run(replace(config, data=replace(config.data, features="")), tmp_path / "mel", samples=False)
+    speech = released.speech_tensors()
+    name = next(name for name in speech if name.endswith("layer_norm.bias"))
+    speech[name] = speech[name] + 1
+    other = released.write(tmp_path / "sources", speech=speech)
+    to_folder(**other, out=str(tmp_path / "other"), heads=released.FLOW.heads)
+    with pytest.raises(InputError, match="another weights_sha256"):
+        train_run(
+            replace(config, data=replace(config.data, features=str(tmp_path / "other"))), tmp_path / "o", samples=False
+        )
+    stored = json.loads((run / "config.json").read_text())
+    copied = tmp_path / "copied"
+    copied.symlink_to(run)  # the checkpoint as it is, the weights gone
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    (gone / "checkpoints").symlink_to(run / "checkpoints")
+    stored["data"]["features"] = str(tmp_path / "nowhere")
+    (gone / "config.json").write_text(json.dumps(stored))
+    with pytest.raises(InputError, match="nowhere"):
+        afjax.load(gone)
+    assert readers.read(weights / "wav2vec2.safetensors")
+
+
+def test_a_live_stream_hears_the_user(run):
+    avatar = afjax.load(run)
+    engine = avatar.engine(2)
+    rng, made = np.random.default_rng(0), []
+    for loud in (0.0, 0.3):
+        slot, buffers = engine.join(seed=1), Session(BLOCK, channels=len(CHANNELS))
+        buffers.user_sound((loud * rng.standard_normal(4 * BLOCK * 640)).astype(np.float32), 16_000)
+        blocks = []
+        for block in range(4):
+            given = jax.tree.map(np.zeros_like, afjax.streaming.live_step.silence(engine.config, 2))
+            for whole, part in zip(given, buffers.take((block + 1) * BLOCK / 25), strict=True):
+                whole[slot] = part
+            blocks.append(np.asarray(engine.step(given)[slot]))
+        engine.leave(slot)
+        made.append(np.concatenate(blocks))
+    assert engine.compilations == 1 and np.isfinite(made).all() and np.abs(made[1] - made[0]).max() > 1e-4
+
+
+def test_the_bundle_gives_the_library_s_bits(run, tmp_path):
+    summary = export(str(run), str(tmp_path / "bundle"), ["cpu"], 2, "none")
+    assert summary["example"]["bit_equal"]
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    assert manifest["features"]["kind"] == "wav2vec2" and any("extractor" in name for name in manifest["params"])
+    assert example(Stream(tmp_path / "bundle"))["ok"]
+
+
+def test_the_benchmark_measures_it(run, tmp_path, monkeypatch):
+    """The whole command's function, for seconds in place of minutes."""
+    pytest.importorskip("ai_edge_litert")
+    for name, value in (("QUIET", 0.4), ("TRIAL", 1)):
+        monkeypatch.setattr(call_benchmark, name, value)
+    monkeypatch.setattr(call_benchmark, "capacity", lambda subject: subject.sessions[0])
+    subject = systems.trained(run)
+    monkeypatch.setattr(call_benchmark, "cold_start", lambda subject: subprocess.run(subject.command).returncode)
+    summary = compare([subject], tmp_path / "out", events=1, seconds=1.0, size=128)
+    assert summary["cold_start_seconds"] == 0 and summary["blocks"] > 5
+    assert summary["compute_ms"]["step"]["p50"] > 0 and (tmp_path / "out" / "times.jsonl").exists()
