@@ -142,7 +142,7 @@ def test_half_written_data_are_made_again(config, tmp_path, monkeypatch):
 
 def test_data_that_do_not_fit_the_model_are_refused(config, tmp_path):
     other = replace(config, model=replace(config.model, audio_dim=7))
-    with pytest.raises(InputError, match="audio features, the config has 7"):
+    with pytest.raises(InputError, match="audio features, the model 7"):
         train_run(other, tmp_path / "run")
 
 
