@@ -16,14 +16,14 @@ CONFIG = Config(
     name="example",
     model=ModelConfig(audio_dim=mel.DIM, width=32, depth=1, heads=2, condition_width=16, condition_heads=2),
     layout=LayoutConfig(block=10, look_ahead=2, cache=38),
-    optimizer=OptimizerConfig(warmup_steps=5),
+    optimizer=OptimizerConfig(kind="adamw", warmup_steps=5),
     data=DataConfig(train_clips=4, eval_clips=2, seconds=6.0, window=50, batch=4),
-    training=TrainingConfig(num_steps=20, log_every=5, save_every=20, sample_every=20, sample_seconds=1.0),
+    training=TrainingConfig(num_steps=20, log_every=5, save_every=20),
 )
 
 
 def main(workdir: str):
-    summary = train_run(CONFIG, workdir)  # called again it continues, or ends at once
+    summary = train_run(CONFIG, workdir, samples=False)  # called again it continues, or ends at once
     print(f"{summary['parameters']} parameters, {summary['steps']} steps, loss {summary['loss']:.3f}: {workdir}")
 
 

@@ -146,12 +146,13 @@ def test_data_that_do_not_fit_the_model_are_refused(config, tmp_path):
         train_run(other, tmp_path / "run")
 
 
-def test_demo_writes_everything(config, tmp_path):
-    """The demo at the smoke size: each file is there, and the figures can be computed again from `eval.npz`."""
+def test_demo_writes_everything(config, workdir, tmp_path):
+    """The demo of a trained run: each file is there, and the figures can be computed again from `eval.npz`."""
     pytest.importorskip("ai_edge_litert")
     av = pytest.importorskip("av")
     from experiments.evaluation.demo import demo
 
+    shutil.copytree(workdir, tmp_path / "run")  # started again it goes on, and this training has ended
     demo(config, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {

@@ -12,9 +12,8 @@ import afjax
 from afjax.audio.feature_extractors import MelFeatures, described
 from afjax.avatar.features import load_features
 from afjax.codec.face.channels import CHANNELS
-from afjax.config import Config, DataConfig, LayoutConfig, ModelConfig, SamplerConfig, TrainingConfig
+from afjax.config import Config, DataConfig, LayoutConfig, ModelConfig, OptimizerConfig, SamplerConfig, TrainingConfig
 from afjax.errors import InputError
-from afjax.export.bundle_loader import Stream, example
 from afjax.normalizer import Normalizer
 from afjax.streaming.session import Session
 from afjax.weights import readers
@@ -75,6 +74,7 @@ def config(data, weights) -> Config:
         model=ModelConfig(len(CHANNELS), dim, 16, 1, 2, condition_width=16, condition_heads=2),
         layout=LayoutConfig(block=BLOCK, look_ahead=0, mask="blockwise", cache=10, condition_window=4),
         sampler=SamplerConfig(nfe=1),
+        optimizer=OptimizerConfig(kind="adamw"),
         data=DataConfig(path=str(data), features=str(weights), window=20, batch=2),
         training=TrainingConfig(num_steps=4, log_every=2, save_every=4, sample_every=4),
     )
@@ -143,11 +143,10 @@ def test_a_live_stream_hears_the_user(run):
 
 
 def test_the_bundle_gives_the_library_s_bits(run, tmp_path):
-    summary = export(str(run), str(tmp_path / "bundle"), ["cpu"], 2, "none")
+    summary = export(str(run), str(tmp_path / "bundle"), ["cpu"], 1, "none")
     assert summary["example"]["bit_equal"]
     manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
     assert manifest["features"]["kind"] == "wav2vec2" and any("extractor" in name for name in manifest["params"])
-    assert example(Stream(tmp_path / "bundle"))["ok"]
 
 
 def test_the_benchmark_measures_it(run, tmp_path, monkeypatch):
