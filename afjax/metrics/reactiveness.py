@@ -28,12 +28,7 @@ def constant_tracks(motion: np.ndarray) -> np.ndarray:
     return (np.ptp(motion, axis=1) < 1e-6).mean(axis=1)
 
 
-def rpcc(user: np.ndarray, recorded: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """`[n, T, D]` each, the channels of one group -> rPCC `[n]`, lower is better."""
-    return rpcc_of(pcc(recorded, user), pcc(generated, user))
-
-
-def rpcc_of(recorded: np.ndarray, generated: np.ndarray) -> np.ndarray:
+def rpcc(recorded: np.ndarray, generated: np.ndarray) -> np.ndarray:
     """rPCC `[n]` from correlations with the user `[n, D]`; the two may belong to different users (shuffled pairs)."""
     return np.abs(recorded.mean(axis=-1) - generated.mean(axis=-1))
 

@@ -16,7 +16,7 @@ from afjax.codec.base import Codec
 from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
 from afjax.metrics import bootstrap
-from afjax.metrics.long import identity, minute_distances
+from afjax.metrics.long import drift, identity
 from data_pipeline.simulate.portrait.animate import moving_person
 
 __all__ = ["Cast", "judged"]
@@ -92,6 +92,6 @@ def judged(made: np.ndarray, life: np.ndarray, draws: int, seed: int = 0) -> dic
         "inside": bool(track[-1] >= low),
         "moved": float(track[-1] - track[0]),
         "moves": float(moves),
-        "slope": bootstrap.interval(made.mean(axis=2), statistic=minute_distances.slope),
+        "slope": bootstrap.interval(made.mean(axis=2), statistic=lambda tracks: drift.slope(tracks, 60.0)),
         "found": float((made != 0).mean()),
     }

@@ -7,10 +7,11 @@ import pytest
 
 from afjax.audio.feature_extractors import Wav2Vec2Features
 from afjax.audio.wav2vec2 import features, network
-from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface, to_huggingface
+from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface
 from afjax.errors import InputError
 from afjax.weights import names, wav2vec2_names
 from tests.weights import released
+from tests.weights.released import huggingface
 
 CONFIG = released.SPEECH
 FRAMES = 12
@@ -128,7 +129,7 @@ def test_bad_requests(params, samples, rows, said):
 
 def test_config_of_hugging_face():
     assert from_huggingface({}) == Wav2Vec2Config()
-    assert from_huggingface(to_huggingface(CONFIG)) == CONFIG
+    assert from_huggingface(huggingface(CONFIG)) == CONFIG
     for content, said in [
         ({"model_type": "hubert"}, "hubert"),
         ({"do_stable_layer_norm": True}, "do_stable_layer_norm"),

@@ -12,7 +12,7 @@ def motion(seed, n=16, frames=1500, channels=4):
 def test_motion_of_one_distribution_does_not_drift():
     values = drift.window_moments(motion(0), motion(1))
     assert values.shape == (16, 7, 4, 5)
-    figure = bootstrap.interval(values, 0, drift.slope_per_minute)
+    figure = bootstrap.interval(values, 0, drift.distance_slope)
     assert figure["low"] <= 0.0 <= figure["high"] and abs(figure["mean"]) < 0.01
 
 
@@ -22,7 +22,7 @@ def test_a_mean_that_moves_has_the_slope_of_its_square():
     track = drift.distances(drift.window_moments(moved, motion(0)).mean(axis=0)[None])[0]
     np.testing.assert_allclose(track, 4.0 * np.arange(6.0) ** 2, rtol=0.02, atol=0.02)
     minutes, squares = np.arange(6.0) / 6.0, 4.0 * np.arange(6.0) ** 2
-    figure = bootstrap.interval(drift.window_moments(moved, motion(0)), 0, drift.slope_per_minute)
+    figure = bootstrap.interval(drift.window_moments(moved, motion(0)), 0, drift.distance_slope)
     np.testing.assert_allclose(figure["mean"], np.polyfit(minutes, squares, 1)[0], rtol=0.02)
     assert figure["low"] > 0
 
@@ -47,14 +47,7 @@ def test_trend_of_a_line_and_of_noise():
         drift.trend(np.zeros(2))
 
 
-def test_windows_against_the_first():
-    track = np.repeat([2.0, 1.0, 3.0], 250)
-    assert drift.against_first(np.append(track, 99.0)).tolist() == [1.0, 0.5, 1.5]
-    assert np.isnan(drift.against_first(0 * track)).all()
-
-
-def test_sharpness_is_the_variance_of_the_laplacian():
-    board = np.indices((8, 8)).sum(axis=0) % 2 * 255.0  # every neighbour differs: the Laplacian is +-4 * 255
-    flat, ramp = np.full((8, 8, 3), 77, np.uint8), np.tile(np.arange(8.0), (8, 1))
-    np.testing.assert_allclose(drift.sharpness(iter([flat, ramp])), 0.0, atol=1e-9)
-    np.testing.assert_allclose(drift.sharpness([board, np.stack([board] * 3, -1)]), (4 * 255.0) ** 2, rtol=1e-6)
+def test_slope_of_lines_is_per_minute():
+    lines = np.array([[0.0, 2.0, 4.0], [5.0, 5.0, 5.0]])
+    np.testing.assert_allclose(drift.slope(lines, 60.0), [2.0, 0.0], atol=1e-12)
+    np.testing.assert_allclose(drift.slope(lines, 1.0), [120.0, 0.0], atol=1e-9)

@@ -17,9 +17,9 @@ def test_cosines():
 
 
 def test_slope_is_per_minute():
-    track = identity.cosines(turning(0.3), [1.0, 0.0])
-    np.testing.assert_allclose(identity.slope_per_minute(track), -0.3, rtol=1e-9)
-    np.testing.assert_allclose(identity.slope_per_minute(track[::2], fps=12.5), -0.3, rtol=1e-9)
+    track = identity.cosines(turning(0.3), [1.0, 0.0])[None]
+    for found in (identity.measure(track), identity.measure(track[:, ::2], fps=12.5)):
+        np.testing.assert_allclose(found["slope_per_min"]["mean"], -0.3, rtol=1e-9)
 
 
 def test_the_same_face_has_cosine_1_and_no_slope():
@@ -36,9 +36,3 @@ def test_intervals_come_from_clips_and_from_windows_of_a_single_one():
     alone = identity.measure(tracks[:1])["slope_per_min"]
     np.testing.assert_allclose([alone["low"], alone["mean"], alone["high"]], -0.1, rtol=1e-6)
     assert identity.measure(tracks[:1, :500])["slope_per_min"]["low"] is None
-
-
-def test_windows_against_the_first_one():
-    angles = np.repeat([0.0, np.pi / 3, np.pi / 2], 250)
-    found = identity.against_first_window(np.stack([np.cos(angles), np.sin(angles)], axis=-1))
-    np.testing.assert_allclose(found, [1.0, 0.5, 0.0], atol=1e-12)

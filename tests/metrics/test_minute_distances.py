@@ -88,7 +88,3 @@ def test_shift_and_spread(life):
     np.testing.assert_allclose(spread, [1.0, 2.0, 0.0], atol=0.2)
     both = minute_distances.shift(np.stack([frechet.moments(motion)[0]] * 2), life)
     np.testing.assert_allclose(both, np.stack([shift, spread])[:, None].repeat(2, axis=1))
-
-
-def test_slope_of_lines():
-    np.testing.assert_allclose(minute_distances.slope(np.array([[0.0, 2.0, 4.0], [5.0, 5.0, 5.0]])), [2.0, 0.0])

@@ -23,9 +23,13 @@ def test_pcc_of_a_constant_is_0():
 
 def test_rpcc_of_the_recorded_is_0_and_of_others_what_the_formula_gives():
     user, recorded = tracks((4, 300, 5)), tracks((4, 300, 5), 1)
-    assert (reactiveness.rpcc(user, recorded, recorded) == 0).all()
-    np.testing.assert_allclose(reactiveness.rpcc(user, user, -user), 2.0)
-    np.testing.assert_allclose(reactiveness.rpcc(user, user, np.zeros_like(user)), 1.0)
+
+    def rpcc(recorded, generated):
+        return reactiveness.rpcc(reactiveness.pcc(recorded, user), reactiveness.pcc(generated, user))
+
+    assert (rpcc(recorded, recorded) == 0).all()
+    np.testing.assert_allclose(rpcc(user, -user), 2.0)
+    np.testing.assert_allclose(rpcc(user, np.zeros_like(user)), 1.0)
 
 
 @pytest.mark.parametrize("shift", [0, 7, 50])
@@ -88,7 +92,7 @@ def test_group_curve_averages_the_channels_own_curves_and_starts_at_rpcc():
     each = [reactiveness.response_curve(user[..., c], avatar[..., c]) for c in range(3)]
     np.testing.assert_allclose(curves, np.mean(each, axis=0))
     recorded = reactiveness.group_curve(user, user)
-    rpcc = reactiveness.rpcc(user, user, avatar)
+    rpcc = reactiveness.rpcc(reactiveness.pcc(user, user), reactiveness.pcc(avatar, user))
     np.testing.assert_allclose(np.abs(recorded[:, 0] - curves[:, 0]), rpcc)
 
 

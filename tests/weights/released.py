@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from afjax.audio.wav2vec2.config import Wav2Vec2Config, to_huggingface
+from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import ModelConfig
 from afjax.weights import readers, synthetic, tensor_shapes
@@ -18,6 +18,17 @@ FLOW = ModelConfig(
     condition_width=24,
 )  # fmt: skip
 LATENT = LatentConfig(64, 16, 4, (8, 8, 8, 4, 4))
+
+
+def huggingface(config: Wav2Vec2Config) -> dict:
+    """A Hugging Face config.json of these sizes."""
+    values = {
+        "hidden_size": config.width, "num_hidden_layers": config.depth, "num_attention_heads": config.heads,
+        "intermediate_size": config.feed_forward, "layer_norm_eps": config.epsilon,
+        "num_conv_pos_embeddings": config.positional_kernel, "num_conv_pos_embedding_groups": config.positional_groups,
+    }  # fmt: skip
+    values |= {name: list(getattr(config, name)) for name in ("conv_dim", "conv_kernel", "conv_stride")}
+    return {"model_type": "wav2vec2", "feat_extract_norm": "group", "do_stable_layer_norm": False, **values}
 
 
 def tensors(config) -> dict[str, np.ndarray]:
@@ -36,6 +47,6 @@ def write(folder: Path, flow=None, autoencoder=None, speech=None) -> dict[str, s
     readers.write_safetensors(folder / "flow.safetensors", tensors(FLOW) if flow is None else flow)
     readers.write_safetensors(folder / "ae.safetensors", tensors(LATENT) if autoencoder is None else autoencoder)
     readers.write_safetensors(folder / "hf" / "model.safetensors", speech_tensors() if speech is None else speech)
-    (folder / "hf" / "config.json").write_text(json.dumps(to_huggingface(SPEECH) | {"architectures": ["X"]}))
+    (folder / "hf" / "config.json").write_text(json.dumps(huggingface(SPEECH) | {"architectures": ["X"]}))
     sources = {"flow": "flow.safetensors", "autoencoder": "ae.safetensors", "wav2vec2": "hf"}
     return {name: str(folder / file) for name, file in sources.items()}

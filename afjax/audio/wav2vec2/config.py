@@ -113,16 +113,6 @@ def from_huggingface(content: Mapping[str, Any], where: object = "config.json") 
         raise InputError(str(error), where) from None
 
 
-def to_huggingface(config: Wav2Vec2Config) -> dict[str, Any]:
-    """What `from_huggingface` reads."""
-    values = {theirs: getattr(config, ours) for ours, theirs in _NAMES.items()}
-    return {
-        "model_type": "wav2vec2",
-        **_FIXED,
-        **{k: list(v) if isinstance(v, tuple) else v for k, v in values.items()},
-    }
-
-
 def _size(value, name: str):
     if not isinstance(value, int) or isinstance(value, bool) or not 0 < value <= _MOST:
         raise InputError(f"{name} = {value!r} is not a size", "wav2vec2 config")

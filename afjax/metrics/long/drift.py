@@ -5,12 +5,10 @@ between the Gaussian of its frames, pooled over clips, and that of all recorded 
 
     d_w = FD(mean_w, cov_w; mean, cov),        drift = slope of d_w against the window's middle, per minute
 
-Windows are shorter than the recording, so d_w is above 0 for a motion that does not drift; its slope is 0. Pictures are
-watched by tracks with one figure a frame (sharpness here, cosines of `metrics.long.identity`): window means divided by
-the first window's, and `trend` for the slope of a single track.
+Windows are shorter than the recording, so d_w is above 0 for a motion that does not drift; its slope is 0. `slope` is
+that of all figures of minutes; `trend` is the slope of a single track, with an interval.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -30,7 +28,7 @@ class Trend(NamedTuple):
 
 
 def window_moments(motion: np.ndarray, recorded: np.ndarray, fps: float = 25.0) -> np.ndarray | None:
-    """Pooled moments for `slope_per_minute`, per clip; None for clips shorter than two windows.
+    """Pooled moments for `distance_slope`, per clip; None for clips shorter than two windows.
 
     Args:
       motion: `[n, T, D]`, channels of comparable size.
@@ -55,12 +53,16 @@ def distances(means: np.ndarray) -> np.ndarray:
     return frechet.distance(mean[:, :-1], covariance[:, :-1], mean[:, -1:], covariance[:, -1:])
 
 
-def slope_per_minute(means: np.ndarray) -> np.ndarray:
-    """Statistic for `bootstrap.interval` on `window_moments`: slope of the distance per minute, `[r]`."""
-    track = distances(means)
-    minutes = np.arange(track.shape[1]) * WINDOW_SECONDS / 60.0
+def slope(tracks: np.ndarray, seconds: float) -> np.ndarray:
+    """Least-squares slope per minute of tracks with a value every `seconds`: `[..., M] -> [...]`."""
+    minutes = np.arange(tracks.shape[-1]) * seconds / 60.0
     centred = minutes - minutes.mean()
-    return track @ centred / (centred @ centred)
+    return np.asarray(tracks, np.float64) @ centred / (centred @ centred)
+
+
+def distance_slope(means: np.ndarray) -> np.ndarray:
+    """Statistic for `bootstrap.interval` on `window_moments`: slope of the distance per minute, `[r]`."""
+    return slope(distances(means), WINDOW_SECONDS)
 
 
 def trend(track: np.ndarray, seconds: float = WINDOW_SECONDS) -> Trend:
@@ -71,10 +73,9 @@ def trend(track: np.ndarray, seconds: float = WINDOW_SECONDS) -> Trend:
     track = np.asarray(track, np.float64)
     if track.ndim != 1 or len(track) < 3:
         raise ValueError(f"a trend needs at least 3 values in a row, got shape {track.shape}")
-    minutes = np.arange(len(track)) * seconds / 60.0
-    fit = stats.linregress(minutes, track)
-    half = stats.t.ppf(0.975, len(track) - 2) * fit.stderr
-    return Trend(float(fit.slope), float(fit.slope - half), float(fit.slope + half))
+    error = stats.linregress(np.arange(len(track)) * seconds / 60.0, track).stderr
+    middle, half = float(slope(track, seconds)), float(stats.t.ppf(0.975, len(track) - 2) * error)
+    return Trend(middle, middle - half, middle + half)
 
 
 def window_means(track: np.ndarray, fps: float = 25.0) -> np.ndarray:
@@ -82,28 +83,3 @@ def window_means(track: np.ndarray, fps: float = 25.0) -> np.ndarray:
     length = round(WINDOW_SECONDS * fps)
     windows = track.shape[-1] // length
     return track[..., : windows * length].reshape(*track.shape[:-1], windows, length).mean(axis=-1)
-
-
-def against_first(track: np.ndarray, fps: float = 25.0) -> np.ndarray:
-    """Window means over the first window's, `[..., T] -> [..., W]`; 1 = as at the start, NaN where that is 0."""
-    means = window_means(np.asarray(track, np.float64), fps)
-    first = means[..., :1]
-    return np.where(first != 0, means / np.where(first == 0, 1.0, first), np.nan)
-
-
-def sharpness(pictures: Iterable[np.ndarray]) -> np.ndarray:
-    """Variance of the Laplacian of every picture, one at a time -> `[T]`.
-
-    Args:
-      pictures: `[H, W]` or `[H, W, 3]` with values 0 .. 255, at least 3 x 3; colours are averaged with the weights of
-        ITU-R BT.601. The Laplacian is the sum of the four neighbours minus four times the pixel, without the border.
-    """
-    return np.fromiter((_laplacian_variance(picture) for picture in pictures), np.float64)
-
-
-def _laplacian_variance(picture: np.ndarray) -> float:
-    grey = np.asarray(picture, np.float32)
-    if grey.ndim == 3:
-        grey = grey @ np.array([0.299, 0.587, 0.114], np.float32)
-    around = grey[:-2, 1:-1] + grey[2:, 1:-1] + grey[1:-1, :-2] + grey[1:-1, 2:]
-    return float((around - 4.0 * grey[1:-1, 1:-1]).var(dtype=np.float64))

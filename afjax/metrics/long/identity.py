@@ -21,13 +21,6 @@ def cosines(embeddings: np.ndarray, reference: np.ndarray) -> np.ndarray:
     return np.where(below > 1e-12, (embeddings * reference).sum(axis=-1) / np.maximum(below, 1e-12), 0.0)
 
 
-def slope_per_minute(track: np.ndarray, fps: float = 25.0) -> np.ndarray:
-    """Least-squares slope of cosines over time, per minute: `[..., T] -> [...]`."""
-    minutes = np.arange(track.shape[-1]) / (60.0 * fps)
-    centred = minutes - minutes.mean()
-    return np.asarray(track, np.float64) @ centred / (centred @ centred)
-
-
 def measure(tracks: np.ndarray, fps: float = 25.0, seed: int = 0) -> dict[str, bootstrap.Estimate]:
     """Mean cosine and slope per minute over clips, with intervals: `[n, T]` -> {"cosine", "slope_per_min"}.
 
@@ -35,15 +28,9 @@ def measure(tracks: np.ndarray, fps: float = 25.0, seed: int = 0) -> dict[str, b
     it has fewer than three.
     """
     tracks = np.asarray(tracks, np.float64)
-    slope = bootstrap.interval(slope_per_minute(tracks, fps), seed)
+    slope = bootstrap.interval(drift.slope(tracks, 1.0 / fps), seed)
     if len(tracks) == 1:
         windows = drift.window_means(tracks[0], fps)
         ends = drift.trend(windows)[1:] if len(windows) >= 3 else (None, None)
         slope = {**slope, "low": ends[0], "high": ends[1]}
     return {"cosine": bootstrap.interval(tracks.mean(axis=1), seed), "slope_per_min": slope}
-
-
-def against_first_window(embeddings: np.ndarray, fps: float = 25.0) -> np.ndarray:
-    """Cosine of each window's mean embedding with the first window's: `[T, E] -> [W]`, windows of 10 s."""
-    means = drift.window_means(np.asarray(embeddings, np.float64).T, fps).T
-    return cosines(means, means[0])

@@ -23,6 +23,9 @@ from typing import NamedTuple
 import numpy as np
 
 from afjax.metrics import bootstrap, frechet
+from afjax.metrics.long import drift
+
+MINUTE = 60.0
 
 
 class Recorded(NamedTuple):
@@ -71,14 +74,10 @@ def _judged(track: np.ndarray, life: np.ndarray, minutes: np.ndarray, distances)
         "minutes": track,
         "band": (float(low), float(high)),
         "inside": bool(track[-1] <= high),
-        "slope": bootstrap.interval(minutes, statistic=lambda means: slope(distances(means)), resamples=400),
+        "slope": bootstrap.interval(
+            minutes, statistic=lambda means: drift.slope(distances(means), MINUTE), resamples=400
+        ),
     }
-
-
-def slope(tracks: np.ndarray) -> np.ndarray:
-    """Least-squares slope of tracks with a value a minute, `[..., M] -> [...]`."""
-    at = np.arange(tracks.shape[-1]) - (tracks.shape[-1] - 1) / 2.0
-    return tracks @ at / (at @ at)
 
 
 def shift(pooled: np.ndarray, recorded: Recorded) -> tuple[np.ndarray, np.ndarray]:

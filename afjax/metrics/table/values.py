@@ -179,7 +179,7 @@ def _distances(scaled, life, user, own_user, ref: Reference) -> dict[str, Measur
             figures[f"pfd{suffix}"] = Measure(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
     windows = drift.window_moments(scaled, life, ref.fps)
     if windows is not None:
-        figures["drift_fd_per_min"] = Measure(windows, drift.slope_per_minute)
+        figures["drift_fd_per_min"] = Measure(windows, drift.distance_slope)
     return figures
 
 
