@@ -9,6 +9,12 @@ files), `streaming`, `export` (live), `training`, `metrics`, `weights`, `config`
 """
 
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from afjax.api import load
+    from afjax.avatar.avatar import Avatar
+    from afjax.errors import InputError
 
 __version__ = "0.1.0"
 __all__ = ["Avatar", "InputError", "load"]

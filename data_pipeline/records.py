@@ -23,6 +23,8 @@ from afjax.normalizer import _AGAIN, Normalizer
 from data_pipeline.schema import VERSION, Conversation, decode
 
 METADATA = "metadata.json"
+EXTRACTOR = MelFeatures()
+"""What records are built with; `experiments.make_features` gives others."""
 
 
 SPLITS = ("train", "eval")
@@ -120,7 +122,7 @@ def read_metadata(folder: Path) -> Metadata:
 def _before_features(stored: dict[str, Any]) -> dict[str, Any]:
     """`features` of a data set that was written when names and widths alone were stored."""
     if stored["feature_name"] == "mel":
-        return described(MelFeatures())
+        return described(EXTRACTOR)
     return {"name": stored["feature_name"], "dim": stored["feature_dim"]}
 
 

@@ -104,8 +104,19 @@ def module_of(file: Path) -> str:
 
 
 def imports(tree: ast.AST, package: str):
-    """(line, dotted name) of every import; `from a import b` gives a.b, so that subpackages are told apart."""
+    """(line, dotted name) of every import; `from a import b` gives a.b, so that subpackages are told apart.
+
+    What only a type checker sees is no import.
+    """
+    unseen = {
+        child
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for child in ast.walk(node)
+    }
     for node in ast.walk(tree):
+        if node in unseen:
+            continue
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom):

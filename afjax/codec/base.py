@@ -38,9 +38,15 @@ class Tracker(Protocol):
 
 
 class Codec(Protocol):
-    """Turns faces into motion and back. `channels` names the D columns of the motion."""
+    """Turns faces into motion and back.
+
+    Attributes:
+      channels: names of the D columns of the motion.
+      size: side of rendered frames in pixels.
+    """
 
     channels: tuple[str, ...]
+    size: int
 
     def encode(self, frames: Iterable[np.ndarray], fps: float = FPS) -> Encoded:
         """Motion of a clip; frames uint8 `[H, W, 3]` RGB, read once and in order."""

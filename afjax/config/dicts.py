@@ -18,6 +18,7 @@ def to_dict(config) -> dict:
 
 def from_dict(values: dict, cls: type = Config, where: str = "config"):
     """Config from a nested dict; every name must be known and every value of its type."""
+    require(isinstance(values, dict), f"{where} must be a group of settings")
     hints = typing.get_type_hints(cls)
     arguments = {}
     for name, value in values.items():
@@ -80,7 +81,6 @@ def differences(old: dict, new: dict, free: tuple[str, ...] = FREE, where: str =
 
 def _convert(value, kind, where: str):
     if dataclasses.is_dataclass(kind):
-        require(isinstance(value, dict), f"{where} must be a group of settings")
         return from_dict(value, kind, where)
     if typing.get_origin(kind) is dict:
         require(isinstance(value, dict), f"{where} must be a table")

@@ -24,7 +24,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from afjax import files
-from afjax.audio.feature_extractors import MelFeatures, described
+from afjax.audio.feature_extractors import described
 from afjax.audio.framing import FPS
 from afjax.codec.face.track.models import load_model
 from afjax.errors import InputError
@@ -34,7 +34,7 @@ from data_pipeline.recorded import page
 from data_pipeline.recorded.clip import load_codec
 from data_pipeline.recorded.pairs import ROLES, Pair, read_pairs
 from data_pipeline.recorded.prepare import lines, prepare
-from data_pipeline.records import METADATA, SPLITS, Metadata, Moments, write_metadata, write_split
+from data_pipeline.records import EXTRACTOR, METADATA, SPLITS, Metadata, Moments, write_metadata, write_split
 from data_pipeline.schema import Conversation, decode, encode
 
 WORK = "clips"
@@ -193,7 +193,7 @@ def _records(out: Path, rows: Sequence[dict], channels: Sequence[str], length: i
         first = number
         splits[split] = {"count": write_split(out, split, numbered(split)), "frames": length, "seed": first}
     normalizer = Normalizer(*(array for moment in moments.values() for array in moment.result()))
-    write_metadata(out, Metadata(tuple(channels), described(MelFeatures()), FPS, splits, normalizer))
+    write_metadata(out, Metadata(tuple(channels), described(EXTRACTOR), FPS, splits, normalizer))
 
 
 def _add(moments: dict[str, Moments], record: Conversation):

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from afjax.audio import mel
 from afjax.audio.envelope import envelope
 from afjax.audio.framing import FPS, FRAME
 from afjax.codec.base import Codec
@@ -21,6 +20,7 @@ from afjax.errors import InputError
 from data_pipeline.recorded.pairs import ROLES, Pair
 from data_pipeline.recorded.shots import FOUND
 from data_pipeline.recorded.sync import mouth_speed
+from data_pipeline.records import EXTRACTOR
 from data_pipeline.schema import Conversation
 
 SIZE = 512
@@ -106,7 +106,7 @@ def make(
     none = np.zeros(0, np.int32)
     record = Conversation(
         **{f"{role}_motion": seen[role].motion for role in ROLES},
-        **{f"{role}_features": mel.features(sound[role]).astype(np.float16) for role in ROLES},
+        **{f"{role}_features": EXTRACTOR.clip(sound[role], length).astype(np.float16) for role in ROLES},
         **{f"{role}_speaking": speaking[role] for role in ROLES},
         **{f"{role}_audio": np.round(32767 * sound[role].clip(-1, 1)).astype(np.int16) for role in ROLES},
         event_kind=none, event_frame=none, event_responded=none.astype(bool), event_response=none,

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import numpy as np
 
-from afjax.audio.feature_extractors import MelFeatures, described
+from afjax.audio.feature_extractors import described
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
 from afjax.files import folder_aside
 from afjax.normalizer import Normalizer
-from data_pipeline.records import SPLITS, Metadata, Moments, write_metadata, write_split
+from data_pipeline.records import EXTRACTOR, SPLITS, Metadata, Moments, write_metadata, write_split
 from data_pipeline.schema import EVENT_KINDS, Conversation, decode, encode
 from data_pipeline.simulate.conversation import simulate
 from data_pipeline.simulate.speech.synthesis import Speaker
@@ -99,7 +99,7 @@ def build(
             write_split(folder, split, records(split))
         frames = int(round(seconds * FPS))
         splits = {split: {"count": count, "frames": frames, "seed": first} for split, count in counts.items()}
-        write_metadata(folder, Metadata(CHANNELS, described(MelFeatures()), FPS, splits, tally.normalizer()))
+        write_metadata(folder, Metadata(CHANNELS, described(EXTRACTOR), FPS, splits, tally.normalizer()))
         summary = {
             "out": str(Path(out).absolute()),
             "seconds": round(time.monotonic() - started, 1),

@@ -9,9 +9,9 @@ model can be expected to do.
 
 import numpy as np
 
-from afjax.audio import mel
 from afjax.audio.framing import FPS, RATE
 from afjax.codec.face.channels import clamp
+from data_pipeline.records import EXTRACTOR
 from data_pipeline.schema import EVENT_KINDS, Conversation
 from data_pipeline.simulate import augment
 from data_pipeline.simulate.behaviour import idle_motion, listener, user
@@ -79,7 +79,9 @@ def simulate(
         )
         for side, items in said.items()
     }
-    features = {side: mel.features(wave / np.float32(32768.0)).astype(np.float16) for side, wave in audio.items()}
+    features = {
+        side: EXTRACTOR.clip(wave / np.float32(32768.0), frames).astype(np.float16) for side, wave in audio.items()
+    }
     user_motion, smiles = user.face(rng["user_face"], said["user"], frames, people["user"])
     user_motion = user_motion + posture(rng["user_posture"], frames, slow_posture)
     causes = [event for event in user.spoken_events(said["user"]) if event.frame < frames]

@@ -4,7 +4,6 @@ import shutil
 from pathlib import Path
 
 from afjax import files
-from afjax.audio import mel
 from afjax.audio.feature_extractors import FeatureExtractor
 from afjax.audio.framing import FPS
 from afjax.avatar.features import load_features, require_same
@@ -12,7 +11,7 @@ from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline.dataset import first
-from data_pipeline.records import Metadata, read_metadata
+from data_pipeline.records import EXTRACTOR, Metadata, read_metadata
 from data_pipeline.simulate.build import build
 
 FITTING = "give --data, conversations like those that it was trained on"
@@ -22,9 +21,9 @@ def training_data(config: Config, workdir: Path) -> Path:
     """Folder of the records: the first that is configured, or simulated into the run folder."""
     if config.data.path:
         return files.absolute(first(config.data.path))
-    if (config.model.motion_dim, config.model.audio_dim) != (len(CHANNELS), mel.DIM):
+    if (config.model.motion_dim, config.model.audio_dim) != (len(CHANNELS), EXTRACTOR.dim):
         raise InputError(
-            f"simulated conversations have {len(CHANNELS)} motion channels and {mel.DIM} audio features, the model "
+            f"simulated conversations have {len(CHANNELS)} motion channels, {EXTRACTOR.dim} audio features, the model "
             f"{config.model.motion_dim} and {config.model.audio_dim}",
             "config",
             "give a data set that fits, --config.data.path=...",

@@ -1,0 +1,47 @@
+"""Settings as stored: those of earlier names are read, those that there are no more are refused in one line."""
+
+import json
+
+import pytest
+
+from afjax.config import Config, from_dict, to_dict, upgraded
+from afjax.config.dicts import read_config
+from afjax.errors import InputError
+
+DEFAULT = {"norm": "l2", "channels": "mean", "average": "before", "factor": 0.5}
+PAPER = {"norm": "l1", "channels": "sum", "average": "after", "factor": 1.0}
+
+
+def stored(**reading) -> dict:
+    """A config as it was stored when the formula's readings were settings of their own."""
+    values = to_dict(Config())
+    values["preference"].pop("formula")
+    values["preference"] |= reading
+    return values
+
+
+@pytest.mark.parametrize(("reading", "formula"), [(DEFAULT, "diffusion_dpo"), (PAPER, "paper"), ({}, "diffusion_dpo")])
+def test_readings_of_the_formula_have_names(reading, formula, tmp_path):
+    values = json.loads(json.dumps(stored(**reading)))
+    assert from_dict(upgraded(values)).preference.formula == formula
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    assert read_config(tmp_path, Config, "").preference.formula == formula
+
+
+def test_today_s_settings_stay():
+    values = to_dict(Config())
+    values["preference"]["formula"] = "paper"
+    assert upgraded(values) == values and from_dict(upgraded(values)).preference.formula == "paper"
+
+
+def test_a_reading_that_has_no_name_is_refused():
+    with pytest.raises(InputError, match="run: no preference.formula has norm l1, channels mean"):
+        upgraded(stored(**DEFAULT | {"norm": "l1"}), "run")
+
+
+@pytest.mark.parametrize("content", ["[]", "3", '{"preference": 3}', "{"])
+def test_what_is_no_config_is_one_line(content, tmp_path):
+    (tmp_path / "config.json").write_text(content)
+    with pytest.raises(InputError) as error:
+        read_config(tmp_path, Config, "give a run folder")
+    assert "\n" not in str(error.value)
