@@ -31,8 +31,7 @@ def main():
         sys.path.insert(0, str(folder))
         # for processes that a program starts
         os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
-    if not Path(CONFIGS).is_dir():  # outside of a clone its configurations are named as inside of one
-        sys.argv = [argument.replace(CONFIGS, f"{folder}/{CONFIGS}") for argument in sys.argv]
+    sys.argv = [_found(argument, folder) for argument in sys.argv]
     runpy.run_module(names[name][0], run_name="__main__", alter_sys=True)
 
 
@@ -42,6 +41,14 @@ def _programs() -> tuple[Path, dict[str, tuple[str, str]]]:
     folder = own / "programs" if (own / "programs").is_dir() else own.parent
     modules = {file.stem: f"experiments.{file.stem}" for file in sorted(folder.glob("experiments/[!_]*.py"))} | OTHERS
     return folder, {name: (module, _said(folder, module)) for name, module in modules.items()}
+
+
+def _found(argument: str, folder: Path) -> str:
+    """An argument whose value names a configuration as in a clone, with its place in the package."""
+    flag, equals, value = argument.rpartition("=")
+    name = value.partition(":")[0]  # file:variant
+    there = value.startswith(CONFIGS) and not Path(name).is_file()
+    return f"{flag}{equals}{folder}/{value}" if there else argument
 
 
 def _said(folder: Path, module: str) -> str:

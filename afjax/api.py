@@ -6,6 +6,8 @@ from afjax import files
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.released import load_released
 from afjax.avatar.runs import load_run
+from afjax.errors import InputError
+from afjax.weights.convert import FILES
 
 __all__ = ["load"]
 
@@ -20,4 +22,9 @@ def load(path: str | Path) -> Avatar:
     Raises InputError, one line, where there is none or it is damaged.
     """
     folder = files.absolute(path)
-    return load_released(folder) if (folder / "provenance.json").is_file() else load_run(folder)
+    if not folder.is_dir():
+        do = (
+            "give a run folder, RUN/checkpoints/STEP, or a folder of experiments.convert; no models ship with afjax yet"
+        )
+        raise InputError("no such run folder", folder, do)
+    return load_released(folder) if (folder / FILES[0]).is_file() else load_run(folder)

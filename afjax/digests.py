@@ -5,9 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
-from jax.experimental import multihost_utils
 
 __all__ = ["of_file", "of_json", "of_params"]
 
@@ -23,11 +21,14 @@ def of_json(values: Any) -> str:
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
-def of_params(params) -> str:
+def of_params(params: Any) -> str:
     """Of a tree of arrays: of each leaf, in the order of the tree, a line `path dtype shape` and its bytes in C order.
 
     The sharding makes no difference; all processes must call it.
     """
+    import jax  # data sets are built without it
+    from jax.experimental import multihost_utils
+
     digest = hashlib.sha256()
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         whole = getattr(leaf, "is_fully_addressable", True) or leaf.is_fully_replicated

@@ -16,12 +16,12 @@ from afjax.errors import InputError
 
 
 @contextlib.contextmanager
-def folder_aside(out: Path, replaces: str = "") -> Iterator[Path]:
+def folder_aside(out: str | Path, replaces: str = "") -> Iterator[Path]:
     """A temporary folder beside `out` that takes its name when the block ends well, and vanishes when it fails.
 
     Raises InputError if `out` can't be written, or exists: unless it is empty or holds a file named `replaces`.
     """
-    out = Path(out).absolute()
+    out = absolute(out)
     replaced = bool(replaces) and (out / replaces).is_file()
     if out.exists() and not replaced and (not out.is_dir() or any(out.iterdir())):
         raise InputError("it exists already", out, "choose another folder or delete it")
@@ -91,8 +91,8 @@ def aside(path: str | Path) -> Iterator[Path]:
 def write_json(path: str | Path, content: Mapping[str, Any]) -> Path:
     """Writes a JSON file aside and renames it. NumPy values become plain ones, NaN and infinity null."""
     path = absolute(path)
-    with aside(path) as partial:
-        partial.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
+    with aside(path) as unfinished:
+        unfinished.write_text(json.dumps(_plain(content), indent=2, allow_nan=False) + "\n")
     return path
 
 

@@ -7,7 +7,8 @@ import numpy as np
 from afjax import digests
 from afjax.errors import InputError
 
-_AGAIN = "build the data again: python -m data_pipeline.build"
+AGAIN = "build the data again: python -m data_pipeline.build"
+"""What to do about statistics that can't be used."""
 
 
 @dataclass(frozen=True)
@@ -44,21 +45,21 @@ class Normalizer:
         """Checked: raises InputError unless all are there, finite, of the right length, std > 0, hash as stored."""
         where = "statistics"
         if not isinstance(stored, dict):
-            raise InputError("they are missing", where, _AGAIN)
+            raise InputError("they are missing", where, AGAIN)
         arrays = {}
         for name in cls.__dataclass_fields__:
             length = features if name.startswith("audio") else channels
             try:
                 array = np.asarray(stored[name], np.float32)
             except (KeyError, TypeError, ValueError):
-                raise InputError(f"{name} is missing or no list of numbers", where, _AGAIN) from None
+                raise InputError(f"{name} is missing or no list of numbers", where, AGAIN) from None
             if array.shape != (length,):
-                raise InputError(f"{name} has shape {list(array.shape)}, not [{length}]", where, _AGAIN)
+                raise InputError(f"{name} has shape {list(array.shape)}, not [{length}]", where, AGAIN)
             if not np.isfinite(array).all():
-                raise InputError(f"{name} has numbers that are not finite", where, _AGAIN)
+                raise InputError(f"{name} has numbers that are not finite", where, AGAIN)
             if name.endswith("std") and not (array > 0).all():
-                raise InputError(f"{name} must be above 0", where, _AGAIN)
+                raise InputError(f"{name} must be above 0", where, AGAIN)
             arrays[name] = array
         if stored.get("sha256") != digests.of_json({name: stored[name] for name in arrays}):
-            raise InputError("they do not match their hash", where, _AGAIN)
+            raise InputError("they do not match their hash", where, AGAIN)
         return cls(**arrays)

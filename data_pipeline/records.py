@@ -19,7 +19,7 @@ import numpy as np
 from afjax import files
 from afjax.audio.feature_extractors import MelFeatures, described
 from afjax.errors import InputError
-from afjax.normalizer import _AGAIN, Normalizer
+from afjax.normalizer import AGAIN, Normalizer
 from data_pipeline.schema import VERSION, Conversation, decode
 
 METADATA = "metadata.json"
@@ -107,16 +107,18 @@ def read_metadata(folder: Path) -> Metadata:
     except OSError:
         raise InputError("no data set here", path, "python -m data_pipeline.build --out DIR") from None
     except ValueError:
-        raise InputError("it is no JSON", path, _AGAIN) from None
+        raise InputError("it is no JSON", path, AGAIN) from None
     if not isinstance(stored, dict) or stored.get("version") != VERSION:
-        raise InputError(f"its version is not {VERSION}", path, _AGAIN)
+        raise InputError(f"its version is not {VERSION}", path, AGAIN)
     try:
         channels = tuple(stored["channels"])
         features = stored["features"] if "features" in stored else _before_features(stored)
+        if not (isinstance(features, dict) and isinstance(features.get("dim"), int) and "name" in features):
+            raise InputError("features is no table with name and dim", path, AGAIN)
         normalizer = Normalizer.from_json(stored["statistics"], len(channels), features["dim"])
         return Metadata(channels, features, stored["fps"], stored["splits"], normalizer)
     except KeyError as error:
-        raise InputError(f"{error.args[0]} is missing", path, _AGAIN) from None
+        raise InputError(f"{error.args[0]} is missing", path, AGAIN) from None
 
 
 def _before_features(stored: dict[str, Any]) -> dict[str, Any]:
@@ -132,11 +134,11 @@ def read_split(folder: Path, split: str) -> Iterator[Conversation]:
 
     path = Path(folder) / f"{split}.array_record"
     if not path.is_file():
-        raise InputError("no such split", path, _AGAIN)
+        raise InputError("no such split", path, AGAIN)
     try:
         reader = ArrayRecordReader(str(path))
         for index in range(reader.num_records()):
             yield decode(reader.read([index])[0])
         reader.close()
     except (RuntimeError, IndexError):  # what the binding makes of broken files, in close() as well
-        raise InputError("it is no readable ArrayRecord file", path, _AGAIN) from None
+        raise InputError("it is no readable ArrayRecord file", path, AGAIN) from None

@@ -12,7 +12,7 @@ from absl import flags
 from afjax import files
 from afjax.errors import InputError
 from experiments import cli
-from experiments.report.compare_runs import _figure, compare, find
+from experiments.report.compare_runs import compare, find
 
 _RUNS = flags.DEFINE_multi_string("runs", None, "Run folder or pattern; may be repeated.")
 _OUT = flags.DEFINE_string("out", "out/runs.html", "Page to write.")
@@ -25,7 +25,7 @@ def main():
     summary = compare(find(_RUNS.value), out)
     files.write_json(out.with_suffix(".json"), summary)
     shown = ("steps", "loss, end", "frames/s", "input wait")
-    rows = [[name, *(_figure(row[figure]) for figure in shown)] for name, row in summary["runs"].items()]
+    rows = [[name, *(figure(row[figure]) for figure in shown)] for name, row in summary["runs"].items()]
     cli.print_table(rows, ["run", *shown])
     print(f"{len(summary['differ'])} settings differ; written: {out}")
 

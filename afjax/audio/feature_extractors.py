@@ -9,25 +9,24 @@ share compiled programs. A stream reads no sample later than the last one given,
     name       clip                                          stream
     mel        strictly causal                               equal to the clip's rows after `mel.WINDOW` frames
     wav2vec2   sees the whole clip, standardised over it     a window; statistics over all that was heard
+               (`afjax.audio.wav2vec2.extractor`)
 
 `python -m experiments.audio_window` measures how far apart the last two are.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple, Protocol
+from dataclasses import dataclass, is_dataclass, replace
+from typing import TYPE_CHECKING, Any, Protocol
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from afjax import digests
 from afjax.audio import mel
 from afjax.audio.framing import FRAME
-from afjax.audio.wav2vec2 import features
-from afjax.audio.wav2vec2.config import Wav2Vec2Config
 
-__all__ = ["FeatureExtractor", "MelFeatures", "Wav2Vec2Features", "described", "silence"]
+if TYPE_CHECKING:  # data sets are built without JAX
+    import jax
+
+__all__ = ["FeatureExtractor", "MelFeatures", "described", "silence", "without_params"]
 
 
 class FeatureExtractor(Protocol):
@@ -54,7 +53,7 @@ class FeatureExtractor(Protocol):
     def init(self) -> Any:
         """State of a voice before its first sample."""
 
-    def step(self, params: Any, state: Any, sound: jax.Array) -> tuple[Any, jax.Array]:
+    def step(self, params: Any, state: Any, sound: "jax.Array") -> tuple[Any, "jax.Array"]:
         """The state after `sound` `[n * 640]`, and its rows `[n, F]`."""
 
 
@@ -65,8 +64,13 @@ def silence(frames: int) -> np.ndarray:
 
 def described(extractor: FeatureExtractor) -> dict[str, Any]:
     """What a run stores of its extractor: equal descriptions, equal features."""
-    weights = {"weights_sha256": digests.of_params(extractor.params)} if jax.tree.leaves(extractor.params) else {}
+    weights = {"weights_sha256": digests.of_params(extractor.params)} if extractor.params else {}
     return {"name": extractor.name, "dim": extractor.dim, "window": extractor.window, **weights}
+
+
+def without_params(extractor: FeatureExtractor) -> FeatureExtractor:
+    """An equal extractor that keeps no weights alive: what a cache of compiled programs may hold."""
+    return replace(extractor, params=None) if is_dataclass(extractor) and extractor.params else extractor
 
 
 @dataclass(frozen=True)
@@ -87,60 +91,10 @@ class MelFeatures:
     def warm_up(self, frames: int) -> None:
         """Nothing: a clip's features need no program."""
 
-    def init(self) -> jax.Array:
-        return jnp.zeros(self.window * FRAME)
+    def init(self) -> np.ndarray:
+        """The last `window` frames of sound `[window * 640]`."""
+        return silence(self.window)
 
-    def step(self, params: Any, state: jax.Array, sound: jax.Array) -> tuple[jax.Array, jax.Array]:
-        heard = jnp.concatenate([state, sound])
+    def step(self, params: Any, state: "jax.Array", sound: "jax.Array") -> tuple["jax.Array", "jax.Array"]:
+        heard = sound.__array_namespace__().concat([state, sound])
         return heard[len(sound) :], mel.rows(heard, len(sound) // FRAME)
-
-
-class Heard(NamedTuple):
-    """Sound of the window [window * 640] and the statistics of all that came."""
-
-    sound: jax.Array
-    past: features.Past
-
-
-@dataclass(frozen=True)
-class Wav2Vec2Features:
-    """`afjax.audio.wav2vec2.features`; `window` frames in a stream, the block among them.
-
-    Shorter sound is filled up by its last sample. `params`: the tree below "params".
-    """
-
-    config: Wav2Vec2Config
-    params: Any = field(compare=False, repr=False)
-    window: int = features.WINDOW
-    _programs: dict[int, Callable] = field(default_factory=dict, init=False, compare=False, repr=False)
-    name = "wav2vec2"
-
-    @property
-    def dim(self) -> int:
-        return self.config.dim
-
-    def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:
-        return np.asarray(self.program(frames)(self.params, features.whole(wave, frames)[None]))[0]
-
-    def warm_up(self, frames: int) -> None:
-        self.program(frames)
-
-    def program(self, frames: int) -> Callable:
-        """`encode`, compiled for one voice of so many frames."""
-        if frames not in self._programs:
-            wave = jax.ShapeDtypeStruct((1, frames * FRAME), np.float32)
-            self._programs[frames] = jax.jit(self.encode).lower(self.params, wave).compile()
-        return self._programs[frames]
-
-    def encode(self, params: Any, waves: jax.Array) -> jax.Array:
-        """Standardised sound `[b, T * 640]` -> `[b, T, F]`."""
-        return features.encode(params, self.config, waves)
-
-    def init(self) -> Heard:
-        return Heard(jnp.zeros(self.window * FRAME), features.unheard(self.config))
-
-    def step(self, params: Any, state: Heard, sound: jax.Array) -> tuple[Heard, jax.Array]:
-        past = features.hear(params, self.config, state.past, sound[None])
-        heard = jnp.concatenate([state.sound, sound])[len(sound) :]
-        rows = features.recent(params, self.config, heard[None], past)[0, -(len(sound) // FRAME) :]
-        return Heard(heard, past), rows

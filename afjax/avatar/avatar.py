@@ -9,19 +9,20 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
 
+from afjax import files
 from afjax.audio.feature_extractors import FeatureExtractor, silence
 from afjax.avatar.live_session import LiveSession
 from afjax.codec.base import Codec
 from afjax.config import Config, keep_name
 from afjax.export import bundle
 from afjax.export.example import drawn_blocks
-from afjax.files import folder_aside
 from afjax.normalizer import Normalizer
 from afjax.streaming.engine import Engine
 from afjax.streaming.live_step import Inputs, LiveParams
@@ -37,17 +38,18 @@ class Avatar:
     Attributes:
       config: its settings.
       generator: motion from conditions, with the `normalizer` of both.
-      features: what it hears with.
+      hearing: gives its feature extractor, `features`, which is loaded when it is first asked for.
       codecs: its codec for a side in pixels; 0: the codec's own.
       step: of its training.
       folder: that it was loaded from.
       hears_silence: whether an avatar without a voice is silent; else its voice is a condition that is dropped.
-      precision: of matrix products in `generate`, a name of `jax.default_matmul_precision`; None: JAX's own.
+      precision: of matrix products in `generate`, a name of `jax.default_matmul_precision`; None: JAX's own. The live
+        step has JAX's own, which accelerators round.
     """
 
     config: Config
     generator: Generator
-    features: FeatureExtractor
+    hearing: Callable[[], FeatureExtractor]
     codecs: Callable[[int], Codec]
     step: int = 0
     folder: Path | None = None
@@ -56,7 +58,13 @@ class Avatar:
 
     @property
     def normalizer(self) -> Normalizer:
+        """Statistics by which conditions and motion are standardised."""
         return self.generator.normalizer
+
+    @cached_property
+    def features(self) -> FeatureExtractor:
+        """What it hears with. Raises InputError where its weights are missing or others than in training."""
+        return self.hearing()
 
     def with_config(self, config: Config) -> "Avatar":
         """The same weights under other settings, of the sampler, say."""
@@ -124,27 +132,37 @@ class Avatar:
         """Slots for so many live sessions, which one step computes together."""
         return Engine(self.live_config, *self.live, sessions)
 
-    def session(self, portrait: np.ndarray, size: int = 0, seed: int = 0, engine: Engine | None = None) -> LiveSession:
-        """A live conversation with a portrait, uint8 `[H, W, 3]` RGB; without an `engine` in one of its own.
-
-        Raises InputError where the portrait can't be used or all slots of the engine are taken.
-        """
+    def session(self, portrait: np.ndarray, size: int = 0, seed: int = 0) -> LiveSession:
+        """A live conversation with a portrait, uint8 `[H, W, 3]` RGB. Raises InputError where it can't be used."""
         codec = self.codec(size)
         rest = self.normalizer.motion_mean if self.config.data.codec else 0.0
-        return LiveSession(engine or self.engine(), codec, codec.identity(portrait), rest, seed)
+        return LiveSession(self.engine(), codec, codec.identity(portrait), rest, seed)
 
     def export(
-        self, folder: str | Path, platforms: Sequence[str] = ("cpu",), sessions: int = 1, blocks: Inputs | None = None,
+        self, folder: str | Path, platforms: Sequence[str] = ("cpu",), sessions: int = 1, blocks: Inputs | None = None
+    ) -> dict[str, Any]:
+        """Writes the live step as a bundle, whole or not at all; a bundle there is replaced. Returns the manifest.
+
+        The arguments are those of `write_bundle`. Raises InputError for platforms or a folder that can't be.
+        """
+        bundle.check_platforms(platforms)
+        with files.folder_aside(folder, replaces=bundle.STEP) as aside:
+            return self.write_bundle(aside, platforms, sessions, blocks)[0]
+
+    def write_bundle(
+        self, folder: Path, platforms: Sequence[str], sessions: int = 1, blocks: Inputs | None = None,
         facts: dict[str, Any] | None = None,
     ) -> tuple[dict[str, Any], dict[str, Any]]:  # fmt: skip
-        """Writes the live step as a bundle (`afjax.export.bundle`), whole or not at all; a bundle there is replaced.
+        """Writes the live step as a bundle (`afjax.export.bundle`) into an empty folder.
 
-        `blocks`: inputs of its example, drawn ones by default; `facts`: further entries of the manifest. Returns the
-        manifest and the account of the example. Raises InputError for platforms or a folder that can't be.
+        Args:
+          platforms: names of `bundle.PLATFORMS`; sessions: of one step.
+          blocks: inputs of its example `[n, sessions, ...]`, drawn ones by default.
+          facts: further entries of the manifest.
+
+        Returns the manifest and, where this machine is among the platforms, the account of the example (else {}).
         """
         config = self.live_config
-        bundle.check_platforms(platforms)
         blocks = drawn_blocks(config.layout, config.model.motion_dim, sessions) if blocks is None else blocks
-        with folder_aside(Path(folder), replaces=bundle.STEP) as aside:
-            facts = {"step": self.step, **(facts or {})}
-            return bundle.write(aside, config, *self.live, platforms, blocks, self.codec().channels, facts)
+        facts = {"step": self.step, **(facts or {})}
+        return bundle.write(folder, config, *self.live, platforms, blocks, self.codec().channels, facts)

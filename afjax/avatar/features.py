@@ -3,7 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-from afjax.audio.feature_extractors import FeatureExtractor, MelFeatures, Wav2Vec2Features, described
+from afjax.audio.feature_extractors import FeatureExtractor, MelFeatures, described
+from afjax.audio.wav2vec2.extractor import Wav2Vec2Features
 from afjax.errors import InputError
 from afjax.weights import convert
 
@@ -26,6 +27,9 @@ def require_same(extractor: FeatureExtractor, stored: dict[str, Any], where: obj
     own = described(extractor)
     if own == stored:
         return
+    if "window" not in stored:
+        do = "make them again: python -m experiments.make_features"
+        raise InputError(f"it is not recorded what made its {stored.get('name')} features", where, do)
     if own["name"] != stored.get("name"):
         what = f"its features are {stored.get('name')}, those of data.features are {own['name']}"
     else:

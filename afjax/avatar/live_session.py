@@ -31,17 +31,20 @@ class Block(NamedTuple):
 
 
 class LiveSession:
-    """One conversation in a slot of an engine; `with` ends it."""
+    """One conversation; `with` ends it."""
 
     def __init__(self, engine: Engine, codec: Codec, identity: Any, rest: np.ndarray | float = 0.0, seed: int = 0):
-        """Takes a slot of the engine; InputError where none is free.
+        """Begins a conversation.
 
         Args:
-          engine: of the model whose motion the codec renders.
+          engine: one free slot of the model whose motion the codec renders. Of an engine with more, a step goes on
+            with all sessions at once, so that no single one can take its block alone.
           identity: `codec.identity` of the avatar's portrait.
           rest: motion `[D]` of a user whose face is not seen.
           seed: of the motion's noise.
         """
+        if engine.sessions != 1:
+            raise ValueError(f"a live session has an engine of one slot, not of {engine.sessions}")
         layout, channels = engine.config.layout, engine.config.model.motion_dim
         self._buffers = Session(layout.block, layout.user_delay, channels, rest)
         self._engine, self._codec, self._identity, self._tracker = engine, codec, identity, codec.tracker()
@@ -82,13 +85,14 @@ class LiveSession:
 
     def block(self, now: float) -> Block:
         """The next block, computed and rendered."""
-        given = live_step.silence(self._engine.config, self._engine.sessions)
+        if self._slot is None:
+            raise ValueError("the session is closed")
         one = self._buffers.take(now)
-        for whole, part in zip(given, one, strict=True):
-            whole[self._slot] = part
-        motion = np.asarray(self._engine.step(given)[self._slot])
+        motion = np.asarray(self._engine.step(live_step.Inputs(*(part[None] for part in one)))[0])
         return Block(self._codec.render(self._identity, motion), one.avatar_sound, motion)
 
     def close(self) -> None:
-        """Empties the slot."""
-        self._engine.leave(self._slot)
+        """Ends the conversation; a second time does nothing."""
+        if self._slot is not None:
+            self._engine.leave(self._slot)
+        self._slot = None

@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from afjax.audio.feature_extractors import Heard, Wav2Vec2Features
+from afjax.audio.wav2vec2.extractor import Heard, Wav2Vec2Features
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.codecs import of_one_size
 from afjax.codec.latent.codec import LatentCodec
@@ -65,7 +65,7 @@ def load_released(folder: str | Path, start: int = released.SAMPLER.start) -> Av
     return Avatar(
         config,
         Generator(config, {"params": params}, plain),
-        features,
+        lambda: features,
         of_one_size(lambda: LatentCodec(part.config, part.params())),
         folder=Path(folder).expanduser().absolute(),
         hears_silence=False,

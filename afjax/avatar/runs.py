@@ -1,14 +1,17 @@
 """The avatar of a run folder: configuration, statistics and averaged weights of its latest checkpoint."""
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 
 from afjax import files
+from afjax.audio.feature_extractors import FeatureExtractor
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.codecs import codecs_of
 from afjax.avatar.features import load_features, require_same
-from afjax.config import Config, differences, from_dict, to_dict, upgraded
+from afjax.config import Config, differences, stored_config, to_dict
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
@@ -22,7 +25,7 @@ __all__ = ["load_run"]
 def load_run(workdir: str | Path) -> Avatar:
     """Avatar of a folder that `experiments.train` wrote, or of one of its checkpoints, `WORKDIR/checkpoints/STEP`.
 
-    Raises InputError without a checkpoint, with another config, or without the weights of its features.
+    Raises InputError without a checkpoint or with another config.
     """
     workdir, step = files.absolute(workdir), None
     if workdir.parent.name == "checkpoints" and workdir.name.isdigit():
@@ -35,15 +38,21 @@ def load_run(workdir: str | Path) -> Avatar:
     config = read_config(workdir, Config, "give a folder of experiments.train")
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     params, meta, step = load_ema(workdir, shapes, step)
-    trained = to_dict(from_dict(upgraded(meta["config"]), where=str(workdir / "checkpoints")))
+    trained = to_dict(stored_config(meta["config"], str(workdir / "checkpoints")))
     changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "training", "compute"))
     if changed:
         raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
     normalizer = Normalizer.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
+    hearing = partial(_features, config, meta.get("features"), path)
+    return Avatar(config, Generator(config, params, normalizer), hearing, codecs_of(config.data.codec), step, workdir)
+
+
+def _features(config: Config, stored: dict[str, Any] | None, path: Path) -> FeatureExtractor:
+    """What a run hears with; `stored`: what it said of it when it was trained, None for an older run."""
     features = load_features(config.data.features)
-    if "features" in meta:
-        require_same(features, meta["features"], path)
+    if stored is not None:
+        require_same(features, stored, path)
     if features.dim != config.model.audio_dim:
         what = f"the model reads {config.model.audio_dim} audio features, {features.name} has {features.dim}"
         raise InputError(what, path, "set data.features to the folder of the weights that made them")
-    return Avatar(config, Generator(config, params, normalizer), features, codecs_of(config.data.codec), step, workdir)
+    return features

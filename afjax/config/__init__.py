@@ -10,7 +10,7 @@ released    the released network's way through time
 
 from afjax.config.compute import ComputeConfig
 from afjax.config.config import Config
-from afjax.config.dicts import FREE, differences, from_dict, to_dict, upgraded
+from afjax.config.dicts import FREE, differences, from_dict, stored_config, to_dict
 from afjax.config.model import (
     CONDITION_ENCODERS,
     KEEP,
@@ -25,5 +25,5 @@ from afjax.config.training import DataConfig, ObjectiveConfig, OptimizerConfig, 
 __all__ = [
     "CONDITION_ENCODERS", "FREE", "KEEP", "MASKS", "ComputeConfig", "Config", "DataConfig", "LayoutConfig",
     "ModelConfig", "ObjectiveConfig", "OptimizerConfig", "PreferenceConfig", "SamplerConfig", "TrainingConfig",
-    "differences", "from_dict", "keep_name", "to_dict", "upgraded",
+    "differences", "from_dict", "keep_name", "stored_config", "to_dict",
 ]  # fmt: skip

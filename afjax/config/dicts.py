@@ -29,31 +29,36 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
     return cls(**arguments)
 
 
-def upgraded(stored: dict, where: str = "config") -> dict:
-    """A stored config of an experiment in today's names; runs keep working when settings are renamed.
+def stored_config(values: dict, where: str = "config") -> Config:
+    """The config of an experiment as it was stored, settings of earlier names in today's: old runs keep working.
 
-    Raises InputError for settings that there are no more.
+    Raises InputError for what is no config, and for preference tuning by a formula that there is no more.
     """
-    if not isinstance(stored, dict) or not isinstance(stored.get("preference", {}), dict):
-        return stored
-    preference = dict(stored.get("preference", {}))
-    reading = tuple(preference.pop(name, default) for name, default in _READING.items())
-    if reading not in _FORMULAS:
-        said = ", ".join(f"{name} {value}" for name, value in zip(_READING, reading, strict=True))
-        raise InputError(f"no preference.formula has {said}", where, f"choose of {', '.join(_FORMULAS.values())}")
-    return stored | {"preference": {"formula": _FORMULAS[reading]} | preference} if "preference" in stored else stored
+    preference = values.get("preference") if isinstance(values, dict) else None
+    if not isinstance(preference, dict) or not _READING.keys() & preference.keys():
+        return from_dict(values, where=where)
+    reading = {name: preference.get(name, default) for name, default in _READING.items()}
+    formula = next((name for name, known in _FORMULAS.items() if known == reading), None)
+    if formula is None and preference.get("path"):
+        said = ", ".join(f"{name} {value}" for name, value in reading.items())
+        raise InputError(f"no preference.formula has {said}", where, f"choose of {', '.join(_FORMULAS)}")
+    kept = {name: value for name, value in preference.items() if name not in _READING}
+    return from_dict(values | {"preference": kept | ({"formula": formula} if formula else {})}, where=where)
 
 
 _READING = {"norm": "l2", "channels": "mean", "average": "before", "factor": 0.5}
-_FORMULAS = {tuple(_READING.values()): "diffusion_dpo", ("l1", "sum", "after", 1.0): "paper"}
+_FORMULAS = {"diffusion_dpo": _READING, "paper": {"norm": "l1", "channels": "sum", "average": "after", "factor": 1.0}}
+"""Settings that became `preference.formula`, and their values by its names."""
 
 
 def read_config(workdir: Path, kind: type, do: str):
     """Config of class `kind` in `config.json`. Raises InputError, which says what to do, where it can't be read."""
     path = workdir / "config.json"
     try:
-        stored = json.loads(path.read_text())
-        return from_dict(upgraded(stored, str(path)) if kind is Config else stored, kind, str(path))
+        values = json.loads(path.read_text())
+        return stored_config(values, str(path)) if kind is Config else from_dict(values, kind, str(path))
+    except InputError as error:
+        raise InputError(str(error), do=do) from None
     except (OSError, ValueError) as error:
         raise InputError(f"not readable: {error}", path, do) from None
 

@@ -23,7 +23,7 @@ class Engine:
     """`sessions` slots of a model on one device.
 
     Attributes:
-      config, params, ear: the model, as `afjax.streaming.live_step` takes it.
+      config, params, extractor: the model, as `afjax.streaming.live_step` takes it.
       taken: slots that hold a session.
     """
 

@@ -18,7 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.audio.feature_extractors import FeatureExtractor
+from afjax.audio.feature_extractors import FeatureExtractor, without_params
 from afjax.audio.framing import FRAME
 from afjax.config import KEEP, Config
 from afjax.diffusion.guidance import branches
@@ -70,7 +70,8 @@ class LiveState:
 
 def make_live_step(config: Config, extractor: FeatureExtractor):
     """The jitted step for a config and a feature extractor, one for equal arguments; `state` is donated."""
-    return _jitted(make_step(ForcingTransformer(config.model), config.layout, config.sampler), extractor)
+    block_step = make_step(ForcingTransformer(config.model), config.layout, config.sampler)
+    return _jitted(block_step, without_params(extractor))
 
 
 @lru_cache(maxsize=8)

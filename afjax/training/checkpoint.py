@@ -16,7 +16,7 @@ import orbax.checkpoint as ocp
 from jax.experimental import multihost_utils
 from orbax.checkpoint import checkpoint_managers as policies
 
-from afjax.config import differences, from_dict, to_dict, upgraded
+from afjax.config import differences, stored_config, to_dict
 from afjax.errors import InputError, disk_error
 from afjax.training.checksums import fault, write_sums
 
@@ -181,7 +181,7 @@ def _newest_whole(folder: Path, steps: Sequence[int]) -> tuple[int, list[int]]:
 def _require_same(stored: dict, meta: dict, folder: Path):
     """Raises InputError for a run that would go on with another config or with data of other statistics."""
     if "config" in meta:
-        before, asked = (to_dict(from_dict(upgraded(table["config"]), where=str(folder))) for table in (stored, meta))
+        before, asked = (to_dict(stored_config(table["config"], str(folder))) for table in (stored, meta))
         changed = differences(before, asked)
         if changed:
             raise InputError(f"the run was started with another config ({changed[0]})", folder, _OTHER)

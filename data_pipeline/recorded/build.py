@@ -10,7 +10,6 @@ without which there is no data set, is removed when all clips are there and come
 """
 
 import csv
-import hashlib
 import io
 import json
 import multiprocessing
@@ -23,7 +22,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from pathlib import Path
 
-from afjax import files
+from afjax import digests, files
 from afjax.audio.feature_extractors import described
 from afjax.audio.framing import FPS
 from afjax.codec.face.track.models import load_model
@@ -94,8 +93,7 @@ def _name(latent: str) -> str:
     """Of the codec, with what tells one set of weights from another."""
     if not latent:
         return "face"
-    provenance = (Path(latent).expanduser() / "provenance.json").read_bytes()
-    return f"latent {hashlib.sha256(provenance).hexdigest()[:16]}"
+    return f"latent {digests.of_file(Path(latent) / 'provenance.json')[:16]}"
 
 
 def _prepared(pairs: Sequence[Pair], work: Path, length: int, workers: int, latent: str) -> Iterator[tuple[Pair, dict]]:

@@ -65,10 +65,8 @@ def _keep_compiled_programs():
     They lie in a clone beside the code, else where the user's caches are.
     """
     clone = (_ROOT / "pyproject.toml").is_file() and os.access(_ROOT, os.W_OK)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    os.environ.setdefault(
-        "JAX_COMPILATION_CACHE_DIR", str(_ROOT / ".cache" / "jax" if clone else home / "afjax" / "jax")
-    )
+    folder = _ROOT / ".cache" / "jax" if clone else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "afjax", "jax")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.expanduser(folder))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 

@@ -11,7 +11,7 @@ from afjax.audio.framing import FRAME
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.runs import load_run
 from afjax.errors import InputError
-from afjax.export.bundle import check_platforms
+from afjax.export.bundle import STEP, check_platforms
 from afjax.export.example import BLOCKS, Clip, blocks_of
 from data_pipeline.dataset import first
 from data_pipeline.records import read_split
@@ -26,15 +26,16 @@ def export(workdir: str, out: str, platforms: Sequence[str], sessions: int, lice
     clips = stored(run, sessions)
     facts = {"licence": {"run.py": "Apache-2.0", "model": licence}}
     blocks = blocks_of(run.config.layout, clips) if clips else None
-    manifest, result = run.export(target, platforms, sessions, blocks, facts)
-    summary = {
-        "out": str(target),
-        "seconds": round(time.monotonic() - started, 1),
-        "bytes": {file.name: file.stat().st_size for file in sorted(target.iterdir())},
-        "latency_ms": manifest["latency_ms"],
-        "example": result or None,
-    }
-    files.write_json(target / "summary.json", summary)
+    with files.folder_aside(target, replaces=STEP) as folder:
+        manifest, result = run.write_bundle(folder, platforms, sessions, blocks, facts)
+        summary = {
+            "out": str(target),
+            "seconds": round(time.monotonic() - started, 1),
+            "bytes": {file.name: file.stat().st_size for file in sorted(folder.iterdir())},
+            "latency_ms": manifest["latency_ms"],
+            "example": result or None,
+        }
+        files.write_json(folder / "summary.json", summary)
     return summary
 
 

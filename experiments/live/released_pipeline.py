@@ -26,16 +26,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.audio.feature_extractors import Wav2Vec2Features
 from afjax.audio.framing import FPS, FRAME
 from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
+from afjax.audio.wav2vec2.extractor import Wav2Vec2Features
 from afjax.codec.latent import autoencoder
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import Config, ModelConfig, released
 from afjax.diffusion import guidance
 from afjax.diffusion.solver import make_grid
 from afjax.nn.transformer import ForcingTransformer
+from afjax.normalizer import Normalizer
 from afjax.streaming import live_step
 from afjax.streaming.latency import algorithmic, percentiles
 from afjax.training.generator.state import init_params
@@ -69,15 +70,13 @@ class Pipeline:
     """The three programs for a number of sessions, in a state that goes on from block to block."""
 
     def __init__(self, config: Config, sizes: Sizes, sessions: int):
-        self.config, extractor = config, Wav2Vec2Features(sizes.speech)
         key, block = jax.random.key(0), config.layout.block
+        self.config, extractor = config, Wav2Vec2Features(sizes.speech, features.init_params(sizes.speech, key))
         prepare = jax.jit(lambda k: autoencoder.prepare(autoencoder.init_params(sizes.codec, k)))
         self._codec = prepare(key)
         dim, wide = config.model.motion_dim, config.model.audio_dim
-        self._params = live_step.LiveParams(
-            init_params(config, key), features.init_params(sizes.speech, key),
-            jnp.zeros(dim), jnp.ones(dim), jnp.zeros(wide), jnp.ones(wide),
-        )  # fmt: skip
+        plain = Normalizer(*(np.full(n, v, np.float32) for n in (dim, wide) for v in (0, 1)))
+        self._params = jax.device_put(live_step.LiveParams.of(init_params(config, key), extractor.params, plain))
         self._state = live_step.init_live(config, extractor, sessions)
         self.see, self.step, self.show = jax.jit(_see), live_step.make_live_step(config, extractor), jax.jit(_show)
         side = sizes.codec.size

@@ -11,6 +11,7 @@ from afjax.errors import InputError
 from data_pipeline import preferences
 from data_pipeline.records import read_metadata, read_split
 from experiments import cli
+from experiments.runs.data import check_same_data
 
 KEEP = {"dropped": "avatar", "partner": "joint"}
 
@@ -20,9 +21,7 @@ def make_preferences(
 ) -> dict:
     """Writes `per_clip` losing motions for every training conversation in `data`; returns the summary."""
     metadata = read_metadata(data)
-    trained = run.generator.normalizer
-    if not np.array_equal(metadata.normalizer.motion_mean, trained.motion_mean):
-        raise InputError("the model was trained on other data than these", data, "name its own: --data DIR")
+    check_same_data(run, metadata, data, "name its own: --data DIR")
     watch = cli.Watch()
     preferences.begin(out, provenance(run, metadata.normalizer.to_json()["sha256"], user, per_clip, seed))
     clips = list(read_split(data, "train"))
@@ -57,7 +56,7 @@ def losing(run: Avatar, clips: list, chosen: range, user: str, seed: tuple[int, 
     return run.generator.clips(*(np.stack(track).astype(np.float32) for track in tracks), number, KEEP[user], rest)
 
 
-def provenance(run: Avatar, normalizer: str, user: str, per_clip: int, seed: int) -> dict:
+def provenance(run: Avatar, statistics_sha256: str, user: str, per_clip: int, seed: int) -> dict:
     """What decides the samples: equal provenance, equal samples."""
     return {
         "model": run.config.name,
@@ -67,5 +66,5 @@ def provenance(run: Avatar, normalizer: str, user: str, per_clip: int, seed: int
         "user": user,
         "per_clip": per_clip,
         "seed": seed,
-        "statistics_sha256": normalizer,
+        "statistics_sha256": statistics_sha256,
     }

@@ -147,7 +147,7 @@ def compare(folders: Sequence[Path], out: Path) -> dict[str, Any]:
         f"<h1>{len(runs)} run{'s' * (len(runs) > 1)}</h1>",
         _legend(styles),
         "<h2>Figures</h2>",
-        _html_table(["run", *shown], [[name, *(_figure(row[s]) for s in shown)] for name, row in figures.items()]),
+        _html_table(["run", *shown], [[name, *(figure(row[s]) for s in shown)] for name, row in figures.items()]),
         "<p>Speeds are medians over the log; FLOPs are those of the model's matrix products.</p>",
         "<h2>Settings that differ</h2>",
         _differences(runs, differ),
@@ -194,5 +194,5 @@ def _html_table(head: Sequence[str], rows: Sequence[Sequence[str]], kind: str = 
     return f'<div class="scroll {kind}">{table}</div>'
 
 
-def _figure(value: float | None) -> str:
+def figure(value: float | None) -> str:
     return "–" if value is None else svg.number(float(value))

@@ -2,10 +2,12 @@
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 from afjax import files
-from afjax.audio.feature_extractors import FeatureExtractor
+from afjax.audio.feature_extractors import described
 from afjax.audio.framing import FPS
+from afjax.avatar.avatar import Avatar
 from afjax.avatar.features import load_features, require_same
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config
@@ -42,12 +44,22 @@ def training_data(config: Config, workdir: Path) -> Path:
     return folder
 
 
-def check_data(config: Config, metadata: Metadata, folder: Path) -> FeatureExtractor:
-    """What made the features of the records; raises InputError if the records do not fit the model or its settings."""
+def check_data(config: Config, metadata: Metadata, folder: Path) -> dict[str, Any]:
+    """What made the features of the records, `described`.
+
+    Raises InputError if the records do not fit the model or its settings.
+    """
     check_fits(config, len(metadata.channels), metadata.feature_dim, folder, "build the data again, or change model.*")
     features = load_features(config.data.features)
     require_same(features, metadata.features, folder)
-    return features
+    return described(features)
+
+
+def check_same_data(run: Avatar, metadata: Metadata, where: object, do: str):
+    """Raises InputError unless a model was trained on the data of this metadata, going by their statistics."""
+    ours, theirs = (normalizer.to_json()["sha256"] for normalizer in (run.normalizer, metadata.normalizer))
+    if ours != theirs:
+        raise InputError("the model was trained on other data", where, do)
 
 
 def check_fits(config: Config, channels: int, features: int, where: object = None, do: str = FITTING):

@@ -1,13 +1,13 @@
 """A run folder from a config: data, training, samples, summary."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 
 from afjax import files
-from afjax.audio.feature_extractors import described
 from afjax.config import Config, to_dict
 from afjax.training import sharding
 from afjax.training.generator.train import train
@@ -30,6 +30,8 @@ def train_run(
 ) -> dict:
     """Trains in a run folder; returns (and writes) its summary. `samples`: whether motion and videos are written."""
     workdir = files.writable(workdir, folder=True)
+    if config.data.features:  # the run loads from wherever it is asked for
+        config = replace(config, data=replace(config.data, features=str(files.absolute(config.data.features))))
     started = time.perf_counter()
     with sharding.first_process_first("run folder"):
         remember(config, workdir)
@@ -49,7 +51,7 @@ def train_run(
         user_delay=config.layout.user_delay, swap=config.data.swap,
         part=sharding.rows(config),
     )  # fmt: skip
-    meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json(), "features": described(features)}
+    meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json(), "features": features}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
     sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
     sampler = sharding.on_first(sampler)

@@ -15,6 +15,7 @@ from afjax.errors import InputError
 from afjax.metrics.table import report
 from afjax.streaming.sampler import Generator
 from data_pipeline.records import Metadata, read_split
+from experiments.runs.data import check_same_data
 
 WATCHED = ("lip_corr", "fd", "variance", "response_peak_smile")
 
@@ -36,8 +37,7 @@ def start(config: Config, metadata: Metadata):
         changed = differences(found[group], wanted[group], free=(), where=f"{group}.")
         if changed:
             raise InputError(f"it differs from this config ({changed[0]})", config.preference.model, "give its values")
-    if not np.array_equal(run.generator.normalizer.motion_mean, metadata.normalizer.motion_mean):
-        raise InputError("it was trained on other data", config.preference.model, "set data.path to its own")
+    check_same_data(run, metadata, config.preference.model, "set data.path to its own")
     return jax.device_get(run.generator.params)
 
 

@@ -5,9 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.audio.feature_extractors import Wav2Vec2Features
 from afjax.audio.wav2vec2 import features, network
 from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface
+from afjax.audio.wav2vec2.extractor import Wav2Vec2Features
 from afjax.errors import InputError
 from afjax.weights import names, wav2vec2_names
 from tests.weights import released

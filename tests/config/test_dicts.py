@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from afjax.config import Config, from_dict, to_dict, upgraded
+from afjax.config import Config, stored_config, to_dict
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
 
@@ -23,7 +23,7 @@ def stored(**reading) -> dict:
 @pytest.mark.parametrize(("reading", "formula"), [(DEFAULT, "diffusion_dpo"), (PAPER, "paper"), ({}, "diffusion_dpo")])
 def test_readings_of_the_formula_have_names(reading, formula, tmp_path):
     values = json.loads(json.dumps(stored(**reading)))
-    assert from_dict(upgraded(values)).preference.formula == formula
+    assert stored_config(values).preference.formula == formula
     (tmp_path / "config.json").write_text(json.dumps(values))
     assert read_config(tmp_path, Config, "").preference.formula == formula
 
@@ -31,12 +31,16 @@ def test_readings_of_the_formula_have_names(reading, formula, tmp_path):
 def test_today_s_settings_stay():
     values = to_dict(Config())
     values["preference"]["formula"] = "paper"
-    assert upgraded(values) == values and from_dict(upgraded(values)).preference.formula == "paper"
+    assert stored_config(values).preference.formula == "paper"
 
 
-def test_a_reading_that_has_no_name_is_refused():
+def test_a_reading_that_has_no_name_is_refused_where_it_counts():
+    odd = DEFAULT | {"norm": "l1"}
     with pytest.raises(InputError, match="run: no preference.formula has norm l1, channels mean"):
-        upgraded(stored(**DEFAULT | {"norm": "l1"}), "run")
+        stored_config(stored(**odd, path="losing", model="run"), "run")
+    assert stored_config(stored(**odd)).preference == Config().preference, "nothing was tuned by it"
+    with pytest.raises(InputError, match="no preference.formula"):
+        stored_config(stored(**DEFAULT | {"norm": ["l1"]}, path="losing", model="run"))
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '{"preference": 3}', "{"])

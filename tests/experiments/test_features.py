@@ -1,4 +1,4 @@
-"""Features made again from a data set's sound: the same where the ear is the same, others where it is not."""
+"""Features made again from a data set's sound: the same where the extractor is, others where it is not."""
 
 import dataclasses
 
@@ -57,14 +57,14 @@ def save(made, clips):
     records.write_metadata(made, records.Metadata(channels, described(MelFeatures()), 25, splits, normalizer))
 
 
-def test_the_same_ear_gives_the_same_records(folder, tmp_path):
+def test_the_same_extractor_gives_the_same_records(folder, tmp_path):
     summary = make_features(folder, tmp_path / "out", MelFeatures())
     assert (summary["width"], summary["conversations"]) == (mel.DIM, 3)
     for before, after in zip(*(records.read_split(f, "train") for f in (folder, tmp_path / "out")), strict=True):
         assert schema.encode(before) == schema.encode(after)
 
 
-def test_another_ear_changes_features_and_their_statistics_alone(folder, tmp_path):
+def test_another_extractor_changes_features_and_their_statistics_alone(folder, tmp_path):
     make_features(folder, tmp_path / "out", Loudness())
     old, new = (records.read_metadata(f) for f in (folder, tmp_path / "out"))
     assert (new.features["name"], new.feature_dim, new.channels) == ("loudness", 7, old.channels)

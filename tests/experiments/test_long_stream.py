@@ -71,7 +71,7 @@ def run():
     one = np.ones(max(D, F), np.float32)
     normalizer = Normalizer(0 * one[:D], one[:D], 0 * one[:F], one[:F])
     generator = Generator(config, init_params(config, jax.random.key(0)), normalizer)
-    return Avatar(config, generator, MelFeatures(), codecs_of())
+    return Avatar(config, generator, MelFeatures, codecs_of())
 
 
 def test_a_generator_goes_on_as_if_it_had_not_stopped(clips):

@@ -2,8 +2,8 @@
 
     python -m data_pipeline.simulate.portrait.draw --seed 0 --out face.png
 
-The head is a height field (`portrait_form`) under a soft key light with shadows and cavity shading; skin, lips, eyes
-and brows are painted on it (`portrait_face`), hair is drawn strand by strand (`portrait_hair`). Painting is done at
+The head is a height field (`form`) under a soft key light with shadows and cavity shading; skin, lips, eyes
+and brows are painted on it (`face`), hair is drawn strand by strand (`hair`). Painting is done at
 twice the size and averaged down. Nothing is read from anywhere: a portrait is a function of its seed.
 """
 

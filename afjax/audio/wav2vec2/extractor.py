@@ -1,0 +1,66 @@
+"""wav2vec2 as a feature extractor (`afjax.audio.feature_extractors`)."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.audio.framing import FRAME
+from afjax.audio.wav2vec2 import features
+from afjax.audio.wav2vec2.config import Wav2Vec2Config
+
+__all__ = ["Heard", "Wav2Vec2Features"]
+
+
+class Heard(NamedTuple):
+    """Sound of the window [window * 640] and the statistics of all that came."""
+
+    sound: jax.Array
+    past: features.Past
+
+
+@dataclass(frozen=True)
+class Wav2Vec2Features:
+    """`afjax.audio.wav2vec2.features`; `window` frames in a stream, the block among them.
+
+    Shorter sound is filled up by its last sample. `params`: the tree below "params".
+    """
+
+    config: Wav2Vec2Config
+    params: Any = field(compare=False, repr=False)
+    window: int = features.WINDOW
+    _programs: dict[int, Callable] = field(default_factory=dict, init=False, compare=False, repr=False)
+    name = "wav2vec2"
+
+    @property
+    def dim(self) -> int:
+        return self.config.dim
+
+    def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:
+        return np.asarray(self.program(frames)(self.params, features.whole(wave, frames)[None]))[0]
+
+    def warm_up(self, frames: int) -> None:
+        self.program(frames)
+
+    def program(self, frames: int) -> Callable:
+        """`encode`, compiled for one voice of so many frames."""
+        if frames not in self._programs:
+            wave = jax.ShapeDtypeStruct((1, frames * FRAME), np.float32)
+            self._programs[frames] = jax.jit(self.encode).lower(self.params, wave).compile()
+        return self._programs[frames]
+
+    def encode(self, params: Any, waves: jax.Array) -> jax.Array:
+        """Standardised sound `[b, T * 640]` -> `[b, T, F]`."""
+        return features.encode(params, self.config, waves)
+
+    def init(self) -> Heard:
+        return Heard(jnp.zeros(self.window * FRAME), features.unheard(self.config))
+
+    def step(self, params: Any, state: Heard, sound: jax.Array) -> tuple[Heard, jax.Array]:
+        past = features.hear(params, self.config, state.past, sound[None])
+        heard = jnp.concatenate([state.sound, sound])[len(sound) :]
+        rows = features.recent(params, self.config, heard[None], past)[0, -(len(sound) // FRAME) :]
+        return Heard(heard, past), rows
