@@ -152,6 +152,15 @@ def restored(workdir: str, meshes: list):
     return {"states": hashes, "ema": digests.of_params(state.ema_params)}
 
 
+def several(calls: list):
+    """What functions of this file return, `calls` their names, arguments and whether in float64: one start for all."""
+    found = []
+    for name, arguments, x64 in calls:
+        jax.config.update("jax_enable_x64", x64)
+        found.append(globals()[name](*arguments))
+    return found
+
+
 def process(where: str, mesh: dict):
     """One of several processes: losses and the hash of the weights after five steps."""
     if where:

@@ -10,8 +10,21 @@ from tests.multidevice.cases import settings
 from tests.multidevice.runs import MESHES, run
 
 
-def test_in_float64_losses_and_weights_are_equal_on_data_fsdp_and_tensor():
-    (found,) = run("compare", "sgd", [MESHES["2 x 2 x 2"]], x64=True)
+@pytest.fixture(scope="module")
+def found(tmp_path_factory):
+    """What one process with eight devices finds: steps compared in float64, a checkpoint's way, draws; the folder."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    way = [MESHES["2 x 2 x 2"], {}, {"data": 2, "fsdp": 2}]
+    calls = [
+        ("compare", ["sgd", [MESHES["2 x 2 x 2"]]], True),
+        ("restored", [str(folder), way], False),
+        ("draws", [list(MESHES.values())], False),
+    ]
+    return *run("several", calls), folder
+
+
+def test_in_float64_losses_and_weights_are_equal_on_data_fsdp_and_tensor(found):
+    (found,) = found[0]
     assert found["loss"] < 1e-10 and found["params"] < 1e-10 and found["ema"] < 1e-10
     assert found["programs"] == 1  # nothing is compiled again at the second step
 
@@ -47,16 +60,16 @@ def test_the_frozen_reference_of_preference_tuning_is_divided_and_has_no_moments
     assert tensor["moments"] == 2  # of the policy: mean and square
 
 
-def test_a_checkpoint_goes_from_8_devices_to_1_to_4_and_into_a_process_with_one(tmp_path):
-    found = run("restored", str(tmp_path), [MESHES["2 x 2 x 2"], {}, {"data": 2, "fsdp": 2}])
+def test_a_checkpoint_goes_from_8_devices_to_1_to_4_and_into_a_process_with_one(found):
+    _, found, _, folder = found
     assert len(set(found["states"])) == 1
     shapes = jax.eval_shape(lambda: init_params(settings(), jax.random.key(0)))
-    params, _, _ = load_ema(tmp_path / "0", shapes)  # written on eight devices
+    params, _, _ = load_ema(folder / "0", shapes)  # written on eight devices
     assert digests.of_params(params) == found["ema"]
 
 
-def test_chance_is_the_same_on_every_mesh():
-    assert run("draws", list(MESHES.values())) == [True] * 3
+def test_chance_is_the_same_on_every_mesh(found):
+    assert found[2] == [True] * 3
 
 
 PRESETS = (

@@ -31,12 +31,27 @@ def one_pair() -> dict[str, np.ndarray]:
     return {"pictures": pictures, "boxes": boxes}
 
 
-def test_a_codec_copies_its_source_at_first():
+@pytest.fixture(scope="module")
+def state():
+    """Before the first step, made as a run makes it."""
+    return step.init_state(tiny())
+
+
+# one program each for all tests
+reconstruct = jax.jit(step.reconstruct)
+centred_by = jax.jit(lambda pictures: step.init_state(tiny(), pictures).params)  # compiles far less than op by op
+
+
+@jax.jit
+def coefficients_of(params, pictures):
+    return network.encode(network.prepare(params), pictures).coefficients
+
+
+def test_a_codec_copies_its_source_at_first(state):
     """But for the half pixel by which zero flow magnifies, so a picture of slopes: half of 1/64 a pixel at the edge."""
-    state = step.init_state(tiny())
     x, y = np.meshgrid(*[np.linspace(-0.9, 0.9, 64, dtype=np.float32)] * 2)
     pictures = np.stack([np.stack([x, y, -x], -1), np.stack([-y, x, 0.5 * y], -1)])[None]
-    made = jax.jit(step.reconstruct)(state.params, pictures)[0][0, ::-1]
+    made = reconstruct(state.params, pictures)[0][0, ::-1]
     inside = (slice(None), slice(1, -1), slice(1, -1))  # zeros lie beyond the edge
     np.testing.assert_allclose(made[inside], pictures[0][inside], atol=0.015)
     assert state.critics == {} and jax.tree.all(
@@ -44,40 +59,36 @@ def test_a_codec_copies_its_source_at_first():
     )
 
 
-def test_coefficients_are_orthonormal_projections_at_first():
+def test_coefficients_are_orthonormal_projections_at_first(state):
     identity = np.eye(TINY.dim, dtype=np.float32)
-    prepared = network.prepare(step.init_state(tiny()).params)["encoder"]
-    rows = np.asarray(encoder.coefficients_of(prepared, identity)).T
+    read = jax.jit(lambda params: encoder.coefficients_of(network.prepare(params)["encoder"], identity))
+    rows = np.asarray(read(state.params)).T
     np.testing.assert_allclose(rows @ rows.T, np.eye(TINY.directions), atol=1e-5)
 
 
-def test_a_centred_codec_tells_pictures_apart_and_copies_as_before():
+def test_a_centred_codec_tells_pictures_apart_and_copies_as_before(state):
     """The coefficients of what it was centred by are white; blobs on one background, as faces are."""
     rng = np.random.default_rng(0)
     pictures = np.full((48, 64, 64, 3), 90, np.uint8)
     for picture in pictures:
         row, column = rng.integers(10, 40, 2)
         picture[row : row + 12, column : column + 12] += rng.integers(0, 120, 3).astype(np.uint8)
-    plain, centred = (step.init_state(tiny(), given).params for given in (None, pictures))
+    plain, centred = state.params, centred_by(pictures)
     signed = pictures.astype(np.float32) / 127.5 - 1
 
-    def coefficients(params):
-        return np.asarray(network.encode(network.prepare(params), signed).coefficients)
-
     def spread(params):
-        values = np.linalg.eigvalsh(np.cov(coefficients(params), rowvar=False))
+        values = np.linalg.eigvalsh(np.cov(coefficients_of(params, signed), rowvar=False))
         return values[0], values[-1]
 
     assert spread(centred) == (pytest.approx(1, abs=0.02), pytest.approx(1, abs=0.02))
     assert spread(plain)[1] > 5 * spread(plain)[0]
-    np.testing.assert_allclose(coefficients(centred).mean(0), 0, atol=1e-3)
-    made = [step.reconstruct(params, signed[None, :2])[0] for params in (plain, centred)]
+    np.testing.assert_allclose(np.mean(coefficients_of(centred, signed), 0), 0, atol=1e-3)
+    made = [reconstruct(params, signed[None, :2])[0] for params in (plain, centred)]
     np.testing.assert_allclose(*made, atol=1e-4)
 
 
 def test_two_pictures_are_enough_to_be_centred_by():
-    pictures = np.tile(one_pair()["pictures"][0], (32, 1, 1, 1))
-    params = step.init_state(tiny(), pictures).params
+    params = centred_by(np.tile(one_pair()["pictures"][0], (24, 1, 1, 1)))
     assert jax.tree.all(jax.tree.map(lambda leaf: bool(np.isfinite(leaf).all()), params))
 
 
@@ -90,7 +101,7 @@ def test_the_encoder_alone_learns_known_motion():
     motion = np.zeros((1, 2, 15), np.float32)
     motion[0, :, 0] = (-10, 15)
     batch = {**one_pair(), "motion": motion}
-    state, train_step = step.init_state(config), step.make_encoder_step(config)
+    state, train_step = jax.jit(lambda: step.init_state(config))(), step.make_encoder_step(config)
     before = jax.tree.map(np.array, state.params)
     errors = []
     for _ in range(60):
@@ -99,9 +110,9 @@ def test_the_encoder_alone_learns_known_motion():
     assert errors[-1] < 0.02 * errors[0]
     jax.tree.map(np.testing.assert_array_equal, before["decoder"], state.params["decoder"])
     seen = batch["pictures"][0].astype(np.float32) / 127.5 - 1
-    found = np.asarray(network.encode(network.prepare(state.params), seen).coefficients)
+    found = np.asarray(coefficients_of(state.params, seen))
     np.testing.assert_allclose(found[:, 0], 3 * np.array([-10, 15]) / 25, atol=0.25)
-    state, metrics = step.make_step(config)(state, batch)
+    _, metrics = jax.eval_shape(step.make_step(config), state, batch)  # traced only: slow tests run it
     assert "known_motion" not in metrics, "it has no weight"
 
 
