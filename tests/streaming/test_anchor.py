@@ -18,14 +18,16 @@ ANCHOR = SamplerConfig(anchor_seconds=20.0, anchor_band=1.0)
 def follow(steps, sampler, reference=0.0):
     """Levels [blocks, sessions] of a model that goes on from the last frame it made, by `steps` [blocks, sessions]."""
     reference = jnp.full((steps.shape[1], 1), reference)
-    block = jax.jit(lambda slow, motion: anchored(slow, motion, reference, sampler))
-    slow, level, levels = init_slow(reference, sampler), np.zeros(steps.shape[1]), []
-    for step in steps:
+
+    def block(carry, step):
+        slow, level = carry
         motion = jnp.broadcast_to((level + step)[:, None, None], (len(level), FRAMES, 1))
-        slow, motion = block(slow, motion)
-        level = np.asarray(motion[:, -1, 0])
-        levels.append(level)
-    return np.array(levels)
+        slow, motion = anchored(slow, motion, reference, sampler)
+        level = motion[:, -1, 0]
+        return (slow, level), level
+
+    start = init_slow(reference, sampler), jnp.zeros(steps.shape[1])
+    return np.asarray(jax.lax.scan(block, start, jnp.asarray(steps, jnp.float32))[1])
 
 
 def test_a_random_walk_stays_near_the_band():

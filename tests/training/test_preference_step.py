@@ -3,8 +3,8 @@
 import dataclasses
 
 import jax
-import jax.numpy as jnp
 import numpy as np
+import optax
 import pytest
 
 from afjax.config import ObjectiveConfig, OptimizerConfig, PreferenceConfig
@@ -32,46 +32,47 @@ def setting():
 
 
 @pytest.fixture(scope="module")
-def evaluated(setting):
-    """Value, what is watched, the gradients of reference and policy, where the two are equal, and flow matching alone.
-
-    All in one program, which computes what they share once.
-    """
+def tuned(setting):
+    """What is logged in each of 15 steps, the policy's moments after the first, the reference before and after."""
     config, params, batch, draw, layout = setting
+    kept = jax.device_get(params)
+    step, state = make_train_step(config, params), init_state(config, params)
+    logged, moments = [], None
+    for _ in range(15):
+        state, metrics = step(state, batch, draw, layout)
+        logged.append(jax.device_get(metrics))
+        moments = jax.device_get(optax.tree.get(state.opt_state, "mu")) if moments is None else moments
+    return logged, moments, kept, jax.device_get(params)
+
+
+def test_at_the_reference_it_is_flow_matching_plus_log_2(setting, tuned):
+    """Before the first step policy and reference are equal."""
+    config, params, batch, draw, layout = setting
+    watched = tuned[0][0]
     model = ForcingTransformer(config.model)
-
-    def value(reference, policy):
-        return preference_loss(config.preference, reference, model, "l2", policy, batch, draw, layout)
-
-    @jax.jit
-    def evaluate(reference, policy):
-        flow = clip_loss(model, "l2", policy, batch, draw, layout)[0]
-        return *jax.value_and_grad(value, argnums=(0, 1), has_aux=True)(reference, policy), flow
-
-    return evaluate(params, params)
-
-
-def test_at_the_reference_it_is_flow_matching_plus_log_2(evaluated):
-    (value, watched), _, flow = evaluated
-    np.testing.assert_allclose(value, flow + 2 * np.log(2), rtol=1e-5)
+    flow = jax.jit(lambda params: clip_loss(model, "l2", params, batch, draw, layout)[0])(params)
+    np.testing.assert_allclose(watched["loss"], flow + 2 * np.log(2), rtol=1e-5)
     np.testing.assert_allclose(watched["flow"], flow, rtol=1e-5)
     assert watched["drift"] < 1e-10 and abs(watched["margin"]) < 1e-5
 
 
-def test_the_reference_has_no_gradient_and_the_policy_has(evaluated):
-    of_reference, of_policy = evaluated[1]
-    assert not any(jnp.any(leaf) for leaf in jax.tree.leaves(of_reference))
-    assert all(jnp.any(leaf) for leaf in jax.tree.leaves(of_policy))
-
-
-def test_steps_prefer_the_winner_and_leave_the_reference_alone(setting):
+def test_the_reference_has_no_gradient_and_the_policy_has(setting, tuned):
     config, params, batch, draw, layout = setting
-    kept = jax.device_get(params)
-    step, state = make_train_step(config, params), init_state(config, params)
-    margins = []
-    for _ in range(15):
-        state, metrics = step(state, batch, draw, layout)
-        margins.append(float(metrics["margin"]))
-    assert abs(margins[0]) < 1e-6 and margins[-1] < min(margins[:4]) < 0 and metrics["accuracy"] > 0.9
-    for before, after in zip(jax.tree.leaves(kept), jax.tree.leaves(params), strict=True):
-        np.testing.assert_array_equal(before, after)
+    model = ForcingTransformer(config.model)
+
+    @jax.jit
+    @jax.grad
+    def of_reference(reference):
+        return preference_loss(config.preference, reference, model, "l2", params, batch, draw, layout)[0]
+
+    assert not any(np.any(leaf) for leaf in jax.tree.leaves(jax.device_get(of_reference(params))))
+    # after one step the first moment is the policy's gradient, but for a factor
+    assert all(np.any(leaf) for leaf in jax.tree.leaves(tuned[1]))
+
+
+def test_steps_prefer_the_winner_and_leave_the_reference_alone(tuned):
+    logged, _, before, after = tuned
+    margins = [float(metrics["margin"]) for metrics in logged]
+    assert abs(margins[0]) < 1e-6 and margins[-1] < min(margins[:4]) < 0 and logged[-1]["accuracy"] > 0.9
+    for one, other in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
+        np.testing.assert_array_equal(one, other)
