@@ -39,7 +39,7 @@ class Scales:
 
 @pytest.fixture(scope="module")
 def config():
-    config = small_config()
+    config = small_config(depth=1)
     model = dataclasses.replace(config.model, audio_dim=mel.DIM)
     guided = SamplerConfig(nfe=2, avatar=-0.5, joint=1.5)
     return dataclasses.replace(config, model=model, sampler=guided)

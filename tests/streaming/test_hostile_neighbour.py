@@ -18,7 +18,7 @@ CALM, HOSTILE = 0, 1
 
 @pytest.fixture(scope="module")
 def engine():
-    small = small_config(block=BLOCK)
+    small = small_config(block=BLOCK, depth=1)
     config = dataclasses.replace(
         small,
         model=dataclasses.replace(small.model, motion_dim=D, audio_dim=mel.DIM),

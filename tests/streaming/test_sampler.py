@@ -17,7 +17,7 @@ class Unscaled:
 
 
 def generator(drop_table=None) -> Generator:
-    config = small_config()
+    config = small_config(depth=1)
     objective = dataclasses.replace(config.objective, drop_table=drop_table or {})
     config = dataclasses.replace(config, objective=objective, sampler=SamplerConfig(nfe=1))
     return Generator(config, scrambled(config, 0.2), Unscaled)

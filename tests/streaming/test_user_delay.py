@@ -15,7 +15,7 @@ FRAMES = 25
 
 
 def generator(user_delay: int) -> Generator:
-    config = small_config(block=5)
+    config = small_config(block=5, depth=1)
     layout = dataclasses.replace(config.layout, user_delay=user_delay)
     config = dataclasses.replace(config, layout=layout, sampler=SamplerConfig(nfe=1))
     return Generator(config, scrambled(config, 0.2), Unscaled)

@@ -15,6 +15,9 @@ from afjax.training.generator.step import make_draw, make_train_step
 from afjax.training.generator.train import train
 from tests.small_model import small_config
 
+LONG = 300
+"""Steps of what is learnt, and 20 of a run: each number of steps is a program of its own, so tests use these two."""
+
 
 class Batches:
     """Batches that depend on their place alone."""
@@ -66,7 +69,7 @@ def records(workdir):
 
 
 def test_samples_and_progress_are_called_on_time(tmp_path):
-    config, seen = quick(), []
+    config, seen = quick(num_steps=20, save_every=10, sample_every=10), []
     train(
         config,
         tmp_path,
@@ -75,12 +78,12 @@ def test_samples_and_progress_are_called_on_time(tmp_path):
         progress=lambda step, metrics: seen.append(("log", step)),
         sample=lambda step, params: seen.append(("sample", step)),
     )
-    assert [step for kind, step in seen if kind == "sample"] == [20]
-    assert [step for kind, step in seen if kind == "log"] == list(range(5, 45, 5))
+    assert [step for kind, step in seen if kind == "sample"] == [10]
+    assert [step for kind, step in seen if kind == "log"] == list(range(5, 25, 5))
 
 
 def test_one_compiled_step_serves_every_mask_level_scheme_and_drop_pattern():
-    config = quick()
+    config = quick(num_steps=LONG)
     state, step, batch = init_state(config), make_train_step(config), next(Batches(config))
     state, _ = step(state, batch, make_draw(config)(0), token_layout(config))
     compiled = step.func._cache_size()
@@ -98,13 +101,13 @@ def test_one_compiled_step_serves_every_mask_level_scheme_and_drop_pattern():
 
 def test_training_learns_a_constant_pose(tmp_path):
     """The velocity of one fixed motion is learnable: the loss falls well below that of the zero network."""
-    config = quick(num_steps=300)
+    config = quick(num_steps=LONG)
     batches = Batches(config)
     batch = next(batches)
     batch["avatar_motion"] = np.broadcast_to(np.float32(2.0), batch["avatar_motion"].shape)
     state, step, draw, layout = init_state(config), make_train_step(config), make_draw(config), token_layout(config)
     losses = []
-    for i in range(300):
+    for i in range(LONG):
         state, metrics = step(state, batch, draw(i), layout)
         losses.append(float(metrics["loss"]))
     # at level 1 the noise is seen: v = noise - motion is known exactly; the zero network has 1 + 4
@@ -112,7 +115,7 @@ def test_training_learns_a_constant_pose(tmp_path):
 
 
 def test_weights_are_averaged(tmp_path):
-    config = quick()
+    config = quick(num_steps=LONG)
     state, step, draw = init_state(config), make_train_step(config), make_draw(config)
     before = jax.device_get(state.ema_params)
     state, _ = step(state, next(Batches(config)), draw(0), token_layout(config))
@@ -122,10 +125,10 @@ def test_weights_are_averaged(tmp_path):
 
 
 def test_run_folders_without_or_with_another_checkpoint_are_refused(tmp_path):
-    config = quick(num_steps=1)
+    config = quick(num_steps=20)
     with pytest.raises(InputError, match="no checkpoint"):
         load_ema(tmp_path, init_params(config, jax.random.key(0)))
-    train(config, tmp_path, Batches(config), {"x": 1})
+    train(config, tmp_path, Batches(config), {"x": 1}, stop=1)
     params, meta, step = load_ema(tmp_path, init_params(config, jax.random.key(0)))
     assert meta == {"x": 1} and step == 1 and jax.tree.leaves(params)
     other = dataclasses.replace(config, model=dataclasses.replace(config.model, width=32))
