@@ -1,6 +1,7 @@
 """Parts of a batch, rematerialised blocks and bfloat16: what they change, and what they must not."""
 
 import dataclasses
+from functools import cache
 
 import jax
 import jax.numpy as jnp
@@ -19,6 +20,7 @@ from tests.multidevice.cases import batch_of, settings, trained
 from tests.small_model import scrambled, small_config
 
 
+@cache
 def after(tuned: bool = False, **compute):
     """Losses and weights after two steps."""
     config = settings("sgd", tuned, **compute)

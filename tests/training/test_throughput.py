@@ -97,7 +97,7 @@ def test_the_meter_divides_by_its_own_clock(monkeypatch):
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A short run that logs every step, and how many programs had been compiled at each."""
-    folder, config = tmp_path_factory.mktemp("run"), quick(num_steps=8, log_every=1, save_every=8)
+    folder, config = tmp_path_factory.mktemp("run"), quick(num_steps=20, log_every=1, save_every=8)
     compiled, at_step = [], {}
 
     def count(event, seconds, **_):
@@ -106,7 +106,7 @@ def run(tmp_path_factory):
     jax.monitoring.register_event_duration_secs_listener(count)
     try:
         train(
-            config, folder, Batches(config), {}, tensorboard=True, profile=(3, 5),
+            config, folder, Batches(config), {}, tensorboard=True, profile=(3, 5), stop=8,
             progress=lambda step, metrics: at_step.update({step: len(compiled)}),
         )  # fmt: skip
     finally:
