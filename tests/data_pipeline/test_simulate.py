@@ -103,14 +103,14 @@ def test_noise_is_stationary_and_gestures_have_their_shape():
 @pytest.fixture(scope="module")
 def built(tmp_path_factory, speaker):
     folder = tmp_path_factory.mktemp("built") / "set"
-    return folder, build.build(folder, {"train": 24, "eval": 12}, 16.0, 0)
+    return folder, build.build(folder, {"train": 16, "eval": 8}, 16.0, 0)
 
 
 def test_build_writes_a_set_that_reads_back(built):
     folder, summary = built
     metadata = read_metadata(folder)
     clips = list(read_split(folder, "train"))
-    assert len(clips) == metadata.splits["train"]["count"] == 24
+    assert len(clips) == metadata.splits["train"]["count"] == 16
     motion = np.concatenate([clip.avatar_motion for clip in clips])
     np.testing.assert_allclose(motion.mean(axis=0), metadata.normalizer.motion_mean, atol=1e-4)
     np.testing.assert_allclose(motion.std(axis=0), metadata.normalizer.motion_std, rtol=1e-3)

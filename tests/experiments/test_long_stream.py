@@ -1,5 +1,6 @@
 """Chains of conditions, and the whole command on a tiny model: figures, files, verdicts."""
 
+import functools
 import json
 from dataclasses import replace
 
@@ -10,12 +11,13 @@ import pytest
 from afjax.audio.feature_extractors import MelFeatures
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.codecs import codecs_of
+from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, LayoutConfig, ModelConfig, SamplerConfig
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
 from afjax.streaming.sampler import Generator
 from afjax.training.generator.state import init_params
-from experiments.evaluation import endless_conditions, long_stream
+from experiments.evaluation import endless_conditions, long_stream, portrait_identity
 from tests.data_pipeline.conftest import _clip
 
 D, F, START = 15, 100, 100
@@ -64,7 +66,9 @@ def test_a_chain_is_seeded_and_goes_on_where_it_ended(clips):
     assert not np.array_equal(whole["user_motion"], endless_conditions.Chain(played, 3, 8).take(900)["user_motion"])
 
 
+@functools.cache
 def run():
+    """A tiny model; one for all tests, whose step is compiled once."""
     model = ModelConfig(D, F, width=16, depth=1, heads=2, mlp_ratio=1, condition_width=16, condition_heads=2)
     layout = LayoutConfig(block=50, look_ahead=0, mask="blockwise", cache=10, condition_window=4)
     config = Config(model=model, layout=layout, sampler=SamplerConfig(nfe=1, start=START))
@@ -142,13 +146,34 @@ def test_a_tiny_model_goes_through(clips):
         assert len(figures["to_first"]["minutes"]) == 2
 
 
-def test_identity_goes_into_figures_table_and_files(clips, tmp_path):
+def photograph(seed):
+    return np.random.default_rng(seed).random((4, 4, 3))
+
+
+class Pictures:
+    """A codec without networks: a person is a photograph, which motion makes lighter or darker."""
+
+    channels, size = CHANNELS, 4
+
+    def identity(self, portrait):
+        return portrait
+
+    def reference(self, person):
+        return 0.0
+
+    def render(self, person, motion):
+        return person + 0.1 * motion.mean(axis=-1)[:, None, None, None]
+
+
+def test_identity_goes_into_figures_table_and_files(clips, tmp_path, monkeypatch):
+    monkeypatch.setattr(portrait_identity, "moving_person", lambda seed, rest, size: (photograph(seed), rest))
+
     def embed(picture):
         embed.calls += 1
-        return None if embed.calls % 7 == 0 else picture[::64, ::64].astype(float).ravel()
+        return None if embed.calls % 7 == 0 else picture.astype(float).ravel()
 
     embed.calls, embed.name = 0, "pixels"
-    found = long_stream.drift(run(), clips, 3, 2, embed)
+    found = long_stream.drift(replace(run(), codecs=lambda size: Pictures()), clips, 3, 2, embed)
     for kind in endless_conditions.KINDS:
         identity = found[kind]["identity"]
         assert len(identity["minutes"]) == 3 and identity["name"] == "CSIM-pixels"

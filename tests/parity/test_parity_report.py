@@ -11,9 +11,12 @@ import jax
 import numpy as np
 import pytest
 
+from afjax.codec.latent.autoencoder import motion
 from afjax.errors import InputError
+from afjax.parity import flow, latent
+from afjax.parity.arrays import Stored
 from afjax.parity.run import Fixtures
-from tests.parity.fixtures import DATA
+from tests.parity.fixtures import DATA, reference
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -36,12 +39,52 @@ def test_every_small_file_is_there():
     assert Fixtures(DATA).files == SMALL
 
 
-@pytest.mark.parametrize("file", SMALL)
+@pytest.mark.parametrize("file", [pytest.param(f, marks=[pytest.mark.slow] * (f == "e2e_small")) for f in SMALL])
 def test_small_files(file):
     compare(DATA, file)
 
 
-@pytest.mark.parametrize("file", ["flow_modules_small", "ae_pieces", "wav2vec2_tiny"])
+def within(file: str, key: str, got, expected):
+    """Some rows of an array lie within the limits of the whole."""
+    assert got.shape == expected.shape
+    floor, error = json.loads((DATA / "noise_floor.json").read_text())[file][key], np.abs(got - expected)
+    assert error.max() <= max(10 * floor["max_abs"], 4e-6 * floor["ref_max"])
+    assert np.sqrt((error**2).mean()) <= max(5 * floor["rms"], 1e-6 * floor["ref_rms"])
+
+
+def test_some_pictures_end_to_end():
+    """Every step of the slow `e2e_small`, from the stored result of the one before it.
+
+    A few pictures at a time, in batches of the sizes of `ae_small`, for which there are programs.
+    """
+    fixtures, stored = Fixtures(DATA), reference("e2e_small")
+    prepared = latent._prepared(fixtures.weights("ae_small"), np.float32)
+    encoded, features = {}, None
+    for pair in ((-1, 0), (17, 34), (49, 50)):
+        frames = np.stack([stored["in/user_frames_u8"][n] if n >= 0 else stored["in/avatar_u8"] for n in pair])
+        encoding = latent._encode(prepared["encoder"], latent.pictures(frames, np.float32))[0]
+        encoded |= dict(zip(pair, np.asarray(motion(prepared, encoding.coefficients)), strict=True))
+        if pair[0] < 0:
+            identity, features = encoding.identity[:1], [each[:1] for each in encoding.features]
+    within("e2e_small", "r_s", encoded.pop(-1), stored["r_s"][0])
+    within("e2e_small", "user_motion", np.stack([*encoded.values()]), stored["user_motion"][0, [*encoded]])
+
+    padded = np.pad(stored["user_motion"], [(0, 0), (0, 2), (0, 0)], mode="edge")
+    given = {key: x for key, x in stored.items() if key.startswith("in/")}
+    given |= {"in/r_s": stored["r_s"], "in/user_motion": padded, "T53/latents": stored["latents"]}
+    network, heads = fixtures.weights("flow_small"), fixtures._heads("flow_small")
+    made = flow.sampler(Stored(DATA / "e2e_small.npz", given), network, heads, np.float32)["T53/latents"]
+    within("e2e_small", "latents", made, stored["latents"])
+
+    some = [0, 2, 4, 5]
+    chosen = stored["frame_index"][some]
+    frames = latent._first(latent._decode(prepared, identity + made[0, chosen], features))
+    within("e2e_small", "frames", frames, stored["frames"][some])
+
+
+@pytest.mark.parametrize(
+    "file", ["flow_modules_small", "ae_pieces", pytest.param("wav2vec2_tiny", marks=pytest.mark.slow)]
+)
 def test_modules_in_double_precision(file):
     compare(DATA, file, x64=True)
 
