@@ -71,6 +71,35 @@ def test_the_check_sees_faults(line):
     assert faults([("page", module, rest)]).startswith("page: python -m")
 
 
+def missing(name: str) -> bool:
+    """Whether a path, or a dotted name `package.module.thing`, is nowhere in the clone."""
+    if "/" in name:
+        return not (ROOT / name).exists()
+    parts = name.split(".")
+    for count in range(len(parts), 0, -1):
+        module = ROOT.joinpath(*parts[:count])
+        file = module.with_suffix(".py") if module.with_suffix(".py").is_file() else module / "__init__.py"
+        if file.is_file():
+            return count < len(parts) and not re.search(rf"\b{parts[count]}\b", file.read_text())
+    return not ROOT.joinpath(*parts).is_dir()
+
+
+def test_names_paths_and_pictures_of_the_docs_exist():
+    named = re.compile(r"`((?:afjax|experiments|data_pipeline|tests|docs)[./][\w./]*[\w/])(?:[:(][^`]*)?`")
+    imported = re.compile(r"^(?:from (\S+) )?import (\w+)", re.M)
+    faults = []
+    for page in PAGES:
+        text = page.read_text()
+        blocks = "".join(re.findall(r"```python\n(.*?)```", text, re.S))
+        names = named.findall(text) + [f"{a}.{b}" for a, b in imported.findall(blocks) if a.startswith("afjax")]
+        links = [link for link in re.findall(r"\]\(([^)#]+)", text) if "://" not in link]
+        faults += [f"{page.name}: {name}" for name in names if "NAME" not in name and missing(name)]
+        faults += [f"{page.name}: {link}" for link in links if not (page.parent / link).exists()]
+    assert not faults, "nowhere to be found:\n" + "\n".join(faults)
+    assert missing("afjax.nn.mask") and missing("docs/live.md") and missing("afjax.nn.masks.alowed")
+    assert not missing("afjax.nn.masks.allowed") and not missing("afjax/nn/masks.py")
+
+
 @pytest.fixture(scope="module")
 def files(tmp_path_factory, write_video):
     """A portrait, a video of it with a voice, and another voice."""
