@@ -157,8 +157,8 @@ def test_truncated(tmp_path, write_video, index_first):
 
 def test_damaged_bytes_never_escape_as_other_errors(tmp_path, write_video):
     rng = np.random.default_rng(1)
-    noise = rng.integers(0, 255, (6, 64, 96, 3), np.uint8)
-    whole = write_video(tmp_path / "whole.mp4", list(noise), sound=rng.normal(0, 0.1, 12_000)).read_bytes()
+    noise = rng.integers(0, 255, (20, 64, 96, 3), np.uint8)
+    whole = write_video(tmp_path / "whole.mp4", list(noise), sound=rng.normal(0, 0.1, 40_000)).read_bytes()
     survived = 0
     for trial in range(40):
         data = np.frombuffer(whole, np.uint8).copy()

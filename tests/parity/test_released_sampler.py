@@ -23,8 +23,8 @@ from tests.small_model import conditions, scrambled, small_config
 START = SAMPLER.start
 
 
-def settings(nfe: int, depth: int = 2):
-    config = small_config(encoder="released", block=10, depth=depth)
+def settings(nfe: int):
+    config = small_config(encoder="released", block=10)
     return config, ForcingTransformer(config.model), replace(SAMPLER, nfe=nfe)
 
 
@@ -117,7 +117,7 @@ def test_relative_positions_equal_absolute_ones_over_ten_minutes():
 
 def test_ten_evaluations_are_nine_forwards():
     """The released sampler's last evaluation, at level 0, moves nothing and is left out."""
-    config, model, sampler = settings(10, depth=1)
+    config, model, sampler = settings(10)
     calls = []
 
     class Counting(ForcingTransformer):
