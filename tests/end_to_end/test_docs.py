@@ -56,19 +56,25 @@ def faults(lines) -> str:
     return done.stdout
 
 
-def test_every_command_of_the_docs_can_be_typed():
+WRONG = ("experiments.trein", "experiments.stream --portrat x", "experiments.train --config.model.widht=3")
+
+
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    """Faults of the commands of the docs, and of WRONG as if pages `wrong0`, `wrong1`, ... had them: one process."""
+    wrong = [(f"wrong{n}", *line.partition(" ")[::2]) for n, line in enumerate(WRONG)]
+    return faults([*commands(), *wrong]).splitlines()
+
+
+def test_every_command_of_the_docs_can_be_typed(said):
     found = commands()
     assert len(found) > 60 and {"experiments.train", "experiments.demo"} <= {module for _, module, _ in found}
-    assert not (said := faults(found)), said
+    assert not (of_docs := [line for line in said if not line.startswith("wrong")]), "\n".join(of_docs)
 
 
-@pytest.mark.parametrize(
-    "line",
-    ["experiments.trein", "experiments.stream --portrat x", "experiments.train --config.model.widht=3"],
-)
-def test_the_check_sees_faults(line):
-    module, _, rest = line.partition(" ")
-    assert faults([("page", module, rest)]).startswith("page: python -m")
+@pytest.mark.parametrize("number", range(len(WRONG)), ids=WRONG)
+def test_the_check_sees_faults(said, number):
+    assert any(line.startswith(f"wrong{number}: python -m {WRONG[number]}") for line in said)
 
 
 def missing(name: str) -> bool:
