@@ -25,8 +25,8 @@ def training_data(config: Config, workdir: Path) -> Path:
         return files.absolute(first(config.data.path))
     if (config.model.motion_dim, config.model.audio_dim) != (len(CHANNELS), EXTRACTOR.dim):
         raise InputError(
-            f"simulated conversations have {len(CHANNELS)} motion channels, {EXTRACTOR.dim} audio features, the model "
-            f"{config.model.motion_dim} and {config.model.audio_dim}",
+            f"simulated conversations have {len(CHANNELS)} motion channels and {EXTRACTOR.dim} audio features, "
+            f"the model {config.model.motion_dim} and {config.model.audio_dim}",
             "config",
             "give a data set that fits, --config.data.path=...",
         )
