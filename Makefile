@@ -14,7 +14,8 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
 PY := .venv/bin/python
 REQUIREMENTS := requirements.txt requirements-media.txt requirements-dev.txt
 STAMP := .venv/.installed
-CHECKED := tests/test_architecture.py tests/nn tests/diffusion tests/losses tests/streaming
+STREAM := session session_fuzz latency sampler stream_equals_offline
+CHECKED := tests/test_architecture.py tests/nn tests/diffusion tests/losses $(STREAM:%=tests/streaming/test_%.py)
 
 # Compiled programs are kept between runs: tests and demo spend much of a first run on compiling.
 export JAX_COMPILATION_CACHE_DIR ?= $(CURDIR)/.cache/jax
