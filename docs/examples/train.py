@@ -9,15 +9,14 @@ settings of a file in experiments/configs, and minutes or days of time: `python 
 import sys
 
 from afjax.audio import mel
-from afjax.config import Config, DataConfig, LayoutConfig, ModelConfig, OptimizerConfig, TrainingConfig
+from afjax.config import Config, DataConfig, LayoutConfig, ModelConfig, TrainingConfig
 from experiments.runs.train import train_run
 
 CONFIG = Config(
     name="example",
-    model=ModelConfig(audio_dim=mel.DIM, width=32, depth=1, heads=2, condition_width=16, condition_heads=2),
-    layout=LayoutConfig(block=10, look_ahead=2, cache=38),
-    optimizer=OptimizerConfig(kind="adamw", warmup_steps=5),
-    data=DataConfig(train_clips=4, eval_clips=2, seconds=6.0, window=50, batch=4),
+    model=ModelConfig(audio_dim=mel.DIM, width=32, depth=1, condition_width=32),
+    layout=LayoutConfig(block=10, look_ahead=0, cache=38),
+    data=DataConfig(train_clips=4, eval_clips=2, seconds=8.0, window=50, batch=4),
     training=TrainingConfig(num_steps=20, log_every=5, save_every=20),
 )
 

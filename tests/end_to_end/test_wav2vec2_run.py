@@ -149,6 +149,7 @@ def test_the_bundle_gives_the_library_s_bits(run, tmp_path):
     assert manifest["features"]["kind"] == "wav2vec2" and any("extractor" in name for name in manifest["params"])
 
 
+@pytest.mark.slow
 def test_the_benchmark_measures_it(run, tmp_path, monkeypatch):
     """The whole command's function, for seconds in place of minutes."""
     pytest.importorskip("ai_edge_litert")

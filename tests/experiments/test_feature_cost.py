@@ -5,6 +5,7 @@ from tests.training.test_training import quick
 from tests.weights.released import SPEECH
 
 
+@pytest.mark.slow
 def test_times_are_of_a_whole_batch(monkeypatch):
     """Every call is said to take one millisecond: two voices of 32 are a sixteenth of the work."""
     calls = []

@@ -94,7 +94,7 @@ def test_equal_to_rounding_of_float64_other_sizes(encoder, mask, block, look_ahe
     "encoder, block, look_ahead, frames",
     [
         ("windowed", 5, 0, 33),
-        ("released", 25, 2, 75),
+        pytest.param("released", 25, 2, 75, marks=SLOW),
         pytest.param("windowed", 25, 2, 75, marks=SLOW),
         pytest.param("released", 5, 0, 33, marks=SLOW),
     ],

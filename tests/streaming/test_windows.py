@@ -21,17 +21,18 @@ def windows(block, look_ahead, encoder="windowed", **sizes):
     return small_config(encoder=encoder, mask="bidirectional", block=block, look_ahead=look_ahead, cache=0, **sizes)
 
 
-@pytest.mark.parametrize("encoder", ["windowed", "released", "memory"])
+@pytest.mark.parametrize("encoder", ["windowed", pytest.param("released", marks=pytest.mark.slow), "memory"])
 def test_stream_of_windows_equals_the_twin_in_float64(encoder):
     with jax.enable_x64(True):
         assert relative(*both_ways(windows(10, 4, encoder), 33, dtype=jnp.float64)) < 1e-10
 
 
-@pytest.mark.parametrize("encoder, block", [("windowed", 50), ("memory", 75)])
+@pytest.mark.parametrize("encoder, block", [("windowed", 50), pytest.param("memory", 75, marks=pytest.mark.slow)])
 def test_windows_of_the_presets_equal_the_twin_in_float32(encoder, block):
     assert relative(*both_ways(windows(block, 10, encoder, depth=1), 2 * block + 7, sessions=1)) < 1e-5
 
 
+@pytest.mark.slow
 def test_memory_encoder_with_a_causal_window_streams_too():
     config = small_config(encoder="memory")
     config = dataclasses.replace(config, layout=dataclasses.replace(config.layout, condition_window=4))

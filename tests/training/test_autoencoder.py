@@ -92,6 +92,7 @@ def test_two_pictures_are_enough_to_be_centred_by():
     assert jax.tree.all(jax.tree.map(lambda leaf: bool(np.isfinite(leaf).all()), params))
 
 
+@pytest.mark.slow
 def test_the_encoder_alone_learns_known_motion():
     """A square's place as yaw: the decoder stays as it is, to the bit."""
     config = dataclasses.replace(

@@ -38,6 +38,7 @@ def test_a_batch_in_parts_has_the_gradient_of_the_whole(tuned):
         np.testing.assert_allclose(a, b, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_rematerialised_blocks_change_nothing():
     losses, state = after()
     again, other = after(remat=True)
