@@ -1,5 +1,7 @@
 """The cost of features: every part is timed, and fewer voices are multiplied up."""
 
+import pytest
+
 from experiments.live import feature_cost
 from tests.training.test_training import quick
 from tests.weights.released import SPEECH
