@@ -1,4 +1,4 @@
-"""The one exception for mistakes of the person who runs a command."""
+"""The one exception, and the one warning, for mistakes of the person who runs a command."""
 
 import errno
 import os
@@ -14,6 +14,10 @@ class InputError(ValueError):
     def __init__(self, what: str, where: object = None, do: str = ""):
         parts = [what if where is None else f"{where}: {what}", do]
         super().__init__("; ".join(" ".join(part.split()) for part in parts if part))
+
+
+class InputWarning(UserWarning):
+    """Input that was used otherwise than it may have been meant, in one line. Programs print it."""
 
 
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO)

@@ -1,10 +1,15 @@
 """Looks at a simulated data set: what is in it, how hard it is, and one conversation as curves and as a video.
 
     python -m experiments.look --data DIR --out OUT [--clip K] [--portrait face.png]
+    python -m experiments.look --portraits DIR --out OUT [--size 512]
 
 The table compares the recorded avatar with the oracle (other private noise) and with the best linear guess from the
 last second of the user's motion, on the evaluation split. OUT receives `summary.json`, `curves.png`,
 `contact_sheet.png` and `conversation.mp4` (user left, avatar right, both voices).
+
+With `--portraits`, a folder of pictures, OUT receives two sheets for each: `NAME_channels.png`, every motion channel
+alone over what the renderer shows of it, and `NAME_expressions.png`, the portrait and named expressions. The table says
+how well the tracker reads back what is rendered (`experiments.evaluation.faces`); `faces.json` holds it.
 """
 
 from pathlib import Path
@@ -18,6 +23,7 @@ from afjax.errors import InputError
 from afjax.media.image import read_portrait
 from data_pipeline.schema import EVENT_KINDS, Conversation
 from experiments import cli
+from experiments.evaluation import faces
 from experiments.evaluation.data_difficulty import measure
 from experiments.report import figures
 from experiments.report.conversation_video import marks, write_conversation
@@ -25,8 +31,11 @@ from experiments.report.conversation_video import marks, write_conversation
 _DATA = flags.DEFINE_string("data", None, "folder of a data set that data_pipeline.build wrote")
 _OUT = flags.DEFINE_string("out", None, "folder for tables, plots and the video")
 _CLIP = flags.DEFINE_integer("clip", 0, "number of the evaluation conversation to draw", lower_bound=0)
+_PORTRAITS = flags.DEFINE_string("portraits", None, "folder of portraits to show and read back, in place of --data")
+_SIZE = flags.DEFINE_integer("size", 512, "side of the portraits' pictures, a multiple of 128 pixels", 128, 1024)
 _PORTRAIT = flags.DEFINE_string("portrait", "", "picture of the avatar's face; drawn if not given")
 
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 SHOWN = ("smile", "jaw_open", "brow_raise", "pitch", "roll", "yaw", "scale")
 
 
@@ -40,10 +49,47 @@ def draw(out: Path, clip: Conversation, portrait: np.ndarray | None) -> None:
     write_conversation(video, clip, clip.avatar_motion, portrait=portrait, sheet=out / "contact_sheet.png")
 
 
+def show_portraits(folder: Path, out: Path, size: int) -> None:
+    """Writes the sheets of a folder's portraits and the table of what is read back."""
+    if size % 128:
+        raise InputError(f"--size={size} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
+    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
+    if not pictures:
+        raise InputError("no picture", folder, f"put portraits there ({', '.join(PICTURES)})")
+    out.mkdir(parents=True, exist_ok=True)
+    embed, rows = _embedding(), {}
+    for path in pictures:
+        try:
+            with cli.quiet():
+                rows[path.stem] = faces.look_at(read_portrait(path), out / path.stem, size, embed)
+        except InputError as error:
+            print(f"left out: {error if str(path) in str(error) else InputError(str(error), path)}")
+            continue
+        print(f"{path.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in rows[path.stem].items()))
+    if not rows:
+        raise InputError("no portrait can be used", folder)
+    files.write_json(out / "faces.json", rows)
+    print(f"written: {out}")
+
+
+def _embedding():
+    """dlib's face descriptor where its packages are installed, else None: the identity is then not judged."""
+    from afjax.metrics.pretrained.dlib_face import DlibFace
+
+    try:
+        return DlibFace()
+    except InputError as error:
+        print(f"note: {error}; CSIM-dlib is left out")
+        return None
+
+
 def main() -> None:
-    if not _DATA.value or not _OUT.value:
-        raise InputError("--data and --out are needed", do="--help lists the flags")
+    if bool(_DATA.value) == bool(_PORTRAITS.value) or not _OUT.value:
+        raise InputError("--data or --portraits, and --out, are needed", do="--help lists the flags")
     out = files.writable(_OUT.value, folder=True)
+    if _PORTRAITS.value:
+        show_portraits(files.absolute(_PORTRAITS.value), out, _SIZE.value)
+        return
     portrait = read_portrait(_PORTRAIT.value) if _PORTRAIT.value else None
     summary, clips = measure(files.absolute(_DATA.value))
     if _CLIP.value >= len(clips):

@@ -54,8 +54,12 @@ class Codec(Protocol):
     def tracker(self) -> Tracker:
         """Reads a live camera as `encode` reads a clip, without its future."""
 
-    def identity(self, portrait: np.ndarray) -> Any:
-        """What `render` needs to know of one person; portrait uint8 `[H, W, 3]` RGB."""
+    def identity(self, portrait: np.ndarray, face: int = 0) -> Any:
+        """What `render` needs to know of one person; portrait uint8 `[H, W, 3]` RGB.
+
+        `face`: which one of several, counted from the left from 1 on; 0 takes the largest and says so (InputWarning).
+        A portrait that does not stand upright is turned, with an InputWarning.
+        """
 
     def reference(self, identity: Any) -> np.ndarray | float:
         """The portrait's own motion `[D]`, which the generator is told; 0 where motion is relative to it."""

@@ -10,7 +10,7 @@ model can be expected to do.
 import numpy as np
 
 from afjax.audio.framing import FPS, RATE
-from afjax.codec.face.channels import clamp
+from afjax.codec.face.channels import usual
 from data_pipeline.records import EXTRACTOR
 from data_pipeline.schema import EVENT_KINDS, Conversation
 from data_pipeline.simulate import augment
@@ -145,4 +145,4 @@ def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: idle_motion
 
 
 def _stored(motion: np.ndarray) -> np.ndarray:
-    return clamp(motion).astype(np.float32)
+    return usual(motion).astype(np.float32)

@@ -9,8 +9,9 @@ import numpy as np
 
 from afjax import files
 from afjax.codec.face.channels import CHANNELS
+from afjax.codec.face.track.portraits import portrait_face
 from afjax.codec.latent.codec import LatentCodec
-from afjax.codec.latent.crop import portrait_square
+from afjax.codec.latent.crop import box_of, square_of
 from afjax.errors import InputError
 from afjax.files import folder_aside
 from afjax.normalizer import Normalizer
@@ -72,5 +73,6 @@ def act(clip: Conversation, codec: LatentCodec, person: int) -> Conversation:
 def _latents(motion: np.ndarray, codec: LatentCodec, person: int) -> np.ndarray:
     """Motion latents `[1 + T, dim]` of a person at rest and then under motion `[T, 15]`."""
     frames = moving_person(person, np.concatenate([np.zeros_like(motion[:1]), motion]), codec.size)
-    square = portrait_square(frames[0], codec.config.margin)
+    mesh = portrait_face(frames[0]).landmarks.mesh
+    square = square_of(box_of(mesh)[None], codec.size, codec.size, codec.config.margin)
     return np.stack([codec.read(frame, square) for frame in frames])

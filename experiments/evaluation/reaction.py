@@ -10,7 +10,7 @@ from afjax import files
 from afjax.audio.framing import FPS
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.runs import load_run
-from afjax.codec.face.channels import HIGH, channel
+from afjax.codec.face.channels import USUAL_HIGH, channel
 from afjax.config import LayoutConfig
 from afjax.errors import InputError
 from afjax.streaming import latency
@@ -64,7 +64,7 @@ def measure(run: Avatar, clips: list[Conversation], rounds: int, headroom: float
             for clip, one, two, frame in zip(clips, base, other, frames, strict=True):
                 if frame < 0:
                     continue
-                change = answer_to_smile(clip, frame, float(HIGH[channel("smile")]))
+                change = answer_to_smile(clip, frame, float(USUAL_HIGH[channel("smile")]))
                 waits["own"].append(_wait(one, two, deviation, frame, layout.block))
                 waits["people"].append(_wait(np.zeros_like(change), change, deviation, frame, 0))
             progress.update()
@@ -89,7 +89,7 @@ def calm(user_motion: np.ndarray) -> np.ndarray:
     Who smiles already does hardly anything else by smiling, so the answer is late or is none; of users who do not
     smile the definition holds that the two inputs differ by a full smile. CALM before, since the avatar may answer yet.
     """
-    smiles = user_motion[:, channel("smile")] > HIGH[channel("smile")] / 4
+    smiles = user_motion[:, channel("smile")] > USUAL_HIGH[channel("smile")] / 4
     around = np.lib.stride_tricks.sliding_window_view(np.pad(smiles, (CALM, CALM - 1)), 2 * CALM)
     return ~around.any(axis=1)
 
@@ -123,7 +123,7 @@ def smiles_from(clip: Conversation, frame: int) -> Conversation:
     if frame < 0:
         return clip
     motion = clip.user_motion.copy()
-    motion[frame:, channel("smile")] = HIGH[channel("smile")]
+    motion[frame:, channel("smile")] = USUAL_HIGH[channel("smile")]
     return replace(clip, user_motion=motion)
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from afjax import files
 from afjax.audio.framing import FPS
-from afjax.codec.face.channels import CHANNELS, HIGH, channel
+from afjax.codec.face.channels import CHANNELS, USUAL_HIGH, channel
 from afjax.codec.face.codec import FaceCodec
 from afjax.codec.face.track.live_tracker import LiveFace
 from afjax.config import Config, to_dict
@@ -101,7 +101,7 @@ def make_scene(data: Path, block: int, events: int, size: int) -> call.Scene:
                 tracker.step(pictures[seen % len(pictures)])
                 seen += 1
             smiling = motion[(seen + np.arange(length)) % len(motion)].copy()
-            smiling[:, channel("smile")] = HIGH[channel("smile")]
+            smiling[:, channel("smile")] = USUAL_HIGH[channel("smile")]
             other = tracker.fork()
             made.append(call.Event(start / FPS, [other.step(picture) for picture in codec.render(face, smiling)]))
             progress.update()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from afjax.codec.face.channels import CHANNELS, HIGH, LOW, channel
+from afjax.codec.face.channels import CHANNELS, USUAL_HIGH, USUAL_LOW, channel
 from data_pipeline.schema import encode
 from data_pipeline.simulate.behaviour import posture
 from data_pipeline.simulate.conversation import simulate, streams
@@ -26,7 +26,7 @@ def test_the_walk_is_stationary_with_the_autocorrelation_of_its_two_poles():
 def test_it_glides():
     """Steps from frame to frame are far below a tracker's noise."""
     steps = np.diff(posture.posture(np.random.default_rng(0), 20_000, 15.0), axis=0).std(axis=0)
-    assert (steps[SLOW] < 0.01 * (HIGH - LOW)[SLOW]).all() and steps[channel("yaw")] < 0.07
+    assert (steps[SLOW] < 0.01 * (USUAL_HIGH - USUAL_LOW)[SLOW]).all() and steps[channel("yaw")] < 0.07
 
 
 def test_it_moves_its_channels_by_its_deviations_and_no_others():
@@ -65,7 +65,7 @@ def test_a_posture_is_added_to_the_same_conversation(three, speaker):
     for name, stream in (("user_motion", "user_posture"), ("avatar_motion", "avatar_posture")):
         before, after = getattr(plain, name), getattr(slow, name)
         added = posture.posture(streams(5, "eval", 0)[stream], 200, 20.0)
-        inside = (after > LOW) & (after < HIGH) & (before > LOW) & (before < HIGH)
+        inside = (after > USUAL_LOW) & (after < USUAL_HIGH) & (before > USUAL_LOW) & (before < USUAL_HIGH)
         assert inside[:, SLOW].mean() > 0.99
         np.testing.assert_allclose((after - before)[inside], added[inside], atol=1e-5)
 

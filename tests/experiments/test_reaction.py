@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from afjax import user_delay
-from afjax.codec.face.channels import HIGH, channel
+from afjax.codec.face.channels import USUAL_HIGH, channel
 from afjax.config import Config, LayoutConfig
 from afjax.errors import InputError
 from afjax.streaming import latency
@@ -88,15 +88,15 @@ def test_smiles_are_spread_over_a_block_and_change_nothing_before(clips):
     assert places.min() >= reaction.FIRST and places.max() <= 500 - reaction.RESPONSE
     smiling = reaction.smiles_from(clips[0], 120).user_motion
     np.testing.assert_array_equal(smiling[:120], clips[0].user_motion[:120])
-    assert (smiling[120:, channel("smile")] == HIGH[channel("smile")]).all() and not clips[0].user_motion.any()
+    assert (smiling[120:, channel("smile")] == USUAL_HIGH[channel("smile")]).all() and not clips[0].user_motion.any()
     with pytest.raises(InputError, match="of 6 s hold no smile of a user who does not smile"):
         reaction.starts(LayoutConfig(block=5), np.ones((4, 150), bool), 1)
 
 
 def test_users_who_smile_anyway_are_not_made_to_smile():
-    motion = np.zeros((400, len(HIGH)))
-    motion[200:230, channel("smile")] = 0.26 * HIGH[channel("smile")]
-    motion[300:, channel("smile")] = 0.24 * HIGH[channel("smile")]
+    motion = np.zeros((400, len(USUAL_HIGH)))
+    motion[200:230, channel("smile")] = 0.26 * USUAL_HIGH[channel("smile")]
+    motion[300:, channel("smile")] = 0.24 * USUAL_HIGH[channel("smile")]
     calm = reaction.calm(motion)
     assert np.flatnonzero(~calm).tolist() == list(range(200 - reaction.CALM + 1, 230 + reaction.CALM))
     places = reaction.starts(LayoutConfig(block=5), np.tile(calm, (8, 1)), rounds=20)
@@ -119,8 +119,8 @@ def test_live_smiles_come_where_the_user_does_not_smile_and_are_spread_over_a_bl
 
 
 def test_a_scene_that_is_repeated_is_calm_around_its_end_too():
-    motion = np.zeros((300, len(HIGH)))
-    motion[5, channel("smile")] = HIGH[channel("smile")]
+    motion = np.zeros((300, len(USUAL_HIGH)))
+    motion[5, channel("smile")] = USUAL_HIGH[channel("smile")]
     calm = call_benchmark._calm_in_turns(motion)
     assert len(calm) == 300 and np.flatnonzero(~calm).tolist() == [*range(5 + reaction.CALM + 1), *range(281, 300)]
 

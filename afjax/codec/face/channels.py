@@ -16,6 +16,24 @@ All distances on the face are in canonical units, 1 = the distance between the o
 import numpy as np
 
 RANGE = {
+    "yaw": (-45.0, 45.0),
+    "pitch": (-40.0, 40.0),
+    "roll": (-45.0, 45.0),
+    "tx": (-0.4, 0.4),
+    "ty": (-0.4, 0.4),
+    "scale": (-0.5, 0.5),
+    "jaw_open": (-0.15, 0.70),
+    "mouth_width": (-0.25, 0.25),
+    "smile": (-0.20, 0.40),
+    "upper_lip": (-0.15, 0.15),
+    "brow_raise": (-0.20, 0.20),
+    "brow_furrow": (-0.10, 0.10),
+    "blink": (0.0, 1.0),
+    "gaze_x": (-0.40, 0.40),
+    "gaze_y": (-0.25, 0.25),
+}
+"""What the tracker reports at most: wide enough that real faces hardly ever touch it (`docs/results.md`)."""
+USUAL = {
     "yaw": (-25.0, 25.0),
     "pitch": (-15.0, 15.0),
     "roll": (-15.0, 15.0),
@@ -32,11 +50,12 @@ RANGE = {
     "gaze_x": (-0.15, 0.15),
     "gaze_y": (-0.10, 0.10),
 }
+"""What a calm conversation has: its upper end is a full smile, a wide vowel, a head well turned."""
 CHANNELS = tuple(RANGE)
 POSE = ("yaw", "pitch", "roll", "tx", "ty", "scale")
 EXPRESSION = tuple(name for name in CHANNELS if name not in POSE)
-LOW = np.array([RANGE[name][0] for name in CHANNELS], np.float32)
-HIGH = np.array([RANGE[name][1] for name in CHANNELS], np.float32)
+LOW, HIGH = (np.array([RANGE[name][end] for name in CHANNELS], np.float32) for end in (0, 1))
+USUAL_LOW, USUAL_HIGH = (np.array([USUAL[name][end] for name in CHANNELS], np.float32) for end in (0, 1))
 
 
 def channel(name: str) -> int:
@@ -50,5 +69,10 @@ def mirrored(motion: np.ndarray) -> np.ndarray:
 
 
 def clamp(motion):
-    """Motion `[..., D]` limited to the documented ranges."""
+    """Motion `[..., D]` limited to what the tracker reports."""
     return motion.clip(LOW, HIGH)
+
+
+def usual(motion):
+    """Motion `[..., D]` limited to what a calm conversation has."""
+    return motion.clip(USUAL_LOW, USUAL_HIGH)

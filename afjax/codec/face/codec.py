@@ -9,7 +9,7 @@ from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.channels import CHANNELS, POSE
 from afjax.codec.face.track.coefficients import RAW, measure, neutral_of, relative
 from afjax.codec.face.track.live_tracker import LiveFace
-from afjax.codec.face.track.mesh import landmarks_of
+from afjax.codec.face.track.portraits import portrait_face
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, POSE_SCALE, OneEuro, fill_gaps
 from afjax.codec.face.track.template import load_template
 from afjax.codec.face.track.tracker import FaceTracker
@@ -44,7 +44,7 @@ class FaceCodec:
     def encode(self, frames: Iterable[np.ndarray], fps: float = FPS) -> Encoded:
         """Motion `[T, 15]` of a clip relative to the person's resting face in it, clamped to the channels' ranges.
 
-        Frames are uint8 `[H, W, 3]` RGB and are read once, in order; only 16 numbers of each are kept. Raises
+        Frames are uint8 `[H, W, 3]` RGB and are read once, in order; only 17 numbers of each are kept. Raises
         InputError where there is no frame at all or no face in any of them.
         """
         tracker, template = FaceTracker(), load_template()
@@ -81,8 +81,15 @@ class FaceCodec:
         """Of a live camera."""
         return LiveFace()
 
-    def identity(self, portrait: np.ndarray):
-        """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it can't be used."""
+    def identity(self, portrait: np.ndarray, face: int = 0):
+        """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it can't be used.
+
+        Args:
+          face: which one of several, counted from the left from 1 on; 0 takes the largest.
+
+        What was decided for the user is said by InputWarning: turned upright, one face of several, a mouth that the
+        portrait shows open and the avatar closes, a face that its picture cuts off.
+        """
         from afjax.codec.face.render.portrait import make_identity
 
         height, width = portrait.shape[:2]
@@ -92,10 +99,7 @@ class FaceCodec:
         if max(height, width) > MAX_PORTRAIT or height * width > MAX_PIXELS:
             do = f"scale it down to at most {MAX_PORTRAIT} px a side and {MAX_PIXELS // 1_000_000} megapixels"
             raise InputError(f"the portrait is too large ({width} x {height} px)", do=do)
-        landmarks = landmarks_of(portrait)
-        if landmarks is None:
-            raise InputError("no face found in the portrait", do="use a picture of one face seen from the front")
-        return make_identity(portrait, landmarks, size=self.size)
+        return make_identity(*portrait_face(portrait, face), size=self.size)
 
     def reference(self, identity) -> float:
         """Motion is relative to the neutral face, which a portrait is taken to show."""

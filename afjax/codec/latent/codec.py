@@ -9,11 +9,12 @@ import jax.numpy as jnp
 import numpy as np
 
 from afjax.codec.base import FPS, Encoded
+from afjax.codec.face.track.portraits import portrait_face
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, fill_gaps
 from afjax.codec.face.track.tracker import FaceTracker
 from afjax.codec.latent.autoencoder import decode, encode, motion, prepare
 from afjax.codec.latent.config import LatentConfig
-from afjax.codec.latent.crop import Square, box_of, crop, portrait_square, square_of
+from afjax.codec.latent.crop import Square, box_of, crop, square_of
 from afjax.errors import InputError
 
 __all__ = ["Identity", "LatentCodec", "LiveLatent"]
@@ -96,10 +97,14 @@ class LatentCodec:
         self.channels = tuple(f"latent_{n}" for n in range(config.dim))
         self._prepared = _prepare(params)
 
-    def identity(self, portrait: np.ndarray) -> Identity:
-        """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it shows no face or a tiny one."""
-        square = portrait_square(portrait, self.config.margin)
-        return _identity(self._prepared, crop(portrait, square, self.size))
+    def identity(self, portrait: np.ndarray, face: int = 0) -> Identity:
+        """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it shows no face or a tiny one.
+
+        `face` as in `FaceCodec.identity`.
+        """
+        image, landmarks = portrait_face(portrait, face)
+        square = square_of(box_of(landmarks.mesh)[None], *image.shape[:2], self.config.margin)
+        return _identity(self._prepared, crop(image, square, self.size))
 
     def encode(self, frames: Iterable[np.ndarray], fps: float = FPS, square: Square | None = None) -> Encoded:
         """Motion latents of a clip, absolute; frames uint8 `[H, W, 3]` RGB, read once and in order.

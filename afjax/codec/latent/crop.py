@@ -13,12 +13,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from afjax.codec.face.track.mesh import landmarks_of
 from afjax.codec.face.track.models import to_image
 from afjax.codec.face.track.tracker import FaceTracker
 from afjax.errors import InputError
 
-__all__ = ["Square", "box_of", "clip_square", "crop", "portrait_square", "square_of"]
+__all__ = ["Square", "box_of", "clip_square", "crop", "square_of"]
 
 MIN_SIDE = 48
 
@@ -54,14 +53,6 @@ def square_of(boxes: np.ndarray, height: int, width: int, margin: float = 1.0) -
     if 2 * half < MIN_SIDE:
         raise InputError(f"the face is too small ({2 * half} px with its surroundings)", do="use a closer picture")
     return Square(int((left + right) / 2) - half, int((top + bottom) / 2) - half, 2 * half)
-
-
-def portrait_square(portrait: np.ndarray, margin: float = 1.0) -> Square:
-    """The square around the largest face of a picture, uint8 `[H, W, 3]` RGB; InputError where there is none."""
-    landmarks = landmarks_of(portrait)
-    if landmarks is None:
-        raise InputError("no face found in the portrait", do="use a picture of one face seen from the front")
-    return square_of(box_of(landmarks.mesh)[None], *portrait.shape[:2], margin)
 
 
 def clip_square(frames: Iterable[np.ndarray], margin: float = 1.0) -> Square:

@@ -22,7 +22,7 @@ import numpy as np
 import optax
 from optax.contrib import MuonDimensionNumbers
 
-from afjax.codec.face.channels import HIGH
+from afjax.codec.face.channels import USUAL_HIGH
 from afjax.codec.latent import autoencoder, parts
 from afjax.codec.latent.discriminator import discriminate, init_discriminator, prepare_discriminator
 from afjax.losses import autoencoder as losses
@@ -257,7 +257,7 @@ def make_encoder_step(config: AutoencoderConfig):
 
 def _wanted(batch) -> jax.Array:
     """Known motion `[n, 2, 15]` as coefficients."""
-    return batch["motion"] * (DEVIATIONS / HIGH)
+    return batch["motion"] * (DEVIATIONS / USUAL_HIGH)
 
 
 def _updated(config: AutoencoderConfig, rule, state: AutoencoderState, grads) -> AutoencoderState:

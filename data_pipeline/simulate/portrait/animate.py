@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from afjax.codec.face.channels import CHANNELS, HIGH, LOW, POSE, channel, clamp
+from afjax.codec.face.channels import CHANNELS, POSE, USUAL_HIGH, USUAL_LOW, channel, usual
 from afjax.codec.face.codec import FaceCodec
 from data_pipeline.simulate.portrait.draw import draw_portrait
 
@@ -18,8 +18,8 @@ def draw_motion(rng: np.random.Generator, frames: int) -> np.ndarray:
     Pose: normal, three deviations reach the channel's end. Expression: uniform in half of the frames, else at rest; the
     eyes are open in two frames of three.
     """
-    pose = clamp(rng.standard_normal((frames, len(CHANNELS))) * HIGH / 3)
-    face = rng.uniform(LOW, HIGH, pose.shape) * (rng.random(pose.shape) < 0.5)
+    pose = usual(rng.standard_normal((frames, len(CHANNELS))) * USUAL_HIGH / 3)
+    face = rng.uniform(USUAL_LOW, USUAL_HIGH, pose.shape) * (rng.random(pose.shape) < 0.5)
     face[:, channel("blink")] = np.clip(rng.uniform(-2, 1, frames), 0, 1)
     motion = np.where(np.isin(CHANNELS, POSE), pose, face)
     motion[0] = 0

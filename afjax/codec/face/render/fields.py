@@ -8,7 +8,7 @@ Everything here is numpy, made once a portrait. Coordinates:
   mouth      u along the mouth, v down from its seam, in half widths of the mouth (`seam`)
 
 A displacement field says by how much each canonical point moves for one unit of its motion channel. There are two sets,
-`base` (upper face and upper lip) and `low` (lower lip and chin). With g(u) = (1 - u^2)^1.3 between the corners,
+`base` (upper face and upper lip) and `low` (lower lip and chin). With g(u) = (1 - |u|^2.4)^1.1 between the corners,
 the jaw carries the share
 
   base: (1 - g) m(v)        low: g + (1 - g) m(v)        m: 0 below the nose ... 0.4 at the corners ... 1 at the chin
@@ -38,6 +38,7 @@ BROWS = (
 )
 STEEPEST = 1.8
 INNER_BROWS = (55, 285)
+CHEEKS, WINGS = (205, 425), (48, 278)  # the middle of the cheeks, the wings of the nose
 UPPER_LIDS, LOWER_LIDS = (159, 386), (145, 374)
 
 
@@ -136,7 +137,7 @@ def displacements(frame: Frame, mouth: Mouth, points: np.ndarray, grid: np.ndarr
 
 def _lips(frame: Frame, points: np.ndarray, u, v, half: float, upper: bool) -> np.ndarray:
     """Jaw, width, smile and upper lip `[4, n, n, 3]`; `half` = half width of the mouth in canonical units."""
-    part = np.maximum(1 - u * u, 0) ** 1.3
+    part = np.maximum(1 - np.abs(u) ** 2.4, 0) ** 1.1
     follow = smooth(v, -1.15, 1.5)
     jaw = (1 - part) * follow + (0 if upper else part)
     hinge = (frame.points[234] + frame.points[454]) / 2
@@ -156,21 +157,28 @@ def _lips(frame: Frame, points: np.ndarray, u, v, half: float, upper: bool) -> n
     thin = -0.35 * v * np.exp(-((v / 0.55) ** 2)) * np.exp(-((u / 1.0) ** 2))
     width = np.stack([0.5 * across, thin, 0.35 * np.exp(-((u / 1.2) ** 2) - (v / 1.0) ** 2)], -1)
 
+    nose = np.clip((frame.points[13, 1] - frame.points[2, 1]) / half, 0.4, 2.0)
+    upright = (1 - 0.85 * smooth(-v, 0.0, nose)) * (1 - smooth(-v, nose, 2 * nose))
+    raised = np.maximum(1 - (0.9 * u) ** 2, 0) ** 1.5 * (upright if upper else np.exp(-((v / 0.7) ** 2)))
+    lift = np.stack([np.zeros_like(u), -raised * (1.0 if upper else 0.0), np.zeros_like(u)], -1)
+
     # A parabola along the lips, so that they bow instead of kinking in the middle.
     corner = np.where(reach < 1.05, (reach / 1.05) ** 2, np.exp(-(((reach - 1.05) / 0.62) ** 2)))
     corner = corner * np.exp(-((v / 0.95) ** 2))
-    cheek = np.exp(-(((reach - 1.5) / 0.8) ** 2) - ((v + 1.5) / 0.9) ** 2)
-    smile = np.stack([side * 0.55 * corner, -0.75 * corner - 0.3 * cheek, 0.25 * corner], -1)
-    along = (frame.points[263] - frame.points[291] + (frame.points[33] - frame.points[61]) * [-1, 1, 1]) / 2
-    smile = smile / (along @ [0.55, -0.75, 0.25] / np.linalg.norm(along))
+    cheek, wing = _bumps(frame, points, CHEEKS, 0.24), _bumps(frame, points, WINGS, 0.09)
+    up = corner + cheek + (0.8 if upper else 0.6) * raised  # lips that smile part a little
+    smile = np.stack([side * (0.9 * corner + 0.25 * wing), -up, 0.35 * corner], -1)
 
-    nose = np.clip((frame.points[13, 1] - frame.points[2, 1]) / half, 0.4, 2.0)
-    upright = (1 - 0.85 * smooth(-v, 0.0, nose)) * (1 - smooth(-v, nose, 2 * nose))
-    raised = np.maximum(1 - (0.9 * u) ** 2, 0) ** 1.5 * upright
-    lift = np.stack([np.zeros_like(u), -raised * (1.0 if upper else 0.0), np.zeros_like(u)], -1)
     # Nothing that a mouth does here reaches the eyes.
     lids = frame.points[list(LOWER_LIDS), 1].mean()
     return smooth(points[..., 1], lids + 0.02, lids + 0.2)[..., None] * np.stack([jaw, width, smile, lift])
+
+
+def _bumps(frame: Frame, points: np.ndarray, at: tuple[int, int], width: float) -> np.ndarray:
+    """Share `[n, n]` that falls off around two landmarks, in canonical units."""
+    centres = frame.points[list(at), :2]
+    away = ((points[..., None, :2] - centres) ** 2).sum(-1)
+    return np.exp(-away / width**2).max(-1)
 
 
 def _brows(frame: Frame, points: np.ndarray) -> np.ndarray:

@@ -184,8 +184,11 @@ def _rims_at(eyes: Eyes, right, p):
     return tuple(rim[knot] * (1 - share) + rim[knot + 1] * share for rim in rims)
 
 
-def paint_lids(eyes: Eyes, source, colour, blink):
-    """Colours `[..., 3]` with the lids closed by `blink` (scalar) over `colour` sampled at `source` `[..., 2]`."""
+def paint_lids(eyes: Eyes, source, colour, blink, squeeze):
+    """Colours `[..., 3]` with the lids closed by `blink` over `colour` sampled at `source` `[..., 2]`.
+
+    `squeeze`: share of half the eye by which cheeks push the lower lid up; like `blink` a scalar in 0..1.
+    """
     early = _ramp(blink, 0.0, 0.25)
     right, p, q = _local(eyes, source)
     inside = jnp.clip(p, -1, 1)
@@ -193,14 +196,16 @@ def paint_lids(eyes: Eyes, source, colour, blink):
     upper, lower = _lids_at(eyes, right, inside)
     close = lower - _MEET * (lower - upper)
     line = upper + blink * (close - upper)
-    rise = bottom + blink * (close - bottom)
+    pushed = bottom + squeeze * ((upper + lower) / 2 - bottom)
+    rise = jnp.maximum(jnp.minimum(bottom + blink * (close - bottom), pushed), line)
     soft = 0.6 / _pick(right, eyes.half)
     wide = 1 - _ramp(jnp.abs(p), REACH - 0.35, REACH - 0.1)
     over = 1 - _ramp(q, line - soft, line + soft)
     # What the edge has passed is skin at once; lashes above its resting place fade while it leaves.
     passed = _ramp(q, upper - soft, upper + soft) * jnp.minimum(1, 30 * blink)
     lid = over * _ramp(q, top - 1.5 * soft, top + 0.5 * soft) * jnp.maximum(passed, early)
-    under = _ramp(q, rise - soft, rise + soft) * (1 - _ramp(q, bottom - 0.5 * soft, bottom + 1.5 * soft)) * early
+    under = _ramp(q, rise - soft, rise + soft) * (1 - _ramp(q, bottom - 0.5 * soft, bottom + 1.5 * soft))
+    under = under * jnp.maximum(early, _ramp(squeeze, 0.0, 0.15))
     covered = wide * jnp.maximum(lid, under)
     basis = _cubic(jnp.clip(p, -REACH, REACH), jnp.clip(q, -1.1, 1.1), jnp)
     skin = jnp.where(right[..., None], basis @ eyes.skin[1], basis @ eyes.skin[0])

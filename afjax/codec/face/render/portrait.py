@@ -1,14 +1,15 @@
 """Everything the renderer must know of one portrait, as one pytree of arrays.
 
 The portrait is cropped to a square of about 2.35 face heights. Where that square leaves the portrait it is moved, then
-made smaller, down to 1.9 face heights; only what is left over is mirrored at the edges. The crop is kept at twice the
-frame's resolution: a frame's pixel at rest is the mean of four texels, and a moved one nearly so, which keeps frames
-equally sharp whether the face moves or not.
+made smaller, down to 1.25 face heights; only a face that is itself cut off has its picture's edge carried on around it,
+which is said by an InputWarning. The crop is kept at twice the frame's resolution: a frame's pixel at rest is the mean
+of four texels, and a moved one nearly so, which keeps frames equally sharp whether the face moves or not.
 
 The crop I is split into person and background plate B by a soft matte a (`matte`). The texture holds the person as
 I - (1 - a) B, so that texture + (1 - a) B gives back the crop exactly, however rough matte and plate are.
 """
 
+import warnings
 from typing import NamedTuple
 
 import numpy as np
@@ -16,16 +17,20 @@ import numpy as np
 from afjax.codec.face.render import fields
 from afjax.codec.face.render.lids import Eyes, make_eyes
 from afjax.codec.face.render.matte import SIDE, background_plate, person_matte
+from afjax.codec.face.render.mouth import Palette, make_palette
 from afjax.codec.face.render.seam import Mouth, mouth_frame
+from afjax.codec.face.track.coefficients import RESTING_SMILE, smile_of
 from afjax.codec.face.track.template import angles, load_template, pose_of
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 
 __all__ = ["Identity", "make_identity", "portrait_crop"]
 
 NODES = 64
-CROP, TIGHTEST = 2.35, 1.9
-EVEN_SKIN = np.array([215.0, 175.0, 150.0])  # in plain light
+CROP, TIGHTEST = 2.35, 1.25
+OPEN = 0.3  # lips further apart than this share of the mouth's half width are not a smile but an open mouth
+CHEEKS, LIPS = (50, 280, 205, 425, 152, 151), (0, 17, 37, 267, 84, 314)
 _MIN_FACE = 32.0
+_ORDINARY = 0.05  # by which resting faces differ in how much they seem to smile
 
 
 class Identity(NamedTuple):
@@ -38,7 +43,8 @@ class Identity(NamedTuple):
       base, low: `[K, n, n, 3]` displacement fields of both layers, canonical units.
       origin: `[3]` pixels; unit: pixels a canonical unit; angles: `[3]` the portrait's yaw, pitch, roll in degrees.
       mouth, eyes: coordinates of mouth and eyes in pixels of the crop.
-      light: `[3]` brightness of the skin, 1 = evenly lit; teeth: 0 where the portrait shows its own, else 1.
+      palette: of the mouth's inside; gap: how far the portrait's own lips are apart, in units of `jaw_open`.
+      shut: how far they are closed at rest, in the same units; smile: how much more it smiles than people at rest.
       box: `[3]` left, top and side of the crop in the portrait's pixels.
     """
 
@@ -53,13 +59,15 @@ class Identity(NamedTuple):
     angles: np.ndarray
     mouth: Mouth
     eyes: Eyes
-    light: np.ndarray
-    teeth: np.ndarray
+    palette: Palette
+    gap: np.ndarray
+    shut: np.ndarray
+    smile: np.ndarray
     box: np.ndarray
 
 
 def _taps(length: int, start: float, side: float, count: int) -> np.ndarray:
-    """Matrix `[count, length]` that resamples `start ... start + side` of a mirrored pixel line to `count` cells."""
+    """Matrix `[count, length]` that resamples `start ... start + side` of a pixel line to `count` cells; its ends go on."""
     step = side / count
     centre = start + (np.arange(count) + 0.5) * step - 0.5
     reach = 2 * max(step, 1.0)
@@ -67,16 +75,14 @@ def _taps(length: int, start: float, side: float, count: int) -> np.ndarray:
     x = np.abs(index - centre[:, None]) / max(step, 1.0)
     kernel = np.where(x < 1, 1.5 * x**3 - 2.5 * x**2 + 1, np.where(x < 2, -0.5 * x**3 + 2.5 * x**2 - 4 * x + 2, 0))
     kernel /= kernel.sum(1, keepdims=True)
-    period = 2 * length
-    folded = index.astype(int) % period
-    folded = np.minimum(folded, period - 1 - folded)
+    held = np.clip(index.astype(int), 0, length - 1)
     matrix = np.zeros((count, length), np.float32)
-    np.add.at(matrix, (np.broadcast_to(np.arange(count)[:, None], folded.shape), folded), kernel)
+    np.add.at(matrix, (np.broadcast_to(np.arange(count)[:, None], held.shape), held), kernel)
     return matrix
 
 
 def portrait_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
-    """The square `box` (left, top, side) of an image `[H, W, 3]` as float32 `[size, size, 3]`, mirrored outside."""
+    """The square `box` (left, top, side) of an image `[H, W, 3]` as float32 `[size, size, 3]`; outside the edge goes on."""
     rows = _taps(image.shape[0], box[1], box[2], size)
     columns = _taps(image.shape[1], box[0], box[2], size)
     used_rows, used_columns = rows.any(0), columns.any(0)
@@ -89,6 +95,11 @@ def portrait_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
 def _box(middle: np.ndarray, height: float, shape: tuple[int, ...]) -> np.ndarray:
     """Left, top and side `[3]` of the crop around a face, counted from the corner of the first pixel."""
     side = np.clip(min(shape[:2]), TIGHTEST * height, CROP * height)
+    if side > min(shape[:2]):
+        words = (
+            "the face fills the portrait to its edges, which are carried on: a picture with hair and neck looks better"
+        )
+        warnings.warn(words, InputWarning, stacklevel=5)
     corner = middle + 0.5 - side / 2
     room = np.array(shape[1::-1]) - side
     inside = np.clip(corner, np.minimum(room, 0), np.maximum(room, 0))
@@ -142,10 +153,12 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     height = float(np.linalg.norm(mesh[152, :2] - mesh[10, :2]))
     weight = fields.head_weight(grid, away, frame, height, size)
     base, low = fields.displacements(frame, mouth, points, grid, away / frame.unit)
-    cheeks = np.clip(mesh[[50, 280, 205, 425, 152, 151], :2].round().astype(int), 0, size - 1)
-    tone = np.median(crop[cheeks[:, 1], cheeks[:, 0]], 0)
-    light = 0.5 * np.clip(tone / EVEN_SKIN, 0.35, 1.15) + 0.5 * np.clip(tone.max() / EVEN_SKIN.max(), 0.35, 1.1)
-    teeth = np.clip(1 - (mouth.gap - 0.10) / 0.10, 0, 1)
+    gap = mouth.gap * mouth.half / frame.unit
+    shut = gap if mouth.gap > OPEN else 0.0
+    if shut:
+        warnings.warn("the portrait's mouth is open: the avatar closes it when at rest", InputWarning, stacklevel=5)
+    smile = max(smile_of(frame.points) - RESTING_SMILE - _ORDINARY, 0.0)
+    palette = make_palette(_colour(crop, mesh, CHEEKS), _colour(crop, mesh, LIPS), mouth.gap)
     coarse = np.stack(np.meshgrid(*(np.linspace(0.5, SIDE - 0.5, SIDE) * size / SIDE - 0.5,) * 2), -1)
     beyond = fields.outside(coarse.reshape(-1, 2), mesh[list(fields.OVAL), :2]).reshape(SIDE, SIDE)
     below = (coarse - mesh[152, :2]) @ (mesh[152, :2] - mesh[10, :2]) / height**2
@@ -156,5 +169,12 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     arrays = (texture, plate, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
     arrays = tuple(np.asarray(a, np.float32) for a in arrays)
     mouth = Mouth(*(np.asarray(a, np.float32) for a in mouth))
-    rest = tuple(np.asarray(a, np.float32) for a in (light, teeth, box))
-    return Identity(*arrays, mouth, make_eyes(contours, crop), *rest)
+    palette = Palette(*(np.asarray(a, np.float32) for a in palette))
+    rest = tuple(np.asarray(a, np.float32) for a in (gap, shut, smile, box))
+    return Identity(*arrays, mouth, make_eyes(contours, crop), palette, *rest)
+
+
+def _colour(crop: np.ndarray, mesh: np.ndarray, points: tuple[int, ...]) -> np.ndarray:
+    """Median colour `[3]` at mesh points."""
+    at = np.clip(mesh[list(points), :2].round().astype(int), 0, len(crop) - 1)
+    return np.median(crop[at[:, 1], at[:, 0]], 0)

@@ -19,9 +19,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.codec.face.channels import CHANNELS, HIGH, LOW, channel
+from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.render import fields, warp
 from afjax.codec.face.render.lids import gaze_shift, paint_lids
+from afjax.codec.face.render.limits import shown
 from afjax.codec.face.render.mouth import paint_mouth
 from afjax.codec.face.render.portrait import NODES, Identity
 from afjax.codec.face.render.seam import SEAM_END
@@ -29,6 +30,8 @@ from afjax.codec.face.render.seam import SEAM_END
 __all__ = ["CHUNK", "render", "render_frames"]
 
 CHUNK = 10
+SQUEEZE = 2.5  # by which a smile pushes the lower lids up (`paint_lids`)
+LIFT = 0.8  # a smile raises the upper lip by this share of itself
 EYES_WINDOW = (4, 7)
 MOUTH_WINDOW = (4, 5)
 _FIELD_CHANNELS = np.array([channel(name) for name in fields.FIELDS])
@@ -106,7 +109,7 @@ def _frame(identity: Identity, table, motion, size: int):
     soft = 0.5 / mouth.half
     # The lower lip's edge has a trace of what it touched, most of all of teeth: once it is free, it is trimmed.
     free = jnp.clip((v_base - v_low) / 0.2, 0, 1)
-    v_low = v_low - free * (0.03 + 0.04 * (1 - identity.teeth))
+    v_low = v_low - free * (0.03 + 0.04 * (1 - identity.palette.teeth))
     is_low = jnp.clip(0.5 + v_low / (2 * soft), 0, 1)
     is_base = jnp.clip(0.5 - v_base / (2 * soft), 0, 1)
     source = jnp.where((is_low >= is_base)[..., None], lower, upper)
@@ -117,7 +120,8 @@ def _frame(identity: Identity, table, motion, size: int):
     source = warp.paste(source, gaze_shift(identity.eyes, still, gaze), corner)
     person, matte = jnp.split(warp.sample(table, 2 * size, 2 * source + 0.5), [3], -1)
     colour = person + (1 - matte) * identity.plate
-    lids = paint_lids(identity.eyes, still, warp.cut(colour, corner, shape), motion[channel("blink")])
+    squeeze = SQUEEZE * jnp.maximum(motion[channel("smile")], 0)
+    lids = paint_lids(identity.eyes, still, warp.cut(colour, corner, shape), motion[channel("blink")], squeeze)
     colour = warp.paste(colour, lids, corner)
 
     shape, corner = _window(size, MOUTH_WINDOW, mouth_at)
@@ -125,13 +129,14 @@ def _frame(identity: Identity, table, motion, size: int):
     planes = jnp.stack([inside, (u_base + u_low) / 2, jnp.maximum(v_base, 0), jnp.maximum(-v_low, 0)], -1)
     inside, u, drop, rise = jnp.moveaxis(warp.cut(planes, corner, shape), -1, 0)
     lips = warp.cut(colour, corner, shape)
-    paint = paint_mouth(u, drop, rise, identity.light, identity.teeth)
+    raised = motion[channel("upper_lip")] + LIFT * jnp.maximum(motion[channel("smile")], 0)
+    paint = paint_mouth(u, drop, rise, identity.palette, raised * identity.unit / mouth.half)
     return warp.paste(colour, lips + inside[..., None] * (paint - lips), corner)
 
 
 @partial(jax.jit, static_argnames="size")
 def _frames(identity: Identity, motion, size: int):
-    motion = jnp.clip(motion, LOW, HIGH)
+    motion = shown(motion.at[:, channel("jaw_open")].add(-identity.shut), identity.gap, identity.smile)
     table = warp.quads(identity.texture)
     return jnp.clip(jax.vmap(lambda m: _frame(identity, table, m, size))(motion), 0, 255)
 
@@ -139,13 +144,13 @@ def _frames(identity: Identity, motion, size: int):
 def render_frames(identity: Identity, motion):
     """Frames float32 `[T, size, size, 3]` in 0..255 of motion `[T, 15]`; differentiable in the motion.
 
-    Motion outside of `channels.RANGE` is clamped to it (and has no gradient there). Compiled once for each T.
+    Motion is followed within `limits.LIMITS`. Compiled once for each T.
     """
     return _frames(identity, jnp.asarray(motion, jnp.float32), identity.texture.shape[0] // 2)
 
 
 def render(identity: Identity, motion: np.ndarray) -> np.ndarray:
-    """Frames uint8 `[T, size, size, 3]` of motion `[T, 15]`, clamped to `channels.RANGE`.
+    """Frames uint8 `[T, size, size, 3]` of motion `[T, 15]`, followed within `limits.LIMITS`.
 
     Works through the clip in chunks of CHUNK frames, the last one padded, so that one compilation serves any length.
     """

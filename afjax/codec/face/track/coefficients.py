@@ -1,6 +1,6 @@
 """Motion coefficients from face landmarks: pure functions on arrays.
 
-`measure` reads the 16 absolute numbers `RAW` of one frame, most of them distances on the canonical face
+`measure` reads the 17 absolute numbers `RAW` of one frame, most of them distances on the canonical face
 C = R^T (P - t) / s of `template`, in units of the outer eye corners' distance. `relative` takes away a person's neutral
 and gives the 15 motion channels. With indices of mesh points, y pointing down, d = difference to the neutral:
 
@@ -10,9 +10,10 @@ and gives the 15 motion channels. With indices of mesh points, y pointing down, 
   scale             s / frame width                                               ratio to the neutral - 1
   lip_gap           mean y(14, 87, 317) - mean y(13, 82, 312)                     in `jaw_open`
   lip_height        |0-17|, outer edges of both lips                              in `jaw_open`
-  mouth_width       |61-291|                                                      d, and in `smile`
-  upper_lip         y(2) - mean y(13, 82, 312)                                    d, and in `smile`
-  brow_raise        mean y(eye corners) - mean y(brows)                           d
+  mouth_width       |61-291|                                                      d
+  upper_lip         y(2) - mean y(13, 82, 312)                                    d
+  smile             sum of SMILE times the measures below                         d
+  brow_raise        mean y(eye corners) - mean y(brows)                           d - 0.0009 d(pitch)
   brow_furrow       -|55-285|                                                     d
   opening (2)       lid opening of each eye over its width                        in `blink`
   gaze_x, gaze_y    iris centre from the lid corners' midpoint in the eye's own   d
@@ -20,10 +21,14 @@ and gives the 15 motion channels. With indices of mesh points, y pointing down, 
 
   jaw_open = (d(lip_gap / q) + d(lip_height) / q) / 2,  q = 1 - 0.03 d(pitch), because the mesh network sees less of an
              open mouth on a lowered face and more on a raised one; |d(pitch)| counts up to 15 degrees
-  smile    = 0.8 d(mouth_width) + 0.6 d(upper_lip): a smile widens the mouth more visibly than it lifts its corners
-  blink    = the larger closure of both eyes: lids move together, and an eye behind hair or turned away is read too
-             open. The closure of an eye with neutral opening o is clip((1 - opening / o - 0.15) / 0.7, 0, 1). An eye
-             that is never seen to open half as far as the other one is left out.
+  smile    : cheeks that come nearer to the lower lids and an upper lip that rises, more than they do with a mouth that
+             only stretches. Speech widens the mouth too; the weights are those for which what is left in speech without
+             a smile is least like the mouth's width: a ridge regression on frames labelled by eye and on rendered faces
+             (docs/results.md). Measures: lip_gap, mouth_width, upper_lip as above, and corners -mean y(61, 291), cheeks
+             -mean y(50, 280, 205, 425), lower_lids mean y(eye corners) - mean y(145, 374), nose |48-278|
+  blink    = the mean closure of both eyes: lids move together. The closure of an eye with neutral opening o is
+             clip((1 - opening / o - 0.1) / 0.6, 0, 1). An eye that is never seen to open half as far as the other one
+             is left out.
 
 Lid opening comes from the iris network's contours: mean of (lower 3..5 - upper 11..13) across the line of corners 0-8,
 over that line's length. The mesh itself hardly sees blinks.
@@ -42,28 +47,33 @@ from afjax.codec.face.channels import CHANNELS, clamp
 from afjax.codec.face.track.mesh import FaceLandmarks
 from afjax.codec.face.track.template import angles, canonical, pose_of
 
-__all__ = ["RAW", "RunningNeutral", "measure", "neutral_of", "relative"]
+__all__ = ["RAW", "RESTING_SMILE", "RunningNeutral", "measure", "neutral_of", "relative", "smile_of"]
 
 RAW = (
     *("yaw", "pitch", "roll", "tx", "ty", "scale", "lip_gap", "lip_height", "mouth_width"),
-    *("upper_lip", "brow_raise", "brow_furrow", "opening_left", "opening_right", "gaze_x", "gaze_y"),
+    *("upper_lip", "smile", "brow_raise", "brow_furrow", "opening_left", "opening_right", "gaze_x", "gaze_y"),
 )
+SMILE = dict(lip_gap=-2.5, mouth_width=2.1, upper_lip=8.1, corners=-7.5, cheeks=10.1, lower_lids=-11.2, nose=-2.3)
+RESTING_SMILE = -0.22
 GAIN = dict.fromkeys(CHANNELS, 1.0) | {
-    **{"yaw": 1.35, "pitch": 1.5, "jaw_open": 2.0, "smile": 1.25, "brow_raise": 2.6, "mouth_width": 0.5, "gaze_x": 1.4}
+    **{"yaw": 1.35, "pitch": 1.5, "jaw_open": 1.7, "brow_raise": 1.9, "mouth_width": 0.5, "gaze_x": 1.4}
 }
 MIN_OPENING = 0.25  # a neutral eye is at least this open, however long a clip shows it closed
-_DEAD_ZONE, _SPAN = 0.15, 0.7
+_DEAD_ZONE, _SPAN = 0.1, 0.6
+_BROW_PITCH = 0.0009
 _PITCH_LOSS, _PITCH_LIMIT = 0.03, 15.0
 _LIPS = slice(RAW.index("lip_gap"), RAW.index("lip_height") + 1)
+_SMILE = RAW.index("smile")
 _OPENINGS = slice(RAW.index("opening_left"), RAW.index("opening_right") + 1)
 
 _UPPER_LIP, _LOWER_LIP = [13, 82, 312], [14, 87, 317]
+_CORNERS, _CHEEKS, _LOWER_LIDS = [61, 291], [50, 280, 205, 425], [145, 374]
 _EYE_CORNERS = [33, 133, 362, 263]
 _BROWS = [105, 66, 107, 63, 334, 296, 336, 293]
 
 
 def measure(landmarks: FaceLandmarks, width: int, template: np.ndarray) -> np.ndarray:
-    """The 16 numbers `RAW` of one frame.
+    """The 17 numbers `RAW` of one frame.
 
     Args:
       landmarks: of a frame `width` pixels wide.
@@ -71,27 +81,44 @@ def measure(landmarks: FaceLandmarks, width: int, template: np.ndarray) -> np.nd
     """
     pose = pose_of(landmarks.mesh, template)
     face = canonical(landmarks.mesh.astype(np.float64), pose)
-    y = face[:, 1]
-
-    def distance(a: int, b: int) -> float:
-        return float(np.linalg.norm(face[a] - face[b]))
-
+    y, lips = face[:, 1], _lips(face)
     eyes = np.stack([_eye(contour, iris) for contour, iris in zip(landmarks.eyes, landmarks.iris, strict=True)])
     raw = [
         *angles(pose.rotation),
         pose.translation[0] / width,
         pose.translation[1] / width,
         pose.scale / width,
-        y[_LOWER_LIP].mean() - y[_UPPER_LIP].mean(),
-        distance(0, 17),
-        distance(61, 291),
-        y[2] - y[_UPPER_LIP].mean(),
+        *lips.values(),
+        smile_of(face),
         y[_EYE_CORNERS].mean() - y[_BROWS].mean(),
-        -distance(55, 285),
+        -_distance(face, 55, 285),
         *eyes[:, 0],
         *eyes[:, 1:].mean(0),
     ]
     return np.array(raw, np.float64)
+
+
+def smile_of(face: np.ndarray) -> float:
+    """How much a canonical face `[468, 3]` smiles, `RAW`'s smile; people at rest are near RESTING_SMILE."""
+    y, lips = face[:, 1], _lips(face)
+    measures = dict(
+        lip_gap=lips["lip_gap"], mouth_width=lips["mouth_width"], upper_lip=lips["upper_lip"],
+        corners=-y[_CORNERS].mean(), cheeks=-y[_CHEEKS].mean(), nose=_distance(face, 48, 278),
+        lower_lids=y[_EYE_CORNERS].mean() - y[_LOWER_LIDS].mean(),
+    )  # fmt: skip
+    return sum(weight * measures[name] for name, weight in SMILE.items())
+
+
+def _lips(face: np.ndarray) -> dict[str, float]:
+    upper, lower = face[_UPPER_LIP, 1].mean(), face[_LOWER_LIP, 1].mean()
+    return dict(
+        lip_gap=lower - upper, lip_height=_distance(face, 0, 17),
+        mouth_width=_distance(face, 61, 291), upper_lip=face[2, 1] - upper,
+    )  # fmt: skip
+
+
+def _distance(face: np.ndarray, a: int, b: int) -> float:
+    return float(np.linalg.norm(face[a] - face[b]))
 
 
 def _eye(contour: np.ndarray, iris: np.ndarray) -> np.ndarray:
@@ -108,13 +135,15 @@ def _eye(contour: np.ndarray, iris: np.ndarray) -> np.ndarray:
 
 
 def neutral_of(raw: np.ndarray) -> np.ndarray:
-    """The resting face `[16]` of a clip's raw numbers `[T, 16]`, T >= 1.
+    """The resting face `[17]` of a clip's raw numbers `[T, 17]`, T >= 1.
 
     The median, except where people rest at one end of what they do: the 10th percentile of the lips' gap and height,
-    and the 85th of the lid openings, at least MIN_OPENING because eyes may be closed for most of a short clip.
+    the 30th of the smile, and the 85th of the lid openings, at least MIN_OPENING because eyes may be closed for most of
+    a short clip.
     """
     neutral = np.median(raw, axis=0)
     neutral[_LIPS] = np.percentile(raw[:, _LIPS], 10, axis=0)
+    neutral[_SMILE] = np.percentile(raw[:, _SMILE], 30)
     neutral[_OPENINGS] = np.maximum(np.percentile(raw[:, _OPENINGS], 85, axis=0), MIN_OPENING)
     return neutral
 
@@ -133,7 +162,7 @@ class RunningNeutral:
         self._neutral: np.ndarray | None = None
 
     def update(self, raw: np.ndarray) -> np.ndarray:
-        """The neutral `[16]` after one more frame's raw numbers `[16]`."""
+        """The neutral `[17]` after one more frame's raw numbers `[17]`."""
         self._seen.append(raw)
         self._count += 1
         if self._neutral is None or 10 * self._count <= self._seen.maxlen or self._count % 10 == 0:
@@ -142,7 +171,7 @@ class RunningNeutral:
 
 
 def relative(raw: np.ndarray, neutral: np.ndarray) -> np.ndarray:
-    """Motion `[..., 15]` float32, clamped to the channels' ranges, of raw numbers `[..., 16]` and a neutral `[16]`.
+    """Motion `[..., 15]` float32, clamped to the channels' ranges, of raw numbers `[..., 17]` and a neutral `[17]`.
 
     A portrait's neutral is its own raw numbers; a clip's is `neutral_of`, a stream's `RunningNeutral`.
     """
@@ -152,7 +181,7 @@ def relative(raw: np.ndarray, neutral: np.ndarray) -> np.ndarray:
     difference["scale"] = difference["scale"] / rest["scale"]
     seen = 1 - _PITCH_LOSS * np.clip(difference["pitch"], -_PITCH_LIMIT, _PITCH_LIMIT)
     difference["jaw_open"] = (value["lip_gap"] / seen - rest["lip_gap"] + difference["lip_height"] / seen) / 2
-    difference["smile"] = 0.8 * difference["mouth_width"] + 0.6 * difference["upper_lip"]
+    difference["brow_raise"] = difference["brow_raise"] - _BROW_PITCH * difference["pitch"]
     difference["blink"] = _closure(raw[..., _OPENINGS], neutral[_OPENINGS])
     motion = np.stack([GAIN[name] * difference[name] for name in CHANNELS], -1)
     return clamp(motion).astype(np.float32)
@@ -162,4 +191,5 @@ def _closure(opening: np.ndarray, neutral: np.ndarray) -> np.ndarray:
     """Closure `[...]` in [0, 1] of both lids, from openings `[..., 2]` and their neutral `[2]`."""
     neutral = np.maximum(neutral, 1e-3)
     closure = np.clip((1 - opening / neutral - _DEAD_ZONE) / _SPAN, 0, 1)
-    return (closure * (neutral >= neutral.max() / 2)).max(-1)
+    seen = neutral >= neutral.max() / 2
+    return (closure * seen).sum(-1) / seen.sum()

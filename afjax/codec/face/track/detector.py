@@ -1,4 +1,4 @@
-"""Finds the largest face of a picture with the packaged single-shot detectors.
+"""Finds the faces of a picture with the packaged single-shot detectors.
 
 The networks (BlazeFace, Bazarevsky et al. 2019) see the whole picture, fitted into a square, and give for each of 896
 anchors a score and 8 points: box centre, box size, and 6 key points, all as offsets from the anchor in input pixels.
@@ -84,7 +84,7 @@ class FaceDetector:
         self._models: dict[str, Model] = {}
         self._anchors = _anchors()
 
-    def _run(self, name: str, picture) -> Detection | None:
+    def _run(self, name: str, picture) -> list[Detection]:
         if name not in self._models:
             self._models[name] = load_model(name)
         model = self._models[name]
@@ -94,7 +94,7 @@ class FaceDetector:
         scores = 1 / (1 + np.exp(-np.clip(outputs[count], -80, 80)))
         keep = scores >= MIN_SCORE
         if not keep.any():
-            return None
+            return []
         scores = scores[keep]
         points = outputs[16 * count].reshape(count, 8, 2)[keep] / model.size
         size = points[:, 1].copy()
@@ -106,9 +106,13 @@ class FaceDetector:
             box = weight @ boxes[group]
             eyes = np.tensordot(weight, points[group, 2:4], 1)
             faces.append(Detection(box, eyes, float(scores[group[0]])))
-        return max(faces, key=lambda face: np.prod(face.box[2:] - face.box[:2]))
+        return faces
+
+    def faces(self, picture) -> list[Detection]:
+        """The faces of a PIL image, by the first network that finds any."""
+        found = (self._run(name, picture) for name in NETWORKS)
+        return next((faces for faces in found if faces), [])
 
     def __call__(self, picture) -> Detection | None:
         """The largest face of a PIL image, or None."""
-        found = (self._run(name, picture) for name in NETWORKS)
-        return next((face for face in found if face is not None), None)
+        return max(self.faces(picture), key=lambda face: np.prod(face.box[2:] - face.box[:2]), default=None)

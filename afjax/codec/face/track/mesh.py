@@ -134,14 +134,14 @@ class FaceMesh:
         return crop.to_picture(contour, size), crop.to_picture(iris, size)[:, :2]
 
 
-def landmarks_of(image: np.ndarray) -> FaceLandmarks | None:
-    """Landmarks of the largest face of one picture, uint8 `[H, W, 3]` RGB; None where no face is found.
+def landmarks_of(image: np.ndarray, face: Detection | None = None) -> FaceLandmarks | None:
+    """Landmarks of a detected face, or the largest, of a picture uint8 `[H, W, 3]` RGB; None where there is none.
 
     Where the crop around the detected box fails (drawn and animal faces have other proportions than the networks
     expect) crops around it are searched for the one that the mesh network trusts most.
     """
     picture = to_image(image)
-    face = FaceDetector()(picture)
+    face = face or FaceDetector()(picture)
     if face is None:
         return None
     mesh = FaceMesh(mirror_table(load_template()))

@@ -1,0 +1,73 @@
+"""The face of a portrait: which one, and the right way up.
+
+The detector scores a face best when it stands upright, so a picture is tried in its four turns by 90 degrees and kept
+as it is unless another turn scores clearly higher. What was decided for the user (turned, one face of several) is said
+by `InputWarning`.
+"""
+
+import warnings
+from typing import NamedTuple
+
+import numpy as np
+
+from afjax.codec.face.track.detector import Detection, FaceDetector
+from afjax.codec.face.track.mesh import FaceLandmarks, landmarks_of
+from afjax.codec.face.track.models import to_image
+from afjax.errors import InputError, InputWarning
+
+__all__ = ["PortraitFace", "portrait_face"]
+
+_CLEARLY = 0.05  # by which another turn must score better
+_TURNS = ("", "a quarter turn counter-clockwise", "half a turn", "a quarter turn clockwise")
+
+
+class PortraitFace(NamedTuple):
+    """An upright picture uint8 `[H, W, 3]` and the landmarks of its face."""
+
+    image: np.ndarray
+    landmarks: FaceLandmarks
+
+
+def portrait_face(image: np.ndarray, face: int = 0) -> PortraitFace:
+    """The face of a picture uint8 `[H, W, 3]` RGB.
+
+    Args:
+      face: which one, counted from the left from 1 on; 0 takes the largest.
+
+    Raises InputError where there is no such face.
+    """
+    image, faces = _upright(image, FaceDetector())
+    if not faces:
+        raise InputError("no face found in the portrait", do="use a picture of one face seen from the front")
+    if face > len(faces):
+        shown = "one face" if len(faces) == 1 else f"{len(faces)} faces"
+        raise InputError(f"there is no face {face}: {shown} found", do=f"--face is 1 to {len(faces)}")
+    largest = max(range(len(faces)), key=lambda n: _area(faces[n]))
+    chosen = face - 1 if face else largest
+    if len(faces) > 1 and not face:
+        warnings.warn(
+            f"the portrait shows {len(faces)} faces: the largest is used, number {chosen + 1} from the left "
+            "(--face chooses another)",
+            InputWarning,
+            stacklevel=3,
+        )
+    landmarks = landmarks_of(image, faces[chosen])
+    if landmarks is None:
+        raise InputError("no face found in the portrait", do="use a picture of one face seen from the front")
+    return PortraitFace(image, landmarks)
+
+
+def _upright(image: np.ndarray, detector: FaceDetector) -> tuple[np.ndarray, list[Detection]]:
+    """The picture in the turn in which its faces score best, and these faces from left to right."""
+    turned = [np.ascontiguousarray(np.rot90(image, turn)) for turn in range(4)]
+    found = [detector.faces(to_image(picture)) for picture in turned]
+    scores = [max((face.score for face in faces), default=0.0) for faces in found]
+    best = int(np.argmax(scores))
+    best = best if scores[best] > scores[0] + _CLEARLY else 0
+    if best:
+        warnings.warn(f"the portrait lies on its side or head: turned by {_TURNS[best]}", InputWarning, stacklevel=4)
+    return turned[best], sorted(found[best], key=lambda face: face.box[0])
+
+
+def _area(face: Detection) -> float:
+    return float(np.prod(face.box[2:] - face.box[:2]))

@@ -1,0 +1,127 @@
+"""What the `face` codec shows of a portrait, and what its own tracker reads from that.
+
+`scales` and `EXPRESSIONS` are the motions of a portrait's sheet. `read_back` renders motion whose channels are drawn
+independently in every frame and gives Pearson's r between what was put in and what the tracker reads, every frame
+detected anew: reading one channel is not helped by another. The smile's confusion with the mouth's width is the larger
+|r| of the smile that is read with the width that was put in, and of the width that is read with the smile put in.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from afjax.codec.face.channels import CHANNELS, channel
+from afjax.codec.face.codec import FaceCodec
+from afjax.codec.face.render.limits import LIMITS
+from afjax.codec.face.track.coefficients import measure, relative
+from afjax.codec.face.track.mesh import landmarks_of
+from afjax.codec.face.track.template import load_template
+from experiments.report.face_sheet import sheet
+
+__all__ = ["EXPRESSIONS", "READ", "expression", "kept_identity", "look_at", "read_back", "rest_difference", "scales"]
+
+READ = ("yaw", "pitch", "roll", "jaw_open", "smile", "mouth_width", "brow_raise", "blink")
+"""Channels that `read_back` draws."""
+
+EXPRESSIONS = {
+    "neutral": {},
+    "smile": {"smile": 0.12, "blink": 0.08},
+    "laugh": {"smile": 0.22, "jaw_open": 0.2, "mouth_width": 0.04, "blink": 0.25, "pitch": -4.0, "brow_raise": 0.01},
+    "surprise": {"brow_raise": 0.1, "jaw_open": 0.16, "mouth_width": -0.03, "scale": 0.02},
+    "talk": {"jaw_open": 0.11, "mouth_width": -0.02, "upper_lip": 0.01},
+    "pucker": {"mouth_width": -0.12, "jaw_open": 0.03},
+    "nod": {"pitch": 14.0, "ty": 0.01},
+    "doze": {"blink": 1.0, "pitch": 10.0, "roll": 6.0, "jaw_open": 0.02},
+    "turned": {"yaw": 25.0, "roll": -8.0, "smile": 0.06},
+}
+
+
+def expression(name: str) -> np.ndarray:
+    """Motion `[D]` of one of `EXPRESSIONS`."""
+    motion = np.zeros(len(CHANNELS), np.float32)
+    for each, value in EXPRESSIONS[name].items():
+        motion[channel(each)] = value
+    return motion
+
+
+def scales(steps: int = 5) -> np.ndarray:
+    """Motion `[D, steps, D]`: each channel alone, from its lowest to its highest shown value."""
+    motion = np.zeros((len(CHANNELS), steps, len(CHANNELS)), np.float32)
+    for n, (low, high) in enumerate(LIMITS[name] for name in CHANNELS):
+        motion[n, :, n] = np.linspace(low, high, steps)
+    return motion
+
+
+def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> dict[str, float]:
+    """Agreement of what is shown and what is read.
+
+    Returns:
+      Pearson's r for each channel of `READ`; `smile_width`: the confusion (see the module); `rest`: mean difference,
+      of 255, of the rendered rest and the portrait's own crop; `found`: share of frames in which a face was found.
+    """
+    random = np.random.default_rng(seed)
+    motion = np.zeros((frames, len(CHANNELS)), np.float32)
+    for name in READ:
+        low, high = DRAWN[name]
+        motion[1:, channel(name)] = random.uniform(low, high, frames - 1)
+    template, rows, found = load_template(), [], []
+    for frame in codec.render(identity, motion):
+        landmarks = landmarks_of(frame)
+        found.append(landmarks is not None)
+        if landmarks is not None:
+            rows.append(measure(landmarks, frame.shape[1], template))
+    shown, raw = motion[found], np.stack(rows)
+    back = relative(raw, raw[0])
+
+    def r(put: str, read: str) -> float:
+        return float(np.corrcoef(shown[:, channel(put)], back[:, channel(read)])[0, 1])
+
+    return {
+        **{name: r(name, name) for name in READ},
+        "smile_width": max(abs(r("mouth_width", "smile")), abs(r("smile", "mouth_width"))),
+        "found": float(np.mean(found)),
+    }
+
+
+DRAWN = {
+    "yaw": (-25.0, 25.0),
+    "pitch": (-15.0, 15.0),
+    "roll": (-15.0, 15.0),
+    "jaw_open": (0.0, 0.25),
+    "smile": (-0.06, 0.2),
+    "mouth_width": (-0.12, 0.12),
+    "brow_raise": (-0.06, 0.1),
+    "blink": (0.0, 1.0),
+}
+"""Ranges that `read_back` draws from: what conversation has, and a laugh."""
+
+
+def kept_identity(codec: FaceCodec, identity, embed: Callable) -> float:
+    """Cosine of the embeddings of a portrait at rest and laughing; `embed` of a picture gives `[E]` or None."""
+    rest, laugh = (embed(one) for one in codec.render(identity, np.stack([expression("neutral"), expression("laugh")])))
+    if rest is None or laugh is None:
+        return float("nan")
+    return float(rest @ laugh / np.linalg.norm(rest) / np.linalg.norm(laugh))
+
+
+def rest_difference(codec: FaceCodec, identity) -> float:
+    """Mean absolute difference, of 255, of the rendered rest and the portrait's own crop (unless its mouth is shut)."""
+    crop = identity.texture[..., :3] + (1 - identity.texture[..., 3:]) * identity.plate.repeat(2, 0).repeat(2, 1)
+    crop = crop.reshape(codec.size, 2, codec.size, 2, 3).mean((1, 3))
+    rest = codec.render(identity, np.zeros((1, len(CHANNELS))))[0]
+    return float(np.abs(rest - np.rint(np.clip(crop, 0, 255))).mean())
+
+
+def look_at(portrait: np.ndarray, out: Path, size: int, embed: Callable | None) -> dict[str, float]:
+    """Writes the two sheets `out`_channels.png and `out`_expressions.png of a portrait; -> its figures."""
+    codec = FaceCodec(size=size)
+    identity = codec.identity(portrait)
+    motion = scales()
+    pictures = codec.render(identity, motion.reshape(-1, len(CHANNELS)))[:, ::2, ::2]
+    words = [f"{name} {row[n]:+.2f}" for n, name in enumerate(CHANNELS) for row in motion[n]]
+    sheet(out.with_name(f"{out.name}_channels.png"), pictures, words, columns=motion.shape[1])
+    pictures = codec.render(identity, np.stack([expression(name) for name in EXPRESSIONS]))
+    sheet(out.with_name(f"{out.name}_expressions.png"), pictures, list(EXPRESSIONS), columns=3)
+    figures = read_back(FaceCodec(), FaceCodec().identity(portrait)) | {"rest": rest_difference(codec, identity)}
+    return figures if embed is None else figures | {"CSIM-dlib": kept_identity(codec, identity, embed)}
