@@ -27,7 +27,7 @@ READ = ("yaw", "pitch", "roll", "jaw_open", "smile", "mouth_width", "brow_raise"
 EXPRESSIONS = {
     "neutral": {},
     "smile": {"smile": 0.12, "blink": 0.08},
-    "laugh": {"smile": 0.22, "jaw_open": 0.2, "mouth_width": 0.04, "blink": 0.25, "pitch": -4.0, "brow_raise": 0.01},
+    "laugh": {"smile": 0.2, "jaw_open": 0.2, "blink": 0.25, "pitch": -4.0, "brow_raise": 0.01},
     "surprise": {"brow_raise": 0.1, "jaw_open": 0.16, "mouth_width": -0.03, "scale": 0.02},
     "talk": {"jaw_open": 0.11, "mouth_width": -0.02, "upper_lip": 0.01},
     "pucker": {"mouth_width": -0.12, "jaw_open": 0.03},
@@ -89,7 +89,7 @@ DRAWN = {
     "pitch": (-15.0, 15.0),
     "roll": (-15.0, 15.0),
     "jaw_open": (0.0, 0.25),
-    "smile": (-0.06, 0.2),
+    "smile": (-0.06, 0.18),
     "mouth_width": (-0.12, 0.12),
     "brow_raise": (-0.06, 0.1),
     "blink": (0.0, 1.0),

@@ -163,8 +163,8 @@ def _lips(frame: Frame, points: np.ndarray, u, v, half: float, upper: bool) -> n
     lift = np.stack([np.zeros_like(u), -raised * (1.0 if upper else 0.0), np.zeros_like(u)], -1)
 
     # A parabola along the lips, so that they bow instead of kinking in the middle.
-    corner = np.where(reach < 1.05, (reach / 1.05) ** 2, np.exp(-(((reach - 1.05) / 0.62) ** 2)))
-    corner = corner * np.exp(-((v / 0.95) ** 2))
+    corner = np.where(reach < 1.05, (reach / 1.05) ** 2, np.exp(-(((reach - 1.05) / 0.85) ** 2)))
+    corner = corner * np.exp(-((v / 1.1) ** 2))
     cheek, wing = _bumps(frame, points, CHEEKS, 0.24), _bumps(frame, points, WINGS, 0.09)
     up = corner + cheek + (0.8 if upper else 0.6) * raised  # lips that smile part a little
     smile = np.stack([side * (0.9 * corner + 0.25 * wing), -up, 0.35 * corner], -1)

@@ -26,7 +26,7 @@ LIMITS = {
     "scale": (-0.12, 0.12),
     "jaw_open": (-0.05, 0.34),
     "mouth_width": (-0.16, 0.16),
-    "smile": (-0.08, 0.26),
+    "smile": (-0.08, 0.18),
     "upper_lip": (-0.07, 0.08),
     "brow_raise": (-0.08, 0.14),
     "brow_furrow": (-0.06, 0.06),
@@ -37,7 +37,7 @@ LIMITS = {
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in CHANNELS], np.float32) for side in (0, 1))
 _KNEE = np.where(np.array(CHANNELS) == "blink", 1.0, 0.75).astype(np.float32)
 _JAW, _SMILE = np.eye(len(CHANNELS), dtype=np.float32)[[channel("jaw_open"), channel("smile")]]
-MOST_OF_A_SMILE = 0.18
+MOST_OF_A_SMILE = 0.12
 
 
 def shown(motion, gap, smile):

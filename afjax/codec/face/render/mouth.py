@@ -39,12 +39,12 @@ class Palette(NamedTuple):
     teeth: np.ndarray
 
 
-def make_palette(skin: np.ndarray, lips: np.ndarray, gap: float) -> Palette:
+def make_palette(skin: np.ndarray, lips: np.ndarray, between: np.ndarray, gap: float) -> Palette:
     """The palette for a portrait.
 
     Args:
-      skin, lips: their median colours `[3]` in 0..255; gap: the portrait's opening between the lips, in half widths of
-        the mouth: a mouth that is open shows teeth of its own.
+      skin, lips, between: median colours `[3]` in 0..255 of these and of what lies between the lips.
+      gap: between the lips, in half widths of the mouth. What is seen through it and is bright are the portrait's teeth.
     """
     light = 0.5 * np.clip(skin / EVEN_SKIN, 0.35, 1.15) + 0.5 * np.clip(skin.max() / EVEN_SKIN.max(), 0.35, 1.1)
     # A grey or toned picture stays so: there the light has one colour and so has all it falls on.
@@ -54,10 +54,11 @@ def make_palette(skin: np.ndarray, lips: np.ndarray, gap: float) -> Palette:
     def lit(colour):
         return light * colour * colourful + (light.mean() * colour.mean() * grey) * (1 - colourful)
 
+    seen = np.clip((between.min() / max(skin.min(), 1.0) - 0.6) / 0.2, 0, 1) * np.clip((gap - 0.10) / 0.04, 0, 1)
     tongue = 0.65 * lit(TONGUE) + 0.35 * lips
     return Palette(
         *(np.clip(part, 0, 255) for part in (lit(THROAT), lit(FLESH), tongue, lit(ENAMEL))),
-        np.clip(1 - (gap - 0.14) / 0.04, 0, 1),
+        1 - seen,
     )
 
 

@@ -10,6 +10,7 @@ I - (1 - a) B, so that texture + (1 - a) B gives back the crop exactly, however 
 """
 
 import warnings
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from afjax.codec.face.render import fields
 from afjax.codec.face.render.lids import Eyes, make_eyes
 from afjax.codec.face.render.matte import SIDE, background_plate, person_matte
 from afjax.codec.face.render.mouth import Palette, make_palette
-from afjax.codec.face.render.seam import Mouth, mouth_frame
+from afjax.codec.face.render.seam import LOWER_INNER_LIP, UPPER_INNER_LIP, Mouth, mouth_frame
 from afjax.codec.face.track.coefficients import RESTING_SMILE, smile_of
 from afjax.codec.face.track.template import angles, load_template, pose_of
 from afjax.errors import InputError, InputWarning
@@ -27,7 +28,7 @@ __all__ = ["Identity", "make_identity", "portrait_crop"]
 
 NODES = 64
 CROP, TIGHTEST = 2.35, 1.25
-OPEN = 0.3  # lips further apart than this share of the mouth's half width are not a smile but an open mouth
+OPEN, GRIN = 0.3, 0.08  # lips this far apart, in half widths of the mouth, are an open mouth, unless it smiles by so much
 CHEEKS, LIPS = (50, 280, 205, 425, 152, 151), (0, 17, 37, 267, 84, 314)
 _MIN_FACE = 32.0
 _ORDINARY = 0.05  # by which resting faces differ in how much they seem to smile
@@ -67,7 +68,7 @@ class Identity(NamedTuple):
 
 
 def _taps(length: int, start: float, side: float, count: int) -> np.ndarray:
-    """Matrix `[count, length]` that resamples `start ... start + side` of a pixel line to `count` cells; its ends go on."""
+    """Matrix `[count, length]` that resamples `start ... start + side` of pixels to `count` cells; the ends go on."""
     step = side / count
     centre = start + (np.arange(count) + 0.5) * step - 0.5
     reach = 2 * max(step, 1.0)
@@ -82,7 +83,7 @@ def _taps(length: int, start: float, side: float, count: int) -> np.ndarray:
 
 
 def portrait_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
-    """The square `box` (left, top, side) of an image `[H, W, 3]` as float32 `[size, size, 3]`; outside the edge goes on."""
+    """The square `box` (left, top, side) of an image `[H, W, 3]` as float32 `[size, size, 3]`; its edges go on."""
     rows = _taps(image.shape[0], box[1], box[2], size)
     columns = _taps(image.shape[1], box[0], box[2], size)
     used_rows, used_columns = rows.any(0), columns.any(0)
@@ -154,11 +155,11 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     weight = fields.head_weight(grid, away, frame, height, size)
     base, low = fields.displacements(frame, mouth, points, grid, away / frame.unit)
     gap = mouth.gap * mouth.half / frame.unit
-    shut = gap if mouth.gap > OPEN else 0.0
+    smile = max(smile_of(frame.points) - RESTING_SMILE - _ORDINARY, 0.0)
+    shut = gap if mouth.gap > OPEN and smile < GRIN else 0.0
     if shut:
         warnings.warn("the portrait's mouth is open: the avatar closes it when at rest", InputWarning, stacklevel=5)
-    smile = max(smile_of(frame.points) - RESTING_SMILE - _ORDINARY, 0.0)
-    palette = make_palette(_colour(crop, mesh, CHEEKS), _colour(crop, mesh, LIPS), mouth.gap)
+    palette = make_palette(_colour(crop, mesh, CHEEKS), _colour(crop, mesh, LIPS), _between(crop, mesh), mouth.gap)
     coarse = np.stack(np.meshgrid(*(np.linspace(0.5, SIDE - 0.5, SIDE) * size / SIDE - 0.5,) * 2), -1)
     beyond = fields.outside(coarse.reshape(-1, 2), mesh[list(fields.OVAL), :2]).reshape(SIDE, SIDE)
     below = (coarse - mesh[152, :2]) @ (mesh[152, :2] - mesh[10, :2]) / height**2
@@ -174,7 +175,13 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     return Identity(*arrays, mouth, make_eyes(contours, crop), palette, *rest)
 
 
-def _colour(crop: np.ndarray, mesh: np.ndarray, points: tuple[int, ...]) -> np.ndarray:
+def _between(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:
+    """Median colour `[3]` of the line halfway between upper and lower lip."""
+    middle = (mesh[list(UPPER_INNER_LIP[3:8])] + mesh[list(LOWER_INNER_LIP[3:8])]) / 2
+    return _colour(crop, middle, range(5))
+
+
+def _colour(crop: np.ndarray, mesh: np.ndarray, points: Iterable[int]) -> np.ndarray:
     """Median colour `[3]` at mesh points."""
     at = np.clip(mesh[list(points), :2].round().astype(int), 0, len(crop) - 1)
     return np.median(crop[at[:, 1], at[:, 0]], 0)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.ndimage import gaussian_filter, map_coordinates
 
-__all__ = ["SEAM_END", "Mouth", "mouth_frame"]
+__all__ = ["LOWER_INNER_LIP", "SEAM_END", "UPPER_INNER_LIP", "Mouth", "mouth_frame"]
 
 LOWER_INNER_LIP = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308)
 UPPER_INNER_LIP = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308)
