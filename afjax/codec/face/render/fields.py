@@ -108,8 +108,8 @@ def head_weight(grid: np.ndarray, away: np.ndarray, frame: Frame, height: float,
     """
     upright = (grid - frame.origin[:2]) / frame.unit @ frame.rotation[:2, :2]
     chin = frame.points[152, 1]
-    below = smooth(upright[..., 1], chin - 0.75, chin + 0.25)
-    room, fade = 0.45 * (1 - below) + 0.10 * below, 0.5 * (1 - below) + 0.62 * below
+    below = smooth(upright[..., 1], chin - 0.9, chin + 0.05)
+    room, fade = 0.45 * (1 - below) + 0.02 * below, 0.5 * (1 - below) + 0.36 * below
     share = 1 - smooth((away / height - room) / fade, 0.0, 1.0)
     border = np.minimum(grid, size - 1 - grid).min(-1) / size
     return share * smooth(border, 0.0, 0.12)

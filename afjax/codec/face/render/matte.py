@@ -3,21 +3,22 @@
 The matte is a random walker (Grady 2006): from each pixel a walker steps to its neighbours, more readily where the
 colours are alike; the matte is the probability that it meets the person before the background. Face, a rim of hair or
 scalp above it, and the bottom of the picture below the chin are known to be the person; the upper corners and what is
-far from the face are known to be background. Colour models of both, made from a first pass, join later passes as a pull
-on each pixel. The plate is the background carried on smoothly behind the person.
+far from the face are known to be background. Each pixel is also pulled to the side whose known pixels are nearest to it
+in colour and place; what a pass is sure of is known in the next. The plate is the background carried on smoothly behind the person.
 """
 
 import numpy as np
-from scipy.ndimage import binary_dilation, gaussian_filter, grey_dilation, zoom
+from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, grey_dilation, zoom
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import spsolve
+from scipy.spatial import cKDTree
 
 from afjax.codec.face.render.fields import smooth
 
 __all__ = ["SIDE", "background_plate", "person_matte"]
 
 SIDE = 128
-_CLUSTERS = 6
+_NEIGHBOURS = 4
 _DISC = np.hypot(*np.mgrid[-2:3, -2:3]) < 2.3
 
 
@@ -46,23 +47,10 @@ def _walk(matrix, person: np.ndarray, wall: np.ndarray, pull: np.ndarray, streng
     return spsolve((diags(total) - matrix).tocsc(), target, permc_spec="MMD_AT_PLUS_A").reshape(person.shape)
 
 
-def _nearest(colours: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Index of the nearest centre and the distance to it, of each colour `[m, c]`."""
-    squared = (colours**2).sum(1, keepdims=True) - 2 * colours @ centres.T + (centres**2).sum(1)
-    return squared.argmin(1), np.sqrt(np.maximum(squared.min(1), 0))
-
-
-def _clusters(colours: np.ndarray) -> np.ndarray:
-    """Centres `[k, c]` of k-means, started along the first principal axis."""
-    order = np.argsort(
-        (colours - colours.mean(0)) @ np.linalg.svd(colours - colours.mean(0), full_matrices=False)[2][0]
-    )
-    centres = np.stack([part.mean(0) for part in np.array_split(colours[order], _CLUSTERS)])
-    for _ in range(6):
-        label, _ = _nearest(colours, centres)
-        found = [k for k in range(_CLUSTERS) if (label == k).any()]
-        centres[found] = [colours[label == k].mean(0) for k in found]
-    return centres
+def _distance(features: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Mean distance `[n, n]` of each pixel's features `[n, n, c]` to the nearest few of the known pixels `[n, n]`."""
+    nearest, _ = cKDTree(features[known]).query(features.reshape(-1, features.shape[-1]), k=_NEIGHBOURS)
+    return nearest.mean(-1).reshape(known.shape)
 
 
 def person_matte(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -79,26 +67,34 @@ def person_matte(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.n
     trunk = (below > 0.05) & (np.abs(x - 0.5) < 0.10 + 0.35 * np.clip(below, 0, 0.6))
     person = (away < reach) | trunk
     border = np.minimum(np.minimum(x, 1 - x), y + 0.03)
-    wall = ((away > 0.52) | (border < 0.03)) & (below < -0.25) & (np.abs(x - 0.5) > 0.22) & ~person
+    wall = (((away > 0.52) & (below < -0.25)) | ((border < 0.03) & (below < -0.05))) & (np.abs(x - 0.5) > 0.22) & ~person
     # Colours weigh with their place: a background changes slowly across a picture.
     place = np.stack([x, y], -1) * 60.0
     features = np.concatenate([small, place], -1)
     matrix = _neighbours(small)
-    share = _walk(matrix, person, wall, np.zeros_like(x), 1e-4)
-    for _ in range(2):
-        inner, outer = _clusters(features[share > 0.85]), _clusters(features[(share < 0.15) & (below < 0)])
-        near = [_nearest(features.reshape(-1, 5), centres)[1].reshape(x.shape) for centres in (inner, outer)]
-        pull = 1 / (1 + np.exp(np.clip((near[0] - near[1]) / 8, -20, 20)))
+    # In a patterned wall each tile is an island that a walker hardly leaves: the first pass goes by colours as well,
+    # those of what is known.
+    sure = person, wall
+    for _ in range(3):
+        inside, outside = (_distance(features, part) for part in sure)
+        pull = 1 / (1 + np.exp(np.clip((inside - outside) / 8, -20, 20)))
         share = _walk(matrix, person, wall, pull, 0.08)
+        sure = share > 0.85, (share < 0.15) & (below < 0)
     # Hair left on the wall stays behind as a ghost when the head moves; wall carried along by the head is hardly seen.
-    generous = gaussian_filter(grey_dilation((share > 0.35).astype(float), footprint=_DISC), 0.9)
+    # What is thin is a line of the wall sooner than a part of the person.
+    body = binary_opening(share > 0.5, _DISC) | person
+    generous = gaussian_filter(grey_dilation(body.astype(float), footprint=_DISC), 0.9)
     # Shoulders hardly move: there the wall goes with them, and nothing can tear.
-    matte = np.maximum(generous, smooth(below, -0.25, 0.12))
-    return np.clip(zoom(matte, size / SIDE, order=1, grid_mode=True, mode="nearest"), 0, 1)
+    matte = np.maximum(generous, smooth(below, 0.0, 0.3))
+    matte = np.clip(zoom(matte, size / SIDE, order=1, grid_mode=True, mode="nearest"), 0, 1)
+    return np.where(matte < 0.02, 0.0, matte)
 
 
 def background_plate(image: np.ndarray, matte: np.ndarray) -> np.ndarray:
-    """The crop `[size, size, 3]` with the person replaced by what surrounds them, near things first."""
+    """The crop `[size, size, 3]` with the person replaced by what surrounds them, near things first.
+
+    Where the matte is 0 it is the crop itself: nothing of the wall is left to move with the person.
+    """
     step = len(image) // SIDE
     small, covered = (a.reshape(SIDE, step, SIDE, step, -1).mean((1, 3)) for a in (image, matte[..., None]))
     clear = (~binary_dilation(covered[..., 0] > 0.02, iterations=3)).astype(np.float64)
@@ -111,8 +107,5 @@ def background_plate(image: np.ndarray, matte: np.ndarray) -> np.ndarray:
         missing -= share
         sigma *= 1.8
     plate += missing[..., None] * small
-    sharp = gaussian_filter(clear, 1.0) * clear
-    plate, sharp = (
-        zoom(a, (step, step, 1), order=1, grid_mode=True, mode="nearest") for a in (plate, sharp[..., None])
-    )
-    return image * sharp + plate * (1 - sharp)
+    plate = zoom(plate, (step, step, 1), order=1, grid_mode=True, mode="nearest")
+    return np.where(matte[..., None] > 0, plate, image)

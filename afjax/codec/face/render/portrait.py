@@ -28,7 +28,10 @@ __all__ = ["Identity", "make_identity", "portrait_crop"]
 
 NODES = 64
 CROP, TIGHTEST = 2.35, 1.25
-OPEN, GRIN = 0.3, 0.08  # lips this far apart, in half widths of the mouth, are an open mouth, unless it smiles by so much
+OPEN, GRIN = (
+    0.3,
+    0.08,
+)  # lips this far apart, in half widths of the mouth, are an open mouth, unless it smiles by so much
 CHEEKS, LIPS = (50, 280, 205, 425, 152, 151), (0, 17, 37, 267, 84, 314)
 _MIN_FACE = 32.0
 _ORDINARY = 0.05  # by which resting faces differ in how much they seem to smile
@@ -166,7 +169,8 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     alpha = person_matte(crop, beyond / height, below)
     plate = background_plate(crop, alpha)
     behind, alpha = (a.repeat(2, 0).repeat(2, 1) for a in (plate, alpha[..., None]))
-    texture = np.concatenate([texture - (1 - alpha) * behind, alpha], -1)
+    # What is finer than the plate has a mean of zero in each of its pixels: without it the wall stands still.
+    texture = np.concatenate([np.where(alpha > 0, texture - (1 - alpha) * behind, 0), alpha], -1)
     arrays = (texture, plate, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
     arrays = tuple(np.asarray(a, np.float32) for a in arrays)
     mouth = Mouth(*(np.asarray(a, np.float32) for a in mouth))

@@ -10,7 +10,7 @@ and gives the 15 motion channels. With indices of mesh points, y pointing down, 
   scale             s / frame width                                               ratio to the neutral - 1
   lip_gap           mean y(14, 87, 317) - mean y(13, 82, 312)                     in `jaw_open`
   lip_height        |0-17|, outer edges of both lips                              in `jaw_open`
-  mouth_width       |61-291|                                                      d
+  mouth_width       |61-291|                                                      d - 0.7 smile
   upper_lip         y(2) - mean y(13, 82, 312)                                    d
   smile             sum of SMILE times the measures below                         d
   brow_raise        mean y(eye corners) - mean y(brows)                           d - 0.0009 d(pitch)
@@ -34,8 +34,8 @@ Lid opening comes from the iris network's contours: mean of (lower 3..5 - upper 
 over that line's length. The mesh itself hardly sees blinks.
 
 GAIN undoes the mesh network's pull towards an average face. For pose, jaw, smile, brows and lids it makes what is
-rendered and read back have a slope near 1 on average over portraits. mouth_width and gaze_x have least-squares gains,
-which stay below that, because they are read with more noise and width is shared with smile. upper_lip, brow_furrow and
+rendered and read back have a slope near 1 on average over portraits. gaze_x has a least-squares gain, which stays below
+that, because it is read with more noise. mouth_width, what a smile does to it left out, upper_lip, brow_furrow and
 gaze_y can't be read back well enough to be given any.
 """
 
@@ -55,12 +55,10 @@ RAW = (
 )
 SMILE = dict(lip_gap=-2.5, mouth_width=2.1, upper_lip=8.1, corners=-7.5, cheeks=10.1, lower_lids=-11.2, nose=-2.3)
 RESTING_SMILE = -0.22
-GAIN = dict.fromkeys(CHANNELS, 1.0) | {
-    **{"yaw": 1.35, "pitch": 1.5, "jaw_open": 1.7, "brow_raise": 1.9, "mouth_width": 0.5, "gaze_x": 1.4}
-}
+GAIN = dict.fromkeys(CHANNELS, 1.0) | {**{"yaw": 1.35, "pitch": 1.5, "jaw_open": 1.7, "brow_raise": 1.9, "gaze_x": 1.4}}
 MIN_OPENING = 0.25  # a neutral eye is at least this open, however long a clip shows it closed
 _DEAD_ZONE, _SPAN = 0.1, 0.6
-_BROW_PITCH = 0.0009
+_BROW_PITCH, _SMILE_WIDTH = 0.0009, 0.7
 _PITCH_LOSS, _PITCH_LIMIT = 0.03, 15.0
 _LIPS = slice(RAW.index("lip_gap"), RAW.index("lip_height") + 1)
 _SMILE = RAW.index("smile")
@@ -181,6 +179,7 @@ def relative(raw: np.ndarray, neutral: np.ndarray) -> np.ndarray:
     difference["scale"] = difference["scale"] / rest["scale"]
     seen = 1 - _PITCH_LOSS * np.clip(difference["pitch"], -_PITCH_LIMIT, _PITCH_LIMIT)
     difference["jaw_open"] = (value["lip_gap"] / seen - rest["lip_gap"] + difference["lip_height"] / seen) / 2
+    difference["mouth_width"] = difference["mouth_width"] - _SMILE_WIDTH * difference["smile"]
     difference["brow_raise"] = difference["brow_raise"] - _BROW_PITCH * difference["pitch"]
     difference["blink"] = _closure(raw[..., _OPENINGS], neutral[_OPENINGS])
     motion = np.stack([GAIN[name] * difference[name] for name in CHANNELS], -1)
