@@ -2,8 +2,7 @@
 
 `scales` and `EXPRESSIONS` are the motions of a portrait's sheet. `read_back` renders motion whose channels are drawn
 independently in every frame and gives Pearson's r between what was put in and what the tracker reads, every frame
-detected anew: reading one channel is not helped by another. The smile's confusion with the mouth's width is the larger
-|r| of the smile that is read with the width that was put in, and of the width that is read with the smile put in.
+detected anew: reading one channel is not helped by another.
 """
 
 from collections.abc import Callable
@@ -57,8 +56,8 @@ def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> di
     """Agreement of what is shown and what is read.
 
     Returns:
-      Pearson's r for each channel of `READ`; `smile_width`: the confusion (see the module); `rest`: mean difference,
-      of 255, of the rendered rest and the portrait's own crop; `found`: share of frames in which a face was found.
+      Pearson's r for each channel of `READ`; `smile_of_width`: |r| of the width that was put in and the smile that is
+      read, `width_of_smile` the other way round; `found`: share of frames in which a face was found.
     """
     random = np.random.default_rng(seed)
     motion = np.zeros((frames, len(CHANNELS)), np.float32)
@@ -79,7 +78,8 @@ def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> di
 
     return {
         **{name: r(name, name) for name in READ},
-        "smile_width": max(abs(r("mouth_width", "smile")), abs(r("smile", "mouth_width"))),
+        "smile_of_width": abs(r("mouth_width", "smile")),
+        "width_of_smile": abs(r("smile", "mouth_width")),
         "found": float(np.mean(found)),
     }
 

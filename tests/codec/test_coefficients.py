@@ -103,14 +103,14 @@ def test_the_neutral_itself_is_zero_motion():
     np.testing.assert_array_equal(relative(rest(), rest()), np.zeros(len(CHANNELS)))
 
 
-def test_blink_is_the_larger_closure_and_full_when_closed():
+def test_blink_is_the_mean_closure_and_full_when_closed():
     def blink(**openings):
         return relative(rest(**openings), rest())[channel("blink")]
 
     assert blink(opening_left=0.02, opening_right=0.02) == 1
-    assert blink(opening_left=0.4, opening_right=0.02) == 1
-    assert blink(opening_left=0.35, opening_right=0.35) == 0
-    assert blink(opening_left=0.2, opening_right=0.4) == pytest.approx(0.5)
+    assert blink(opening_left=0.4, opening_right=0.02) == pytest.approx(0.5)
+    assert blink(opening_left=0.37, opening_right=0.37) == 0
+    assert blink(opening_left=0.24, opening_right=0.24) == pytest.approx(0.5)
 
 
 def test_an_eye_that_never_opens_is_left_out():
@@ -134,11 +134,23 @@ def test_jaw_opens_with_gap_and_height_and_allows_for_pitch():
     assert jaw(pitch=10) == 0
 
 
-def test_smile_is_wide_and_pucker_is_narrow():
-    wide = relative(rest(mouth_width=0.05, upper_lip=0.05), rest())
+def test_a_smile_lifts_cheeks_and_lip_and_a_stretched_mouth_is_hardly_one():
+    def smile(**moves):
+        face = load_template()
+        for indices, shift in moves.values():
+            face[indices] += shift
+        return raw_of(SCALE * face)["smile"] - raw_of(SCALE * load_template())["smile"]
+
+    lifted = dict(cheeks=([50, 280, 205, 425], (0, -0.03, 0)), lip=([13, 82, 312], (0, -0.03, 0)))
+    stretched = dict(left=(61, (-0.03, 0, 0)), right=(291, (0.03, 0, 0)))
+    assert smile(**lifted) > 0.4 and smile(**stretched) < 0.15
+
+
+def test_what_a_smile_does_to_the_mouth_is_no_width_of_its_own():
+    smiling = relative(rest(mouth_width=0.07, smile=0.1), rest())
+    assert smiling[channel("smile")] == pytest.approx(0.1) and smiling[channel("mouth_width")] == pytest.approx(0)
     narrow = relative(rest(mouth_width=-0.05), rest())
-    assert wide[channel("smile")] == pytest.approx(0.07 * GAIN["smile"])
-    assert narrow[channel("smile")] < 0 and narrow[channel("mouth_width")] < 0
+    assert narrow[channel("smile")] == 0 and narrow[channel("mouth_width")] == pytest.approx(-0.05)
 
 
 def test_neutral_of_a_clip():

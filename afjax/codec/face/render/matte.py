@@ -8,7 +8,7 @@ in colour and place; what a pass is sure of is known in the next. The plate is t
 """
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, grey_dilation, zoom
+from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, grey_dilation, label, zoom
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
@@ -18,7 +18,7 @@ from afjax.codec.face.render.fields import smooth
 __all__ = ["SIDE", "background_plate", "person_matte"]
 
 SIDE = 128
-_NEIGHBOURS = 4
+_NEIGHBOURS, _ALIKE = 4, 6.0
 _DISC = np.hypot(*np.mgrid[-2:3, -2:3]) < 2.3
 
 
@@ -67,13 +67,16 @@ def person_matte(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.n
     trunk = (below > 0.05) & (np.abs(x - 0.5) < 0.10 + 0.35 * np.clip(below, 0, 0.6))
     person = (away < reach) | trunk
     border = np.minimum(np.minimum(x, 1 - x), y + 0.03)
-    wall = (((away > 0.52) & (below < -0.25)) | ((border < 0.03) & (below < -0.05))) & (np.abs(x - 0.5) > 0.22) & ~person
+    wall = (
+        (((away > 0.52) & (below < -0.25)) | ((border < 0.03) & (below < -0.05))) & (np.abs(x - 0.5) > 0.22) & ~person
+    )
     # Colours weigh with their place: a background changes slowly across a picture.
     place = np.stack([x, y], -1) * 60.0
     features = np.concatenate([small, place], -1)
     matrix = _neighbours(small)
-    # In a patterned wall each tile is an island that a walker hardly leaves: the first pass goes by colours as well,
-    # those of what is known.
+    # Rim and trunk may be wall in truth: what looks like it is not known.
+    person &= (away < 0.02) | (_distance(small, wall) > _ALIKE)
+    # In a patterned wall each tile is an island that a walker hardly leaves: the first pass goes by colours as well.
     sure = person, wall
     for _ in range(3):
         inside, outside = (_distance(features, part) for part in sure)
@@ -81,8 +84,9 @@ def person_matte(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.n
         share = _walk(matrix, person, wall, pull, 0.08)
         sure = share > 0.85, (share < 0.15) & (below < 0)
     # Hair left on the wall stays behind as a ghost when the head moves; wall carried along by the head is hardly seen.
-    # What is thin is a line of the wall sooner than a part of the person.
-    body = binary_opening(share > 0.5, _DISC) | person
+    # What is thin is a line of the wall sooner than a part of the person, and so is what hangs together with no face.
+    parts, _ = label(binary_opening(share > 0.5, _DISC) | person)
+    body = np.isin(parts, np.unique(parts[away < 0])) & (parts > 0)
     generous = gaussian_filter(grey_dilation(body.astype(float), footprint=_DISC), 0.9)
     # Shoulders hardly move: there the wall goes with them, and nothing can tear.
     matte = np.maximum(generous, smooth(below, 0.0, 0.3))
