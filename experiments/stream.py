@@ -26,6 +26,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of the motion's noise.", lower_bou
 _SIZE = flags.DEFINE_integer(
     "size", 0, "Side of the avatar's picture, a multiple of 128 pixels; 0: 256, or what the weights render."
 )
+_FACE = flags.DEFINE_integer("face", 0, "Which face of the portrait, from the left; 0: the largest.", lower_bound=0)
 _PRESET = flags.DEFINE_enum(
     "preset",
     "",
@@ -52,7 +53,7 @@ def main():
         raise InputError("--side_by_side shows the user", do="it needs --user_video")
     summary = stream(
         files.absolute(_WORKDIR.value), _OUT.value, *inputs,
-        preset=_PRESET.value, weights=_WEIGHTS.value, seed=_SEED.value, size=_SIZE.value,
+        preset=_PRESET.value, weights=_WEIGHTS.value, seed=_SEED.value, size=_SIZE.value, face=_FACE.value,
         side_by_side=_SIDE_BY_SIDE.value, sound=_SOUND.value,
     )  # fmt: skip
     report(summary)

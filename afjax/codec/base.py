@@ -48,8 +48,11 @@ class Codec(Protocol):
     channels: tuple[str, ...]
     size: int
 
-    def encode(self, frames: Iterable[np.ndarray], fps: float = FPS) -> Encoded:
-        """Motion of a clip; frames uint8 `[H, W, 3]` RGB, read once and in order."""
+    def encode(self, frames: Iterable[np.ndarray], fps: float = FPS, causal: bool = False) -> Encoded:
+        """Motion of a clip; frames uint8 `[H, W, 3]` RGB, read once and in order.
+
+        With `causal` nothing of the future tells where the face rests, as for a live camera.
+        """
 
     def tracker(self) -> Tracker:
         """Reads a live camera as `encode` reads a clip, without its future."""

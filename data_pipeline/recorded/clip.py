@@ -154,7 +154,7 @@ class Watched:
     def encode(self, codec: Codec) -> Seen:
         if self.mouth:
             side = min(SIZE, self.square.side)
-            encoded = codec.encode(self, FPS, Square(0, 0, side))
+            encoded = codec.encode(self, FPS, square=Square(0, 0, side))
             mouth = self._measured()
         else:
             encoded = codec.encode(self, FPS)

@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 from data_pipeline import command
 
 __all__ = ["define_config", "parse", "run"]
@@ -23,6 +24,7 @@ def run(main: Callable[[], Any]):
     """`data_pipeline.command.run` for programs with configuration flags and compiled steps."""
     _keep_compiled_programs()
     _say_errors_once()
+    _say_warnings()
     command.run(main, parse)
 
 
@@ -69,6 +71,20 @@ def _keep_compiled_programs():
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.expanduser(folder))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+
+def _say_warnings():
+    """What was decided for the user is a line of the program's output; other warnings are as ever."""
+    show = warnings.showwarning
+
+    def say(message, category, *where, **more):
+        if issubclass(category, InputWarning):
+            print(f"warning: {message}")
+        else:
+            show(message, category, *where, **more)
+
+    warnings.showwarning = say
+    warnings.simplefilter("always", InputWarning)
 
 
 def _say_errors_once():

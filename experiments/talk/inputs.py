@@ -1,5 +1,6 @@
 """One conversation partner from real files: what `experiments.stream` reads, and how it puts the video together."""
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,14 +12,14 @@ from afjax.audio.framing import FPS, RATE
 from afjax.codec.base import Encoded
 from afjax.codec.latent.codec import LatentCodec
 from afjax.codec.latent.crop import clip_square
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 from afjax.media.audio import SoundReader
 from afjax.media.container import optional
 from afjax.media.image import read_portrait
 from afjax.media.video import VideoInfo, probe, read_frames
-from experiments.cli import Progress
+from experiments import cli
 
-__all__ = ["Inputs", "fit", "named", "read_inputs", "track_user"]
+__all__ = ["Inputs", "fit", "identity_of", "named", "read_inputs", "track_user"]
 
 
 TRACKING_SIDE = 960
@@ -70,15 +71,15 @@ def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: s
     """Reads and checks every input file; an empty name means that there is none. Raises InputError."""
     if not (user_video or user_audio or avatar_audio):
         raise InputError("there is nothing to talk or listen to", do="give --user_video, --avatar_audio or both")
-    notes, warnings = [], []
+    notes, doubts = [], []
     video = probe(user_video) if user_video else None
     user_start = None
     if not user_audio and video and video.has_sound:
         user_audio, user_start = str(video.path), video.start
-    user_wave = _voice("user", user_audio, user_start, notes, warnings)
-    avatar_wave = _voice("avatar", avatar_audio, None, notes, warnings)
+    user_wave = _voice("user", user_audio, user_start, notes, doubts)
+    avatar_wave = _voice("avatar", avatar_audio, None, notes, doubts)
     if video and not user_audio:
-        warnings.append("the user's video has no sound track: the user is silent")
+        doubts.append("the user's video has no sound track: the user is silent")
     if video and abs(video.source_rate - FPS) > 0.01:
         notes.append(f"user video resampled from {video.source_rate:.2f} to {FPS} frames per second")
 
@@ -86,7 +87,7 @@ def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: s
     lengths = [_frames(wave) for wave in (heard, avatar_wave) if wave is not None]
     frames = max([*lengths, video.frames if video else 0])
     if video and video.frames < frames:
-        warnings.append(f"the user's clip ends at {video.frames / FPS:.2f} s: held at rest to {frames / FPS:.2f} s")
+        doubts.append(f"the user's clip ends at {video.frames / FPS:.2f} s: held at rest to {frames / FPS:.2f} s")
     if avatar_wave is not None and _frames(avatar_wave) < frames:
         notes.append(f"the avatar's voice ends at {len(avatar_wave) / RATE:.2f} s: the avatar listens from there")
     return Inputs(
@@ -99,11 +100,11 @@ def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: s
         user_audio=user_wave,
         avatar_audio=avatar_wave,
         notes=tuple(notes),
-        warnings=tuple(warnings),
+        warnings=tuple(doubts),
     )
 
 
-def _voice(who: str, path: str, start: float | None, notes: list[str], warnings: list[str]) -> np.ndarray | None:
+def _voice(who: str, path: str, start: float | None, notes: list[str], doubts: list[str]) -> np.ndarray | None:
     if not path:
         return None
     reader = SoundReader(path, start=start)
@@ -112,7 +113,7 @@ def _voice(who: str, path: str, start: float | None, notes: list[str], warnings:
         notes.append(f"{who} voice read at {reader.source_rate} Hz{mixed}, used at {RATE} Hz")
     wave = np.concatenate(list(reader.blocks()))
     if np.abs(wave).max() < 1e-4:
-        warnings.append(f"the {who}'s voice is silent")
+        doubts.append(f"the {who}'s voice is silent")
     return wave
 
 
@@ -126,13 +127,22 @@ def fit(wave: np.ndarray, frames: int) -> np.ndarray:
     return np.pad(wave[:samples], (0, max(0, samples - len(wave))))
 
 
-def track_user(codec, video: VideoInfo, frames: int, warnings: list[str]):
+def identity_of(codec, portrait: np.ndarray, face: int, where: str, said: list[str]):
+    """The codec's identity of a portrait; what it decided for the user goes to `said`."""
+    with named(where), cli.quiet(), warnings.catch_warnings(record=True) as caught:  # face models greet on stderr
+        warnings.simplefilter("always", InputWarning)
+        identity = codec.identity(portrait, face)
+    said += [str(each.message) for each in caught if issubclass(each.category, InputWarning)]
+    return identity
+
+
+def track_user(codec, video: VideoInfo, frames: int, doubts: list[str]):
     """Motion float32 `[frames, D]` of the user's video, at rest after its end, and the codec's report of the clip."""
     with named(video.path):
         encoded = _encode(codec, video)
     seen = int(encoded.found.sum())
     if seen < len(encoded.found):
-        warnings.append(
+        doubts.append(
             f"the user's face is found in {seen} of {len(encoded.found)} frames: "
             "short gaps are bridged, the face rests in longer ones"
         )
@@ -146,7 +156,7 @@ def track_user(codec, video: VideoInfo, frames: int, warnings: list[str]):
 
 def _encode(codec, video: VideoInfo) -> Encoded:
     if not isinstance(codec, LatentCodec):
-        return codec.encode(_frames_of(video, "track"))
+        return codec.encode(_frames_of(video, "track"), causal=True)
     # by all of the clip, as in the authors' preprocessing
     square = clip_square(_frames_of(video, "place"), codec.config.margin)
     return codec.encode(_frames_of(video, "track"), square=square)
@@ -154,7 +164,7 @@ def _encode(codec, video: VideoInfo) -> Encoded:
 
 def _frames_of(video: VideoInfo, what: str) -> Iterator[np.ndarray]:
     """The clip from its start, with its progress."""
-    with Progress(video.frames, what) as progress:
+    with cli.Progress(video.frames, what) as progress:
         for frame in read_frames(video, TRACKING_SIDE):
             yield frame
             progress.update()

@@ -27,14 +27,14 @@ def _spare(out: Path, record: Path, inputs: tuple[str, ...]):
 
 def stream(
     workdir, out, portrait="", user_video="", user_audio="", avatar_audio="", *,
-    preset="", weights="", seed=0, size=0, side_by_side=False, sound="mix",
+    preset="", weights="", seed=0, size=0, face=0, side_by_side=False, sound="mix",
 ) -> dict[str, Any]:  # fmt: skip
     """Reads the files, generates the avatar's motion, writes the video `out` and `summary.json` beside it.
 
     Returns the summary. Raises InputError for a bad file, and before any work for an `out` that can't be written.
     """
     from afjax.metrics.mouth import mouth_figures
-    from experiments.talk.inputs import named, read_inputs, track_user
+    from experiments.talk.inputs import identity_of, read_inputs, track_user
     from experiments.talk.video import write_talk
 
     out = files.writable(out)
@@ -50,8 +50,7 @@ def stream(
         codec = run.codec(size)
     warnings = list(inputs.warnings)
     with watch("identity"):
-        with named(portrait or "portrait"), cli.quiet():  # the face models greet on stderr when first loaded
-            identity = codec.identity(inputs.portrait)
+        identity = identity_of(codec, inputs.portrait, face, portrait or "portrait", warnings)
     user_motion, tracked = None, {"tracked": 0, "with_face": 0}
     if inputs.video:
         with watch("track"):

@@ -7,7 +7,7 @@ import numpy as np
 
 from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.channels import CHANNELS, POSE
-from afjax.codec.face.track.coefficients import RAW, measure, neutral_of, relative
+from afjax.codec.face.track.coefficients import RAW, RunningNeutral, measure, neutral_of, relative
 from afjax.codec.face.track.live_tracker import LiveFace
 from afjax.codec.face.track.portraits import portrait_face
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, POSE_SCALE, OneEuro, fill_gaps
@@ -19,9 +19,9 @@ __all__ = ["FaceCodec"]
 
 
 MIN_PORTRAIT, MAX_PORTRAIT = 64, 8192  # pixels a side
-
-
 MAX_PIXELS = 40_000_000
+OPEN_EYE = 0.15
+"""Lid opening over the eye's width that the more open eye of a portrait has at least: closed ones have .03 to .1."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,11 @@ class FaceCodec:
     smooth_pose: bool = True
     channels = CHANNELS
 
-    def encode(self, frames: Iterable[np.ndarray], fps: float = FPS) -> Encoded:
+    def encode(self, frames: Iterable[np.ndarray], fps: float = FPS, causal: bool = False) -> Encoded:
         """Motion `[T, 15]` of a clip relative to the person's resting face in it, clamped to the channels' ranges.
+
+        The resting face is that of the whole clip, or with `causal` that of what has been seen so far, as a live camera
+        knows it (`tracker`): what a stream will see of a user is then what is read here.
 
         Frames are uint8 `[H, W, 3]` RGB and are read once, in order; only 17 numbers of each are kept. Raises
         InputError where there is no frame at all or no face in any of them.
@@ -60,7 +63,11 @@ class FaceCodec:
             do = "use a video that shows one face from the front"
             raise InputError(f"no face found in {len(rows)} frames", do=do)
         raw = np.stack([np.full(len(RAW), np.nan) if row is None else row for row in rows])
-        neutral = neutral_of(raw[found])
+        if causal:
+            running = RunningNeutral()
+            neutral = np.stack([running.update(row) for row in raw[found]])
+        else:
+            neutral = neutral_of(raw[found])
         motion = np.zeros((len(rows), len(CHANNELS)), np.float32)
         motion[found] = relative(raw[found], neutral)
         if self.smooth_pose:
@@ -99,7 +106,11 @@ class FaceCodec:
         if max(height, width) > MAX_PORTRAIT or height * width > MAX_PIXELS:
             do = f"scale it down to at most {MAX_PORTRAIT} px a side and {MAX_PIXELS // 1_000_000} megapixels"
             raise InputError(f"the portrait is too large ({width} x {height} px)", do=do)
-        return make_identity(*portrait_face(portrait, face), size=self.size)
+        upright, landmarks = portrait_face(portrait, face)
+        raw = dict(zip(RAW, measure(landmarks, upright.shape[1], load_template()), strict=True))
+        if max(raw["opening_left"], raw["opening_right"]) < OPEN_EYE:
+            raise InputError("the portrait's eyes are closed", do="use a picture with open eyes")
+        return make_identity(upright, landmarks, size=self.size)
 
     def reference(self, identity) -> float:
         """Motion is relative to the neutral face, which a portrait is taken to show."""

@@ -106,14 +106,17 @@ class LatentCodec:
         square = square_of(box_of(landmarks.mesh)[None], *image.shape[:2], self.config.margin)
         return _identity(self._prepared, crop(image, square, self.size))
 
-    def encode(self, frames: Iterable[np.ndarray], fps: float = FPS, square: Square | None = None) -> Encoded:
+    def encode(
+        self, frames: Iterable[np.ndarray], fps: float = FPS, causal: bool = False, square: Square | None = None
+    ) -> Encoded:
         """Motion latents of a clip, absolute; frames uint8 `[H, W, 3]` RGB, read once and in order.
 
         Without a `square` (`crop.clip_square` measures that of a whole clip) the first two seconds in which a face is
         seen place it, and their frames are held until then. Short gaps without a face are bridged, in longer ones the
         face rests at its mean, as in the `face` codec. Raises InputError where there is no frame at all or no face in
-        any of them.
+        any of them. Latents are absolute: `causal` changes nothing.
         """
+        del causal
         tracker, settle = FaceTracker(), max(1, round(SETTLE * fps))
         rows, confidence, held, boxes = {}, [], [], []
         for n, frame in enumerate(frames):

@@ -4,7 +4,8 @@ The matte is a random walker (Grady 2006): from each pixel a walker steps to its
 colours are alike; the matte is the probability that it meets the person before the background. Face, a rim of hair or
 scalp above it, and the bottom of the picture below the chin are known to be the person; the upper corners and what is
 far from the face are known to be background. Each pixel is also pulled to the side whose known pixels are nearest to it
-in colour and place; what a pass is sure of is known in the next. The plate is the background carried on smoothly behind the person.
+in colour and place; what a pass is sure of is known in the next. The plate is the background carried on smoothly behind
+the person.
 """
 
 import numpy as np
@@ -67,9 +68,8 @@ def person_matte(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.n
     trunk = (below > 0.05) & (np.abs(x - 0.5) < 0.10 + 0.35 * np.clip(below, 0, 0.6))
     person = (away < reach) | trunk
     border = np.minimum(np.minimum(x, 1 - x), y + 0.03)
-    wall = (
-        (((away > 0.52) & (below < -0.25)) | ((border < 0.03) & (below < -0.05))) & (np.abs(x - 0.5) > 0.22) & ~person
-    )
+    wall = ((away > 0.52) & (below < -0.25)) | ((border < 0.03) & (below < -0.05))
+    wall &= (np.abs(x - 0.5) > 0.22) & ~person
     # Colours weigh with their place: a background changes slowly across a picture.
     place = np.stack([x, y], -1) * 60.0
     features = np.concatenate([small, place], -1)

@@ -44,7 +44,7 @@ def make_palette(skin: np.ndarray, lips: np.ndarray, between: np.ndarray, gap: f
 
     Args:
       skin, lips, between: median colours `[3]` in 0..255 of these and of what lies between the lips.
-      gap: between the lips, in half widths of the mouth. What is seen through it and is bright are the portrait's teeth.
+      gap: between the lips, in half widths of the mouth. What is bright in it are the portrait's own teeth.
     """
     light = 0.5 * np.clip(skin / EVEN_SKIN, 0.35, 1.15) + 0.5 * np.clip(skin.max() / EVEN_SKIN.max(), 0.35, 1.1)
     # A grey or toned picture stays so: there the light has one colour and so has all it falls on.

@@ -169,26 +169,27 @@ class RunningNeutral:
 
 
 def relative(raw: np.ndarray, neutral: np.ndarray) -> np.ndarray:
-    """Motion `[..., 15]` float32, clamped to the channels' ranges, of raw numbers `[..., 17]` and a neutral `[17]`.
+    """Motion `[..., 15]` float32, clamped to the channels' ranges, of raw numbers `[..., 17]`.
 
-    A portrait's neutral is its own raw numbers; a clip's is `neutral_of`, a stream's `RunningNeutral`.
+    `neutral` is `[17]`, or `[..., 17]` where each frame has one of its own. A portrait's is its own raw numbers, a
+    clip's `neutral_of`, a stream's `RunningNeutral`.
     """
     value = dict(zip(RAW, np.moveaxis(raw, -1, 0), strict=True))
-    rest = dict(zip(RAW, neutral, strict=True))
+    rest = dict(zip(RAW, np.moveaxis(neutral, -1, 0), strict=True))
     difference = {name: value[name] - rest[name] for name in RAW}
     difference["scale"] = difference["scale"] / rest["scale"]
     seen = 1 - _PITCH_LOSS * np.clip(difference["pitch"], -_PITCH_LIMIT, _PITCH_LIMIT)
     difference["jaw_open"] = (value["lip_gap"] / seen - rest["lip_gap"] + difference["lip_height"] / seen) / 2
     difference["mouth_width"] = difference["mouth_width"] - _SMILE_WIDTH * difference["smile"]
     difference["brow_raise"] = difference["brow_raise"] - _BROW_PITCH * difference["pitch"]
-    difference["blink"] = _closure(raw[..., _OPENINGS], neutral[_OPENINGS])
+    difference["blink"] = _closure(raw[..., _OPENINGS], neutral[..., _OPENINGS])
     motion = np.stack([GAIN[name] * difference[name] for name in CHANNELS], -1)
     return clamp(motion).astype(np.float32)
 
 
 def _closure(opening: np.ndarray, neutral: np.ndarray) -> np.ndarray:
-    """Closure `[...]` in [0, 1] of both lids, from openings `[..., 2]` and their neutral `[2]`."""
+    """Closure `[...]` in [0, 1] of both lids, from openings `[..., 2]` and their neutral, `[2]` or `[..., 2]`."""
     neutral = np.maximum(neutral, 1e-3)
     closure = np.clip((1 - opening / neutral - _DEAD_ZONE) / _SPAN, 0, 1)
-    seen = neutral >= neutral.max() / 2
-    return (closure * seen).sum(-1) / seen.sum()
+    seen = neutral >= neutral.max(-1, keepdims=True) / 2
+    return (closure * seen).sum(-1) / seen.sum(-1)

@@ -1,0 +1,89 @@
+"""Portraits as people bring them: turned, tight, with a wall behind, several faces, an open mouth, closed eyes.
+
+All are made of scikit-image's photograph.
+"""
+
+import warnings
+
+import numpy as np
+import pytest
+
+from afjax.codec.face.channels import CHANNELS, channel
+from afjax.codec.face.codec import FaceCodec
+from afjax.codec.face.track.portraits import portrait_face
+from afjax.errors import InputError, InputWarning
+
+pytest.importorskip("ai_edge_litert")
+data = pytest.importorskip("skimage.data")
+CODEC = FaceCodec()
+
+
+@pytest.fixture(scope="module")
+def photograph():
+    return data.astronaut()[:340, 55:395]
+
+
+def motion(**values):
+    row = np.zeros((1, len(CHANNELS)), np.float32)
+    for name, value in values.items():
+        row[0, channel(name)] = value
+    return row
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_a_portrait_is_set_upright(photograph, turn):
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        found = portrait_face(np.ascontiguousarray(np.rot90(photograph, turn)))
+    np.testing.assert_array_equal(found.image, photograph)
+    assert [each.category for each in said] == [InputWarning] * (turn > 0)
+
+
+def test_of_several_faces_one_is_said_or_chosen(photograph):
+    both = np.concatenate([photograph, photograph[:, ::-1]], axis=1)
+    with pytest.warns(InputWarning, match="2 faces: the largest is used"):
+        largest = portrait_face(both).landmarks.mesh
+    first, second = (portrait_face(both, face=n).landmarks.mesh for n in (1, 2))
+    assert first[:, 0].max() < 340 < second[:, 0].min()
+    assert any(np.array_equal(each, largest) for each in (first, second))
+    with pytest.raises(InputError, match="no face 3: 2 faces"):
+        portrait_face(both, face=3)
+
+
+def test_a_wall_stands_still_while_the_head_rolls(photograph):
+    """A wall of tiles behind the head: what differs from plain grey in the middle of the picture is the person."""
+    tiled = photograph.copy()
+    grey = np.ptp(tiled.astype(int), axis=-1) < 45
+    wall = grey & (tiled.mean(-1) > 140)
+    wall[185:] = False
+    lines = np.zeros_like(wall)
+    lines[::24], lines[1::24], lines[:, ::24], lines[:, 1::24] = True, True, True, True
+    tiled[wall & lines] = (60, 50, 50)
+    identity = CODEC.identity(tiled)
+    rest, rolled = CODEC.render(identity, np.concatenate([motion(), motion(roll=-10)])).astype(int)
+    changed = np.abs(rolled - rest).max(-1)[40:140] > 25
+    assert changed[:, :40].mean() < 0.02 and changed[:, -40:].mean() < 0.02
+    assert changed[:, 90:160].mean() > 0.1, "the head does move"
+
+
+def test_a_tight_head_shot_shows_nothing_twice(photograph):
+    tight = photograph[15:235, 85:275]
+    identity = CODEC.identity(tight)
+    left, top, side = identity.box
+    assert left >= 0 and top >= 0 and left + side <= tight.shape[1] and top + side <= tight.shape[0]
+
+
+def test_a_grey_portrait_talks_in_grey(photograph):
+    grey = np.repeat(photograph.mean(-1, keepdims=True), 3, -1).astype(np.uint8)
+    frames = CODEC.render(CODEC.identity(grey), np.concatenate([motion(jaw_open=0.2), motion(smile=0.1, blink=0.6)]))
+    assert np.ptp(frames.astype(int), axis=-1).max() < 12
+
+
+def test_closed_eyes_are_refused_and_an_open_mouth_is_said(photograph):
+    codec = FaceCodec(size=384)
+    identity = codec.identity(photograph)
+    dozing, gaping = codec.render(identity, np.concatenate([motion(blink=1.0), motion(jaw_open=0.3, smile=-0.07)]))
+    with pytest.raises(InputError, match="eyes are closed"):
+        codec.identity(dozing)
+    with pytest.warns(InputWarning, match="mouth is open"):
+        codec.identity(gaping)
