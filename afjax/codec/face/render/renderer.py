@@ -14,6 +14,7 @@ At rest s(x) = x and every painted share is 0, so the frame is the crop itself.
 """
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,8 +33,6 @@ __all__ = ["CHUNK", "render", "render_frames"]
 CHUNK = 10
 SQUEEZE = 2.5  # by which a smile pushes the lower lids up (`paint_lids`)
 LIFT = 0.8  # a smile raises the upper lip by this share of itself
-EYES_WINDOW = (4, 7)
-MOUTH_WINDOW = (4, 5)
 _FIELD_CHANNELS = np.array([channel(name) for name in fields.FIELDS])
 
 
@@ -90,63 +89,91 @@ def _backward_maps(identity: Identity, motion, size: int):
     return maps[0], maps[1], went(0, eyes), (went(0, mouth) + went(1, mouth)) / 2
 
 
-def _window(size: int, share: tuple[int, int], centre):
-    """Shape and corner (row, column) of a window, in sixteenths of the frame, around a pixel `centre` (x, y).
+class _Windows(NamedTuple):
+    """Heights and widths, in sixteenths of the frame, of what eyes, lips and chin, and the mouth's inside take.
 
-    Lids and the mouth's inside take many steps a pixel and few pixels; painting them in windows is what makes rendering
-    fast enough.
+    Lids and the mouth's inside take many steps a pixel and few pixels, and the layers differ around lips and chin only:
+    working in windows is what makes rendering fast enough.
     """
-    shape = (share[0] * size // 16, share[1] * size // 16)
+
+    eyes: tuple[int, int]
+    jaw: tuple[int, int]
+    mouth: tuple[int, int]
+
+
+FAR, CLOSE = _Windows((4, 7), (8, 5), (4, 5)), _Windows((6, 10), (12, 8), (6, 8))
+_CLOSE = 0.36  # of the frame that the eyes' distance takes in a close picture
+_CHIN = 0.4  # of the eyes' distance from the mouth down to the middle of what the jaw moves
+
+
+def _corner(size: int, shape: tuple[int, int], centre):
+    """Corner (row, column) of a window around a pixel `centre` (x, y)."""
     corner = jnp.round(centre[::-1]).astype(jnp.int32) - jnp.array(shape) // 2
-    return shape, jnp.clip(corner, 0, size - jnp.array(shape))
+    return jnp.clip(corner, 0, size - jnp.array(shape))
 
 
-def _frame(identity: Identity, table, motion, size: int):
+def _frame(identity: Identity, table, motion, size: int, windows: _Windows):
+    eyes, jaw, lips = ((height * size // 16, width * size // 16) for height, width in windows)
     upper, lower, eyes_at, mouth_at = _backward_maps(identity, motion, size)
-    mouth = identity.mouth
-    u_base, v_base = _mouth_coordinates(mouth, upper)
-    u_low, v_low = _mouth_coordinates(mouth, lower)
+    mouth, teeth = identity.mouth, identity.palette.teeth
+
+    at_jaw = _corner(size, jaw, mouth_at + jnp.array([0, _CHIN]) * identity.unit)
+    above, under = warp.cut(upper, at_jaw, jaw), warp.cut(lower, at_jaw, jaw)
+    u_base, v_base = _mouth_coordinates(mouth, above)
+    u_low, v_low = _mouth_coordinates(mouth, under)
     soft = 0.5 / mouth.half
     # The lower lip's edge has a trace of what it touched, most of all of teeth: once it is free, it is trimmed.
     free = jnp.clip((v_base - v_low) / 0.2, 0, 1)
-    v_low = v_low - free * (0.03 + 0.04 * (1 - identity.palette.teeth))
+    v_low = v_low - free * (0.03 + 0.04 * (1 - teeth))
     is_low = jnp.clip(0.5 + v_low / (2 * soft), 0, 1)
     is_base = jnp.clip(0.5 - v_base / (2 * soft), 0, 1)
-    source = jnp.where((is_low >= is_base)[..., None], lower, upper)
+    source = warp.paste(upper, jnp.where((is_low >= is_base)[..., None], under, above), at_jaw)
 
-    shape, corner = _window(size, EYES_WINDOW, eyes_at)
-    still = warp.cut(source, corner, shape)
+    at_eyes = _corner(size, eyes, eyes_at)
+    still = warp.cut(source, at_eyes, eyes)
     gaze = motion[jnp.array([channel("gaze_x"), channel("gaze_y")])]
-    source = warp.paste(source, gaze_shift(identity.eyes, still, gaze), corner)
+    source = warp.paste(source, gaze_shift(identity.eyes, still, gaze), at_eyes)
     person, matte = jnp.split(warp.sample(table, 2 * size, 2 * source + 0.5), [3], -1)
     colour = person + (1 - matte) * identity.plate
-    squeeze = SQUEEZE * jnp.maximum(motion[channel("smile")], 0)
-    lids = paint_lids(identity.eyes, still, warp.cut(colour, corner, shape), motion[channel("blink")], squeeze)
-    colour = warp.paste(colour, lids, corner)
+    smile = jnp.maximum(motion[channel("smile")], 0)
+    lids = paint_lids(identity.eyes, still, warp.cut(colour, at_eyes, eyes), motion[channel("blink")], SQUEEZE * smile)
+    colour = warp.paste(colour, lids, at_eyes)
 
-    shape, corner = _window(size, MOUTH_WINDOW, mouth_at)
     inside = jnp.clip(1 - is_low - is_base, 0, 1) * (jnp.abs(u_base) < 1.1)
     planes = jnp.stack([inside, (u_base + u_low) / 2, jnp.maximum(v_base, 0), jnp.maximum(-v_low, 0)], -1)
-    inside, u, drop, rise = jnp.moveaxis(warp.cut(planes, corner, shape), -1, 0)
-    lips = warp.cut(colour, corner, shape)
-    raised = motion[channel("upper_lip")] + LIFT * jnp.maximum(motion[channel("smile")], 0)
-    paint = paint_mouth(u, drop, rise, identity.palette, raised * identity.unit / mouth.half)
-    return warp.paste(colour, lips + inside[..., None] * (paint - lips), corner)
+    at_mouth = jnp.clip(_corner(size, lips, mouth_at) - at_jaw, 0, jnp.array(jaw) - jnp.array(lips))
+    inside, u, drop, rise = jnp.moveaxis(warp.cut(planes, at_mouth, lips), -1, 0)
+    lift = (motion[channel("upper_lip")] + LIFT * smile) * identity.unit / mouth.half
+    paint = paint_mouth(u, drop, rise, identity.palette, lift)
+    shown_lips = warp.cut(colour, at_jaw + at_mouth, lips)
+    return warp.paste(colour, shown_lips + inside[..., None] * (paint - shown_lips), at_jaw + at_mouth)
 
 
-@partial(jax.jit, static_argnames="size")
-def _frames(identity: Identity, motion, size: int):
+@partial(jax.jit, static_argnames=("size", "windows"))
+def _frames(identity: Identity, table, motion, size: int, windows: _Windows):
     motion = shown(motion.at[:, channel("jaw_open")].add(-identity.shut), identity.gap, identity.smile)
-    table = warp.quads(identity.texture)
-    return jnp.clip(jax.vmap(lambda m: _frame(identity, table, m, size))(motion), 0, 255)
+    return jnp.clip(jax.vmap(lambda m: _frame(identity, table, m, size, windows))(motion), 0, 255)
+
+
+@jax.jit
+def _table(texture):
+    """Half floats: reading the texture takes most of a frame's time, and they are good for an eighth of a level."""
+    return warp.quads(texture.astype(jnp.float16))
+
+
+def _chunk(identity: Identity, table, motion):
+    size = identity.texture.shape[0] // 2
+    windows = CLOSE if float(identity.unit) > _CLOSE * size else FAR
+    return _frames(identity, table, jnp.asarray(motion, jnp.float32), size, windows)
 
 
 def render_frames(identity: Identity, motion):
     """Frames float32 `[T, size, size, 3]` in 0..255 of motion `[T, 15]`; differentiable in the motion.
 
-    Motion is followed within `limits.LIMITS`. Compiled once for each T.
+    Motion is followed within `limits.LIMITS`. Compiled once for each T, and once more for
+    close pictures; the identity's arrays must be known, not traced.
     """
-    return _frames(identity, jnp.asarray(motion, jnp.float32), identity.texture.shape[0] // 2)
+    return _chunk(identity, _table(identity.texture), motion)
 
 
 def render(identity: Identity, motion: np.ndarray) -> np.ndarray:
@@ -158,9 +185,10 @@ def render(identity: Identity, motion: np.ndarray) -> np.ndarray:
     size = identity.texture.shape[0] // 2
     frames = np.empty((len(motion), size, size, 3), np.uint8)
     identity = jax.device_put(identity)
+    table = _table(identity.texture)
     for start in range(0, len(motion), CHUNK):
         part = motion[start : start + CHUNK]
         padded = np.concatenate([part, np.zeros((CHUNK - len(part), motion.shape[1]), np.float32)])
-        done = np.asarray(render_frames(identity, padded))[: len(part)]
+        done = np.asarray(_chunk(identity, table, padded))[: len(part)]
         frames[start : start + len(part)] = np.rint(done)
     return frames

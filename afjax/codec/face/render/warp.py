@@ -106,7 +106,7 @@ def sample(table, width: int, points):
     points = jnp.clip(points, 0, width - 1.001)
     low = jax.lax.stop_gradient(jnp.floor(points)).astype(jnp.int32)
     x, y = jnp.split(points - low, 2, axis=-1)
-    four = table[low[..., 1] * (width - 1) + low[..., 0]]
+    four = table[low[..., 1] * (width - 1) + low[..., 0]].astype(points.dtype)
     a, b, c, d = jnp.split(four, 4, -1)
     return (a * (1 - x) + b * x) * (1 - y) + (c * (1 - x) + d * x) * y
 
