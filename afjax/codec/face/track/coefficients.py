@@ -23,9 +23,9 @@ and gives the 15 motion channels. With indices of mesh points, y pointing down, 
              open mouth on a lowered face and more on a raised one; |d(pitch)| counts up to 15 degrees
   smile    : cheeks that come nearer to the lower lids and an upper lip that rises, more than they do with a mouth that
              only stretches. Speech widens the mouth too; the weights are those for which what is left in speech without
-             a smile is least like the mouth's width: a ridge regression on frames labelled by eye and on rendered faces
-             (docs/results.md). Measures: lip_gap, mouth_width, upper_lip as above, and corners -mean y(61, 291), cheeks
-             -mean y(50, 280, 205, 425), lower_lids mean y(eye corners) - mean y(145, 374), nose |48-278|
+             a smile is least like the mouth's width (`python -m experiments.fit_smile`). Measures: lip_gap, mouth_width,
+             upper_lip as above, corners -mean y(61, 291), cheeks -mean y(50, 280, 205, 425), lower_lids mean y(eye
+             corners) - mean y(145, 374), nose |48-278|
   blink    = the mean closure of both eyes: lids move together. The closure of an eye with neutral opening o is
              clip((1 - opening / o - 0.1) / 0.6, 0, 1). An eye that is never seen to open half as far as the other one
              is left out.
@@ -47,7 +47,7 @@ from afjax.codec.face.channels import CHANNELS, clamp
 from afjax.codec.face.track.mesh import FaceLandmarks
 from afjax.codec.face.track.template import angles, canonical, pose_of
 
-__all__ = ["RAW", "RESTING_SMILE", "RunningNeutral", "measure", "neutral_of", "relative", "smile_of"]
+__all__ = ["RAW", "RESTING_SMILE", "RunningNeutral", "measure", "neutral_of", "relative", "smile_measures", "smile_of"]
 
 RAW = (
     *("yaw", "pitch", "roll", "tx", "ty", "scale", "lip_gap", "lip_height", "mouth_width"),
@@ -98,13 +98,18 @@ def measure(landmarks: FaceLandmarks, width: int, template: np.ndarray) -> np.nd
 
 def smile_of(face: np.ndarray) -> float:
     """How much a canonical face `[468, 3]` smiles, `RAW`'s smile; people at rest are near RESTING_SMILE."""
+    measures = smile_measures(face)
+    return sum(weight * measures[name] for name, weight in SMILE.items())
+
+
+def smile_measures(face: np.ndarray) -> dict[str, float]:
+    """What SMILE weighs of a canonical face `[468, 3]`, by name."""
     y, lips = face[:, 1], _lips(face)
-    measures = dict(
+    return dict(
         lip_gap=lips["lip_gap"], mouth_width=lips["mouth_width"], upper_lip=lips["upper_lip"],
         corners=-y[_CORNERS].mean(), cheeks=-y[_CHEEKS].mean(), nose=_distance(face, 48, 278),
         lower_lids=y[_EYE_CORNERS].mean() - y[_LOWER_LIDS].mean(),
     )  # fmt: skip
-    return sum(weight * measures[name] for name, weight in SMILE.items())
 
 
 def _lips(face: np.ndarray) -> dict[str, float]:
