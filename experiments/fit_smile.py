@@ -64,8 +64,9 @@ def measures(landmarks, template: np.ndarray) -> list[float]:
 
 def clip(path: Path, labels: dict) -> Seen:
     """A labelled clip; rest is its median without a smile."""
-    tracker, template, rows = FaceTracker(), load_template(), []
+    template, rows = load_template(), []
     with cli.quiet():
+        tracker = FaceTracker()
         for frame in read_frames(probe(path), 960):
             found = tracker.step(frame)
             rows.append(measures(found, template) if found else rows[-1])

@@ -23,9 +23,9 @@ and gives the 15 motion channels. With indices of mesh points, y pointing down, 
              open mouth on a lowered face and more on a raised one; |d(pitch)| counts up to 15 degrees
   smile    : cheeks that come nearer to the lower lids and an upper lip that rises, more than they do with a mouth that
              only stretches. Speech widens the mouth too; the weights are those for which what is left in speech without
-             a smile is least like the mouth's width (`python -m experiments.fit_smile`). Measures: lip_gap, mouth_width,
-             upper_lip as above, corners -mean y(61, 291), cheeks -mean y(50, 280, 205, 425), lower_lids mean y(eye
-             corners) - mean y(145, 374), nose |48-278|
+             a smile is least like the mouth's width (`python -m experiments.fit_smile`). Measures: lip_gap, mouth_width
+             and upper_lip as above, corners -mean y(61, 291), cheeks -mean y(50, 280, 205, 425), lower_lids
+             mean y(eye corners) - mean y(145, 374), nose |48-278|
   blink    = the mean closure of both eyes: lids move together. The closure of an eye with neutral opening o is
              clip((1 - opening / o - 0.1) / 0.6, 0, 1). An eye that is never seen to open half as far as the other one
              is left out.
@@ -53,8 +53,8 @@ RAW = (
     *("yaw", "pitch", "roll", "tx", "ty", "scale", "lip_gap", "lip_height", "mouth_width"),
     *("upper_lip", "smile", "brow_raise", "brow_furrow", "opening_left", "opening_right", "gaze_x", "gaze_y"),
 )
-SMILE = dict(lip_gap=-2.5, mouth_width=2.1, upper_lip=8.1, corners=-7.5, cheeks=10.1, lower_lids=-11.2, nose=-2.3)
-RESTING_SMILE = -0.22
+SMILE = dict(lip_gap=-2.6, mouth_width=2.0, upper_lip=9.4, corners=-8.1, cheeks=11.1, lower_lids=-12.8, nose=-2.3)
+RESTING_SMILE = -0.53
 GAIN = dict.fromkeys(CHANNELS, 1.0) | {**{"yaw": 1.35, "pitch": 1.5, "jaw_open": 1.7, "brow_raise": 1.9, "gaze_x": 1.4}}
 MIN_OPENING = 0.25  # a neutral eye is at least this open, however long a clip shows it closed
 _DEAD_ZONE, _SPAN = 0.1, 0.6
