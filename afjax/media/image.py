@@ -1,5 +1,6 @@
 """Portraits from picture files."""
 
+import io
 import struct
 from pathlib import Path
 
@@ -17,7 +18,8 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
 
 
 def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
-    """A picture as uint8 `[H, W, 3]` RGB: upright by its EXIF tag, over white where transparent.
+    """A picture as uint8 `[H, W, 3]` RGB: upright by its EXIF tag, over white where transparent,
+    in sRGB where it brings a colour profile.
 
     Of several frames the first is taken. Larger pictures are scaled down to `max_side`. The size
     is checked in the header, before any pixel is decoded.
@@ -54,6 +56,16 @@ def _check_size(size: tuple[int, int], path: Path):
 
 
 def _rgb(picture, Image):
+    """RGB over white, in sRGB where the picture says what its colours are."""
+    profile = picture.info.get("icc_profile")
+    if profile and picture.mode in ("RGB", "CMYK"):
+        from PIL import ImageCms
+
+        try:
+            source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+            return ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError, ValueError):
+            pass  # a profile that can't be read or is of another kind of picture tells nothing
     if picture.mode.startswith("I;16"):  # 16-bit grey: Pillow would clip it instead of scaling
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
     if "A" in picture.mode or "transparency" in picture.info:

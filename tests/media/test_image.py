@@ -96,3 +96,32 @@ def test_bad_files(tmp_path, case):
     with pytest.raises(InputError, match=message) as caught:
         read_portrait(path)
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+def swapped_profile():
+    """An ICC profile of RGB whose first channel is sRGB's blue and whose third is its red, with a gamma of 2.2."""
+    red, green, blue = (0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)
+
+    def xyz(values):
+        return b"XYZ " + bytes(4) + b"".join(round(value * 65536).to_bytes(4, "big") for value in values)
+
+    curve = b"curv" + bytes(4) + (1).to_bytes(4, "big") + round(2.2 * 256).to_bytes(2, "big") + bytes(2)
+    tags = {b"rXYZ": xyz(blue), b"gXYZ": xyz(green), b"bXYZ": xyz(red), b"wtpt": xyz((0.9642, 1.0, 0.8249))}
+    tags |= dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), curve)
+    tags[b"desc"] = b"desc" + bytes(4) + (2).to_bytes(4, "big") + b"x\0" + bytes(78)
+    tags[b"cprt"] = b"text" + bytes(4) + b"none\0" + bytes(3)
+    start, table, data = 128 + 4 + 12 * len(tags), len(tags).to_bytes(4, "big"), b""
+    for name, value in tags.items():
+        table += name + (start + len(data)).to_bytes(4, "big") + len(value).to_bytes(4, "big")
+        data += value + bytes(-len(value) % 4)
+    head = (start + len(data)).to_bytes(4, "big") + bytes(4) + bytes((2, 32, 0, 0)) + b"mntrRGB XYZ "
+    head += bytes(12) + b"acsp" + bytes(28) + xyz((0.9642, 1.0, 0.8249))[8:] + bytes(48)
+    return head + table + data
+
+
+def test_colours_are_read_by_their_profile(tmp_path):
+    picture = np.zeros((80, 80, 3), np.uint8) + np.array([200, 60, 30], np.uint8)
+    Image.fromarray(picture).save(tmp_path / "swapped.png", icc_profile=swapped_profile())
+    Image.fromarray(picture).save(tmp_path / "broken.png", icc_profile=b"no profile")
+    np.testing.assert_allclose(read_portrait(tmp_path / "swapped.png")[40, 40], (30, 60, 200), atol=6)
+    np.testing.assert_array_equal(read_portrait(tmp_path / "broken.png"), picture)
