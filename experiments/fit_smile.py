@@ -1,112 +1,29 @@
-"""Fits the weights `SMILE` of `afjax.codec.face.track.coefficients`:
+"""Fits the weights `SMILE` of `afjax.codec.face.track.coefficients` (`evaluation.smile_fit` says how):
 
     python -m experiments.fit_smile --clips CLIPS --labels tests/codec/labels.json --portraits PORTRAITS
 
-CLIPS holds the labelled clips, PORTRAITS pictures whose rendered faces join the fit. With x the measures of a face
-(`smile_measures`) less those of its rest, the weights w minimise, each clip and each portrait weighing the same,
-
-    mean (w x - target)^2           labelled frames, with the target of each label in TARGETS
-    + mean (w x - smile)^2          rendered frames, whose smile is known among other motion (`evaluation.faces.DRAWN`)
-    + TALK mean (w x)^2 + APART cov(w x, width)^2        frames without a smile; the mouth's width is standardised
-    + RIDGE |w|^2
-
-and are then scaled so that a clear smile is 0.1 on average. APART is what tells a smile from a wide mouth. Every clip
-and every portrait is also judged with the weights that leave it out.
+CLIPS holds the labelled clips, PORTRAITS pictures whose rendered faces join the fit. Every clip and every portrait is also
+judged with the weights that leave it out.
 """
 
 import json
 import warnings
-from pathlib import Path
 
-import numpy as np
 from absl import flags
 
 from afjax import files
-from afjax.codec.face.channels import channel
-from afjax.codec.face.codec import FaceCodec
-from afjax.codec.face.track.coefficients import SMILE, smile_measures
-from afjax.codec.face.track.mesh import landmarks_of
-from afjax.codec.face.track.template import canonical, load_template, pose_of
-from afjax.codec.face.track.tracker import FaceTracker
 from afjax.errors import InputError, InputWarning
 from afjax.media.image import read_portrait
-from afjax.media.video import probe, read_frames
 from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments import cli
-from experiments.evaluation.faces import PICTURES, draw_motion
+from experiments.evaluation import smile_fit
+from experiments.evaluation.faces import PICTURES
 
 _CLIPS = flags.DEFINE_string("clips", None, "folder of the labelled clips")
 _LABELS = flags.DEFINE_string("labels", "tests/codec/labels.json", "what was seen in them by eye")
 _PORTRAITS = flags.DEFINE_string("portraits", None, "folder of portraits that are rendered")
 
-NAMES = tuple(SMILE)
-TARGETS = np.array([0.0, 0.04, 0.10, 0.17])
-TALK, APART, RIDGE, CLEAR = 0.3, 30.0, 1e-6, 0.1
-DRAWN_PEOPLE, FRAMES = 3, 90
-
-
-class Seen:
-    """One clip or portrait: measures `x` `[T, k]` and `width` `[T]` less those of rest, and what is known of them.
-
-    `asked` are the frames whose smile is known to be `smile`; `still` `[T]` tells frames without a smile.
-    """
-
-    def __init__(self, x: np.ndarray, asked: np.ndarray, smile: np.ndarray, still: np.ndarray):
-        self.x, self.asked, self.smile, self.still = x, asked, smile, still
-        self.width = x[:, NAMES.index("mouth_width")]
-
-
-def measures(landmarks, template: np.ndarray) -> list[float]:
-    """The numbers `NAMES` of a face."""
-    face = canonical(landmarks.mesh.astype(np.float64), pose_of(landmarks.mesh, template))
-    return [smile_measures(face)[name] for name in NAMES]
-
-
-def clip(path: Path, labels: dict) -> Seen:
-    """A labelled clip; rest is its median without a smile."""
-    template, rows = load_template(), []
-    with cli.quiet():
-        tracker = FaceTracker()
-        for frame in read_frames(probe(path), 960):
-            found = tracker.step(frame)
-            rows.append(measures(found, template) if found else rows[-1])
-    x, seen = np.array(rows), np.array(labels["smile"])
-    asked = np.arange(len(seen)) * labels["step"]
-    x -= np.median(x[asked[seen == 0]], axis=0)
-    return Seen(x, asked, TARGETS[seen], np.interp(np.arange(len(x)), asked, seen) < 0.01)
-
-
-def portrait(picture: np.ndarray, seed: int) -> Seen:
-    """A rendered portrait; rest is its first frame."""
-    codec, template = FaceCodec(), load_template()
-    motion = draw_motion(FRAMES, seed)
-    with cli.quiet():
-        found = [landmarks_of(frame) for frame in codec.render(codec.identity(picture), motion)]
-    kept = [n for n, each in enumerate(found) if each is not None]
-    x = np.array([measures(found[n], template) for n in kept])
-    return Seen(x - x[0], np.arange(len(x)), motion[kept, channel("smile")], np.zeros(len(x), bool))
-
-
-def fit(clips: list[Seen], portraits: list[Seen]) -> np.ndarray:
-    """Weights `[k]` before they are scaled."""
-    square, target = RIDGE * np.eye(len(NAMES)), np.zeros(len(NAMES))
-    for group in (clips, portraits):
-        for one in group:
-            x, share = one.x[one.asked], len(one.asked) * len(group)
-            square, target = square + x.T @ x / share, target + x.T @ one.smile / share
-    for one in clips:
-        x, width = one.x[one.still] - one.x[one.still].mean(0), one.width[one.still]
-        along = x.T @ ((width - width.mean()) / width.std()) / len(x)
-        square = square + (TALK * x.T @ x / len(x) + APART * np.outer(along, along)) / len(clips)
-    return np.linalg.solve(square, target)
-
-
-def judge(one: Seen, weights: np.ndarray) -> list[float]:
-    """r with the known smile, and with the mouth's width where there is none."""
-    read = one.x @ weights
-    known = np.corrcoef(read[one.asked], one.smile)[0, 1] if np.ptp(one.smile) > 0 else np.nan
-    talk = np.corrcoef(read[one.still], one.width[one.still])[0, 1] if one.still.any() else np.nan
-    return [round(float(value), 2) for value in (known, talk)]
+DRAWN_PEOPLE = 3
 
 
 def main() -> None:
@@ -114,24 +31,24 @@ def main() -> None:
         raise InputError("--clips and --portraits are needed", do="--help lists the flags")
     warnings.simplefilter("ignore", InputWarning)
     folder, labels = files.absolute(_CLIPS.value), json.loads(files.absolute(_LABELS.value).read_text())
-    clips = {name: clip(folder / name, labels[name]) for name in labels}
+    clips = {name: smile_fit.clip(folder / name, labels[name]) for name in labels}
     pictures = {f"drawn {n}": draw_portrait(n, 512) for n in range(DRAWN_PEOPLE)}
     for path in sorted(files.absolute(_PORTRAITS.value).glob("*")):
         if path.suffix.lower() in PICTURES:
             pictures[path.name] = read_portrait(path)
-    portraits = {name: portrait(picture, n) for n, (name, picture) in enumerate(pictures.items())}
+    portraits = {name: smile_fit.portrait(picture, n) for n, (name, picture) in enumerate(pictures.items())}
 
-    weights = fit([*clips.values()], [*portraits.values()])
-    clear = [(one.x[one.asked] @ weights)[one.smile == TARGETS[2]].mean() for one in clips.values()
-             if (one.smile == TARGETS[2]).any()]  # fmt: skip
-    scale = CLEAR / float(np.mean(clear))
+    weights = smile_fit.fit([*clips.values()], [*portraits.values()])
     rows = []
     for group in (clips, portraits):
         for name, one in group.items():
-            others = [[each for key, each in part.items() if key != name] for part in (clips, portraits)]
-            rows.append([name, *judge(one, weights), *judge(one, fit(*others))])
+            others = smile_fit.fit(
+                *([each for key, each in part.items() if key != name] for part in (clips, portraits))
+            )
+            rows.append([name, *smile_fit.judge(one, weights), *smile_fit.judge(one, others)])
     cli.print_table(rows, header=("", "r, smile", "r, width in talk", "left out: smile", "left out: width"))
-    print("SMILE = " + ", ".join(f"{name}={scale * w:.1f}" for name, w in zip(NAMES, weights, strict=True)))
+    weights = weights * smile_fit.scale([*clips.values()], weights)
+    print("SMILE = " + ", ".join(f"{name}={w:.1f}" for name, w in zip(smile_fit.NAMES, weights, strict=True)))
 
 
 if __name__ == "__main__":

@@ -50,55 +50,12 @@ def draw(out: Path, clip: Conversation, portrait: np.ndarray | None) -> None:
     write_conversation(video, clip, clip.avatar_motion, portrait=portrait, sheet=out / "contact_sheet.png")
 
 
-def show_portraits(folder: Path, out: Path, size: int) -> None:
-    """Writes the sheets of a folder's portraits and the table of what is read back."""
-    if size % 128:
-        raise InputError(f"--size={size} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
-    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in faces.PICTURES)
-    if not pictures:
-        raise InputError("no picture", folder, f"put portraits there ({', '.join(faces.PICTURES)})")
-    out.mkdir(parents=True, exist_ok=True)
-    measures, rows = _measures(), {}
-    for path in pictures:
-        try:
-            with cli.quiet():
-                rows[path.stem] = faces.look_at(read_portrait(path), out / path.stem, size, measures)
-        except InputError as error:
-            print(f"left out: {error if str(path) in str(error) else InputError(str(error), path)}")
-            continue
-        print(f"{path.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in rows[path.stem].items()))
-    if not rows:
-        raise InputError("no portrait can be used", folder)
-    files.write_json(out / "faces.json", rows)
-    print(f"written: {out}")
-
-
-def _measures() -> dict:
-    """By name what can be said of a pair of pictures with the packages and weights that are there."""
-    from afjax.metrics.pretrained.dlib_face import DlibFace
-
-    measures = {}
-    try:
-        embed = DlibFace()
-    except InputError as error:
-        print(f"note: {error}; CSIM-dlib is left out")
-    else:
-        measures["CSIM-dlib"] = lambda *pair: faces.cosine(*(embed(picture) for picture in pair))
-    if _VGG.value:
-        from afjax.nn.vgg import lpips
-        from afjax.weights.lpips import load_vgg
-
-        weights = load_vgg(_VGG.value)
-        measures["LPIPS-vgg"] = lambda *pair: float(lpips(weights, *(one[None] / 127.5 - 1.0 for one in pair))[0])
-    return measures
-
-
 def main() -> None:
     if bool(_DATA.value) == bool(_PORTRAITS.value) or not _OUT.value:
         raise InputError("--data or --portraits, and --out, are needed", do="--help lists the flags")
     out = files.writable(_OUT.value, folder=True)
     if _PORTRAITS.value:
-        show_portraits(files.absolute(_PORTRAITS.value), out, _SIZE.value)
+        faces.show_portraits(files.absolute(_PORTRAITS.value), out, _SIZE.value, _VGG.value)
         return
     portrait = read_portrait(_PORTRAIT.value) if _PORTRAIT.value else None
     summary, clips = measure(files.absolute(_DATA.value))

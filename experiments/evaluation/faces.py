@@ -10,12 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
+from afjax import files
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.codec import FaceCodec
 from afjax.codec.face.render.limits import LIMITS
 from afjax.codec.face.track.coefficients import measure, relative
 from afjax.codec.face.track.mesh import landmarks_of
 from afjax.codec.face.track.template import load_template
+from afjax.errors import InputError
+from afjax.media.image import read_portrait
+from experiments import cli
 from experiments.report.face_sheet import sheet
 
 __all__ = [
@@ -30,6 +34,7 @@ __all__ = [
     "rest_and_laugh",
     "rest_difference",
     "scales",
+    "show_portraits",
 ]
 
 PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
@@ -145,3 +150,46 @@ def look_at(portrait: np.ndarray, out: Path, size: int, measures: Mapping[str, C
     sheet(out.with_name(f"{out.name}_expressions.png"), pictures, list(EXPRESSIONS), columns=3)
     figures = read_back(FaceCodec(), FaceCodec().identity(portrait)) | {"rest": rest_difference(codec, identity)}
     return figures | rest_and_laugh(codec, identity, measures)
+
+
+def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
+    """Writes the sheets of a folder's portraits and the table of what is read back; `vgg`: weights for LPIPS."""
+    if size % 128:
+        raise InputError(f"--size={size} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
+    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
+    if not pictures:
+        raise InputError("no picture", folder, f"put portraits there ({', '.join(PICTURES)})")
+    out.mkdir(parents=True, exist_ok=True)
+    measures, rows = _measures(vgg), {}
+    for path in pictures:
+        try:
+            with cli.quiet():
+                rows[path.stem] = look_at(read_portrait(path), out / path.stem, size, measures)
+        except InputError as error:
+            print(f"left out: {error if str(path) in str(error) else InputError(str(error), path)}")
+            continue
+        print(f"{path.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in rows[path.stem].items()))
+    if not rows:
+        raise InputError("no portrait can be used", folder)
+    files.write_json(out / "faces.json", rows)
+    print(f"written: {out}")
+
+
+def _measures(vgg: str) -> dict:
+    """By name what can be said of a pair of pictures with the packages and weights that are there."""
+    from afjax.metrics.pretrained.dlib_face import DlibFace
+
+    measures = {}
+    try:
+        embed = DlibFace()
+    except InputError as error:
+        print(f"note: {error}; CSIM-dlib is left out")
+    else:
+        measures["CSIM-dlib"] = lambda *pair: cosine(*(embed(picture) for picture in pair))
+    if vgg:
+        from afjax.nn.vgg import lpips
+        from afjax.weights.lpips import load_vgg
+
+        weights = load_vgg(vgg)
+        measures["LPIPS-vgg"] = lambda *pair: float(lpips(weights, *(one[None] / 127.5 - 1.0 for one in pair))[0])
+    return measures
