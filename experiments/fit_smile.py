@@ -2,8 +2,8 @@
 
     python -m experiments.fit_smile --clips CLIPS --labels tests/codec/labels.json --portraits PORTRAITS
 
-CLIPS holds the labelled clips, PORTRAITS pictures whose rendered faces join the fit. Every clip and every portrait is also
-judged with the weights that leave it out.
+CLIPS holds the labelled clips, PORTRAITS pictures whose rendered faces join the fit. Every clip and every portrait is
+also judged with the weights that leave it out.
 """
 
 import json
