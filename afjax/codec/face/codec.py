@@ -97,6 +97,8 @@ class FaceCodec:
         What was decided for the user is said by InputWarning: turned upright, one face of several, a mouth that the
         portrait shows open and the avatar closes, a face that its picture cuts off.
         """
+        import jax
+
         from afjax.codec.face.render.portrait import make_identity
 
         height, width = portrait.shape[:2]
@@ -110,7 +112,7 @@ class FaceCodec:
         raw = dict(zip(RAW, measure(landmarks, upright.shape[1], load_template()), strict=True))
         if max(raw["opening_left"], raw["opening_right"]) < OPEN_EYE:
             raise InputError("the portrait's eyes are closed", do="use a picture with open eyes")
-        return make_identity(upright, landmarks, size=self.size)
+        return jax.device_put(make_identity(upright, landmarks, size=self.size))
 
     def reference(self, identity) -> float:
         """Motion is relative to the neutral face, which a portrait is taken to show."""

@@ -20,6 +20,7 @@ from afjax.codec.face.render.lids import Eyes, make_eyes
 from afjax.codec.face.render.matte import SIDE, background_plate, person_matte
 from afjax.codec.face.render.mouth import Palette, make_palette
 from afjax.codec.face.render.seam import LOWER_INNER_LIP, UPPER_INNER_LIP, Mouth, mouth_frame
+from afjax.codec.face.render.warp import quads
 from afjax.codec.face.track.coefficients import RESTING_SMILE, smile_of
 from afjax.codec.face.track.template import angles, load_template, pose_of
 from afjax.errors import InputError, InputWarning
@@ -42,6 +43,8 @@ class Identity(NamedTuple):
 
     Attributes:
       texture: `[2 size, 2 size, 4]` the person's share of the crop, 0..255, and the matte, 0..1.
+      table: `[(2 size - 1)^2, 16]` the four texels of each sample (`warp.quads`) in half floats: reading them takes
+        most of a frame's time, and they are good for an eighth of a level.
       plate: `[size, size, 3]` the background, 0..255.
       points: `[n, n, 3]` canonical points of the grid; weight: `[n, n]` the head's share of motion.
       base, low: `[K, n, n, 3]` displacement fields of both layers, canonical units.
@@ -53,6 +56,7 @@ class Identity(NamedTuple):
     """
 
     texture: np.ndarray
+    table: np.ndarray
     plate: np.ndarray
     points: np.ndarray
     weight: np.ndarray
@@ -171,12 +175,13 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     behind, alpha = (a.repeat(2, 0).repeat(2, 1) for a in (plate, alpha[..., None]))
     # What is finer than the plate has a mean of zero in each of its pixels: without it the wall stands still.
     texture = np.concatenate([np.where(alpha > 0, texture - (1 - alpha) * behind, 0), alpha], -1)
-    arrays = (texture, plate, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
-    arrays = tuple(np.asarray(a, np.float32) for a in arrays)
+    arrays = (plate, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
+    arrays = tuple(np.asarray(a, np.float32) for a in (texture, *arrays))
+    table = np.asarray(quads(arrays[0].astype(np.float16)))
     mouth = Mouth(*(np.asarray(a, np.float32) for a in mouth))
     palette = Palette(*(np.asarray(a, np.float32) for a in palette))
     rest = tuple(np.asarray(a, np.float32) for a in (gap, shut, smile, box))
-    return Identity(*arrays, mouth, make_eyes(contours, crop), palette, *rest)
+    return Identity(arrays[0], table, *arrays[1:], mouth, make_eyes(contours, crop), palette, *rest)
 
 
 def _between(crop: np.ndarray, mesh: np.ndarray) -> np.ndarray:

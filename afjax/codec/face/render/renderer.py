@@ -112,7 +112,7 @@ def _corner(size: int, shape: tuple[int, int], centre):
     return jnp.clip(corner, 0, size - jnp.array(shape))
 
 
-def _frame(identity: Identity, table, motion, size: int, windows: _Windows):
+def _frame(identity: Identity, motion, size: int, windows: _Windows):
     eyes, jaw, lips = ((height * size // 16, width * size // 16) for height, width in windows)
     upper, lower, eyes_at, mouth_at = _backward_maps(identity, motion, size)
     mouth, teeth = identity.mouth, identity.palette.teeth
@@ -133,7 +133,7 @@ def _frame(identity: Identity, table, motion, size: int, windows: _Windows):
     still = warp.cut(source, at_eyes, eyes)
     gaze = motion[jnp.array([channel("gaze_x"), channel("gaze_y")])]
     source = warp.paste(source, gaze_shift(identity.eyes, still, gaze), at_eyes)
-    person, matte = jnp.split(warp.sample(table, 2 * size, 2 * source + 0.5), [3], -1)
+    person, matte = jnp.split(warp.sample(identity.table, 2 * size, 2 * source + 0.5), [3], -1)
     colour = person + (1 - matte) * identity.plate
     smile = jnp.maximum(motion[channel("smile")], 0)
     lids = paint_lids(identity.eyes, still, warp.cut(colour, at_eyes, eyes), motion[channel("blink")], SQUEEZE * smile)
@@ -150,30 +150,20 @@ def _frame(identity: Identity, table, motion, size: int, windows: _Windows):
 
 
 @partial(jax.jit, static_argnames=("size", "windows"))
-def _frames(identity: Identity, table, motion, size: int, windows: _Windows):
+def _frames(identity: Identity, motion, size: int, windows: _Windows):
     motion = shown(motion.at[:, channel("jaw_open")].add(-identity.shut), identity.gap, identity.smile)
-    return jnp.clip(jax.vmap(lambda m: _frame(identity, table, m, size, windows))(motion), 0, 255)
-
-
-@jax.jit
-def _table(texture):
-    """Half floats: reading the texture takes most of a frame's time, and they are good for an eighth of a level."""
-    return warp.quads(texture.astype(jnp.float16))
-
-
-def _chunk(identity: Identity, table, motion):
-    size = identity.texture.shape[0] // 2
-    windows = CLOSE if float(identity.unit) > _CLOSE * size else FAR
-    return _frames(identity, table, jnp.asarray(motion, jnp.float32), size, windows)
+    return jnp.clip(jax.vmap(lambda m: _frame(identity, m, size, windows))(motion), 0, 255)
 
 
 def render_frames(identity: Identity, motion):
     """Frames float32 `[T, size, size, 3]` in 0..255 of motion `[T, 15]`; differentiable in the motion.
 
-    Motion is followed within `limits.LIMITS`. Compiled once for each T, and once more for
-    close pictures; the identity's arrays must be known, not traced.
+    Motion is followed within `limits.LIMITS`. Compiled once for each T, and once more for close pictures; the
+    identity's arrays must be known, not traced.
     """
-    return _chunk(identity, _table(identity.texture), motion)
+    size = identity.texture.shape[0] // 2
+    windows = CLOSE if float(identity.unit) > _CLOSE * size else FAR
+    return _frames(identity, jnp.asarray(motion, jnp.float32), size, windows)
 
 
 def render(identity: Identity, motion: np.ndarray) -> np.ndarray:
@@ -185,10 +175,9 @@ def render(identity: Identity, motion: np.ndarray) -> np.ndarray:
     size = identity.texture.shape[0] // 2
     frames = np.empty((len(motion), size, size, 3), np.uint8)
     identity = jax.device_put(identity)
-    table = _table(identity.texture)
     for start in range(0, len(motion), CHUNK):
         part = motion[start : start + CHUNK]
         padded = np.concatenate([part, np.zeros((CHUNK - len(part), motion.shape[1]), np.float32)])
-        done = np.asarray(_chunk(identity, table, padded))[: len(part)]
+        done = np.asarray(render_frames(identity, padded))[: len(part)]
         frames[start : start + len(part)] = np.rint(done)
     return frames
