@@ -32,7 +32,7 @@ RANGE = {
     "gaze_x": (-0.40, 0.40),
     "gaze_y": (-0.25, 0.25),
 }
-"""What the tracker reports at most: wide enough that real faces hardly ever touch it (`docs/results.md`)."""
+"""What the tracker reports at most: wide enough that real faces hardly ever touch it (`docs/face.md`)."""
 USUAL = {
     "yaw": (-25.0, 25.0),
     "pitch": (-15.0, 15.0),

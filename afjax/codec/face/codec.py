@@ -21,7 +21,7 @@ __all__ = ["FaceCodec"]
 MIN_PORTRAIT, MAX_PORTRAIT = 64, 8192  # pixels a side
 MAX_PIXELS = 40_000_000
 OPEN_EYE = 0.15
-"""Lid opening over the eye's width that the more open eye of a portrait has at least: closed ones have .03 to .1."""
+"""Lid opening over the eye's width that the more open eye of a portrait has at least: closed ones have .03 to .14."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ LIMITS = {
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in CHANNELS], np.float32) for side in (0, 1))
 _KNEE = np.where(np.array(CHANNELS) == "blink", 1.0, 0.75).astype(np.float32)
 _JAW, _SMILE = np.eye(len(CHANNELS), dtype=np.float32)[[channel("jaw_open"), channel("smile")]]
-MOST_OF_A_SMILE = 0.12
+MOST_OF_A_SMILE = 0.12  # of the limit: a portrait that laughs already still shows a third of it
 
 
 def shown(motion, gap, smile):
