@@ -15,8 +15,12 @@ from afjax.audio.framing import FRAME
 from afjax.errors import InputError
 
 VERSION = 1
-EVENT_KINDS = ("smile", "nod", "hum", "rising_tone", "hidden_laugh", "surprise", "interruption", "laugh")
-"""Causes on the user's side. `nod` is the end of a phrase or an emphasised word: what a listener nods at."""
+EVENT_KINDS = (
+    "smile", "nod", "hum", "rising_tone", "hidden_laugh", "surprise", "interruption", "laugh",
+    "user_nod", "head_shake", "lean", "broad_laugh", "raised_brows", "knit_brows", "look_back",
+)  # fmt: skip
+"""Causes on the user's side. `nod` is the end of a phrase or an emphasised word: what a listener nods at; `user_nod` is
+the user's own nod, `broad_laugh` a laugh that is seen and not heard, `look_back` the end of a look away."""
 
 _MAX_RECORD = 1 << 28
 

@@ -52,6 +52,13 @@ EVENTS = {
     "surprise": Detector("brow_raise", "rise", 0.025),
     "interruption": Detector("scale", "fall", 0.018),
     "laugh": Detector("smile", "rise", 0.03),
+    "user_nod": Detector("pitch", "nod", 1.6),
+    "head_shake": Detector("brow_furrow", "rise", 0.016),
+    "lean": Detector("scale", "rise", 0.02),
+    "broad_laugh": Detector("smile", "rise", 0.03),
+    "raised_brows": Detector("brow_raise", "rise", 0.025),
+    "knit_brows": Detector("brow_furrow", "rise", 0.016),
+    "look_back": Detector("brow_raise", "rise", 0.022),
 }
 """Kinds of events on the user's side and how the avatar's reaction to each is seen."""
 

@@ -1,32 +1,50 @@
-"""What stands between a voice and its recording: microphone, room, noise and level.
+"""What stands between a voice and its recording: microphone, room, the other's voice, noise, level, gain control.
 
-    recorded = gain * (microphone * room * voice + noise)        all of it in one spectrum
+    recorded = control(gain * (microphone * room * (voice + echo) + noise))        all but control in one spectrum
 
 A model that has only heard the bare synthesiser reads real recordings badly; each conversation draws its own
-chain for each side.
+chain for each side. `echo` is the other person's voice out of a loudspeaker.
 """
 
 import numpy as np
 from scipy import fft
+from scipy.signal import lfilter
 
 from afjax.audio.framing import RATE
 
 _ROOM_SECONDS = (0.12, 0.35)
 
 
-def record(wave: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Clean voice `[S]` -> what a random recording of it sounds like, float32 `[S]` in -1..1."""
+def record(wave: np.ndarray, rng: np.random.Generator, other: np.ndarray | None = None) -> np.ndarray:
+    """Clean voice `[S]` -> what a random recording of it sounds like, float32 `[S]` in -1..1.
+
+    `other`: the voice `[S]` that a loudspeaker may bring into the recording.
+    """
     wave = wave.astype(np.float32)
     count = fft.next_fast_len(len(wave) + int(_ROOM_SECONDS[1] * RATE), real=True)
     hz = np.linspace(0.0, RATE / 2.0, count // 2 + 1, dtype=np.float32)
     spoken = np.abs(wave) > 0.02 * np.abs(wave).max()
     level = float(np.sqrt(np.square(wave[spoken]).mean())) if spoken.any() else 1.0
+    if other is not None and rng.random() < 0.4:
+        delay = int(rng.uniform(0.005, 0.08) * RATE)
+        wave[delay:] += np.float32(10.0 ** (-rng.uniform(15.0, 35.0) / 20.0)) * other[: len(wave) - delay]
     spectrum = fft.rfft(wave, count) * _microphone(hz, rng)
     if rng.random() < 0.5:
         spectrum *= fft.rfft(_room(rng), count)
     spectrum += level * 10.0 ** (-rng.uniform(25.0, 50.0) / 20.0) * _noise(hz, count, rng)
     gain = 10.0 ** (-rng.uniform(14.0, 30.0) / 20.0) / level
-    return np.clip(gain * fft.irfft(spectrum, count)[: len(wave)], -1.0, 1.0).astype(np.float32)
+    heard = gain * fft.irfft(spectrum, count)[: len(wave)]
+    if rng.random() < 0.3:
+        heard = _controlled(heard, rng.uniform(0.3, 0.7))
+    return np.clip(heard, -1.0, 1.0).astype(np.float32)
+
+
+def _controlled(wave: np.ndarray, share: float) -> np.ndarray:
+    """Automatic gain: `share` of the level's changes over the last second is taken away, 20 dB at most."""
+    pole = np.exp(-1.0 / RATE)
+    level = np.sqrt(lfilter([1.0 - pole], [1.0, -pole], np.square(wave)) + 1e-12)
+    usual = np.sqrt(np.square(wave).mean()) + 1e-6
+    return wave * np.clip(level / usual, 0.1, 10.0) ** -share
 
 
 def _microphone(hz: np.ndarray, rng: np.random.Generator) -> np.ndarray:

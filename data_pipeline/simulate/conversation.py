@@ -10,12 +10,15 @@ model can be expected to do.
 import numpy as np
 
 from afjax.audio.framing import FPS, RATE
-from afjax.codec.face.channels import usual
+from afjax.codec.face.channels import CHANNELS, POSE, clamp
 from data_pipeline.records import EXTRACTOR
 from data_pipeline.schema import EVENT_KINDS, Conversation
 from data_pipeline.simulate import augment
 from data_pipeline.simulate.behaviour import idle_motion, listener, user
+from data_pipeline.simulate.behaviour.footage import restless
+from data_pipeline.simulate.behaviour.person import BROWS, Person, draw_person
 from data_pipeline.simulate.behaviour.posture import posture
+from data_pipeline.simulate.behaviour.tracking import noisy
 from data_pipeline.simulate.speech import dialogue
 from data_pipeline.simulate.speech.sentences import SPLITS
 from data_pipeline.simulate.speech.synthesis import Speaker, draw_voice
@@ -32,6 +35,7 @@ _STREAMS = (
     "user_posture",
     "avatar_posture",
 )
+_AVATAR_RESTLESS = 0.15  # of what real faces are: an avatar that fidgets as much can not be seen to listen
 _PRIVATE = ("avatar_face", "avatar_posture")
 
 
@@ -63,28 +67,30 @@ def simulate(
     rng = streams(seed, split, private)
     frames = int(round(seconds * FPS))
     voices = {side: draw_voice(rng["people"], split) for side in ("user", "avatar")}
-    people = {side: idle_motion.draw_person(rng["people"]) for side in ("user", "avatar")}
+    people = {side: draw_person(rng["people"]) for side in ("user", "avatar")}
     sides = {side: dialogue.Side(rng[f"{side}_words"], split, voices[side], speaker) for side in ("user", "avatar")}
+    style = dialogue.draw_style(rng["turns"], split)
     said = dict(
         zip(
             ("user", "avatar"),
-            dialogue.converse(rng["turns"], sides["user"], sides["avatar"], dialogue.STYLES[split], seconds),
+            dialogue.converse(rng["turns"], sides["user"], sides["avatar"], style, seconds),
             strict=True,
         )
     )
     speaking = {side: dialogue.speaking(items, frames, FPS) for side, items in said.items()}
-    audio = {
-        side: np.round(32767.0 * augment.record(dialogue.mix(items, seconds, RATE), rng[f"{side}_room"])).astype(
-            np.int16
-        )
-        for side, items in said.items()
+    mixed = {side: dialogue.mix(items, seconds, RATE) for side, items in said.items()}
+    recorded = {
+        "user": augment.record(mixed["user"], rng["user_room"], mixed["avatar"]),
+        "avatar": augment.record(mixed["avatar"], rng["avatar_room"]),
     }
+    audio = {side: np.round(32767.0 * wave).astype(np.int16) for side, wave in recorded.items()}
     features = {
         side: EXTRACTOR.clip(wave / np.float32(32768.0), frames).astype(np.float16) for side, wave in audio.items()
     }
-    user_motion, smiles = user.face(rng["user_face"], said["user"], frames, people["user"])
+    user_motion, smiles, gestures = user.face(rng["user_face"], said["user"], frames, people["user"])
     user_motion = user_motion + posture(rng["user_posture"], frames, slow_posture)
-    causes = [event for event in user.spoken_events(said["user"]) if event.frame < frames]
+    causes = [event for event in user.spoken_events(said["user"]) if event.frame < frames] + gestures
+    causes.sort(key=lambda event: event.frame)
 
     def avatar(rng):
         face, seen = _avatar(rng["avatar_face"], causes, smiles, said["avatar"], speaking["avatar"], people["avatar"])
@@ -121,16 +127,17 @@ def answer_to_smile(clip: Conversation, frame: int, strength: float, split: str 
     rng = streams(clip.seed, split, private=0)
     for _ in ("user", "avatar"):
         draw_voice(rng["people"], split)
-    _, person = idle_motion.draw_person(rng["people"]), idle_motion.draw_person(rng["people"])
+    _, person = draw_person(rng["people"]), draw_person(rng["people"])
     envelope = np.where(np.arange(clip.frames) < frame, 0.0, strength)
     chance = np.random.default_rng([clip.seed, frame])
     return listener.react(chance, [], [user.Smile(frame, envelope)], clip.avatar_speaking, person)[0]
 
 
-def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: idle_motion.Person):
+def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: Person):
     """-> the avatar's motion `[T, D]` and its reactions."""
     frames = len(speaking)
     motion = idle_motion.wander(rng, frames, person)
+    motion += restless(rng, frames, person.spread * np.isin(CHANNELS, (*POSE, *BROWS)) * _AVATAR_RESTLESS)
     motion += idle_motion.speech(rng, said, frames, person)
     motion += idle_motion.emphasis(said, frames)
     motion += listener.own_mood(rng, frames, speaking, person)
@@ -141,8 +148,8 @@ def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: idle_motion
             motion += 0.9 * idle_motion.laughing(frames, item.start * FPS - 1.0, item.utterance.seconds * FPS)
     gestures, reacted = listener.react(rng, causes, smiles, speaking, person)
     motion = listener.attend(idle_motion.stretched(motion + gestures), reacted)
-    return idle_motion.measured(rng, motion, 0.35), reacted
+    return noisy(rng, motion, 0.35), reacted
 
 
 def _stored(motion: np.ndarray) -> np.ndarray:
-    return usual(motion).astype(np.float32)
+    return clamp(motion).astype(np.float32)

@@ -4,56 +4,18 @@ Every function returns motion `[T, D]` in the channels of `afjax.codec.face.chan
 smooth at 25 fps: noise goes through a second-order low-pass, gestures are raised cosines.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import lfilter
 
 from afjax.codec.face.channels import CHANNELS, channel
+from data_pipeline.simulate.behaviour.person import Person
 from data_pipeline.simulate.speech import visemes
 from data_pipeline.simulate.speech.dialogue import Placed
 
 FPS = 25
 NOD_PERIOD = 11
 _BLINK = np.array([0.25, 0.8, 1.0, 0.85, 0.5, 0.2])
-
-# Standard deviation of a tracker's noise on a still face, measured on webcam footage.
-_TRACKER = dict(
-    yaw=0.14, pitch=0.15, roll=0.09, tx=0.0004, ty=0.0004, scale=0.0008, jaw_open=0.0015, mouth_width=0.002,
-    smile=0.0018, upper_lip=0.0009, brow_raise=0.0017, brow_furrow=0.001, blink=0.01, gaze_x=0.006, gaze_y=0.008,
-)  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Person:
-    """What stays the same for one person in one conversation."""
-
-    lips: np.ndarray
-    head: float
-    smile: float
-    nod: float
-    react: float
-    lag: float
-    blink_seconds: float
-    rest: np.ndarray
-
-
-def draw_person(rng: np.random.Generator) -> Person:
-    """A random temperament. `lag` is the smile's delay in frames, `nod` degrees, the rest are gains."""
-    rest = zeros(1)[0]
-    for name, sd in (("yaw", 2.0), ("pitch", 1.2), ("roll", 1.0), ("tx", 0.006), ("ty", 0.006), ("scale", 0.008)):
-        rest[channel(name)] = sd * np.clip(rng.standard_normal(), -2.0, 2.0)
-    return Person(
-        lips=rng.uniform(0.85, 1.2, 3),
-        head=rng.uniform(0.7, 1.2),
-        smile=rng.uniform(0.8, 1.1),
-        nod=rng.uniform(4.5, 6.5),
-        react=rng.uniform(0.9, 1.15),
-        lag=float(np.clip(rng.normal(10.0, 1.2), 6.0, 14.0)),
-        blink_seconds=rng.uniform(2.5, 5.0),
-        rest=rest,
-    )
 
 
 def zeros(frames: int) -> np.ndarray:
@@ -88,8 +50,8 @@ def nod(frames: int, onset: float, periods: float) -> np.ndarray:
 
 
 def wander(rng: np.random.Generator, frames: int, person: Person) -> np.ndarray:
-    """Slow drift of pose and mood around the person's rest."""
-    motion = zeros(frames) + person.rest
+    """Slow drift of pose and mood around rest, which is zero."""
+    motion = zeros(frames)
     scales = dict(yaw=2.6, pitch=1.3, roll=1.1, tx=0.005, ty=0.004, scale=0.006, mouth_width=0.006, brow_raise=0.004)
     for name, sd in scales.items():
         motion[:, channel(name)] += person.head * sd * smooth_noise(rng, frames, 14.0)
@@ -134,15 +96,16 @@ def emphasis(items: list[Placed], frames: int) -> np.ndarray:
 
 
 def laughing(frames: int, onset: float, length: float, period: float = 5.0) -> np.ndarray:
-    """A laughing face of unit gain: broad smile, narrowed eyes, the head bobs."""
+    """A laughing face of unit gain: broad smile, open mouth, narrowed eyes, the head bobs."""
     motion = zeros(frames)
     shape = bump(frames, onset, 5.0, length, 14.0)
-    t = np.arange(frames) - onset
-    motion[:, channel("smile")] = 0.085 * shape
-    motion[:, channel("mouth_width")] = 0.03 * shape
-    motion[:, channel("blink")] = 0.25 * shape
-    motion[:, channel("jaw_open")] = 0.03 * shape
-    motion[:, channel("pitch")] = -1.2 * shape + 1.0 * shape * np.sin(2.0 * np.pi * t / period)
+    bobs = shape * np.sin(2.0 * np.pi * (np.arange(frames) - onset) / period)
+    motion[:, channel("smile")] = 0.14 * shape
+    motion[:, channel("mouth_width")] = 0.04 * shape
+    motion[:, channel("blink")] = 0.3 * shape
+    motion[:, channel("jaw_open")] = 0.11 * shape + 0.015 * bobs
+    motion[:, channel("upper_lip")] = 0.015 * shape
+    motion[:, channel("pitch")] = -1.5 * shape + bobs
     return motion
 
 
@@ -151,13 +114,14 @@ def smiling(envelope: np.ndarray) -> np.ndarray:
     motion = zeros(len(envelope))
     motion[:, channel("smile")] = envelope
     motion[:, channel("mouth_width")] = 0.25 * envelope
-    motion[:, channel("blink")] = 0.8 * envelope
+    motion[:, channel("upper_lip")] = 0.1 * envelope
+    motion[:, channel("blink")] = np.minimum(0.8 * envelope, 0.2)
     return motion
 
 
 def stretched(motion: np.ndarray) -> np.ndarray:
     """Smiles that add up stretch the lips less and less towards the channel's end instead of stopping at it."""
-    free, rest = 0.08, 0.04
+    free, rest = 0.16, 0.1
     smile = motion[:, channel("smile")]
     motion[:, channel("smile")] = np.where(smile > free, free + rest * np.tanh((smile - free) / rest), smile)
     return motion
@@ -189,8 +153,3 @@ def blinks(rng: np.random.Generator, frames: int, seconds: float) -> np.ndarray:
         motion[int(at) : int(at) + len(_BLINK), channel("blink")] += _BLINK
         at += len(_BLINK) + FPS * (0.4 + rng.exponential(seconds))
     return motion
-
-
-def measured(rng: np.random.Generator, motion: np.ndarray, level: float) -> np.ndarray:
-    """Adds `level` times a tracker's noise."""
-    return motion + level * np.array([_TRACKER[name] for name in CHANNELS]) * rng.standard_normal(motion.shape)

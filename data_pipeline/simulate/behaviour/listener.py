@@ -5,10 +5,23 @@
     hum           0.72   9 +- 1 (a hum lasts about 12)    head tilts to the right, faint smile         1 s
     rising_tone   0.75   6 +- 1                           brows up, a little nearer                    1 s
     hidden_laugh  0.85   10 +- 1                          laughs along                                 the laugh's
-    laugh         0.80   9 +- 1                           laughs along                                 the laugh's
+    laugh         0.80   9 +- 1                           laughs along, as broadly                     the laugh's
     surprise      0.75   8 +- 1                           brows up, jaw drops a little                 1 s
-    interruption  0.66   12 +- 1                          brows up, head back, looks at the user       1.2 s
+    interruption  0.66   12 +- 1                          stops, mouth shut, brows up, looks           1.2 s
     smile         0.82   the person's lag, 6 .. 14        mirrors the smile frame by frame             the smile's
+    user_nod      0.85   14 +- 1 (past one period)        nods back                                    0.7 .. 0.9 s
+    head_shake    0.75   13 +- 1                          brows knit, head tilts to the left           1.2 s
+    lean          0.72   12 +- 1                          leans in, too                                the lean's
+    broad_laugh   0.85   9 +- 1                           laughs along, as broadly                     the laugh's
+    raised_brows  0.75   9 +- 1                           brows up                                     1 s
+    knit_brows    0.75   10 +- 1                          brows knit, head down                        1.2 s
+    look_back     0.72   9 +- 1                           brow flash                                   0.6 s
+
+Where they come from: nods at the ends of phrases and nods that answer nods (Duncan 1972; Hadar, Steiner and Rose 1985),
+laughter that spreads (Provine 1992), smiles and frowns that are mimicked (Hess and Blairy 2001; Chartrand and Bargh
+1999), postures that are shared (LaFrance 1979), faces of concern and surprise that take part in a story (Bavelas, Coates
+and Johnson 2000), the brow flash of somebody who is looked at (Eibl-Eibesfeldt 1972), speakers who yield (Sacks,
+Schegloff and Jefferson 1974). Probabilities, lags and sizes are ours.
 
 Lags are counted in frames and tight, so that a reaction is locked to its cause. While the avatar speaks, it reacts
 less often (P times 0.85) and less strongly (times 0.7); an interruption is what it reacts to while it speaks.
@@ -21,7 +34,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from afjax.codec.face.channels import channel
 from data_pipeline.simulate.behaviour import idle_motion
-from data_pipeline.simulate.behaviour.idle_motion import Person
+from data_pipeline.simulate.behaviour.person import Person
 from data_pipeline.simulate.behaviour.user import Event, Smile
 
 _WHILE_SPEAKING = 0.7
@@ -45,7 +58,15 @@ RULES = {
     "laugh": Rule(0.8, 9),
     "surprise": Rule(0.75, 8),
     "interruption": Rule(0.66, 12),
+    "user_nod": Rule(0.85, 14),
+    "head_shake": Rule(0.75, 13),
+    "lean": Rule(0.72, 12),
+    "broad_laugh": Rule(0.85, 9),
+    "raised_brows": Rule(0.75, 9),
+    "knit_brows": Rule(0.75, 10),
+    "look_back": Rule(0.72, 9),
 }
+_NODS = ("nod", "user_nod")
 _MIRROR = 0.82
 
 
@@ -70,12 +91,12 @@ def react(
         onset = event.frame + rule.lag + int(rng.integers(-1, 2))
         draw, busy = rng.random(), bool(speaking[min(onset, frames - 1)]) and event.kind != "interruption"
         # One nod has to end before the next begins.
-        free = event.kind != "nod" or onset - last_nod >= _NOD_REST
+        free = event.kind not in _NODS or abs(onset - last_nod) >= _NOD_REST
         gesture = _gesture(rng, event, frames, onset, person)
         if onset >= frames or not free or draw >= rule.probability * (_RARER if busy else 1.0):
             reactions.append(Reaction(event))
             continue
-        if event.kind == "nod":
+        if event.kind in _NODS:
             last_nod = onset
         motion += (_WHILE_SPEAKING if busy else 1.0) * gesture
         reactions.append(Reaction(event, onset))
@@ -86,7 +107,7 @@ def react(
 def _gesture(rng, event: Event, frames: int, onset: int, person: Person) -> np.ndarray:
     motion = idle_motion.zeros(frames)
     gain = person.react * rng.uniform(0.85, 1.15)
-    if event.kind == "nod":
+    if event.kind in _NODS:
         wave = person.nod * rng.uniform(0.85, 1.15) * idle_motion.nod(frames, onset, rng.choice((1.5, 2.0)))
         motion[:, channel("pitch")] = wave
         motion[:, channel("ty")] = 0.0012 * wave
@@ -98,9 +119,21 @@ def _gesture(rng, event: Event, frames: int, onset: int, person: Person) -> np.n
         shape = gain * idle_motion.bump(frames, onset, 5.0, 11.0, 9.0)
         motion[:, channel("brow_raise")] = 0.055 * shape
         motion[:, channel("scale")] = 0.015 * shape
-    elif event.kind in ("laugh", "hidden_laugh"):
+    elif event.kind in ("laugh", "hidden_laugh", "broad_laugh"):
         # The bobs are locked to the reaction's onset.
-        motion = gain * person.smile * idle_motion.laughing(frames, onset, max(event.length - 6.0, 8.0))
+        size = gain * person.smile * event.strength
+        motion = size * idle_motion.laughing(frames, onset, max(event.length - 6.0, 8.0))
+    elif event.kind == "lean":
+        motion[:, channel("scale")] = 0.045 * gain * idle_motion.bump(frames, onset, 10.0, event.length, 15.0)
+    elif event.kind == "raised_brows":
+        motion[:, channel("brow_raise")] = 0.06 * gain * idle_motion.bump(frames, onset, 4.0, 11.0, 10.0)
+    elif event.kind in ("knit_brows", "head_shake"):
+        shape = gain * idle_motion.bump(frames, onset, 5.0, 14.0, 11.0)
+        motion[:, channel("brow_furrow")] = 0.035 * shape
+        side = ("pitch", 2.5) if event.kind == "knit_brows" else ("roll", -4.0)
+        motion[:, channel(side[0])] = side[1] * shape
+    elif event.kind == "look_back":
+        motion[:, channel("brow_raise")] = 0.055 * gain * idle_motion.bump(frames, onset, 4.0, 3.0, 8.0)
     elif event.kind == "surprise":
         shape = gain * idle_motion.bump(frames, onset, 4.0, 11.0, 10.0)
         motion[:, channel("brow_raise")] = 0.06 * shape
@@ -155,11 +188,12 @@ def own_mood(rng: np.random.Generator, frames: int, speaking: np.ndarray, person
 
 
 def attend(motion: np.ndarray, reactions: list[Reaction]) -> np.ndarray:
-    """Eyes and head turn to the user who interrupts."""
+    """Eyes and head turn to the user who interrupts, and the mouth closes."""
     frames = len(motion)
     for reaction in reactions:
         if reaction.event.kind == "interruption" and reaction.onset >= 0:
-            free = 1.0 - 0.85 * idle_motion.bump(frames, reaction.onset - 4, 5.0, 20.0, 12.0)
+            attentive = idle_motion.bump(frames, reaction.onset - 4, 5.0, 20.0, 12.0)
             for name in ("gaze_x", "gaze_y", "yaw"):
-                motion[:, channel(name)] *= free
+                motion[:, channel(name)] *= 1.0 - 0.85 * attentive
+            motion[:, channel("jaw_open")] *= 1.0 - 0.8 * attentive
     return motion

@@ -3,8 +3,9 @@
 A `Dialogue` is decided by the streams `turns`, `user_words` and `avatar_words` alone; no face and no reaction is in
 it, so the same dialogue can be lived through again with other private noise.
 
-The styles differ in who talks. In `train` the avatar listens for a little over a fifth of the time, as in recorded
-conversations, where a person mostly talks or is silent with the other; in `eval` it listens most of the time.
+The styles differ in who talks. `talking`: the avatar listens for a little over a fifth of the time, as in recorded
+conversations, where a person mostly talks or is silent with the other. `listening`: it listens most of the time.
+`silent`: it says nothing, and its user talks and pauses. Which of them a conversation has is drawn by STYLE_SHARES.
 """
 
 from dataclasses import dataclass
@@ -19,19 +20,31 @@ from data_pipeline.simulate.speech.synthesis import Speaker, Utterance, Voice
 @dataclass(frozen=True)
 class Style:
     """Seconds of a turn (low, high) of each side, the chance that the avatar has the first one, that the user hums or
-    laughs after a phrase, and that the user interrupts."""
+    laughs after a phrase, and that the user interrupts. `silent`: the avatar's turns are pauses."""
 
     avatar_turn: tuple[float, float]
     user_turn: tuple[float, float]
     avatar_first: float
     interlude: float
     interrupted: float = 0.6
+    silent: bool = False
 
 
 STYLES = {
-    "train": Style(avatar_turn=(4.0, 6.6), user_turn=(1.0, 2.3), avatar_first=0.75, interlude=0.2),
-    "eval": Style(avatar_turn=(1.8, 3.2), user_turn=(5.5, 8.0), avatar_first=0.35, interlude=0.55),
+    "talking": Style(avatar_turn=(4.0, 6.6), user_turn=(1.0, 2.3), avatar_first=0.75, interlude=0.2),
+    "listening": Style(avatar_turn=(1.8, 3.2), user_turn=(5.5, 8.0), avatar_first=0.35, interlude=0.55),
+    "silent": Style(avatar_turn=(1.0, 4.0), user_turn=(3.0, 9.0), avatar_first=0.5, interlude=0.5, silent=True),
 }
+STYLE_SHARES = {
+    "train": {"talking": 0.4, "listening": 0.4, "silent": 0.2},
+    "eval": {"listening": 1.0},
+}
+
+
+def draw_style(rng: np.random.Generator, split: str) -> Style:
+    """A style of the split."""
+    shares = STYLE_SHARES[split]
+    return STYLES[rng.choice(list(shares), p=list(shares.values()))]
 
 
 @dataclass(frozen=True)
@@ -76,7 +89,11 @@ def converse(
     remaining = rng.uniform(0.3, 1.0)
     interrupts = False
     while cursor < seconds:
-        if avatar_turn:
+        if avatar_turn and style.silent:
+            end = cursor + remaining * rng.uniform(*style.avatar_turn)
+            spoken_user += _backchannels(rng, user, cursor, end)
+            cursor, interrupts = end, False
+        elif avatar_turn:
             end = cursor + remaining * rng.uniform(*style.avatar_turn)
             said = _avatar_turn(rng, avatar, cursor, end)
             interrupts = rng.random() < style.interrupted and said[-1].utterance.seconds > 0.9
