@@ -10,7 +10,15 @@ from afjax.training.generator.state import init_params
 
 
 def small_config(
-    encoder="windowed", mask="blockwise_lookahead", block=5, look_ahead=2, cache=12, window=4, width=16, depth=2
+    encoder="windowed",
+    mask="blockwise_lookahead",
+    block=5,
+    look_ahead=2,
+    cache=12,
+    window=4,
+    width=16,
+    depth=2,
+    convolutions=0,
 ) -> Config:
     return Config(
         model=ModelConfig(
@@ -24,6 +32,7 @@ def small_config(
             condition_heads=2,
             condition_encoder=encoder,
             memory_size=6 if encoder == "memory" else 0,
+            condition_convolutions=convolutions,
         ),
         layout=LayoutConfig(
             block=block,

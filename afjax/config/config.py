@@ -30,6 +30,14 @@ class Config:
             "layout.condition_window must be positive for the windowed condition encoder and 0 for the released one",
         )
         require(
+            window > 0 or self.model.condition_convolutions == 0,
+            "model.condition_convolutions needs a causal condition encoder (layout.condition_window above 0)",
+        )
+        require(
+            self.layout.tokens != "stream" or self.objective.clean_prefix == 0,
+            "objective.clean_prefix must be 0 where layout.tokens is stream: every block's past is clean",
+        )
+        require(
             bool(self.data.path) or 4 <= self.data.seconds <= 120 and self.data.window <= 25 * self.data.seconds,
             "simulated clips (data.seconds) last 4 to 120 s and hold at least data.window frames",
         )

@@ -35,6 +35,8 @@ class ModelConfig:
 
     `audio_dim` is the width of the audio features, 0 where they come as wide as the condition and projected already.
     `memory_size` is the number of vectors in each motion memory bank of the `memory` encoder, 0 for the others.
+    `condition_convolutions`: causal convolutions beside the condition encoder's attention, dilated by 1, 2, 4 ...; they
+    carry fast cues.
     """
 
     motion_dim: int = 15
@@ -47,12 +49,19 @@ class ModelConfig:
     condition_width: int = 64
     condition_heads: int = 4
     memory_size: int = 0
+    condition_convolutions: int = 0
+
+    @property
+    def condition_reach(self) -> int:
+        """Frames of past that the condition encoder's convolutions read."""
+        return 2 * (2**self.condition_convolutions - 1)
 
     def __post_init__(self):
         one_of("model.condition_encoder", self.condition_encoder, CONDITION_ENCODERS)
         for name in ("motion_dim", "width", "depth", "heads", "mlp_ratio", "condition_width", "condition_heads"):
             require(getattr(self, name) > 0, f"model.{name} must be positive")
         require(self.audio_dim >= 0, "model.audio_dim must not be negative")
+        require(0 <= self.condition_convolutions <= 6, "model.condition_convolutions must lie in 0 .. 6")
         require(
             self.memory_size > 0 if self.condition_encoder == "memory" else self.memory_size == 0,
             "model.memory_size must be positive for the memory condition encoder and 0 for the others",
@@ -69,11 +78,12 @@ class LayoutConfig:
     """Time: blocks, masks and the stream's memory, all in frames (25 a second).
 
     `condition_window` is the causal window of the condition encoder, 0 = the whole pass (always so in the form
-    `released`, never in `windowed`). `tokens` is what training runs on: `frames` under the mask, or `passes`, what the
-    stream computes. Mask `bidirectional` with `cache` 0 makes windows: each block sees itself and `look_ahead` frames
-    before it. `user_delay`: the user's tracks come so many frames late, in training and in the stream, so that a block
-    that starts at frame s reads no user frame from s + block - user_delay on; with user_delay = block it can be made
-    when it starts.
+    `released`, never in `windowed`). `tokens` is what training runs on:
+    `frames` under the mask, `passes`, what the stream computes, or `stream`, the same with a finished past before every
+    noisy pass. Mask `bidirectional` with `cache` 0 makes windows: each block sees itself and `look_ahead` frames before
+    it. `user_delay`: the user's tracks come so many frames late, in training and in the stream, so that a block that
+    starts at frame s reads no user frame from s + block - user_delay on; with user_delay = block it can be made when it
+    starts.
     """
 
     block: int = 10
@@ -87,7 +97,7 @@ class LayoutConfig:
 
     def __post_init__(self):
         one_of("layout.mask", self.mask, MASKS)
-        one_of("layout.tokens", self.tokens, ("frames", "passes"))
+        one_of("layout.tokens", self.tokens, ("frames", "passes", "stream"))
         require(self.block >= 1, "layout.block must be at least 1")
         for name in ("look_ahead", "cache", "alignment", "condition_window", "user_delay"):
             require(getattr(self, name) >= 0, f"layout.{name} must not be negative")
@@ -96,16 +106,17 @@ class LayoutConfig:
 
 @dataclass(frozen=True)
 class SamplerConfig:
-    """Euler steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user).
+    """Solver steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user).
 
-    `grid`: `uniform` steps, or those of the `released` sampler, whose `nfe` counts the pass that fills the caches and
-    one that does nothing (`afjax.diffusion.solver`). `start`: frames that a stream makes at once before its first
-    block, 0 = none: it starts from an empty cache. `anchor_seconds`: time constant with which the slow part of motion
-    is pulled back where it is more than `anchor_band` standard deviations from the reference
-    (`afjax.streaming.anchor`), 0 = not at all.
+    `solver`: `euler`, or `adams_bashforth`, of second order with as many evaluations. `grid`: `uniform` steps, or those
+    of the `released` sampler, whose `nfe` counts the pass that fills the caches and one that does nothing
+    (`afjax.diffusion.solver`). `start`: frames that a stream makes at once before its first block, 0 = none: it starts
+    from an empty cache. `anchor_seconds`: time constant with which the slow part of motion is pulled back where it is
+    more than `anchor_band` standard deviations from the reference (`afjax.streaming.anchor`), 0 = not at all.
     """
 
     nfe: int = 8
+    solver: str = "euler"
     grid: str = "uniform"
     start: int = 0
     anchor_seconds: float = 0.0
@@ -115,6 +126,7 @@ class SamplerConfig:
     joint: float = 1.0
 
     def __post_init__(self):
+        one_of("sampler.solver", self.solver, ("euler", "adams_bashforth"))
         one_of("sampler.grid", self.grid, ("uniform", "released"))
         require(self.start >= 0, "sampler.start must not be negative")
         for name in ("anchor_seconds", "anchor_band"):

@@ -17,6 +17,14 @@ The third has no second attention. Each person queries a motion memory bank of K
 user non-verbal motion. INFP's user has a voice only; here u is the same as above, so that the forms differ in one
 thing. What a query sees of the user is the whole pass, or a window as in `windowed`.)
 
+With `convolutions` = n the causal forms have a second path, which carries cues that last a few frames and answers that
+run by themselves. It goes round the attention, whose query is the avatar's voice and says little while it listens:
+
+    h_0 = Linear [a, a_u, m]      h_i[t] = h_{i-1}[t] + SiLU LN Linear [h_{i-1}[t - 2 d], h_{i-1}[t - d], h_{i-1}[t]]
+    d = 2^(i-1)                   c = Linear SiLU LN (... + h_n)
+
+It reads 2 (2^n - 1) frames of past; before a stream's first frame all of them are zero.
+
 A dropped condition is zero after its projection (audio) or before it (motion).
 """
 
@@ -72,11 +80,27 @@ class MemoryBank(nn.Module):
         return ConditionAttention(self.heads, rotary=False, name="attention")(queries, bank, every, positions=None)
 
 
+class CausalConvolutions(nn.Module):
+    """Tracks [b, n, width] each -> [b, n, width] through dilated causal convolutions; `there` [n] or [b, n]."""
+
+    layers: int
+
+    @nn.compact
+    def __call__(self, tracks, there):
+        width, there = tracks[0].shape[-1], jnp.broadcast_to(there, tracks[0].shape[:2])[..., None]
+        x = jnp.where(there, Linear(width, name="mix")(jnp.concatenate(tracks, axis=-1)), 0)
+        for i in range(self.layers):
+            past = [jnp.pad(x, ((0, 0), (k * 2**i, 0), (0, 0)))[:, : x.shape[1]] for k in (2, 1)]
+            hidden = Linear(width, name=f"conv_{i}")(jnp.concatenate([*past, x], axis=-1))
+            x = jnp.where(there, x + nn.silu(LayerNorm(name=f"norm_{i}")(hidden)), 0)
+        return x
+
+
 class ConditionEncoder(nn.Module):
     """Conditions [b, n, ...] -> [b, n, out_width].
 
     `projects`: audio features are projected here; `memory_size`: vectors in each memory bank, 0 = the avatar's voice
-    attends to the user.
+    attends to the user; `convolutions`: layers of the second path, 0 = none.
     """
 
     width: int
@@ -85,6 +109,7 @@ class ConditionEncoder(nn.Module):
     rotary: bool
     projects: bool = True
     memory_size: int = 0
+    convolutions: int = 0
 
     def setup(self):
         self.audio_projection = AudioProjection(self.width)
@@ -97,6 +122,8 @@ class ConditionEncoder(nn.Module):
             self.non_verbal = MemoryBank(self.memory_size, self.heads)
         else:
             self.avatar = ConditionAttention(self.heads, self.rotary)
+        if self.convolutions:
+            self.fast = CausalConvolutions(self.convolutions)
         self.avatar_norm = LayerNorm()
         self.out = Linear(self.out_width)
 
@@ -124,10 +151,13 @@ class ConditionEncoder(nn.Module):
         """
         avatar_audio = conditions.avatar_audio * keep[:, 0, None, None]
         user_audio = conditions.user_audio * keep[:, 1, None, None]
-        user = self.embed_motion(conditions.user_motion * keep[:, 2, None, None])
-        user = self.hear(user, user_audio, mask, positions)
+        moved = self.embed_motion(conditions.user_motion * keep[:, 2, None, None])
+        user = self.hear(moved, user_audio, mask, positions)
         if self.memory_size:
             both = avatar_audio + self.verbal(avatar_audio) + user + self.non_verbal(user)
         else:
             both = avatar_audio + self.avatar(avatar_audio, user, mask, positions)
+        if self.convolutions:  # a frame that is there sees itself
+            there = jnp.diagonal(jnp.asarray(mask), axis1=-2, axis2=-1)
+            both = both + self.fast((avatar_audio, user_audio, moved), there)
         return self.out(nn.silu(self.avatar_norm(both)))

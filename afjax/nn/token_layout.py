@@ -2,6 +2,7 @@
 
 `frames`   one token a frame under a training mask (the paper).
 `passes`   every pass of a stream side by side: exactly what the stream computes, as one forward.
+`stream`   every pass twice, noisy and clean: each noisy block sees what it sees in a stream, a finished past.
 
 Pass p of a stream makes frames [s, s + block) with s = p * block. It re-feeds the last `look_ahead` finished frames
 at level 0, sees its own tokens by the mask's rule, and the tokens that earlier passes left in the cache: all but their
@@ -19,6 +20,26 @@ last `look_ahead` frames, bounded to `cache` frames. Conditions stop at the pass
     2 3       0 0   1 1 0   1 1 0          pass 1 left frames 1 and 2; frame 0 is past the cache's bound
     2 4       0 0   1 1 0   1 1 1
     2 5       0 0   1 1 0   1 1 1
+
+In `passes` the past of a noisy block is as noisy as training draws it. In `stream` the passes of the past are clean
+copies, so that the whole loss lies in the state that the sampler meets: for T frames in blocks of B nearly 2 T tokens.
+`stream_layout(frames=6, block=2, look_ahead=0, cache=2, mask="blockwise_lookahead", alignment=1)`, attention; n are
+noisy tokens, c their clean copies:
+
+    pass      0n 0n   0c 0c   1n 1n   1c 1c   2n 2n
+    0n 0       1  1    0  0    0  0    0  0    0  0
+    0n 1       1  1    0  0    0  0    0  0    0  0
+    0c 0       0  0    1  1    0  0    0  0    0  0
+    0c 1       0  0    1  1    0  0    0  0    0  0
+    1n 2       0  0    1  1    1  1    0  0    0  0
+    1n 3       0  0    1  1    1  1    0  0    0  0
+    1c 2       0  0    1  1    0  0    1  1    0  0
+    1c 3       0  0    1  1    0  0    1  1    0  0
+    2n 4       0  0    0  0    0  0    1  1    1  1          frames 0 and 1 are past the cache's bound
+    2n 5       0  0    0  0    0  0    1  1    1  1
+
+Conditions do not depend on the noise: a causal condition encoder reads each frame once (an entry a frame), one that
+sees its whole pass reads every pass's frames by themselves (an entry a token).
 """
 
 from typing import NamedTuple
@@ -36,8 +57,9 @@ class TokenLayout(NamedTuple):
     frame: np.ndarray  # [n] int32
     context: np.ndarray  # [n] bool: a finished frame fed again, without loss
     attention: np.ndarray  # [n, n] bool, self-attention
-    alignment: np.ndarray  # [n, n] bool, cross-attention to the conditions
-    encoder: np.ndarray  # [n, n] bool, inside the condition encoder
+    entry: np.ndarray  # [m] int32, frame of each entry of the condition encoder
+    alignment: np.ndarray  # [n, m] bool, cross-attention to the conditions
+    encoder: np.ndarray  # [m, m] bool, inside the condition encoder
 
 
 def frame_layout(config: LayoutConfig, frames: int) -> TokenLayout:
@@ -48,8 +70,9 @@ def frame_layout(config: LayoutConfig, frames: int) -> TokenLayout:
         n.astype(np.int32),
         np.zeros(frames, bool),
         masks.allowed(config.mask, query, key, config.block, config.look_ahead),
+        n.astype(np.int32),
         masks.alignment(frames, config.alignment),
-        encoder_mask(config, query, key, np.ones((frames, frames), bool)),
+        _encoder(config, n, np.ones((frames, frames), bool)),
     )
 
 
@@ -58,33 +81,51 @@ def pass_layout(config: LayoutConfig, frames: int) -> TokenLayout:
 
     frames + look_ahead * (frames / block - 1) tokens; for look-ahead 0 a plain banded mask with one token a frame.
     """
+    return _passes(config, frames, copies=False)
+
+
+def stream_layout(config: LayoutConfig, frames: int) -> TokenLayout:
+    """All passes of a stream side by side, and a clean copy of each but the last, which alone later passes see."""
+    return _passes(config, frames, copies=True)
+
+
+def _passes(config: LayoutConfig, frames: int, copies: bool) -> TokenLayout:
     if frames % config.block:
         raise InputError(f"{frames} frames are not a multiple of the block of {config.block}")
     block, look_ahead = config.block, config.look_ahead
     starts = np.arange(0, frames, block)
-    spans = [np.arange(max(s - look_ahead, 0), s + block) for s in starts]
+    # (first frame of the block, whether it is a clean copy)
+    passes = [(s, clean) for s in starts for clean in ((False, True) if copies and s < starts[-1] else (False,))]
+    spans = [np.arange(max(s - look_ahead, 0), s + block) for s, _ in passes]
     frame = np.concatenate(spans)
-    index = np.concatenate([np.full(len(span), p) for p, span in enumerate(spans)])
-    start = starts[index]
-    kept = frame < start + block - look_ahead
+    index, start, clean = (
+        np.concatenate([np.full(len(span), value) for span, value in zip(spans, values, strict=True)])
+        for values in (range(len(passes)), *zip(*passes, strict=True))
+    )
+    kept = (frame < start + block - look_ahead) & (clean == copies)
     query, key = frame[:, None], frame[None, :]
     own = index[:, None] == index[None, :]
-    earlier = (index[None, :] < index[:, None]) & kept[None, :]
+    earlier = (start[None, :] < start[:, None]) & kept[None, :]
     cached = earlier & (key >= start[:, None] - look_ahead - config.cache)
-    near = np.abs(query - key) <= config.alignment
-    # the cross cache holds `alignment` frames before the pass, whatever the self cache holds
-    aligned = earlier & (key >= start[:, None] - look_ahead - config.alignment)
+    attention = (own & masks.allowed(config.mask, query, key, block, look_ahead)) | cached
+    if config.condition_window:  # conditions of the pass and of the frames before it, each frame once
+        entry, own = np.arange(frames), np.ones((frames, frames), bool)
+        seen = (entry < start[:, None] + block) & (entry >= start[:, None] - look_ahead - config.alignment)
+    else:  # the cross cache holds `alignment` frames before the pass, whatever the self cache holds
+        entry = frame
+        seen = own | (earlier & (key >= start[:, None] - look_ahead - config.alignment))
     return TokenLayout(
         frame.astype(np.int32),
-        frame < start,
-        (own & masks.allowed(config.mask, query, key, block, look_ahead)) | cached,
-        (own | aligned) & near,
-        encoder_mask(config, query, key, own, context=(frame < start)[None, :]),
+        (frame < start) | clean,
+        attention,
+        entry.astype(np.int32),
+        seen & (np.abs(query - entry) <= config.alignment),
+        _encoder(config, entry, own),
     )
 
 
-def encoder_mask(config: LayoutConfig, query, key, own, context=False):
-    """What the condition encoder sees: the pass itself, or a causal window over frames, each frame once."""
+def _encoder(config: LayoutConfig, entry, own):
+    """What the condition encoder sees: the pass itself, or a causal window over frames."""
     if config.condition_window == 0:
         return own
-    return masks.in_window(query, key, config.condition_window) & np.logical_not(context)
+    return masks.in_window(entry[:, None], entry[None, :], config.condition_window)

@@ -31,8 +31,9 @@ class ForcingTransformer(nn.Module):
         c = self.config
         rotary = c.condition_encoder != "released"
         self.condition_encoder = ConditionEncoder(
-            c.condition_width, c.width, c.condition_heads, rotary, c.audio_dim > 0, c.memory_size
-        )
+            c.condition_width, c.width, c.condition_heads, rotary, c.audio_dim > 0, c.memory_size,
+            c.condition_convolutions,
+        )  # fmt: skip
         self.embed_motion = Linear(c.width)
         self.embed_level = LevelEmbedding(c.width)
         self.modulation = Modulation(6)
@@ -72,9 +73,13 @@ class ForcingTransformer(nn.Module):
         return self.head(modulate(x, *self.head_modulation(embedding))), own
 
     def forward(self, motion, level, reference, conditions: Conditions, keep, layout):
-        """One forward over a whole token layout (`afjax.nn.token_layout.TokenLayout`); velocity [b, n, d]."""
+        """One forward over a whole token layout (`afjax.nn.token_layout.TokenLayout`); velocity [b, n, d].
+
+        `motion` and `level` are given token by token, conditions frame by frame [b, t, ...].
+        """
         dtype, given = self.dtype or motion.dtype, (motion, reference, conditions, keep)
         motion, reference, conditions, keep = jax.tree.map(lambda x: x.astype(dtype), given)
-        condition = self.encode(self.listen(conditions), keep, layout.encoder, layout.frame)
+        heard = jax.tree.map(lambda x: x[:, layout.entry], self.listen(conditions))
+        condition = self.encode(heard, keep, layout.encoder, layout.entry)
         masks = (layout.attention, layout.alignment)
-        return self(motion, level, reference, self.project(condition, layout.frame), masks, layout.frame)[0]
+        return self(motion, level, reference, self.project(condition, layout.entry), masks, layout.frame)[0]

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 
 from afjax.config import LayoutConfig, SamplerConfig
+from afjax.diffusion import solver
 from afjax.diffusion.guidance import branches, combine
-from afjax.diffusion.solver import euler, make_grid
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import pass_layout
 from afjax.streaming.anchor import anchored, init_slow
@@ -26,12 +26,11 @@ def offline(model, layout: LayoutConfig, sampler: SamplerConfig, params, keys, r
     total = padded.user_motion.shape[1]
     tokens = pass_layout(layout, total)
     weights, kept = branches(sampler)
-    inputs = jax.tree.map(lambda x: x[:, tokens.frame], padded)
     motion = jnp.zeros((len(keys), total, reference.shape[-1]), reference.dtype)
     slow = init_slow(reference, sampler)
     for start in range(0, total, layout.block):
         keys, noise = session_noise(keys, layout.block, motion.shape[-1], motion.dtype)
-        given = (weights, kept, reference, keep, inputs)
+        given = (weights, kept, reference, keep, padded)
         motion = _solve_pass(model, layout.block, sampler, params, tokens, *given, motion, noise, start)
         slow, finished = anchored(slow, motion[:, start : start + layout.block], reference, sampler)
         motion = motion.at[:, start : start + layout.block].set(finished)
@@ -51,4 +50,4 @@ def _solve_pass(model, block, sampler, params, tokens, weights, kept, reference,
         of_block = jnp.argmax(inside) + jnp.arange(block)
         return combine(velocities, weights)[:, of_block]
 
-    return jax.lax.dynamic_update_slice_in_dim(motion, euler(velocity, noise, make_grid(sampler)), start, axis=1)
+    return jax.lax.dynamic_update_slice_in_dim(motion, solver.solve(velocity, noise, sampler), start, axis=1)

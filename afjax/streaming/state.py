@@ -34,14 +34,14 @@ class StreamState:
     slow: jax.Array  # [b, d], running mean of the motion from the reference; [b, 0] without an anchor
 
 
-def history(layout: LayoutConfig) -> int:
-    """Frames before a block whose conditions the encoder reads: the re-fed ones and two windows of past."""
-    return layout.look_ahead + 2 * max(layout.condition_window - 1, 0)
+def history(model: ModelConfig, layout: LayoutConfig) -> int:
+    """Frames before a block whose conditions the encoder reads: the re-fed ones and what one of them depends on."""
+    return layout.look_ahead + max(2 * max(layout.condition_window - 1, 0), model.condition_reach)
 
 
-def memory(layout: LayoutConfig) -> int:
+def memory(model: ModelConfig, layout: LayoutConfig) -> int:
     """Finished frames from which a stream's memory is full."""
-    return layout.look_ahead + max(layout.cache, layout.alignment, history(layout))
+    return layout.look_ahead + max(layout.cache, layout.alignment, history(model, layout))
 
 
 def init_stream(
@@ -52,7 +52,7 @@ def init_stream(
     weights = branches(sampler)[0]
     k = len(weights)
     cache = (model.depth, k, sessions, layout.cache, model.heads, model.width // model.heads)
-    past = history(layout)
+    past = history(model, layout)
     return StreamState(
         key=jnp.array(keys, copy=True),
         made=jnp.zeros(sessions, jnp.int32),

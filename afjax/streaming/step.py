@@ -19,8 +19,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from afjax.config import LayoutConfig, SamplerConfig
+from afjax.diffusion import solver
 from afjax.diffusion.guidance import branches, combine
-from afjax.diffusion.solver import euler, make_grid
 from afjax.nn import masks
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.rope import rotate
@@ -88,7 +88,7 @@ def solve(model, params, now: Pass, noise, sampler: SamplerConfig):
         levels = jnp.where(np.arange(tokens.shape[1]) < context, 0.0, level).astype(x.dtype)
         return combine(evaluate(model, params, now, tokens, levels)[0][:, :, context:], now.weights)
 
-    return euler(velocity, noise, make_grid(sampler))
+    return solver.solve(velocity, noise, sampler)
 
 
 def evaluate(model, params, now: Pass, tokens, levels):
@@ -112,11 +112,11 @@ def advance(model, layout: LayoutConfig, params, state: StreamState, now: Pass, 
         for old, fresh in zip((state.keys, state.values), zip(*pairs, strict=True), strict=True)
     )
     return state.replace(
-        made=jnp.minimum(state.made + motion.shape[1], memory(layout) + layout.block),
+        made=jnp.minimum(state.made + motion.shape[1], memory(model.config, layout) + layout.block),
         keys=keys,
         values=values,
         condition=_append(state.condition, now.condition[:, :, :final], 2),
-        recent=jax.tree.map(lambda x: _last(x, history(layout), 1), now.recent),
+        recent=jax.tree.map(lambda x: _last(x, history(model.config, layout), 1), now.recent),
         context=_last(tokens, layout.look_ahead, 1),
     )
 
@@ -169,7 +169,7 @@ def session_noise(keys, frames: int, channels: int, dtype):
 
 def _encode(model, layout: LayoutConfig, params, state: StreamState, recent: Conditions, kept):
     """Conditions aligned with the pass [k, b, a + n, width], and those of the pass alone."""
-    past = history(layout)
+    past = history(model.config, layout)
     frame = np.arange(-past, layout.block)
     windowed = masks.in_window(frame[:, None], frame[None, :], layout.condition_window)
     own = windowed if layout.condition_window else np.ones((len(frame), len(frame)), bool)

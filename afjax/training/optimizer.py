@@ -1,5 +1,7 @@
 """The optimizer of a config."""
 
+from functools import partial
+
 import jax
 import optax
 from optax import contrib
@@ -23,12 +25,18 @@ def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransfo
             weight_decay=config.weight_decay,
             adam_b2=config.beta2,
             adam_learning_rate=adam,
+            muon_weight_dimension_numbers=partial(jax.tree.map, _as_matrix),
         )
     elif config.kind == "sgd":
         chosen = optax.chain(optax.add_decayed_weights(config.weight_decay, _matrices), optax.sgd(adam))
     else:
         chosen = optax.adamw(adam, b2=config.beta2, weight_decay=config.weight_decay, mask=_matrices)
     return optax.chain(optax.clip_by_global_norm(config.clip), chosen)
+
+
+def _as_matrix(weight) -> contrib.MuonDimensionNumbers | None:
+    """Kernels are stored (out, in): Muon's step grows with sqrt(out / in) where that is above 1."""
+    return contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=0) if weight.ndim == 2 else None
 
 
 def _matrices(params):

@@ -28,17 +28,17 @@ def test_euler_is_exact_on_straight_paths(nfe):
         jax.debug.callback(lambda v: seen.append(float(v)), level)
         return path.velocity(motion, noise)
 
-    grid = solver.make_grid(SamplerConfig(nfe=nfe))
-    np.testing.assert_allclose(solver.euler(velocity, noise, grid), motion, atol=1e-6)
+    np.testing.assert_allclose(solver.solve(velocity, noise, SamplerConfig(nfe=nfe)), motion, atol=1e-6)
     jax.effects_barrier()
     np.testing.assert_allclose(sorted(seen, reverse=True), np.linspace(1, 0, nfe + 1)[:-1], atol=1e-6)
 
 
-def test_euler_converges_with_first_order():
-    """dx/dlevel = x has x(0) = x(1) / e; halving the step halves the error."""
-    grids = (solver.make_grid(SamplerConfig(nfe=n)) for n in (50, 100))
-    errors = [abs(float(solver.euler(lambda x, level: x, jnp.ones(()), grid)) - np.exp(-1)) for grid in grids]
-    assert 1.8 < errors[0] / errors[1] < 2.2
+@pytest.mark.parametrize("kind, order", [("euler", 1), ("adams_bashforth", 2)])
+def test_solvers_converge_with_their_order(kind, order):
+    """dx/dlevel = x has x(0) = x(1) / e; halving the step divides the error by 2 to the order."""
+    samplers = (SamplerConfig(nfe=n, solver=kind) for n in (50, 100))
+    errors = [abs(float(solver.solve(lambda x, level: x, jnp.ones(()), sampler)) - np.exp(-1)) for sampler in samplers]
+    assert 0.8 < np.log2(errors[0] / errors[1]) / order < 1.2
 
 
 @pytest.mark.parametrize("kind, width", [("token", 1), ("block", 10), ("clip", 50)])

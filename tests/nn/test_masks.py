@@ -87,9 +87,27 @@ def test_pass_layout_size_and_causality(block, look_ahead):
     assert len(layout.frame) == frames + look_ahead * (frames // block - 1)
     assert (~layout.context).sum() == frames
     last = (layout.frame // block + layout.context) * block + block - 1  # last frame of the token's own pass
-    for mask in (layout.attention, layout.alignment, layout.encoder):
+    for mask, keys in ((layout.attention, layout.frame), (layout.alignment, layout.entry)):
         assert mask.any(axis=1).all()
-        assert not (mask & (layout.frame[None] > last[:, None])).any()
+        assert not (mask & (keys[None] > last[:, None])).any()
+    assert not (layout.encoder & (layout.entry[None] > layout.entry[:, None])).any()
+
+
+@pytest.mark.parametrize("look_ahead", [0, 1])
+def test_in_the_stream_layout_noise_sees_what_a_stream_sees(look_ahead):
+    """Noisy tokens and the copies of their pass see the same earlier frames, clean ones only, as in `pass_layout`."""
+    config = LayoutConfig(block=2, look_ahead=look_ahead, cache=2, mask="blockwise_lookahead", alignment=1)
+    layout, passes = token_layout.stream_layout(config, 6), token_layout.pass_layout(config, 6)
+    if look_ahead == 0:
+        rows = re.findall(r"^    \d[nc] (\d) +((?:[01] +){9}[01])", token_layout.__doc__, re.MULTILINE)
+        np.testing.assert_array_equal(layout.attention, [[int(c) for c in row[1].split()] for row in rows])
+        np.testing.assert_array_equal(layout.frame, [int(row[0]) for row in rows])
+    noisy = ~layout.context
+    assert noisy.sum() == 6
+    for mask, other in ((layout.attention, passes.attention), (layout.alignment, passes.alignment)):
+        keys, their = (layout.frame, passes.frame) if len(mask) == mask.shape[1] else (layout.entry, passes.entry)
+        for token, same in zip(np.flatnonzero(noisy), np.flatnonzero(~passes.context), strict=True):
+            assert sorted(keys[mask[token]]) == sorted(their[other[same]])
 
 
 def test_look_ahead_leaks_through_depth():

@@ -77,15 +77,15 @@ def test_perturbation_reaches_exactly_what_the_masks_allow(encoder, mask, make, 
     config = small_config(encoder=encoder, mask=mask, block=4, look_ahead=1, cache=6, window=3)
     layout = make(config.layout, frames)
     with jax.enable_x64(True):
-        given = jax.tree.map(lambda x: x[:, layout.frame], conditions(config, 1, frames, jnp.float64))
+        given = conditions(config, 1, frames, jnp.float64)
         x = jnp.asarray(np.random.default_rng(1).standard_normal((1, len(layout.frame), config.model.motion_dim)))
         params = scrambled(config, scale=0.15, dtype=jnp.float64)
         by_motion, by_user = jacobians(ForcingTransformer(config.model))(x, given.user_motion, params, given, layout)
     depth = config.model.depth
     through_motion = masks.reached(layout.attention, depth)
     np.testing.assert_array_equal(np.abs(by_motion[:, 0]).max(-1) > 0, through_motion)
-    # a frame's condition reads user motion through the encoder's mask, and tokens read conditions by the alignment
-    condition = layout.alignment @ layout.encoder
+    # an entry's condition reads user motion through the encoder's mask, and tokens read conditions by the alignment
+    condition = layout.alignment @ layout.encoder @ (layout.entry[:, None] == np.arange(frames))
     later = [masks.reached(layout.attention, depth - 1 - layer) for layer in range(depth)]
     through_user = np.any([reached @ condition for reached in later], axis=0)
     np.testing.assert_array_equal(np.abs(by_user[:, 0]).max(-1) > 0, through_user)

@@ -71,6 +71,15 @@ def test_equal_to_rounding_of_float64_block_25(encoder, mask):
         assert relative(*both_ways(config, 88, sessions=4, dtype=jnp.float64)) < 1e-10
 
 
+@pytest.mark.parametrize("block, look_ahead, window", [(5, 0, 4), (5, 2, 16)])
+def test_equal_with_convolutions_and_a_second_order_solver(block, look_ahead, window):
+    """The convolutions read more frames than the cache holds and fewer than the attention's windows, or more."""
+    sampler = replace(SAMPLER, nfe=4, solver="adams_bashforth")
+    with jax.enable_x64(True):
+        config = small_config(block=block, look_ahead=look_ahead, window=window, convolutions=3)
+        assert relative(*both_ways(config, 33, dtype=jnp.float64, sampler=sampler)) < 1e-10
+
+
 def test_released_preset_from_an_empty_cache():
     """Its own mask, condition encoder, grid, guidance, block and cache; only the network is small."""
     preset = from_dict(released.get_config("empty").to_dict())

@@ -9,7 +9,7 @@ import numpy as np
 
 from afjax.config import Config, LayoutConfig, ModelConfig
 from afjax.nn.condition_encoder import Conditions
-from afjax.nn.token_layout import TokenLayout, frame_layout, pass_layout
+from afjax.nn.token_layout import TokenLayout, frame_layout, pass_layout, stream_layout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import sharding
 from afjax.training.optimizer import make_optimizer
@@ -25,7 +25,7 @@ class TrainState:
 
 def token_layout(config: Config) -> TokenLayout:
     """The layout of tokens that a training window runs on."""
-    make = pass_layout if config.layout.tokens == "passes" else frame_layout
+    make = {"frames": frame_layout, "passes": pass_layout, "stream": stream_layout}[config.layout.tokens]
     return make(config.layout, config.data.window)
 
 

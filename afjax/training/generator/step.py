@@ -62,7 +62,6 @@ def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout
     `batch`: user_motion [b, t, d], avatar_audio, user_audio [b, t, f], reference [b, d].
     """
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
-    conditions = jax.tree.map(lambda x: x[:, layout.frame], conditions)
     motion, noise = motion[:, layout.frame], draw.noise[:, layout.frame]
     level = token_level(draw, layout)
     history = jnp.where(level > 0, 0.0, draw.history)

@@ -119,9 +119,8 @@ def smiling(envelope: np.ndarray) -> np.ndarray:
     return motion
 
 
-def stretched(motion: np.ndarray) -> np.ndarray:
-    """Smiles that add up stretch the lips less and less towards the channel's end instead of stopping at it."""
-    free, rest = 0.16, 0.1
+def stretched(motion: np.ndarray, free: float = 0.16, rest: float = 0.1) -> np.ndarray:
+    """Smiles that add up stretch the lips less and less beyond `free`, to `free + rest` at most."""
     smile = motion[:, channel("smile")]
     motion[:, channel("smile")] = np.where(smile > free, free + rest * np.tanh((smile - free) / rest), smile)
     return motion

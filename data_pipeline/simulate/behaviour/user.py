@@ -71,7 +71,7 @@ def smiles(rng: np.random.Generator, shown: np.ndarray, gain: float = 1.0) -> li
     drawn, at = [], rng.uniform(5.0, 90.0)
     while at < frames:
         rise, hold, fall = rng.uniform(6.0, 12.0), rng.uniform(6.0, 40.0), rng.uniform(9.0, 20.0)
-        envelope = gain * rng.uniform(0.05, 0.12) * idle_motion.bump(frames, round(at), rise, hold, fall)
+        envelope = gain * rng.uniform(0.065, 0.14) * idle_motion.bump(frames, round(at), rise, hold, fall)
         onset = int(round(at))
         if onset < frames and shown[onset : onset + 18].min() > 0.95:
             drawn.append(Smile(onset, envelope * shown))
@@ -120,7 +120,7 @@ def _gestures(rng, shown: np.ndarray, person: Person) -> tuple[np.ndarray, list[
     while at < frames:
         kind = GESTURES[rng.integers(len(GESTURES))]
         name = size.get(kind, "scale" if kind == "lean" else "pitch")
-        strength = float(np.clip(person.spread[channel(name)], 0.6, 1.8) * rng.uniform(0.85, 1.15))
+        strength = float(np.clip(person.spread[channel(name)], 0.6, 2.0) * rng.uniform(0.85, 1.15))
         made, length = gesture(rng, kind, frames, round(at), strength)
         if shown[int(at) : int(at) + 18].min() > 0.95:
             motion += made
@@ -164,7 +164,7 @@ def face(
     for item in items:
         start, length = item.start * FPS, item.utterance.seconds * FPS
         if item.role == "laugh":
-            size = np.clip(spread["smile"], 0.6, 1.8) * rng.uniform(0.8, 1.1)
+            size = np.clip(spread["smile"], 0.6, 2.2) * rng.uniform(0.8, 1.1)
             motion += size * idle_motion.laughing(frames, start - 2.0, length)
         elif item.role == "surprise":
             shape = np.clip(spread["brow_raise"], 0.6, 1.8) * idle_motion.bump(frames, start - 1.0, 5.0, 12.0, 12.0)
@@ -177,4 +177,4 @@ def face(
     made, events = _gestures(rng, shown, person)
     motion += made
     motion += idle_motion.smiling(sum((smile.envelope for smile in drawn), np.zeros(frames)))
-    return tracked(rng, idle_motion.stretched(motion)), drawn, events
+    return tracked(rng, idle_motion.stretched(motion, 0.25, 0.15)), drawn, events
