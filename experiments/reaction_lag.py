@@ -1,6 +1,6 @@
 """How soon a model shows that its user smiles, against how soon the people do from whom it learned.
 
-    python -m experiments.reaction --workdir out/quickstart --out out/reaction.json
+    python -m experiments.reaction_lag --workdir out/quickstart --out out/reaction_lag.json
 
 Every held-out conversation is generated with one key as it was and again with a user who smiles as much as possible
 from the start of frame t on, at times when the user does not smile anyway (`calm`). The reaction is the first frame
@@ -19,13 +19,13 @@ from absl import flags
 from afjax import files
 from afjax.errors import InputError
 from experiments import cli
-from experiments.evaluation.reaction import HEADROOM, of_run
+from experiments.evaluation.reaction_lag import HEADROOM, of_run
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
 _DATA = flags.DEFINE_string("data", "", "Folder of simulated conversations; the run's own by default.")
 _ROUNDS = flags.DEFINE_integer("rounds", 4, "Smiles in each conversation, one at a time.", lower_bound=1)
 _HEADROOM = flags.DEFINE_float("headroom", HEADROOM, "Seconds for computing a block.", lower_bound=0.0)
-_OUT = flags.DEFINE_string("out", "out/reaction.json", "File to write.")
+_OUT = flags.DEFINE_string("out", "out/reaction_lag.json", "File to write.")
 
 
 def main():
