@@ -336,5 +336,7 @@ def _ratio(v: np.ndarray) -> np.ndarray:
 
 
 def _interval(values: np.ndarray, statistic) -> bootstrap.Estimate:
+    if statistic is _ratio:  # clips in which there is nothing to divide by have no say
+        values = np.where(values[:, 1:] > 0, values, np.nan)
     found = bootstrap.interval(values, statistic=statistic)
     return found if found["n"] > 1 else {**found, "low": None, "high": None}

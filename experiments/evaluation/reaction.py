@@ -20,9 +20,10 @@ from afjax.avatar.avatar import Avatar
 from afjax.avatar.runs import load_run
 from afjax.config import keep_name
 from afjax.errors import InputError
+from afjax.media.video import VideoInfo, read_frames
 from afjax.metrics import real_response
 from afjax.metrics.real_response import BARS, CHANNELS, Clip, Episode
-from experiments import cli
+from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments.report.face_sheet import sheet
 from experiments.talk.inputs import Inputs, fit, identity_of, read_inputs, track_user
 
@@ -64,6 +65,7 @@ def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | N
     missing = [name for name in CHANNELS if name not in codec.channels]
     if missing:
         raise InputError(f"the model's motion has no {missing[0]}", workdir, "measure a model of the face codec")
+    identity = None if picture is None else identity_of(codec, draw_portrait(0), 0, "portrait", [])
     at = [codec.channels.index(name) for name in CHANNELS]
     clips, shown, said = [], [], {}
     for n, (path, one) in enumerate(zip(paths, inputs, strict=True)):
@@ -74,13 +76,16 @@ def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | N
         episodes = episodes_of(name, one.frames)
         if episodes is None:
             doubts.append(f"nobody has labelled its smiles ({LABELS.name}): it counts without episodes")
-        speech = np.zeros(one.frames, bool) if one.user_audio is None else speaking(_wave(one), one.frames)
+        silent = one.user_audio is None
+        speech = np.zeros(one.frames, bool) if silent else speaking(fit(one.user_audio, one.frames), one.frames)
         clips.append(Clip(name, user[:, at], avatar[..., at], alone[..., at], speech, episodes))
         shown.append(avatar[0])
         said[name] = [*one.notes, *doubts]
+    found = measure(clips)
     if picture is not None:
-        strip(picture, codec, paths, clips, shown)
-    return {"workdir": workdir, "seeds": seeds, **measure(clips), "said": {k: v for k, v in said.items() if v}}
+        pairs = [(one.video, clip, motion) for one, clip, motion in zip(inputs, clips, shown, strict=True)]
+        strip(picture, codec, identity, pairs)
+    return {"workdir": workdir, "seeds": seeds, **found, "said": {name: lines for name, lines in said.items() if lines}}
 
 
 def measure(clips: Sequence[Clip]) -> dict[str, Any]:
@@ -88,11 +93,6 @@ def measure(clips: Sequence[Clip]) -> dict[str, Any]:
     found = real_response.measure(clips)
     bars = {name: {"least": low, "most": high} for name, (low, high) in BARS.items()}
     return {**found, "bars": bars, "passed": real_response.verdicts(found["figures"])}
-
-
-def _wave(one: Inputs) -> np.ndarray:
-    """The user's sound, as long as the clip."""
-    return fit(one.user_audio, one.frames)
 
 
 def generate(run: Avatar, one: Inputs, user: np.ndarray, seeds: int, key: int, seen: bool) -> np.ndarray:
@@ -120,16 +120,12 @@ def episodes_of(name: str, frames: int, labels: Path = LABELS) -> tuple[Episode,
     return tuple(each for each in cut if each.start < frames) if found else None
 
 
-def strip(path: Path, codec, videos: Sequence[Path], clips: Sequence[Clip], motions: Sequence[np.ndarray]):
-    """Writes a PNG of the users over the avatar of the first seed, `motions` `[T, D]` each, a frame each 0.4 s."""
-    from afjax.media.video import probe, read_frames
-    from data_pipeline.simulate.portrait.draw import draw_portrait
-
-    identity = identity_of(codec, draw_portrait(0), 0, "portrait", [])
+def strip(path: Path, codec, identity, pairs: Sequence[tuple[VideoInfo, Clip, np.ndarray]]):
+    """Writes a PNG of users over an avatar, a frame each 0.4 s; pairs: a video, what it shows, motion `[T, D]`."""
     step, pictures, words = round(STRIP_SECONDS * FPS), [], []
-    for video, clip, motion in zip(videos, clips, motions, strict=True):
+    for video, clip, motion in pairs:
         frames = np.arange(0, clip.frames, step)
-        above = [_square(f) for n, f in enumerate(read_frames(probe(video), 4 * STRIP_SIDE)) if n % step == 0]
+        above = [_square(frame) for n, frame in enumerate(read_frames(video, 4 * STRIP_SIDE)) if n % step == 0]
         below = [_square(frame) for frame in codec.render(identity, motion[frames])]
         pictures += [np.concatenate(pair) for pair in zip(above, below, strict=True)]
         kinds = {kind: clip.marked((kind,)) for kind in real_response.KINDS}
