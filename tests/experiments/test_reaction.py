@@ -165,3 +165,42 @@ def test_episodes_agree_with_what_was_seen_in_single_frames():
                 assert max(inside) <= 1 and np.mean(inside) <= 0.25, (each, inside)
         clear = [at for at, value in seen.items() if value >= 2]
         assert all(any(e["start"] <= at < e["end"] and e["kind"] != "talk" for e in told) for at in clear), name
+
+
+@pytest.mark.slow
+def test_before_real_users_people_pass_and_copiers_fail(clips):
+    """One who leaves smiles under .04 alone, which talking makes of itself, and one who answers them as well."""
+    from scipy.ndimage import gaussian_filter1d
+    from scipy.signal import lfilter
+
+    from afjax.codec.face.codec import FaceCodec
+    from afjax.media.video import probe
+    from experiments.talk.inputs import track_user
+
+    names = [name for name in labels() if (clips / name).is_file()]
+    if len(names) < 3:
+        pytest.skip("too few of the labelled clips")
+    at, tracks = [channel(name) for name in real_response.CHANNELS], {}
+    for name in names:
+        video = probe(clips / name)
+        tracks[name] = track_user(FaceCodec(), video, video.frames, [])[0][:, at].astype(float)
+
+    def failed(answer):
+        made = []
+        for n, (name, user) in enumerate(tracks.items()):
+            noise = np.random.default_rng(n).standard_normal((16, len(user) + 200, len(at)))
+            own = gaussian_filter1d(noise, 15, axis=1)[:, 100:-100]
+            own *= 0.035 / own.std()
+            here = np.zeros_like(user)
+            here[:, 0] = answer(user[:, 0])
+            told = reaction.episodes_of(name, len(user))
+            made.append(real_response.Clip(name, user, own + here, own, np.ones(len(user), bool), told))
+        measured = real_response.measure(made)
+        return {name for name, good in real_response.verdicts(measured["figures"]).items() if not good}
+
+    def person(smile):
+        return 0.7 * lfilter([0.18], [1, -0.82], np.pad(smile, (6, 0))[:-6])
+
+    assert not failed(lambda smile: person(np.maximum(smile - 0.04, 0)))
+    assert failed(person) == {"talk_gain"}
+    assert failed(lambda smile: 0.6 * np.pad(smile, (10, 0))[:-10]) >= {"talk_gain", "fast_over_slow"}
