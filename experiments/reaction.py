@@ -1,17 +1,13 @@
-"""How soon a model shows that its user smiles, against how soon the people do from whom it learned.
+"""Does a model answer a real person? Clips are the user, tracked as a webcam is and heard; the avatar is silent.
 
-    python -m experiments.reaction --workdir out/quickstart --out out/reaction.json
+    python -m experiments.reaction --user_video user.mp4 --user_video other.mp4 --workdir out/demo/run --out out/r.json
 
-Every held-out conversation is generated with one key as it was and again with a user who smiles as much as possible
-from the start of frame t on, at times when the user does not smile anyway (`calm`). The reaction is the first frame
-that differs by `afjax.streaming.latency.SEEN` in any channel, in the block that saw the smile or within RESPONSE after
-it; on the play-out clock it is shown `offset + (frame - t) / 25` seconds after the smile, with the offset of a
-computation of --headroom seconds. `own` is the second term: negative where a block that has waited for the smile
-answers in frames before it. `people`: the same smile in the simulation, of which the avatar's answer is known without
-noise, and who collect and compute nothing.
+`afjax.metrics.real_response` says what the figures are; each stands beside the bar that a person would pass and the
+dummies of its test fail. Bars inform: the exit code is 0 whatever they say. Smiles count in clips that are labelled by
+eye, `experiments/evaluation/episodes.json`, by the names of folder and file. Beside the JSON file lies a picture of the
+same name: user over avatar, a frame each 0.4 s, of the first seed.
 
-`experiments.benchmark` measures the same at real-time pace, with smiles from anywhere in a frame on. Here all pairs are
-generated at once, tracking is exact, and a model's own lag can be told from what buffers and computing add.
+How soon a model answers a simulated smile is measured by `experiments.reaction_lag`.
 """
 
 from absl import flags
@@ -19,24 +15,26 @@ from absl import flags
 from afjax import files
 from afjax.errors import InputError
 from experiments import cli
-from experiments.evaluation.reaction import HEADROOM, of_run
+from experiments.evaluation import reaction
 
+_USER_VIDEO = flags.DEFINE_multi_string("user_video", [], "Video of a user with its sound; once for each of several.")
 _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
-_DATA = flags.DEFINE_string("data", "", "Folder of simulated conversations; the run's own by default.")
-_ROUNDS = flags.DEFINE_integer("rounds", 4, "Smiles in each conversation, one at a time.", lower_bound=1)
-_HEADROOM = flags.DEFINE_float("headroom", HEADROOM, "Seconds for computing a block.", lower_bound=0.0)
-_OUT = flags.DEFINE_string("out", "out/reaction.json", "File to write.")
+_SEEDS = flags.DEFINE_integer("seeds", 16, "Answers to each clip; the bars are meant for 16.", lower_bound=2)
+_OUT = flags.DEFINE_string("out", "out/reaction.json", "File to write; the picture lies beside it.")
 
 
 def main():
-    if not _WORKDIR.value:
-        raise InputError("--workdir is missing", do="name the run folder of a trained model")
     out = files.writable(_OUT.value)
-    summary = of_run(_WORKDIR.value, _DATA.value, _ROUNDS.value, _HEADROOM.value)
+    if out.suffix != ".json":
+        raise InputError("figures are written as JSON", out, "choose a name that ends in .json")
+    picture = files.writable(out.with_suffix(".png"))
+    summary = reaction.of_videos(_WORKDIR.value, _USER_VIDEO.value, _SEEDS.value, picture)
     files.write_json(out, summary)
-    rows = [(who, *(summary[who][name] for name in ("p50", "p95", "seen"))) for who in ("model", "own", "people")]
-    cli.print_table(rows, ("", "p50, ms", "p95, ms", "seen, share"))
-    print(f"written: {out}")
+    for clip, lines in summary["said"].items():
+        for line in lines:
+            print(f"note: {clip}: {line}")
+    cli.print_table(reaction.rows(summary), ("", "figure", "95 % over clips", "bar", ""))
+    print(f"written: {out}, {picture}")
 
 
 if __name__ == "__main__":

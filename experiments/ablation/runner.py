@@ -23,7 +23,7 @@ from data_pipeline.schema import Conversation
 from experiments.ablation.cells import config_of, digest, order
 from experiments.ablation.plan import Plan
 from experiments.configs.ablations.suite import Cell, Suite
-from experiments.evaluation import eval_set, reaction
+from experiments.evaluation import eval_set, reaction_lag
 from experiments.preferences.losing_samples import make_preferences
 from experiments.runs.train import train_run
 
@@ -44,7 +44,7 @@ def check_data(suite: Suite, data: Path):
     """Raises InputError for conversations on which a suite can't be measured."""
     clips = eval_set.held_out(data)
     if suite.smiles:
-        reaction.require_simulated(clips, data)
+        reaction_lag.require_simulated(clips, data)
 
 
 def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[Made]:
@@ -150,7 +150,7 @@ def _trained(work: _Work, cell: Cell, seed: int) -> Avatar:
 def _reaction(work: _Work, cell: Cell, seed: int) -> dict:
     smiles = work.suite.smiles
     path = work.folder(cell, seed) / f"reaction_{smiles}.json"
-    return _stored(path) or _written(path, reaction.measure(_trained(work, cell, seed), work.clips, smiles))
+    return _stored(path) or _written(path, reaction_lag.measure(_trained(work, cell, seed), work.clips, smiles))
 
 
 def _written(path: Path, values: dict) -> dict:

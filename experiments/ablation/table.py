@@ -47,7 +47,7 @@ def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
 
     `records`: what `experiments.ablation.runner.run_suite` yields; cells are in the suite's order. An estimate is
     {"mean", "low", "high", "n"}; `difference` is {metric: estimate} from the cell `against`, with "marked" and the
-    "values" of the seeds; `reactions` has what `experiments.evaluation.reaction.measure` found of each seed,
+    "values" of the seeds; `reactions` has what `experiments.evaluation.reaction_lag.measure` found of each seed,
     `unmeasured` why it did not.
     """
     by_cell: dict[str, dict[int, Mapping]] = {}

@@ -1,139 +1,171 @@
-"""How soon a model shows that its user smiles, against how soon the people do from whom it learned."""
+"""Whether a model answers the people of real clips: from videos to the figures of `afjax.metrics.real_response`.
 
-from dataclasses import replace
+A clip is the user, tracked as a webcam is and heard with its own sound; the avatar is silent. Seeds are generated side
+by side, once with the user and once without.
+"""
+
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from afjax import files
+from afjax.audio.envelope import speaking
+from afjax.audio.feature_extractors import silence
 from afjax.audio.framing import FPS
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.runs import load_run
-from afjax.codec.face.channels import USUAL_HIGH, channel
-from afjax.config import LayoutConfig
+from afjax.config import keep_name
 from afjax.errors import InputError
-from afjax.streaming import latency
-from data_pipeline.dataset import first
-from data_pipeline.schema import Conversation
-from data_pipeline.simulate.conversation import answer_to_smile
-from experiments import cli
-from experiments.evaluation import eval_set
+from afjax.media.video import VideoInfo, read_frames
+from afjax.metrics import real_response
+from afjax.metrics.real_response import BARS, CHANNELS, Clip, Episode
+from data_pipeline.simulate.portrait.draw import draw_portrait
+from experiments.report.face_sheet import sheet
+from experiments.talk.inputs import Inputs, fit, identity_of, read_inputs, track_user
 
-RESPONSE = 2 * FPS
-"""Frames after a smile, or after the block that sees it, in which an answer counts as one."""
+__all__ = ["LABELS", "episodes_of", "load_avatar", "measure", "of_videos", "rows", "strip"]
 
-
-CALM = FPS
-"""Frames before and after a smile begins in which the user hardly smiles anyway."""
-
-
-HEADROOM = 0.1
-"""Seconds for computing a block, of two CPU cores that share a machine."""
+LABELS = Path(__file__).with_name("episodes.json")
+"""What was seen of clips by eye, in seconds; `kind`: smile, laugh, slight (a hint of a smile: neither one nor calm) or
+talk (without a smile). A clip that is not in it is measured without episodes."""
+SHORTEST = 3.0
+"""Seconds of a clip that can be measured."""
+STRIP_SECONDS, STRIP_SIDE, STRIP_COLUMNS = 0.4, 128, 20
 
 
-FIRST = 4 * FPS
-"""Frame of a clip from which smiles may begin: the stream is under way, and the longest block fits in before."""
+def load_avatar(workdir: str) -> Avatar:
+    """The model to be measured. Raises InputError."""
+    if not workdir:
+        raise InputError("--workdir is missing", do="name the run folder of a trained model")
+    return load_run(workdir)
 
 
-def of_run(workdir: str | Path, data: str = "", rounds: int = 4, headroom: float = HEADROOM) -> dict[str, Any]:
-    """`measure` of a run folder on held-out conversations, by default the run's own. Raises InputError."""
-    run = load_run(workdir)
-    data = files.absolute(data or first(run.config.data.path) or files.absolute(workdir) / "data")
-    clips = eval_set.held_out(data)
-    require_simulated(clips, data)
-    return {"workdir": files.absolute(workdir), **measure(run, clips, rounds, headroom)}
+def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | None = None) -> dict[str, Any]:
+    """`real_response.measure` of a model before the users of these videos, with `bars`, `passed`, notes and warnings.
 
-
-def measure(run: Avatar, clips: list[Conversation], rounds: int, headroom: float = HEADROOM) -> dict[str, Any]:
-    """How soon a run answers smiles, `rounds` of them in each clip, computing a block within `headroom` seconds.
-
-    Returns percentiles of `model`, its `own` lag and `people` in ms over seen reactions with the share of smiles seen;
-    and `offset_ms` of the play-out clock, with the `earliest_ms` that a reaction can be shown on it.
+    picture: PNG to write of user over avatar. Raises InputError.
     """
-    layout = run.config.layout
-    began = starts(layout, np.stack([calm(clip.user_motion) for clip in clips]), rounds)
-    deviation = run.generator.normalizer.motion_std
-    offset = latency.offset(layout, headroom)
-    base = eval_set.generate(run, clips, kept={"model": "joint"})["model"]
-    waits = {"own": [], "people": []}
-    with cli.Progress(len(began), "smile", "rounds") as progress:
-        for frames in began:
-            smiling = [smiles_from(clip, frame) for clip, frame in zip(clips, frames, strict=True)]
-            other = eval_set.generate(run, smiling, kept={"model": "joint"})["model"]
-            for clip, one, two, frame in zip(clips, base, other, frames, strict=True):
-                if frame < 0:
-                    continue
-                change = answer_to_smile(clip, frame, float(USUAL_HIGH[channel("smile")]))
-                waits["own"].append(_wait(one, two, deviation, frame, layout.block))
-                waits["people"].append(_wait(np.zeros_like(change), change, deviation, frame, 0))
-            progress.update()
-    waits["model"] = [None if wait is None else 1000 * offset + wait for wait in waits["own"]]
-    clock = {
-        "headroom_ms": 1000 * headroom,
-        "offset_ms": 1000 * offset,
-        "earliest_ms": latency.earliest_reaction(layout, headroom),
-    }
-    return clock | {who: _summary(each) for who, each in waits.items()}
+    paths = [files.absolute(video).resolve() for video in videos]
+    if not paths:
+        raise InputError("--user_video is missing", do="name the video of a user, once for each of several")
+    if len(set(paths)) < len(paths):
+        raise InputError("a --user_video is named twice", do="name each once: the others are its null")
+    inputs = [read_inputs("", str(path), "", "") for path in paths]
+    for path, one in zip(paths, inputs, strict=True):
+        if one.frames < SHORTEST * FPS:
+            raise InputError(
+                f"is {one.frames / FPS:.1f} s long", path, f"clips of {SHORTEST:g} s and more are measured"
+            )
+    run = load_avatar(workdir)
+    codec = run.codec()
+    missing = [name for name in CHANNELS if name not in codec.channels]
+    if missing:
+        raise InputError(f"the model's motion has no {missing[0]}", workdir, "measure a model of the face codec")
+    identity = None if picture is None else identity_of(codec, draw_portrait(0), 0, "portrait", [])
+    at = [codec.channels.index(name) for name in CHANNELS]
+    clips, shown, said = [], [], {}
+    for n, (path, one) in enumerate(zip(paths, inputs, strict=True)):
+        name = "/".join(path.parts[-2:])
+        doubts = list(one.warnings)
+        user, _ = track_user(codec, one.video, one.frames, doubts)
+        avatar, alone = (generate(run, one, user, seeds, n, seen) for seen in (True, False))
+        episodes = episodes_of(name, one.frames)
+        if episodes is None:
+            doubts.append(f"nobody has labelled its smiles ({LABELS.name}): it counts without episodes")
+        silent = one.user_audio is None
+        speech = np.zeros(one.frames, bool) if silent else speaking(fit(one.user_audio, one.frames), one.frames)
+        clips.append(Clip(name, user[:, at], avatar[..., at], alone[..., at], speech, episodes))
+        shown.append(avatar[0])
+        said[name] = [*one.notes, *doubts]
+    found = measure(clips)
+    if picture is not None:
+        pairs = [(one.video, clip, motion) for one, clip, motion in zip(inputs, clips, shown, strict=True)]
+        strip(picture, codec, identity, pairs)
+    return {"workdir": workdir, "seeds": seeds, **found, "said": {name: lines for name, lines in said.items() if lines}}
 
 
-def require_simulated(clips: list[Conversation], data: Path | str):
-    """Raises InputError for conversations of which it is not known how their people answer."""
-    if clips[0].avatar_oracle is None:
-        raise InputError("how people answer is known of simulated conversations only", data, "give --data")
+def measure(clips: Sequence[Clip]) -> dict[str, Any]:
+    """`real_response.measure` with the `bars` and what `passed`."""
+    found = real_response.measure(clips)
+    bars = {name: {"least": low, "most": high} for name, (low, high) in BARS.items()}
+    return {**found, "bars": bars, "passed": real_response.verdicts(found["figures"])}
 
 
-def calm(user_motion: np.ndarray) -> np.ndarray:
-    """Bool `[T]` of motion `[T, D]`: frames around which the user smiles less than a quarter of a full smile.
+def generate(run: Avatar, one: Inputs, user: np.ndarray, seeds: int, key: int, seen: bool) -> np.ndarray:
+    """Motion `[S, T, D]` of a silent avatar before the user `[T, D]` of a clip, or without one.
 
-    Who smiles already does hardly anything else by smiling, so the answer is late or is none; of users who do not
-    smile the definition holds that the two inputs differ by a full smile. CALM before, since the avatar may answer yet.
+    The seeds of a key are the same with and without; clips have keys of their own, so that no mood is in all of them.
     """
-    smiles = user_motion[:, channel("smile")] > USUAL_HIGH[channel("smile")] / 4
-    around = np.lib.stride_tricks.sliding_window_view(np.pad(smiles, (CALM, CALM - 1)), 2 * CALM)
-    return ~around.any(axis=1)
+    hears = one.user_audio is not None
+    features = [
+        run.features.clip(silence(one.frames), one.frames),
+        np.zeros((one.frames, run.features.dim), np.float32),
+    ]
+    if hears and seen:
+        features[1] = run.features.clip(one.user_audio, one.frames)
+    keep = keep_name(run.hears_silence, hears and seen, seen)
+    sides = [np.repeat(rows[None], seeds, axis=0) for rows in (*features, user if seen else np.zeros_like(user))]
+    with jax.default_matmul_precision(run.precision):
+        return run.generator.clips(*sides, seed=key, keep=keep)
 
 
-def starts(layout: LayoutConfig, calm: np.ndarray, rounds: int) -> np.ndarray:
-    """Frames `[rounds, clips]` at which smiles begin, -1 where there is no room for another; at most `rounds`.
-
-    In a clip each is in another block; the places in a block are taken as often as one another, as far as clips allow.
-    `calm`: bool `[clips, T]`, where smiles may begin. Raises InputError where there is room for none.
-    """
-    rng, (clips, frames) = np.random.default_rng(0), calm.shape
-    left = np.zeros_like(calm)
-    left[:, FIRST : max(frames - RESPONSE, 0)] = calm[:, FIRST : max(frames - RESPONSE, 0)]
-    taken, chosen = np.zeros(layout.block), np.full((rounds, clips), -1)
-    for turn, clip in np.ndindex(rounds, clips):
-        free = np.flatnonzero(left[clip])
-        if len(free):
-            frame = free[np.argmin(taken[free % layout.block] + rng.random(len(free)))]
-            taken[frame % layout.block] += 1
-            begin = frame - frame % layout.block
-            left[clip, begin : begin + layout.block] = False
-            chosen[turn, clip] = frame
-    if (chosen < 0).all():
-        what = f"conversations of {frames / FPS:g} s hold no smile of a user who does not smile anyway"
-        raise InputError(what, do="simulate longer ones")
-    return chosen[(chosen >= 0).any(axis=1)]
+def episodes_of(name: str, frames: int, labels: Path = LABELS) -> tuple[Episode, ...] | None:
+    """What was seen by eye in a clip, FOLDER/FILE; None where nobody has looked."""
+    found = [each for each in json.loads(labels.read_text()) if each["clip"] == name]
+    cut = [Episode(round(e["start"] * FPS), min(round(e["end"] * FPS), frames), e["kind"]) for e in found]
+    return tuple(each for each in cut if each.start < frames) if found else None
 
 
-def smiles_from(clip: Conversation, frame: int) -> Conversation:
-    """The conversation with a user who smiles as much as the channel allows from a frame on; -1: as it is."""
-    if frame < 0:
-        return clip
-    motion = clip.user_motion.copy()
-    motion[frame:, channel("smile")] = USUAL_HIGH[channel("smile")]
-    return replace(clip, user_motion=motion)
+def strip(path: Path, codec, identity, pairs: Sequence[tuple[VideoInfo, Clip, np.ndarray]]):
+    """Writes a PNG of users over an avatar, a frame each 0.4 s; pairs: a video, what it shows, motion `[T, D]`."""
+    step, pictures, words = round(STRIP_SECONDS * FPS), [], []
+    for video, clip, motion in pairs:
+        frames = np.arange(0, clip.frames, step)
+        above = [_square(frame) for n, frame in enumerate(read_frames(video, 4 * STRIP_SIDE)) if n % step == 0]
+        below = [_square(frame) for frame in codec.render(identity, motion[frames])]
+        pictures += [np.concatenate(pair) for pair in zip(above, below, strict=True)]
+        kinds = {kind: clip.marked((kind,)) for kind in real_response.KINDS}
+        words += [" ".join([f"{n / FPS:.1f}", *(kind for kind, at in kinds.items() if at[n])]) for n in frames]
+        rest = -len(pictures) % STRIP_COLUMNS
+        pictures += [np.full((2 * STRIP_SIDE, STRIP_SIDE, 3), 255, np.uint8)] * rest
+        words += [""] * rest
+    with files.aside(path) as unfinished:
+        sheet(unfinished, np.stack(pictures), words, STRIP_COLUMNS)
 
 
-def _wait(one: np.ndarray, other: np.ndarray, deviation: np.ndarray, frame: int, before: int) -> float | None:
-    """Milliseconds from a frame to the first that differs, from so many frames before it on."""
-    window = slice(frame - before, frame + RESPONSE)
-    seen = latency.first_seen(one[window], other[window], deviation)
-    return None if seen is None else 1000 * (seen[0] - before) / FPS
+def _square(frame: np.ndarray) -> np.ndarray:
+    """The middle of a frame, uint8 `[STRIP_SIDE, STRIP_SIDE, 3]`."""
+    from PIL import Image
+
+    height, width = frame.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
+    picture = Image.fromarray(frame[top : top + side, left : left + side])
+    return np.asarray(picture.resize((STRIP_SIDE, STRIP_SIDE), Image.Resampling.LANCZOS))
 
 
-def _summary(waits: list[float | None]) -> dict[str, float]:
-    seen = [wait for wait in waits if wait is not None]
-    return {**latency.percentiles(seen), "seen": len(seen) / len(waits)}
+def rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+    """The table: figure, value, interval, bar, verdict."""
+    said = {True: "pass", False: "FAIL", None: "not measured"}
+    return [
+        (name, _two(each["mean"]), _span(each["low"], each["high"]), _bar(*BARS[name]), said[summary["passed"][name]])
+        for name, each in ((name, summary["figures"][name]) for name in BARS)
+    ]
+
+
+def _two(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}" if abs(value) >= 0.01 or not value else f"{value:.3f}"
+
+
+def _span(low: float | None, high: float | None) -> str:
+    return "" if low is None else f"{_two(low)} .. {_two(high)}"
+
+
+def _bar(low: float, high: float) -> str:
+    if np.isfinite(low) and np.isfinite(high):
+        return f"{low:g} .. {high:g}"
+    return f">= {low:g}" if np.isfinite(low) else f"<= {high:g}"

@@ -24,7 +24,7 @@ from afjax.streaming.latency import percentiles
 from data_pipeline.records import read_split
 from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments import cli
-from experiments.evaluation.reaction import RESPONSE, calm
+from experiments.evaluation.reaction_lag import RESPONSE, calm
 from experiments.live import call, device
 from experiments.live.systems import Subject
 from experiments.report import waterfall

@@ -1,0 +1,139 @@
+"""How soon a model shows that its user smiles, against how soon the people do from whom it learned."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afjax import files
+from afjax.audio.framing import FPS
+from afjax.avatar.avatar import Avatar
+from afjax.avatar.runs import load_run
+from afjax.codec.face.channels import USUAL_HIGH, channel
+from afjax.config import LayoutConfig
+from afjax.errors import InputError
+from afjax.streaming import latency
+from data_pipeline.dataset import first
+from data_pipeline.schema import Conversation
+from data_pipeline.simulate.conversation import answer_to_smile
+from experiments import cli
+from experiments.evaluation import eval_set
+
+RESPONSE = 2 * FPS
+"""Frames after a smile, or after the block that sees it, in which an answer counts as one."""
+
+
+CALM = FPS
+"""Frames before and after a smile begins in which the user hardly smiles anyway."""
+
+
+HEADROOM = 0.1
+"""Seconds for computing a block, of two CPU cores that share a machine."""
+
+
+FIRST = 4 * FPS
+"""Frame of a clip from which smiles may begin: the stream is under way, and the longest block fits in before."""
+
+
+def of_run(workdir: str | Path, data: str = "", rounds: int = 4, headroom: float = HEADROOM) -> dict[str, Any]:
+    """`measure` of a run folder on held-out conversations, by default the run's own. Raises InputError."""
+    run = load_run(workdir)
+    data = files.absolute(data or first(run.config.data.path) or files.absolute(workdir) / "data")
+    clips = eval_set.held_out(data)
+    require_simulated(clips, data)
+    return {"workdir": files.absolute(workdir), **measure(run, clips, rounds, headroom)}
+
+
+def measure(run: Avatar, clips: list[Conversation], rounds: int, headroom: float = HEADROOM) -> dict[str, Any]:
+    """How soon a run answers smiles, `rounds` of them in each clip, computing a block within `headroom` seconds.
+
+    Returns percentiles of `model`, its `own` lag and `people` in ms over seen reactions with the share of smiles seen;
+    and `offset_ms` of the play-out clock, with the `earliest_ms` that a reaction can be shown on it.
+    """
+    layout = run.config.layout
+    began = starts(layout, np.stack([calm(clip.user_motion) for clip in clips]), rounds)
+    deviation = run.generator.normalizer.motion_std
+    offset = latency.offset(layout, headroom)
+    base = eval_set.generate(run, clips, kept={"model": "joint"})["model"]
+    waits = {"own": [], "people": []}
+    with cli.Progress(len(began), "smile", "rounds") as progress:
+        for frames in began:
+            smiling = [smiles_from(clip, frame) for clip, frame in zip(clips, frames, strict=True)]
+            other = eval_set.generate(run, smiling, kept={"model": "joint"})["model"]
+            for clip, one, two, frame in zip(clips, base, other, frames, strict=True):
+                if frame < 0:
+                    continue
+                change = answer_to_smile(clip, frame, float(USUAL_HIGH[channel("smile")]))
+                waits["own"].append(_wait(one, two, deviation, frame, layout.block))
+                waits["people"].append(_wait(np.zeros_like(change), change, deviation, frame, 0))
+            progress.update()
+    waits["model"] = [None if wait is None else 1000 * offset + wait for wait in waits["own"]]
+    clock = {
+        "headroom_ms": 1000 * headroom,
+        "offset_ms": 1000 * offset,
+        "earliest_ms": latency.earliest_reaction(layout, headroom),
+    }
+    return clock | {who: _summary(each) for who, each in waits.items()}
+
+
+def require_simulated(clips: list[Conversation], data: Path | str):
+    """Raises InputError for conversations of which it is not known how their people answer."""
+    if clips[0].avatar_oracle is None:
+        raise InputError("how people answer is known of simulated conversations only", data, "give --data")
+
+
+def calm(user_motion: np.ndarray) -> np.ndarray:
+    """Bool `[T]` of motion `[T, D]`: frames around which the user smiles less than a quarter of a full smile.
+
+    Who smiles already does hardly anything else by smiling, so the answer is late or is none; of users who do not
+    smile the definition holds that the two inputs differ by a full smile. CALM before, since the avatar may answer yet.
+    """
+    smiles = user_motion[:, channel("smile")] > USUAL_HIGH[channel("smile")] / 4
+    around = np.lib.stride_tricks.sliding_window_view(np.pad(smiles, (CALM, CALM - 1)), 2 * CALM)
+    return ~around.any(axis=1)
+
+
+def starts(layout: LayoutConfig, calm: np.ndarray, rounds: int) -> np.ndarray:
+    """Frames `[rounds, clips]` at which smiles begin, -1 where there is no room for another; at most `rounds`.
+
+    In a clip each is in another block; the places in a block are taken as often as one another, as far as clips allow.
+    `calm`: bool `[clips, T]`, where smiles may begin. Raises InputError where there is room for none.
+    """
+    rng, (clips, frames) = np.random.default_rng(0), calm.shape
+    left = np.zeros_like(calm)
+    left[:, FIRST : max(frames - RESPONSE, 0)] = calm[:, FIRST : max(frames - RESPONSE, 0)]
+    taken, chosen = np.zeros(layout.block), np.full((rounds, clips), -1)
+    for turn, clip in np.ndindex(rounds, clips):
+        free = np.flatnonzero(left[clip])
+        if len(free):
+            frame = free[np.argmin(taken[free % layout.block] + rng.random(len(free)))]
+            taken[frame % layout.block] += 1
+            begin = frame - frame % layout.block
+            left[clip, begin : begin + layout.block] = False
+            chosen[turn, clip] = frame
+    if (chosen < 0).all():
+        what = f"conversations of {frames / FPS:g} s hold no smile of a user who does not smile anyway"
+        raise InputError(what, do="simulate longer ones")
+    return chosen[(chosen >= 0).any(axis=1)]
+
+
+def smiles_from(clip: Conversation, frame: int) -> Conversation:
+    """The conversation with a user who smiles as much as the channel allows from a frame on; -1: as it is."""
+    if frame < 0:
+        return clip
+    motion = clip.user_motion.copy()
+    motion[frame:, channel("smile")] = USUAL_HIGH[channel("smile")]
+    return replace(clip, user_motion=motion)
+
+
+def _wait(one: np.ndarray, other: np.ndarray, deviation: np.ndarray, frame: int, before: int) -> float | None:
+    """Milliseconds from a frame to the first that differs, from so many frames before it on."""
+    window = slice(frame - before, frame + RESPONSE)
+    seen = latency.first_seen(one[window], other[window], deviation)
+    return None if seen is None else 1000 * (seen[0] - before) / FPS
+
+
+def _summary(waits: list[float | None]) -> dict[str, float]:
+    seen = [wait for wait in waits if wait is not None]
+    return {**latency.percentiles(seen), "seen": len(seen) / len(waits)}
