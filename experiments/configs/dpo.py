@@ -25,7 +25,7 @@ def get_config(variant: str = "prototype") -> ConfigDict:
         config.preference.update(PAPER)
     elif variant == "control":
         config.preference.weight = 0.0
-    config.objective.drop = 0.0  # both motions of a pair are judged under all conditions
+    config.objective.drop_table = {"joint": 1.0}  # both motions of a pair are judged under all conditions
     config.optimizer.update({"kind": "adamw", "learning_rate": 3e-5, "warmup_steps": 10, "ema": 0.98})
     config.data.batch = 8
     config.training.update({"num_steps": 200, "log_every": 10, "save_every": 50, "sample_every": 50})

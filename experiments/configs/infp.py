@@ -22,6 +22,7 @@ def get_config(variant: str = "quickstart") -> ConfigDict:
     config.name = "infp"
     config.model.condition_encoder = "memory"
     config.model.memory_size = 64
+    config.model.condition_convolutions = 0
     config.layout.condition_window = 0
     in_windows(config, 75, 10)
     if variant == "voice":

@@ -10,13 +10,14 @@ from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.generator.state import count, init_params, init_state, token_layout
 from afjax.training.generator.step import make_draw, make_train_step
-from experiments.configs import infp, paper, quickstart, released, sharded, smoke, talking_only
+from experiments.configs import infp, listener, paper, quickstart, released, sharded, smoke, talking_only
 from experiments.configs.ablations import objectives
 from experiments.evaluation.demo import drawn_masks
 from experiments.runs.data import training_data
 
 PRESETS = {
-    quickstart: ("", "passes", "frames"),
+    quickstart: ("", "stream", "passes", "frames"),
+    listener: ("",),
     smoke: ("",),
     released: ("", "start", "empty"),
     paper: ("", "full", "quickstart"),
@@ -85,7 +86,7 @@ def test_infp_with_a_voice_alone_never_sees_its_user():
 
 
 def test_objectives_change_nothing_but_how_levels_are_drawn():
-    plain = to_dict(read(quickstart))
+    plain = to_dict(read(quickstart, "passes"))
     drawn = set()
     for name in objectives.OBJECTIVES:
         config = to_dict(read(objectives, name))

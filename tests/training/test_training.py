@@ -4,6 +4,7 @@ import dataclasses
 import json
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -13,6 +14,7 @@ from afjax.training.checkpoint import load_ema
 from afjax.training.generator.state import init_params, init_state, token_layout
 from afjax.training.generator.step import make_draw, make_train_step
 from afjax.training.generator.train import train
+from afjax.training.optimizer import make_optimizer
 from tests.small_model import small_config
 
 LONG = 300
@@ -145,3 +147,17 @@ def test_configs_survive_json_and_name_the_nearest_field():
         from_dict({"layout": {"block": "ten"}})
     with pytest.raises(InputError, match="not a multiple of layout.block"):
         from_dict({"data": {"window": 48}})
+
+
+def test_muon_steps_grow_with_outputs_over_inputs():
+    """Kernels are (out, in): the orthogonal update is scaled by sqrt(out / in) where that is above 1."""
+    rng = np.random.default_rng(0)
+    shapes = {"tall": (64, 16), "flat": (16, 64), "square": (32, 32)}
+    params, grads = ({name: jnp.asarray(rng.standard_normal(s)) for name, s in shapes.items()} for _ in range(2))
+    optimizer = make_optimizer(OptimizerConfig(kind="muon", weight_decay=0.0, warmup_steps=1), 10)
+    state = optimizer.init(params)
+    for _ in range(2):  # the warm-up's first step has size 0
+        updates, state = optimizer.update(grads, state, params)
+    size = {name: float(jnp.sqrt((update**2).sum() / min(update.shape))) for name, update in updates.items()}
+    assert size["tall"] / size["flat"] == pytest.approx(2, rel=0.15)
+    assert size["square"] / size["flat"] == pytest.approx(1, rel=0.15)

@@ -7,14 +7,14 @@ later on average; without one a block waits until its own user frames have happe
 baseline. It and the first cell are models of the suite `paper`, from whose folder they are taken if they are there.
 """
 
-from experiments.configs.ablations.paper import LOOK_AHEAD
+from experiments.configs.ablations.paper import LOOK_AHEAD, PASSES
 from experiments.configs.ablations.suite import Cell, Suite
 
 BLOCK_5 = {"layout.block": 5, "layout.cache": 43}
 
 SUITE = Suite(
     about="Blocks of ten frames, no delay, no look-ahead.",
-    base={"layout.mask": "blockwise", "layout.look_ahead": 0},
+    base=PASSES | {"layout.mask": "blockwise", "layout.look_ahead": 0},
     smiles=2,
     cells=(
         Cell("block 10"),

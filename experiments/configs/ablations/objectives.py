@@ -2,7 +2,8 @@
 
     python -m experiments.train --config experiments/configs/ablations/objectives.py:teacher_forcing --workdir out/tf
 
-A variant is the quickstart with an entry of `OBJECTIVES`; the default, `forcing_clean_prefix`, is the quickstart's own.
+A variant is the quickstart with an entry of `OBJECTIVES`; the default, `forcing_clean_prefix`, is its own
+with `passes`.
 """
 
 from ml_collections import ConfigDict
@@ -24,7 +25,7 @@ OBJECTIVES = {
 
 def get_config(variant: str = "forcing_clean_prefix") -> ConfigDict:
     variant = choose(variant, "forcing_clean_prefix", *(name for name in OBJECTIVES if name != "forcing_clean_prefix"))
-    config = quickstart.get_config()
+    config = quickstart.get_config("passes")
     config.name = variant
     config.update_from_flattened_dict(OBJECTIVES[variant])
     return config

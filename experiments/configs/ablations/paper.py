@@ -8,7 +8,16 @@ About four minutes a cell and seed on two cores.
 from experiments.configs.ablations.objectives import OBJECTIVES
 from experiments.configs.ablations.suite import Cell, Suite
 
-LOOK_AHEAD = {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
+PASSES = {
+    "layout.tokens": "passes",
+    "model.condition_convolutions": 0,
+    "objective.clean_prefix": 0.5,
+    "objective.drop_table": {},
+    "sampler.solver": "euler",
+    "sampler.nfe": 5,
+}
+"""What the suites compare within: a past as noisy as it is drawn, independent drops, five Euler steps."""
+LOOK_AHEAD = PASSES | {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
 NO_LOOK_AHEAD = {"layout.look_ahead": 0}
 NO_USER_MOTION = {"avatar_and_user_audio": 0.81, "avatar": 0.09, "user_audio": 0.09, "none": 0.01}
 
