@@ -22,8 +22,10 @@ def get_config(variant: str = "") -> ConfigDict:
     config.layout.user_delay = 5
     config.optimizer.ema = 0.999
     config.data.train_clips = 1500
-    config.training.num_steps = 20000
+    config.data.batch = 8
+    config.optimizer.muon_learning_rate = 0.015
+    config.training.num_steps = 22000
     config.training.log_every = 100
-    config.training.save_every = 500
+    config.training.save_every = 1000
     config.training.sample_every = 100000
     return config
