@@ -64,7 +64,8 @@ def read_config(workdir: Path, kind: type, do: str):
 
 
 FREE = (
-    *(f"training.{name}" for name in ("num_steps", "log_every", "save_every", "sample_", "keep", "explosion")),
+    *(f"training.{name}" for name in ("num_steps", "log_every", "save_every", "sample_", "probe_every", "keep")),
+    "training.explosion",
     "compute.",
 )
 """Starts of the names of settings that may change when a run is continued."""

@@ -128,7 +128,8 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Length of a run and how often it writes; `seed` seeds everything. Samples are videos of `sample_seconds`.
+    """Length of a run and how often it writes; `seed` seeds everything. Samples are videos of `sample_seconds`. Every
+    `probe_every` steps (0: never) held-out windows are measured (`afjax.training.generator.probe`).
 
     Kept are the latest `keep` checkpoints, those of every `keep_every` steps (0: none), and the one with the smallest
     value of the logged metric `keep_best` (`-NAME`: with the largest; empty: none). A run stops where the loss is not
@@ -141,6 +142,7 @@ class TrainingConfig:
     save_every: int = 400
     sample_every: int = 800
     sample_seconds: float = 4.0
+    probe_every: int = 0
     keep: int = 2
     keep_every: int = 0
     keep_best: str = ""
@@ -149,5 +151,6 @@ class TrainingConfig:
     def __post_init__(self):
         for name in ("num_steps", "log_every", "save_every", "sample_every", "keep"):
             require(getattr(self, name) > 0, f"training.{name} must be positive")
-        require(self.keep_every >= 0, "training.keep_every must not be negative")
+        for name in ("keep_every", "probe_every"):
+            require(getattr(self, name) >= 0, f"training.{name} must not be negative")
         require(self.explosion > 1, "training.explosion must be above 1")

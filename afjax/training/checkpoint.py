@@ -139,7 +139,7 @@ class Checkpoints:
 
 
 class _Best(policies.PreservationPolicy):
-    """Keeps the checkpoint whose last line in `metrics.jsonl` has the smallest value of a metric."""
+    """Keeps the checkpoint whose last line in `metrics.jsonl` with a metric has its smallest value."""
 
     def __init__(self, log: Path, name: str):
         self._log, self._name, self._sign = log, name.removeprefix("-"), -1 if name.startswith("-") else 1
@@ -147,13 +147,14 @@ class _Best(policies.PreservationPolicy):
     def should_preserve(self, checkpoints: Sequence, *, context) -> list[bool]:
         log = self._log.read_text() if self._log.exists() else ""  # there is none before the first step
         lines = [json.loads(line) for line in log.splitlines()]
-        if lines and self._name not in lines[-1]:
+        named = [line for line in lines if self._name in line]
+        if lines and not named and not self._name.startswith("held_out/"):  # those are not in every line
             raise InputError(
                 f"training.keep_best: {self._name!r} is not logged", self._log, f"choose one of {', '.join(lines[-1])}"
             )
         values = {}
         for checkpoint in checkpoints:
-            before = [line[self._name] for line in lines if line["step"] <= checkpoint.step]
+            before = [line[self._name] for line in named if line["step"] <= checkpoint.step]
             if before and not isinstance(before[-1], str):  # "nan"
                 values[checkpoint.step] = self._sign * before[-1]
         best = min(values, key=values.get, default=None)

@@ -45,6 +45,7 @@ def run(
     progress: Callable[[int, dict], None] = lambda step, metrics: None,
     sample: Callable[[int, dict], None] = lambda step, params: None,
     validate: Callable[[int, dict], bool] | None = None,
+    probe: Callable[[dict], dict[str, float]] | None = None,
     profile: tuple[int, int] | None = None,
 ):
     """Trains to `settings.num_steps` (or pauses at `stop`), from the newest checkpoint in `workdir` if any; -> state.
@@ -61,6 +62,8 @@ def run(
       validate: called with averaged weights before the first step, every `sample_every` steps and after the last. By
         returning true it ends the run, whose result is the last saved state; only states that have passed are saved,
         so a signal then takes the run back to the last of them.
+      probe: called with averaged weights every `probe_every` steps and after the last, where that is not 0; its
+        figures stand in the step's record.
       profile: first step and end of the steps that the profiler traces into `workdir/profile`.
 
     Raises:
@@ -90,14 +93,18 @@ def run(
                 done += 1
                 guard.note(done, metrics, getattr(batches, "windows", ()))
                 asked, last = preemption.asked(done), done == end
+                probed = bool(probe and settings.probe_every and (last or done % settings.probe_every == 0))
                 logged, saved = (last or done % every == 0 for every in (settings.log_every, settings.save_every))
                 sampled = (last and validate) or (not last and done % settings.sample_every == 0)
+                logged |= probed
                 if logged or sampled or saved or asked:
                     guard.check(checkpoints.latest)
                 if logged:
                     metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
                     guard.usual = metrics["loss"]
-                    metrics |= meter.figures() | {"seconds": time.perf_counter() - began}
+                    metrics |= meter.figures()
+                    metrics |= probe(state.ema_params) if probed else {}
+                    metrics["seconds"] = time.perf_counter() - began
                     writer.write(done, **metrics)
                     progress(done, metrics)
                 if sampled and validate and validate(done, state.ema_params):
@@ -113,7 +120,7 @@ def run(
                     break
                 if sampled and not validate:  # after the state is safe: it takes long, and can fail
                     sample(done, state.ema_params)
-                if sampled or saved or done == first + 1:  # the first step compiles
+                if sampled or saved or probed or done == first + 1:  # the first step compiles
                     jax.block_until_ready(state)
                     meter.restart()
     return state

@@ -169,6 +169,16 @@ def on_first(sample: Callable[[int, dict], object]) -> Callable[[int, dict], boo
     return called
 
 
+def measured_on_first(probe: Callable[[dict], dict]) -> Callable[[dict], dict]:
+    """`probe(params)` for divided parameters: called in the first process, the one that writes; the others get {}."""
+
+    def called(params) -> dict:
+        params = whole(params)
+        return probe(params) if jax.process_index() == 0 else {}
+
+    return called
+
+
 @contextlib.contextmanager
 def first_process_first(what: str):
     """Runs the block in the first process, then in the others, who find the files it wrote."""

@@ -45,4 +45,5 @@ def get_config(variant: str = "stream") -> ConfigDict:
     config.training.num_steps = 1200
     config.training.sample_every = 600
     config.training.sample_seconds = 2.0
+    config.training.probe_every = 300
     return config

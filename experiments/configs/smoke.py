@@ -25,4 +25,5 @@ def get_config(variant: str = "") -> ConfigDict:
     config.training.save_every = 20
     config.training.sample_every = 20
     config.training.sample_seconds = 0.4
+    config.training.probe_every = 20
     return config

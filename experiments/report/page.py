@@ -164,7 +164,7 @@ def _explanation(table: report.Table) -> str:
 
 
 def _table(table: report.Table) -> str:
-    names = [name for name in report.METRICS if any(name in figures for figures in table.values())]
+    names = [name for name in report.PRINTED if any(name in figures for figures in table.values())]
     unseen = report.blind(table) if "shuffled" in table else []
     head = "".join(f'<th scope="col"{_own(row)}>{_words(row)}</th>' for row in table)
     body = []
@@ -192,7 +192,7 @@ def _cell(figure: Mapping, unit: str, row: str) -> str:
     if figure["mean"] is not None:
         low, high = report.number(figure["low"], unit), report.number(figure["high"], unit)
         interval = f"<small>{low} … {high}</small>"
-    return f'<td{_own(row)} title="{figure["n"]} clips">{report.number(figure["mean"], unit)}{interval}</td>'
+    return f'<td{_own(row)} title="n = {figure["n"]}">{report.number(figure["mean"], unit)}{interval}</td>'
 
 
 def _rows(table: report.Table) -> str:

@@ -16,6 +16,7 @@ from data_pipeline.records import read_metadata
 from experiments.runs import tune
 from experiments.runs.data import check_data, training_data
 from experiments.runs.folder import TrainingProgress, outcome, read_metrics, remember
+from experiments.runs.held_out import held_out_probe
 from experiments.runs.samples import Sampler
 
 SATURATED = 0.01
@@ -56,12 +57,14 @@ def train_run(
     sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
     sampler = sharding.on_first(sampler)
     validation = tune.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
+    probe = held_out_probe(config, folder, metadata) if config.training.probe_every else None
     with TrainingProgress(config.training.num_steps) as progress:
         state = train(
             config, workdir, iterator, meta,
             reference=reference, tensorboard=tensorboard, profile=profile,
             begun=progress.begun, progress=progress.report,
             sample=sampler, validate=sharding.on_first(validation) if tuned else None,
+            probe=probe and sharding.measured_on_first(probe),
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
     records = read_metrics(workdir)

@@ -12,13 +12,14 @@ from afjax import digests
 from afjax.avatar.runs import load_run
 from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
+from afjax.metrics.events import EVENTS
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.generator.state import init_state
 from afjax.training.generator.train import train
 from data_pipeline.dataset import batches
 from data_pipeline.records import read_metadata, write_metadata
 from experiments.evaluation import eval_set
-from experiments.runs import data
+from experiments.runs import data, held_out
 from experiments.runs.train import train_run
 
 
@@ -47,12 +48,29 @@ def test_run_folder_holds_what_it_should(config, workdir):
     assert summary["steps"] == 40 and summary["seconds"]["train"] > 0
     state, place = final_state(config, workdir)
     assert (summary["params_sha256"], summary["data_sha256"]) == (digests.of_params(state.params), place["sha256"])
-    steps = [json.loads(line)["step"] for line in (workdir / "metrics.jsonl").read_text().splitlines()]
-    assert steps == [10, 20, 30, 40]
+    lines = [json.loads(line) for line in (workdir / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [10, 20, 30, 40]
+    probed = [{name: value for name, value in line.items() if name.startswith("held_out/")} for line in lines]
+    assert [bool(values) for values in probed] == [False, True, False, True] and probed[1].keys() == probed[3].keys()
+    assert {"held_out/loss_level_0.5", "held_out/loss_pose", "held_out/slope_smile_user"} <= probed[1].keys()
+    assert probed[3]["held_out/loss"] != probed[1]["held_out/loss"]
     samples = sorted(path.name for path in (workdir / "samples").glob("*.npz"))
     assert samples == ["0000020.npz", "0000040.npz"]
     with np.load(workdir / "samples" / samples[-1]) as sample:
         assert sample["motion"].shape == sample["recorded"].shape and np.isfinite(sample["motion"]).all()
+
+
+def test_probed_windows_hold_their_events_and_the_answers(config):
+    clips = eval_set.held_out(config.data.path)
+    frames, block = config.data.window, config.layout.block
+    places = held_out.even(clips, frames)
+    assert len(places) == held_out.WINDOWS and {clip for clip, _ in places} == set(range(len(clips)))
+    assert all(0 <= start <= clips[clip].frames - frames for clip, start in places)
+    assert len(set(places)) == len(places)
+    for kind in EVENTS:
+        for clip, start, place in held_out.around(clips, kind, frames, block):
+            assert start >= 0 and start + frames <= clips[clip].frames and 5 <= place <= frames - 26
+            assert start + place in clips[clip].event_frames()[kind]
 
 
 def test_evaluation_has_every_row_and_metric(config, workdir):
@@ -63,7 +81,8 @@ def test_evaluation_has_every_row_and_metric(config, workdir):
     rows = "recorded oracle shuffled frozen model model_user_dropped model_user_motion_dropped model_user_audio_dropped"
     metrics = (
         "rpcc_expression rpcc_pose response_peak_smile response_lag_ms_smile event_response_smile event_response_nod "
-        "event_response_voice_only event_response_interruption lip_corr lip_lag_ms variance sid fd jitter_inside "
+        "event_response_voice_only event_response_interruption event_slope_voice_only event_corr_laugh "
+        "lip_corr lip_lag_ms variance sid fd jitter_inside "
         "jitter_boundary"
     )
     for row in rows.split():

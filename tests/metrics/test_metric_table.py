@@ -8,6 +8,7 @@ from scipy.ndimage import gaussian_filter1d
 from afjax.codec.face import channels
 from afjax.errors import InputError
 from afjax.metrics import granger
+from afjax.metrics.events import EVENTS
 from afjax.metrics.table import report, values
 
 CHANNELS = ("smile", "jaw_open", "brow", "yaw", "pitch")
@@ -162,7 +163,15 @@ def test_event_metrics_watch_the_right_user():
     table = report.evaluate(made, face, block=10, clip_events=events)
     figures = {row: table[row]["event_response_smile"]["mean"] for row in table}
     assert figures["recorded"] == 1.0 and figures["model"] == 0.0 and figures["shuffled"] < 0.1
-    assert table["recorded"]["event_response_nod"] == {"mean": None, "low": None, "high": None, "n": n}
+    assert table["recorded"]["event_response_smile"]["n"] == table["recorded"]["event_slope_smile"]["n"] == 3 * n
+    for family in ("event_response", "event_slope", "event_corr"):
+        assert table["recorded"][f"{family}_nod"] == {"mean": None, "low": None, "high": None, "n": 0}
+        assert {f"{family}_{kind}" for kind in (*EVENTS, "voice_only")} <= set(report.METRICS)
+    for row, slope in (("recorded", 1.0), ("model", 0.0)):
+        assert table[row]["event_slope_smile"]["mean"] == pytest.approx(slope)
+    assert table["shuffled"]["event_slope_smile"]["mean"] < 0.1  # the other user smiles when this smile ends
+    assert table["shuffled"]["event_slope_smile"]["p"] < 0.02
+    assert "event_corr_smile" not in report.text(table) and "event_slope_smile" in report.text(table)
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ Table = dict[str, dict[str, bootstrap.Estimate]]
 
 __all__ = [
     "METRICS",
+    "PRINTED",
     "ROWS",
     "SYSTEMS",
     "Metric",
@@ -67,7 +68,13 @@ LEVEL = 0.01
 """A metric separates two rows if p is below this."""
 
 _DISTANCE = ("rpcc_", "pfd_")
-_REACTIVE = (*_DISTANCE, "response_peak_", "response_share_", "event_response_", "rdgg_")
+_REACTIVE = (*_DISTANCE, "response_peak_", "response_share_", "event_response_", "event_slope_", "event_corr_", "rdgg_")
+
+_EVENTS = {
+    "event_response": "Chance of a reaction to the user's events of the kind {}, above that at random times.",
+    "event_slope": "Size of the average answer to {}, in recorded ones.",
+    "event_corr": "Likeness of the average answer to {} to the recorded one, whatever its size.",
+}
 
 METRICS = {
     "rpcc_expression": Metric("Distance of the correlation with the user's face from the recorded one.", "", "low"),
@@ -81,10 +88,11 @@ METRICS = {
     "response_lag_ms_pose": Metric("How late the head is at that peak.", "ms", "recorded"),
     "rdgg_speech": Metric("How much the user's voice tells about the listener, beyond all else.", "", "recorded"),
     "rdgg_motion": Metric("The same for the user's face.", "", "recorded"),
-    "event_response_smile": Metric("Chance of a reaction to a smile, above that at random times.", "", "recorded"),
-    "event_response_nod": Metric("The same for a nod at what the user stresses.", "", "recorded"),
-    "event_response_voice_only": Metric("The same for what only the user's voice shows.", "", "recorded"),
-    "event_response_interruption": Metric("The same when the user breaks in.", "", "recorded"),
+    **{
+        f"{family}_{name}": Metric(line.format(name.replace("_", " ")), "", "recorded")
+        for name in values.EVENT_GROUPS
+        for family, line in _EVENTS.items()
+    },
     "lip_corr": Metric("Correlation with the recorded mouth while the avatar speaks.", "", "high"),
     "lip_lag_ms": Metric("How late the mouth is.", "ms", "recorded"),
     "lip_envelope_corr": Metric("Correlation of the mouth with the loudness of the speech.", "", "recorded"),
@@ -105,6 +113,16 @@ METRICS = {
     "jitter_boundary": Metric("Shaking where blocks meet, recorded = 1.", "", "recorded"),
     "constant_tracks": Metric("Share of channels that stand still for a clip; they correlate 0.", "", "recorded"),
 }
+
+_SHOWN = ("smile", "nod", "interruption", "voice_only")
+_DETAILS = {
+    f"{family}_{name}"
+    for family in _EVENTS
+    for name in values.EVENT_GROUPS
+    if family == "event_corr" or name not in _SHOWN
+}
+PRINTED = tuple(name for name in METRICS if name not in _DETAILS)
+"""What tables show; the other figures, of single kinds of events, are in `evaluate`'s result."""
 
 
 def evaluate(
@@ -158,7 +176,7 @@ def evaluate(
         motion, watched = rows[row]
         found = values.of_motion(motion, watched, reference)
         if clip_events is not None:
-            found |= values.of_events(motion, [clip_events[clip] for clip in watched])
+            found |= values.of_events(motion, [clip_events[clip] for clip in watched], clip_events, reference)
         table[row] = {name: measure.estimate(seed) for name, measure in found.items()}
         if row in ("recorded", "oracle"):
             judges[row] = found
@@ -195,7 +213,7 @@ def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return arrays
 
 
-def blind(table: Table) -> list[str]:
+def blind(table: Table, metrics: Sequence[str] = PRINTED) -> list[str]:
     """Metrics of reaction that can't tell `shuffled` from `recorded`: no evidence on these clips.
 
     Those whose p-value is LEVEL or more. Where a table has no p-values, those whose intervals overlap; distances to the
@@ -204,7 +222,7 @@ def blind(table: Table) -> list[str]:
     found = []
     for name in table["recorded"]:
         own, chance = table["recorded"][name], table["shuffled"][name]
-        if not name.startswith(_REACTIVE) or own["mean"] is None or chance["mean"] is None:
+        if name not in metrics or not name.startswith(_REACTIVE) or own["mean"] is None or chance["mean"] is None:
             continue
         if chance.get("p") is not None:
             unseen = chance["p"] >= LEVEL
@@ -222,10 +240,10 @@ def verdict(table: Table, name: str) -> str:
     if not name.startswith(_REACTIVE) or "shuffled" not in table or table["recorded"].get(name, {}).get("mean") is None:
         return ""
     p = table["shuffled"][name].get("p")
-    return ("no" if name in blind(table) else "yes") + ("" if p is None else f", p = {p:.3f}")
+    return ("no" if blind(table, (name,)) else "yes") + ("" if p is None else f", p = {p:.3f}")
 
 
-def text(table: Table, metrics: tuple[str, ...] = tuple(METRICS)) -> str:
+def text(table: Table, metrics: tuple[str, ...] = PRINTED) -> str:
     """The table as plain lines: a line a metric, a column a row, at the end what tells recorded from shuffled."""
     rows = list(table)
     present = [name for name in metrics if any(name in table[row] for row in rows)]

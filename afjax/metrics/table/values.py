@@ -9,19 +9,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from afjax.codec.face.channels import channel
 from afjax.errors import InputError
-from afjax.metrics import bootstrap, events, frechet, granger, lipsync, reactiveness, richness, smoothness
+from afjax.metrics import bootstrap, event_slope, events, frechet, granger, lipsync, reactiveness, richness, smoothness
 from afjax.metrics.long import drift
 
 EventFrames = Mapping[str, np.ndarray]
 """Of one clip: frames of the user's events by kind (`metrics.events.EVENTS`)."""
 
-EVENT_METRICS = {
-    "event_response_smile": ("smile",),
-    "event_response_nod": ("nod",),
-    "event_response_voice_only": events.VOICE_ONLY,
-    "event_response_interruption": ("interruption",),
-}
+EVENT_GROUPS = {**{kind: (kind,) for kind in events.EVENTS}, "voice_only": events.VOICE_ONLY}
+"""Kinds of events that one figure is of: each alone, and those together of which the face shows nothing."""
+
 GROUPS = ("expression", "pose")
 
 
@@ -37,15 +35,20 @@ class Vocabulary:
 
 @dataclass(frozen=True)
 class Measure:
-    """Values `[n, ...]`, one entry a clip, and the statistic of their mean; see `bootstrap.interval`."""
+    """Values `[n, ...]`, one entry a clip, and the statistic of their mean; see `bootstrap.interval`.
+
+    `count`: what there was to measure where that is not clips, the figure's n.
+    """
 
     values: np.ndarray
     statistic: Callable[[np.ndarray], np.ndarray] | None = None
     centred: bool = False
+    count: int | None = None
 
     def estimate(self, seed: int) -> bootstrap.Estimate:
         """The figure and its interval."""
-        return bootstrap.interval(self.values, seed, self.statistic, centred=self.centred)
+        found = bootstrap.interval(self.values, seed, self.statistic, centred=self.centred)
+        return found if self.count is None else found | {"n": self.count}
 
     def p_value(self, other: "Measure", seed: int) -> float | None:
         """Of the hypothesis that the two rows differ by chance only; the same clips in the same order."""
@@ -187,15 +190,36 @@ def _milliseconds(statistic, fps: float):
     return lambda means: statistic(means) * (1000.0 / fps)
 
 
-def of_events(motion: np.ndarray, clips: Sequence[EventFrames]) -> dict[str, Measure]:
-    """Responses to the events of the watched user: motion `[n, T, D]` of the `face` codec, n mappings."""
+def of_events(
+    motion: np.ndarray, clips: Sequence[EventFrames], own: Sequence[EventFrames], ref: Reference
+) -> dict[str, Measure]:
+    """Responses and average answers to the events of the watched user; n counts events.
+
+    Args:
+      motion: the row's avatar `[n, T, D]` of the `face` codec, raw units.
+      clips: events of the user whom each avatar is measured against; own: those of the recorded avatar's user.
+      ref: from `reference`, of the same codec.
+    """
 
     def pooled(means):
         return events.event_response({str(kind): means[:, kind, None] for kind in range(means.shape[1])})
 
+    def by_kind(function, tracks, causes):
+        pairs = list(zip(tracks, causes, strict=True))
+        return {kind: [function(track, clip.get(kind, ()), kind) for track, clip in pairs] for kind in events.EVENTS}
+
+    counts = by_kind(events.event_counts, motion, clips)
+    ours, theirs = (by_kind(event_slope.sums, *of) for of in ((motion, clips), (ref.arrays["recorded"], own)))
     figures = {}
-    for name, kinds in EVENT_METRICS.items():
-        pairs = zip(motion, clips, strict=True)
-        counts = [[events.event_counts(track, clip.get(kind, ()), kind) for kind in kinds] for track, clip in pairs]
-        figures[name] = Measure(np.array(counts), pooled)
+    for name, kinds in EVENT_GROUPS.items():
+        values = np.stack([counts[kind] for kind in kinds], axis=1)
+        figures[f"event_response_{name}"] = Measure(values, pooled, count=int(values[..., 1].sum()))
+        scale = ref.scale[[channel(events.EVENTS[kind].channel) for kind in kinds]]
+        pairs = [
+            event_slope.pair([ours[kind][clip] for kind in kinds], [theirs[kind][clip] for kind in kinds], scale)
+            for clip in range(len(motion))
+        ]
+        answered = int(sum(pair[0, :, -1].sum() for pair in pairs))
+        for metric, statistic in (("slope", event_slope.slope), ("corr", event_slope.correlation)):
+            figures[f"event_{metric}_{name}"] = Measure(np.array(pairs), statistic, count=answered)
     return figures

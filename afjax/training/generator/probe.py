@@ -1,0 +1,181 @@
+"""What is measured on held-out windows while a generator trains: losses, and how it answers events.
+
+**Losses.** Every window has a fixed noise; all its frames lie at one level, and the tokens that a layout feeds again
+are clean. `loss_level_L` is the mean over tokens and channels at level L, `loss` the mean over LEVELS, `loss_GROUP` the
+same over the channels of a group.
+
+**Slopes.** At level 1 a network sees nothing of the motion that it makes, so its x0-prediction is its conditional mean:
+
+    m(block) = noise - v(noise at level 1 | recorded motion before the block, conditions) = motion - error of v
+
+With m_e and r_e the tracks of the channel that answers in the window around event e, predicted and recorded, from the
+event on and less their means over the five frames before it,
+
+    slope_KIND      = sum_{e != f} m_e r_f / sum_{e != f} r_e r_f
+    slope_KIND_user = the same of m - d and r - d                       d: m with both conditions of the user dropped
+
+1 is an answer of the recorded size and shape, 0 none. It is the slope of `afjax.metrics.event_slope` without the
+products of an event with itself, which a few dozen events would be biased by. The recorded past helps: an answer that
+has begun is gone on with by a model that never looks at its user. `slope_KIND_user` is what the user adds, as a share
+of what the past and the avatar's own voice leave to add: the one to read. Neither a solver nor guidance is needed, so
+that a change shows within minutes of training.
+
+**The past of a block.** Where the layout holds clean copies of what came before each block, one forward gives all
+blocks; else there is one a block, with all frames before it at level 0:
+
+    blocks      0  1  2  3          levels, read at the block in brackets
+    forward 0  [1] 1  1  1
+            1   0 [1] 1  1
+            2   0  0 [1] 1
+            3   0  0  0 [1]
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.config import KEEP, Config, ModelConfig
+from afjax.metrics import event_slope
+from afjax.metrics.events import WITHIN
+from afjax.nn.token_layout import TokenLayout
+from afjax.nn.transformer import ForcingTransformer
+from afjax.training.generator.state import token_layout
+from afjax.training.generator.step import Draw, velocity_error
+
+LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
+BATCH = 16
+"""Windows of one forward."""
+
+Windows = Mapping[str, np.ndarray]
+"""Standardised windows as training has them: `avatar_motion`, `user_motion` `[w, t, d]`, `avatar_audio`, `user_audio`
+`[w, t, f]`, `reference` `[w, d]`."""
+
+
+class Answers(NamedTuple):
+    """Windows around events of one kind: the event's frame in each `[w]`, and the channel that answers."""
+
+    windows: Windows
+    place: np.ndarray
+    channel: int
+
+
+def places(frames: int, block: int, count: int) -> tuple[np.ndarray, int]:
+    """Where events are put in windows of so many frames `[count]`, and how many frames after them are looked at.
+
+    As late as the answer allows, at different frames of a block in turn, for the window's start is a block's.
+    Windows of fewer than 7 frames have no place.
+    """
+    after = min(WITHIN, frames - event_slope.BEFORE - 1)
+    latest = frames - 1 - after
+    turns = max(min(block, latest - event_slope.BEFORE + 1), 1)
+    return latest - np.arange(count) % turns, after
+
+
+def make_probe(
+    config: Config, windows: Windows, answers: Mapping[str, Answers], groups: Mapping[str, np.ndarray]
+) -> Callable[[dict], dict[str, float]]:
+    """`probe(params) -> {"held_out/NAME": value}`, with one compiled forward.
+
+    Args:
+      config: of the training; windows of `data.window` frames.
+      windows: for the losses.
+      answers: by kind of event.
+      groups: indices of channels by name of the group.
+    """
+    layout, norm = token_layout(config), config.objective.norm
+    error_of = partial(errors, config, layout)
+    whole, deaf = (np.multiply(KEEP[name], config.objective.kept) for name in ("joint", "avatar"))
+
+    def probe(params) -> dict[str, float]:
+        params = jax.device_put(params, jax.local_devices()[0])
+        found, by_group = {}, {name: [] for name in groups}
+        shape = windows["avatar_motion"].shape[:2]
+        for level in LEVELS:
+            error = error_of(params, windows, np.full(shape, level, np.float32), whole)
+            size = (np.abs if norm == "l1" else np.square)(error[:, ~layout.context])
+            found[f"loss_level_{level}"] = float(size.mean())
+            for name, channels in groups.items():
+                by_group[name].append(float(size[..., channels].mean()))
+        found |= {"loss": float(np.mean(list(found.values())))}
+        found |= {f"loss_{name}": float(np.mean(each)) for name, each in by_group.items()}
+        for kind, (cut, place, channel) in answers.items():
+            recorded = cut["avatar_motion"][..., channel]
+            first = max(int(np.min(place)) - event_slope.BEFORE, 0)
+            means = partial(conditional_mean, partial(error_of, params), config, layout, cut, first=first)
+            predicted = means(whole)[..., channel]
+            found[f"slope_{kind}"] = slope(predicted, recorded, place)
+            if (whole != deaf).any():
+                dropped = means(deaf)[..., channel]
+                found[f"slope_{kind}_user"] = slope(predicted - dropped, recorded - dropped, place)
+        return {f"held_out/{name}": value for name, value in found.items()}
+
+    return probe
+
+
+def slope(predicted: np.ndarray, recorded: np.ndarray, place: np.ndarray, after: int = WITHIN) -> float:
+    """Slope of predicted on recorded tracks `[w, t]` around events at `place` `[w]`, in the `after` frames after them
+    or what all windows have; nan where recorded tracks have nothing in common."""
+    after = min(after, predicted.shape[1] - 1 - int(np.max(place)))
+    ours, theirs = (_answers(tracks, place, after) for tracks in (predicted, recorded))
+    above, below = ((one.sum(0) * theirs.sum(0)).sum() - (one * theirs).sum() for one in (ours, theirs))
+    return float(above / below) if below > 0 else float("nan")
+
+
+def _answers(tracks: np.ndarray, place: np.ndarray, after: int) -> np.ndarray:
+    rows = np.asarray(place)[:, None] + np.arange(-event_slope.BEFORE, after + 1)
+    around = np.take_along_axis(np.asarray(tracks, np.float64), rows, axis=1)
+    return around[:, event_slope.BEFORE :] - around[:, : event_slope.BEFORE].mean(axis=1, keepdims=True)
+
+
+def conditional_mean(
+    error_of, config: Config, layout: TokenLayout, windows: Windows, keep, first: int = 0
+) -> np.ndarray:
+    """Conditional mean `[w, t, d]` of every block after its recorded past, zero in blocks before that of frame `first`.
+
+    `error_of(windows, level, keep)`: the velocity's error at every token `[w, n, d]` for levels `[w, t]`.
+    """
+    motion, block = np.asarray(windows["avatar_motion"]), config.layout.block
+    shape, frames = motion.shape[:2], motion.shape[1]
+    (token,) = np.nonzero(~layout.context)
+    token = token[np.argsort(layout.frame[token], kind="stable")]  # the one of each frame that is not fed again
+    found, first = np.zeros_like(motion), first // block * block
+    for start in [first] if has_clean_past(layout, frames, block) else range(first, frames, block):
+        level = np.broadcast_to((np.arange(frames) >= start).astype(np.float32), shape)
+        found[:, start:] = (motion - error_of(windows, level, keep)[:, token])[:, start:]
+    return found
+
+
+def has_clean_past(layout: TokenLayout, frames: int, block: int) -> bool:
+    """Whether a layout feeds all frames before the last block again, so that no noisy token is anybody's past."""
+    return set(range(frames - block)) <= set(np.asarray(layout.frame)[np.asarray(layout.context)].tolist())
+
+
+def errors(config: Config, layout: TokenLayout, params, windows: Windows, level: np.ndarray, keep) -> np.ndarray:
+    """Error of the velocity at every token `[w, n, d]`, a host array, for levels `[w, t]`; each window's noise is its
+    own, the same in every call."""
+    count, frames, channels = windows["avatar_motion"].shape
+    noise = np.random.default_rng(0).standard_normal((count, frames, channels)).astype(np.float32)
+    batch = {name: np.asarray(windows[name]) for name in _NAMES}
+    draw = Draw(noise, level, np.zeros((count, 1), np.float32), np.tile(np.asarray(keep, np.float32), (count, 1)))
+    forward, found = _jitted(config.model), []
+    for first in range(0, count, BATCH):
+        chosen = np.arange(first, first + BATCH) % count  # the last one is filled up: one shape, one program
+        found.append(forward(params, *jax.tree.map(lambda x, rows=chosen: x[rows], (batch, draw)), layout))
+    return np.concatenate(jax.device_get(found))[:count]
+
+
+_NAMES = ("avatar_motion", "user_motion", "avatar_audio", "user_audio", "reference")
+
+
+@lru_cache(maxsize=8)
+def _jitted(model: ModelConfig):
+    network = ForcingTransformer(model)
+
+    def forward(params, batch, draw: Draw, layout: TokenLayout):
+        return velocity_error(network, params, batch, jnp.asarray(batch["avatar_motion"]), draw, layout)[0]
+
+    return jax.jit(forward)

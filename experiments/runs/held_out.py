@@ -1,0 +1,71 @@
+"""Windows of held-out conversations for the probe of a training (`afjax.training.generator.probe`).
+
+Windows lie at fixed places: WINDOWS for the losses, evenly over all clips, and for every kind of event up to
+EVENT_WINDOWS, evenly over the events that there are. Only motion of the face codec has events and groups of channels.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE, channel
+from afjax.config import Config
+from afjax.metrics.events import EVENTS
+from afjax.training.generator.probe import Answers, Windows, make_probe, places
+from data_pipeline.records import Metadata, read_split
+from data_pipeline.schema import Conversation
+from data_pipeline.windows import cut, scale
+
+WINDOWS, EVENT_WINDOWS = 64, 32
+FEWEST = 4
+"""Events of a kind below which an average says nothing."""
+
+
+def held_out_probe(config: Config, folder: Path, metadata: Metadata) -> Callable[[dict], dict] | None:
+    """The probe of a run whose records are in `folder`; None where no held-out clip is as long as a window."""
+    frames = config.data.window
+    clips = [clip for clip in read_split(folder, "eval") if clip.frames >= frames]
+    if not clips:
+        return None
+    scaled = [scale(clip, metadata.normalizer, config.layout.user_delay) for clip in clips]
+    windows = stack([cut(scaled[clip], start, frames) for clip, start in even(clips, frames)])
+    if metadata.channels != CHANNELS:
+        return make_probe(config, windows, {}, {})
+    answers = {}
+    for kind, detector in EVENTS.items():
+        found = around(clips, kind, frames, config.layout.block)
+        if len(found) >= FEWEST:
+            cuts = stack([cut(scaled[clip], start, frames) for clip, start, _ in found])
+            answers[kind] = Answers(cuts, np.array([place for *_, place in found]), channel(detector.channel))
+    groups = {"expression": EXPRESSION, "pose": POSE}
+    groups = {name: np.array([channel(one) for one in members]) for name, members in groups.items()}
+    return make_probe(config, windows, answers, groups)
+
+
+def even(clips: Sequence[Conversation], frames: int) -> list[tuple[int, int]]:
+    """Clip and first frame of WINDOWS windows, every clip as often, evenly over its length."""
+    each = -(-WINDOWS // len(clips))
+    chosen = spread([(clip, turn) for turn in range(each) for clip in range(len(clips))], WINDOWS)
+    return [(clip, (2 * turn + 1) * (clips[clip].frames - frames) // (2 * each)) for clip, turn in chosen]
+
+
+def around(clips: Sequence[Conversation], kind: str, frames: int, block: int) -> list[tuple[int, int, int]]:
+    """Clip, first frame, and the event's frame in it, of up to EVENT_WINDOWS windows around events of a kind."""
+    causes = [(number, int(frame)) for number, clip in enumerate(clips) for frame in clip.event_frames()[kind]]
+    turns, after = places(frames, block, len(causes))
+    found = [(clip, frame - place, int(place)) for (clip, frame), place in zip(causes, turns, strict=True)]
+    whole = [one for one in found if after > 0 and one[1] >= 0 and one[1] + frames <= clips[one[0]].frames]
+    return spread(whole, EVENT_WINDOWS)
+
+
+def spread(entries: list, count: int) -> list:
+    """So many of the entries, evenly over all, or all there are."""
+    if len(entries) <= count:
+        return entries
+    return [entries[int(place)] for place in np.linspace(0, len(entries) - 1, count).round()]
+
+
+def stack(windows: Sequence[Windows]) -> Windows:
+    """One array a track."""
+    return {name: np.stack([window[name] for window in windows]).astype(np.float32) for name in windows[0]}
