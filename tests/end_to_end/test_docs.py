@@ -12,6 +12,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES += sorted(ROOT.glob("afjax/models/*/README.md"))
 COMMAND = re.compile(
     r"python -m ((?:experiments|data_pipeline|afjax|docs|tests)\.\S+?)(?=[\s`)]|$)((?:\\\n|[^`\n\\])*)"
 )

@@ -10,7 +10,7 @@ from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.generator.state import count, init_params, init_state, token_layout
 from afjax.training.generator.step import make_draw, make_train_step
-from experiments.configs import infp, paper, quickstart, released, sharded, smoke, talking_only
+from experiments.configs import infp, listener, paper, quickstart, released, sharded, smoke, talking_only
 from experiments.configs.ablations import objectives
 from experiments.evaluation.demo import drawn_masks
 from experiments.runs.data import training_data
@@ -18,6 +18,7 @@ from experiments.runs.data import training_data
 PRESETS = {
     quickstart: ("", "passes", "frames"),
     smoke: ("",),
+    listener: ("",),
     released: ("", "start", "empty"),
     paper: ("", "full", "quickstart"),
     talking_only: ("", "quickstart", "paper"),
