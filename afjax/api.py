@@ -3,28 +3,34 @@
 from pathlib import Path
 
 from afjax import files
+from afjax.avatar import model_folder
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.released import load_released
 from afjax.avatar.runs import load_run
+from afjax.avatar.shipped import load_model, shipped
 from afjax.errors import InputError
-from afjax.weights.convert import FILES
+from afjax.weights import convert
 
 __all__ = ["load"]
 
 
-def load(path: str | Path) -> Avatar:
+def load(model: str | Path) -> Avatar:
     """A trained model, ready to use.
 
     Args:
-      path: a run folder of `experiments.train`, one of its checkpoints `RUN/checkpoints/STEP`, or a folder of released
-        weights that `experiments.convert` wrote.
+      model: the name of a model that ships with afjax, "listener"; a run folder of `experiments.train`, one of its
+        checkpoints `RUN/checkpoints/STEP`, a folder that `Avatar.save` wrote, or one of released weights that
+        `experiments.convert` wrote. A folder goes before a model of the same name.
 
     Raises InputError, one line, where there is none or it is damaged.
     """
-    folder = files.absolute(path)
+    folder = files.absolute(model)
+    if not folder.is_dir() and str(model) in shipped():
+        folder = shipped()[str(model)]
     if not folder.is_dir():
-        do = (
-            "give a run folder, RUN/checkpoints/STEP, or a folder of experiments.convert; no models ship with afjax yet"
-        )
-        raise InputError("no such run folder", folder, do)
-    return load_released(folder) if (folder / FILES[0]).is_file() else load_run(folder)
+        do = f"give the name of a model that ships ({', '.join(shipped()) or 'none does here'}), or a run folder"
+        raise InputError("no such run folder, and no model of this name", folder, do)
+    if (folder / convert.FILES[0]).is_file():
+        return load_released(folder)
+    given = any((folder / name).is_file() for name in model_folder.FILES)
+    return load_model(folder) if given else load_run(folder)

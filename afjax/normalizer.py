@@ -41,25 +41,27 @@ class Normalizer:
         return {**lists, "sha256": digests.of_json(lists)}
 
     @classmethod
-    def from_json(cls, stored: dict, channels: int, features: int) -> "Normalizer":
+    def from_json(
+        cls, stored: dict, channels: int, features: int, where: str = "statistics", do: str = AGAIN
+    ) -> "Normalizer":
         """Checked: raises InputError unless all are there, finite, of the right length, std > 0, hash as stored."""
-        where = "statistics"
         if not isinstance(stored, dict):
-            raise InputError("they are missing", where, AGAIN)
+            raise InputError("they are missing", where, do)
         arrays = {}
         for name in cls.__dataclass_fields__:
             length = features if name.startswith("audio") else channels
             try:
-                array = np.asarray(stored[name], np.float32)
-            except (KeyError, TypeError, ValueError):
-                raise InputError(f"{name} is missing or no list of numbers", where, AGAIN) from None
+                with np.errstate(over="ignore"):
+                    array = np.asarray(stored[name], np.float32)
+            except (KeyError, TypeError, ValueError, OverflowError):
+                raise InputError(f"{name} is missing or no list of numbers", where, do) from None
             if array.shape != (length,):
-                raise InputError(f"{name} has shape {list(array.shape)}, not [{length}]", where, AGAIN)
+                raise InputError(f"{name} has shape {list(array.shape)}, not [{length}]", where, do)
             if not np.isfinite(array).all():
-                raise InputError(f"{name} has numbers that are not finite", where, AGAIN)
+                raise InputError(f"{name} has numbers that are not finite", where, do)
             if name.endswith("std") and not (array > 0).all():
-                raise InputError(f"{name} must be above 0", where, AGAIN)
+                raise InputError(f"{name} must be above 0", where, do)
             arrays[name] = array
         if stored.get("sha256") != digests.of_json({name: stored[name] for name in arrays}):
-            raise InputError("they do not match their hash", where, AGAIN)
+            raise InputError("they do not match their hash", where, do)
         return cls(**arrays)

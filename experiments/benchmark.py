@@ -1,19 +1,21 @@
 """How fast a live avatar is here, everything counted.
 
+    python -m experiments.benchmark --out out/benchmark
     python -m experiments.benchmark --workdir out/demo/run --baseline out/infp --seconds 300 --out out/benchmark
     python -m experiments.benchmark --bundle bundle --data out/demo/run/data --out out/benchmark
     python -m experiments.benchmark --preset released --out out/benchmark
     python -m experiments.benchmark --preset released --stages --out out/benchmark
 
-The first two hold a conversation at wall-clock pace for so long (`experiments.live.call`): pictures of a drawn user are
-tracked, a simulated conversation is heard, blocks are generated and rendered, and shown on a play-out clock whose
-offset is set by a trial conversation of 20 seconds. Fifty or more events, a user who smiles from one
-frame to the next in a twin of the conversation, give the reaction latency. `--baseline`, a run of the `infp` preset,
-goes through the same, with files of its own in baseline/; the ratio is that of the p50s. They write summary.json,
-times.jsonl (every arrival and delivery), latency.md, waterfall.png, and model.json, a model's part of the summary as
-soon as it is there. A bundle must be of two sessions. The third times the released network with synthetic
-weights from the user's pictures to the avatar's (`experiments.live.released_pipeline`), the last its stages at the
-authors' shapes (`experiments.live.released_stages`).
+The first three hold a conversation at wall-clock pace for so long (`experiments.live.call`): pictures of a drawn user
+are tracked, a simulated conversation is heard, blocks are generated and rendered, and shown on a play-out clock whose
+offset is set by a trial conversation of 20 seconds. Fifty or more events, a user who smiles from one frame to the next
+in a twin of the conversation, give the reaction latency. `--baseline`, a run of the `infp` preset, goes through the
+same, with files of its own in baseline/; the ratio is that of the p50s. They write summary.json, times.jsonl (every
+arrival and delivery), latency.md, waterfall.png, and model.json, a model's part of the summary as soon as it is there.
+Without `--workdir` it is the model that ships, with conversations that are simulated into `--out`/data. A bundle must
+be of two sessions. The fourth times the released network with synthetic weights from the user's pictures to the
+avatar's (`experiments.live.released_pipeline`), the last its stages at the authors' shapes
+(`experiments.live.released_stages`).
 """
 
 from absl import flags
@@ -24,7 +26,7 @@ from experiments import cli
 from experiments.live import released_pipeline, released_stages, systems
 from experiments.live.comparison import compare, table
 
-_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model; without it the one that ships.")
 _BUNDLE = flags.DEFINE_string("bundle", "", "In place of --workdir: a bundle of experiments.export_stream.")
 _BASELINE = flags.DEFINE_string("baseline", "", "Run folder of the infp preset, for the ratio.")
 _DATA = flags.DEFINE_string("data", "", "Folder of conversations; the run's own without it.")
@@ -52,12 +54,15 @@ def main():
         profile = out / "profile" if _PROFILE.value else None
         summary = released_pipeline.measure(sizes, _BLOCK.value, _BLOCKS.value, _SESSIONS.value, profile)
         released_pipeline.report(summary)
-    elif bool(_WORKDIR.value) == bool(_BUNDLE.value):
-        raise InputError("one thing is measured", do="give --workdir DIR, --bundle DIR or --preset released")
+    elif _WORKDIR.value and _BUNDLE.value:
+        raise InputError("one thing is measured", do="give --workdir DIR or --bundle DIR")
     else:
-        found = [systems.bundled(_BUNDLE.value) if _BUNDLE.value else systems.trained(_WORKDIR.value)]
+        if _BUNDLE.value:
+            found = [systems.bundled(_BUNDLE.value)]
+        else:
+            found = [systems.trained(_WORKDIR.value, _DATA.value, out)]
         if _BASELINE.value:  # a bad folder is found before anything is measured
-            found.append(systems.trained(_BASELINE.value))
+            found.append(systems.trained(_BASELINE.value, _DATA.value, out / "baseline"))
         summary = compare(found, out, _DATA.value, _SECONDS.value, _EVENTS.value, _SIZE.value)
         with files.aside(out / "latency.md") as path:
             path.write_text(table(summary))

@@ -1,10 +1,12 @@
 """Runs a model for many minutes and says whether its motion drifts.
 
+    python -m experiments.drift --minutes 30 --out out/drift
     python -m experiments.drift --workdir out/quickstart --minutes 30 --sessions 32 --out out/drift
 
 Many sessions go through the stream's own step at once, first listening (the user speaks and moves, the avatar is
 silent), then speaking. What they are given is chained from held-out conversations
-(`experiments.evaluation.endless_conditions`), those of `--data`, by default the run's own;
+(`experiments.evaluation.endless_conditions`), those of `--data`, by default the model's own; for one that came without
+any, as the one that ships does, they are simulated into `--out`/data;
 `afjax/metrics/long/minute_distances.py` defines the distances and the bands. Of the motion only each minute's moments
 are kept, so memory doesn't grow with `--minutes`. `--anchor_seconds` and `--anchor_band` take the place of the run's
 (`afjax/streaming/anchor.py`). Motion of the latent codec is measured in coefficients of its directions, and what of it
@@ -16,16 +18,14 @@ CSIM-dlib. Writes `summary.json`, `table.txt` (every minute) and `drift.png`.
 from absl import flags
 
 from afjax import files
-from afjax.avatar.runs import load_run
 from afjax.codec.face.channels import CHANNELS
-from afjax.errors import InputError
 from afjax.metrics.pretrained.dlib_face import DlibFace
-from data_pipeline.dataset import first
 from experiments import cli
 from experiments.evaluation import eval_set
 from experiments.evaluation.long_stream import HEADER, drift, rows, with_anchor, write
+from experiments.runs.data import measured_on
 
-_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model; without it the one that ships.")
 _DATA = flags.DEFINE_string("data", "", "Folder of conversations; without it the model's own.")
 _MINUTES = flags.DEFINE_integer("minutes", 30, "Minutes of each kind.", lower_bound=3)
 _SESSIONS = flags.DEFINE_integer("sessions", 32, "Sessions that run at once.", lower_bound=2)
@@ -36,15 +36,13 @@ _OUT = flags.DEFINE_string("out", "out/drift", "Folder of the results.")
 
 
 def main():
-    if not _WORKDIR.value:
-        raise InputError("--workdir is missing", do="name the run folder of a trained model")
     out = files.writable(_OUT.value, folder=True)
-    run = with_anchor(load_run(_WORKDIR.value), _SECONDS.value, _BAND.value)
-    data = files.absolute(_DATA.value or first(run.config.data.path) or files.absolute(_WORKDIR.value) / "data")
+    run = with_anchor(cli.load_avatar(_WORKDIR.value), _SECONDS.value, _BAND.value)
+    data = measured_on(run, _DATA.value, out)
     clips = eval_set.held_out(data, run.codec().channels if run.config.data.codec else CHANNELS)
     embed = DlibFace() if _IDENTITY.value else None
     summary = {
-        "workdir": files.absolute(_WORKDIR.value),
+        "workdir": run.folder,
         "data": data,
         "step": run.step,
         "sampler": vars(run.config.sampler),

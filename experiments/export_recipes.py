@@ -16,15 +16,16 @@ from experiments import cli
 from experiments.export.recipes import iree, onnx
 
 _RECIPE = flags.DEFINE_enum("recipe", "onnx", ["onnx", "iree"], "What to make.")
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a trained model (onnx).")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model (onnx); without it the one that ships.")
 _BUNDLE = flags.DEFINE_string("bundle", None, "Folder that experiments.export_stream wrote (iree).")
 _OUT = flags.DEFINE_string("out", None, "Folder to write.")
 
 
 def main():
-    make, given, name = (onnx, _WORKDIR, "workdir") if _RECIPE.value == "onnx" else (iree, _BUNDLE, "bundle")
-    if not given.value or not _OUT.value:
-        raise InputError(f"--{name} and --out are needed", do="python -m experiments.export_recipes --help")
+    make, given = (onnx, _WORKDIR) if _RECIPE.value == "onnx" else (iree, _BUNDLE)
+    if not _OUT.value or (make is iree and not given.value):
+        needed = "--out is needed" if make is onnx else "--bundle and --out are needed"
+        raise InputError(needed, do="python -m experiments.export_recipes --help")
     with folder_aside(files.writable(_OUT.value, folder=True)) as folder:
         summary = {"recipe": _RECIPE.value, **make(given.value, folder)}
         files.write_json(folder / "summary.json", summary)

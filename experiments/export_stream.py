@@ -1,5 +1,6 @@
 """A trained model's live step as a bundle that runs without afjax.
 
+    python -m experiments.export_stream --out bundle/
     python -m experiments.export_stream --workdir out/demo/run --out bundle/ --platforms cpu,cuda --sessions 1
     python bundle/run.py
 
@@ -14,17 +15,16 @@ from afjax.export.bundle import PLATFORMS
 from experiments import cli
 from experiments.export.bundle import export
 
-_WORKDIR = flags.DEFINE_string("workdir", None, "Run folder of a trained model.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model; without it the one that ships.")
 _OUT = flags.DEFINE_string("out", None, "Folder to write, or a bundle to replace.")
 _PLATFORMS = flags.DEFINE_list("platforms", ["cpu", "cuda"], f"Where it shall run: {', '.join(PLATFORMS)}.")
 _SESSIONS = flags.DEFINE_integer("sessions", 1, "Sessions of one step.", lower_bound=1)
-_LICENCE = flags.DEFINE_string("licence", "not stated", "Licence of the model's parameters, for the manifest.")
+_LICENCE = flags.DEFINE_string("licence", "", "Licence of the model's parameters, for the manifest.")
 
 
 def main():
-    for name, flag in (("workdir", _WORKDIR), ("out", _OUT)):
-        if not flag.value:
-            raise InputError(f"--{name} is missing", do="python -m experiments.export_stream --help")
+    if not _OUT.value:
+        raise InputError("--out is missing", do="python -m experiments.export_stream --help")
     summary = export(_WORKDIR.value, _OUT.value, _PLATFORMS.value, _SESSIONS.value, _LICENCE.value)
     cli.print_table([[name, f"{size / 1e3:.1f} kB"] for name, size in summary["bytes"].items()])
     if summary["latency_ms"]:

@@ -18,7 +18,7 @@ from experiments import cli
 from experiments.evaluation import reaction
 
 _USER_VIDEO = flags.DEFINE_multi_string("user_video", [], "Video of a user with its sound; once for each of several.")
-_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model; the model that ships without it.")
 _SEEDS = flags.DEFINE_integer("seeds", 16, "Answers to each clip; the bars are meant for 16.", lower_bound=2)
 _OUT = flags.DEFINE_string("out", "out/reaction.json", "File to write; the picture lies beside it.")
 

@@ -17,22 +17,19 @@ generated at once, tracking is exact, and a model's own lag can be told from wha
 from absl import flags
 
 from afjax import files
-from afjax.errors import InputError
 from experiments import cli
 from experiments.evaluation.reaction_lag import HEADROOM, of_run
 
-_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model.")
-_DATA = flags.DEFINE_string("data", "", "Folder of simulated conversations; the run's own by default.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model; the model that ships without it.")
+_DATA = flags.DEFINE_string("data", "", "Folder of simulated conversations; the run's own by default, or simulated.")
 _ROUNDS = flags.DEFINE_integer("rounds", 4, "Smiles in each conversation, one at a time.", lower_bound=1)
 _HEADROOM = flags.DEFINE_float("headroom", HEADROOM, "Seconds for computing a block.", lower_bound=0.0)
 _OUT = flags.DEFINE_string("out", "out/reaction_lag.json", "File to write.")
 
 
 def main():
-    if not _WORKDIR.value:
-        raise InputError("--workdir is missing", do="name the run folder of a trained model")
     out = files.writable(_OUT.value)
-    summary = of_run(_WORKDIR.value, _DATA.value, _ROUNDS.value, _HEADROOM.value)
+    summary = of_run(_WORKDIR.value, _DATA.value, out.with_suffix(""), _ROUNDS.value, _HEADROOM.value)
     files.write_json(out, summary)
     rows = [(who, *(summary[who][name] for name in ("p50", "p95", "seen"))) for who in ("model", "own", "people")]
     cli.print_table(rows, ("", "p50, ms", "p95, ms", "seen, share"))

@@ -1,22 +1,21 @@
 """An avatar that talks and listens, from real files:
 
-    python -m experiments.stream --workdir out/demo/run --portrait face.jpg --user_video user.mp4 \\
-        --avatar_audio avatar.wav --out talk.mp4
+    python -m experiments.stream --portrait face.jpg --user_video user.mp4 --avatar_audio avatar.wav --out talk.mp4
 
-Leave out `--avatar_audio` for a listener, `--user_video` for a talker. The video is as long as the longer of the two,
-at 25 frames per second, and always has a sound track: by default both voices in both channels (`--sound`). The user's
-voice is the video's own unless `--user_audio` names another file. `summary.json` is written beside the video; neither
+The avatar moves as the model that ships, or as that of `--workdir`, a run folder or a model folder. Leave out
+`--avatar_audio` for a listener, `--user_video` for a talker. The video is as long as the longer of the two, at 25
+frames per second, and always has a sound track: by default both voices in both channels (`--sound`). The user's voice
+is the video's own unless `--user_audio` names another file. `summary.json` is written beside the video; neither
 replaces an input or another command's summary.
 """
 
 from absl import flags
 
-from afjax import files
 from afjax.errors import InputError
 from experiments import cli
 from experiments.talk.stream import report, stream
 
-_WORKDIR = flags.DEFINE_string("workdir", "out/demo/run", "Folder of a trained model.")
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder of a trained model; without it the one that ships.")
 _PORTRAIT = flags.DEFINE_string("portrait", "", "Picture of the avatar's face; without it scikit-image's astronaut.")
 _USER_VIDEO = flags.DEFINE_string("user_video", "", "Video of the user.")
 _USER_AUDIO = flags.DEFINE_string("user_audio", "", "Sound file with the user's voice, in place of the video's own.")
@@ -52,7 +51,7 @@ def main():
     if _SIDE_BY_SIDE.value and not _USER_VIDEO.value:
         raise InputError("--side_by_side shows the user", do="it needs --user_video")
     summary = stream(
-        files.absolute(_WORKDIR.value), _OUT.value, *inputs,
+        _WORKDIR.value, _OUT.value, *inputs,
         preset=_PRESET.value, weights=_WEIGHTS.value, seed=_SEED.value, size=_SIZE.value, face=_FACE.value,
         side_by_side=_SIDE_BY_SIDE.value, sound=_SOUND.value,
     )  # fmt: skip

@@ -4,7 +4,7 @@
     user motion ──────────┼─► generator (normalizer, network, solver) ──► motion ──► codec ──► pictures
     portrait ──► codec ───┘
 
-`afjax.load` makes one of a run folder or of released weights.
+`afjax.load` makes one of a name, a run folder, a model folder or released weights.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,7 +17,8 @@ import jax
 import numpy as np
 
 from afjax import files
-from afjax.audio.feature_extractors import FeatureExtractor, silence
+from afjax.audio.feature_extractors import FeatureExtractor, described, silence
+from afjax.avatar import model_folder
 from afjax.avatar.live_session import LiveSession
 from afjax.codec.base import Codec
 from afjax.config import Config, keep_name
@@ -166,3 +167,12 @@ class Avatar:
         blocks = drawn_blocks(config.layout, config.model.motion_dim, sessions) if blocks is None else blocks
         facts = {"step": self.step, **(facts or {})}
         return bundle.write(folder, config, *self.live, platforms, blocks, self.codec().channels, facts)
+
+    def save(self, folder: str | Path, card: str = ""):
+        """Writes what others need to use it as a folder (`afjax.avatar.model_folder`), which `afjax.load` reads.
+
+        A folder of this kind that is there is replaced; its model card stays unless there is another, `card`. Raises
+        InputError for models of the latent codec or of wav2vec2 features, and for another folder.
+        """
+        model = model_folder.Model(self.config, self.generator.params, self.normalizer, self.step)
+        model_folder.write(folder, model, described(self.features), tuple(self.codec().channels), card)

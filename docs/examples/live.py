@@ -1,10 +1,11 @@
 """A live session fed by arrays: camera frames and sound in as they come, pictures and the avatar's voice out.
 
-    python -m docs.examples.live RUN SECONDS
+    python -m docs.examples.live listener 10
 
-The camera is a photograph that sways, both voices are buzzes and the clock is virtual: the loop runs as fast as it can
-and says how many blocks were late had it been a real one. A product puts its webcam, microphone, synthesiser and screen
-in their places, and `time.monotonic()` in the clock's.
+`listener` is the model that ships; a run folder may stand there. The camera is a photograph that sways, both voices are
+buzzes and the clock is virtual: the loop runs as fast as it can and says how many blocks were late had it been a real
+one. A product puts its webcam, microphone, synthesiser and screen in their places, and `time.monotonic()` in the
+clock's.
 """
 
 import sys

@@ -1,9 +1,10 @@
 """A conversation from files: a user's video and the avatar's voice in, a video of the avatar out.
 
-    python -m docs.examples.stream RUN portrait.png user.mp4 avatar.wav talk.mp4
+    python -m docs.examples.stream listener portrait.png user.mp4 avatar.wav talk.mp4
 
-RUN is a folder of `experiments.train`, or one of released weights (`docs/weights.md`). `python -m experiments.stream`
-does the same with every check, a progress bar and a summary.
+`listener` is the model that ships; a folder of `experiments.train` may stand there, a model folder, or one of released
+weights (`docs/weights.md`). `python -m experiments.stream` does the same with every check, a progress bar and a
+summary.
 """
 
 import sys

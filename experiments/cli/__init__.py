@@ -1,9 +1,10 @@
-"""The frame of the programs: configuration flags, progress, tables.
+"""The frame of the programs: configuration flags, the model that is asked for, progress, tables.
 
 Progress and tables go to stdout, so that stderr holds nothing but the error.
 """
 
+from experiments.cli.avatar import SHIPPED, load_avatar
 from experiments.cli.program import define_config, run
 from experiments.cli.progress import Progress, Watch, print_table, quiet
 
-__all__ = ["Progress", "Watch", "define_config", "print_table", "quiet", "run"]
+__all__ = ["SHIPPED", "Progress", "Watch", "define_config", "load_avatar", "print_table", "quiet", "run"]

@@ -8,6 +8,7 @@ import numpy as np
 from afjax import files
 from afjax.audio.framing import FPS
 from afjax.avatar.runs import load_run
+from afjax.avatar.shipped import shipped
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, LayoutConfig
 from afjax.metrics import reactiveness
@@ -44,6 +45,12 @@ def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
     video, sheet = out / "conversation.mp4", out / "contact_sheet.png"
     with watch("video"):
         write_conversation(video, clips[0], generated["model"][0], sheet=sheet)
+    videos = [video]
+    if fits_shipped(clips):
+        with watch(cli.SHIPPED):
+            table[cli.SHIPPED], other, picture = beside(out, clips)
+        videos.append(other)
+        pictures.append(picture)
     summary = {
         "workdir": out / "run",
         "seconds": watch.seconds,
@@ -59,16 +66,37 @@ def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
         f"conversations. Measured with averaged weights on {len(clips)} held-out conversations of "
         f"{clips[0].frames / FPS:.0f} s.",
     )
+    if videos[1:]:
+        lines += (f"Beside it, in the second video and the column {cli.SHIPPED}, the model that ships with afjax.",)
     page.write(
         out / "report.html",
         table,
         title="afjax: a face that listens",
         lines=lines,
-        video=video,
+        videos=videos,
         pictures=pictures,
         seconds=watch.seconds,
     )
     return summary, table
+
+
+def fits_shipped(clips: list[Conversation]) -> bool:
+    """Whether a model ships, and hears the features and sees the motion of the conversations."""
+    if cli.SHIPPED not in shipped():
+        return False
+    model = cli.load_avatar().config.model
+    sizes = clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1]
+    return (model.motion_dim, model.audio_dim) == sizes
+
+
+def beside(out: Path, clips: list[Conversation]) -> tuple[dict, Path, tuple[Path, str]]:
+    """The model that ships: figures on the same conversations, by its own block; the first as a video and a sheet."""
+    run = cli.load_avatar()
+    motion = eval_set.generate(run, clips, kept={"model": "joint"})
+    row = eval_set.metric_table(eval_set.eval_arrays(clips, motion), run.config.layout.block)["model"]
+    video, sheet = out / f"conversation_{cli.SHIPPED}.mp4", out / f"contact_sheet_{cli.SHIPPED}.png"
+    write_conversation(video, clips[0], motion["model"][0], sheet=sheet)
+    return row, video, (sheet, "The conversation of the video by the model that ships.")
 
 
 def draw(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: LayoutConfig) -> list[tuple[Path, str]]:

@@ -17,17 +17,17 @@ from afjax.audio.envelope import speaking
 from afjax.audio.feature_extractors import silence
 from afjax.audio.framing import FPS
 from afjax.avatar.avatar import Avatar
-from afjax.avatar.runs import load_run
 from afjax.config import keep_name
 from afjax.errors import InputError
 from afjax.media.video import VideoInfo, read_frames
 from afjax.metrics import real_response
 from afjax.metrics.real_response import BARS, CHANNELS, Clip, Episode
 from data_pipeline.simulate.portrait.draw import draw_portrait
+from experiments import cli
 from experiments.report.face_sheet import sheet
 from experiments.talk.inputs import Inputs, fit, identity_of, read_inputs, track_user
 
-__all__ = ["LABELS", "episodes_of", "load_avatar", "measure", "of_videos", "rows", "strip"]
+__all__ = ["LABELS", "episodes_of", "measure", "of_videos", "rows", "strip"]
 
 LABELS = Path(__file__).with_name("episodes.json")
 """What was seen of clips by eye, in seconds; `kind`: smile, laugh, slight (a hint of a smile: neither one nor calm) or
@@ -35,13 +35,6 @@ talk (without a smile). A clip that is not in it is measured without episodes.""
 SHORTEST = 3.0
 """Seconds of a clip that can be measured."""
 STRIP_SECONDS, STRIP_SIDE, STRIP_COLUMNS = 0.4, 128, 20
-
-
-def load_avatar(workdir: str) -> Avatar:
-    """The model to be measured. Raises InputError."""
-    if not workdir:
-        raise InputError("--workdir is missing", do="name the run folder of a trained model")
-    return load_run(workdir)
 
 
 def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | None = None) -> dict[str, Any]:
@@ -60,7 +53,7 @@ def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | N
             raise InputError(
                 f"is {one.frames / FPS:.1f} s long", path, f"clips of {SHORTEST:g} s and more are measured"
             )
-    run = load_avatar(workdir)
+    run = cli.load_avatar(workdir)
     codec = run.codec()
     missing = [name for name in CHANNELS if name not in codec.channels]
     if missing:
@@ -85,7 +78,12 @@ def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | N
     if picture is not None:
         pairs = [(one.video, clip, motion) for one, clip, motion in zip(inputs, clips, shown, strict=True)]
         strip(picture, codec, identity, pairs)
-    return {"workdir": workdir, "seeds": seeds, **found, "said": {name: lines for name, lines in said.items() if lines}}
+    return {
+        "workdir": run.folder,
+        "seeds": seeds,
+        **found,
+        "said": {name: lines for name, lines in said.items() if lines},
+    }
 
 
 def measure(clips: Sequence[Clip]) -> dict[str, Any]:

@@ -6,19 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from afjax import files
 from afjax.audio.framing import FPS
 from afjax.avatar.avatar import Avatar
-from afjax.avatar.runs import load_run
 from afjax.codec.face.channels import USUAL_HIGH, channel
 from afjax.config import LayoutConfig
 from afjax.errors import InputError
 from afjax.streaming import latency
-from data_pipeline.dataset import first
 from data_pipeline.schema import Conversation
 from data_pipeline.simulate.conversation import answer_to_smile
 from experiments import cli
 from experiments.evaluation import eval_set
+from experiments.runs.data import measured_on
 
 RESPONSE = 2 * FPS
 """Frames after a smile, or after the block that sees it, in which an answer counts as one."""
@@ -36,13 +34,13 @@ FIRST = 4 * FPS
 """Frame of a clip from which smiles may begin: the stream is under way, and the longest block fits in before."""
 
 
-def of_run(workdir: str | Path, data: str = "", rounds: int = 4, headroom: float = HEADROOM) -> dict[str, Any]:
-    """`measure` of a run folder on held-out conversations, by default the run's own. Raises InputError."""
-    run = load_run(workdir)
-    data = files.absolute(data or first(run.config.data.path) or files.absolute(workdir) / "data")
-    clips = eval_set.held_out(data)
-    require_simulated(clips, data)
-    return {"workdir": files.absolute(workdir), **measure(run, clips, rounds, headroom)}
+def of_run(workdir: str, data: str, out: Path, rounds: int = 4, headroom: float = HEADROOM) -> dict[str, Any]:
+    """`measure` of a model on held-out conversations, its own, or simulated into `out`. Raises InputError."""
+    run = cli.load_avatar(workdir)
+    folder = measured_on(run, data, out)
+    clips = eval_set.held_out(folder)
+    require_simulated(clips, folder)
+    return {"workdir": run.folder, **measure(run, clips, rounds, headroom)}
 
 
 def measure(run: Avatar, clips: list[Conversation], rounds: int, headroom: float = HEADROOM) -> dict[str, Any]:

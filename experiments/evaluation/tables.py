@@ -6,26 +6,34 @@ import numpy as np
 
 from afjax import files
 from afjax.audio.framing import FPS
-from afjax.avatar.runs import load_run
 from afjax.metrics.table import report
-from data_pipeline.dataset import first
+from data_pipeline.schema import Conversation
+from experiments import cli
 from experiments.evaluation import eval_set, video_motion
+from experiments.runs.data import measured_on
 
 ALONE = ("response_peak_", "response_lag_", "lip_envelope_", "sid", "constant_tracks")
 """Starts of the names of metrics that need no recorded avatar."""
 
 
-def of_model(workdir: str, data: str = "", talking_only: str = ""):
-    """Arrays, table and notes of a run folder; `talking_only`, another one, adds its row."""
-    run = load_run(workdir)
-    data = files.absolute(data or first(run.config.data.path) or files.absolute(workdir) / "data")
+def of_model(workdir: str, data: str = "", talking_only: str = "", out: Path | None = None, clips: int = 0):
+    """Arrays, table and notes of a run folder, or of the model that ships; `talking_only`, another, adds its row.
+
+    `out` and `clips`: as `measured_on` takes them.
+    """
+    run = cli.load_avatar(workdir)
+    data = measured_on(run, data, out, clips)
     clips = eval_set.held_out(data)
     generated = eval_set.generate(run, clips)
     if talking_only:
-        generated["talking_only"] = eval_set.generate(load_run(talking_only), clips, kept={"model": "avatar"})["model"]
+        generated["talking_only"] = _deaf(talking_only, clips)
     arrays = eval_set.eval_arrays(clips, generated) | eval_set.speech_features(clips)
     table = eval_set.metric_table(arrays, run.config.layout.block)
     return arrays, table, [f"{len(clips)} conversations of {clips[0].frames / FPS:.0f} s, {data}", *_blind(table)]
+
+
+def _deaf(workdir: str, clips: list[Conversation]) -> np.ndarray:
+    return eval_set.generate(cli.load_avatar(workdir), clips, kept={"model": "avatar"})["model"]
 
 
 def of_videos(user: str, generated: str, recorded: str = "", piece: float = 5.0, block: int = 10):

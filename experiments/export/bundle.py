@@ -9,22 +9,25 @@ import numpy as np
 from afjax import files
 from afjax.audio.framing import FRAME
 from afjax.avatar.avatar import Avatar
-from afjax.avatar.runs import load_run
 from afjax.errors import InputError
 from afjax.export.bundle import STEP, check_platforms
 from afjax.export.example import BLOCKS, Clip, blocks_of
 from data_pipeline.dataset import first
 from data_pipeline.records import read_split
+from experiments import cli
 
 
 def export(workdir: str, out: str, platforms: Sequence[str], sessions: int, licence: str) -> dict:
-    """Writes the bundle; -> the summary that is written into it. Raises InputError, and leaves nothing then."""
+    """Writes the bundle of a run, or of the model that ships; -> the summary that is written into it.
+
+    Raises InputError, and leaves nothing then.
+    """
     started = time.monotonic()
     check_platforms(platforms)
     target = files.writable(out, folder=True)
-    run = load_run(workdir)
+    run = cli.load_avatar(workdir)
     clips = stored(run, sessions)
-    facts = {"licence": {"run.py": "Apache-2.0", "model": licence}}
+    facts = {"licence": {"run.py": "Apache-2.0", "model": licence or ("not stated" if workdir else "Apache-2.0")}}
     blocks = blocks_of(run.config.layout, clips) if clips else None
     with files.folder_aside(target, replaces=STEP) as folder:
         manifest, result = run.write_bundle(folder, platforms, sessions, blocks, facts)

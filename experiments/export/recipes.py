@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from afjax import files
-from afjax.avatar.runs import load_run
 from afjax.errors import InputError
 from afjax.export import runtimes
+from experiments import cli
 
 
 def onnx(workdir: str, folder: Path) -> dict:
-    run = load_run(workdir)
+    run = cli.load_avatar(workdir)
     return runtimes.to_onnx(run.config, run.live[0], folder / "step.onnx")
 
 

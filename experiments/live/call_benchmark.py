@@ -26,7 +26,7 @@ from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments import cli
 from experiments.evaluation.reaction_lag import RESPONSE, calm
 from experiments.live import call, device
-from experiments.live.systems import Subject
+from experiments.live.systems import CLIPS, Subject
 from experiments.report import waterfall
 from experiments.report.conversation_video import AVATAR, USER
 
@@ -36,7 +36,6 @@ QUIET = 8.0
 """Seconds before the first event, in which the tracker learns the user's resting face."""
 TRIAL = 20
 """Seconds of the trial conversation that sets the play-out clock, if they hold five blocks."""
-CLIPS = 3
 
 
 def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int, size: int) -> dict[str, Any]:

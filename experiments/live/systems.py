@@ -11,14 +11,17 @@ import jax
 import numpy as np
 
 from afjax import files
-from afjax.avatar.runs import load_run
 from afjax.config import Config, LayoutConfig
 from afjax.errors import InputError
 from afjax.export import bundle_loader
 from afjax.streaming import live_step
-from data_pipeline.dataset import first
+from experiments import cli
+from experiments.runs.data import measured_on
 
-__all__ = ["Subject", "bundled", "trained"]
+__all__ = ["CLIPS", "Subject", "bundled", "trained"]
+
+CLIPS = 3
+"""Held-out conversations that a benchmark is made of."""
 
 _FIRST_BLOCK = (
     "import sys, numpy as np, afjax; from afjax.streaming.live_step import silence; "
@@ -47,16 +50,19 @@ class Subject:
     data: Path | None
 
 
-def trained(workdir: str | Path) -> Subject:
-    """Of a run folder. Raises InputError as `load_run`."""
-    run = load_run(workdir)
+def trained(workdir: str | Path, data: str | Path = "", out: Path | None = None) -> Subject:
+    """Of a run folder, or of the model that ships; `data` and `out`: as `measured_on` takes them.
+
+    Raises InputError as `afjax.load`.
+    """
+    run = cli.load_avatar(workdir)
     return Subject(
         run.config,
         run.normalizer.motion_std,
         run.engine,
         [2**n for n in range(9)],
         [sys.executable, "-c", _FIRST_BLOCK, str(run.folder)],
-        files.absolute(first(run.config.data.path) or run.folder / "data"),
+        measured_on(run, data, out, CLIPS),
     )
 
 

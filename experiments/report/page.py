@@ -64,7 +64,7 @@ def write(
     *,
     title: str,
     lines: Sequence[str] = (),
-    video: Path | str | None = None,
+    videos: Sequence[Path | str] = (),
     pictures: Sequence[tuple[Path | str, str]] = (),
     seconds: Mapping[str, float] | None = None,
 ) -> Path:
@@ -75,19 +75,22 @@ def write(
       table: what `afjax.metrics.table.report.evaluate` returns.
       title: heading.
       lines: sentences below it: what was trained and measured on.
-      video: mp4; inside the file up to INLINE_VIDEO_BYTES, else linked relative to `path`.
+      videos: mp4; each inside the file up to INLINE_VIDEO_BYTES, else linked relative to `path`.
       pictures: (PNG or JPEG, caption) in the order shown.
       seconds: wall time by stage.
 
     Raises:
-      InputError: a picture or the video is missing or of another type.
+      InputError: a picture or a video is missing or of another type.
     """
     path = Path(path)
     parts = [f"<h1>{escape(title)}</h1>", *(f"<p>{escape(line)}</p>" for line in lines), _cards(table, seconds or {})]
-    if video is not None:
+    if videos:
+        parts.append("<h2>Conversation</h2>")
+    for video in videos:
         small = _size(video) <= INLINE_VIDEO_BYTES
         source = _data(video) if small else quote(Path(os.path.relpath(video, path.parent)).as_posix())
-        parts.append(f'<h2>Conversation</h2><figure><video controls playsinline src="{source}"></video></figure>')
+        caption = f"<figcaption>{_words(Path(video).stem)}</figcaption>" if len(videos) > 1 else ""
+        parts.append(f'<figure><video controls playsinline src="{source}"></video>{caption}</figure>')
     parts += ["<h2>Metrics</h2>", _explanation(table), _table(table), "<h2>Rows</h2>", _rows(table)]
     if pictures:
         parts.append("<h2>Pictures</h2>")

@@ -16,6 +16,8 @@ from data_pipeline.dataset import first
 from data_pipeline.records import EXTRACTOR, Metadata, read_metadata
 from data_pipeline.simulate.build import build
 
+STATISTICS = 4
+"""Conversations beside held-out ones: a data set has statistics, though a model that is measured brings its own."""
 FITTING = "give --data, conversations like those that it was trained on"
 
 
@@ -23,24 +25,46 @@ def training_data(config: Config, workdir: Path) -> Path:
     """Folder of the records: the first that is configured, or simulated into the run folder."""
     if config.data.path:
         return files.absolute(first(config.data.path))
+    counts = {"train": config.data.train_clips, "eval": config.data.eval_clips}
+    return simulated(config, workdir / "data", counts, "give a data set that fits, --config.data.path=...")
+
+
+def measured_on(run: Avatar, data: str | Path = "", out: Path | None = None, clips: int = 0) -> Path:
+    """Folder of the conversations that a model is measured on: `data`, or those that it came with.
+
+    A model that came without any, as those do that ship, is measured on held-out ones that are simulated into
+    `out/data`: `clips` of them, by default as many as its training set aside, and the same ones.
+    """
+    if data or run.config.data.path:
+        return files.absolute(data or first(run.config.data.path))
+    if out is None or (run.folder is not None and (run.folder / "data").is_dir()):
+        return run.folder / "data"
+    counts = {"train": STATISTICS, "eval": clips or run.config.data.eval_clips}
+    return simulated(run.config, out / "data", counts, "give --data")
+
+
+def simulated(config: Config, folder: Path, counts: dict[str, int], do: str) -> Path:
+    """Conversations as a config asks for, simulated into a folder unless they are there already; returns it.
+
+    Raises InputError, which says what to do, for a model that they don't fit, and for others in the folder.
+    """
     if (config.model.motion_dim, config.model.audio_dim) != (len(CHANNELS), EXTRACTOR.dim):
         raise InputError(
             f"simulated conversations have {len(CHANNELS)} motion channels and {EXTRACTOR.dim} audio features, "
             f"the model {config.model.motion_dim} and {config.model.audio_dim}",
             "config",
-            "give a data set that fits, --config.data.path=...",
+            do,
         )
-    folder = workdir / "data"
-    for unfinished in workdir.glob(".data.*"):  # of a run that was killed
+    for unfinished in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed
         shutil.rmtree(unfinished, ignore_errors=True)
-    counts = {"train": config.data.train_clips, "eval": config.data.eval_clips}
     if not folder.exists():
         build(folder, counts, config.data.seconds, config.training.seed)
     frames = round(config.data.seconds * FPS)
     for split, stored in read_metadata(folder).splits.items():
         if (stored["count"], stored["frames"]) != (counts[split], frames):
             found = f"{stored['count']} {split} clips of {stored['frames']} frames"
-            raise InputError(f"it holds {found}, the config asks for others", folder, "delete it or change data.*")
+            what = f"it holds {found}, {counts[split]} of {frames} are asked for"
+            raise InputError(what, folder, "delete it, or ask for what is there")
     return folder
 
 

@@ -70,7 +70,7 @@ def stream(
     write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch)
     length, spent = inputs.frames / FPS, watch.seconds
     summary = {
-        "workdir": None if preset else workdir,
+        "workdir": None if preset else workdir or cli.SHIPPED,
         "preset": preset or None,
         "weights": weights or None,
         "out": out,
@@ -99,9 +99,9 @@ def stream(
 
 
 def load_model(workdir, preset: str, weights: str) -> "afjax.Avatar":
-    """The avatar of a run folder, or the released network's."""
+    """The avatar of a run folder or by default the one that ships, or the released network's."""
     if not preset:
-        return afjax.load(workdir)
+        return cli.load_avatar(workdir)
     from afjax.avatar.released import load_released
 
     return load_released(weights, start=0) if preset == "released-empty" else load_released(weights)

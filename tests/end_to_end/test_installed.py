@@ -46,6 +46,9 @@ def call(site, tmp_path):
 def test_it_puts_one_name_into_an_environment(site, call):
     names = {path.name for path in site.iterdir() if not path.name.endswith(".dist-info") and path.name != "bin"}
     assert names == {"afjax"} and (site / "afjax" / "py.typed").exists()
+    for file in (ROOT / "afjax" / "models").glob("*/*"):
+        assert (site / file.relative_to(ROOT)).read_bytes() == file.read_bytes()
+    assert (site / "afjax" / "models" / "listener" / "README.md").exists()
     assert (site / "bin" / "afjax").exists()
     said = call("-c", "import afjax; print(afjax.__file__, afjax.load.__module__)").stdout.split()
     assert said == [str(site / "afjax" / "__init__.py"), "afjax.api"]
@@ -61,11 +64,13 @@ def test_the_command_lists_programs_and_names_the_nearest(call):
     assert "did you mean --workdir?" in refused.stderr and refused.stderr.count("\n") == 1
 
 
-def test_it_trains_by_names_of_the_clone_and_streams(call, workdir, tmp_path):
+def test_it_trains_by_names_of_the_clone_and_streams(call, site, workdir, tmp_path):
     soundfile = pytest.importorskip("soundfile")
     soundfile.write(tmp_path / "voice.wav", (0.2 * np.sin(np.arange(16_000) * 0.05)).astype(np.float32), 16_000)
-    given = ("--workdir", str(workdir), "--avatar_audio", "voice.wav", "--size", "128", "--out", "talk.mp4")
-    call("-m", "afjax", "stream", *given)
+    model = site / "afjax" / "models" / "listener"
+    if not (model / "model.json").exists():
+        call("-m", "afjax", "save_model", "--workdir", str(workdir), "--out", str(model))
+    call("-m", "afjax", "stream", "--avatar_audio", "voice.wav", "--size", "128", "--out", "talk.mp4")
     assert (tmp_path / "talk.mp4").stat().st_size > 1000
     asked = ("--config", "experiments/configs/smoke.py", "--config.model.motion_dim=3", "--workdir", "run")
     assert "simulated conversations have" in call("-m", "afjax", "train", *asked, code=2).stderr

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from afjax import digests
+from afjax.avatar import shipped
 from afjax.avatar.runs import load_run
 from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
@@ -165,21 +166,32 @@ def test_data_that_do_not_fit_the_model_are_refused(config, tmp_path):
         train_run(other, tmp_path / "run")
 
 
-def test_demo_writes_everything(config, workdir, tmp_path):
-    """The demo of a trained run: each file is there, and the figures can be computed again from `eval.npz`."""
+@pytest.mark.parametrize("ships", [False, True])
+def test_demo_writes_everything(config, workdir, tmp_path, tmp_path_factory, monkeypatch, ships):
+    """The demo of a trained run, alone and beside a model that ships; figures can be computed again from `eval.npz`."""
     pytest.importorskip("ai_edge_litert")
     av = pytest.importorskip("av")
     from experiments.evaluation.demo import demo
 
+    monkeypatch.setattr(shipped, "MODELS", tmp_path_factory.mktemp("models"))
+    if ships:
+        load_run(workdir).save(shipped.MODELS / "listener")
     shutil.copytree(workdir, tmp_path / "run")  # started again it goes on, and this training has ended
     demo(config, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         "run", "conversation.mp4", "contact_sheet.png", "masks.png", "response_map.png", "motion_curves.png",
         "report.html", "eval.npz", "summary.json",
+        *(("conversation_listener.mp4", "contact_sheet_listener.png") if ships else ()),
     }  # fmt: skip
     summary = json.loads((tmp_path / "summary.json").read_text())
     assert summary["seconds"]["train"] > 0 and summary["seconds"]["stream"] > 0
+    rows, page = summary["metrics"], (tmp_path / "report.html").read_text()
+    assert ("listener" in rows) == ('<th scope="col">listener' in page) == ships
+    assert page.count("<video") == 1 + ships
+    if ships:  # the same weights: the same figures and the same picture
+        assert rows["listener"] == rows["model"]
+        assert (tmp_path / "conversation.mp4").read_bytes() == (tmp_path / "conversation_listener.mp4").read_bytes()
     with np.load(tmp_path / "eval.npz", allow_pickle=False) as stored:
         arrays = {name: stored[name] for name in stored.files}
     again = eval_set.metric_table(arrays, config.layout.block)
@@ -188,7 +200,7 @@ def test_demo_writes_everything(config, workdir, tmp_path):
         video, audio = container.streams.video[0], container.streams.audio[0]
         assert video.codec_context.name == "h264" and audio.codec_context.name == "aac"
         assert video.average_rate == 25 and video.frames == config.data.seconds * 25
-    assert "<script" not in (tmp_path / "report.html").read_text()
+    assert "<script" not in page
 
 
 def test_real_files_through_the_trained_model(workdir, tmp_path):

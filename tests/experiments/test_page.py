@@ -55,7 +55,11 @@ def test_nothing_is_fetched_and_nothing_else_is_left(tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     page.write(
-        out / "report.html", TABLE, title="run", video=inputs / "talk.mp4", pictures=[(png(inputs / "a.png"), "masks")]
+        out / "report.html",
+        TABLE,
+        title="run",
+        videos=[inputs / "talk.mp4"],
+        pictures=[(png(inputs / "a.png"), "masks")],
     )
     text = (out / "report.html").read_text()
     shown = Page(text)
@@ -82,8 +86,16 @@ def test_text_from_outside_is_escaped(tmp_path):
 def test_a_large_video_is_linked_by_its_relative_path(tmp_path, monkeypatch):
     monkeypatch.setattr(page, "INLINE_VIDEO_BYTES", 10)
     (tmp_path / "a & b#1.mp4").write_bytes(b"0" * 11)
-    text = page.write(tmp_path / "r.html", TABLE, title="run", video=tmp_path / "a & b#1.mp4").read_text()
-    assert Page(text).sources == ["a%20%26%20b%231.mp4"]
+    text = page.write(tmp_path / "r.html", TABLE, title="run", videos=[tmp_path / "a & b#1.mp4"]).read_text()
+    assert Page(text).sources == ["a%20%26%20b%231.mp4"] and "<figcaption" not in text
+
+
+def test_several_videos_have_names(tmp_path):
+    for name in ("one.mp4", "the_other.mp4"):
+        (tmp_path / name).write_bytes(b"0" * 11)
+    videos = [tmp_path / "one.mp4", tmp_path / "the_other.mp4"]
+    shown = Page(page.write(tmp_path / "r.html", TABLE, title="run", videos=videos).read_text())
+    assert len(shown.sources) == 2 and {"one", "the other"} <= set(shown.text)
 
 
 def test_a_missing_picture_is_named_and_no_report_is_left(tmp_path):

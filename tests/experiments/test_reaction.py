@@ -53,6 +53,7 @@ class Generator:
 
 def run(codec=None):
     return SimpleNamespace(
+        folder=None,
         generator=Generator(),
         features=MelFeatures(),
         hears_silence=True,
@@ -79,7 +80,7 @@ def smiling(tmp_path, write_video):
 @pytest.fixture
 def model(monkeypatch, tmp_path):
     made = run()
-    monkeypatch.setattr(reaction, "load_run", lambda _: made)
+    monkeypatch.setattr(reaction.cli, "load_avatar", lambda _: made)
     labels = [{"clip": "a/one.mp4", "start": 2.0, "end": 3.2, "kind": "smile"}]
     labels += [{"clip": "a/one.mp4", "start": 4.4, "end": 30.0, "kind": "talk"}]
     (tmp_path / "labels.json").write_text(json.dumps(labels))
@@ -115,7 +116,6 @@ def test_videos_are_seen_heard_answered_and_measured(model, smiling, tmp_path):
         ([], "run", "--user_video is missing"),
         (["one", "one"], "run", "named twice"),
         (["short"], "run", "is 2.0 s long; clips of 3 s and more"),
-        (["one"], "", "--workdir is missing"),
     ],
 )
 def test_what_cannot_be_measured_is_refused_in_one_line(model, smiling, videos, workdir, message):
@@ -127,7 +127,7 @@ def test_what_cannot_be_measured_is_refused_in_one_line(model, smiling, videos, 
 def test_motion_without_the_channels_is_refused(monkeypatch, smiling):
     codec = Codec()
     codec.channels = ("direction 0",)
-    monkeypatch.setattr(reaction, "load_run", lambda _: run(codec))
+    monkeypatch.setattr(reaction.cli, "load_avatar", lambda _: run(codec))
     with pytest.raises(InputError, match="has no smile; measure a model of the face codec"):
         reaction.of_videos("run", [smiling("a/one.mp4", [1], 4.0)], 2)
 

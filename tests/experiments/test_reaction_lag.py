@@ -40,7 +40,7 @@ def run(kind, block=10, delay=0):
     layout = LayoutConfig(block=block, user_delay=delay)
     model = replace(Config().model, audio_dim=FEATURES)
     config = replace(Config(), layout=layout, model=model)
-    return SimpleNamespace(config=config, generator=Avatar(kind, block, delay))
+    return SimpleNamespace(config=config, generator=Avatar(kind, block, delay), folder=None)
 
 
 @pytest.fixture(scope="module")
@@ -126,13 +126,13 @@ def test_a_scene_that_is_repeated_is_calm_around_its_end_too():
 
 
 @pytest.fixture
-def of_run(clips, monkeypatch):
+def of_run(clips, monkeypatch, tmp_path):
     """`reaction_lag.of_run` with a run and conversations that are there."""
 
     def call(made, clips=clips):
-        monkeypatch.setattr(reaction_lag, "load_run", lambda _: made)
+        monkeypatch.setattr(reaction_lag.cli, "load_avatar", lambda _: made)
         monkeypatch.setattr(reaction_lag.eval_set, "held_out", lambda _: clips)
-        return reaction_lag.of_run("run", "data", rounds=2, headroom=0.1)
+        return reaction_lag.of_run("run", "data", tmp_path, rounds=2, headroom=0.1)
 
     return call
 

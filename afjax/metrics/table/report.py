@@ -49,6 +49,7 @@ ROWS = {
     "talking_only": "A model that never sees its user.",
     "model": "The trained model.",
     "model_shuffled": "The model against another clip's user: what chance gives.",
+    "listener": "The model that ships with afjax.",
     "model_user_dropped": "The model without the user's face and voice.",
     "model_user_motion_dropped": "The model without the user's face.",
     "model_user_audio_dropped": "The model without the user's voice.",

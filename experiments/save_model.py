@@ -1,0 +1,29 @@
+"""A trained model as a folder to give away: weights, settings and a model card, nothing of the run.
+
+    python -m experiments.save_model --workdir out/demo/run --out out/model
+    python -m experiments.save_model --workdir out/listener/run --out afjax/models/listener
+
+`afjax.load` and `--workdir` of all programs take the folder. A model folder that is there is replaced; its card,
+README.md, stays unless `--card` gives another. Weights are the averaged ones, float32. Models of the latent codec or of
+wav2vec2 features need weights beside their own and are refused. The second command makes a run the model that ships.
+"""
+
+from absl import flags
+
+from afjax.errors import InputError
+from experiments import cli
+from experiments.runs.release import save
+
+_WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model, or one of its checkpoints.")
+_OUT = flags.DEFINE_string("out", "", "Folder to write, or a model folder to replace.")
+_CARD = flags.DEFINE_string("card", "", "Markdown file of the model card; without it the one that is there stays.")
+
+
+def main():
+    if not (_WORKDIR.value and _OUT.value):
+        raise InputError("--workdir and --out are both needed", do="--help says what they are")
+    cli.print_table([*save(_WORKDIR.value, _OUT.value, _CARD.value).items()])
+
+
+if __name__ == "__main__":
+    cli.run(main)
