@@ -69,7 +69,7 @@ RULES = {
 _NODS = ("nod", "user_nod")
 _MIRROR = 0.82
 _HINT = 0.03
-_INERTIA = 3.0  # frames: a face does not copy another frame by frame
+_INERTIA = 3.0  # frames, cut off at two of it: a face does not copy another frame by frame, nor before it
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ def _mirror(rng, smiles: list[Smile], speaking: np.ndarray, person: Person) -> t
             continue
         envelope[shift:] += strength * answered(smile.envelope[: frames - shift])
         seen.append(Reaction(event, onset))
-    return idle_motion.smiling(person.smile * gate * gaussian_filter1d(envelope, _INERTIA)), seen
+    return idle_motion.smiling(person.smile * gate * gaussian_filter1d(envelope, _INERTIA, truncate=2.0)), seen
 
 
 def answered(smile: np.ndarray) -> np.ndarray:
