@@ -36,7 +36,7 @@ class ModelConfig:
     `audio_dim` is the width of the audio features, 0 where they come as wide as the condition and projected already.
     `memory_size` is the number of vectors in each motion memory bank of the `memory` encoder, 0 for the others.
     `condition_convolutions`: causal convolutions beside the condition encoder's attention, dilated by 1, 2, 4 ...; they
-    carry fast cues.
+    carry fast cues. `answer_head`: a linear head that tells the motion from the condition alone, for training.
     """
 
     motion_dim: int = 15
@@ -50,6 +50,7 @@ class ModelConfig:
     condition_heads: int = 4
     memory_size: int = 0
     condition_convolutions: int = 0
+    answer_head: bool = False
 
     @property
     def condition_reach(self) -> int:

@@ -11,14 +11,16 @@ class ObjectiveConfig:
     """Flow matching with a noise level per token (paper eq. 6).
 
     `levels`: drawn per `token`, per `block` (the paper's text) or one for the `clip`; in a share `clean_prefix` of the
-    clips the blocks before a random one are clean. Clean frames get noise of a deviation up to `history_noise` that the
-    model is not told of, as a stream's finished frames hold errors. `drop` is the chance of each condition to be
-    dropped (independent), or, if `drop_table` is not empty, joint probabilities over branch names. What training never
-    keeps (`kept`) is dropped at inference as well.
+    clips the blocks before a random one are clean. Levels have a density of `level_power` level^(level_power - 1): 1 is
+    uniform, above it noise comes more often, where the conditions decide. Clean frames get noise of a deviation up to
+    `history_noise` that the model is not told of, as a stream's finished frames hold errors. `drop` is the chance of
+    each condition to be dropped (independent), or, if `drop_table` is not empty, joint probabilities over branch names.
+    What training never keeps (`kept`) is dropped at inference as well.
     """
 
     levels: str = "block"
     clean_prefix: float = 0.5
+    level_power: float = 1.0
     history_noise: float = 0.0
     norm: str = "l2"
     drop: float = 0.1
@@ -27,6 +29,7 @@ class ObjectiveConfig:
     def __post_init__(self):
         one_of("objective.levels", self.levels, ("token", "block", "clip"))
         one_of("objective.norm", self.norm, ("l1", "l2"))
+        require(self.level_power > 0, "objective.level_power must be positive")
         for name in ("clean_prefix", "history_noise", "drop"):
             require(0 <= getattr(self, name) <= 1, f"objective.{name} must lie in [0, 1]")
         for name, share in self.drop_table.items():

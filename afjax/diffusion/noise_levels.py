@@ -13,11 +13,11 @@ import jax
 import jax.numpy as jnp
 
 
-def draw(key, clips: int, frames: int, block: int, kind: str, clean_prefix: float):
-    """Levels [clips, frames], uniform in (0, 1]; clean frames have exactly 0 and carry no loss."""
+def draw(key, clips: int, frames: int, block: int, kind: str, clean_prefix: float, power: float = 1.0):
+    """Levels [clips, frames] in (0, 1] with density power * level^(power - 1); clean frames have 0 and no loss."""
     k_level, k_clean, k_start = jax.random.split(key, 3)
     width = {"token": 1, "block": block, "clip": frames}[kind]
-    drawn = 1 - jax.random.uniform(k_level, (clips, -(-frames // width)))
+    drawn = (1 - jax.random.uniform(k_level, (clips, -(-frames // width)))) ** (1 / power)
     level = jnp.repeat(drawn, width, axis=1)[:, :frames]
     chosen = jax.random.uniform(k_clean, (clips, 1)) < clean_prefix
     start = block * jax.random.randint(k_start, (clips, 1), 0, -(-frames // block))

@@ -41,6 +41,8 @@ class ForcingTransformer(nn.Module):
         self.blocks = [block(c.width, c.heads, c.mlp_ratio, rotary_cross=rotary) for _ in range(c.depth)]
         self.head_modulation = Modulation(2)
         self.head = Linear(c.motion_dim, zeros)
+        if c.answer_head:
+            self.answer_head = Linear(c.motion_dim, zeros)
 
     def listen(self, conditions: Conditions) -> Conditions:
         """Conditions with both voices projected, as `encode` takes them."""
@@ -77,9 +79,14 @@ class ForcingTransformer(nn.Module):
 
         `motion` and `level` are given token by token, conditions frame by frame [b, t, ...].
         """
+        return self.forward_and_answer(motion, level, reference, conditions, keep, layout)[0]
+
+    def forward_and_answer(self, motion, level, reference, conditions: Conditions, keep, layout):
+        """`forward`, and the motion that the condition alone tells [b, m, d] by entry; None without an answer head."""
         dtype, given = self.dtype or motion.dtype, (motion, reference, conditions, keep)
         motion, reference, conditions, keep = jax.tree.map(lambda x: x.astype(dtype), given)
         heard = jax.tree.map(lambda x: x[:, layout.entry], self.listen(conditions))
         condition = self.encode(heard, keep, layout.encoder, layout.entry)
         masks = (layout.attention, layout.alignment)
-        return self(motion, level, reference, self.project(condition, layout.entry), masks, layout.frame)[0]
+        velocity = self(motion, level, reference, self.project(condition, layout.entry), masks, layout.frame)[0]
+        return velocity, self.answer_head(condition) if self.config.answer_head else None

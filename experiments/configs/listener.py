@@ -27,8 +27,9 @@ def get_config(variant: str = "") -> ConfigDict:
     config.data.train_clips = 1500
     config.data.batch = 8
     config.optimizer.muon_learning_rate = 0.015
-    config.training.num_steps = 22000
+    config.training.num_steps = 19000
     config.training.log_every = 100
     config.training.save_every = 1000
     config.training.sample_every = 100000
+    config.training.probe_every = 2000
     return config

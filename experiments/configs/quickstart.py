@@ -36,9 +36,11 @@ def get_config(variant: str = "stream") -> ConfigDict:
     config.model.motion_dim = len(CHANNELS)
     config.model.audio_dim = mel.DIM
     config.model.condition_convolutions = 4
+    config.model.answer_head = True
     config.layout.tokens = choose(variant, "stream", "passes", "frames")
     config.layout.look_ahead = 0
     config.objective.clean_prefix = 0.0 if config.layout.tokens == "stream" else 0.5
+    config.objective.level_power = 2.0
     config.objective.drop_table = DROP_TABLE
     config.sampler.nfe = 10
     config.sampler.solver = "adams_bashforth"

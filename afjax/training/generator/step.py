@@ -43,7 +43,7 @@ def make_draw(config: Config):
         k_noise, k_level, k_keep = jax.random.split(key, 3)
         return Draw(
             jax.random.normal(k_noise, (*shape, c.model.motion_dim)),
-            noise_levels.draw(k_level, *shape, c.layout.block, o.levels, o.clean_prefix),
+            noise_levels.draw(k_level, *shape, c.layout.block, o.levels, o.clean_prefix, o.level_power),
             noise_levels.draw_history(jax.random.fold_in(key, 3), shape[0], o.history_noise),
             guidance.draw_keep(k_keep, shape[0], o.drop, o.drop_table),
         )
@@ -56,27 +56,46 @@ def token_level(draw: Draw, layout: TokenLayout):
     return jnp.where(layout.context, 0.0, draw.level[:, layout.frame])
 
 
-def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout):
-    """Error of the velocity [b, n, d] for motion [b, t, d] of a batch on a token layout, and its levels [b, n].
+ANSWER = 0.5
+"""Weight of the answer's squared error beside the velocity's. It teaches the condition encoder without noise what the
+conditions tell of the motion, the user's cues before all; the transformer then finds it there."""
+
+
+def errors(model, params, batch, motion, draw: Draw, layout: TokenLayout):
+    """Error of the velocity [b, n, d] for motion [b, t, d] of a batch on a token layout, its levels [b, n], and the
+    error of the answer [b, m, d] (None without an answer head).
 
     `batch`: user_motion [b, t, d], avatar_audio, user_audio [b, t, f], reference [b, d].
     """
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
+    recorded = motion[:, layout.entry]
     motion, noise = motion[:, layout.frame], draw.noise[:, layout.frame]
     level = token_level(draw, layout)
     history = jnp.where(level > 0, 0.0, draw.history)
     x = path.interpolate(motion, noise, level[..., None]) + history[..., None] * noise
-    velocity = model.apply(params, x, level, batch["reference"], conditions, draw.keep, layout, method="forward")
-    return velocity - path.velocity(motion, noise), level
+    given = (x, level, batch["reference"], conditions, draw.keep, layout)
+    velocity, answer = model.apply(params, *given, method="forward_and_answer")
+    return velocity - path.velocity(motion, noise), level, None if answer is None else answer - recorded
+
+
+def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout):
+    """The first two of `errors`."""
+    return errors(model, params, batch, motion, draw, layout)[:2]
 
 
 def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout, whole=None):
-    """Mean flow-matching loss of a batch of windows, `avatar_motion` [b, t, d] among them, and nothing else to log.
+    """Loss of a batch of windows, `avatar_motion` [b, t, d] among them, and what else to log.
 
-    `whole`: levels of the whole batch [w, n] where this is a part of it; the parts' losses add up to that batch's.
+    Flow matching, and with an answer head ANSWER times the mean square of the answer's error. `whole`: levels of the
+    whole batch [w, n] where this is a part of it; the parts' losses add up to that batch's.
     """
-    error, level = velocity_error(model, params, batch, batch["avatar_motion"], draw, layout)
-    return flow.mean(flow.per_token(error, norm), level, whole), {}
+    error, level, answer = errors(model, params, batch, batch["avatar_motion"], draw, layout)
+    fit = flow.mean(flow.per_token(error, norm), level, whole)
+    if answer is None:
+        return fit, {}
+    share = 1.0 if whole is None else len(level) / len(whole)
+    told = share * jnp.square(answer).mean()
+    return fit + ANSWER * told, {"flow": fit, "answer": told}
 
 
 def preference_loss(

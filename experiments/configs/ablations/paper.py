@@ -11,7 +11,9 @@ from experiments.configs.ablations.suite import Cell, Suite
 PASSES = {
     "layout.tokens": "passes",
     "model.condition_convolutions": 0,
+    "model.answer_head": False,
     "objective.clean_prefix": 0.5,
+    "objective.level_power": 1.0,
     "objective.drop_table": {},
     "sampler.solver": "euler",
     "sampler.nfe": 5,
