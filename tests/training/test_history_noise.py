@@ -43,7 +43,7 @@ class Seen:
 
     def apply(self, params, x, level, *rest, method):
         self.x, self.level = np.asarray(x), np.asarray(level)
-        return x
+        return x, None
 
 
 def test_history_gets_noise_that_the_model_is_not_told_of(draws):

@@ -8,11 +8,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.config import Config, OptimizerConfig, TrainingConfig, from_dict, to_dict
+from afjax.config import Config, ObjectiveConfig, OptimizerConfig, TrainingConfig, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.checkpoint import load_ema
 from afjax.training.generator.state import init_params, init_state, token_layout
-from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.step import ANSWER, make_draw, make_train_step
 from afjax.training.generator.train import train
 from afjax.training.optimizer import make_optimizer
 from tests.small_model import small_config
@@ -161,3 +161,31 @@ def test_muon_steps_grow_with_outputs_over_inputs():
     size = {name: float(jnp.sqrt((update**2).sum() / min(update.shape))) for name, update in updates.items()}
     assert size["tall"] / size["flat"] == pytest.approx(2, rel=0.15)
     assert size["square"] / size["flat"] == pytest.approx(1, rel=0.15)
+
+
+def test_the_answer_head_learns_what_the_condition_tells():
+    """Motion that is the user's three frames ago is told by the conditions alone, and by nothing without them."""
+    small = small_config(depth=1, convolutions=2, look_ahead=0)
+    model, layout = (
+        dataclasses.replace(small.model, answer_head=True),
+        dataclasses.replace(small.layout, tokens="stream"),
+    )
+    objective = ObjectiveConfig(clean_prefix=0.0, level_power=2.0, drop_table={"joint": 0.5, "none": 0.5})
+    config = dataclasses.replace(
+        quick(num_steps=LONG), model=model, layout=layout, objective=objective,
+        data=dataclasses.replace(small.data, batch=16),
+    )  # fmt: skip
+    state, step, draw = init_state(config), make_train_step(config), make_draw(config)
+    rng = np.random.default_rng(0)
+    for number in range(LONG):
+        user = rng.standard_normal((16, config.data.window, 3), np.float32)
+        voices = {
+            name: rng.standard_normal((*user.shape[:2], 4), np.float32) for name in ("avatar_audio", "user_audio")
+        }
+        motion = np.pad(user, [(0, 0), (3, 0), (0, 0)])[:, : config.data.window]
+        batch = {"avatar_motion": motion, "user_motion": user, "user_audio": heard, "avatar_audio": said}
+        batch["reference"] = np.zeros((16, 3), np.float32)
+        state, metrics = step(state, batch, draw(number), token_layout(config))
+    flow, answer = float(metrics["flow"]), float(metrics["answer"])
+    assert float(metrics["loss"]) == pytest.approx(flow + ANSWER * answer, rel=1e-4)
+    assert 0.4 < answer < 0.75, "half of the clips have no user, and a variance of 0.85"
