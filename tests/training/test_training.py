@@ -179,9 +179,7 @@ def test_the_answer_head_learns_what_the_condition_tells():
     rng = np.random.default_rng(0)
     for number in range(LONG):
         user = rng.standard_normal((16, config.data.window, 3), np.float32)
-        voices = {
-            name: rng.standard_normal((*user.shape[:2], 4), np.float32) for name in ("avatar_audio", "user_audio")
-        }
+        heard, said = (rng.standard_normal((*user.shape[:2], 4), np.float32) for _ in range(2))
         motion = np.pad(user, [(0, 0), (3, 0), (0, 0)])[:, : config.data.window]
         batch = {"avatar_motion": motion, "user_motion": user, "user_audio": heard, "avatar_audio": said}
         batch["reference"] = np.zeros((16, 3), np.float32)
