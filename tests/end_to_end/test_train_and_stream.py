@@ -166,7 +166,7 @@ def test_data_that_do_not_fit_the_model_are_refused(config, tmp_path):
         train_run(other, tmp_path / "run")
 
 
-@pytest.mark.parametrize("ships", [False, True])
+@pytest.mark.parametrize("ships", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_demo_writes_everything(config, workdir, tmp_path, tmp_path_factory, monkeypatch, ships):
     """The demo of a trained run, alone and beside a model that ships; figures can be computed again from `eval.npz`."""
     pytest.importorskip("ai_edge_litert")
