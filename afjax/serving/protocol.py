@@ -48,7 +48,7 @@ _SLACK = 0.0011  # by which a chunk may be shorter or longer: pages count in blo
 
 
 class ProtocolError(ValueError):
-    """A message that can't be taken. `code` is one word, `str()` one line; `close`: status with which the socket ends."""
+    """A message that can't be taken. `code` is a word, `str()` a line; `close`: status with which the socket ends."""
 
     def __init__(self, code: str, text: str, close: int | None = None):
         super().__init__(text)
@@ -130,7 +130,7 @@ def _name(value: Any) -> bool:
 
 
 def _line(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value.strip()) <= LIMITS.text
+    return isinstance(value, str) and 0 < len(value.strip()) <= LIMITS.text and " ".join(value.split()).isprintable()
 
 
 def _number(low: float, high: float):

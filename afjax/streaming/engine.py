@@ -67,13 +67,18 @@ class Engine:
         """A slot goes on from what `state` gave of it."""
         self._state = live_step.put(self._state, self._slot(slot), state)
 
+    @property
+    def guided(self) -> bool:
+        """Whether the step has the two branches that `guide` weighs."""
+        _, kept = branches(self.config.sampler)
+        return kept.tolist() == branches(SamplerConfig(avatar=0.5, joint=0.5))[1].tolist()
+
     def guide(self, slot: int, user: float):
         """From the next block on a session is guided by so much on its user, 1 as without guidance.
 
         v = v_avatar + user (v_joint - v_avatar). Raises InputError where the step has other branches than these two.
         """
-        _, kept = branches(self.config.sampler)
-        if kept.tolist() != branches(SamplerConfig(avatar=0.5, user=0.0, joint=0.5))[1].tolist():
+        if not self.guided:
             raise InputError("this model has no guidance on its user", do="use one whose sampler has both branches")
         one = self.state(slot)
         weights = jnp.asarray([1 - user, user], one.stream.weights.dtype)[:, None]

@@ -100,7 +100,8 @@ def test_mutated_messages_are_taken_or_refused():
     """2,000 of them: changed, cut and longer bytes, of heads above all; never another exception or value."""
     rng = np.random.default_rng(0)
     seeds = [mic(), HEAD.pack(2, 0, 1, 3, 2.0) + bytes(50), HEAD.pack(3, 0, 0, 0, 0.0) + bytes(9)]
-    texts = [json.dumps(BEGIN), '{"type": "say", "text": "hello"}', '{"type": "shown", "frames": 1, "late": 0, "lag": 0}']
+    shown = {"type": "shown", "frames": 1, "late": 0, "lag": 0}
+    texts = [json.dumps(BEGIN), '{"type": "say", "text": "hello"}', json.dumps(shown)]
     taken = refused = 0
     for n in range(2000):
         as_text = n % 2
