@@ -108,7 +108,9 @@ class Link:
             except TimeoutError:
                 return 1008, "idle"
             finally:
-                reading.cancel()
+                if not reading.done():
+                    reading.cancel()
+                    await asyncio.gather(reading, return_exceptions=True)
             if message is None:
                 return 1000, ""
             if self._flooded():

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import hmac
 import secrets
-import weakref
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -78,14 +77,19 @@ class Server:
                 raise InputError(f"{origin!r} is no origin", do="give https://name or https://name:port")
         if host in ("", "0.0.0.0", "::") and not origins:
             raise InputError(f"{host or 'every address'} is no name", "host", "give the --origin that pages have, too")
-        self._page, self._open, self._spoken = page, set(), weakref.WeakSet()
+        self._page, self._open, self._silent = page, set(), set()
         self._runner = self._server = None
         self.url = ""
 
     async def start(self) -> str:
         """Listens; -> `url`. InputError where the port is taken."""
         web = self._web
-        app = web.Application(middlewares=[web.middleware(self._guard)], client_max_size=1024)
+
+        @web.middleware
+        async def guard(request, handler):
+            return await self._guard(request, handler)
+
+        app = web.Application(middlewares=[guard], client_max_size=1024)
         app.add_routes([
             web.get("/", self._index), web.get("/static/{name}", self._static), web.get("/health", self._health),
             web.get("/portraits/{name}", self._portrait), web.get("/live", self._live),
@@ -119,17 +123,19 @@ class Server:
     def _connection(self):
         """The protocol of one connection; one that has sent no whole request within HELLO seconds is cut."""
         handler = self._runner.server()
-        asyncio.get_running_loop().call_later(HELLO, self._cut_silent, weakref.ref(handler))
+        self._silent.add(handler)
+        asyncio.get_running_loop().call_later(HELLO, self._cut_silent, handler)
         return handler
 
-    def _cut_silent(self, reference):
-        handler = reference()
-        if handler is not None and handler not in self._spoken and handler.transport is not None:
-            handler.transport.abort()
+    def _cut_silent(self, handler):
+        if handler in self._silent:
+            self._silent.discard(handler)
+            if handler.transport is not None:
+                handler.transport.abort()
 
     async def _guard(self, request, handler):
         """Host before anything else; the same headers on every answer; no traceback in any."""
-        self._spoken.add(request.protocol)
+        self._silent.discard(request.protocol)
         if request.headers.get("Host", "").lower() not in self._hosts:
             return self._answer("this server is not offered under that name\n", 403)
         try:
