@@ -70,8 +70,7 @@ class Link:
             if self._seat is not None:
                 await self._studio.end(self._seat)
             self._outbox.close()
-            with contextlib.suppress(Exception):
-                await asyncio.wait_for(asyncio.shield(sending), 1.0)
+            await asyncio.wait({sending}, timeout=1.0)  # what waits is sent
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
             with contextlib.suppress(Exception):

@@ -20,9 +20,11 @@ BOMB = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + (60000).to_bytes(4, "
 def mutated(count: int, seed: int = 0):
     """Messages of all kinds with some bytes changed, cut off or added, and some that are right but mean harm."""
     rng = np.random.default_rng(seed)
-    texts = [{"type": "say", "text": "hello"}, {"type": "gesture", "name": "nod"}, {"type": "interrupt"}, BEGIN,
-             {"type": "expressiveness", "value": 1.0}, {"type": "look", "portrait": "light"}, {"type": "ping", "sent": 1},
-             {"type": "shown", "frames": 3, "late": 0, "lag": 0.0}]  # fmt: skip
+    texts = [
+        BEGIN, {"type": "say", "text": "hello"}, {"type": "gesture", "name": "nod"}, {"type": "interrupt"},
+        {"type": "expressiveness", "value": 1.0}, {"type": "look", "portrait": "light"}, {"type": "ping", "sent": 1},
+        {"type": "shown", "frames": 3, "late": 0, "lag": 0.0},
+    ]  # fmt: skip
     harmful = [
         HEAD.pack(1, 0, 9, 0, 1e6) + bytes(1920), HEAD.pack(1, 0, 0, 0, -5.0) + b"\xff\x7f" * 960,
         HEAD.pack(2, 0, 0, 5, 3.0) + b"\xff\xd8\xff" + bytes(100), HEAD.pack(3, 0, 0, 0, 0.0) + BOMB,

@@ -144,8 +144,9 @@ def test_who_is_refused_before_the_socket_is_accepted():
             url = address(server)
             port = url.rstrip("/").rsplit(":", 1)[1]
             wrong = [
-                {"origin": "http://evil.example"}, {"origin": ""}, {"origin": "null"}, {"token": "x" * 32}, {"token": ""},
-                {"origin": url.rstrip("/") + ".evil"}, {"Host": f"evil.example:{port}"}, {"origin": "http://127.0.0.1:1"},
+                {"origin": "http://evil.example"}, {"origin": ""}, {"origin": "null"}, {"origin": "http://127.0.0.1:1"},
+                {"origin": url.rstrip("/") + ".evil"}, {"Host": f"evil.example:{port}"}, {"token": "x" * 32},
+                {"token": ""},
             ]  # fmt: skip
             for case in wrong:
                 with pytest.raises(aiohttp.WSServerHandshakeError) as error:
@@ -184,8 +185,10 @@ def test_busy_silent_and_too_large():
                     await other.hears("busy")
                     await other.until(lambda p: p.code is not None)
                     assert other.code == 1013
-                for data in [bytes(protocol.LIMITS.portrait + 17), HEAD.pack(2, 0, 0, 0, 0.0) + bytes(300_001),
-                             HEAD.pack(1, 0, 0, 0, 0.0) + bytes(20_002), json.dumps({"type": "end", "x": "y" * 9000})]:  # fmt: skip
+                for data in [
+                    bytes(protocol.LIMITS.portrait + 17), HEAD.pack(2, 0, 0, 0, 0.0) + bytes(300_001),
+                    HEAD.pack(1, 0, 0, 0, 0.0) + bytes(20_002), json.dumps({"type": "end", "x": "y" * 9000}),
+                ]:  # fmt: skip
                     async with Page(server) as other:
                         await other.hears("hello")
                         with contextlib.suppress(ConnectionError):  # the server is gone before all is sent
