@@ -56,7 +56,11 @@ class Heard(Event):
 
 
 class Brain(Protocol):
-    """What listens and replies in one call. Every method returns at once; all are called from one thread."""
+    """What listens and replies in one call.
+
+    Every method but `close` returns at once; all but `close` are called from one thread. A brain with more than one
+    voice has a method `use_voice(name)`, too.
+    """
 
     def hear(self, samples: np.ndarray, at: float) -> None:
         """The user's voice, float32 `[n]` at 16 kHz, mono; `at`: seconds of its first sample on the call's clock."""
@@ -74,7 +78,7 @@ class Brain(Protocol):
         """What has happened since the last call of it; drained every 20 ms."""
 
     def close(self) -> None:
-        """Ends the brain; nothing else is called after it."""
+        """Ends the brain; it may wait for threads, and nothing else is called after it."""
 
 
 class Silent:

@@ -20,6 +20,8 @@ HELLO = 3.0
 """Seconds without a message after which a socket that has not begun is closed."""
 IDLE, PORTRAIT_WAIT = 30.0, 30.0
 """Seconds without a message after which a call ends; for which a call that brings its own portrait waits for it."""
+DEFERRED = 20
+"""Commands that wait for a call that is about to begin."""
 FAULTS, FLOOD = 30, 500
 """Messages that can't be taken in a call, and messages of all kinds in a second, that end it."""
 
@@ -50,14 +52,19 @@ class Link:
         self._busy: asyncio.Task | None = None  # a portrait that is being read
         self._rate, self._faults, self._camera_due = 0, 0, 0.0
         self._second, self._count = 0, 0
+        self._deferred: list[Command] = []
 
     async def run(self) -> None:
         """From hello to the end; frees the slot whatever happens."""
         self._sending = sending = asyncio.create_task(self._send())
         code, reason = 1000, ""
         try:
-            self._hello()
-            code, reason = await self._receive(sending)
+            if self._studio.full:
+                self._say("busy")
+                code, reason = 1013, "busy"
+            else:
+                self._hello()
+                code, reason = await self._receive(sending)
         except Exception:
             log.exception("a call failed")
             code, reason = 1011, "failed"
@@ -164,9 +171,17 @@ class Link:
             return 1000, "end"
         elif command.type != "shown" and self._opening is None:
             raise ProtocolError("order", f"{command.type}: `begin` comes first")
-        elif self._seat is None or not self._seat.open:
-            pass
-        elif command.type == "say":
+        elif command.type == "look":
+            self._look(fields["portrait"])
+        elif self._seat is None:
+            self._deferred = [*self._deferred[-DEFERRED:], command]
+        elif self._seat.open:
+            self._act(command, now)
+        return None
+
+    def _act(self, command: Command, now: float):
+        fields = command.fields
+        if command.type == "say":
             self._seat.say(fields["text"])
         elif command.type == "interrupt":
             self._seat.interrupt(now)
@@ -180,9 +195,6 @@ class Link:
         elif command.type == "voice":
             if fields["name"] not in self._studio.voices or not self._seat.use_voice(fields["name"]):
                 raise ProtocolError("unsupported", "voice: there is no such voice, or this brain has but one")
-        elif command.type == "look":
-            self._look(fields["portrait"])
-        return None
 
     def _begin(self, fields: dict[str, Any], now: float) -> tuple[int, str] | None:
         if self._opening is not None:
@@ -221,9 +233,15 @@ class Link:
                 log.exception("a call could not begin")
             self._say("error", code="begin", text=text)
             self._outbox.close()
+            self._deferred.clear()
         finally:
             if self._seat is None:
                 self._studio.give_back()
+        for command in self._deferred:
+            try:
+                self._act(command, self._studio.now())
+            except ProtocolError as error:
+                self._say("error", code=error.code, text=str(error))
 
     def _look(self, portrait: str | bytes):
         """A portrait, of a name or of bytes: that with which the call begins, or another one."""

@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -75,7 +76,7 @@ class Seat:
 
     def use_voice(self, name: str) -> bool:
         """Another voice from the next line on; False where the brain has but one."""
-        change = getattr(self._brain, "voice", None)
+        change = getattr(self._brain, "use_voice", None)
         if callable(change):
             self._ask(change, name)
         return callable(change)
@@ -153,12 +154,12 @@ class Seat:
             counts={**vars(self.call.counts), **self.pictures, "dropped": self.outbox.dropped},
         )  # fmt: skip
 
-    def close(self) -> None:
-        """Ends camera and brain."""
+    def close(self) -> Callable[[], None]:
+        """Ends the camera; -> what ends the brain, which may wait for its threads."""
         self.open = False
         if self._tracking is not None:
             self._tracking.cancel()
-        self._ask(self._brain.close)
+        return partial(self._ask, self._brain.close)
 
     def _ask(self, method: Callable, *arguments: Any) -> Any:
         """Calls the brain. One that fails is replaced by one that is silent, and the call goes on."""
@@ -167,4 +168,5 @@ class Seat:
         except Exception:
             log.exception("a brain failed")
             self._brain = Silent()
-            self.error("brain", "the brain failed; the avatar listens on in silence")
+            if self.open:
+                self.error("brain", "the brain failed; the avatar listens on in silence")

@@ -114,6 +114,8 @@ class Server:
 
     async def stop(self) -> None:
         """Closes everything but the studio."""
+        if self._server is None:
+            return
         self._server.close()
         for socket in list(self._open):
             with contextlib.suppress(Exception):

@@ -122,8 +122,8 @@ class Studio:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        for thread in self._threads.values():
-            thread.shutdown(wait=True, cancel_futures=True)
+        for name, thread in self._threads.items():
+            thread.shutdown(wait=True, cancel_futures=name != "faces")  # brains are closed there
 
     def _later(self, work) -> asyncio.Task:
         task = asyncio.get_running_loop().create_task(work)
@@ -132,6 +132,11 @@ class Studio:
         return task
 
     # Calls
+
+    @property
+    def full(self) -> bool:
+        """Whether all slots are taken."""
+        return not self._free
 
     def reserve(self) -> bool:
         """Takes a slot of the engine for a call that is about to begin; False where all are taken."""
@@ -195,7 +200,7 @@ class Studio:
     def _leave(self, seat: Seat):
         self.seats.remove(seat)
         self.group.end(seat.call)
-        seat.close()
+        self._threads["faces"].submit(seat.close())
         seat.outbox.close()
 
     # Blocks
