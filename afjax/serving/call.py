@@ -27,6 +27,7 @@ import numpy as np
 from afjax.audio.framing import FPS, FRAME
 from afjax.serving import gestures
 from afjax.serving.brain import Speech
+from afjax.serving.clock import PageClock
 from afjax.serving.transcript import Transcript
 from afjax.streaming.latency import Playout, offset
 from afjax.streaming.session import BlockInputs, Counts, Session
@@ -124,7 +125,7 @@ class Call:
         self.slot, self.block = slot, layout.block
         self.session = Session(layout.block, layout.user_delay, dim, rest, patience)
         self.playout = Playout(offset(layout, headroom))
-        self.transcript, self.generation = Transcript(), 0
+        self.transcript, self.clock, self.generation = Transcript(), PageClock(), 0
         self.reactions: deque[float] = deque(maxlen=100)
         self._channels = tuple(channels) if len(channels) == dim else ()
         self._lips = [self._channels.index(name) for name in LIPS if name in self._channels]
@@ -146,7 +147,7 @@ class Call:
     @property
     def offset(self) -> float:
         """Seconds of the page's clock at which frame 0 is due."""
-        return self.playout.offset - self._shift
+        return self.playout.offset - self._shift - self.clock.moved
 
     def time(self, now: float) -> float:
         """The session's time."""
@@ -160,13 +161,21 @@ class Call:
 
     def hear(self, samples: np.ndarray, rate: int, at: float) -> None:
         """A chunk of the user's sound, as `Session.user_sound` takes it."""
-        self.session.user_sound(samples, rate, at + self._shift)
+        self.session.user_sound(samples, rate, self._own(at))
+
+    def follow(self, at: float, now: float) -> None:
+        """What ended at `at` on the page's clock has arrived: follows that clock where it moves against ours."""
+        self.clock.follow(at, now)
+
+    def _own(self, at: float) -> float:
+        """A page's stamp on the session's time."""
+        return at + self._shift + self.clock.moved
 
     def see(self, row: np.ndarray | None, at: float) -> None:
         """The tracked motion `[D]` of a picture of the user; None where it shows no face."""
-        self.session.user_motion(row, at + self._shift)
+        self.session.user_motion(row, self._own(at))
         if row is not None:
-            self._newest = at + self._shift
+            self._newest = self._own(at)
 
     def say(self, speech: Speech) -> None:
         """Queues a piece of the avatar's speech; what is no sound is counted and nothing else."""

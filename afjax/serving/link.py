@@ -17,7 +17,7 @@ __all__ = ["HELLO", "Link", "Socket"]
 
 log = logging.getLogger("afjax.serving")
 HELLO = 3.0
-"""Seconds without a message after which a socket that has not begun is closed."""
+"""Seconds without a message after which a socket that has not begun is closed; pages connect again when they begin."""
 IDLE, PORTRAIT_WAIT = 30.0, 30.0
 """Seconds without a message after which a call ends; for which a call that brings its own portrait waits for it."""
 DEFERRED = 20
@@ -153,11 +153,13 @@ class Link:
         elif self._seat is None or not self._seat.open:
             pass  # the call is about to begin or has just ended
         elif isinstance(found, Mic):
-            self._seat.voice(found, self._rate)
+            self._seat.voice(found, self._rate, now)
         elif isinstance(found, Camera) and now >= self._camera_due:
             # a bucket of two pictures: thirty a second, whatever their rhythm
             self._camera_due = max(self._camera_due, now - 1 / LIMITS.pictures) + 1 / LIMITS.pictures
             self._seat.picture(found.data, found.seconds)
+            if not self._rate:  # the clock of a page that sends no sound
+                self._seat.call.follow(found.seconds, now)
         return None
 
     def _obey(self, command: Command, now: float) -> tuple[int, str] | None:

@@ -39,8 +39,9 @@ class Seat:
 
     # From the page
 
-    def voice(self, mic: Mic, rate: int) -> None:
+    def voice(self, mic: Mic, rate: int, now: float) -> None:
         """A chunk of the user's voice: to the model and to the brain."""
+        self.call.follow(mic.seconds + len(mic.samples) / rate, now)
         self.call.hear(mic.samples, rate, mic.seconds)
         if rate != self._rate:
             self._rate, self._resampler = rate, Resampler(rate)
@@ -65,6 +66,9 @@ class Seat:
                 self.pictures["refused"] += 1
                 if self.pictures["refused"] < 4:
                     self.error(error.code, str(error))
+            except Exception:
+                log.exception("a picture could not be tracked")
+                self.pictures["refused"] += 1
             else:
                 self.pictures["seen"] += 1
                 self.call.see(row, at)
@@ -130,6 +134,7 @@ class Seat:
 
     def tick(self, now: float) -> None:
         """Every 20 ms: what the brain has to tell, and what it is told."""
+        self.tell_offset()
         for seconds, done in self.call.heard(now):
             self._ask(self._brain.spoken, seconds, done)
         for event in self._ask(self._brain.events) or ():

@@ -297,3 +297,56 @@ def test_guidance_on_the_user_is_per_session(pair):
     again = [rng.standard_normal((1, *s)).astype(np.float32).repeat(2, 0) for s in ((3200,), (3200,), (BLOCK, D))]
     second = np.asarray(engine.step(Inputs(given[0], *again[1:])))
     assert np.abs(first[0] - first[1]).max() > 1e-4 and np.isfinite(second).all()
+
+
+@pytest.mark.parametrize("ppm", [300, -300])
+def test_a_page_whose_clock_drifts_is_followed(ppm):
+    """Five minutes, 90 ms: sound is neither late nor missing, and the page is told when to show what."""
+    group, rng = new(), np.random.default_rng(0)
+    call = Talk(group).call
+    voice = rng.integers(-3000, 3000, 640).astype(np.int16)
+    for n in range(300 * 25):
+        end = (n + 1) / 25  # of the page's clock, which reads t (1 + ppm) at our t
+        now = end / (1 + ppm * 1e-6) + 0.003 + 0.015 * rng.random() ** 2
+        call.follow(end, now)
+        call.hear(voice, 16_000, n / 25)
+        call.see(np.zeros(15, np.float32), end - 0.02)
+        for _, block in group.step(now):
+            call.delivered(block, len(block.motion), now + 0.005)
+    drift = 300 * ppm * 1e-6
+    assert call.clock.moved == pytest.approx(-drift, abs=0.02)
+    assert call.offset == pytest.approx(HEADROOM + drift, abs=0.02)
+    assert call.counts.silent < 75 and call.counts.late < 75 and call.counts.corrupt == 0
+
+
+@pytest.mark.parametrize("hours", [0.05, pytest.param(8.0, marks=pytest.mark.slow)])
+def test_a_long_call_stays_as_it_began(hours):
+    """An avatar that speaks half of the time, a cut a minute: nothing grows, and nothing drifts apart."""
+    group = new()
+    talk = Talk(group)
+    call, rng, sounded, worst = talk.call, np.random.default_rng(0), 0, 0.0
+    voice = rng.integers(-3000, 3000, 640).astype(np.int16)
+    for n in range(round(hours * 3600 * 25)):
+        now = (n + 1) / 25
+        call.see(np.zeros(15, np.float32), n / 25 + 0.01)
+        call.hear(voice, 16_000, n / 25)
+        call.follow(now, now)
+        if n % 250 == 100:
+            call.say(speech(5.0))
+        for _, block in group.step(now):
+            call.delivered(block, len(block.motion), now + 0.01)
+            sounded += len(block.sound) // 640
+            worst = max(worst, abs(block.first + len(block.motion) - sounded))
+        call.heard(now)
+        if n % 1500 == 700:
+            cut = call.cut(now)
+            assert cut.frame <= call.frame(now) + 1
+            sounded = cut.frame + (len(cut.rest.motion) if cut.rest else 0)
+            if cut.rest:
+                call.delivered(cut.rest, len(cut.rest.motion), now)
+    assert worst == 0  # sound and pictures have the same frames, so that nothing can drift apart
+    assert call.playout.late_blocks == 0 and call.offset == pytest.approx(HEADROOM)
+    assert abs(call.frame(now) - call._taken) < 3 * BLOCK
+    sizes = [len(call._entries), len(call.transcript._segments), len(call.transcript._utterances), len(call._gestures)]
+    assert max(sizes) < 10 and len(call.session.speech.queue) < 4 * 16_000 * 6 and len(call.playout.slack) <= 1000
+    assert call.counts.corrupt == call.counts.overflow == call.counts.rebased == 0

@@ -176,15 +176,21 @@ def test_who_is_refused_before_the_socket_is_accepted():
 
 def test_busy_silent_and_too_large():
     async def work():
-        async with serving() as server:
+        async with serving(sessions=2) as server:
             async with Page(server) as page:
                 await page.begin()
                 await page.hears("ready")
-                async with Page(server) as other:
+                async with Page(server) as waits, Page(server) as other:
+                    await waits.hears("hello")
                     await other.begin()
-                    await other.hears("busy")
-                    await other.until(lambda p: p.code is not None)
-                    assert other.code == 1013
+                    await other.hears("ready")
+                    await waits.begin()  # whose slot has been taken since its hello
+                    async with Page(server) as late:  # who does not even hear one
+                        for one in (waits, late):
+                            await one.hears("busy")
+                            await one.until(lambda p: p.code is not None)
+                            assert one.code == 1013
+                        assert "hello" not in late.order
                 for data in [
                     bytes(protocol.LIMITS.portrait + 17), HEAD.pack(2, 0, 0, 0, 0.0) + bytes(300_001),
                     HEAD.pack(1, 0, 0, 0, 0.0) + bytes(20_002), json.dumps({"type": "end", "x": "y" * 9000}),
