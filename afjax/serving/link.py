@@ -22,6 +22,8 @@ IDLE, PORTRAIT_WAIT = 30.0, 30.0
 """Seconds without a message after which a call ends; for which a call that brings its own portrait waits for it."""
 DEFERRED = 20
 """Commands that wait for a call that is about to begin."""
+TURN = 16
+"""Messages after which others have their turn."""
 FAULTS, FLOOD = 30, 500
 """Messages that can't be taken in a call, and messages of all kinds in a second, that end it."""
 
@@ -29,14 +31,14 @@ FAULTS, FLOOD = 30, 500
 class Socket(Protocol):
     """What a link needs of a WebSocket."""
 
-    async def receive(self, seconds: float) -> str | bytes | None:
-        """The next message, None at the end; TimeoutError when there is none for so long."""
+    async def receive(self) -> str | bytes | None:
+        """The next message, at once where there is one; None at the end."""
 
     async def send(self, message: str | bytes) -> None:
         """Sends a message, and waits until the network takes more."""
 
     async def close(self, code: int, reason: str) -> None:
-        """Closes the socket."""
+        """Closes the socket; who waits in `receive` is given None."""
 
 
 class Link:
@@ -52,11 +54,13 @@ class Link:
         self._busy: asyncio.Task | None = None  # a portrait that is being read
         self._rate, self._faults, self._camera_due = 0, 0, 0.0
         self._second, self._count = 0, 0
+        self._last, self._ended = self._zero, (1000, "")
         self._deferred: list[Command] = []
 
     async def run(self) -> None:
         """From hello to the end; frees the slot whatever happens."""
         self._sending = sending = asyncio.create_task(self._send())
+        watching = asyncio.create_task(self._watch())
         code, reason = 1000, ""
         try:
             if self._studio.full:
@@ -64,7 +68,7 @@ class Link:
                 code, reason = 1013, "busy"
             else:
                 self._hello()
-                code, reason = await self._receive(sending)
+                code, reason = await self._receive()
         except Exception:
             log.exception("a call failed")
             code, reason = 1011, "failed"
@@ -77,9 +81,10 @@ class Link:
             if self._seat is not None:
                 await self._studio.end(self._seat)
             self._outbox.close()
+            watching.cancel()
             await asyncio.wait({sending}, timeout=1.0)  # what waits is sent
             sending.cancel()
-            await asyncio.gather(sending, return_exceptions=True)
+            await asyncio.gather(sending, watching, return_exceptions=True)
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._socket.close(code, reason), 2.0)
 
@@ -101,24 +106,29 @@ class Link:
     def _say(self, type: str, **fields: Any):
         self._outbox.put(protocol.message(type, **fields))
 
-    async def _receive(self, sending: asyncio.Task) -> tuple[int, str]:
-        """Takes messages until the end; -> the code and the reason with which the socket is closed."""
+    async def _watch(self):
+        """Closes the socket when its page has been silent for too long, or nothing more can be sent to it."""
         while True:
-            begun = self._opening is not None
-            reading = asyncio.ensure_future(self._socket.receive(IDLE if begun else HELLO))
-            try:
-                await asyncio.wait({reading, sending}, return_when=asyncio.FIRST_COMPLETED)
-                if not reading.done():
-                    return (1008, "slow") if self._outbox.full else (1000, "")
-                message = reading.result()
-            except TimeoutError:
-                return 1008, "idle"
-            finally:
-                if not reading.done():
-                    reading.cancel()
-                    await asyncio.gather(reading, return_exceptions=True)
-            if message is None:
-                return 1000, ""
+            await asyncio.wait({self._sending}, timeout=0.25)
+            silent = self._studio.now() - self._last
+            if self._sending.done():
+                self._ended = (1008, "slow") if self._outbox.full else (1000, "")
+            elif silent > (HELLO if self._opening is None else IDLE):
+                self._ended = 1008, "idle"
+            else:
+                continue
+            await self._socket.close(*self._ended)
+            return
+
+    async def _receive(self) -> tuple[int, str]:
+        """Takes messages until the end; -> the code and the reason with which the socket is closed.
+
+        A message costs no turn of the event loop: beside busy threads, every turn may have to wait for the interpreter.
+        """
+        number = 0
+        while (message := await self._socket.receive()) is not None:
+            number += 1
+            self._last = self._studio.now()
             if self._flooded():
                 self._say("error", code="flood", text=f"more than {FLOOD} messages a second")
                 return 1008, "flood"
@@ -134,6 +144,9 @@ class Link:
                 continue
             if ended is not None:
                 return ended
+            if number % TURN == 0:
+                await asyncio.sleep(0)
+        return self._ended
 
     def _flooded(self) -> bool:
         second = int(self._studio.now())

@@ -212,10 +212,10 @@ class _Socket:
     def __init__(self, socket):
         self._socket = socket
 
-    async def receive(self, seconds: float) -> str | bytes | None:
+    async def receive(self) -> str | bytes | None:
         from aiohttp import WSMsgType
 
-        message = await self._socket.receive(timeout=seconds)
+        message = await self._socket.receive()
         return message.data if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) else None
 
     async def send(self, message: str | bytes) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import signal
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from experiments.report.conversation_video import AVATAR
 __all__ = ["BRAINS", "brains_of", "host", "load_avatar", "portraits_of"]
 
 SHIPPED = "listener"
+SWITCH = 0.0005
+"""Seconds after which a thread gives way: sockets must not wait 5 ms for brains and encoders at every turn."""
 BRAINS = ("scripted", "silent")
 
 
@@ -57,6 +60,7 @@ def brains_of(name: str) -> tuple[Callable[[str], Brain], tuple[str, ...]]:
 
 async def host(studio: Studio, server: Server, said: Callable[[str], None] = print) -> None:
     """Serves until the process is interrupted or terminated; `said` is given the address once."""
+    sys.setswitchinterval(SWITCH)
     ends, loop = asyncio.Event(), asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(sign, ends.set)
