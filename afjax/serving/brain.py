@@ -1,0 +1,104 @@
+"""What answers the user: the interface of brains, and one that says nothing.
+
+A call gives its brain the user's voice and drains the brain's events every 20 ms. No method blocks: what takes long
+(recognition, language, synthesis) happens in threads or processes of the brain's own. All times are seconds; `at` is on
+the call's clock, that of the page.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+__all__ = ["Brain", "Cut", "Event", "Heard", "Silent", "Speech", "State"]
+
+
+class Event:
+    """What a brain has to tell its call."""
+
+
+@dataclass
+class Speech(Event):
+    """A piece of what the avatar says; pieces follow each other until one is the `last`.
+
+    Attributes:
+      samples: float32 `[n]` in -1..1, mono.
+      rate: in Hz.
+      words: (text, start, end) of each word, in seconds from the first sample of this piece.
+      last: whether the utterance ends with it.
+    """
+
+    samples: np.ndarray
+    rate: int
+    words: list[tuple[str, float, float]]
+    last: bool
+
+
+@dataclass
+class Cut(Event):
+    """The user has interrupted the avatar; `reason` in a word or two."""
+
+    reason: str
+
+
+@dataclass
+class State(Event):
+    """What the conversation is at: `state` is listening, thinking or speaking."""
+
+    state: str
+
+
+@dataclass
+class Heard(Event):
+    """What the user said, where that is known: `words`, strings."""
+
+    words: list
+
+
+class Brain(Protocol):
+    """What listens and replies in one call.
+
+    Every method but `close` returns at once; all but `close` are called from one thread. A brain with more than one
+    voice has a method `use_voice(name)`, too.
+    """
+
+    def hear(self, samples: np.ndarray, at: float) -> None:
+        """The user's voice, float32 `[n]` at 16 kHz, mono; `at`: seconds of its first sample on the call's clock."""
+
+    def say(self, text: str) -> None:
+        """Typed or asked for: speak it."""
+
+    def spoken(self, seconds: float, done: bool) -> None:
+        """How many seconds of the speech have been heard so far by the play-out clock, and whether that is all."""
+
+    def cut(self, heard: float) -> None:
+        """The speech was cut after so many seconds of it had been heard."""
+
+    def events(self) -> list[Event]:
+        """What has happened since the last call of it; drained every 20 ms."""
+
+    def close(self) -> None:
+        """Ends the brain; it may wait for threads, and nothing else is called after it."""
+
+
+class Silent:
+    """A brain that listens and never speaks."""
+
+    def hear(self, samples: np.ndarray, at: float) -> None:
+        """Listens to nothing."""
+
+    def say(self, text: str) -> None:
+        """Says nothing."""
+
+    def spoken(self, seconds: float, done: bool) -> None:
+        """Never speaks."""
+
+    def cut(self, heard: float) -> None:
+        """Has nothing that could be cut."""
+
+    def events(self) -> list[Event]:
+        """None."""
+        return []
+
+    def close(self) -> None:
+        """Holds nothing."""

@@ -1,0 +1,41 @@
+"""How far a page's clock has moved against ours.
+
+A page stamps what it sends by its sound card's clock, by which it also plays; such clocks differ by up to some hundred
+parts in a million, a block in half an hour. What a page sends arrives when it has happened and the network has let it
+through; the least of these lags over a while is steady, so that its changes are the clock's:
+
+    lag = arrival - stamp,   drift = min(lag over the last WINDOW) - min(lag over the first WINDOW)
+"""
+
+from collections import deque
+
+__all__ = ["PageClock"]
+
+WINDOW = 20
+"""Seconds over which the least lag is taken."""
+STEP, FROM = 0.005, 0.01
+"""Seconds by which `moved` follows at once, and the drift from which it does: at most one step a second."""
+
+
+class PageClock:
+    """Attribute `moved`: seconds to add to the page's stamps."""
+
+    def __init__(self):
+        self.moved = 0.0
+        self._first: float | None = None
+        self._second: int | None = None
+        self._least: deque[float] = deque(maxlen=WINDOW)
+
+    def follow(self, stamp: float, now: float) -> None:
+        """Something that the page stamped so has arrived now."""
+        lag, second = now - stamp, int(now)
+        if second == self._second:
+            self._least[-1] = min(self._least[-1], lag)
+            return
+        if len(self._least) == WINDOW:
+            self._first = min(self._least) if self._first is None else self._first
+            drift = min(self._least) - self._first - self.moved
+            if abs(drift) > FROM:
+                self.moved += STEP if drift > 0 else -STEP
+        self._second = second
+        self._least.append(lag)

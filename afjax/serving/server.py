@@ -1,0 +1,225 @@
+"""The page, its portraits and its socket over HTTP, on loopback unless told otherwise. aiohttp does the work.
+
+Everything is checked before it is answered: Host and Origin (another page of the same browser must not reach a server
+on loopback, by name or by number), and the token of the socket, in constant time, before the socket is accepted.
+Nothing that a page sends is written anywhere.
+"""
+
+import asyncio
+import contextlib
+import hmac
+import secrets
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import afjax
+from afjax.errors import InputError
+from afjax.serving.link import HELLO, Link
+from afjax.serving.protocol import HEAD, LIMITS, PROTOCOL
+from afjax.serving.studio import Studio
+
+__all__ = ["HEADERS", "PAGE", "Server"]
+
+PAGE = Path(__file__).parent / "page"
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+SPARE = 8
+"""Sockets that may be open beside those of the calls: pages that are about to begin or to hear that all is taken."""
+TYPES = {
+    ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png",
+    ".json": "application/json", ".webmanifest": "application/manifest+json", ".woff2": "font/woff2",
+}  # fmt: skip
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), microphone=(self)",
+    "Referrer-Policy": "no-referrer",
+    "Server": "afjax",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+def _web():
+    try:
+        from aiohttp import web
+    except ImportError as error:
+        raise InputError("the package aiohttp is missing", do="pip install -r requirements-live.txt") from error
+    return web
+
+
+class Server:
+    """Serves a studio. `url`: where, with the token in its fragment, once it has started."""
+
+    def __init__(
+        self, studio: Studio, host: str = "127.0.0.1", port: int = 0, token: str = "", origins=(), page: Path = PAGE
+    ):
+        """Nothing listens before `start`.
+
+        Args:
+          host: a name or number to listen on; port: 0 takes a free one.
+          token: that pages must know, at least 16 characters; a random one by default.
+          origins: further origins, "https://name", under which a proxy offers the page.
+          page: folder with index.html and what it reads from /static.
+
+        Raises InputError for a token or origins that can't be, and where aiohttp is missing.
+        """
+        self._web, self.studio, self._host, self._port = _web(), studio, host, port
+        self.token = token or secrets.token_urlsafe(24)
+        if len(self.token) < 16 or not all(c.isascii() and (c.isalnum() or c in "-_") for c in self.token):
+            raise InputError("a token has at least 16 of A-Z, a-z, 0-9, - and _", "token")
+        self._origins = tuple(map(str.lower, origins))
+        for origin in self._origins:
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or not parts.netloc or parts.path or parts.query or "@" in origin:
+                raise InputError(f"{origin!r} is no origin", do="give https://name or https://name:port")
+        if host in ("", "0.0.0.0", "::") and not origins:
+            raise InputError(f"{host or 'every address'} is no name", "host", "give the --origin that pages have, too")
+        self._page, self._open, self._silent = page, set(), set()
+        self._runner = self._server = None
+        self.url = ""
+
+    async def start(self) -> str:
+        """Listens; -> `url`. InputError where the port is taken."""
+        web = self._web
+
+        @web.middleware
+        async def guard(request, handler):
+            return await self._guard(request, handler)
+
+        app = web.Application(middlewares=[guard], client_max_size=1024)
+        app.add_routes([
+            web.get("/", self._index), web.get("/static/{name}", self._static), web.get("/health", self._health),
+            web.get("/portraits/{name}", self._portrait), web.get("/live", self._live),
+        ])  # fmt: skip
+        self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=15, lingering_time=1, shutdown_timeout=2)
+        await self._runner.setup()
+        try:
+            self._server = await asyncio.get_running_loop().create_server(self._connection, self._host, self._port)
+        except OSError as error:
+            await self._runner.cleanup()
+            what = f"can't listen on {self._host} port {self._port} ({error.strerror})"
+            raise InputError(what, do="choose another --port, or 0") from None
+        self._port = self._server.sockets[0].getsockname()[1]
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        offered = next(iter(self._origins), f"http://{host}:{self._port}")
+        self.url = f"{offered}/#token={self.token}"
+        names = {self._host, *LOOPBACK} if self._host in LOOPBACK else {self._host}
+        self._hosts = {f"[{name}]:{self._port}" if ":" in name else f"{name}:{self._port}" for name in names}
+        self._allowed = {*(f"http://{host}" for host in self._hosts), *self._origins}
+        self._hosts |= {urlsplit(origin).netloc for origin in self._origins}
+        return self.url
+
+    async def stop(self) -> None:
+        """Closes everything but the studio."""
+        if self._server is None:
+            return
+        self._server.close()
+        for socket in list(self._open):
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(socket.close(code=1001, message=b"the server ends"), 2)
+        await self._runner.cleanup()
+
+    def _connection(self):
+        """The protocol of one connection; one that has sent no whole request within HELLO seconds is cut."""
+        handler = self._runner.server()
+        self._silent.add(handler)
+        asyncio.get_running_loop().call_later(HELLO, self._cut_silent, handler)
+        return handler
+
+    def _cut_silent(self, handler):
+        if handler in self._silent:
+            self._silent.discard(handler)
+            if handler.transport is not None:
+                handler.transport.abort()
+
+    async def _guard(self, request, handler):
+        """Host before anything else; the same headers on every answer; no traceback in any."""
+        self._silent.discard(request.protocol)
+        if request.headers.get("Host", "").lower() not in self._hosts:
+            return self._answer("this server is not offered under that name\n", 403)
+        try:
+            response = await handler(request)
+        except self._web.HTTPException as error:
+            return self._answer(f"{error.status}\n", error.status)
+        if not response.prepared:
+            response.headers.update(HEADERS)
+        return response
+
+    def _answer(self, text: str, status: int = 200):
+        return self._web.Response(text=text, status=status, headers=HEADERS)
+
+    async def _index(self, request):
+        return self._file("index.html")
+
+    async def _static(self, request):
+        return self._file(request.match_info["name"])
+
+    def _file(self, name: str):
+        path = self._page / name
+        kind = TYPES.get(path.suffix)
+        if kind is None or path.name != name or name.startswith(".") or not path.is_file():
+            raise self._web.HTTPNotFound()
+        charset = "utf-8" if kind.startswith("text/") else None
+        return self._web.Response(body=path.read_bytes(), content_type=kind, charset=charset)
+
+    async def _health(self, request):
+        facts = {"version": afjax.__version__, "protocol": PROTOCOL}
+        facts |= {"sessions": self.studio.engine.sessions, "calls": len(self.studio.seats)}
+        return self._web.json_response(facts)
+
+    async def _portrait(self, request):
+        picture = self.studio.portraits.get(request.match_info["name"])
+        if picture is None:
+            raise self._web.HTTPNotFound()
+        return self._web.Response(body=picture, content_type="image/png")
+
+    async def _live(self, request):
+        """Refuses with a status before the socket is accepted, or talks until its end."""
+        asked = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
+        tokens = [name.removeprefix("token.") for name in asked if name.startswith("token.")]
+        known = len(tokens) == 1 and hmac.compare_digest(tokens[0].encode(), self.token.encode())
+        if request.headers.get("Origin", "").lower() not in self._allowed:
+            return self._answer("another page's origin\n", 403)
+        if not known:
+            return self._answer("the token is missing or wrong: open the address that the server printed\n", 403)
+        if PROTOCOL not in asked:
+            return self._answer(f"this server speaks {PROTOCOL}\n", 400)
+        if len(self._open) >= self.studio.engine.sessions + SPARE:
+            return self._answer("too many pages are open\n", 503)
+        socket = self._web.WebSocketResponse(
+            protocols=(PROTOCOL,), max_msg_size=LIMITS.portrait + HEAD.size, compress=False, heartbeat=15, timeout=2
+        )
+        if not socket.can_prepare(request):
+            return self._answer("this is the address of a WebSocket\n", 400)
+        await socket.prepare(request)
+        self._open.add(socket)
+        try:
+            await Link(self.studio, _Socket(socket)).run()
+        finally:
+            self._open.discard(socket)
+            if not socket.closed and request.transport is not None:
+                request.transport.abort()  # what waits for a page that doesn't read would wait for ever
+        return socket
+
+
+class _Socket:
+    """`link.Socket` of aiohttp's."""
+
+    def __init__(self, socket):
+        self._socket = socket
+
+    async def receive(self) -> str | bytes | None:
+        from aiohttp import WSMsgType
+
+        message = await self._socket.receive()
+        return message.data if message.type in (WSMsgType.TEXT, WSMsgType.BINARY) else None
+
+    async def send(self, message: str | bytes) -> None:
+        await (self._socket.send_str if isinstance(message, str) else self._socket.send_bytes)(message)
+
+    async def close(self, code: int, reason: str) -> None:
+        await self._socket.close(code=code, message=reason.encode())

@@ -1,0 +1,274 @@
+"""What all calls share: the engine, the threads, the portraits, and the loop that makes blocks.
+
+    event loop   sockets, buffers, play-out clocks: nothing that takes more than a millisecond
+    device       one thread: steps of the model, and rendering
+    tracker      one thread: decodes the pictures of cameras and reads faces
+    encoder      one thread: JPEG
+    faces        one thread: portraits and trackers of new calls, brains
+
+Whatever the device does next is what is due on a screen first: a part of a block to render, or a step.
+"""
+
+import asyncio
+import logging
+import secrets
+import time
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from afjax.codec.base import Codec
+from afjax.errors import InputError, InputWarning
+from afjax.serving import pictures
+from afjax.serving.brain import Brain, Silent
+from afjax.serving.call import Block
+from afjax.serving.group import Group
+from afjax.serving.outbox import Outbox
+from afjax.serving.protocol import ProtocolError
+from afjax.serving.seat import Seat
+from afjax.streaming import live_step
+
+__all__ = ["Studio"]
+
+log = logging.getLogger("afjax.serving")
+TICK, STATS = 0.02, 1.0
+TRIALS = 12
+"""Blocks that are made before the first call, to see how long one takes."""
+
+
+class _Part(NamedTuple):
+    seat: Seat
+    block: Block
+    first: int
+    count: int
+
+
+class Studio:
+    """Attributes: `portraits`: PNG by name; `voices` of the brain; `seats`: the calls under way."""
+
+    def __init__(
+        self, engine, codec: Codec, portraits: Mapping[str, np.ndarray], rest=0.0,
+        brain: Callable[[str], Brain] = lambda voice: Silent(), voices: Sequence[str] = (),
+        headroom: float | None = None, seed: int | None = None,
+    ):  # fmt: skip
+        """Prepares portraits; nothing runs before `start`.
+
+        Args:
+          engine: `afjax.streaming.engine.Engine`, or what has its methods; a slot a call.
+          portraits: uint8 `[H, W, 3]` RGB by name; the first is the default.
+          rest: motion of a user whose face is not seen.
+          brain: makes the brain of a call, given the name of one of `voices`, or "".
+          headroom: seconds; measured at the start by default.
+          seed: of every call's noise; drawn for each by default.
+
+        Raises InputError where a portrait can't be used.
+        """
+        self.engine, self.codec, self.voices = engine, codec, tuple(voices)
+        self.group, self.seats = Group(engine, codec.channels, rest), []
+        self.headroom, self._brain, self._seed = headroom, brain, seed
+        self._identities = {name: codec.identity(picture) for name, picture in portraits.items()}
+        self.portraits = {name: pictures.encode(picture, "PNG") for name, picture in portraits.items()}
+        self._screen, self._parts, self._free = pictures.Screen(codec), [], engine.sessions
+        self._tasks: set[asyncio.Task] = set()
+        self._threads = {name: ThreadPoolExecutor(1, name) for name in ("device", "tracker", "encoder", "faces")}
+
+    @staticmethod
+    def now() -> float:
+        """Seconds of the clock that all calls have in common."""
+        return time.monotonic()
+
+    def on(self, thread: str, function: Callable, *arguments: Any):
+        """Awaitable result of a function that runs in one of the threads."""
+        return asyncio.get_running_loop().run_in_executor(self._threads[thread], partial(function, *arguments))
+
+    async def start(self) -> None:
+        """Compiles, measures the headroom and begins to make blocks."""
+        self._news = asyncio.Event()
+        taken = await self.on("device", self._calibrate)
+        if self.headroom is None:
+            self.headroom = 1.5 * taken + self.group.patience + TICK
+        for work in (self._make(), self._tick()):
+            self._later(work)
+
+    def _warm_up(self, identity: Any) -> np.ndarray:
+        """Compiles what this portrait needs, so that no call waits for it; -> motion at rest of a block."""
+        motion = np.zeros((self.engine.config.layout.block, self.engine.config.model.motion_dim), np.float32)
+        for first, count in self._screen.parts(len(motion)):
+            self._screen.show(identity, motion[first : first + count])
+        return motion
+
+    def _calibrate(self) -> float:
+        """Seconds that a block takes at most: a step, and the pictures of all sessions."""
+        config, times = self.engine.config, []
+        motion = [self._warm_up(identity) for identity in self._identities.values()][0]
+        for _ in range(TRIALS):
+            start = time.perf_counter()
+            np.asarray(self.engine.step(live_step.silence(config, self.engine.sessions), []))
+            for identity in list(self._identities.values())[:1] * self.engine.sessions:
+                for first, count in self._screen.parts(len(motion)):
+                    for picture in self._screen.show(identity, motion[first : first + count]):
+                        pictures.encode(picture)
+            times.append(time.perf_counter() - start)
+        return sorted(times[2:])[-2]
+
+    async def close(self) -> None:
+        """Ends all calls, tasks and threads."""
+        for seat in list(self.seats):
+            self._leave(seat)
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for name, thread in self._threads.items():
+            thread.shutdown(wait=True, cancel_futures=name != "faces")  # brains are closed there
+
+    def _later(self, work) -> asyncio.Task:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    # Calls
+
+    @property
+    def full(self) -> bool:
+        """Whether all slots are taken."""
+        return not self._free
+
+    def reserve(self) -> bool:
+        """Takes a slot of the engine for a call that is about to begin; False where all are taken."""
+        if not self._free:
+            return False
+        self._free -= 1
+        return True
+
+    def give_back(self) -> None:
+        """Gives back a reserved slot in which no call has begun."""
+        self._free += 1
+
+    async def identity(self, portrait: str | bytes) -> tuple[Any, list[str]]:
+        """What the codec knows of a portrait, of its name or of the bytes of a picture, and what was decided for it.
+
+        Raises ProtocolError where there is none or it can't be used.
+        """
+        if isinstance(portrait, bytes):
+            return await self.on("faces", self._portray, portrait)
+        if portrait not in self._identities:
+            raise ProtocolError("portrait", f"there is no such portrait; there are {', '.join(self._identities)}")
+        return self._identities[portrait], []
+
+    def _portray(self, data: bytes) -> tuple[Any, list[str]]:
+        picture = pictures.decode_portrait(data)
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always", InputWarning)
+            try:
+                identity = self.codec.identity(picture)
+            except InputError as error:
+                raise ProtocolError("portrait", str(error)) from None
+        if np.any(self.codec.reference(identity)):
+            raise ProtocolError("unsupported", "this model's portraits have a motion of their own; use a named one")
+        self._warm_up(identity)
+        return identity, [str(one.message) for one in said if issubclass(one.category, InputWarning)]
+
+    async def begin(self, begun: float, identity: Any, voice: str, outbox: Outbox) -> Seat:
+        """A call in the slot that was reserved for it; `begun`: `now` at its page's 0."""
+        tracker = await self.on("faces", self.codec.tracker)
+        brain = await self.on("faces", self._brain, voice)
+        seed = secrets.randbelow(2**31) if self._seed is None else self._seed
+        slot = await self.on("device", self.engine.join, seed, self.codec.reference(identity))
+        call = self.group.begin(slot, self.now(), self.headroom, begun)
+        seat = Seat(call, identity, brain, outbox, partial(self._track, tracker), self._wake)
+        seat.send("ready", offset=call.offset, generation=call.generation)
+        seat.send("state", state="listening")
+        self.seats.append(seat)
+        self._wake()
+        return seat
+
+    async def _track(self, tracker, data: bytes):
+        return await self.on("tracker", lambda: tracker.step(pictures.decode_camera(data)))
+
+    async def end(self, seat: Seat) -> None:
+        """Ends a call and frees its slot; a second time does nothing."""
+        if seat in self.seats:
+            self._leave(seat)
+            await self.on("device", self.engine.leave, seat.call.slot)
+            self.give_back()
+
+    def _leave(self, seat: Seat):
+        self.seats.remove(seat)
+        self.group.end(seat.call)
+        self._threads["faces"].submit(seat.close())
+        seat.outbox.close()
+
+    # Blocks
+
+    def _wake(self, seat: Seat | None = None, rest: Block | None = None) -> None:
+        if rest is not None:
+            self._queue(seat, rest)
+        self._news.set()
+
+    def _queue(self, seat: Seat, block: Block):
+        self._parts += [_Part(seat, block, *part) for part in self._screen.parts(len(block.motion))]
+
+    async def _make(self):
+        while True:
+            try:
+                await self._make_next()
+            except asyncio.CancelledError:
+                raise
+            except Exception:
+                log.exception("a block failed")
+                for seat in list(self.seats):
+                    seat.error("failed", "the server failed to make a block; begin again")
+                    await self.end(seat)
+
+    async def _make_next(self):
+        """One piece of work for the device: what is due first; or waits until there is any."""
+        now = self.now()
+        self._parts = [p for p in self._parts if p.seat.open and p.block.generation == p.seat.call.generation]
+        part = min(self._parts, key=lambda p: p.seat.call.due_at(p.block.first + p.first), default=None)
+        ready = self.group.ready(now)
+        if ready and (part is None or min(call.shown_at() for call in ready) < self._due(part)):
+            plan = self.group.plan(ready, now)
+            for seat in self.seats:
+                seat.tell_offset()
+            motion = await self.on("device", self.group.compute, plan)
+            seats = {seat.call: seat for seat in self.seats}
+            for call, block in self.group.made(plan, motion):
+                block.taken = now
+                seats[call].play(block)
+                self._queue(seats[call], block)
+        elif part is not None:
+            self._parts.remove(part)
+            rows = part.block.motion[part.first : part.first + part.count]
+            shown = await self.on("device", self._screen.show, part.seat.identity, rows)
+            self._later(self._deliver(part, shown))
+        else:
+            self._news.clear()
+            try:
+                await asyncio.wait_for(self._news.wait(), max(0.001, self.group.next_due(now) - now))
+            except TimeoutError:
+                pass
+
+    @staticmethod
+    def _due(part: _Part) -> float:
+        return part.seat.call.due_at(part.block.first + part.first)
+
+    async def _deliver(self, part: _Part, shown: np.ndarray):
+        """The encoder is one thread, so that parts come out in order."""
+        jpegs = await self.on("encoder", lambda: [pictures.encode(picture) for picture in shown])
+        part.seat.show(part.block, part.first, jpegs, self.now())
+
+    async def _tick(self):
+        told = self.now()
+        while True:
+            now = self.now()
+            for seat in list(self.seats):
+                seat.tick(now)
+                if now - told >= STATS:
+                    seat.stats()
+            told = now if now - told >= STATS else told
+            await asyncio.sleep(TICK)

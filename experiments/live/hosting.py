@@ -1,0 +1,73 @@
+"""What `experiments.serve` puts together: a model, portraits, brains, a studio and a server."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+import afjax
+from afjax.avatar.avatar import Avatar
+from afjax.errors import InputError
+from afjax.media.image import read_portrait
+from afjax.serving.brain import Brain, Silent
+from afjax.serving.server import Server
+from afjax.serving.studio import Studio
+from data_pipeline.simulate.portrait.draw import draw_portrait
+from experiments.report.conversation_video import AVATAR
+
+__all__ = ["BRAINS", "brains_of", "host", "load_avatar", "portraits_of"]
+
+SHIPPED = "listener"
+SWITCH = 0.0005
+"""Seconds after which a thread gives way: sockets must not wait 5 ms for brains and encoders at every turn."""
+BRAINS = ("scripted", "silent")
+
+
+def load_avatar(workdir: str) -> Avatar:
+    """The model of a run folder, or without one that which ships. InputError where there is none."""
+    return afjax.load(workdir or SHIPPED)
+
+
+def portraits_of(files: Sequence[str]) -> dict[str, np.ndarray]:
+    """Portraits uint8 `[H, W, 3]` by name: those of files, by default a drawn face and scikit-image's astronaut."""
+    if files:
+        return {Path(file).stem: read_portrait(file) for file in files}
+    found = {"drawn": draw_portrait(AVATAR)}
+    with contextlib.suppress(ImportError):
+        from skimage.data import astronaut
+
+        found["astronaut"] = astronaut()
+    return found
+
+
+def brains_of(name: str) -> tuple[Callable[[str], Brain], tuple[str, ...]]:
+    """What makes the brain of a call, given a voice, and the voices. InputError where what it needs is missing."""
+    if name == "silent":
+        return lambda voice: Silent(), ()
+    try:
+        from afjax.serving.brains.scripted import scripted
+        from afjax.serving.brains.voice import VOICES
+    except ImportError as error:
+        raise InputError(f"the scripted brain is not there ({error})", do="use --brain=silent") from None
+    first = next(iter(VOICES))
+    scripted(first).close()  # what is missing is said before anybody calls
+    return lambda voice: scripted(voice or first), tuple(VOICES)
+
+
+async def host(studio: Studio, server: Server, said: Callable[[str], None] = print) -> None:
+    """Serves until the process is interrupted or terminated; `said` is given the address once."""
+    sys.setswitchinterval(SWITCH)
+    ends, loop = asyncio.Event(), asyncio.get_running_loop()
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(sign, ends.set)
+    try:
+        await studio.start()
+        said(await server.start())
+        await ends.wait()
+    finally:
+        await server.stop()
+        await studio.close()

@@ -1,0 +1,47 @@
+"""Talk to it: serves a page on which an avatar listens and answers, to a browser on this machine.
+
+    python -m experiments.serve
+    python -m experiments.serve --workdir out/demo/run --portrait face.jpg --size 128
+
+prints one address, with a token in it, and serves until ctrl-C. Nothing leaves the machine and nothing is stored;
+docs/live.md has the protocol, and what to do for other machines. It needs the packages of requirements-media.txt and
+requirements-live.txt.
+"""
+
+import asyncio
+
+from absl import flags
+
+from afjax import files
+from afjax.errors import InputError
+from afjax.serving.server import Server
+from afjax.serving.studio import Studio
+from experiments import cli
+from experiments.live import hosting
+
+_WORKDIR = flags.DEFINE_string("workdir", "", "Folder of a trained model; without it the one that ships.")
+_PORTRAIT = flags.DEFINE_multi_string("portrait", [], "Picture of a face to offer; may be given several times.")
+_HOST = flags.DEFINE_string("host", "127.0.0.1", "Name or number to listen on.")
+_PORT = flags.DEFINE_integer("port", 0, "Port; 0 takes a free one.", lower_bound=0, upper_bound=65535)
+_ORIGIN = flags.DEFINE_multi_string("origin", [], "https://NAME under which a proxy offers the page.")
+_SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture, a multiple of 128 pixels.")
+_SESSIONS = flags.DEFINE_integer("sessions", 1, "Calls at the same time.", lower_bound=1, upper_bound=256)
+_BRAIN = flags.DEFINE_enum("brain", "scripted", hosting.BRAINS, "What answers: scripted small talk, or nothing.")
+
+
+def main():
+    if _SIZE.value not in range(128, 1025, 128):
+        raise InputError(f"--size={_SIZE.value} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
+    brain, voices = hosting.brains_of(_BRAIN.value)
+    print("getting ready: model and portraits", flush=True)
+    avatar = hosting.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "")
+    portraits = hosting.portraits_of(_PORTRAIT.value)
+    with cli.quiet():
+        engine = avatar.engine(_SESSIONS.value)
+        studio = Studio(engine, avatar.codec(_SIZE.value), portraits, avatar.rest, brain, voices)
+    server = Server(studio, _HOST.value, _PORT.value, origins=_ORIGIN.value)
+    asyncio.run(hosting.host(studio, server, lambda url: print(f"open {url}   (ctrl-C ends it)", flush=True)))
+
+
+if __name__ == "__main__":
+    cli.run(main)
