@@ -34,7 +34,7 @@ def main():
         raise InputError(f"--size={_SIZE.value} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
     brain, voices = hosting.brains_of(_BRAIN.value)
     print("getting ready: model and portraits", flush=True)
-    avatar = hosting.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "")
+    avatar = cli.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "")
     portraits = hosting.portraits_of(_PORTRAIT.value)
     with cli.quiet():
         engine = avatar.engine(_SESSIONS.value)

@@ -9,8 +9,6 @@ from pathlib import Path
 
 import numpy as np
 
-import afjax
-from afjax.avatar.avatar import Avatar
 from afjax.errors import InputError
 from afjax.media.image import read_portrait
 from afjax.serving.brain import Brain, Silent
@@ -25,11 +23,6 @@ SHIPPED = "listener"
 SWITCH = 0.0005
 """Seconds after which a thread gives way: sockets must not wait 5 ms for brains and encoders at every turn."""
 BRAINS = ("scripted", "silent")
-
-
-def load_avatar(workdir: str) -> Avatar:
-    """The model of a run folder, or without one that which ships. InputError where there is none."""
-    return afjax.load(workdir or SHIPPED)
 
 
 def portraits_of(files: Sequence[str]) -> dict[str, np.ndarray]:
