@@ -17,9 +17,8 @@ from afjax.serving.studio import Studio
 from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments.report.conversation_video import AVATAR
 
-__all__ = ["BRAINS", "brains_of", "host", "load_avatar", "portraits_of"]
+__all__ = ["BRAINS", "brains_of", "host", "portraits_of"]
 
-SHIPPED = "listener"
 SWITCH = 0.0005
 """Seconds after which a thread gives way: sockets must not wait 5 ms for brains and encoders at every turn."""
 BRAINS = ("scripted", "silent")
