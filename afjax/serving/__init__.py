@@ -1,0 +1,1 @@
+"""An avatar that one talks with: a live page, its server, and the brain behind the voice."""
