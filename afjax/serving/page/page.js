@@ -379,7 +379,8 @@ function frame() {
   if (!call) return;
   call.draw();
   tape.draw();
-  $('level').value = Math.min(1, Math.sqrt(call.level ?? 0));
+  const level = Math.min(1, Math.sqrt(call.level ?? 0));
+  if (Math.abs(level - $('level').value) > 0.04) $('level').value = level;
 }
 requestAnimationFrame(frame);
 

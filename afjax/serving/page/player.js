@@ -4,7 +4,7 @@ const MAX_LATENCY = 0.3;
 
 export class Sound {
   missing = 0;
-  cut_ms = null; // last cut: from the message to silence
+  cut_ms = null; // last cut: from the message to silence, by the sound's own clock
   onmic = () => {}; // ({seconds, peak, pcm})
   #start = 0;
   #zero = 0;
@@ -32,7 +32,7 @@ export class Sound {
     this.#player.connect(this.#tape);
     this.#player.port.onmessage = ({ data }) => {
       if (data.missing !== undefined) this.missing = data.missing;
-      if (data.silent !== undefined) this.cut_ms = performance.now() - this.#cutAt;
+      if (data.silent !== undefined) this.cut_ms = 1000 * Math.max(0, data.silent - this.#cutAt);
     };
   }
 
@@ -86,7 +86,7 @@ export class Sound {
   }
 
   cut() {
-    this.#cutAt = performance.now();
+    this.#cutAt = this.context.currentTime;
     this.#player.port.postMessage({ cut: true });
   }
 

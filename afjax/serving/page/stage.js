@@ -3,6 +3,7 @@
 import { FPS, older } from './protocol.js';
 
 const KEPT = 100; // pictures that wait at most: four seconds
+const AT_ONCE = 3; // that are decoded
 
 export class Stage {
   generation = 0;
@@ -13,6 +14,8 @@ export class Stage {
   slack = 0; // seconds before its time at which a picture arrived: slow mean
   last = -1;
   lastGeneration = 0;
+  #raw = []; // not yet decoded, in order
+  #decoding = 0;
   #waiting = new Map();
   #lagSum = 0;
   #lagCount = 0;
@@ -25,6 +28,7 @@ export class Stage {
   }
 
   begin(offset, generation) {
+    this.#raw = [];
     this.#drop(() => true);
     Object.assign(this, { offset, generation, frames: 0, late: 0, lag: 0, last: -1, lastGeneration: generation });
   }
@@ -34,27 +38,41 @@ export class Stage {
     return Math.floor((this.clock() - this.offset) * FPS);
   }
 
-  async take(frame, generation, jpeg) {
+  take(frame, generation, jpeg) {
     if (older(generation, this.generation)) return;
     const early = this.offset + frame / FPS - this.clock();
     this.slack += 0.05 * (early - this.slack);
-    let picture = null;
-    try {
-      picture = await createImageBitmap(new Blob([jpeg], { type: 'image/jpeg' }));
-    } catch {
+    if (this.#raw.length < KEPT) this.#raw.push({ frame, generation, jpeg });
+    this.#decode();
+  }
+
+  /** A few at a time, the next due first; of those whose time is over the newest alone, so that we catch up. */
+  async #decode() {
+    if (this.#decoding >= AT_ONCE || !this.#raw.length) return;
+    const due = this.due();
+    const over = this.#raw.findLastIndex((entry) => entry.frame < due);
+    if (over > 0) this.#raw.splice(0, over);
+    const { frame, generation, jpeg } = this.#raw.shift();
+    this.#decoding++;
+    const picture = await createImageBitmap(new Blob([jpeg], { type: 'image/jpeg' })).catch(() => null);
+    this.#decoding--;
+    if (picture) this.#keep({ frame, generation, picture });
+    this.#decode();
+  }
+
+  #keep(entry) {
+    if (older(entry.generation, this.generation) || this.#waiting.size >= KEPT) {
+      entry.picture.close();
       return;
     }
-    if (older(generation, this.generation) || this.#waiting.size >= KEPT) {
-      picture.close();
-      return;
-    }
-    this.#waiting.get(frame)?.picture.close();
-    this.#waiting.set(frame, { frame, generation, picture });
+    this.#waiting.get(entry.frame)?.picture.close();
+    this.#waiting.set(entry.frame, entry);
   }
 
   /** Everything older than `generation` is gone at once. */
   cut(generation) {
     this.generation = generation;
+    this.#raw = this.#raw.filter((entry) => !older(entry.generation, generation));
     this.#drop((entry) => older(entry.generation, generation));
   }
 
