@@ -26,7 +26,7 @@ TONE, LOUD = 440.0, 0.25
 SHADES = ((200, 40, 40), (40, 60, 200), (40, 160, 60), (200, 160, 40))  # one for each generation
 HELLO = {
     "type": "hello", "version": "afjax.live.1", "fps": FPS, "block": BLOCK, "size": 256, "generated": True,
-    "portraits": ["ada.jpg", "grace.jpg", "old_friend.jpg"], "voices": ["en-gb+f3", "en-us+m1", "en-us+Alicia"],
+    "portraits": ["ada.jpg", "grace.jpg", "old_friend.jpg"], "voices": ["Clara", "Martin", "Alice"],
     "limits": {"portrait": 8 << 20},
 }  # fmt: skip
 

@@ -7,6 +7,13 @@ const LINGER = 40; // frames for which the last words stay in the picture
 const ON_SCREEN = 12; // words in the picture at once
 const KEPT = 200; // lines
 
+/** The picture holds one sentence at a time, and no more than a line or two of it. */
+function firstOnScreen(words, shown) {
+  let from = 0;
+  for (let n = 1; n < shown; n++) if (n - from >= ON_SCREEN || /[.!?]$/.test(words[n - 1][0])) from = n;
+  return from;
+}
+
 export class Captions {
   #lines = [];
 
@@ -75,7 +82,7 @@ export class Captions {
   #screen(frame) {
     const line = this.#lines.findLast((one) => one.who === 'avatar' && one.shown > 0);
     const seen = line && frame <= line.words[line.shown - 1][2] + LINGER;
-    const from = line ? Math.floor((line.shown - 1) / ON_SCREEN) * ON_SCREEN : 0;
+    const from = line ? firstOnScreen(line.words, line.shown) : 0;
     const text = seen ? line.words.slice(from, line.shown).map(([word]) => word).join(' ') : '';
     const shown = text && line.cut ? `${text} –` : text;
     if (this.screen.textContent !== shown) this.screen.textContent = shown;

@@ -134,16 +134,18 @@ async function lost() {
   $('state').dataset.state = 'wait';
   $('state').lastElementChild.textContent = 'Connection lost';
   for (const seconds of RETRIES) {
+    if (!call) return;
     notice(`The connection is lost. Trying again in ${seconds < 1 ? 'a moment' : `${seconds} s`}.`);
     await new Promise((done) => setTimeout(done, 1000 * seconds));
     if (!call) return;
     try {
       await connect();
+      if (!call) return;
       notice('');
       join();
       return;
-    } catch (error) {
-      if (error.message === 'busy') break;
+    } catch {
+      // again, also when it is busy: our own seat may not be free yet
     }
   }
   if (!call) return;
@@ -314,6 +316,7 @@ async function end() {
   $('done-text').textContent = `You talked for ${Math.floor(seconds / 60)} min ${seconds % 60} s. `
     + (tape.blob ? 'A recording waits to be saved.' : 'Nothing of it is stored.');
   $('save').hidden = $('save-note').hidden = !tape.blob;
+  $('another').classList.toggle('primary', !tape.blob);
   screen('done');
   $('another').focus({ focusVisible: false });
 }
