@@ -24,8 +24,10 @@ os.execv({2!r}, [{2!r}, *sys.argv[1:]])
 """
 _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio", "--no-first-run")
 FAKE_MEDIA = (
-    "--use-fake-ui-for-media-stream", "--use-fake-device-for-media-stream", "--autoplay-policy=no-user-gesture-required",
-)  # fmt: skip
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+)
 
 
 def find() -> str | None:

@@ -1,7 +1,7 @@
 """What a call asks of a brain, and the events that it takes from it.
 
-The brain hears the user and decides what the avatar says and when it stops; the face reacts to the user by itself. A call
-drains `events` every 20 ms, so nothing here may block: a brain works in threads or processes of its own.
+The brain hears the user and decides what the avatar says and when it stops; the face reacts to the user by itself. A
+call drains `events` every 20 ms, so nothing here may block: a brain works in threads or processes of its own.
 """
 
 from dataclasses import dataclass

@@ -4,8 +4,8 @@
         browser.open(fake.url)
         fake.tell({"type": "state", "state": "speaking"})
 
-Its thread holds one event loop; everything a test calls is safe from outside. `received` has JSON messages as they came,
-and (kind, generation, number, seconds, size) of binary ones.
+Its thread holds one event loop; what a test calls is safe from outside. `received` has JSON messages as they came, and
+(kind, generation, number, seconds, size) of binary ones.
 """
 
 import asyncio

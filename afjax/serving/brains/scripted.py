@@ -3,8 +3,8 @@
     ear    a thread that takes the user's sound and decides on turns and interruptions
     mouth  a thread that has sentences made into sound, one after the other, ahead of their time
 
-Slow synthesis makes words late and nothing else. An interruption is decided 0.24 s after the onset of the user's words at the
-earliest (`vad.Settings`), mostly within 0.4 s; a sentence whose synthesis is under way then is thrown away.
+Slow synthesis makes words late and nothing else. An interruption is decided 0.24 s after the onset of the user's words
+at the earliest (`vad.Settings`), mostly within 0.4 s; a sentence whose synthesis is under way then is thrown away.
 
 The avatar's echo: what is heard while it speaks counts only if it is louder than the loudest of the speech around the
 play-out position, less 20 dB. A page cancels echoes itself; what is left lies at -30 dB or below.

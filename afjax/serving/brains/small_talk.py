@@ -1,7 +1,7 @@
 """Scripted small talk: it knows no words of the user's, but how long, how lively and how haltingly they spoke.
 
-A sentence has a reaction to that and, more often than not, a question; each is drawn from a bag that is emptied before it
-is filled again, so that nothing comes twice in a row. With the same seed and the same turns it says the same.
+A sentence has a reaction to that and, more often than not, a question; each is drawn from a bag that is emptied before
+it is filled again, so that nothing comes twice in a row. With the same seed and the same turns it says the same.
 """
 
 import random
@@ -24,7 +24,8 @@ GREETINGS = (
 REACTIONS = {
     "short": ("I see.", "All right.", "Fair enough.", "Okay then.", "Good to know.", "Short and clear."),
     "lively": (
-        "Oh, you sound excited!", "Wow, that has energy.", "Ha, I like how you tell it.", "That clearly means much to you.",
+        "Oh, you sound excited!", "Wow, that has energy.", "Ha, I like how you tell it.",
+        "That clearly means much to you.",
     ),
     "calm": (
         "You say that very calmly.", "I am listening.", "That sounds thoughtful.", "Take all the time you need.",

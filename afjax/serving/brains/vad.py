@@ -1,16 +1,17 @@
 """Hears when the user speaks, pauses and has finished, and tells an interruption from a hum, a cough or a laugh.
 
-Every 20 ms a window of 40 ms gives its level, how periodic it is, and its energy in six bands from 80 to 4000 Hz
-(wide ones, so that a gliding pitch moves no harmonic from band to band).
+Every 20 ms a window of 40 ms gives its level, how periodic it is, and its energy in six bands from 80 to 4000 Hz (wide
+ones, so that a gliding pitch moves no harmonic from band to band).
 
-  voice          above the noise and above the avatar's echo, and periodic (or speech to Silero's detector, if installed)
+  voice          above the noise and above the avatar's echo, and periodic (or, if installed, speech to Silero's network)
   interruption   within the last 0.4 s: 240 ms since the onset, 80 ms of voice, and its spectrum changes
 
       variety = rms over voiced windows and bands of (band level - its mean over the windows), in dB, level taken out
 
-A hum or a laugh repeats one sound: its variety stays low whatever its length and loudness. Words go from one sound to the
-next. A cough has no voice. Of 120 of the simulator's each, hums reach 1.4 dB and laughs 3.7; its spoken interruptions pass
-3.9 within 0.24 s (median) and 0.4 s (85 of 100), all within a second. Real laughter has not been measured.
+A hum or a laugh repeats one sound: its variety stays low whatever its length and loudness. Words go from one sound to
+the next. A cough has no voice. Of 120 of the simulator's each, hums reach 1.4 dB and laughs 3.7; its spoken
+interruptions pass 3.9 within 0.24 s (median) and 0.4 s (85 of 100), all within a second. Real laughter has not been
+measured. tests/serving/test_brain.py holds it to that.
 """
 
 from collections import deque
@@ -64,9 +65,9 @@ class Analysis:
     def __init__(self):
         self._taper = np.hanning(WINDOW).astype(np.float32)
         frequencies = np.fft.rfftfreq(_SIZE, 1 / RATE)
-        self._bands = np.stack([(frequencies >= a) & (frequencies < b) for a, b in zip(_EDGES, _EDGES[1:])]).astype(
-            np.float32
-        )
+        self._bands = np.stack(
+            [(frequencies >= a) & (frequencies < b) for a, b in zip(_EDGES[:-1], _EDGES[1:], strict=True)]
+        ).astype(np.float32)
         own = np.fft.irfft(np.abs(np.fft.rfft(self._taper, _SIZE)) ** 2)
         self._own = np.maximum(own / own[0], 0.1)
         self._rest = np.zeros(0, np.float32)
