@@ -29,7 +29,7 @@ class Said:
 
 
 class Espeak:
-    """The process, for one thread at a time; `with Espeak() as espeak: espeak.say("hello", "en-us+m3", 175, 50, 50)`."""
+    """The process, for one thread; `with Espeak() as espeak: espeak.say("hello", "en-us+m3", 175, 50, 50)`."""
 
     def __init__(self):
         self._process = subprocess.Popen(

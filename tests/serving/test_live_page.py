@@ -250,7 +250,7 @@ def test_a_camera_that_may_not_be_used_is_one_line(fake, tmp_path):
     with window(tmp_path, flags=("--deny-permission-prompts",)) as page:
         start(page, fake, camera=True, mic=True)
         assert fake.of("begin")[0]["camera"] is False and fake.of("begin")[0]["mic_rate"] == 0
-        assert "camera" in page.run("document.getElementById('notice-text').textContent")
+        assert "Neither camera nor microphone" in page.run("document.getElementById('notice-text').textContent")
         clean(page)
 
 

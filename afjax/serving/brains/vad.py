@@ -1,9 +1,9 @@
 """Hears when the user speaks, pauses and has finished, and tells an interruption from a hum, a cough or a laugh.
 
-Every 20 ms a window of 40 ms gives its level, how periodic it is, and its energy in six bands from 80 to 4000 Hz (wide
+Every 20 ms a window of 40 ms gives its level, how periodic it is, and its energy in six bands of 80 to 4000 Hz (wide
 ones, so that a gliding pitch moves no harmonic from band to band).
 
-  voice          above the noise and above the avatar's echo, and periodic (or, if installed, speech to Silero's network)
+  voice          above the noise and the avatar's echo, and periodic (or, if installed, speech to Silero's network)
   interruption   within the last 0.4 s: 240 ms since the onset, 80 ms of voice, and its spectrum changes
 
       variety = rms over voiced windows and bands of (band level - its mean over the windows), in dB, level taken out

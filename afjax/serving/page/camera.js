@@ -69,3 +69,13 @@ export async function reduced(file, side = 1024) {
   picture.close();
   return (await canvas.convertToBlob({ type: 'image/jpeg', quality: 0.92 })).arrayBuffer();
 }
+
+/** One line for a camera or microphone that does not start, and what to do. */
+export function mediaFault(what, error, otherwise) {
+  const reasons = {
+    NotAllowedError: `This page may not use the ${what}. Allow it beside the address and try again; ${otherwise}`,
+    NotFoundError: `No ${what} was found. Plug one in and try again; ${otherwise}`,
+    NotReadableError: `Another program holds the ${what}. Close it and try again; ${otherwise}`,
+  };
+  return reasons[error.name] ?? `The ${what} does not start (${error.name}); ${otherwise}`;
+}

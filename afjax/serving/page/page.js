@@ -1,8 +1,9 @@
 // The page: which screen is seen, what buttons and keys do, and what is said when something goes wrong.
 
 import { Call } from './call.js';
-import { Camera } from './camera.js';
+import { Camera, mediaFault } from './camera.js';
 import { Captions } from './captions.js';
+import { watch } from './debug.js';
 import { Faces, fill } from './faces.js';
 import { Figures } from './figures.js';
 import { Sound } from './player.js';
@@ -56,15 +57,6 @@ function notice(text, action = null) {
     notice('');
     action.run();
   };
-}
-
-function mediaFault(what, error, otherwise) {
-  const reasons = {
-    NotAllowedError: `This page may not use the ${what}. Allow it beside the address and try again; ${otherwise}`,
-    NotFoundError: `No ${what} was found. Plug one in and try again; ${otherwise}`,
-    NotReadableError: `Another program holds the ${what}. Close it and try again; ${otherwise}`,
-  };
-  return reasons[error.name] ?? `The ${what} does not start (${error.name}); ${otherwise}`;
 }
 
 /* the link */
@@ -162,8 +154,11 @@ async function start(event) {
   choice = { portrait, upload, image, voice: $('voice').value };
   try {
     sound = await Sound.open();
-    if ($('use-mic').checked) await openMic();
-    if ($('use-camera').checked) await openCamera();
+    const mic = !$('use-mic').checked || (await openMic());
+    const seen = !$('use-camera').checked || (await openCamera());
+    if (!mic && !seen) {
+      notice('Neither camera nor microphone can be used. Allow them beside the address, or type what it should say.');
+    }
     if (!link?.open) await connect();
   } catch (error) {
     await hangUp();
@@ -193,16 +188,20 @@ function join() {
 async function openMic() {
   try {
     await sound.openMic();
+    return true;
   } catch (error) {
     notice(mediaFault('microphone', error, 'you can also type.'));
+    return false;
   }
 }
 
 async function openCamera() {
   try {
     await camera.start();
+    return true;
   } catch (error) {
     notice(mediaFault('camera', error, 'the call goes on without it.'));
+    return false;
   }
 }
 
@@ -377,8 +376,9 @@ $('save').addEventListener('click', save);
 $('another').addEventListener('click', () => { tape.blob = null; arrive(); });
 $('notice-close').addEventListener('click', () => notice(''));
 
+/** Once for each picture, not once for each of the screen's: where it paints without a graphics card, that costs a core. */
 function frame() {
-  requestAnimationFrame(frame);
+  setTimeout(() => requestAnimationFrame(frame), call?.ready ? stage.untilNext() : 40);
   if (!call) return;
   call.draw();
   tape.draw();
@@ -387,23 +387,5 @@ function frame() {
 }
 requestAnimationFrame(frame);
 
-/** For tests: what the page knows, to be read only. */
-window.afjaxDebug = Object.freeze({
-  get screen() { return document.body.dataset.screen; },
-  get state() { return call?.state ?? 'none'; },
-  get frames() { return stage.frames; },
-  get late() { return stage.late; },
-  get lag() { return stage.lag; },
-  get lastFrame() { return stage.last; },
-  get lastGeneration() { return stage.lastGeneration; },
-  get generation() { return stage.generation; },
-  get offset() { return stage.offset; },
-  get clock() { return sound?.now() ?? 0; },
-  get level() { return sound?.level() ?? 0; },
-  get missing() { return sound?.missing ?? 0; },
-  get cutMs() { return sound?.cut_ms ?? null; },
-  get cuts() { return call?.cuts ?? 0; },
-  get rtt() { return call?.rtt ?? null; },
-});
-
+watch(stage, () => call, () => sound);
 arrive();

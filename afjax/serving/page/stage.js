@@ -38,6 +38,11 @@ export class Stage {
     return Math.floor((this.clock() - this.offset) * FPS);
   }
 
+  /** Milliseconds until the next picture is due. */
+  untilNext() {
+    return Math.min(100, Math.max(1, 1000 * (this.offset + (this.due() + 1) / FPS - this.clock())));
+  }
+
   take(frame, generation, jpeg) {
     if (older(generation, this.generation)) return;
     const early = this.offset + frame / FPS - this.clock();
