@@ -87,7 +87,7 @@ def test_pictures_are_drawn_in_order_and_not_before_their_time(fake, tmp_path):
         start(page, fake)
         seen = np.array(page.run(WATCH % 4))
         frames, clock = seen[:, 0], seen[:, 2]
-        assert len(frames) > 10 and (np.diff(frames) > 0).all()
+        assert len(frames) > 3 and (np.diff(frames) > 0).all()
         assert (frames <= (clock - OFFSET) * 25 + 1).all()
         wait(lambda: fake.of("shown"))
         assert set(fake.of("shown")[-1]) == {"type", "frames", "late", "lag"}
