@@ -23,6 +23,11 @@ os.dup2(14, 4)
 os.execv({2!r}, [{2!r}, *sys.argv[1:]])
 """
 _FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--mute-audio", "--no-first-run")
+FAKE_MEDIA = (
+    "--use-fake-ui-for-media-stream",
+    "--use-fake-device-for-media-stream",
+    "--autoplay-policy=no-user-gesture-required",
+)
 
 
 def find() -> str | None:
@@ -33,6 +38,9 @@ def find() -> str | None:
 class Browser:
     """One page in a browser with a fresh profile in `folder`; downloads are saved to `folder/downloads`.
 
+    `flags` are more of Chromium's own (FAKE_MEDIA: a camera and a microphone without asking). `errors` collects
+    exceptions, `console` what the page or the browser itself reports as an error, breaches of its policy too.
+
     with Browser(folder) as browser:
         browser.open("file:///...")
         browser.run("document.title")
@@ -40,17 +48,24 @@ class Browser:
     Entering raises OSError if the program does not start.
     """
 
-    def __init__(self, folder: Path, width: int = 1200, height: int = 800):
-        self.folder = folder
+    def __init__(self, folder: Path, width: int = 1200, height: int = 800, flags: tuple[str, ...] = ()):
+        self.folder, self.flags = folder, flags
         self.requests: list[str] = []
         self.errors: list[str] = []
+        self.console: list[str] = []
         self._size, self._count, self._rest, self._session = (width, height), 0, b"", ""
 
     def __enter__(self):
         program = find()
         read, self._out = os.pipe()
         self._in, write = os.pipe()
-        flags = [*_FLAGS, f"--user-data-dir={self.folder / 'profile'}", "--remote-debugging-pipe", "about:blank"]
+        flags = [
+            *_FLAGS,
+            *self.flags,
+            f"--user-data-dir={self.folder / 'profile'}",
+            "--remote-debugging-pipe",
+            "about:blank",
+        ]
         self._process = subprocess.Popen(
             [sys.executable, "-c", _LAUNCH.format(read, write, program), *flags],
             pass_fds=(read, write), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
@@ -67,7 +82,7 @@ class Browser:
     def _attach(self):
         target = self.send("Target.createTarget", url="about:blank")["targetId"]
         self._session = self.send("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Network"):
+        for domain in ("Page", "Runtime", "Network", "Log"):
             self.send(f"{domain}.enable")
         self.resize(*self._size)
         downloads = str(self.folder / "downloads")
@@ -115,6 +130,10 @@ class Browser:
             self.requests.append(params["request"]["url"])
         if event.get("method") == "Runtime.exceptionThrown":
             self.errors.append(params["exceptionDetails"]["exception"].get("description", "?"))
+        if event.get("method") == "Log.entryAdded" and params["entry"]["level"] == "error":
+            self.console.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+        if event.get("method") == "Runtime.consoleAPICalled" and params["type"] in ("error", "assert"):
+            self.console.append(" ".join(str(arg.get("value", arg.get("description"))) for arg in params["args"]))
 
     def open(self, url: str):
         """Goes to an address and waits until the page is loaded."""

@@ -4,21 +4,16 @@ An `Utterance` is 16 kHz sound with what is known about it: when each phoneme st
 stressed, where the emphasised word ends. Times are seconds from the utterance's first sample.
 """
 
-import json
-import struct
-import subprocess
-import sys
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from afjax.audio.espeak import Espeak, Said
 from afjax.audio.framing import RATE
 from afjax.errors import InputError
 from data_pipeline.simulate.speech.sentences import Phrase
 
 _RISE = (0.45, 1.75)
-_MAX_HEADER = 1 << 20
-_MAX_SAMPLES = 22050 * 60
 _ACCENTS = ("en-us", "en-us", "en", "en-gb-x-rp", "en-gb-scotland", "en-us-nyc", "en-gb-x-gbclan")
 _VARIANTS = {
     "train": "m1 m2 m3 m4 m5 m6 f1 f2 f3 f4 Alicia Andrea Lee Mario Michael Reed anika adam boris david ed edward "
@@ -92,10 +87,7 @@ class Speaker:
     """The synthesis process; `with Speaker() as speaker: speaker.say(phrase, voice)`."""
 
     def __init__(self):
-        command = [sys.executable, "-m", "data_pipeline.simulate.speech.espeak_worker"]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL
-        )
+        self._espeak = Espeak()
 
     def __enter__(self):
         return self
@@ -105,52 +97,11 @@ class Speaker:
 
     def close(self):
         """Ends the process."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            try:
-                pipe.close()
-            except BrokenPipeError:  # a request was under way when the process died
-                pass
-        self._process.wait()
+        self._espeak.close()
 
     def say(self, phrase: Phrase, voice: Voice) -> Utterance:
         """Synthesises a phrase. Raises InputError if the synthesis process can't start or answers nonsense."""
-        request = json.dumps(
-            {
-                "text": phrase.ssml,
-                "voice": voice.name,
-                "rate": voice.rate,
-                "pitch": voice.pitch,
-                "range": voice.spread,
-            }
-        ).encode()
-        try:
-            self._process.stdin.write(struct.pack("<I", len(request)) + request)
-            self._process.stdin.flush()
-        except BrokenPipeError:
-            raise self._gone() from None
-        (size,) = struct.unpack("<I", self._read(4))
-        if size > _MAX_HEADER:
-            raise InputError("the speech synthesis process sent no reply of ours", self._process.args[-1])
-        reply = json.loads(self._read(size))
-        if "error" in reply:
-            raise InputError(reply["error"], "speech synthesis")
-        if not 0 <= reply["samples"] <= _MAX_SAMPLES:
-            raise InputError("the speech synthesis process announced too much sound", self._process.args[-1])
-        pcm = np.frombuffer(self._read(2 * reply["samples"]), "<i2")
-        return _utterance(phrase, reply, pcm)
-
-    def _read(self, size: int) -> bytes:
-        data = self._process.stdout.read(size)
-        if len(data) != size:
-            raise self._gone()
-        return data
-
-    def _gone(self) -> InputError:
-        return InputError(
-            "the speech synthesis process ended",
-            "data_pipeline.simulate",
-            "pip install -r requirements-media.txt (espeakng-loader)",
-        )
+        return _utterance(phrase, self._espeak.say(phrase.ssml, voice.name, voice.rate, voice.pitch, voice.spread))
 
 
 def bend(utterance: Utterance, seconds: float, ratio: float) -> Utterance:
@@ -173,21 +124,21 @@ def bend(utterance: Utterance, seconds: float, ratio: float) -> Utterance:
     return replace(utterance, wave=wave, starts=moved(utterance.starts), ends=moved(utterance.ends))
 
 
-def _utterance(phrase: Phrase, reply: dict, pcm: np.ndarray) -> Utterance:
+def _utterance(phrase: Phrase, said: Said) -> Utterance:
     import soxr
 
-    rate = reply["sample_rate"]
-    spoken = [(name, at) for name, at in reply["phonemes"]]
-    bounds = np.array([at for _, at in spoken] + [reply["samples"]], np.float64) / rate
+    rate = said.rate
+    spoken = said.phonemes
+    bounds = np.array([at for _, at in spoken] + [len(said.pcm)], np.float64) / rate
     voiced = np.array([not name.startswith("_") for name, _ in spoken], bool)
     if not voiced.any():
         raise InputError(f"no speech came of {phrase.ssml!r}", "speech synthesis")
     end = bounds[1:][voiced].max()
-    wave = soxr.resample(pcm[: int(end * rate)].astype(np.float32) / 32768.0, rate, RATE)
+    wave = soxr.resample(said.pcm[: int(end * rate)].astype(np.float32) / 32768.0, rate, RATE)
     names = tuple(name for (name, _), keep in zip(spoken, voiced, strict=True) if keep)
     emphasis = -1.0
     if phrase.emphasis >= 0:
-        words = [at for _, at in reply["words"]] + [int(end * rate)]
+        words = [at for _, at in said.words] + [int(end * rate)]
         emphasis = words[min(phrase.emphasis + 1, len(words) - 1)] / rate
     utterance = Utterance(
         wave=wave.astype(np.float32),

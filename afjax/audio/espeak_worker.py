@@ -1,4 +1,4 @@
-"""Speech synthesis in a process of its own: `python -m data_pipeline.simulate.speech.espeak_worker`.
+"""Speech synthesis in a process of its own: `python -m afjax.audio.espeak_worker`.
 
 espeak-ng is GPL-3 code; it is loaded here, behind pipes, and nowhere else. The protocol, both ways little-endian:
 

@@ -1,0 +1,236 @@
+"""The brain that needs nothing: `listen`, `reply` and `speak` joined, each in its own time.
+
+    ear    a thread that takes the user's sound and decides on turns and interruptions
+    mouth  a thread that has sentences made into sound, one after the other, ahead of their time
+
+Slow synthesis makes words late and nothing else. An interruption is decided 0.24 s after the onset of the user's words
+at the earliest (`vad.Settings`), mostly within 0.4 s; a sentence whose synthesis is under way then is thrown away.
+
+The avatar's echo: what is heard while it speaks counts only if it is louder than the loudest of the speech around the
+play-out position, less 20 dB. A page cancels echoes itself; what is left lies at -30 dB or below.
+"""
+
+import queue
+import threading
+from collections import deque
+
+import numpy as np
+
+from afjax.errors import InputError
+from afjax.serving.brain import Cut, Event, Speech, State
+from afjax.serving.brains.parts import Listen, Reply, Sign, Speak
+from afjax.serving.brains.voice import sentences
+
+COUPLING = -20.0
+"""dB from the avatar's speech to its loudest echo in the microphone."""
+_AROUND = (0.6, 0.3)
+_ENVELOPE = 50
+_QUEUE = 400
+
+
+class _Echo:
+    """Level of what the avatar says, 50 values a second, and how far it has been heard."""
+
+    def __init__(self):
+        self._levels: list[np.ndarray] = []
+        self._position: float | None = None
+
+    def add(self, samples: np.ndarray, rate: int):
+        step = rate // _ENVELOPE
+        blocks = np.pad(samples, (0, -len(samples) % step)).reshape(-1, step)
+        self._levels.append(10 * np.log10(np.mean(blocks**2, axis=1) + 1e-10))
+
+    def at(self, position: float | None):
+        self._position = position
+
+    def clear(self):
+        self._levels, self._position = [], None
+
+    def level(self) -> float:
+        """dB that an echo may have now."""
+        if self._position is None or not self._levels:
+            return -np.inf
+        levels = np.concatenate(self._levels)
+        first = max(0, int((self._position - _AROUND[0]) * _ENVELOPE))
+        near = levels[first : int((self._position + _AROUND[1]) * _ENVELOPE) + 1]
+        return float(near.max()) + COUPLING if near.size else -np.inf
+
+
+class ScriptedBrain:
+    """A `Brain`. Without `threads` everything is done inside of `hear` and `say`: for virtual clocks and tests."""
+
+    def __init__(self, listen: Listen, reply: Reply, speak: Speak, threads: bool = True):
+        self._listen, self._reply, self._speak = listen, reply, speak
+        self._events: deque[Event] = deque()
+        self._lock = threading.RLock()
+        self._echo = _Echo()
+        self._state = ""
+        self._talking = False  # speech is on its way or heard
+        self._minor = False  # it is a backchannel, over which the user goes on
+        self._round = 0  # a cut begins another: older sentences are thrown away
+        self._quiet_since: float | None = None
+        self._now = 0.0
+        self._sound: queue.Queue = queue.Queue(_QUEUE)
+        self._lines: queue.Queue = queue.Queue()
+        self._threads = []
+        if threads:
+            self._threads = [threading.Thread(target=run, daemon=True) for run in (self._ear, self._mouth)]
+        for thread in self._threads:
+            thread.start()
+        self._set("listening")
+        self._talk(self._reply.greeting())
+
+    # what a call asks
+
+    def hear(self, samples: np.ndarray, at: float) -> None:
+        """The user's sound. With more than some seconds of it waiting, new sound is dropped."""
+        if not self._threads:
+            self._hears(samples, at)
+            return
+        try:
+            self._sound.put_nowait((samples, at))
+        except queue.Full:
+            pass
+
+    def say(self, text: str) -> None:
+        """After what is being said."""
+        self._talk(text)
+
+    def use_voice(self, name: str) -> None:
+        """Another voice from the next sentence on."""
+        self._speak.voice = name
+
+    def spoken(self, seconds: float, done: bool) -> None:
+        """Follows the play-out."""
+        with self._lock:
+            if not self._talking:
+                return
+            self._echo.at(seconds)
+            if done:
+                self._ends()
+            elif seconds > 0:
+                self._set("speaking")
+
+    def cut(self, heard: float) -> None:
+        """Forgets the rest, as after an interruption of its own."""
+        with self._lock:
+            self._stop()
+
+    def events(self) -> list[Event]:
+        """All since the last call."""
+        with self._lock:
+            found = list(self._events)
+            self._events.clear()
+        return found
+
+    def close(self) -> None:
+        """Ends both threads and the voice's process."""
+        if self._threads:
+            while not self._sound.empty():
+                self._sound.get_nowait()
+            self._stop()
+            self._sound.put(None)
+            self._lines.put(None)
+            for thread in self._threads:
+                thread.join(10)
+        self._speak.close()
+
+    # state
+
+    def _set(self, state: str):
+        if state != self._state:
+            self._state = state
+            self._events.append(State(state))
+
+    def _stop(self):
+        self._round += 1
+        self._ends()
+
+    def _ends(self):
+        self._talking = self._minor = False
+        self._quiet_since = self._now
+        self._echo.clear()
+        self._set("listening")
+
+    def _talk(self, text: str, minor: bool = False):
+        lines = sentences(text)
+        if not lines:
+            return
+        with self._lock:
+            if not self._talking:
+                self._set("thinking")
+            self._talking, self._minor = True, minor
+            for n, line in enumerate(lines):
+                self._lines.put((self._round, line, n == len(lines) - 1))
+        if not self._threads:
+            while not self._lines.empty():
+                self._speaks(*self._lines.get())
+
+    # the mouth
+
+    def _mouth(self):
+        while (item := self._lines.get()) is not None:
+            self._speaks(*item)
+
+    def _speaks(self, at_round: int, sentence: str, last: bool):
+        if at_round != self._round:
+            return
+        try:
+            made = self._speak.say(sentence)
+        except InputError:
+            made = None
+        with self._lock:
+            if at_round != self._round:
+                return
+            if made is None:  # no voice: the face goes on listening
+                self._stop()
+                return
+            self._echo.add(made.samples, made.rate)
+            self._events.append(Speech(made.samples, made.rate, made.words, last))
+
+    # the ear
+
+    def _ear(self):
+        while (item := self._sound.get()) is not None:
+            self._hears(*item)
+
+    def _hears(self, samples: np.ndarray, at: float):
+        with self._lock:
+            echo = self._echo.level()
+        for sign in self._listen.hear(samples, at, echo):
+            self._follow(sign)
+        with self._lock:
+            self._now = at
+            if self._quiet_since is None or self._talking:
+                self._quiet_since = at
+            silent = at - self._quiet_since
+            text = "" if self._talking else self._reply.silence(silent)
+        self._talk(text)
+
+    def _follow(self, sign: Sign):
+        text, minor = "", False
+        with self._lock:
+            if sign.kind == "interruption" and self._talking and not self._minor:
+                self._events.append(Cut("the user speaks"))
+                self._stop()
+            elif sign.kind == "begin":
+                self._quiet_since = sign.at
+            elif sign.kind == "turn" and sign.turn and (not self._talking or self._minor):
+                self._quiet_since = sign.at
+                text = self._reply.answer(sign.turn)
+            elif sign.kind == "pause" and sign.turn and not self._talking:
+                self._quiet_since = sign.at
+                text, minor = self._reply.backchannel(sign.turn), True
+        self._talk(text, minor)
+
+
+def scripted(voice: str = "Clara", seed: int = 0, talks: bool = True) -> ScriptedBrain:
+    """The brain as it comes: our ear, small talk (or, without `talks`, only what is typed) and espeak-ng.
+
+    Raises InputError if espeak-ng is not installed.
+    """
+    from afjax.serving.brains.small_talk import OnlyListens, SmallTalk
+    from afjax.serving.brains.vad import Ear
+    from afjax.serving.brains.voice import EspeakVoice
+
+    return ScriptedBrain(Ear(), SmallTalk(seed) if talks else OnlyListens(), EspeakVoice(voice))
