@@ -105,7 +105,7 @@ def test_names_paths_and_pictures_of_the_docs_exist():
         faults += [f"{page.name}: {name}" for name in names if "NAME" not in name and missing(name)]
         faults += [f"{page.name}: {link}" for link in links if not (page.parent / link).exists()]
     assert not faults, "nowhere to be found:\n" + "\n".join(faults)
-    assert missing("afjax.nn.mask") and missing("docs/live.md") and missing("afjax.nn.masks.alowed")
+    assert missing("afjax.nn.mask") and missing("docs/nowhere.md") and missing("afjax.nn.masks.alowed")
     assert not missing("afjax.nn.masks.allowed") and not missing("afjax/nn/masks.py")
 
 
