@@ -50,6 +50,7 @@ def built(config, monkeypatch):
     return asked
 
 
+@pytest.mark.slow
 def test_it_is_measured_on_what_its_training_set_aside(config, workdir, models, built, tmp_path):
     out = tmp_path / "out"
     arrays, table, notes = tables.of_model("", out=out)

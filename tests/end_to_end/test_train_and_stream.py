@@ -53,7 +53,7 @@ def test_run_folder_holds_what_it_should(config, workdir):
     assert [line["step"] for line in lines] == [10, 20, 30, 40]
     probed = [{name: value for name, value in line.items() if name.startswith("held_out/")} for line in lines]
     assert [bool(values) for values in probed] == [False, True, False, True] and probed[1].keys() == probed[3].keys()
-    assert {"held_out/loss_level_0.5", "held_out/loss_pose", "held_out/slope_smile_user"} <= probed[1].keys()
+    assert {"held_out/loss_level_0.5", "held_out/loss_pose", "held_out/slope_nod_user"} <= probed[1].keys()
     assert probed[3]["held_out/loss"] != probed[1]["held_out/loss"]
     samples = sorted(path.name for path in (workdir / "samples").glob("*.npz"))
     assert samples == ["0000020.npz", "0000040.npz"]

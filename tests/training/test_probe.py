@@ -10,9 +10,8 @@ import numpy as np
 import pytest
 
 from afjax.config import KEEP, SamplerConfig
-from afjax.nn import masks
 from afjax.nn.condition_encoder import Conditions
-from afjax.nn.token_layout import TokenLayout
+from afjax.nn.token_layout import stream_layout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming import step as stream
 from afjax.streaming.state import init_stream
@@ -123,24 +122,9 @@ def test_conditional_means_are_those_of_a_stream_with_a_recorded_past(look_ahead
     np.testing.assert_allclose(found, from_stream(config, params, windows), atol=2e-4 * np.abs(found).max())
 
 
-def clean_copies(config) -> TokenLayout:
-    """Every frame noisy, beside clean copies of all but the last block's; without look-ahead."""
-    c, frames = config.layout, config.data.window
-    copied = frames - c.block
-    frame = np.concatenate([np.arange(copied), np.arange(frames)]).astype(np.int32)
-    context = np.arange(len(frame)) < copied
-    query, key, mine, theirs = frame[:, None], frame[None], frame[:, None] // c.block, frame[None] // c.block
-    same = (context[:, None] == context[None]) & (mine == theirs)
-    past = context[None] & (theirs < mine) & (key >= mine * c.block - c.cache)
-    conditions_of = ~context[None]
-    near = (np.abs(query - key) <= c.alignment) & (theirs <= mine) & (key >= mine * c.block - c.alignment)
-    window = masks.in_window(query, key, c.condition_window)
-    return TokenLayout(frame, context, same | past, near & conditions_of, window & conditions_of)
-
-
 def test_a_layout_with_a_clean_past_needs_one_forward_and_gives_the_same():
     config = small_config(look_ahead=0)
-    params, windows, layout = scrambled(config), windows_of(config), clean_copies(config)
+    params, windows, layout = scrambled(config), windows_of(config), stream_layout(config.layout, config.data.window)
     assert not probe.has_clean_past(token_layout(config), config.data.window, config.layout.block)
     assert probe.has_clean_past(layout, config.data.window, config.layout.block)
     one, many = means(config, params, windows, layout), means(config, params, windows)
