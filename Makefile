@@ -1,12 +1,13 @@
 # make setup   .venv with everything the project needs, redone only when a requirements file has changed
 # make test    the tests, without those marked slow
+# make test-live   the live page: its server, and itself in Chromium, slow ones too
 # make check   lint, the rules of the house, and the units of the network and the stream
 # make demo    trains the quickstart model, streams a conversation, writes out/demo/
 # make lint    ruff
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := test
-.PHONY: setup test check demo lint
+.PHONY: setup test test-live check demo lint
 
 # The first Python of 3.11 or newer; `make setup PYTHON=...` picks another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -34,6 +35,10 @@ $(STAMP): $(REQUIREMENTS)
 
 test: setup
 	@$(PY) -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
+
+test-live: setup
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-live.txt
+	@$(PY) -m pytest -q tests/serving
 
 check: lint
 	@$(PY) -m pytest -q -m "not slow" -n 2 $(CHECKED)
