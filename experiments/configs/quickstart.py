@@ -2,10 +2,8 @@
 
     python -m experiments.train --config experiments/configs/quickstart.py --workdir out/quickstart
 
-Two cores: conversations 80 s, 1200 steps three minutes, 2 GB. `python -m experiments.demo` trains and measures it; to
-expect with the default seed: lip_corr .77, peak response of the smile .60 at 400 ms (recorded .62 at 400 ms, shuffled
-users .00, user dropped .03), variance .58 (recorded .78), Fréchet distance .9 (oracle .1); nods are not learned.
-docs/results.md says why these settings.
+Two cores: conversations about three minutes, 1200 steps about six, 2 GB. `python -m experiments.demo` trains and measures
+it. docs/results.md has the figures of earlier settings and of the listener, which is trained alike and for longer.
 
 Variants, `--config experiments/configs/quickstart.py:VARIANT`: `stream` (default) trains on what a stream computes with
 a finished past before every noisy block, `passes` on the stream's passes with a past as noisy as it is drawn and clean
