@@ -18,6 +18,8 @@ __all__ = ["HELLO", "Link", "Socket"]
 log = logging.getLogger("afjax.serving")
 HELLO = 3.0
 """Seconds without a message after which a socket that has not begun is closed; pages connect again when they begin."""
+VACANCY = 2.0
+"""Seconds for which a page waits for a slot: one that is loaded again comes before the call that it left has ended."""
 IDLE, PORTRAIT_WAIT = 30.0, 30.0
 """Seconds without a message after which a call ends; for which a call that brings its own portrait waits for it."""
 DEFERRED = 20
@@ -63,10 +65,11 @@ class Link:
         watching = asyncio.create_task(self._watch())
         code, reason = 1000, ""
         try:
-            if self._studio.full:
+            if not await self._studio.vacant_within(VACANCY):
                 self._say("busy")
                 code, reason = 1013, "busy"
             else:
+                self._last = self._studio.now()
                 self._hello()
                 code, reason = await self._receive()
         except Exception:

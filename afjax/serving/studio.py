@@ -133,10 +133,12 @@ class Studio:
 
     # Calls
 
-    @property
-    def full(self) -> bool:
-        """Whether all slots are taken."""
-        return not self._free
+    async def vacant_within(self, seconds: float) -> bool:
+        """Whether there is a free slot, or will be within so many seconds."""
+        until = self.now() + seconds
+        while not self._free and self.now() < until:
+            await asyncio.sleep(TICK)
+        return self._free > 0
 
     def reserve(self) -> bool:
         """Takes a slot of the engine for a call that is about to begin; False where all are taken."""

@@ -5,6 +5,7 @@ import contextlib
 import io
 import json
 import socket
+import time
 
 import aiohttp
 import numpy as np
@@ -170,6 +171,26 @@ def test_who_is_refused_before_the_socket_is_accepted():
                         assert "Traceback" not in await answer.text(errors="replace")
             async with Page(server) as page:
                 await page.hears("hello")
+
+    run(work())
+
+
+def test_a_page_that_is_loaded_again_waits_for_the_slot_it_has_left():
+    async def work():
+        async with serving() as server:
+            engine = server.studio.engine
+            leave = engine.leave
+            engine.leave = lambda slot: (time.sleep(0.4), leave(slot))
+            async with Page(server) as page:
+                await page.begin()
+                await page.hears("ready")
+                async with Page(server) as again:
+                    await asyncio.sleep(0.1)
+                    assert not again.told
+                    await page.json("end")
+                    await again.hears("hello")
+                    await again.begin()
+                    await again.hears("ready")
 
     run(work())
 
