@@ -19,6 +19,7 @@ def small_config(
     width=16,
     depth=2,
     convolutions=0,
+    answer_head=False,
 ) -> Config:
     return Config(
         model=ModelConfig(
@@ -33,6 +34,7 @@ def small_config(
             condition_encoder=encoder,
             memory_size=6 if encoder == "memory" else 0,
             condition_convolutions=convolutions,
+            answer_head=answer_head,
         ),
         layout=LayoutConfig(
             block=block,

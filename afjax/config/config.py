@@ -34,6 +34,14 @@ class Config:
             "model.condition_convolutions needs a causal condition encoder (layout.condition_window above 0)",
         )
         require(
+            self.training.listening_steps == 0 or self.model.answer_head,
+            "training.listening_steps needs an answer head (model.answer_head)",
+        )
+        require(
+            self.training.listening_steps == 0 or not self.preference.path,
+            "training.listening_steps must be 0 where preferences tune a model that has learned to listen",
+        )
+        require(
             self.layout.tokens != "stream" or self.objective.clean_prefix == 0,
             "objective.clean_prefix must be 0 where layout.tokens is stream: every block's past is clean",
         )

@@ -64,7 +64,10 @@ def read_config(workdir: Path, kind: type, do: str):
 
 
 FREE = (
-    *(f"training.{name}" for name in ("num_steps", "log_every", "save_every", "sample_", "probe_every", "keep")),
+    *(
+        f"training.{name}"
+        for name in ("num_steps", "listening_steps", "log_every", "save_every", "sample_", "probe_every", "keep")
+    ),
     "training.explosion",
     "compute.",
 )

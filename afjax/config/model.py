@@ -23,6 +23,10 @@ KEEP = {
 }
 
 
+MOVES = 3
+"""Frames over which the condition encoder's convolutions compare the user's motion with itself."""
+
+
 def keep_name(avatar_audio: bool, user_audio: bool, user_motion: bool) -> str:
     """Name in KEEP of the conditions that are there."""
     present = (avatar_audio, user_audio, user_motion)
@@ -55,7 +59,7 @@ class ModelConfig:
     @property
     def condition_reach(self) -> int:
         """Frames of past that the condition encoder's convolutions read."""
-        return 2 * (2**self.condition_convolutions - 1)
+        return 2 * (2**self.condition_convolutions - 1) + MOVES if self.condition_convolutions else 0
 
     def __post_init__(self):
         one_of("model.condition_encoder", self.condition_encoder, CONDITION_ENCODERS)

@@ -131,8 +131,10 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Length of a run and how often it writes; `seed` seeds everything. Samples are videos of `sample_seconds`. Every
-    `probe_every` steps (0: never) held-out windows are measured (`afjax.training.generator.probe`).
+    """Length of a run and how often it writes; `seed` seeds everything. The first `listening_steps` train the condition
+    encoder alone, by the answer head, several times as fast: what the user's rare cues mean is learned there. Samples
+    are videos of `sample_seconds`. Every `probe_every` steps (0: never) held-out windows are measured
+    (`afjax.training.generator.probe`).
 
     Kept are the latest `keep` checkpoints, those of every `keep_every` steps (0: none), and the one with the smallest
     value of the logged metric `keep_best` (`-NAME`: with the largest; empty: none). A run stops where the loss is not
@@ -140,6 +142,7 @@ class TrainingConfig:
     """
 
     num_steps: int = 1200
+    listening_steps: int = 0
     seed: int = 0
     log_every: int = 50
     save_every: int = 400
@@ -154,6 +157,7 @@ class TrainingConfig:
     def __post_init__(self):
         for name in ("num_steps", "log_every", "save_every", "sample_every", "keep"):
             require(getattr(self, name) > 0, f"training.{name} must be positive")
-        for name in ("keep_every", "probe_every"):
+        for name in ("listening_steps", "keep_every", "probe_every"):
             require(getattr(self, name) >= 0, f"training.{name} must not be negative")
+        require(self.listening_steps < self.num_steps, "training.listening_steps must be below training.num_steps")
         require(self.explosion > 1, "training.explosion must be above 1")

@@ -20,10 +20,14 @@ thing. What a query sees of the user is the whole pass, or a window as in `windo
 With `convolutions` = n the causal forms have a second path, which carries cues that last a few frames and answers that
 run by themselves. It goes round the attention, whose query is the avatar's voice and says little while it listens:
 
-    h_0 = Linear [a, a_u, m]      h_i[t] = h_{i-1}[t] + SiLU LN Linear [h_{i-1}[t - 2 d], h_{i-1}[t - d], h_{i-1}[t]]
-    d = 2^(i-1)                   c = Linear SiLU LN (... + h_n)
+    h_0 = Linear [a, a_u, u_m, m, |m[t] - m[t - 3]|]              u_m: user motion as embedded above, m: as it comes
+    h_i[t] = h_{i-1}[t] + SiLU LN Linear [h_{i-1}[t - 2 d], h_{i-1}[t - d], h_{i-1}[t]]        d = 2^(i-1)
+    c = Linear SiLU LN (... + h_n)
 
-It reads 2 (2^n - 1) frames of past; before a stream's first frame all of them are zero.
+It reads 2 (2^n - 1) + 3 frames of past; before a stream's first frame all of them are zero. A nod or a shaken head has
+no mean, so that nothing linear tells it from rest, and a network that has to find a square first hardly begins to learn
+it from rare answers. How much a channel moves says it at once: three frames are half a period at 4 Hz and near enough
+to half of one at 2 Hz.
 
 A dropped condition is zero after its projection (audio) or before it (motion).
 """
@@ -33,6 +37,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from flax import linen as nn
 
+from afjax.config.model import MOVES
 from afjax.nn.attention import ConditionAttention
 from afjax.nn.linear import Linear
 from afjax.types import Audio, Motion
@@ -80,6 +85,17 @@ class MemoryBank(nn.Module):
         return ConditionAttention(self.heads, rotary=False, name="attention")(queries, bank, every, positions=None)
 
 
+def before(x, frames: int):
+    """`x` [b, n, ...] so many frames earlier, zeros at first."""
+    return jnp.pad(x, ((0, 0), (frames, 0), (0, 0)))[:, : x.shape[1]]
+
+
+def moves(motion, there):
+    """How much each channel [b, n, d] has moved in MOVES frames; zero where the earlier frame is not there."""
+    there = jnp.broadcast_to(there, motion.shape[:2])[..., None]
+    return jnp.where(there & before(there, MOVES), jnp.abs(motion - before(motion, MOVES)), 0)
+
+
 class CausalConvolutions(nn.Module):
     """Tracks [b, n, width] each -> [b, n, width] through dilated causal convolutions; `there` [n] or [b, n]."""
 
@@ -90,7 +106,7 @@ class CausalConvolutions(nn.Module):
         width, there = tracks[0].shape[-1], jnp.broadcast_to(there, tracks[0].shape[:2])[..., None]
         x = jnp.where(there, Linear(width, name="mix")(jnp.concatenate(tracks, axis=-1)), 0)
         for i in range(self.layers):
-            past = [jnp.pad(x, ((0, 0), (k * 2**i, 0), (0, 0)))[:, : x.shape[1]] for k in (2, 1)]
+            past = [before(x, k * 2**i) for k in (2, 1)]
             hidden = Linear(width, name=f"conv_{i}")(jnp.concatenate([*past, x], axis=-1))
             x = jnp.where(there, x + nn.silu(LayerNorm(name=f"norm_{i}")(hidden)), 0)
         return x
@@ -151,7 +167,8 @@ class ConditionEncoder(nn.Module):
         """
         avatar_audio = conditions.avatar_audio * keep[:, 0, None, None]
         user_audio = conditions.user_audio * keep[:, 1, None, None]
-        moved = self.embed_motion(conditions.user_motion * keep[:, 2, None, None])
+        user_motion = conditions.user_motion * keep[:, 2, None, None]
+        moved = self.embed_motion(user_motion)
         user = self.hear(moved, user_audio, mask, positions)
         if self.memory_size:
             both = avatar_audio + self.verbal(avatar_audio) + user + self.non_verbal(user)
@@ -159,5 +176,6 @@ class ConditionEncoder(nn.Module):
             both = avatar_audio + self.avatar(avatar_audio, user, mask, positions)
         if self.convolutions:  # a frame that is there sees itself
             there = jnp.diagonal(jnp.asarray(mask), axis1=-2, axis2=-1)
-            both = both + self.fast((avatar_audio, user_audio, moved), there)
+            tracks = (avatar_audio, user_audio, moved, user_motion, moves(user_motion, there))
+            both = both + self.fast(tracks, there)
         return self.out(nn.silu(self.avatar_norm(both)))

@@ -81,12 +81,20 @@ class ForcingTransformer(nn.Module):
         """
         return self.forward_and_answer(motion, level, reference, conditions, keep, layout)[0]
 
+    def answer(self, conditions: Conditions, keep, layout):
+        """The motion that the condition alone tells [b, m, d] by entry, as `forward_and_answer` gives it."""
+        conditions, keep = jax.tree.map(lambda x: x.astype(self.dtype or x.dtype), (conditions, keep))
+        return self.answer_head(self._condition(conditions, keep, layout))
+
+    def _condition(self, conditions: Conditions, keep, layout):
+        heard = jax.tree.map(lambda x: x[:, layout.entry], self.listen(conditions))
+        return self.encode(heard, keep, layout.encoder, layout.entry)
+
     def forward_and_answer(self, motion, level, reference, conditions: Conditions, keep, layout):
         """`forward`, and the motion that the condition alone tells [b, m, d] by entry; None without an answer head."""
         dtype, given = self.dtype or motion.dtype, (motion, reference, conditions, keep)
         motion, reference, conditions, keep = jax.tree.map(lambda x: x.astype(dtype), given)
-        heard = jax.tree.map(lambda x: x[:, layout.entry], self.listen(conditions))
-        condition = self.encode(heard, keep, layout.encoder, layout.entry)
+        condition = self._condition(conditions, keep, layout)
         masks = (layout.attention, layout.alignment)
         velocity = self(motion, level, reference, self.project(condition, layout.entry), masks, layout.frame)[0]
         return velocity, self.answer_head(condition) if self.config.answer_head else None

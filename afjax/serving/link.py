@@ -209,7 +209,7 @@ class Link:
         elif command.type == "expressiveness":
             if not getattr(self._studio.engine, "guided", False):
                 raise ProtocolError("unsupported", "expressiveness: this model has no guidance on its user")
-            self._seat.call.guide(float(fields["value"]))
+            self._seat.call.guide(float(fields["value"]) * self._studio.engine.config.sampler.joint)
         elif command.type == "voice":
             if fields["name"] not in self._studio.voices or not self._seat.use_voice(fields["name"]):
                 raise ProtocolError("unsupported", "voice: there is no such voice, or this brain has but one")

@@ -15,12 +15,22 @@ def schedule(peak: float, config: OptimizerConfig, steps: int):
     return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, max(steps, warmup + 1), peak * config.final_share)
 
 
-def make_optimizer(config: OptimizerConfig, steps: int) -> optax.GradientTransformation:
-    """Clipped AdamW, Muon for the matrices and Adam for the rest, or gradient descent; vectors are not decayed."""
-    adam = schedule(config.learning_rate, config, steps)
+def in_stages(peak: float, config: OptimizerConfig, steps: int, first: int):
+    """The same for `first` steps and once more for the rest: what begins to learn then needs the whole rate."""
+    if not first:
+        return schedule(peak, config, steps)
+    return optax.join_schedules([schedule(peak, config, n) for n in (first, steps - first)], [first])
+
+
+def make_optimizer(config: OptimizerConfig, steps: int, first: int = 0) -> optax.GradientTransformation:
+    """Clipped AdamW, Muon for the matrices and Adam for the rest, or gradient descent; vectors are not decayed.
+
+    `first` of the `steps` are a stage of their own (`TrainingConfig.listening_steps`).
+    """
+    adam = in_stages(config.learning_rate, config, steps, first)
     if config.kind == "muon":
         chosen = contrib.muon(
-            schedule(config.muon_learning_rate, config, steps),
+            in_stages(config.muon_learning_rate, config, steps, first),
             ns_steps=3,  # of Newton-Schulz; five cost a tenth of the quickstart's time on a CPU
             weight_decay=config.weight_decay,
             adam_b2=config.beta2,

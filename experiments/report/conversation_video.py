@@ -1,6 +1,7 @@
 """A simulated conversation as a picture: user to the left, avatar to the right, each with their own voice."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,16 @@ USER, AVATAR = 1, 0
 SHEET = 24
 
 
+@lru_cache(maxsize=4)
+def drawn_face(seed: int, size: int):
+    """The face codec's identity of a drawn portrait. A training shows the same two in every sample."""
+    from afjax.codec.face.codec import FaceCodec
+    from data_pipeline.simulate.portrait.draw import draw_portrait
+
+    with cli.quiet():
+        return FaceCodec(size=size).identity(draw_portrait(seed))
+
+
 def write_conversation(path: Path, clip: Conversation, motion: np.ndarray, size: int = 256, portrait=None, sheet=None):
     """Renders a clip with the avatar's `motion` [T, D]; needs a clip that holds sound.
 
@@ -27,12 +38,10 @@ def write_conversation(path: Path, clip: Conversation, motion: np.ndarray, size:
 
     from afjax.codec.face.codec import FaceCodec
     from afjax.media.writer import SOUND_RATE, VideoWriter
-    from data_pipeline.simulate.portrait.draw import draw_portrait
 
     codec = FaceCodec(size=size)
     with cli.quiet():
-        pictures = draw_portrait(USER), draw_portrait(AVATAR) if portrait is None else portrait
-        faces = [codec.identity(picture) for picture in pictures]
+        faces = drawn_face(USER, size), drawn_face(AVATAR, size) if portrait is None else codec.identity(portrait)
     sound = np.stack([clip.user_audio, clip.avatar_audio], axis=1).astype(np.float32) / 32768
     sound = soxr.resample(sound[: len(motion) * RATE // FPS], RATE, SOUND_RATE)
     moments = np.linspace(0, len(motion) - 1, SHEET).astype(int)
@@ -55,14 +64,10 @@ def write_conversation(path: Path, clip: Conversation, motion: np.ndarray, size:
 def render_tracks(user: np.ndarray, avatars: Mapping[str, np.ndarray], size: int) -> dict[str, np.ndarray]:
     """Frames uint8 [n, size, size, 3] of the drawn user's motion [n, D], as "user", and of each avatar's by name."""
     from afjax.codec.face.codec import FaceCodec
-    from data_pipeline.simulate.portrait.draw import draw_portrait
 
-    codec = FaceCodec(size=size)
-    with cli.quiet():
-        watched, face = (codec.identity(draw_portrait(seed)) for seed in (USER, AVATAR))
-    return {"user": codec.render(watched, user)} | {
-        name: codec.render(face, motion) for name, motion in avatars.items()
-    }
+    codec, face = FaceCodec(size=size), drawn_face(AVATAR, size)
+    shown = {name: codec.render(face, motion) for name, motion in avatars.items()}
+    return {"user": codec.render(drawn_face(USER, size), user), **shown}
 
 
 def marks(clip: Conversation) -> list[tuple[str, float, float | None]]:

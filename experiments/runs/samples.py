@@ -34,7 +34,8 @@ class Sampler:
             print(f"samples without videos: {', '.join(missing)} not installed")
 
     def __call__(self, step: int, params):
-        if not self._clips:
+        video, made = self._out / f"{step:07d}.mp4", self._out / f"{step:07d}.npz"
+        if not self._clips or (video if self._frames else made).exists():  # a run that has ended, started again
             return
         avatar_audio, user_audio, user, recorded = (
             np.stack([getattr(clip, name) for clip in self._clips]).astype(np.float32)
@@ -43,10 +44,9 @@ class Sampler:
         self._generator.params = params
         rest = np.stack([clip.rest for clip in self._clips])
         motion = self._generator.clips(avatar_audio, user_audio, user, reference=rest)
-        with files.aside(self._out / f"{step:07d}.npz") as path:
+        with files.aside(made) as path:
             np.savez(path, motion=motion, recorded=recorded, user=user)
         if self._frames:
-            video = self._out / f"{step:07d}.mp4"
             write_conversation(video, self._clips[0], motion[0, : self._frames], size=128)
             if self._board:
                 show(self._board, step, video)

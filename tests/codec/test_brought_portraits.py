@@ -10,6 +10,7 @@ import pytest
 
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.codec import FaceCodec
+from afjax.codec.face.render.renderer import render_frames
 from afjax.codec.face.track.portraits import portrait_face
 from afjax.errors import InputError, InputWarning
 
@@ -82,7 +83,8 @@ def test_a_grey_portrait_talks_in_grey(photograph):
 def test_closed_eyes_are_refused_and_an_open_mouth_is_said(photograph):
     codec = FaceCodec(size=384)
     identity = codec.identity(photograph)
-    dozing, gaping = codec.render(identity, np.concatenate([motion(blink=1.0), motion(jaw_open=0.3, smile=-0.07)]))
+    shown = np.concatenate([motion(blink=1.0), motion(jaw_open=0.3, smile=-0.07)])
+    dozing, gaping = np.rint(render_frames(identity, shown)).astype(np.uint8)  # not in chunks of a second
     with pytest.raises(InputError, match="eyes are closed"):
         codec.identity(dozing)
     with pytest.warns(InputWarning, match="mouth is open"):

@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from functools import partial
 
 import jax
 import numpy as np
@@ -171,13 +172,14 @@ def test_demo_writes_everything(config, workdir, tmp_path, tmp_path_factory, mon
     """The demo of a trained run, alone and beside a model that ships; figures can be computed again from `eval.npz`."""
     pytest.importorskip("ai_edge_litert")
     av = pytest.importorskip("av")
-    from experiments.evaluation.demo import demo
+    from experiments.evaluation import demo
 
+    monkeypatch.setattr(demo, "write_conversation", partial(demo.write_conversation, size=64))
     monkeypatch.setattr(shipped, "MODELS", tmp_path_factory.mktemp("models"))
     if ships:
         load_run(workdir).save(shipped.MODELS / "listener")
     shutil.copytree(workdir, tmp_path / "run")  # started again it goes on, and this training has ended
-    demo(config, tmp_path)
+    demo.demo(config, tmp_path)
     names = {path.name for path in tmp_path.iterdir()}
     assert names == {
         "run", "conversation.mp4", "contact_sheet.png", "masks.png", "response_map.png", "motion_curves.png",

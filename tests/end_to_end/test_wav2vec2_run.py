@@ -142,6 +142,7 @@ def test_a_live_stream_hears_the_user(run):
     assert engine.compilations == 1 and np.isfinite(made).all() and np.abs(made[1] - made[0]).max() > 1e-4
 
 
+@pytest.mark.slow
 def test_the_bundle_gives_the_library_s_bits(run, tmp_path):
     summary = export(str(run), str(tmp_path / "bundle"), ["cpu"], 1, "none")
     assert summary["example"]["bit_equal"]

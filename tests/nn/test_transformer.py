@@ -9,6 +9,7 @@ import pytest
 
 from afjax.nn import embeddings, masks
 from afjax.nn.attention import attend
+from afjax.nn.condition_encoder import moves
 from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout, pass_layout
 from afjax.nn.transformer import ForcingTransformer
@@ -89,3 +90,8 @@ def test_perturbation_reaches_exactly_what_the_masks_allow(encoder, mask, make, 
     later = [masks.reached(layout.attention, depth - 1 - layer) for layer in range(depth)]
     through_user = np.any([reached @ condition for reached in later], axis=0)
     np.testing.assert_array_equal(np.abs(by_user[:, 0]).max(-1) > 0, through_user)
+
+
+def test_moves_are_over_three_frames_that_are_there():
+    motion, there = jnp.array([0, 1, 5, -2, -2, -2, 4.0])[None, :, None], jnp.arange(7) > 0
+    np.testing.assert_array_equal(moves(motion, there)[0, :, 0], [0, 0, 0, 0, 3, 7, 6])

@@ -39,10 +39,14 @@ def address(server) -> str:
     return server.url.split("#")[0]
 
 
-def jpeg(level=120, width=64, height=48, form="JPEG") -> bytes:
+def jpeg_of(picture: np.ndarray, form="JPEG") -> bytes:
     out = io.BytesIO()
-    Image.new("RGB", (width, height), (level,) * 3).save(out, form)
+    Image.fromarray(picture).save(out, form)
     return out.getvalue()
+
+
+def jpeg(level=120, width=64, height=48, form="JPEG") -> bytes:
+    return jpeg_of(np.full((height, width, 3), level, np.uint8), form)
 
 
 def mic(number, rate=48_000) -> bytes:

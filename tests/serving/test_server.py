@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import io
 import json
 import socket
@@ -135,6 +136,23 @@ def test_portraits_voices_and_what_this_model_lacks():
                 assert (await page.hears("error"))["code"] == "portrait"
                 await page.begin()
                 await page.hears("ready")
+
+    run(work())
+
+
+def test_expressiveness_is_in_units_of_the_model_s_own_guidance():
+    async def work():
+        async with serving() as server:
+            engine, asked = server.studio.engine, []
+            sampler = dataclasses.replace(engine.config.sampler, avatar=-0.4, joint=1.4)
+            engine.config = dataclasses.replace(engine.config, sampler=sampler)
+            engine.guided, engine.guide = True, lambda slot, user: asked.append(user)
+            async with Page(server) as page:
+                await page.begin(mic_rate=0, camera=False)
+                await page.hears("ready")
+                await page.json("expressiveness", value=0.5)
+                await page.until(lambda p: asked)
+            assert asked == [pytest.approx(0.7)]
 
     run(work())
 

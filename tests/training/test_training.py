@@ -12,9 +12,9 @@ from afjax.config import Config, ObjectiveConfig, OptimizerConfig, TrainingConfi
 from afjax.errors import InputError
 from afjax.training.checkpoint import load_ema
 from afjax.training.generator.state import init_params, init_state, token_layout
-from afjax.training.generator.step import ANSWER, make_draw, make_train_step
+from afjax.training.generator.step import ANSWER, LISTENING, make_draw, make_train_step
 from afjax.training.generator.train import train
-from afjax.training.optimizer import make_optimizer
+from afjax.training.optimizer import in_stages, make_optimizer
 from tests.small_model import small_config
 
 LONG = 300
@@ -52,7 +52,10 @@ def quick(**changes) -> Config:
 
 @pytest.mark.slow  # tests/end_to_end shows the same with real data
 def test_twenty_and_twenty_equal_forty_to_the_bit(tmp_path):
-    config = quick()
+    """The first thirty of them only listen."""
+    model = small_config(depth=1, answer_head=True).model
+    config = dataclasses.replace(quick(), model=model)
+    config = dataclasses.replace(config, training=dataclasses.replace(config.training, listening_steps=30))
     straight = train(config, tmp_path / "straight", Batches(config), {})
     train(config, tmp_path / "parts", Batches(config), {}, stop=20)
     resumed_batches = Batches(config)
@@ -163,19 +166,26 @@ def test_muon_steps_grow_with_outputs_over_inputs():
     assert size["square"] / size["flat"] == pytest.approx(1, rel=0.15)
 
 
-def test_the_answer_head_learns_what_the_condition_tells():
-    """Motion that is the user's three frames ago is told by the conditions alone, and by nothing without them."""
-    small = small_config(depth=1, convolutions=2, look_ahead=0)
-    model, layout = (
-        dataclasses.replace(small.model, answer_head=True),
-        dataclasses.replace(small.layout, tokens="stream"),
-    )
+def test_the_rate_begins_again_after_the_first_stage():
+    config = OptimizerConfig(learning_rate=1.0, warmup_steps=2, final_share=0.0)
+    rate = in_stages(1.0, config, 30, 20)
+    assert [float(rate(n)) for n in (0, 2, 20, 22, 30)] == pytest.approx([0, 1, 0, 1, 0], abs=1e-6)
+    assert float(rate(19)) < 0.02 < 0.5 < float(rate(24))
+
+
+@pytest.mark.parametrize("listening", [False, True])
+def test_the_answer_head_learns_what_the_condition_tells(listening):
+    """Motion that is the user's three frames ago is told by the conditions alone, and by nothing without them; the
+    steps that only listen change nothing else."""
+    small = small_config(depth=1, convolutions=2, look_ahead=0, answer_head=True)
+    layout = dataclasses.replace(small.layout, tokens="stream")
     objective = ObjectiveConfig(clean_prefix=0.0, level_power=2.0, drop_table={"joint": 0.5, "none": 0.5})
     config = dataclasses.replace(
-        quick(num_steps=LONG), model=model, layout=layout, objective=objective,
+        quick(num_steps=LONG), model=small.model, layout=layout, objective=objective,
         data=dataclasses.replace(small.data, batch=16),
     )  # fmt: skip
-    state, step, draw = init_state(config), make_train_step(config), make_draw(config)
+    state, step, draw = init_state(config), make_train_step(config, listening=listening), make_draw(config)
+    before = jax.device_get(state.params["params"])
     rng = np.random.default_rng(0)
     for number in range(LONG):
         user = rng.standard_normal((16, config.data.window, 3), np.float32)
@@ -184,6 +194,9 @@ def test_the_answer_head_learns_what_the_condition_tells():
         batch = {"avatar_motion": motion, "user_motion": user, "user_audio": heard, "avatar_audio": said}
         batch["reference"] = np.zeros((16, 3), np.float32)
         state, metrics = step(state, batch, draw(number), token_layout(config))
-    flow, answer = float(metrics["flow"]), float(metrics["answer"])
+    flow, answer = float(metrics.get("flow", 0)), float(metrics["answer"])
     assert float(metrics["loss"]) == pytest.approx(flow + ANSWER * answer, rel=1e-4)
-    assert 0.4 < answer < 0.75, "half of the clips have no user, and a variance of 0.85"
+    same = {name for name, part in jax.device_get(state.params["params"]).items() if jax.tree.all(
+        jax.tree.map(np.array_equal, part, before[name]))}  # fmt: skip
+    assert same == (set(before) - set(LISTENING) if listening else set())
+    assert 0.3 < answer < 0.75, "half of the clips have no user, and a variance of 0.85"

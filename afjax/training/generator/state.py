@@ -75,7 +75,7 @@ def abstract_state(config: Config) -> TrainState:
 
 
 def _fresh(config: Config, params) -> TrainState:
-    optimizer = make_optimizer(config.optimizer, config.training.num_steps)
+    optimizer = make_optimizer(config.optimizer, config.training.num_steps, config.training.listening_steps)
     return TrainState(jnp.int32(0), params, jax.tree.map(jnp.copy, params), optimizer.init(params))
 
 

@@ -61,6 +61,9 @@ ANSWER = 0.5
 conditions tell of the motion, the user's cues before all; the transformer then finds it there."""
 
 
+LISTENING = ("condition_encoder", "answer_head")
+
+
 def errors(model, params, batch, motion, draw: Draw, layout: TokenLayout):
     """Error of the velocity [b, n, d] for motion [b, t, d] of a batch on a token layout, its levels [b, n], and the
     error of the answer [b, m, d] (None without an answer head).
@@ -98,6 +101,15 @@ def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout, 
     return fit + ANSWER * told, {"flow": fit, "answer": told}
 
 
+def answer_loss(model, params, batch, draw: Draw, layout: TokenLayout, whole=None):
+    """The answer's part of `clip_loss` alone, without the transformer, whose weights have no gradient in it."""
+    conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
+    answer = model.apply(params, conditions, draw.keep, layout, method="answer")
+    share = 1.0 if whole is None else len(answer) / len(whole)
+    told = share * jnp.square(answer - batch["avatar_motion"][:, layout.entry]).mean()
+    return ANSWER * told, {"answer": told}
+
+
 def preference_loss(
     c: PreferenceConfig, reference, model, norm: str, params, batch, draw: Draw, layout: TokenLayout, whole=None
 ):
@@ -127,14 +139,16 @@ def preference_loss(
     return fit + c.weight * preferred, watched
 
 
-def make_train_step(config: Config, reference=None):
+def make_train_step(config: Config, reference=None, listening: bool = False):
     """Jitted `step(state, batch, draw, layout) -> (state, {loss, grad_norm, ...})`; `state` is donated.
 
-    With `reference`, the (whole) parameters of a frozen model, it tunes by preferences. Configurations that differ in
-    nothing that is compiled share one program.
+    With `reference`, the (whole) parameters of a frozen model, it tunes by preferences; with `listening` it changes
+    what hears and sees alone, LISTENING, by `answer_loss`. Configurations that differ in nothing that is compiled share
+    one program.
     """
     c, preference = config, None if reference is None else config.preference
-    compiled = _jitted(c.model, c.optimizer, c.training.num_steps, c.objective.norm, preference, c.compute)
+    lengths = (c.training.num_steps, c.training.listening_steps)
+    compiled = _jitted(c.model, c.optimizer, lengths, c.objective.norm, preference, c.compute, listening)
     return partial(compiled, sharding.put(c.compute, reference))
 
 
@@ -142,29 +156,42 @@ def make_train_step(config: Config, reference=None):
 def _jitted(
     model: ModelConfig,
     optimizer: OptimizerConfig,
-    steps: int,
+    lengths: tuple[int, int],
     norm: str,
     preference: PreferenceConfig | None,
     compute: ComputeConfig,
+    listening: bool,
 ):
     dtype = None if compute.dtype == "float32" else jnp.dtype(compute.dtype)
-    network, update_rule = ForcingTransformer(model, dtype, compute.remat), make_optimizer(optimizer, steps)
+    network, update_rule = ForcingTransformer(model, dtype, compute.remat), make_optimizer(optimizer, *lengths)
 
     def step(frozen, state: TrainState, batch, draw: Draw, layout: TokenLayout):
         gather = partial(sharding.gathered, compute)
-        loss_fn = clip_loss if preference is None else partial(preference_loss, preference, gather(frozen))
+        if listening:
+            loss_fn = partial(answer_loss, network)
+        elif preference is None:
+            loss_fn = partial(clip_loss, network, norm)
+        else:
+            loss_fn = partial(preference_loss, preference, gather(frozen), network, norm)
 
         def gradient(part):
             def total(params):
-                return loss_fn(network, norm, gather(params), *part, layout, token_level(draw, layout))
+                return loss_fn(gather(params), *part, layout, token_level(draw, layout))
 
             return jax.value_and_grad(total, has_aux=True)(state.params)
 
         (loss, watched), grads = _summed(gradient, (batch, draw), compute)
         updates, opt_state = update_rule.update(grads, state.opt_state, state.params)
+        if listening:  # nothing else decays meanwhile
+            heard = updates["params"]
+            still = {
+                name: part if name in LISTENING else jax.tree.map(jnp.zeros_like, part) for name, part in heard.items()
+            }
+            updates = {"params": still}
         params = optax.apply_updates(state.params, updates)
-        # a short average at first, so that the initial weights are forgotten
-        decay = jnp.minimum(optimizer.ema, (1 + state.step) / (10 + state.step))
+        # a short average at first, so that the initial weights are forgotten; those that begin after listening, too
+        age = jnp.where(state.step < lengths[1], state.step, state.step - lengths[1])
+        decay = jnp.minimum(optimizer.ema, (1 + age) / (10 + age))
         ema = optax.incremental_update(params, state.ema_params, 1 - decay)
         metrics = {"loss": loss, "grad_norm": optax.tree.norm(grads), **watched}
         return sharding.constrain(compute, TrainState(state.step + 1, params, ema, opt_state)), metrics

@@ -16,13 +16,17 @@ from afjax.training.throughput import Meter, matmul_flops
 
 def train(config: Config, workdir: Path, batches: Iterator, meta: dict, reference=None, **around) -> TrainState:
     """Trains a generator; `reference`: parameters to tune by preferences; the rest as for `run`."""
-    step, draw, layout, place = (
-        make_train_step(config, reference), make_draw(config), token_layout(config), make_place(config),
-    )  # fmt: skip
+    draw, layout, place = make_draw(config), token_layout(config), make_place(config)
+    step, listening = make_train_step(config, reference), make_train_step(config, listening=True)
+
+    def advance(state, batch, number: int):
+        chosen = listening if number < config.training.listening_steps else step
+        return chosen(state, place(batch), draw(number), layout)
+
     task = Task(
         init=lambda: init_state(config, reference),
         abstract=abstract_state(config),
-        step=lambda state, batch, number: step(state, place(batch), draw(number), layout),
+        step=advance,
         meter=make_meter(config, tuned=reference is not None),
     )
     return run(task, config.training, workdir, batches, meta, **around)
