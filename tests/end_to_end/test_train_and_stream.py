@@ -174,7 +174,7 @@ def test_demo_writes_everything(config, workdir, tmp_path, tmp_path_factory, mon
     av = pytest.importorskip("av")
     from experiments.evaluation import demo
 
-    monkeypatch.setattr(demo, "write_conversation", partial(demo.write_conversation, size=64))
+    monkeypatch.setattr(demo, "write_conversation", partial(demo.write_conversation, size=128))
     monkeypatch.setattr(shipped, "MODELS", tmp_path_factory.mktemp("models"))
     if ships:
         load_run(workdir).save(shipped.MODELS / "listener")
