@@ -3,7 +3,8 @@
     python -m experiments.train --config experiments/configs/quickstart.py --workdir out/quickstart
 
 Two cores, 2 GB: minutes. `python -m experiments.demo` trains and measures it. docs/results.md has the figures of
-earlier settings and of the listener, which is trained alike and for longer.
+earlier settings and of the listener, which listens first (`training.listening_steps`) and is
+trained for longer.
 
 Variants, `--config experiments/configs/quickstart.py:VARIANT`: `stream` (default) trains on what a stream computes with
 a finished past before every noisy block, `passes` on the stream's passes with a past as noisy as it is drawn and clean

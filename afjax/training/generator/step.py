@@ -62,6 +62,7 @@ conditions tell of the motion, the user's cues before all; the transformer then 
 
 
 LISTENING = ("condition_encoder", "answer_head")
+"""Parts of the network that learn in the listening steps."""
 
 
 def errors(model, params, batch, motion, draw: Draw, layout: TokenLayout):
