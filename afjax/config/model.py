@@ -27,6 +27,11 @@ MOVES = 3
 """Frames over which the condition encoder's convolutions compare the user's motion with itself."""
 
 
+CAUSE_AGES = tuple(range(0, 34, 3))
+"""Edges in frames of the spans since a user's cause that the condition encoder learns to tell
+(`afjax.losses.causes`): short enough for the phase of a nod of eleven frames, and long enough for the whole answer."""
+
+
 def keep_name(avatar_audio: bool, user_audio: bool, user_motion: bool) -> str:
     """Name in KEEP of the conditions that are there."""
     present = (avatar_audio, user_audio, user_motion)
@@ -41,6 +46,8 @@ class ModelConfig:
     `memory_size` is the number of vectors in each motion memory bank of the `memory` encoder, 0 for the others.
     `condition_convolutions`: causal convolutions beside the condition encoder's attention, dilated by 1, 2, 4 ...; they
     carry fast cues. `answer_head`: a linear head that tells the motion from the condition alone, for training.
+    `cause_kinds`: kinds of the user's causes that another linear head tells from it, for training on data that name
+    them.
     """
 
     motion_dim: int = 15
@@ -55,6 +62,7 @@ class ModelConfig:
     memory_size: int = 0
     condition_convolutions: int = 0
     answer_head: bool = False
+    cause_kinds: int = 0
 
     @property
     def condition_reach(self) -> int:
@@ -65,6 +73,7 @@ class ModelConfig:
         one_of("model.condition_encoder", self.condition_encoder, CONDITION_ENCODERS)
         for name in ("motion_dim", "width", "depth", "heads", "mlp_ratio", "condition_width", "condition_heads"):
             require(getattr(self, name) > 0, f"model.{name} must be positive")
+        require(self.cause_kinds >= 0, "model.cause_kinds must not be negative")
         require(self.audio_dim >= 0, "model.audio_dim must not be negative")
         require(0 <= self.condition_convolutions <= 6, "model.condition_convolutions must lie in 0 .. 6")
         require(

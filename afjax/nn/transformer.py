@@ -4,15 +4,29 @@ Four methods over one parameter tree, because they run at different rates in a s
 and `project` once a block, `__call__` once a solver step.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
 
 from afjax.config import ModelConfig
+from afjax.config.model import CAUSE_AGES
 from afjax.nn.blocks import Block, Modulation, modulate
 from afjax.nn.condition_encoder import ConditionEncoder, Conditions
 from afjax.nn.embeddings import LevelEmbedding
 from afjax.nn.linear import Linear, zeros
+
+
+class Answer(NamedTuple):
+    """What the condition alone tells, by entry; each is None without its head.
+
+    Motion [b, m, d], and logits [b, m, kinds * spans] of how long ago the user gave which cause
+    (`afjax.losses.causes`).
+    """
+
+    motion: jax.Array | None
+    causes: jax.Array | None
 
 
 class ForcingTransformer(nn.Module):
@@ -43,6 +57,8 @@ class ForcingTransformer(nn.Module):
         self.head = Linear(c.motion_dim, zeros)
         if c.answer_head:
             self.answer_head = Linear(c.motion_dim, zeros)
+        if c.cause_kinds:
+            self.cause_head = Linear(c.cause_kinds * (len(CAUSE_AGES) - 1), zeros)
 
     def listen(self, conditions: Conditions) -> Conditions:
         """Conditions with both voices projected, as `encode` takes them."""
@@ -81,20 +97,25 @@ class ForcingTransformer(nn.Module):
         """
         return self.forward_and_answer(motion, level, reference, conditions, keep, layout)[0]
 
-    def answer(self, conditions: Conditions, keep, layout):
-        """The motion that the condition alone tells [b, m, d] by entry, as `forward_and_answer` gives it."""
+    def answer(self, conditions: Conditions, keep, layout) -> Answer:
+        """What the condition alone tells, as `forward_and_answer` gives it."""
         conditions, keep = jax.tree.map(lambda x: x.astype(self.dtype or x.dtype), (conditions, keep))
-        return self.answer_head(self._condition(conditions, keep, layout))
+        return self._answer(self._condition(conditions, keep, layout))
+
+    def _answer(self, condition) -> Answer:
+        c = self.config
+        motion = self.answer_head(condition) if c.answer_head else None
+        return Answer(motion, self.cause_head(condition) if c.cause_kinds else None)
 
     def _condition(self, conditions: Conditions, keep, layout):
         heard = jax.tree.map(lambda x: x[:, layout.entry], self.listen(conditions))
         return self.encode(heard, keep, layout.encoder, layout.entry)
 
     def forward_and_answer(self, motion, level, reference, conditions: Conditions, keep, layout):
-        """`forward`, and the motion that the condition alone tells [b, m, d] by entry; None without an answer head."""
+        """`forward`, and what the condition alone tells, an Answer."""
         dtype, given = self.dtype or motion.dtype, (motion, reference, conditions, keep)
         motion, reference, conditions, keep = jax.tree.map(lambda x: x.astype(dtype), given)
         condition = self._condition(conditions, keep, layout)
         masks = (layout.attention, layout.alignment)
         velocity = self(motion, level, reference, self.project(condition, layout.entry), masks, layout.frame)[0]
-        return velocity, self.answer_head(condition) if self.config.answer_head else None
+        return velocity, self._answer(condition)

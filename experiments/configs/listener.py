@@ -11,6 +11,7 @@ so that a block is made when it starts.
 
 from ml_collections import ConfigDict
 
+from data_pipeline.schema import EVENT_KINDS
 from experiments.configs import quickstart
 
 
@@ -20,6 +21,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.name = "listener"
     config.model.width = 128
     config.model.condition_width = 96
+    config.model.cause_kinds = len(EVENT_KINDS)
     config.layout.block = 5
     config.layout.cache = 40
     config.layout.user_delay = 5
@@ -29,8 +31,8 @@ def get_config(variant: str = "") -> ConfigDict:
     config.data.train_clips = 1500
     config.data.batch = 8
     config.optimizer.muon_learning_rate = 0.015
-    config.training.num_steps = 36000
-    config.training.listening_steps = 24000
+    config.training.num_steps = 50000
+    config.training.listening_steps = 30000
     config.training.log_every = 100
     config.training.save_every = 1000
     config.training.sample_every = 100000

@@ -118,6 +118,29 @@ def test_the_user_comes_late(folder, clip):
     np.testing.assert_array_equal(late["avatar_audio"], element["avatar_audio"])
 
 
+def test_causes_have_ages_by_the_users_late_tracks(folder, clip):
+    made = dataclasses.replace(
+        clip(evaluation=False),
+        event_kind=np.array([1, 0, 1, 1], np.int32), event_frame=np.array([60, 3, 40, 78], np.int32),
+        event_responded=np.ones(4, bool), event_response=np.full(4, -1, np.int32),
+    )  # fmt: skip
+    age = scale(made, records.read_metadata(folder).normalizer, user_delay=3)["cause_age"]
+    never, frames = np.full(80, np.inf), np.arange(80.0)
+    np.testing.assert_array_equal(age[:, 0], np.where(frames < 6, never, frames - 6))
+    np.testing.assert_array_equal(age[:, 1], np.select([frames < 43, frames < 63], [never, frames - 43], frames - 63))
+    assert np.isinf(age[:, 2:]).all()
+
+
+def test_recordings_name_no_causes_nor_does_a_user_who_was_the_avatar(folder, clip):
+    fields = ("event_kind", "event_frame", "event_responded", "event_response")
+    made = clip(evaluation=False)
+    recorded = dataclasses.replace(made, **{name: getattr(made, name)[:0] for name in fields})
+    assert np.isnan(scale(recorded, records.read_metadata(folder).normalizer)["cause_age"]).all()
+    iterator = batches(folder, batch=8, frames=20, user_delay=3, swap=0.5)
+    for unknown, name in zip(np.isnan(next(iterator)["cause_age"]), iterator.windows, strict=True):
+        assert unknown.all() if name.endswith("s") else not unknown.any()
+
+
 def test_roles_are_swapped_in_a_share_of_the_windows(folder, clip):
     """Each window comes from one place of one clip, in either role; with a delay the user is late in both."""
     d, n = 3, 20

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from afjax.config import Config, ObjectiveConfig, OptimizerConfig, TrainingConfig, from_dict, to_dict
+from afjax.config.model import CAUSE_AGES
 from afjax.errors import InputError
 from afjax.training.checkpoint import load_ema
 from afjax.training.generator.state import init_params, init_state, token_layout
-from afjax.training.generator.step import ANSWER, LISTENING, make_draw, make_train_step
+from afjax.training.generator.step import ANSWER, CAUSES, LISTENING, make_draw, make_train_step
 from afjax.training.generator.train import train
 from afjax.training.optimizer import in_stages, make_optimizer
 from tests.small_model import small_config
@@ -173,11 +174,11 @@ def test_the_rate_begins_again_after_the_first_stage():
     assert float(rate(19)) < 0.02 < 0.5 < float(rate(24))
 
 
-@pytest.mark.parametrize("listening", [False, True])
-def test_the_answer_head_learns_what_the_condition_tells(listening):
-    """Motion that is the user's three frames ago is told by the conditions alone, and by nothing without them; the
-    steps that only listen change nothing else."""
-    small = small_config(depth=1, convolutions=2, look_ahead=0, answer_head=True)
+@pytest.mark.parametrize(("listening", "kinds"), [(False, 0), (True, 0), (True, 1)])
+def test_the_heads_learn_what_the_condition_tells(listening, kinds):
+    """Motion that is the user's three frames ago is told by the conditions alone, and by nothing without them, as is
+    where the user was large; the steps that only listen change nothing else."""
+    small = small_config(depth=1, convolutions=2, look_ahead=0, answer_head=True, cause_kinds=kinds)
     layout = dataclasses.replace(small.layout, tokens="stream")
     objective = ObjectiveConfig(clean_prefix=0.0, level_power=2.0, drop_table={"joint": 0.5, "none": 0.5})
     config = dataclasses.replace(
@@ -193,10 +194,14 @@ def test_the_answer_head_learns_what_the_condition_tells(listening):
         motion = np.pad(user, [(0, 0), (3, 0), (0, 0)])[:, : config.data.window]
         batch = {"avatar_motion": motion, "user_motion": user, "user_audio": heard, "avatar_audio": said}
         batch["reference"] = np.zeros((16, 3), np.float32)
+        batch["cause_age"] = np.where(user[..., :1] > 0, 0.0, CAUSE_AGES[-1]).astype(np.float32)
         state, metrics = step(state, batch, draw(number), token_layout(config))
-    flow, answer = float(metrics.get("flow", 0)), float(metrics["answer"])
-    assert float(metrics["loss"]) == pytest.approx(flow + ANSWER * answer, rel=1e-4)
+    flow, answer, causes = (float(metrics.get(name, 0)) for name in ("flow", "answer", "causes"))
+    assert float(metrics["loss"]) == pytest.approx(flow + ANSWER * answer + CAUSES * causes, rel=1e-4)
     same = {name for name, part in jax.device_get(state.params["params"]).items() if jax.tree.all(
         jax.tree.map(np.array_equal, part, before[name]))}  # fmt: skip
     assert same == (set(before) - set(LISTENING) if listening else set())
-    assert 0.3 < answer < 0.75, "half of the clips have no user, and a variance of 0.85"
+    if kinds:
+        assert 0.2 * np.log(2) < causes < 0.75 * np.log(2), "in about half of the clips it can't be told"
+    else:
+        assert 0.3 < answer < 0.75, "half of the clips have no user, and a variance of 0.85"

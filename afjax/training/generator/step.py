@@ -14,7 +14,7 @@ import optax
 
 from afjax.config import ComputeConfig, Config, ModelConfig, OptimizerConfig, PreferenceConfig
 from afjax.diffusion import guidance, noise_levels, path
-from afjax.losses import dpo, flow
+from afjax.losses import causes, dpo, flow
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import TokenLayout
 from afjax.nn.transformer import ForcingTransformer
@@ -60,26 +60,28 @@ ANSWER = 0.5
 """Weight of the answer's squared error beside the velocity's. It teaches the condition encoder without noise what the
 conditions tell of the motion, the user's cues before all; the transformer then finds it there."""
 
+CAUSES = 2.5
+"""Weight of what the condition tells of the user's causes, a mean over kinds that are rare: it is .3 at first sight."""
 
-LISTENING = ("condition_encoder", "answer_head")
+
+LISTENING = ("condition_encoder", "answer_head", "cause_head")
 """Parts of the network that learn in the listening steps."""
 
 
 def errors(model, params, batch, motion, draw: Draw, layout: TokenLayout):
-    """Error of the velocity [b, n, d] for motion [b, t, d] of a batch on a token layout, its levels [b, n], and the
-    error of the answer [b, m, d] (None without an answer head).
+    """Error of the velocity [b, n, d] for motion [b, t, d] of a batch on a token layout, its levels [b, n], and what
+    the condition alone tells.
 
     `batch`: user_motion [b, t, d], avatar_audio, user_audio [b, t, f], reference [b, d].
     """
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
-    recorded = motion[:, layout.entry]
     motion, noise = motion[:, layout.frame], draw.noise[:, layout.frame]
     level = token_level(draw, layout)
     history = jnp.where(level > 0, 0.0, draw.history)
     x = path.interpolate(motion, noise, level[..., None]) + history[..., None] * noise
     given = (x, level, batch["reference"], conditions, draw.keep, layout)
     velocity, answer = model.apply(params, *given, method="forward_and_answer")
-    return velocity - path.velocity(motion, noise), level, None if answer is None else answer - recorded
+    return velocity - path.velocity(motion, noise), level, answer
 
 
 def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout):
@@ -90,25 +92,36 @@ def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout
 def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout, whole=None):
     """Loss of a batch of windows, `avatar_motion` [b, t, d] among them, and what else to log.
 
-    Flow matching, and with an answer head ANSWER times the mean square of the answer's error. `whole`: levels of the
-    whole batch [w, n] where this is a part of it; the parts' losses add up to that batch's.
+    Flow matching, and what `told` gives. `whole`: levels of the whole batch [w, n] where this is a part of it; the
+    parts' losses add up to that batch's.
     """
     error, level, answer = errors(model, params, batch, batch["avatar_motion"], draw, layout)
     fit = flow.mean(flow.per_token(error, norm), level, whole)
-    if answer is None:
-        return fit, {}
-    share = 1.0 if whole is None else len(level) / len(whole)
-    told = share * jnp.square(answer).mean()
-    return fit + ANSWER * told, {"flow": fit, "answer": told}
+    more, watched = told(answer, batch, layout, 1.0 if whole is None else len(level) / len(whole))
+    return fit + more, {"flow": fit, **watched} if watched else {}
+
+
+def told(answer, batch, layout: TokenLayout, share: float = 1.0):
+    """Loss of what the condition alone tells, and its parts, times the `share` of the whole batch that this is.
+
+    ANSWER times the mean square of the answer's error and CAUSES times that of the causes, `cause_age` [b, t, kinds]
+    in the batch, each if the network has its head.
+    """
+    loss, parts = 0.0, {}
+    if answer.motion is not None:
+        parts["answer"] = share * jnp.square(answer.motion - batch["avatar_motion"][:, layout.entry]).mean()
+        loss += ANSWER * parts["answer"]
+    if answer.causes is not None:
+        parts["causes"] = share * causes.mean(answer.causes, batch["cause_age"][:, layout.entry])
+        loss += CAUSES * parts["causes"]
+    return loss, parts
 
 
 def answer_loss(model, params, batch, draw: Draw, layout: TokenLayout, whole=None):
-    """The answer's part of `clip_loss` alone, without the transformer, whose weights have no gradient in it."""
+    """The part of `clip_loss` that `told` gives, without the transformer, whose weights have no gradient in it."""
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
     answer = model.apply(params, conditions, draw.keep, layout, method="answer")
-    share = 1.0 if whole is None else len(answer) / len(whole)
-    told = share * jnp.square(answer - batch["avatar_motion"][:, layout.entry]).mean()
-    return ANSWER * told, {"answer": told}
+    return told(answer, batch, layout, 1.0 if whole is None else len(draw.level) / len(whole))
 
 
 def preference_loss(

@@ -38,6 +38,7 @@ def step_flops(config: Config, tuned: bool = False) -> int:
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
     widths |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim or c.condition_width)
     batch = {name: jax.ShapeDtypeStruct((b, t, width), "float32") for name, width in widths.items()}
+    batch["cause_age"] = jax.ShapeDtypeStruct((b, t, c.cause_kinds), "float32")
     batch["reference"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     draw, layout = jax.eval_shape(make_draw(config), 0), token_layout(config)

@@ -1,0 +1,26 @@
+"""Whether the condition tells what the user has just done: a classification beside flow matching.
+
+a[t, k] is how many frames ago the user last gave cause k, by the clock of the user's tracks; infinite before the first,
+nan where the data do not say. Each kind has a logit z per
+span of ages, first_s <= a < first_(s+1) (CAUSE_AGES), and the loss is the binary cross-entropy
+
+    loss[t, k, s] = softplus(z) - y z        y = 1 where a[t, k] lies in span s
+
+An answer that is rare and faint beside everything else that a face does teaches a network slowly to look for its cause;
+the cause itself is certain. Spans tell the time since it, which the phase of an answer hangs on. Only data that name
+the user's causes, as simulated conversations do, have such ages.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from afjax.config.model import CAUSE_AGES
+
+
+def mean(logits, age):
+    """Loss of logits [b, t, kinds * spans] for ages [b, t, kinds], summed over spans; none where no age is known."""
+    age = age[..., None]
+    first, end = (jnp.asarray(edge, age.dtype) for edge in (CAUSE_AGES[:-1], CAUSE_AGES[1:]))
+    inside = ((age >= first) & (age < end)).astype(logits.dtype)
+    logits = logits.reshape(inside.shape)
+    return jnp.where(age >= 0, jax.nn.softplus(logits) - inside * logits, 0).sum(-1).mean()
