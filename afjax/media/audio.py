@@ -1,32 +1,38 @@
 """Sound files as mono float32 at the rate that is asked for, read block by block.
 
-`SoundReader` streams; `read_audio` returns a whole file at 16 kHz. WAV, FLAC, Ogg and MP3 are read by libsndfile, the
-rest (MP4, WebM, AAC, ...) and the sound tracks of videos by FFmpeg. There every packet is placed by its time stamp, so
-that the encoder's priming, a late start of the track and gaps inside it don't shift the sound against the picture.
+`SoundReader` streams; `read_audio` returns a whole file at 16 kHz. A file is decoded once before, to see what it holds;
+what is read of it is what carries a voice, and what was decided is said (`SoundReader.said`):
+
+    track      the first that is not silent
+    channels   the middle one of surround sound, else the mean of those that are not silent; where they cancel each
+               other, the loudest alone
+    scale      what goes beyond full scale is brought down to it
 """
 
 from collections.abc import Iterator
 from pathlib import Path
+from warnings import warn
 
 import numpy as np
 
-from afjax.errors import InputError
-from afjax.media.container import MAX_SECONDS, check_file, open_media, optional
+from afjax.errors import InputError, InputWarning
+from afjax.media.container import MAX_SECONDS, check_file, optional
+from afjax.media.sound_track import MAX_CHANNELS, RATES, Survey, blocks, survey
 
 __all__ = ["RATE", "SoundReader", "read_audio"]
 
 RATE = 16_000
-RATES = (8_000, 96_000)
-MAX_CHANNELS = 16
 MAX_VALUE = 32.0  # far above full scale: the file holds something else than sound in [-1, 1]
-_BLOCK = 1 << 16
-_SLACK = 0.02  # seconds by which time stamps may wander before samples are added or dropped
+_SILENT = 1e-3  # peak below which a track carries nothing
+_FAINT = 0.05  # of the loudest channel's size, below which a channel does not count
+_CANCELS = 0.3  # of the loudest channel's size, below which a mix has lost the voice
+_LOUD = 1.25  # peak above which bringing it down is worth a word: lossy codecs overshoot
 
 
 class SoundReader:
     """One sound file, mono, resampled to `rate`. Read it once: `blocks()` or `take(n)` after `take(n)`.
 
-    Attributes: `rate`, `source_rate`, `channels`, `path`.
+    Attributes: `rate`, `source_rate`, `channels`, `path`; `said`, sentences about what was decided.
     """
 
     def __init__(
@@ -37,44 +43,33 @@ class SoundReader:
         max_seconds: float = MAX_SECONDS,
         channel: int = 0,
     ):
-        """Opens and checks the header.
+        """Opens the file and looks through it.
 
         Args:
           path: the file.
           rate: samples per second of the result.
           start: time in the file's clock that becomes sample 0, for the sound of a video (`VideoInfo.start`).
           max_seconds: longest sound to accept.
-          channel: the one to read, from 1 on; 0 is the mean of all.
+          channel: the one to read, from 1 on; 0 is a mix of what carries the voice.
 
-        Raises InputError for anything that is not a sound of 8-96 kHz.
+        Raises InputError: no sound of 8-96 kHz, no samples, NaN or infinite ones, not a sound, too long.
         """
-        self.path = check_file(path)
-        self.rate = rate
-        self._start = start
-        self._max_seconds = max_seconds
-        self._channel = channel
-        self._by_ffmpeg = start is not None or not self._open_sndfile()
-        if self._by_ffmpeg:
-            self._open_ffmpeg()
-        if not RATES[0] <= self.source_rate <= RATES[1]:
-            raise InputError(f"{self.source_rate} Hz is outside 8-96 kHz", self.path, "resample it")
-        if not 1 <= self.channels <= MAX_CHANNELS:
-            raise InputError(f"{self.channels} channels, at most {MAX_CHANNELS} are read", self.path)
+        self.path, self.rate, self.said = check_file(path), rate, []
+        self._start, self._max_seconds = start, max_seconds
+        self._track = self._choose(survey(self.path, max_seconds))
+        self.source_rate, self.channels = self._track.rate, self._track.channels
+        self._check()
         if not 0 <= channel <= self.channels:
             raise InputError(f"channel {channel} is asked for, the sound has {self.channels}", self.path)
+        self._weights = self._mix(channel)
         self._blocks, self._rest = None, np.zeros(0, np.float32)
 
     def blocks(self) -> Iterator[np.ndarray]:
-        """Yields float32 `[n]` blocks. InputError: no samples, NaN or infinite samples, not a sound, too long."""
+        """Yields float32 `[n]` blocks."""
         soxr = optional("soxr")
         resampler = soxr.ResampleStream(self.source_rate, self.rate, 1, dtype="float32")
-        samples = 0
-        for block in self._ffmpeg() if self._by_ffmpeg else self._sndfile():
-            samples += len(block)
-            self._check(block, samples)
-            yield resampler.resample_chunk(block)
-        if samples == 0:
-            raise InputError("the sound has no samples", self.path)
+        for block in blocks(self.path, self._track, self._start, self._max_seconds):
+            yield resampler.resample_chunk(np.ascontiguousarray(self._weights @ block))
         yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
     def take(self, n: int) -> np.ndarray:
@@ -85,99 +80,66 @@ class SoundReader:
         taken, self._rest = self._rest[:n], self._rest[n:]
         return np.pad(taken, (0, n - len(taken)))
 
-    def _check(self, block: np.ndarray, samples: int):
-        if samples > self._max_seconds * self.source_rate:
-            raise InputError(f"longer than {self._max_seconds:.0f} s", self.path, "cut it")
-        if not np.isfinite(block).all():
-            raise InputError("the sound has NaN or infinite samples", self.path, "export it again")
-        if len(block) and np.abs(block).max() > MAX_VALUE:
-            raise InputError("sample values far outside -1..1", self.path, "scale it to full scale 1")
+    def _choose(self, tracks: list[Survey]) -> Survey:
+        carrying = [each for each in tracks if each.samples and each.finite and each.peak.max() > _SILENT]
+        chosen = (carrying or tracks)[0]
+        others = [str(each.track + 1) for each in tracks if each is not chosen]
+        if others:
+            silent = ", the first that is not silent" if chosen.track else ""
+            have = f"{len(tracks)} sound tracks"
+            self.said.append(f"{self.path.name} has {have}: track {chosen.track + 1} is used{silent}")
+        if chosen.parts > 1:
+            self.said.append(f"{self.path.name} is {chosen.parts} files joined: all are read")
+        if len(chosen.rates) > 1:
+            rates = " and ".join(str(rate) for rate in chosen.rates)
+            self.said.append(f"{self.path.name} changes its rate inside ({rates} Hz): brought to {chosen.rate} Hz")
+        return chosen
 
-    def _open_sndfile(self) -> bool:
-        soundfile = optional("soundfile")
-        try:
-            with soundfile.SoundFile(self.path) as file:
-                self.source_rate, self.channels = file.samplerate, file.channels
-                frames = file.frames
-        except (soundfile.LibsndfileError, TypeError):  # TypeError: headerless formats known by their name only
-            return False
-        if frames > self._max_seconds * max(1, self.source_rate):
-            raise InputError(f"longer than {self._max_seconds:.0f} s", self.path, "cut it")
-        return True
+    def _check(self):
+        track, path = self._track, self.path
+        if not RATES[0] <= track.rate <= RATES[1]:
+            raise InputError(f"{track.rate} Hz is outside 8-96 kHz", path, "resample it")
+        if not 1 <= track.channels <= MAX_CHANNELS:
+            raise InputError(f"{track.channels} channels, at most {MAX_CHANNELS} are read", path)
+        if not track.samples:
+            raise InputError("the sound has no samples", path)
+        if not track.finite:
+            raise InputError("the sound has NaN or infinite samples", path, "export it again")
+        if track.peak.max() > MAX_VALUE:
+            raise InputError("sample values far outside -1..1", path, "scale it to full scale 1")
 
-    def _sndfile(self) -> Iterator[np.ndarray]:
-        soundfile = optional("soundfile")
-        try:
-            with soundfile.SoundFile(self.path) as file:
-                while len(block := file.read(_BLOCK, dtype="float32", always_2d=True)):
-                    yield self._one(block.T)
-        except soundfile.LibsndfileError as error:
-            raise InputError(f"the sound is damaged ({error})", self.path) from None
+    def _mix(self, channel: int) -> np.ndarray:
+        """Weight of each channel in the result, float32 `[channels]`."""
+        weights = np.eye(self.channels)[channel - 1] if channel else self._voice()
+        peak = self._track.peak[weights > 0].max(initial=0.0)
+        if peak > _LOUD:
+            self.said.append(f"{self.path.name} has samples up to {peak:.1f}, full scale is 1: brought down to it")
+        return (weights / max(peak, 1.0)).astype(np.float32)
 
-    def _open_ffmpeg(self):
-        with open_media(self.path, "sound") as container:
-            if not container.streams.audio:
-                raise InputError("the file has no sound track", self.path)
-            stream = container.streams.audio[0]
-            if stream.codec_context is None:
-                raise InputError("the sound's codec is unknown", self.path, "convert it to WAV")
-            self.source_rate, self.channels = stream.codec_context.sample_rate, stream.codec_context.channels
-
-    def _ffmpeg(self) -> Iterator[np.ndarray]:
-        position = 0
-        for seconds, block in self._decoded():
-            if seconds is not None:
-                gap = round(seconds * self.source_rate) - position
-                if abs(gap) > (_SLACK * self.source_rate if position else 0):
-                    if gap > self._max_seconds * self.source_rate:
-                        raise InputError(f"a gap of over {self._max_seconds:.0f} s in the sound", self.path)
-                    block = np.pad(block, (gap, 0)) if gap > 0 else block[-gap:]
-            position += len(block)
-            yield block
-
-    def _decoded(self) -> Iterator[tuple[float | None, np.ndarray]]:
-        """(seconds since the start, mono samples) of every frame; damaged packets are passed over."""
-        with open_media(self.path, "sound") as container:
-            import av
-
-            stream = container.streams.audio[0]
-            start = self._start if self._start is not None else float((stream.start_time or 0) * stream.time_base)
-            good, failed = 0, 0
-            for packet in container.demux(stream):
-                try:
-                    frames = packet.decode()
-                except av.error.InvalidDataError:
-                    failed += 1
-                    if failed > 3 + good // 10:
-                        raise
-                    continue
-                good += 1
-                for frame in frames:
-                    if frame.sample_rate != self.source_rate:
-                        raise InputError("the sound's rate changes inside the file", self.path, "convert it to WAV")
-                    seconds = None if frame.pts is None else float(frame.pts * frame.time_base) - start
-                    yield seconds, self._one(_samples(frame))
-
-    def _one(self, samples: np.ndarray) -> np.ndarray:
-        """Float32 `[channels, n]` -> `[n]`."""
-        if not self._channel:
-            return samples.mean(axis=0, dtype=np.float32)
-        return np.ascontiguousarray(samples[min(self._channel, len(samples)) - 1], np.float32)
-
-
-def _samples(frame) -> np.ndarray:
-    """A decoded frame as float32 `[channels, n]`, full scale 1."""
-    values = frame.to_ndarray()
-    channels = frame.layout.nb_channels
-    if not frame.format.is_planar:
-        values = values.reshape(-1, channels).T
-    if values.dtype == np.uint8:
-        values = (values.astype(np.float32) - 128) / 128
-    elif np.issubdtype(values.dtype, np.integer):
-        values = values.astype(np.float32) / -float(np.iinfo(values.dtype).min)
-    return values
+    def _voice(self) -> np.ndarray:
+        track, name = self._track, self.path.name
+        size = np.sqrt(np.diag(track.gram))
+        loudest = int(size.argmax())
+        if track.center is not None and size[track.center] > _FAINT * size[loudest]:
+            self.said.append(f"{name} has {track.channels} channels: the middle one is used")
+            return np.eye(track.channels)[track.center]
+        active = size > _FAINT * size[loudest] if size[loudest] else np.ones(track.channels, bool)
+        mix = active / active.sum()
+        if np.sqrt(max(mix @ track.gram @ mix, 0.0)) < _CANCELS * size[loudest]:
+            self.said.append(f"{name}: its channels cancel each other, channel {loudest + 1} is used alone")
+            return np.eye(track.channels)[loudest]
+        if active.sum() < track.channels:
+            used = " and ".join(str(number + 1) for number in np.flatnonzero(active))
+            self.said.append(f"{name}: of its {track.channels} channels {used} carries sound, and is used")
+        return mix
 
 
 def read_audio(path: str | Path, rate: int = RATE, start: float | None = None, channel: int = 0) -> np.ndarray:
-    """A whole sound file as float32 `[n]` in [-1, 1], mono; arguments and errors as for `SoundReader`."""
-    return np.concatenate(list(SoundReader(path, rate, start, channel=channel).blocks()))
+    """A whole sound file as float32 `[n]` in [-1, 1], mono; arguments and errors as for `SoundReader`.
+
+    What was decided is said by InputWarning.
+    """
+    reader = SoundReader(path, rate, start, channel=channel)
+    for sentence in reader.said:
+        warn(sentence, InputWarning, stacklevel=2)
+    return np.concatenate(list(reader.blocks()))

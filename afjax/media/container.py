@@ -15,7 +15,10 @@ __all__ = ["MAX_BYTES", "MAX_SECONDS", "check_file", "open_media", "optional"]
 
 MAX_BYTES = 4 << 30
 MAX_SECONDS = 3600.0
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,wav,mp3,flac,aac,aiff,caf,w64,gif"
+_FORMATS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,wav,mp3,flac,aac,aiff,caf,w64,gif,"
+    "au,voc,wv,tta,ac3,eac3,amr"
+)
 
 
 def optional(module: str, package: str = ""):
@@ -52,12 +55,15 @@ def check_file(path: str | Path, max_bytes: int = MAX_BYTES) -> Path:
 
 
 @contextlib.contextmanager
-def open_media(path: Path, kind: str) -> Iterator:
-    """The open PyAV container of a checked file. Every error of the decoder inside the block becomes an InputError."""
+def open_media(path: Path, kind: str, source=None) -> Iterator:
+    """The open PyAV container of a checked file, or of a `source` of bytes that is a part of it.
+
+    Every error of the decoder inside the block becomes an InputError.
+    """
     av = optional("av")
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
     try:
-        with av.open(str(path), options=options) as container:
+        with source or contextlib.nullcontext(), av.open(source or str(path), options=options) as container:
             yield container
     except (av.error.FFmpegError, UnicodeError) as error:
         reason = (getattr(error, "strerror", None) or "unreadable").rstrip(".")

@@ -108,8 +108,9 @@ def _voice(who: str, path: str, start: float | None, notes: list[str], doubts: l
     if not path:
         return None
     reader = SoundReader(path, start=start)
+    doubts += reader.said
     if reader.source_rate != RATE or reader.channels > 1:
-        mixed = f", {reader.channels} channels mixed down" if reader.channels > 1 else ""
+        mixed = f", one of {reader.channels} channels" if reader.channels > 1 else ""
         notes.append(f"{who} voice read at {reader.source_rate} Hz{mixed}, used at {RATE} Hz")
     wave = np.concatenate(list(reader.blocks()))
     if np.abs(wave).max() < 1e-4:

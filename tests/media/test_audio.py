@@ -82,9 +82,9 @@ def test_aac_sits_at_its_time_stamps(tmp_path, rate, layout):
 
 
 def test_channels_are_averaged(tmp_path):
-    stereo = np.stack([tone(16_000), -0.5 * tone(16_000)], axis=1)
+    stereo = np.stack([tone(16_000), 0.5 * tone(16_000)], axis=1)
     soundfile.write(tmp_path / "a.wav", stereo, 16_000, subtype="FLOAT")
-    np.testing.assert_allclose(read_audio(tmp_path / "a.wav"), 0.25 * tone(16_000), atol=1e-6)
+    np.testing.assert_allclose(read_audio(tmp_path / "a.wav"), 0.75 * tone(16_000), atol=1e-6)
 
 
 def test_take_gives_the_same_samples_and_then_zeros(tmp_path):

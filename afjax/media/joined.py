@@ -1,0 +1,174 @@
+"""Files that are several files one after the other, and WAV files whose head does not know how long they are.
+
+Services that speak send a text's sentences as files of their own, and people put them into one; programs that write
+while they record begin with a length that they do not know yet (0, 2^32 - 1, or that of the first piece). FFmpeg reads
+MP3, FLAC, AAC and AVI to their end. WAV, AIFF, MP4 and WebM say their length in their head, and what comes after it
+would be lost without a word; Ogg begins anew:
+
+    RIFF size WAVE | fmt | data size samples | LIST ... | RIFF size WAVE | fmt | data size samples
+                                ^ 0, too much, or too little: samples go on to the end   ^ a second part
+"""
+
+import io
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Part", "parts_of"]
+
+_MAX_PARTS = 10_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """Bytes `start` to `end` of a file. In place of the bytes at `patched` (counted from `start`) stands `patch`."""
+
+    path: Path
+    start: int
+    end: int
+    patched: int = 0
+    patch: bytes = b""
+
+    def open(self) -> io.BufferedReader | None:
+        """The part as a file of its own; None where it is the whole file as it is."""
+        whole = self.start == 0 and not self.patch and self.end == self.path.stat().st_size
+        return None if whole else io.BufferedReader(_Window(self))
+
+
+class _Window(io.RawIOBase):
+    def __init__(self, part: Part):
+        self._part, self._file, self._place = part, part.path.open("rb"), 0
+        self.name = part.path.name  # by which FFmpeg knows a few formats
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        length = self._part.end - self._part.start
+        self._place = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._place, io.SEEK_END: length}[whence])
+        return self._place
+
+    def readinto(self, buffer) -> int:
+        part = self._part
+        self._file.seek(part.start + self._place)
+        data = bytearray(self._file.read(max(0, min(len(buffer), part.end - part.start - self._place))))
+        for i, value in enumerate(part.patch, part.patched - self._place):
+            if 0 <= i < len(data):
+                data[i] = value
+        buffer[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def close(self):
+        self._file.close()
+        super().close()
+
+
+def parts_of(path: Path) -> list[Part]:
+    """The parts of a file that exists, in order; most files have one."""
+    size = path.stat().st_size
+    with path.open("rb") as file:
+        parts, start = [], 0
+        while start < size and len(parts) < _MAX_PARTS:
+            kind = _at(file, start, 12)
+            walk = next((walk for told, walk in _WALKS.items() if _is(kind, told)), None)
+            if walk is None:
+                break
+            part = walk(file, path, start, size)
+            parts.append(part)
+            start = part.end
+    return parts or [Part(path, 0, size)]
+
+
+def _at(file, place: int, count: int) -> bytes:
+    file.seek(place)
+    return file.read(count)
+
+
+def _is(head: bytes, told: str) -> bool:
+    """Whether the first twelve bytes are those of `RIFF....WAVE` and the like, with anything for a dot."""
+    return len(head) == 12 and all(wanted in (".", chr(byte)) for wanted, byte in zip(told, head, strict=True))
+
+
+def _wav(file, path: Path, start: int, size: int) -> Part:
+    place = start + 12
+    while place + 8 <= size:
+        name, length = struct.unpack("<4sI", _at(file, place, 8))
+        begin, place = place + 8, place + 8 + length + length % 2
+        if name == b"data":
+            end = _after_samples(file, begin, length, size)
+            rest = (end or size) - begin
+            if end is None and rest != length:
+                return Part(path, start, size, begin - 4 - start, struct.pack("<I", min(rest, (1 << 32) - 1)))
+            return Part(path, start, end or size)
+    return Part(path, start, size)
+
+
+def _after_samples(file, begin: int, length: int, size: int) -> int | None:
+    """Where a WAV file ends whose samples begin there; None where their length can't be true."""
+    if length == 0 or begin + length > size:
+        return None
+    for place in (begin + length + length % 2, begin + length):  # some leave the byte out that makes a length even
+        while place + 8 <= size and not _is(_at(file, place, 12), "RIFF....WAVE"):
+            name, more = struct.unpack("<4sI", _at(file, place, 8))
+            if not all(32 <= byte < 127 for byte in name) or place + 8 + more > size:
+                break
+            place += 8 + more + more % 2
+        else:
+            return size if place + 8 > size else place
+    return None
+
+
+def _aiff(file, path: Path, start: int, size: int) -> Part:
+    end = start + 8 + struct.unpack(">I", _at(file, start + 4, 4))[0]
+    end += (end - start) % 2
+    return Part(path, start, end if _is(_at(file, end, 12), "FORM....AIF.") else size)
+
+
+def _mp4(file, path: Path, start: int, size: int) -> Part:
+    place, seen = start, set()
+    while place + 8 <= size:
+        length, name = struct.unpack(">I4s", _at(file, place, 8))
+        if name == b"ftyp" and {b"moov", b"mdat"} <= seen:
+            return Part(path, start, place)
+        seen.add(name)
+        if length == 1:
+            (length,) = struct.unpack(">Q", _at(file, place + 8, 8).ljust(8, b"\0"))
+        if length < 8:  # 0: to the end
+            break
+        place += length
+    return Part(path, start, size)
+
+
+def _ogg(file, path: Path, start: int, size: int) -> Part:
+    place, begun = start, False
+    while (head := _at(file, place, 27)).startswith(b"OggS") and len(head) == 27:
+        first = bool(head[5] & 2)  # the first page of a stream
+        if first and begun:
+            return Part(path, start, place)
+        begun = not first
+        place += 27 + head[26] + sum(_at(file, place + 27, head[26]))
+    return Part(path, start, size)
+
+
+def _matroska(file, path: Path, start: int, size: int) -> Part:
+    place = start
+    for _ in ("head", "segment"):  # four bytes of a name, then a length
+        count = 9 - int.from_bytes(_at(file, place + 4, 1), "big").bit_length()
+        length = int.from_bytes(_at(file, place + 4, min(count, 8)), "big") & ((1 << 7 * count) - 1)
+        if count > 8 or length == (1 << 7 * count) - 1:  # not known
+            return Part(path, start, size)
+        place += 4 + count + length
+    return Part(path, start, min(place, size))
+
+
+_WALKS = {
+    "RIFF....WAVE": _wav,
+    "FORM....AIF.": _aiff,
+    "....ftyp....": _mp4,
+    "OggS........": _ogg,
+    "\x1aE\xdf\xa3........": _matroska,
+}
