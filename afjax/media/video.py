@@ -17,6 +17,7 @@ import numpy as np
 
 from afjax.errors import InputError
 from afjax.media.container import MAX_SECONDS, check_file, open_media
+from afjax.media.frame import picture
 
 __all__ = ["FPS", "VideoInfo", "probe", "read_frames"]
 
@@ -86,7 +87,7 @@ def probe(path: str | Path, max_seconds: float = MAX_SECONDS) -> VideoInfo:
 
 
 def read_frames(info: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
-    """Yields `info.frames` frames, uint8 `[H, W, 3]` RGB, upright, with square pixels, at 25 per second.
+    """Yields `info.frames` frames, uint8 `[H, W, 3]` RGB, at 25 per second, as `afjax.media.frame` makes them.
 
     A `max_side` above 0 scales larger frames down to it. InputError when the file can't be decoded to its end.
     """
@@ -99,7 +100,7 @@ def read_frames(info: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
         until = seconds - min((seconds - before) / 2, 0.5 / FPS)
         shown = None
         while n < info.frames and n / FPS < until - 1e-6:
-            shown = _image(held, info.aspect, max_side) if shown is None else shown
+            shown = picture(held, info.aspect, max_side) if shown is None else shown
             yield shown
             n += 1
         upcoming = seconds, frame
@@ -107,7 +108,7 @@ def read_frames(info: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
         raise InputError("the video has no frames that can be decoded", info.path)
     if info.seconds - upcoming[0] > _LOST + 2 / min(info.source_rate, FPS):
         raise InputError(f"decoding stops at {upcoming[0]:.1f} of {info.seconds:.1f} s", info.path, "copy it again")
-    shown = _image(upcoming[1], info.aspect, max_side)
+    shown = picture(upcoming[1], info.aspect, max_side)
     for _ in range(n, info.frames):
         yield shown
 
@@ -152,11 +153,3 @@ def _decoded(info: VideoInfo) -> Iterator[tuple[float, object]]:
                 if seconds > last and seconds > -0.5 / FPS:
                     last = seconds
                     yield seconds, frame
-
-
-def _image(frame, aspect: float, max_side: int) -> np.ndarray:
-    """A decoded frame as an upright array; `aspect` is the width of a coded pixel by its height."""
-    width, height = frame.width * aspect, float(frame.height)
-    scale = min(1.0, max_side / max(width, height)) if max_side else 1.0
-    image = frame.to_ndarray(format="rgb24", width=max(1, round(width * scale)), height=max(1, round(height * scale)))
-    return np.ascontiguousarray(np.rot90(image, round(frame.rotation / 90)))
