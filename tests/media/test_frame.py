@@ -111,4 +111,4 @@ def test_highlights_are_bent_not_cut():
     from afjax.media.frame import picture
 
     greys = [picture(hdr(np.full(3, light), 16), 1.0, 0).mean() for light in (0.5, 0.7, 1.0, 1.5, 2.0, 4.0)]
-    assert greys[0] == pytest.approx(sdr(0.5), abs=3) and all(np.diff(greys[:5]) > 0) and greys[-1] >= 254
+    assert greys[0] == pytest.approx(sdr(0.5), abs=3) and all(np.diff(greys) > 2) and greys[-1] < 255
