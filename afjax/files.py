@@ -1,6 +1,7 @@
 """Output files and folders, whole or absent: written aside, then renamed."""
 
 import contextlib
+import fcntl
 import json
 import math
 import os
@@ -65,6 +66,29 @@ def writable(path: str | Path, folder: bool = False) -> Path:
     if not os.access(above, os.W_OK | os.X_OK) or (path.exists() and not os.access(path, os.W_OK)):
         raise InputError("no permission to write it", path, "choose another place")
     return path
+
+
+@contextlib.contextmanager
+def held(folder: str | Path) -> Iterator[None]:
+    """A folder that one process at a time works in: made if it is missing, free again when the block or process ends.
+
+    Raises InputError where another process holds it.
+    """
+    folder = absolute(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        raise InputError("another process is at work in it", folder, "wait for it, or choose another folder") from None
+    except OSError:  # a file system without locks
+        pass
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(handle)
 
 
 def partial(path: Path) -> Path:

@@ -35,6 +35,9 @@ def parse(argv: Sequence[str]) -> list[str]:
 def run(main: Callable[[], Any], parse: Callable[[Sequence[str]], list[str]] = parse):
     """Parses the flags, calls `main()` and exits with the code of the module's docstring."""
     logging.set_verbosity(logging.WARNING)
+    for stream in (sys.stdout, sys.stderr):  # names of files that no terminal can show
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     for sign in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(sign) is not signal.SIG_IGN:  # nohup
             signal.signal(sign, _end)

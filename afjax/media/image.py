@@ -14,7 +14,8 @@ __all__ = ["portrait_of", "read_portrait"]
 MIN_SIDE = 64
 MAX_SIDE = 12_000
 MAX_BYTES = 128 << 20
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "AVIF", "HEIF")
+_CUT = 0.03  # share of a picture's rows that an unfinished JPEG may lack
 
 
 def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
@@ -22,34 +23,33 @@ def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
     in sRGB where it brings a colour profile.
 
     Of several frames the first is taken. Larger pictures are scaled down to `max_side`. The size
-    is checked in the header, before any pixel is decoded.
-    InputError: not a JPEG, PNG, WebP or BMP file, damaged, a side below 64 or above 12,000 px.
+    is checked in the header, before any pixel is decoded. HEIC needs the package pi-heif.
+    InputError: not a JPEG, PNG, WebP, BMP, AVIF or HEIC file, damaged, a side below 64 or above 12,000 px.
     """
     path = check_file(path, MAX_BYTES)
-    return _read(path, path, max_side, FORMATS, MAX_SIDE**2)
+    return _read(path.read_bytes(), path, max_side, FORMATS, MAX_SIDE**2)
 
 
 def portrait_of(data: bytes, where: str = "the portrait", max_side: int = 2048, pixels: int = 16_000_000) -> np.ndarray:
     """As `read_portrait`, of the bytes of a JPEG, PNG or WebP picture with at most so many pixels."""
-    return _read(io.BytesIO(data), where, max_side, FORMATS[:3], pixels)
+    return _read(data, where, max_side, FORMATS[:3], pixels)
 
 
-def _read(source: Path | io.BytesIO, path: object, max_side: int, formats: tuple[str, ...], pixels: int) -> np.ndarray:
+def _read(data: bytes, path: object, max_side: int, formats: tuple[str, ...], pixels: int) -> np.ndarray:
     Image = optional("PIL.Image", "pillow")
-    ImageOps = optional("PIL.ImageOps", "pillow")
+    formats = _readable(data, path, formats)
     damaged = (OSError, SyntaxError, ValueError, EOFError, struct.error, IndexError, Image.DecompressionBombError)
     try:
-        with Image.open(source, formats=formats) as picture:
-            _check_size(picture.size, path)
-            if picture.width * picture.height > pixels:
-                raise InputError(f"over {pixels / 1e6:.0f} megapixels", path, "scale the picture down")
-            picture.draft("RGB", (max_side, max_side))  # JPEG decodes at a fraction of its size where that is enough
-            picture.load()
-            upright = _rgb(ImageOps.exif_transpose(picture), Image)
+        try:
+            upright = _decoded(data, path, max_side, formats, pixels, Image)
+        except OSError:
+            if not data.startswith(b"\xff\xd8") or not (whole := _ended(data, max_side, Image)):
+                raise
+            upright = _decoded(whole, path, max_side, formats, pixels, Image)
     except InputError:
         raise
     except Image.UnidentifiedImageError:
-        names = f"{', '.join(formats[:-1])} or {formats[-1]}".replace("WEBP", "WebP")
+        names = f"{', '.join(formats[:-1])} or {formats[-1]}".replace("WEBP", "WebP").replace("HEIF", "HEIC")
         raise InputError(f"not a {names} picture", path) from None
     except Image.DecompressionBombError:
         raise InputError(f"sides over {MAX_SIDE} px", path, "scale the picture down") from None
@@ -58,6 +58,57 @@ def _read(source: Path | io.BytesIO, path: object, max_side: int, formats: tuple
     upright.thumbnail((max_side, max_side), Image.Resampling.LANCZOS)
     _check_size(upright.size, path)
     return np.array(upright)
+
+
+def _readable(data: bytes, path: object, formats: tuple[str, ...]) -> tuple[str, ...]:
+    """The formats that can be decoded here; InputError where it takes a package that is missing."""
+    if "HEIF" not in formats:
+        return formats
+    try:
+        from pi_heif import register_heif_opener
+    except ImportError:
+        if data[4:8] == b"ftyp" and data[8:12] in (b"heic", b"heix", b"mif1", b"msf1", b"heim", b"heis", b"hevc"):
+            do = "pip install -r requirements-heic.txt, or save it as JPEG"
+            raise InputError("HEIC pictures need the package pi-heif", path, do) from None
+        return tuple(name for name in formats if name != "HEIF")
+    register_heif_opener()
+    return formats
+
+
+def _ended(data: bytes, max_side: int, Image) -> bytes:
+    """A JPEG with the marker for its end; empty where more than that is missing.
+
+    Where a decoder has no more data, what is left of a baseline picture is flat; a progressive one is blurred.
+    """
+    whole = data + b"\xff\xd9"
+    with Image.open(io.BytesIO(whole), formats=FORMATS[:1]) as picture:
+        if picture.info.get("progressive"):
+            return b""
+        picture.draft("RGB", (max_side, max_side))
+        rows = np.asarray(picture.convert("RGB")).astype(int)
+    flat = np.abs(rows - rows[-1:, -1:]).max(axis=(1, 2)) <= 1
+    cut = len(rows) if flat.all() else int(np.argmin(flat[::-1]))
+    return whole if cut <= _CUT * len(rows) else b""
+
+
+def _decoded(data: bytes, path: object, max_side: int, formats: tuple[str, ...], pixels: int, Image):
+    with Image.open(io.BytesIO(data), formats=formats) as picture:
+        _check_size(picture.size, path)
+        if picture.width * picture.height > pixels:
+            raise InputError(f"over {pixels / 1e6:.0f} megapixels", path, "scale the picture down")
+        picture.draft("RGB", (max_side, max_side))  # JPEG decodes at a fraction of its size where that is enough
+        picture.load()
+        return _rgb(_upright(picture), Image)
+
+
+def _upright(picture):
+    """Turned and mirrored as its EXIF tag says; as it is where that can't be read."""
+    from PIL import ImageOps
+
+    try:
+        return ImageOps.exif_transpose(picture)
+    except Exception:  # Pillow raises a dozen kinds for broken tags, which are no part of the picture
+        return picture
 
 
 def _check_size(size: tuple[int, int], path: object):
@@ -69,15 +120,7 @@ def _check_size(size: tuple[int, int], path: object):
 
 def _rgb(picture, Image):
     """RGB over white, in sRGB where the picture says what its colours are."""
-    profile = picture.info.get("icc_profile")
-    if profile and picture.mode in ("RGB", "CMYK"):
-        from PIL import ImageCms
-
-        try:
-            source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-            return ImageCms.profileToProfile(picture, source, target, outputMode="RGB")
-        except (ImageCms.PyCMSError, OSError, ValueError):
-            pass  # a profile that can't be read or is of another kind of picture tells nothing
+    picture = _by_profile(picture)
     if picture.mode.startswith("I;16"):  # 16-bit grey: Pillow would clip it instead of scaling
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
     if "A" in picture.mode or "transparency" in picture.info:
@@ -85,3 +128,20 @@ def _rgb(picture, Image):
         white = Image.new("RGBA", picture.size, "white")
         return Image.alpha_composite(white, picture).convert("RGB")
     return picture.convert("RGB")
+
+
+def _by_profile(picture):
+    """In sRGB where it brings a colour profile that can be read and is of its kind; else as it is."""
+    profile = picture.info.get("icc_profile")
+    if not profile or picture.mode.startswith(("I", "F")):
+        return picture
+    from PIL import ImageCms
+
+    if picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        picture = picture.convert("RGBA" if "A" in picture.mode or "transparency" in picture.info else "RGB")
+    try:
+        source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
+        out = "RGBA" if picture.mode == "RGBA" else "RGB"
+        return ImageCms.profileToProfile(picture, source, target, outputMode=out)
+    except (ImageCms.PyCMSError, OSError, ValueError):
+        return picture

@@ -53,7 +53,7 @@ def build(table: str | Path, out: str | Path, seconds: float, workers: int = 2, 
     """
     started = time.monotonic()
     pairs = read_pairs(table)
-    for package in ("av", "soxr", "soundfile"):
+    for package in ("av", "soxr"):
         optional(package)
     optional("PIL.Image", "pillow")
     channels, out = load_codec(latent).channels, _folder(Path(out).expanduser().absolute())

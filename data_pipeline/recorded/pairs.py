@@ -76,23 +76,35 @@ def _rows(path: Path):
     try:
         if path.stat().st_size > _MAX_BYTES:
             raise InputError(f"over {_MAX_BYTES >> 20} MiB, is it a table?", path)
-        text = path.read_text(encoding="utf-8-sig")
+        data = path.read_bytes()
+        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
     except OSError as error:
         raise InputError(error.strerror or "can't be read", path, "docs/data.md describes the table") from None
     except UnicodeDecodeError:
-        raise InputError("it is no UTF-8 text", path, "save the table as CSV, UTF-8") from None
-    reader = csv.reader(text.splitlines(), strict=True)
+        raise InputError("it is neither UTF-8 nor UTF-16 text", path, "save the table as CSV, UTF-8") from None
+    lines = text.splitlines()
+    reader = csv.reader(lines, delimiter=_delimiter(lines), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
+        while header and not header[-1]:  # spreadsheets keep columns that were emptied
+            header.pop()
         _check_header(header, path)
         for cells in reader:
             if not any(cell.strip() for cell in cells):
                 continue
+            while len(cells) > len(header) and not cells[-1].strip():
+                cells.pop()
             if len(cells) != len(header):
                 raise InputError(f"{len(cells)} cells under {len(header)} columns", f"{path}, line {reader.line_num}")
             yield reader.line_num, {name: cell.strip() for name, cell in zip(header, cells, strict=True)}
     except csv.Error as error:
         raise InputError(f"it is no CSV ({error})", f"{path}, line {reader.line_num}") from None
+
+
+def _delimiter(lines: Sequence[str]) -> str:
+    """What stands between the columns of a table: a comma, or what a spreadsheet puts there."""
+    head = lines[0] if lines else ""
+    return max(",;\t", key=lambda mark: sum(name.strip(' "') in NEEDED for name in head.split(mark)))
 
 
 def _check_header(header: list[str], path: Path):

@@ -25,7 +25,30 @@ def run(main: Callable[[], Any]):
     _keep_compiled_programs()
     _say_errors_once()
     _say_warnings()
-    command.run(main, parse)
+    command.run(lambda: _on_device(main), parse)
+
+
+def _on_device(main: Callable[[], Any]):
+    """`main()`, with one line where the platform that JAX_PLATFORMS asks for is what is missing."""
+    try:
+        main()
+    except InputError:
+        raise
+    except Exception:
+        wanted = os.environ.get("JAX_PLATFORMS", "")
+        if wanted and not _has_devices():
+            do = "unset it, or install what it needs (docs/training.md)"
+            raise InputError("no such device here", f"JAX_PLATFORMS={wanted}", do) from None
+        raise
+
+
+def _has_devices() -> bool:
+    import jax
+
+    try:
+        return bool(jax.devices())
+    except Exception:  # RuntimeError or AssertionError, by the platform
+        return False
 
 
 def parse(argv: Sequence[str]) -> list[str]:

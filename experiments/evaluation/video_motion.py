@@ -9,6 +9,7 @@ from afjax import files
 from afjax.audio.framing import FPS
 from afjax.codec.face.codec import FaceCodec
 from afjax.errors import InputError
+from afjax.media.container import VIDEOS
 from afjax.media.video import probe, read_frames
 from experiments import cli
 
@@ -24,9 +25,13 @@ def pieces(sources: Mapping[str, str], seconds: float) -> tuple[dict[str, np.nda
     """
     sources = {role: name for role, name in sources.items() if name}
     frames, cut, notes = round(seconds * FPS), {role: [] for role in sources}, []
-    for clip in _clips(sources):
+    for clip in _clips(sources, notes):
         motions = {role: _motion(path, notes) for role, path in clip.items()}
         length = min(map(len, motions.values()))
+        longest = max(map(len, motions.values()))
+        if longest > length + 1:
+            name, whole = next(iter(clip.values())).stem, longest / FPS
+            notes.append(f"{name}: lengths differ, {length / FPS:.2f} of {whole:.2f} s, from the start, are compared")
         for role, motion in motions.items():
             cut[role] += [motion[start : start + frames] for start in range(0, length - frames + 1, frames)]
     count = len(next(iter(cut.values())))
@@ -38,7 +43,7 @@ def pieces(sources: Mapping[str, str], seconds: float) -> tuple[dict[str, np.nda
     return {role: np.stack(rows) for role, rows in cut.items()}, notes
 
 
-def _clips(sources: Mapping[str, str]) -> list[dict[str, Path]]:
+def _clips(sources: Mapping[str, str], notes: list[str]) -> list[dict[str, Path]]:
     paths = {role: files.absolute(name) for role, name in sources.items()}
     folders = {role: path for role, path in paths.items() if path.is_dir()}
     if not folders:
@@ -46,11 +51,29 @@ def _clips(sources: Mapping[str, str]) -> list[dict[str, Path]]:
     if len(folders) < len(paths):
         odd = next(path for role, path in paths.items() if role not in folders)
         raise InputError("is a file, the others are folders", odd, "give files for all or folders for all")
-    named = {role: {path.stem: path for path in sorted(folder.iterdir())} for role, folder in folders.items()}
+    named = {role: _videos(folder) for role, folder in folders.items()}
     common = sorted(set.intersection(*(set(found) for found in named.values())))
     if not common:
         raise InputError("no video has the same name in all folders", next(iter(folders.values())))
+    for role, found in named.items():
+        alone = sorted(found.keys() - set(common))
+        if alone:
+            notes.append(f"{len(alone)} videos of {folders[role]} are in it alone and not measured: {alone[0]} ...")
     return [{role: found[stem] for role, found in named.items()} for stem in common]
+
+
+def _videos(folder: Path) -> dict[str, Path]:
+    """Videos of a folder by their name without its end; what else lies there is not looked at.
+
+    Raises InputError for two of one name.
+    """
+    found = {}
+    for path in sorted(folder.iterdir()):
+        if path.suffix.lower() in VIDEOS and not path.name.startswith("."):
+            if path.stem in found:
+                raise InputError(f"{found[path.stem].name} and {path.name} have one name", folder, "move one away")
+            found[path.stem] = path
+    return found
 
 
 def _motion(path: Path, notes: list[str]) -> np.ndarray:

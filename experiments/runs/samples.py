@@ -14,7 +14,7 @@ from data_pipeline.records import Metadata, read_split
 from experiments.report.conversation_video import write_conversation
 from experiments.runs.tensorboard_samples import show
 
-MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib", "soundfile")
+MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib")
 
 
 class Sampler:

@@ -1,5 +1,6 @@
 """A run folder from a config: data, training, samples, summary."""
 
+import contextlib
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +32,11 @@ def train_run(
 ) -> dict:
     """Trains in a run folder; returns (and writes) its summary. `samples`: whether motion and videos are written."""
     workdir = files.writable(workdir, folder=True)
+    with files.held(workdir) if jax.process_index() == 0 else contextlib.nullcontext():
+        return _train_run(config, workdir, tensorboard, samples, profile)
+
+
+def _train_run(config: Config, workdir: Path, tensorboard: bool, samples: bool, profile) -> dict:
     if config.data.features:  # the run loads from wherever it is asked for
         config = replace(config, data=replace(config.data, features=str(files.absolute(config.data.features))))
     started = time.perf_counter()

@@ -22,6 +22,11 @@ SOME = 64
 def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
     """Trains in a run folder and measures the result; returns (and writes) its summary."""
     workdir = files.writable(workdir, folder=True)
+    with files.held(workdir):
+        return _train_run(config, workdir)
+
+
+def _train_run(config: AutoencoderConfig, workdir: Path) -> dict:
     vgg = load_vgg(config.loss.vgg) if config.loss.vgg else None
     remember(config, workdir)
     watch = cli.Watch()

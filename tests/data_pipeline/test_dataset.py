@@ -265,3 +265,11 @@ def test_paths_name_data_sets_and_weights(path, found):
 def test_bad_paths_are_refused(path):
     with pytest.raises(InputError, match="empty name or a weight of 0"):
         sources(path)
+
+
+@pytest.mark.parametrize("name", ["set:2024", "a, b", "sets:3,", "~"])
+def test_a_folder_s_own_name_is_no_list(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    (tmp_path / ("home" if name == "~" else name)).mkdir()
+    assert sources(name) == [(name, 1.0)]

@@ -26,6 +26,16 @@ def test_two_videos_and_one_side_by_side(tmp_path):
     assert two == Pair("two", Side(both, "right", voices, 2, "cy"), Side(both, "left", voices, 1, "di"), "eval")
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_tables_as_spreadsheets_save_them(tmp_path, encoding, mark):
+    rows = [HEADER.split(",") + ["", ""], ["one", "a.mp4", " ü, b.mp4 ", "ann", "bob", "", ""], [""] * 7]
+    text = "\r\n".join(mark.join(f'"{cell}"' if "," in cell else cell for cell in row) for row in rows)
+    (tmp_path / "pairs.csv").write_bytes(text.encode(encoding))
+    (pair,) = read_pairs(tmp_path / "pairs.csv")
+    assert (pair.name, pair.user.video, pair.user.person) == ("one", tmp_path / "ü, b.mp4", "bob")
+
+
 @pytest.mark.parametrize(
     ("lines", "further", "message"),
     [
@@ -57,8 +67,8 @@ def test_what_is_no_table_is_refused(tmp_path):
         read_pairs(tmp_path / "none.csv")
     with pytest.raises(InputError, match="column avatar_person, user_person is missing"):
         read_pairs(table(tmp_path, header="conversation,avatar_video,user_video"))
-    (tmp_path / "pairs.csv").write_bytes(b"\xff\xfe\x00\x01")
-    with pytest.raises(InputError, match="no UTF-8"):
+    (tmp_path / "pairs.csv").write_bytes("Jürgen".encode("latin1"))
+    with pytest.raises(InputError, match="neither UTF-8 nor"):
         read_pairs(tmp_path / "pairs.csv")
 
 

@@ -117,6 +117,10 @@ def test_a_checkpoint_of_another_config_and_broken_folders_are_refused(config, w
     other = replace(config, model=replace(config.model, width=64))
     with pytest.raises(InputError, match="another config"):
         train_run(other, workdir)
+    shorter = replace(config, training=replace(config.training, num_steps=config.training.num_steps - 1))
+    with pytest.raises(InputError, match="steps are done, training.num_steps asks for"):
+        train_run(shorter, workdir)
+    assert json.loads((workdir / "config.json").read_text())["training"]["num_steps"] == config.training.num_steps
     broken = tmp_path / "broken"
     shutil.copytree(workdir, broken)
     stored = json.loads((broken / "config.json").read_text())

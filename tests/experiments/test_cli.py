@@ -22,6 +22,7 @@ def get_config():
     return ml_collections.ConfigDict({"training": {"num_steps": 5, "learning_rate": 1e-3}})
 """
 PROGRAM = """
+import sys
 from absl import flags
 from afjax.errors import InputError
 from experiments import cli
@@ -35,6 +36,12 @@ def main():
         raise KeyboardInterrupt
     if USER.value == "defect":
         raise ZeroDivisionError("ours")
+    if USER.value == "device":
+        import jax
+        jax.devices()
+    if not USER.value.isprintable():
+        print("read", USER.value)
+        raise InputError("is bad", USER.value)
     if USER.value == "term":
         import os, signal
         try:
@@ -53,9 +60,9 @@ def program(tmp_path_factory):
     (folder / "config.py").write_text(CONFIG)
     (folder / "program.py").write_text(PROGRAM.format(config=str(folder / "config.py")))
 
-    def call(*arguments):
+    def call(*arguments, **variables):
         command = [sys.executable, "-W", "ignore", str(folder / "program.py"), *arguments]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        environment = {**os.environ, "PYTHONPATH": str(ROOT), **variables}
         return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
 
     return call
@@ -92,6 +99,34 @@ def test_other_ends(program, user, code):
     assert done.returncode == code
     assert ("ZeroDivisionError: ours" in done.stderr) == (user == "defect")
     assert ("cleaned up" in done.stdout) == (user == "term")
+
+
+def test_a_platform_that_is_not_there_is_one_line(program):
+    done = program("--user_video=device", JAX_PLATFORMS="tpu")
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "JAX_PLATFORMS=tpu: no such device here; unset it" in done.stderr
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_names_that_no_terminal_can_show_are_told_all_the_same(program, locale):
+    done = program(b"--user_video=J\xfcrgen.wav", LC_ALL=locale, PYTHONUTF8="0", PYTHONCOERCECLOCALE="0")
+    assert done.returncode == 2 and done.stdout == "read J\\udcfcrgen.wav\n"
+    assert done.stderr == "error: J\\udcfcrgen.wav: is bad\n"
+
+
+def test_a_folder_is_held_by_one_process_at_a_time(tmp_path):
+    """And is free again when that one is killed."""
+    code = "import sys; from afjax import files\nwith files.held(sys.argv[1]): print(1, flush=True); sys.stdin.read()"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", code, str(tmp_path / "run")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as other:
+        other.stdout.readline()
+        with pytest.raises(InputError, match="run: another process is at work in it"), files.held(tmp_path / "run"):
+            raise AssertionError
+        other.kill()
+    for _ in range(2):
+        with files.held(tmp_path / "run"):
+            assert not list((tmp_path / "run").iterdir())
 
 
 def test_writable(tmp_path, monkeypatch):

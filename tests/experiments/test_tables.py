@@ -51,6 +51,27 @@ def test_folders_are_paired_by_name(known, tmp_path):
     np.testing.assert_array_equal(tracks["user"], tracks["generated"])
 
 
+def test_what_lies_beside_videos_is_not_looked_at(known, tmp_path):
+    for folder in ("users", "made"):
+        (tmp_path / folder / "more").mkdir(parents=True)
+        for name in ("user.MP4", ".DS_Store", "._user.mp4", "Thumbs.db", "summary.json", "user.srt", "user.json"):
+            (tmp_path / folder / name).touch()
+    sources = {"user": str(tmp_path / "users"), "generated": str(tmp_path / "made")}
+    tracks, notes = video_motion.pieces(sources, 4.0)
+    assert len(tracks["user"]) == 4 and notes == ["4 pieces of 4 s"]
+    (tmp_path / "users" / "alone.mov").touch()
+    assert "1 videos" in video_motion.pieces(sources, 4.0)[1][0]
+    (tmp_path / "users" / "user.webm").touch()
+    with pytest.raises(InputError, match="user.MP4 and user.webm have one name"):
+        video_motion.pieces(sources, 4.0)
+
+
+def test_lengths_that_differ_are_told(known):
+    known["copy"] = known["copy"][:350]
+    _, notes = video_motion.pieces({"user": "user.mp4", "generated": "copy.mp4"}, 4.0)
+    assert notes[0] == "user: lengths differ, 14.00 of 16.00 s, from the start, are compared"
+
+
 @pytest.mark.parametrize(
     ("sources", "piece", "message"),
     [

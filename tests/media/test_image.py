@@ -18,7 +18,7 @@ def corner(height=100, width=160) -> np.ndarray:
     return picture
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.avif"])
 def test_formats(tmp_path, name):
     Image.fromarray(corner()).save(tmp_path / name)
     read = read_portrait(tmp_path / name)
@@ -26,14 +26,45 @@ def test_formats(tmp_path, name):
     assert np.abs(read.astype(int) - corner()).mean() < 4
 
 
-@pytest.mark.parametrize(("tag", "turns"), [(1, 0), (3, 2), (6, 3), (8, 1)])
-def test_exif_orientation(tmp_path, tag, turns):
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.webp", "a.avif"])
+@pytest.mark.parametrize(("tag", "turns", "mirrored"), [
+    (1, 0, False), (2, 0, True), (3, 2, False), (4, 2, True), (5, 3, True), (6, 3, False), (7, 1, True), (8, 1, False),
+])  # fmt: skip
+def test_exif_orientation(tmp_path, name, tag, turns, mirrored):
     exif = Image.Exif()
     exif[0x0112] = tag
-    Image.fromarray(corner()).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    Image.fromarray(corner()).save(tmp_path / name, exif=exif, quality=95)
     upright = np.rot90(corner(), turns)
-    read = read_portrait(tmp_path / "a.jpg")
+    upright = upright[:, ::-1] if mirrored else upright
+    read = read_portrait(tmp_path / name)
     assert read.shape == upright.shape and np.abs(read.astype(int) - upright).mean() < 4
+
+
+def test_a_broken_tag_is_no_broken_picture(tmp_path):
+    exif = b"Exif\0\0II*\0\x08\0\0\0\xff\xff" + b"\x12\x01" * 9
+    Image.fromarray(corner()).save(tmp_path / "a.jpg", quality=95, exif=exif)
+    assert read_portrait(tmp_path / "a.jpg").shape == (100, 160, 3)
+
+
+def test_a_jpeg_without_its_end_is_read_and_one_without_its_lower_half_is_not(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 255, (300, 300, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "a.jpg", quality=90)
+    data = (tmp_path / "a.jpg").read_bytes()
+    whole = read_portrait(tmp_path / "a.jpg")
+    for missing in (2, 1):
+        (tmp_path / "b.jpg").write_bytes(data[:-missing])
+        np.testing.assert_array_equal(read_portrait(tmp_path / "b.jpg"), whole)
+    for share in (0.5, 0.9):
+        (tmp_path / "c.jpg").write_bytes(data[: round(len(data) * share)])
+        with pytest.raises(InputError, match="damaged"):
+            read_portrait(tmp_path / "c.jpg")
+
+
+def test_a_heic_that_can_t_be_read_is_told(tmp_path):
+    (tmp_path / "a.heic").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(200))
+    with pytest.raises(InputError, match="pi-heif|damaged|not a") as caught:
+        read_portrait(tmp_path / "a.heic")
+    assert "a.heic" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.webp"])
@@ -125,3 +156,12 @@ def test_colours_are_read_by_their_profile(tmp_path):
     Image.fromarray(picture).save(tmp_path / "broken.png", icc_profile=b"no profile")
     np.testing.assert_allclose(read_portrait(tmp_path / "swapped.png")[40, 40], (30, 60, 200), atol=6)
     np.testing.assert_array_equal(read_portrait(tmp_path / "broken.png"), picture)
+    over = Image.fromarray(np.dstack([picture, np.full((80, 80), 255, np.uint8)]))
+    over.putpixel((0, 0), (0, 0, 0, 0))
+    over.save(tmp_path / "over.png", icc_profile=swapped_profile())
+    read = read_portrait(tmp_path / "over.png")
+    np.testing.assert_allclose(read[40, 40], (30, 60, 200), atol=6)
+    np.testing.assert_array_equal(read[0, 0], 255)
+    few = Image.fromarray(picture).convert("P", palette=Image.Palette.ADAPTIVE)
+    few.save(tmp_path / "few.png", icc_profile=swapped_profile())
+    np.testing.assert_allclose(read_portrait(tmp_path / "few.png")[40, 40], (30, 60, 200), atol=6)
