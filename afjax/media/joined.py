@@ -2,8 +2,8 @@
 
 Services that speak send a text's sentences as files of their own, and people put them into one; programs that write
 while they record begin with a length that they do not know yet (0, 2^32 - 1, or that of the first piece). FFmpeg reads
-MP3, FLAC, AAC and AVI to their end. WAV, AIFF, MP4 and WebM say their length in their head, and what comes after it
-would be lost without a word; Ogg begins anew:
+MP3, AAC and AVI to their end. WAV, AIFF, MP4 and WebM say their length in their head, and what comes after it would be
+lost without a word; the times of Ogg and FLAC begin anew:
 
     RIFF size WAVE | fmt | data size samples | LIST ... | RIFF size WAVE | fmt | data size samples
                                 ^ 0, too much, or too little: samples go on to the end   ^ a second part
@@ -17,6 +17,7 @@ from pathlib import Path
 __all__ = ["Part", "parts_of"]
 
 _MAX_PARTS = 10_000
+_LOOK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,17 @@ def _ogg(file, path: Path, start: int, size: int) -> Part:
     return Part(path, start, size)
 
 
+def _flac(file, path: Path, start: int, size: int) -> Part:
+    place = start + 4
+    while place < size:  # frames have no length: the next head is looked for
+        block = _at(file, place, _LOOK + 8)
+        at = block.find(b"fLaC")
+        if 0 <= at < _LOOK and block[at + 4 : at + 8] in (b"\x00\x00\x00\x22", b"\x80\x00\x00\x22"):
+            return Part(path, start, place + at)
+        place += at + 1 if 0 <= at < _LOOK else _LOOK
+    return Part(path, start, size)
+
+
 def _matroska(file, path: Path, start: int, size: int) -> Part:
     place = start
     for _ in ("head", "segment"):  # four bytes of a name, then a length
@@ -170,5 +182,6 @@ _WALKS = {
     "FORM....AIF.": _aiff,
     "....ftyp....": _mp4,
     "OggS........": _ogg,
+    "fLaC........": _flac,
     "\x1aE\xdf\xa3........": _matroska,
 }

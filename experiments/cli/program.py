@@ -14,7 +14,7 @@ from ml_collections import config_flags
 from afjax.errors import InputError, InputWarning
 from data_pipeline import command
 
-__all__ = ["define_config", "parse", "run"]
+__all__ = ["define_config", "parse", "run", "said"]
 
 _CONFIG_ERRORS = (KeyError, AttributeError, TypeError, ValueError, OSError, ImportError, SyntaxError)
 _ROOT = Path(__file__).resolve().parents[2]
@@ -26,6 +26,14 @@ def run(main: Callable[[], Any]):
     _say_errors_once()
     _say_warnings()
     command.run(lambda: _on_device(main), parse)
+
+
+_SAID: list[str] = []
+
+
+def said() -> list[str]:
+    """What was decided for the user so far (InputWarning), each once, for a program's summary."""
+    return list(_SAID)
 
 
 def _on_device(main: Callable[[], Any]):
@@ -40,6 +48,9 @@ def _on_device(main: Callable[[], Any]):
             do = "unset it, or install what it needs (docs/training.md)"
             raise InputError("no such device here", f"JAX_PLATFORMS={wanted}", do) from None
         raise
+    finally:
+        for sentence in _SAID:
+            print(f"warning: {sentence}")
 
 
 def _has_devices() -> bool:
@@ -97,12 +108,12 @@ def _keep_compiled_programs():
 
 
 def _say_warnings():
-    """What was decided for the user is a line of the program's output; other warnings are as ever."""
+    """What was decided for the user is a line at the end of the program's output; other warnings are as ever."""
     show = warnings.showwarning
 
     def say(message, category, *where, **more):
         if issubclass(category, InputWarning):
-            print(f"warning: {message}")
+            _SAID.append(str(message)) if str(message) not in _SAID else None
         else:
             show(message, category, *where, **more)
 

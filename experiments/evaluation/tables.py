@@ -72,4 +72,5 @@ def write(out: Path, arrays: dict[str, np.ndarray], table: report.Table, notes: 
         np.savez_compressed(path, **arrays)
     with files.aside(out / "table.txt") as path:
         path.write_text(report.text(table) + "\n")
-    files.write_json(out / "summary.json", {"notes": notes, "clips": len(arrays["user"]), "metrics": table})
+    summary = {"notes": notes, "warnings": cli.said(), "clips": len(arrays["user"]), "metrics": table}
+    files.write_json(out / "summary.json", summary)

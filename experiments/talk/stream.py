@@ -10,6 +10,9 @@ from afjax.audio.framing import FPS
 from afjax.errors import InputError
 from experiments import cli
 
+PASTED = 512
+"""Pixels of the side that is rendered for a whole photograph."""
+
 
 def _spare(out: Path, record: Path, inputs: tuple[str, ...]):
     """InputError if the video would replace an input, or the summary one of another command."""
@@ -27,16 +30,27 @@ def _spare(out: Path, record: Path, inputs: tuple[str, ...]):
 
 def stream(
     workdir, out, portrait="", user_video="", user_audio="", avatar_audio="", *,
-    preset="", weights="", seed=0, size=0, face=0, side_by_side=False, sound="mix",
+    avatar_text="", voice="Clara",
+    preset="", weights="", seed=0, size=0, face=0, side_by_side=False, paste_back=False, sound="mix",
 ) -> dict[str, Any]:  # fmt: skip
     """Reads the files, generates the avatar's motion, writes the video `out` and `summary.json` beside it.
+
+    `avatar_text`: what the avatar says in place of `avatar_audio`; the others as the flags of `experiments.stream`.
 
     Returns the summary. Raises InputError for a bad file, and before any work for an `out` that can't be written.
     """
     from afjax.metrics.mouth import mouth_figures
     from experiments.talk.inputs import identity_of, read_inputs, track_user
-    from experiments.talk.video import write_talk
+    from experiments.talk.spoken import spoken
+    from experiments.talk.video import pasted, write_talk
 
+    if avatar_text and not avatar_audio:
+        settings = dict(preset=preset, weights=weights, seed=seed, size=size, face=face, side_by_side=side_by_side)
+        with spoken(avatar_text, voice) as path:
+            return stream(
+                workdir, out, portrait, user_video, user_audio, path,
+                avatar_text=avatar_text, voice=voice, paste_back=paste_back, sound=sound, **settings,
+            )  # fmt: skip
     out = files.writable(out)
     record = files.writable(out.with_name("summary.json"))
     _spare(out, record, (portrait, user_video, user_audio, avatar_audio))
@@ -47,10 +61,11 @@ def stream(
         inputs = read_inputs(portrait, user_video, user_audio, avatar_audio)
     with watch("load"):
         run = load_model(workdir, preset, weights)
-        codec = run.codec(size)
+        codec = run.codec(size or (PASTED if paste_back else 0))
     warnings = list(inputs.warnings)
     with watch("identity"):
         identity = identity_of(codec, inputs.portrait, face, portrait or "portrait", warnings)
+    whole = pasted(codec, identity, inputs.portrait, face) if paste_back else None
     user_motion, tracked = None, {"tracked": 0, "with_face": 0}
     if inputs.video:
         with watch("track"):
@@ -67,7 +82,7 @@ def stream(
             seed=seed,
             reference=codec.reference(identity),
         )
-    write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch)
+    write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch, whole)
     length, spent = inputs.frames / FPS, watch.seconds
     summary = {
         "workdir": None if preset else workdir or cli.SHIPPED,
@@ -78,7 +93,8 @@ def stream(
             "portrait": portrait or "scikit-image astronaut",
             "user_video": user_video or None,
             "user_audio": user_audio or (user_video if inputs.user_sound else None) or None,
-            "avatar_audio": avatar_audio or None,
+            "avatar_audio": None if avatar_text else avatar_audio or None,
+            "avatar_text": avatar_text or None,
         },
         "seed": seed,
         "size": codec.size,

@@ -1,32 +1,49 @@
 """The video of a conversation: rendered block by block, with both voices."""
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from afjax.audio.framing import FPS
+from afjax.codec.face.codec import FaceCodec
+from afjax.codec.face.render.paste import Paste
+from afjax.codec.face.track.portraits import portrait_face
+from afjax.errors import InputError, InputWarning
 from afjax.media.audio import SoundReader
 from afjax.media.video import VideoInfo, read_frames
 from afjax.media.writer import SOUND_RATE, VideoWriter
-from experiments.cli import Progress, Watch
+from experiments.cli import Progress, Watch, quiet
 from experiments.talk.inputs import Inputs, fit
 
 BLOCK = 10
 
 
-def write_talk(out: Path, inputs: Inputs, codec, identity, motion: np.ndarray, sound: str, beside: bool, watch: Watch):
+def pasted(codec, identity, portrait: np.ndarray, face: int) -> Paste:
+    """The whole photograph of an identity. Raises InputError for a codec that can't put it back."""
+    if not isinstance(codec, FaceCodec):
+        raise InputError("the model's codec has no photograph to go back to", "--paste_back", "leave it out")
+    with quiet(), warnings.catch_warnings():  # said when the identity was made
+        warnings.simplefilter("ignore", InputWarning)
+        return Paste(portrait_face(portrait, face).image, identity)
+
+
+def write_talk(
+    out: Path, inputs: Inputs, codec, identity, motion: np.ndarray, sound: str, beside: bool, watch: Watch,
+    whole: Paste | None = None,
+):  # fmt: skip
     """Renders motion `[T, D]` block by block into a video file with both voices.
 
     `sound`: "mix" both voices in both channels, "split" user left and avatar right, "avatar" without the user.
-    `beside`: the user's picture to the left of the avatar's.
+    `beside`: the user's picture to the left of the avatar's; `whole`: what the avatar's picture is put back into.
     """
-    side = codec.size
-    user = _panel(inputs.video, side) if beside else None
+    height, width = whole.shape if whole else (codec.size, codec.size)
+    user = _panel(inputs.video, height) if beside else None
     voices = _Voices(inputs, sound)
     with watch("compile"):
         codec.render(identity, np.zeros((BLOCK, motion.shape[1]), np.float32))
-    with VideoWriter(out, width=2 * side if beside else side, height=side) as writer:
+    with VideoWriter(out, width=height + width if beside else width, height=height) as writer:
         with Progress(len(motion), "render") as progress:
             for first in range(0, len(motion), BLOCK):
                 block = motion[first : first + BLOCK]
@@ -35,6 +52,7 @@ def write_talk(out: Path, inputs: Inputs, codec, identity, motion: np.ndarray, s
                     block = np.pad(block, [(0, BLOCK - count), (0, 0)], mode="edge")
                     pictures = np.asarray(codec.render(identity, block))[:count]
                 with watch("write"):
+                    pictures = whole.frames(pictures) if whole else pictures
                     if user is not None:
                         left = np.stack([next(user) for _ in range(count)])
                         pictures = np.concatenate([left, pictures], axis=2)

@@ -17,6 +17,7 @@ from afjax.media.audio import read_audio
 from afjax.media.video import probe, read_frames
 from afjax.metrics import mouth
 from experiments.talk import stream
+from experiments.talk.video import pasted
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("av")
@@ -127,6 +128,39 @@ def test_another_voice_for_the_user(files, generator, tmp_path):
     run(files, tmp_path / "a.mp4", user_video="face.mp4", user_audio="voice.wav", sound="avatar")
     np.testing.assert_array_equal(generator.given["user_audio"], read_audio(files / "voice.wav"))
     assert not read_audio(tmp_path / "a.mp4", start=0.0).any()
+
+
+def test_a_text_is_what_the_avatar_says(files, generator, tmp_path):
+    pytest.importorskip("espeakng_loader")
+    summary = run(files, tmp_path / "a.mp4", avatar_text="Good morning. How are you?", voice="Martin")
+    heard = generator.given["avatar_audio"]
+    assert 1.0 < len(heard) / 16_000 < 4.0 and np.abs(heard).max() > 0.1
+    assert (
+        summary["inputs"]["avatar_text"] == "Good morning. How are you?" and summary["inputs"]["avatar_audio"] is None
+    )
+    with pytest.raises(InputError, match="no word"):
+        run(files, tmp_path / "b.mp4", avatar_text=" ... ")
+
+
+def test_the_avatar_goes_back_into_its_whole_photograph(files, generator, tmp_path):
+    portrait, codec = skimage_data.astronaut(), FaceCodec(size=128)
+    identity = codec.identity(portrait)
+    whole = pasted(codec, identity, portrait, 0)
+    motion = np.zeros((10, 15), np.float32)
+    motion[5:, CHANNELS.index("jaw_open")] = 0.2
+    result = whole.frames(codec.render(identity, motion)).astype(int)
+    left, top, side = np.asarray(identity.box).round().astype(int)
+    inside = np.zeros(portrait.shape[:2], bool)
+    inside[max(top, 0) : top + side, max(left, 0) : left + side] = True
+    assert result.shape == (10, *portrait.shape) and inside.mean() < 0.6
+    np.testing.assert_array_equal(result[:, ~inside], np.repeat(portrait[None], 10, 0)[:, ~inside])
+    assert np.abs(result[0] - portrait)[inside].mean() < 4, "at rest it is the photograph"
+    edge = np.abs(np.diff(result[7], axis=1) - np.diff(portrait.astype(int), axis=1))[:, left + side - 1]
+    assert edge[top + 5 : top + side - 5].max() < 12, "no seam"
+    assert (np.abs(result[7] - result[0])[inside].max(axis=-1) > 40).sum() > 50, "the mouth has opened"
+    summary = run(files, tmp_path / "a.mp4", avatar_audio="voice.wav", paste_back=True)
+    info = probe(tmp_path / "a.mp4")
+    assert (info.width, info.height) == (512, 512) and summary["size"] == 128
 
 
 BAD = {

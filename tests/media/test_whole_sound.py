@@ -1,5 +1,6 @@
 """No part of a sound is lost without a word: joined files, lengths that lie, channels that cancel, silent tracks."""
 
+import os
 import struct
 
 import numpy as np
@@ -163,3 +164,14 @@ def test_a_part_of_another_kind_is_refused_or_read(tmp_path):
         assert len(read(tmp_path / "c.wav")[0]) >= RATE
     except InputError as error:
         assert "c.wav" in str(error)
+
+
+@pytest.mark.parametrize("kind", ["wav", "m4a"])
+def test_names_that_are_not_utf_8_and_the_home_folder(tmp_path, monkeypatch, kind):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    name = os.fsdecode(b"J\xfcrgen." + kind.encode())
+    encode(tmp_path / f"a.{kind}", {"wav": "pcm_s16le", "m4a": "aac"}[kind], RATE, [tone()])
+    (tmp_path / f"a.{kind}").rename(tmp_path / name)
+    whole, _ = read(tmp_path / name)
+    assert abs(hertz(whole) - 440) < 3
+    np.testing.assert_array_equal(read(f"~/{name}")[0], whole)
