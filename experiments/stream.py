@@ -39,6 +39,8 @@ _PRESET = flags.DEFINE_enum(
 _WEIGHTS = flags.DEFINE_string("weights", "", "Folder that experiments.convert wrote, for --preset.")
 _SIDE_BY_SIDE = flags.DEFINE_bool("side_by_side", False, "Show the user to the left of the avatar.")
 _PASTE_BACK = flags.DEFINE_bool("paste_back", False, "The avatar back in its whole portrait, at the portrait's size.")
+_ALPHA = flags.DEFINE_bool("alpha", False, "The avatar without its background: --out is a .mov or .webm with alpha.")
+_FPS = flags.DEFINE_enum("fps", "25", ["25", "30", "50", "60"], "Frames a second of the video; motion is interpolated.")
 _SOUND = flags.DEFINE_enum(
     "sound",
     "mix",
@@ -55,12 +57,15 @@ def main():
         raise InputError("--preset and --weights belong together", do="see docs/weights.md")
     if _SIDE_BY_SIDE.value and not _USER_VIDEO.value:
         raise InputError("--side_by_side shows the user", do="it needs --user_video")
+    if _ALPHA.value and (_PASTE_BACK.value or _SIDE_BY_SIDE.value):
+        raise InputError("--alpha shows nothing but the avatar", do="leave out --paste_back and --side_by_side")
     if _AVATAR_TEXT.value and _AVATAR_AUDIO.value:
         raise InputError("--avatar_text and --avatar_audio both say what the avatar says", do="leave one out")
     summary = stream(
         _WORKDIR.value, _OUT.value, *inputs,
         preset=_PRESET.value, weights=_WEIGHTS.value, seed=_SEED.value, size=_SIZE.value, face=_FACE.value,
-        side_by_side=_SIDE_BY_SIDE.value, paste_back=_PASTE_BACK.value, sound=_SOUND.value,
+        side_by_side=_SIDE_BY_SIDE.value, paste_back=_PASTE_BACK.value, alpha=_ALPHA.value, fps=int(_FPS.value),
+        sound=_SOUND.value,
         avatar_text=_AVATAR_TEXT.value, voice=_VOICE.value,
     )  # fmt: skip
     report(summary)

@@ -1,4 +1,4 @@
-"""H.264 + AAC files at 25 frames per second, with the sound in step with the picture.
+"""H.264 + AAC files, with the sound in step with the picture; with alpha ProRes 4444 or VP9, for compositing.
 
 The AAC encoder delays the sound by one packet (1,024 samples); the MP4 muxer notes it in an edit list, which players
 and `afjax.media.audio` obey. The sound track is padded or cut to the length of the picture when the file is closed.
@@ -16,38 +16,64 @@ from afjax.errors import InputError
 from afjax.media.container import optional
 from afjax.media.video import FPS
 
-__all__ = ["SOUND_RATE", "VideoWriter"]
+__all__ = ["SOUND_RATE", "VideoWriter", "named"]
 
 SOUND_RATE = 48_000
+_ALPHA = {
+    ".mov": ("mov", "prores_ks", "yuva444p10le", "pcm_s16le"),
+    ".webm": ("webm", "libvpx-vp9", "yuva420p", "libopus"),
+}
+"""How names of videos with alpha end: their container, codec, pixels, and sound."""
+
+_MP4 = {"movflags": "+faststart"}
+_QUALITY = {
+    "libx264": {"crf": "18", "preset": "veryfast"},
+    "prores_ks": {"profile": "4444", "alpha_bits": "16"},
+    "libvpx-vp9": {"crf": "24", "b": "0", "deadline": "realtime", "cpu-used": "6", "auto-alt-ref": "0"},
+}
+
+
+def named(path: Path, alpha: bool = False) -> Path:
+    """A path whose name says what is written. Raises InputError for another."""
+    names = tuple(_ALPHA) if alpha else (".mp4", ".m4v", ".mov")
+    if path.suffix.lower() not in names:
+        kinds = "with alpha as ProRes or VP9" if alpha else "as MP4"
+        raise InputError(f"videos are written {kinds}", path, f"choose a name that ends in {' or '.join(names)}")
+    return path
 
 
 class VideoWriter:
-    """Writes an MP4 file aside and renames it when the `with` block ends well; after an error nothing is left.
+    """Writes a video aside and renames it when the `with` block ends well; after an error nothing is left.
 
         with VideoWriter(path, width=256, height=256) as writer:
             writer.frames(pictures)   # uint8 [n, H, W, 3]
             writer.sound(samples)     # float32 [s] or [s, 2] at 48 kHz; leave it out for a silent track
 
+    `fps`: frames a second, of which 48000 is a multiple. `alpha`: pictures have a fourth channel, opacity, and are not
+    multiplied by it.
+
     Call `frames` and `sound` in turns, so that neither waits long for the other. Odd sides grow by one pixel.
     """
 
-    def __init__(self, path: str | Path, width: int, height: int, crf: int = 18, preset: str = "veryfast"):
+    def __init__(self, path: str | Path, width: int, height: int, fps: int = FPS, alpha: bool = False):
         av = optional("av")
         self.path = Path(path).absolute()
-        if self.path.suffix.lower() not in {".mp4", ".m4v", ".mov"}:
-            raise InputError("videos are written as MP4", self.path, "choose a name that ends in .mp4")
+        named(self.path, alpha)
+        kind, codec, pixels, sound = _ALPHA[self.path.suffix.lower()] if alpha else ("mp4", "libx264", "yuv420p", "aac")
+        self._fps, self._alpha = fps, alpha
         self._aside = files.partial(self.path)
         self._shape = height, width
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._container = av.open(str(self._aside), "w", format="mp4", options={"movflags": "+faststart"})
+            self._container = av.open(str(self._aside), "w", format=kind, options={} if alpha else _MP4)
         except (OSError, av.error.FFmpegError) as error:
             raise InputError(f"cannot be written ({error.strerror or error})", self.path) from None
-        self._video = self._container.add_stream("libx264", rate=FPS, options={"crf": str(crf), "preset": preset})
+        self._video = self._container.add_stream(codec, rate=fps, options=_QUALITY[codec])
         self._video.width, self._video.height = width + width % 2, height + height % 2
-        self._video.pix_fmt = "yuv420p"
-        self._audio = self._container.add_stream("aac", rate=SOUND_RATE, layout="stereo")
-        self._audio.bit_rate = 128_000
+        self._video.pix_fmt = pixels
+        self._audio = self._container.add_stream(sound, rate=SOUND_RATE, layout="stereo")
+        if not sound.startswith("pcm"):
+            self._audio.bit_rate = 128_000
         self.written = 0
         self._samples = 0
         self._waiting = np.zeros((0, 2), np.float32)
@@ -66,17 +92,18 @@ class VideoWriter:
             raise
 
     def frames(self, pictures: np.ndarray):
-        """Appends frames uint8 `[n, H, W, 3]` RGB."""
+        """Appends frames uint8 `[n, H, W, 3]` RGB, `[n, H, W, 4]` with alpha."""
         import av
 
         pictures = np.asarray(pictures)
-        if pictures.dtype != np.uint8 or pictures.shape[1:] != (*self._shape, 3):
-            raise ValueError(f"frames are uint8 [n, {self._shape[0]}, {self._shape[1]}, 3], not {pictures.shape}")
+        shape = (*self._shape, 4 if self._alpha else 3)
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != shape:
+            raise ValueError(f"frames are uint8 [n, {', '.join(map(str, shape))}], not {pictures.shape}")
         height, width = self._shape
         odd = [(0, height % 2), (0, width % 2), (0, 0)]
         for picture in np.pad(pictures, [(0, 0), *odd], mode="edge") if height % 2 or width % 2 else pictures:
-            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-            frame.pts, frame.time_base = self.written, Fraction(1, FPS)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgba" if self._alpha else "rgb24")
+            frame.pts, frame.time_base = self.written, Fraction(1, self._fps)
             self._container.mux(self._video.encode(frame))
             self.written += 1
         self._encode_sound()
@@ -103,7 +130,7 @@ class VideoWriter:
 
     @property
     def _length(self) -> int:
-        return self.written * (SOUND_RATE // FPS)
+        return self.written * (SOUND_RATE // self._fps)
 
     def _encode(self, samples: np.ndarray):
         import av

@@ -8,6 +8,7 @@ import afjax
 from afjax import files
 from afjax.audio.framing import FPS
 from afjax.errors import InputError
+from afjax.media.writer import named
 from experiments import cli
 
 PASTED = 512
@@ -30,38 +31,46 @@ def _spare(out: Path, record: Path, inputs: tuple[str, ...]):
 
 def stream(
     workdir, out, portrait="", user_video="", user_audio="", avatar_audio="", *,
-    avatar_text="", voice="Clara",
-    preset="", weights="", seed=0, size=0, face=0, side_by_side=False, paste_back=False, sound="mix",
+    avatar_text="", voice="Clara", alpha=False, **settings,
 ) -> dict[str, Any]:  # fmt: skip
     """Reads the files, generates the avatar's motion, writes the video `out` and `summary.json` beside it.
 
-    `avatar_text`: what the avatar says in place of `avatar_audio`; the others as the flags of `experiments.stream`.
+    `avatar_text`: what the avatar says, by `voice`, in place of `avatar_audio`; the others as the flags of
+    `experiments.stream`.
 
     Returns the summary. Raises InputError for a bad file, and before any work for an `out` that can't be written.
     """
+    from experiments.talk.spoken import spoken
+
+    out = named(files.writable(out), alpha)
+    inputs = (portrait, user_video, user_audio, avatar_audio)
+    _spare(out, files.writable(out.with_name("summary.json")), inputs)
+    with spoken(avatar_text, voice) as said:
+        summary = _stream(workdir, out, *inputs[:3], avatar_audio or said, alpha=alpha, **settings)
+    if avatar_text:
+        summary["inputs"] |= {"avatar_audio": None, "avatar_text": avatar_text}
+    files.write_json(out.with_name("summary.json"), summary)
+    return summary
+
+
+def _stream(
+    workdir, out: Path, portrait: str, user_video: str, user_audio: str, avatar_audio: str, *,
+    preset="", weights="", seed=0, size=0, face=0, side_by_side=False, paste_back=False, alpha=False, fps=FPS,
+    sound="mix",
+) -> dict[str, Any]:  # fmt: skip
+    from afjax.codec.face.codec import FaceCodec
     from afjax.metrics.mouth import mouth_figures
     from experiments.talk.inputs import identity_of, read_inputs, track_user
-    from experiments.talk.spoken import spoken
     from experiments.talk.video import pasted, write_talk
 
-    if avatar_text and not avatar_audio:
-        settings = dict(preset=preset, weights=weights, seed=seed, size=size, face=face, side_by_side=side_by_side)
-        with spoken(avatar_text, voice) as path:
-            return stream(
-                workdir, out, portrait, user_video, user_audio, path,
-                avatar_text=avatar_text, voice=voice, paste_back=paste_back, sound=sound, **settings,
-            )  # fmt: skip
-    out = files.writable(out)
-    record = files.writable(out.with_name("summary.json"))
-    _spare(out, record, (portrait, user_video, user_audio, avatar_audio))
-    if out.suffix.lower() != ".mp4":
-        raise InputError("videos are written as MP4", out, "choose a name that ends in .mp4")
     watch = cli.Watch()
     with watch("read"):
         inputs = read_inputs(portrait, user_video, user_audio, avatar_audio)
     with watch("load"):
         run = load_model(workdir, preset, weights)
         codec = run.codec(size or (PASTED if paste_back else 0))
+        if alpha and not isinstance(codec, FaceCodec):
+            raise InputError("the model's codec has no background to leave out", "--alpha", "leave it out")
     warnings = list(inputs.warnings)
     with watch("identity"):
         identity = identity_of(codec, inputs.portrait, face, portrait or "portrait", warnings)
@@ -82,9 +91,9 @@ def stream(
             seed=seed,
             reference=codec.reference(identity),
         )
-    write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch, whole)
+    write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch, whole, fps, alpha)
     length, spent = inputs.frames / FPS, watch.seconds
-    summary = {
+    return {
         "workdir": None if preset else workdir or cli.SHIPPED,
         "preset": preset or None,
         "weights": weights or None,
@@ -93,14 +102,14 @@ def stream(
             "portrait": portrait or "scikit-image astronaut",
             "user_video": user_video or None,
             "user_audio": user_audio or (user_video if inputs.user_sound else None) or None,
-            "avatar_audio": None if avatar_text else avatar_audio or None,
-            "avatar_text": avatar_text or None,
+            "avatar_audio": avatar_audio or None,
+            "avatar_text": None,
         },
         "seed": seed,
         "size": codec.size,
         "sound": sound,
         "frames": inputs.frames,
-        "fps": FPS,
+        "fps": fps,
         "length_seconds": length,
         "user_frames": tracked,
         "seconds": {**spent, "total": sum(spent.values())},
@@ -110,8 +119,6 @@ def stream(
         "notes": list(inputs.notes),
         "warnings": warnings,
     }
-    files.write_json(record, summary)
-    return summary
 
 
 def load_model(workdir, preset: str, weights: str) -> "afjax.Avatar":

@@ -2,9 +2,11 @@
 
 import warnings
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from scipy.interpolate import PchipInterpolator
 
 from afjax.audio.framing import FPS
 from afjax.codec.face.codec import FaceCodec
@@ -29,35 +31,61 @@ def pasted(codec, identity, portrait: np.ndarray, face: int) -> Paste:
         return Paste(portrait_face(portrait, face).image, identity)
 
 
+def at_rate(motion: np.ndarray, fps: int) -> np.ndarray:
+    """Motion `[T, D]` of 25 frames a second at another rate, `[T * fps / 25, D]`, without overshoot."""
+    if fps == FPS or len(motion) < 2:
+        return motion
+    at = np.arange(round(len(motion) * fps / FPS)) * FPS / fps
+    return PchipInterpolator(np.arange(len(motion)), motion)(np.minimum(at, len(motion) - 1)).astype(np.float32)
+
+
+def cut_out(codec, identity, motion: np.ndarray) -> np.ndarray:
+    """Pictures with opacity uint8 `[T, H, W, 4]` of a person without their background.
+
+    A picture is p + (1 - a) B for a background B: over black and over white it tells both p and a.
+    """
+    plate = np.asarray(identity.plate)
+    over = [
+        np.asarray(codec.render(identity._replace(plate=np.full_like(plate, level)), motion)).astype(np.float32)
+        for level in (0.0, 255.0)
+    ]
+    opacity = np.clip(1 - (over[1] - over[0]).mean(axis=-1, keepdims=True) / 255, 0, 1)
+    colour = np.clip(over[0] / np.maximum(opacity, 1 / 255), 0, 255)
+    return np.round(np.concatenate([colour, 255 * opacity], axis=-1)).astype(np.uint8)
+
+
 def write_talk(
     out: Path, inputs: Inputs, codec, identity, motion: np.ndarray, sound: str, beside: bool, watch: Watch,
-    whole: Paste | None = None,
+    whole: Paste | None = None, fps: int = FPS, alpha: bool = False,
 ):  # fmt: skip
     """Renders motion `[T, D]` block by block into a video file with both voices.
 
     `sound`: "mix" both voices in both channels, "split" user left and avatar right, "avatar" without the user.
-    `beside`: the user's picture to the left of the avatar's; `whole`: what the avatar's picture is put back into.
+    `beside`: the user's picture to the left of the avatar's; `whole`: what the avatar's picture is put back into;
+    `fps`: frames a second of the video; `alpha`: without background.
     """
     height, width = whole.shape if whole else (codec.size, codec.size)
-    user = _panel(inputs.video, height) if beside else None
+    user = _at_rate(_panel(inputs.video, height), fps) if beside else None
+    motion = at_rate(motion, fps)
+    render = partial(cut_out, codec) if alpha else codec.render
     voices = _Voices(inputs, sound)
     with watch("compile"):
-        codec.render(identity, np.zeros((BLOCK, motion.shape[1]), np.float32))
-    with VideoWriter(out, width=height + width if beside else width, height=height) as writer:
+        render(identity, np.zeros((BLOCK, motion.shape[1]), np.float32))
+    with VideoWriter(out, width=height + width if beside else width, height=height, fps=fps, alpha=alpha) as writer:
         with Progress(len(motion), "render") as progress:
             for first in range(0, len(motion), BLOCK):
                 block = motion[first : first + BLOCK]
                 count = len(block)
                 with watch("render"):  # the last block is filled up, so that one shape is compiled
                     block = np.pad(block, [(0, BLOCK - count), (0, 0)], mode="edge")
-                    pictures = np.asarray(codec.render(identity, block))[:count]
+                    pictures = np.asarray(render(identity, block))[:count]
                 with watch("write"):
                     pictures = whole.frames(pictures) if whole else pictures
                     if user is not None:
                         left = np.stack([next(user) for _ in range(count)])
                         pictures = np.concatenate([left, pictures], axis=2)
                     writer.frames(pictures)
-                    writer.sound(voices.take(count * SOUND_RATE // FPS))
+                    writer.sound(voices.take(count * SOUND_RATE // fps))
                 progress.update(count)
 
 
@@ -83,6 +111,14 @@ class _Voices:
         if self._split:
             return np.stack([user, avatar], axis=1)
         return np.repeat((self._gain * (user + avatar))[:, None], 2, axis=1)
+
+
+def _at_rate(frames: Iterator[np.ndarray], fps: int) -> Iterator[np.ndarray]:
+    """Frames of 25 a second, without end, at another rate: each is shown until the next one comes."""
+    for n, frame in enumerate(frames):
+        first, after = (-(-k * fps // FPS) for k in (n, n + 1))
+        for _ in range(first, after):
+            yield frame
 
 
 def _panel(video: VideoInfo, side: int) -> Iterator[np.ndarray]:

@@ -17,7 +17,7 @@ from afjax.media.audio import read_audio
 from afjax.media.video import probe, read_frames
 from afjax.metrics import mouth
 from experiments.talk import stream
-from experiments.talk.video import pasted
+from experiments.talk.video import at_rate, pasted
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("av")
@@ -161,6 +161,32 @@ def test_the_avatar_goes_back_into_its_whole_photograph(files, generator, tmp_pa
     summary = run(files, tmp_path / "a.mp4", avatar_audio="voice.wav", paste_back=True)
     info = probe(tmp_path / "a.mp4")
     assert (info.width, info.height) == (512, 512) and summary["size"] == 128
+
+
+def test_motion_at_another_rate_goes_through_the_same_frames():
+    motion = np.random.default_rng(0).standard_normal((26, 3)).astype(np.float32)
+    assert at_rate(motion, 25) is motion
+    dense = at_rate(motion, 50)
+    np.testing.assert_allclose(dense[::2], motion, atol=1e-6)
+    between = dense[1:-1:2]
+    assert (between >= np.minimum(motion[:-1], motion[1:]) - 1e-6).all()
+    assert (between <= np.maximum(motion[:-1], motion[1:]) + 1e-6).all()
+    assert len(at_rate(motion, 30)) == 31 and len(at_rate(motion, 60)) == 62
+
+
+def test_a_talk_without_background_at_60_frames(files, generator, tmp_path):
+    summary = run(files, tmp_path / "a.mov", avatar_audio="voice.wav", alpha=True, fps=60)
+    assert summary["fps"] == 60
+    import av
+
+    with av.open(str(tmp_path / "a.mov")) as container:
+        assert container.streams.video[0].average_rate == 60
+        pictures = [frame.to_ndarray(format="rgba") for frame in container.decode(video=0)]
+    assert len(pictures) == round(80 * 60 / 25)
+    opacity = pictures[0][..., 3]
+    assert opacity[:6, :6].max() < 20 and opacity[56:72, 56:72].min() > 240, "a corner, and the face"
+    with pytest.raises(InputError, match="with alpha as ProRes or VP9"):
+        run(files, tmp_path / "a.mp4", avatar_audio="voice.wav", alpha=True)
 
 
 BAD = {

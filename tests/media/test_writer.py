@@ -105,3 +105,38 @@ def test_wrong_frames_are_refused(tmp_path):
         with VideoWriter(tmp_path / "a.mp4", 64, 64) as writer:
             writer.frames(np.zeros((2, 64, 64, 3), np.float32))
     assert not os.listdir(tmp_path)
+
+
+@pytest.mark.parametrize("fps", [30, 60])
+def test_other_rates_keep_the_sound_in_step(tmp_path, fps):
+    path, sound = tmp_path / "a.mp4", np.zeros(2 * SOUND_RATE, np.float32)
+    sound[SOUND_RATE : SOUND_RATE + 200] = np.random.default_rng(0).normal(0, 0.3, 200)
+    with VideoWriter(path, 64, 64, fps) as writer:
+        writer.frames(grey(np.where(np.arange(2 * fps) == fps, 255, 0)))
+        writer.sound(sound)
+    info = probe(path)
+    assert info.source_rate == pytest.approx(fps) and abs(info.seconds - 2) < 1e-6
+    assert abs(np.argmax(np.abs(read_audio(path, SOUND_RATE, info.start))) - SOUND_RATE) < 300
+    with av.open(str(path)) as container:
+        assert np.argmax([frame.to_ndarray(format="gray").mean() for frame in container.decode(video=0)]) == fps
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mov", "prores"), ("a.webm", "libvpx-vp9")])
+def test_opacity_is_kept(tmp_path, name, codec):
+    pictures = np.zeros((5, 64, 64, 4), np.uint8)
+    pictures[..., 0], pictures[:, :, 32:, 3], pictures[:, 32:, :32, 3] = 200, 255, 128
+    with VideoWriter(tmp_path / name, 64, 64, alpha=True) as writer:
+        writer.frames(pictures)
+        writer.sound(0.1 * np.ones(9600, np.float32))
+    with av.open(str(tmp_path / name)) as container:
+        stream = container.streams.video[0]
+        decoder = av.CodecContext.create(codec, "r")  # the native VP9 decoder passes over opacity
+        decoder.extradata = stream.codec_context.extradata
+        packet = next(container.demux(stream))
+        frame = (decoder.decode(packet) or decoder.decode(None))[0] if name == "a.webm" else packet.decode()[0]
+        found = frame.to_ndarray(format="rgba")
+    for y, x, opacity in ((16, 16, 0), (16, 48, 255), (48, 16, 128)):
+        assert abs(int(found[y, x, 3]) - opacity) < 6
+    assert abs(int(found[16, 48, 0]) - 200) < 8
+    with pytest.raises(InputError, match="with alpha as ProRes or VP9"):
+        VideoWriter(tmp_path / "a.mp4", 64, 64, alpha=True)
