@@ -41,6 +41,9 @@ MARGIN = 0.02
 """Seconds that are added to what a late block was late by."""
 LONGEST = 2.0
 """Seconds by which late blocks move the play-out clock at most."""
+CALM, BACK = 50, 1 / FPS
+"""Blocks that came with more than BACK and twice MARGIN to spare, after which the clock goes back by up to BACK
+seconds, until it is where it began, while the avatar does not speak."""
 _NEAR = 1e-6
 
 
@@ -134,7 +137,7 @@ class Call:
         self._again: deque[Entry] = deque()
         self._taken = self._sounded = self._delivered = 0
         self._guide: float | None = None
-        self._guided, self._grown = True, 0.0
+        self._guided, self._grown, self._calm = True, 0.0, 0
         self._gestures: list[tuple[int, np.ndarray]] = []
         self._closing: tuple[int, np.ndarray, int] | None = None
         self._newest: float | None = None
@@ -253,7 +256,10 @@ class Call:
         return Block(self.generation, entry.first, entry.rows, sound, entry.words, entry.fresh, entry.seen)
 
     def delivered(self, block: Block, count: int, now: float) -> None:
-        """So many more frames of a block are on their way to the page. A block that comes late moves the clock."""
+        """So many more frames of a block are on their way to the page.
+
+        A block that comes late moves the clock, and many that come early move it back.
+        """
         block.parts.append((count, self.time(now)))
         done = sum(count for count, _ in block.parts)
         if block.generation != self.generation:
@@ -267,9 +273,15 @@ class Call:
             del self.playout.slack[:-1000]
             if block.seen is not None:
                 self.reactions.append(self.playout.due(block.first) - block.seen)
-            more = min(MARGIN - self.playout.slack[-1], LONGEST - self._grown)
-            if self.playout.slack[-1] < 0 < more:
-                self.playout.offset, self._grown = self.playout.offset + more, self._grown + more
+            self._move(self.playout.slack[-1], now)
+
+    def _move(self, slack: float, now: float):
+        """Moves the play-out clock after a block that came by `slack` seconds before it was due."""
+        self._calm = self._calm + 1 if slack > BACK + 2 * MARGIN else 0
+        more = min(MARGIN - slack, LONGEST - self._grown) if slack < 0 else 0.0
+        if self._calm >= CALM and self._grown > 0 and not self.speaking(now):
+            more, self._calm = -min(BACK, self._grown), 0
+        self.playout.offset, self._grown = self.playout.offset + more, self._grown + more
 
     # Cuts
 

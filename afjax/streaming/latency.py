@@ -1,7 +1,7 @@
 """The three latencies of a live avatar: of computing, of collecting, and from an event to the picture that shows it.
 
 The play-out clock shows frame n at `offset + n / 25` seconds, with an offset that is set when a conversation starts and
-grows only where a session that fell behind moves its clock.
+moves only where blocks come late, or long enough early again.
 With blocks of B frames and a user delay of d, block b reads user frames that end at ((b + 1) B - d) / 25 at the latest,
 so
 

@@ -7,6 +7,7 @@ from afjax.audio.feature_extractors import MelFeatures
 from afjax.avatar.live_session import LiveSession
 from afjax.config import Config, LayoutConfig, ModelConfig, SamplerConfig
 from afjax.normalizer import Normalizer
+from afjax.serving import call as call_module
 from afjax.serving.group import Group
 from afjax.streaming.engine import Engine
 from afjax.streaming.live_step import Inputs, LiveParams
@@ -99,6 +100,26 @@ def test_speech_is_captioned_and_told_as_it_is_heard():
     assert [seconds for _, seconds in done] == pytest.approx([1.5, 0.4])
     assert done[0][0] == pytest.approx(talk.call.offset + start / 25 + 1.5, abs=0.021)
     assert not talk.call.speaking(6.0)
+
+
+def test_the_clock_goes_back_frame_by_frame_once_blocks_come_early_and_nothing_is_said(monkeypatch):
+    monkeypatch.setattr(call_module, "CALM", 4)
+    group = new()
+    talk = Talk(group)
+    live(group, [talk], 2.0)
+    block = group.step(2.0) or group.step(2.2)
+    talk.show(block[0][1], 2.5)
+    late, offsets, frames = talk.call.offset, [], []
+    say = {5.003: lambda now: talk.call.say(speech(5.0, ["la"]))}
+    say |= {2.55 + n / 25: lambda now: offsets.append((now, talk.call.offset)) for n in range(640)}
+    say |= {2.56 + n / 50: lambda now: frames.append(talk.call.frame(now)) for n in range(1280)}
+    live(group, [talk], 28.5, start=2.5, at=say)
+    while_spoken = {offset for now, offset in offsets if 6.0 < now < 10.0}
+    assert len(while_spoken) == 1 and late > HEADROOM + 0.1
+    assert talk.call.offset == pytest.approx(HEADROOM + talk.call.counts.skipped / 25), "and no further"
+    steps = -np.diff([offset for _, offset in offsets])
+    assert steps.max() <= 0.04 + 1e-9 and (steps >= -1e-9)[5:].all()
+    assert np.diff(frames).min() > 0 and talk.call.playout.late_blocks <= 2
 
 
 def test_a_late_block_moves_the_clock_once():
