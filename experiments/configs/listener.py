@@ -25,8 +25,8 @@ def get_config(variant: str = "") -> ConfigDict:
     config.layout.block = 5
     config.layout.cache = 40
     config.layout.user_delay = 5
-    # guidance on the user, chosen on held-out conversations: with 1 answers are too small, with 1.5 some are too large
-    config.sampler.avatar, config.sampler.joint = -0.4, 1.4
+    # guidance on the user, chosen on conversations set aside: with 1 answers are too small, with 1.6 some are too large
+    config.sampler.avatar, config.sampler.joint = -0.5, 1.5
     config.optimizer.ema = 0.999
     config.data.train_clips = 1500
     config.data.batch = 8
