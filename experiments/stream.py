@@ -38,7 +38,9 @@ _PRESET = flags.DEFINE_enum(
 )
 _WEIGHTS = flags.DEFINE_string("weights", "", "Folder that experiments.convert wrote, for --preset.")
 _SIDE_BY_SIDE = flags.DEFINE_bool("side_by_side", False, "Show the user to the left of the avatar.")
-_PASTE_BACK = flags.DEFINE_bool("paste_back", False, "The avatar back in its whole portrait, at the portrait's size.")
+_PASTE_BACK = flags.DEFINE_bool(
+    "paste_back", False, "The avatar back in its whole portrait, at most 2048 pixels a side."
+)
 _ALPHA = flags.DEFINE_bool("alpha", False, "The avatar without its background: --out is a .mov or .webm with alpha.")
 _FPS = flags.DEFINE_enum("fps", "25", ["25", "30", "50", "60"], "Frames a second of the video; motion is interpolated.")
 _SOUND = flags.DEFINE_enum(

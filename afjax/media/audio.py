@@ -25,7 +25,7 @@ RATE = 16_000
 MAX_VALUE = 32.0  # far above full scale: the file holds something else than sound in [-1, 1]
 _SILENT = 1e-3  # peak below which a track carries nothing
 _FAINT = 0.05  # of the loudest channel's size, below which a channel does not count
-_CANCELS = 0.3  # of the loudest channel's size, below which a mix has lost the voice
+_CANCELS = 0.7  # of the size of a mix of unrelated channels, below which it has lost the voice
 _LOUD = 1.25  # peak above which bringing it down is worth a word: lossy codecs overshoot
 
 
@@ -56,7 +56,7 @@ class SoundReader:
         """
         self.path, self.rate, self.said = check_file(path), rate, []
         self._start, self._max_seconds = start, max_seconds
-        self._track = self._choose(survey(self.path, max_seconds))
+        self._track = self._choose(survey(self.path, start, max_seconds))
         self.source_rate, self.channels = self._track.rate, self._track.channels
         self._check()
         if not 0 <= channel <= self.channels:
@@ -81,15 +81,20 @@ class SoundReader:
         return np.pad(taken, (0, n - len(taken)))
 
     def _choose(self, tracks: list[Survey]) -> Survey:
-        carrying = [each for each in tracks if each.samples and each.finite and each.peak.max() > _SILENT]
-        chosen = (carrying or tracks)[0]
+        whole = [each for each in tracks if not each.fault]
+        carrying = [each for each in whole if each.samples and each.finite and each.peak.max() > _SILENT]
+        chosen = (carrying or whole)[0]
         others = [str(each.track + 1) for each in tracks if each is not chosen]
         if others:
             silent = ", the first that is not silent" if chosen.track else ""
             have = f"{len(tracks)} sound tracks"
             self.said.append(f"{self.path.name} has {have}: track {chosen.track + 1} is used{silent}")
-        if chosen.parts > 1:
-            self.said.append(f"{self.path.name} is {chosen.parts} files joined: all are read")
+        parts = len(chosen.parts)
+        if parts > 1:
+            read = f"{chosen.lost} can't be read" if chosen.lost else "all are read"
+            self.said.append(f"{self.path.name} is {parts} files joined: {read}")
+        if any(part.patch for part in chosen.parts):
+            self.said.append(f"{self.path.name} does not say its length, or another one: read to its end")
         if len(chosen.rates) > 1:
             rates = " and ".join(str(rate) for rate in chosen.rates)
             self.said.append(f"{self.path.name} changes its rate inside ({rates} Hz): brought to {chosen.rate} Hz")
@@ -125,7 +130,8 @@ class SoundReader:
             return np.eye(track.channels)[track.center]
         active = size > _FAINT * size[loudest] if size[loudest] else np.ones(track.channels, bool)
         mix = active / active.sum()
-        if np.sqrt(max(mix @ track.gram @ mix, 0.0)) < _CANCELS * size[loudest]:
+        alone = mix**2 @ np.diag(track.gram)  # what channels that have nothing in common would leave
+        if mix @ track.gram @ mix < _CANCELS**2 * alone:
             self.said.append(f"{name}: its channels cancel each other, channel {loudest + 1} is used alone")
             return np.eye(track.channels)[loudest]
         if active.sum() < track.channels:

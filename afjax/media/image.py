@@ -134,8 +134,10 @@ def _by_profile(picture):
         return picture
     from PIL import ImageCms
 
-    if picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
-        picture = picture.convert("RGBA" if "A" in picture.mode or "transparency" in picture.info else "RGB")
+    if "transparency" in picture.info or picture.mode in ("LA", "PA"):
+        picture = picture.convert("RGBA")
+    elif picture.mode not in ("RGB", "RGBA", "CMYK", "L"):
+        picture = picture.convert("RGB")
     try:
         source, target = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
         out = "RGBA" if picture.mode == "RGBA" else "RGB"

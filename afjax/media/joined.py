@@ -11,13 +11,21 @@ lost without a word; the times of Ogg and FLAC begin anew:
 
 import io
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+
+from afjax.errors import InputError
 
 __all__ = ["Part", "parts_of"]
 
 _MAX_PARTS = 10_000
+_MAX_BOXES = 1_000_000
 _LOOK = 1 << 20
+_FLAC = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
+_CHUNKS = tuple(
+    name.ljust(4).encode() for name in "LIST id3 ID3 bext cue smpl iXML axml _PMX JUNK junk PAD PEAK".split()
+)
+_TAGS = (b"ID3", b"TAG", b"APETAGEX")
 
 
 @dataclass(frozen=True)
@@ -68,20 +76,23 @@ class _Window(io.RawIOBase):
         super().close()
 
 
-def parts_of(path: Path) -> list[Part]:
-    """The parts of a file that exists, in order; most files have one."""
+def parts_of(path: Path) -> tuple[Part, ...]:
+    """The parts of a file that exists, in order; most files have one. InputError for too many."""
     size = path.stat().st_size
     with path.open("rb") as file:
         parts, start = [], 0
-        while start < size and len(parts) < _MAX_PARTS:
+        while start < size:
             kind = _at(file, start, 12)
             walk = next((walk for told, walk in _WALKS.items() if _is(kind, told)), None)
             if walk is None:
                 break
-            part = walk(file, path, start, size)
-            parts.append(part)
-            start = part.end
-    return parts or [Part(path, 0, size)]
+            if len(parts) == _MAX_PARTS:
+                raise InputError(f"over {_MAX_PARTS} files joined", path, "join fewer")
+            parts.append(walk(file, path, start, size))
+            start = parts[-1].end
+    if not parts:
+        return (Part(path, 0, size),)
+    return (*parts[:-1], replace(parts[-1], end=size))  # what is no file of its own belongs to the last
 
 
 def _at(file, place: int, count: int) -> bytes:
@@ -105,6 +116,8 @@ def _wav(file, path: Path, start: int, size: int) -> Part:
             if end is None and rest != length:
                 return Part(path, start, size, begin - 4 - start, struct.pack("<I", min(rest, (1 << 32) - 1)))
             return Part(path, start, end or size)
+        if not _printable(name):
+            break
     return Part(path, start, size)
 
 
@@ -113,14 +126,32 @@ def _after_samples(file, begin: int, length: int, size: int) -> int | None:
     if length == 0 or begin + length > size:
         return None
     for place in (begin + length + length % 2, begin + length):  # some leave the byte out that makes a length even
-        while place + 8 <= size and not _is(_at(file, place, 12), "RIFF....WAVE"):
-            name, more = struct.unpack("<4sI", _at(file, place, 8))
-            if not all(32 <= byte < 127 for byte in name) or place + 8 + more > size:
+        known = False
+        while place + 8 <= size:
+            head = _at(file, place, 12)
+            if _is(head, "RIFF....WAVE"):
+                return place
+            name, more = struct.unpack("<4sI", head[:8])
+            if name in _CHUNKS or head.startswith(_TAGS) or not (any(head) or _any(file, place, size)):
+                more = min(more, size - place - 8) if name in _CHUNKS else size  # cut short, or the file's last thing
+                known = True
+            elif not _printable(name) or place + 8 + more > size:
+                if known:
+                    return size
                 break
             place += 8 + more + more % 2
         else:
-            return size if place + 8 > size else place
+            return size
     return None
+
+
+def _printable(name: bytes) -> bool:
+    return all(32 <= byte < 127 for byte in name)
+
+
+def _any(file, place: int, size: int) -> bool:
+    """Whether there is a byte that is not zero."""
+    return any(any(_at(file, at, _LOOK)) for at in range(place, size, _LOOK))
 
 
 def _aiff(file, path: Path, start: int, size: int) -> Part:
@@ -131,9 +162,12 @@ def _aiff(file, path: Path, start: int, size: int) -> Part:
 
 def _mp4(file, path: Path, start: int, size: int) -> Part:
     place, seen = start, set()
-    while place + 8 <= size:
+    for _ in range(_MAX_BOXES):
+        if place + 8 > size:
+            break
         length, name = struct.unpack(">I4s", _at(file, place, 8))
-        if name == b"ftyp" and {b"moov", b"mdat"} <= seen:
+        # a fragmented file may tell its head again and goes on in time
+        if name == b"ftyp" and {b"moov", b"mdat"} <= seen and b"moof" not in seen:
             return Part(path, start, place)
         seen.add(name)
         if length == 1:
@@ -156,25 +190,27 @@ def _ogg(file, path: Path, start: int, size: int) -> Part:
 
 
 def _flac(file, path: Path, start: int, size: int) -> Part:
-    place = start + 4
-    while place < size:  # frames have no length: the next head is looked for
-        block = _at(file, place, _LOOK + 8)
-        at = block.find(b"fLaC")
-        if 0 <= at < _LOOK and block[at + 4 : at + 8] in (b"\x00\x00\x00\x22", b"\x80\x00\x00\x22"):
-            return Part(path, start, place + at)
-        place += at + 1 if 0 <= at < _LOOK else _LOOK
+    for place in range(start + 4, size, _LOOK):  # frames have no length: the next head is looked for
+        block = _at(file, place, _LOOK + 7)
+        found = [at for at in map(block.find, _FLAC) if at >= 0]
+        if found:
+            return Part(path, start, place + min(found))
     return Part(path, start, size)
 
 
 def _matroska(file, path: Path, start: int, size: int) -> Part:
     place = start
-    for _ in ("head", "segment"):  # four bytes of a name, then a length
-        count = 9 - int.from_bytes(_at(file, place + 4, 1), "big").bit_length()
-        length = int.from_bytes(_at(file, place + 4, min(count, 8)), "big") & ((1 << 7 * count) - 1)
-        if count > 8 or length == (1 << 7 * count) - 1:  # not known
-            return Part(path, start, size)
-        place += 4 + count + length
-    return Part(path, start, min(place, size))
+    for _ in range(_MAX_BOXES):  # elements: a name of up to four bytes, then a length
+        name = 9 - int.from_bytes(_at(file, place, 1), "big").bit_length()
+        segment = _at(file, place, 4) == b"\x18\x53\x80\x67"
+        count = 9 - int.from_bytes(_at(file, place + name, 1), "big").bit_length()
+        length = int.from_bytes(_at(file, place + name, min(count, 8)), "big") & ((1 << 7 * count) - 1)
+        if name > 4 or count > 8 or length == (1 << 7 * count) - 1:  # damaged, or not known
+            break
+        place += name + count + length
+        if segment:
+            return Part(path, start, min(place, size))
+    return Part(path, start, size)
 
 
 _WALKS = {

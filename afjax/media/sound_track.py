@@ -7,7 +7,7 @@ recording has been appended, and goes on where the one before it ends.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +29,8 @@ class Survey:
     Attributes: `track`, its number among the file's sound tracks; `rate`; `channels`; `center`, the index of the
     channel in the middle of surround sound or None; `samples`; `peak`, the largest magnitude of each channel; `gram`
     `[channels, channels]`, sums of products, from which the size of every mix follows; `rates`, all that occur;
-    `parts`, joined files that it comes from; `finite`.
+    `parts`, joined files that it comes from, of which so many are `lost`; `fault`, why it can't be read, or empty;
+    `finite`.
     """
 
     track: int
@@ -39,8 +40,10 @@ class Survey:
     samples: int = 0
     peak: np.ndarray | None = None
     gram: np.ndarray | None = None
-    rates: tuple[int, ...] = ()
-    parts: int = 1
+    rates: list[int] = field(default_factory=list)
+    parts: tuple[Part, ...] = ()
+    lost: int = 0
+    fault: InputError | None = None
     finite: bool = True
 
     def add(self, block: np.ndarray):
@@ -54,9 +57,14 @@ class Survey:
             self.gram += block.astype(np.float64) @ block.T
 
 
-def survey(path: Path, max_seconds: float) -> list[Survey]:
-    """Every sound track of a file, decoded once. Raises InputError: none, unknown codecs only, longer than that."""
+def survey(path: Path, start: float | None, max_seconds: float) -> list[Survey]:
+    """Every sound track of a file, decoded once, from the time `start` of the file's clock on.
+
+    With a `start`, beside a video, the first of joined files is all there is. Raises InputError where no track can be
+    read: there is none, of unknown codecs only, damaged, longer than that.
+    """
     parts = parts_of(path)
+    parts = parts if start is None else parts[:1]
     with open_media(path, "sound", parts[0].open()) as container:
         streams = container.streams.audio
         if not streams:
@@ -64,16 +72,18 @@ def survey(path: Path, max_seconds: float) -> list[Survey]:
         known = [(number, stream) for number, stream in enumerate(streams) if stream.codec_context is not None]
         if not known:
             raise InputError("the sound's codec is unknown", path, "convert it to WAV")
-        _check_length(float(container.duration or 0) / 1e6, max_seconds, path)
-        found = [_head(number, stream) for number, stream in known]
+        found = [_head(number, stream, parts) for number, stream in known]
     for each in found:
-        each.parts = len(parts)
-        rates = []
         if 0 < each.channels <= MAX_CHANNELS and RATES[0] <= each.rate <= RATES[1]:
-            for block in _joined(path, parts, each.track, None, each.rate, each.channels, max_seconds, rates):
-                each.add(block)
-                _check_length(each.samples / each.rate, max_seconds, path)
-        each.rates = tuple(dict.fromkeys(rates))
+            try:
+                for block in blocks(path, each, start, max_seconds):
+                    each.add(block)
+                    if each.samples > max_seconds * each.rate:
+                        raise InputError(f"longer than {max_seconds:.0f} s", path, "cut it")
+            except InputError as error:
+                each.fault = error
+    if all(each.fault for each in found):
+        raise found[0].fault
     return found
 
 
@@ -81,29 +91,27 @@ RATES = (8_000, 96_000)
 MAX_CHANNELS = 16
 
 
-def _head(number: int, stream) -> Survey:
+def _head(number: int, stream, parts: tuple[Part, ...]) -> Survey:
     context = stream.codec_context
     names = [channel.name for channel in context.layout.channels] if context.channels > 2 else []
-    return Survey(number, context.sample_rate, context.channels, names.index("FC") if "FC" in names else None)
+    center = names.index("FC") if "FC" in names else None
+    return Survey(number, context.sample_rate, context.channels, center, parts=parts)
 
 
-def blocks(path: Path, of: Survey, start: float | None, max_seconds: float) -> Iterator[np.ndarray]:
-    """A track's samples, float32 `[channels, n]` at its rate, gaps as zeros; sample 0 is at the time `start` of the
-    file's clock, by default where the track begins."""
-    yield from _joined(path, parts_of(path), of.track, start, of.rate, of.channels, max_seconds, [])
-
-
-def _check_length(seconds: float, limit: float, path: Path):
-    if seconds > limit:
-        raise InputError(f"longer than {limit:.0f} s", path, "cut it")
-
-
-def _joined(path, parts: list[Part], track: int, start, rate: int, channels: int, limit: float, rates: list[int]):
-    for number, part in enumerate(parts):
-        with open_media(path, "sound", part.open()) as container:
-            if track < len(container.streams.audio):
-                begin = start if number == 0 else None
-                yield from _placed(path, _packets(container, track, begin, rates), rate, channels, limit)
+def blocks(path: Path, of: Survey, start: float | None, limit: float) -> Iterator[np.ndarray]:
+    """A track's samples, float32 `[channels, n]` at its rate, gaps as zeros, of at most `limit` seconds; sample 0 is at
+    the time `start` of the file's clock, by default where the track begins."""
+    of.lost = 0
+    for number, part in enumerate(of.parts):
+        try:
+            with open_media(path, "sound", part.open()) as container:
+                if of.track < len(container.streams.audio):
+                    decoded = _packets(container, of.track, None if number else start, of.rates)
+                    yield from _placed(path, decoded, of.rate, of.channels, limit)
+        except InputError:
+            if not number:
+                raise
+            of.lost += 1
 
 
 def _placed(path: Path, decoded, rate: int, channels: int, limit: float) -> Iterator[np.ndarray]:

@@ -12,12 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from warnings import warn
 
 import numpy as np
 
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 from afjax.media.container import MAX_SECONDS, check_file, open_media
 from afjax.media.frame import picture
+from afjax.media.joined import parts_of
 
 __all__ = ["FPS", "VideoInfo", "probe", "read_frames"]
 
@@ -57,7 +59,10 @@ class VideoInfo:
 def probe(path: str | Path, max_seconds: float = MAX_SECONDS) -> VideoInfo:
     """Checks a video by its headers and packet times. InputError: no video, too large, too long, truncated, empty."""
     path = check_file(path)
-    with open_media(path, "video") as container:
+    parts = parts_of(path)
+    if len(parts) > 1:
+        warn(f"{path.name} is {len(parts)} videos joined: the first is read", InputWarning, stacklevel=2)
+    with open_media(path, "video", parts[0].open()) as container:
         stream = _stream(container, path)
         width, height = stream.codec_context.width, stream.codec_context.height
         if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
@@ -132,7 +137,7 @@ def _check_length(seconds: float, limit: float, path: Path):
 
 def _decoded(info: VideoInfo) -> Iterator[tuple[float, object]]:
     """(seconds since the start, decoded frame) in rising order; single damaged packets are passed over."""
-    with open_media(info.path, "video") as container:
+    with open_media(info.path, "video", parts_of(info.path)[0].open()) as container:
         import av
 
         stream = _stream(container, info.path)

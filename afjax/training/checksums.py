@@ -18,6 +18,8 @@ def fault(folder: Path) -> str:
     try:
         lines = (folder / SUMS).read_text().splitlines()
         listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+        if not listed:
+            return f"{SUMS} is empty"
         for name, digest in sorted(listed.items()):  # others, as desktops leave them everywhere, do no harm
             if not (folder / name).is_file():
                 return f"{name} is missing"

@@ -14,6 +14,7 @@ from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline.dataset import first
 from data_pipeline.records import EXTRACTOR, Metadata, read_metadata
+from data_pipeline.schema import EVENT_KINDS
 from data_pipeline.simulate.build import build
 
 STATISTICS = 4
@@ -73,6 +74,9 @@ def check_data(config: Config, metadata: Metadata, folder: Path) -> dict[str, An
 
     Raises InputError if the records do not fit the model or its settings.
     """
+    if config.model.cause_kinds not in (0, len(EVENT_KINDS)):
+        do = f"0, or {len(EVENT_KINDS)}: those that the records name"
+        raise InputError(f"model.cause_kinds is {config.model.cause_kinds}", "config", do)
     check_fits(config, len(metadata.channels), metadata.feature_dim, folder, "build the data again, or change model.*")
     features = load_features(config.data.features)
     require_same(features, metadata.features, folder)

@@ -16,13 +16,14 @@ from experiments import cli
 def remember(config, workdir: Path):
     """Writes `config.json`, or checks that a run that is continued has the same one but for its length."""
     other = "choose another --workdir"
-    done = max((int(step.name) for step in workdir.glob("checkpoints/*") if step.name.isdigit()), default=0)
+    steps = [int(step.name) for step in workdir.glob("checkpoints/*") if step.name.isdigit()]
+    done = max(steps, default=0)
     if done > config.training.num_steps:
         what = f"{done} steps are done, training.num_steps asks for {config.training.num_steps}"
         raise InputError(what, workdir, f"ask for more, or {other}")
     if (workdir / "config.json").exists():
         changed = differences(to_dict(read_config(workdir, type(config), other)), to_dict(config))
-        if changed and done:
+        if changed and steps:
             raise InputError(f"the run was started with another config ({changed[0]})", workdir, other)
     files.write_json(workdir / "config.json", to_dict(config))
 

@@ -110,7 +110,7 @@ def _voice(who: str, path: str, start: float | None, notes: list[str], doubts: l
     reader = SoundReader(path, start=start)
     doubts += reader.said
     if reader.source_rate != RATE or reader.channels > 1:
-        mixed = f", one of {reader.channels} channels" if reader.channels > 1 else ""
+        mixed = f", {reader.channels} channels" if reader.channels > 1 else ""
         notes.append(f"{who} voice read at {reader.source_rate} Hz{mixed}, used at {RATE} Hz")
     wave = np.concatenate(list(reader.blocks()))
     if np.abs(wave).max() < 1e-4:

@@ -35,7 +35,7 @@ def at_rate(motion: np.ndarray, fps: int) -> np.ndarray:
     """Motion `[T, D]` of 25 frames a second at another rate, `[T * fps / 25, D]`, without overshoot."""
     if fps == FPS or len(motion) < 2:
         return motion
-    at = np.arange(round(len(motion) * fps / FPS)) * FPS / fps
+    at = np.arange(-(-len(motion) * fps // FPS)) * FPS / fps
     return PchipInterpolator(np.arange(len(motion)), motion)(np.minimum(at, len(motion) - 1)).astype(np.float32)
 
 

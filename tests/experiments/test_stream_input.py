@@ -171,7 +171,7 @@ def test_motion_at_another_rate_goes_through_the_same_frames():
     between = dense[1:-1:2]
     assert (between >= np.minimum(motion[:-1], motion[1:]) - 1e-6).all()
     assert (between <= np.maximum(motion[:-1], motion[1:]) + 1e-6).all()
-    assert len(at_rate(motion, 30)) == 31 and len(at_rate(motion, 60)) == 62
+    assert len(at_rate(motion, 30)) == 32 and len(at_rate(motion, 60)) == 63
 
 
 def test_a_talk_without_background_at_60_frames(files, generator, tmp_path):

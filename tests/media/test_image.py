@@ -162,6 +162,8 @@ def test_colours_are_read_by_their_profile(tmp_path):
     read = read_portrait(tmp_path / "over.png")
     np.testing.assert_allclose(read[40, 40], (30, 60, 200), atol=6)
     np.testing.assert_array_equal(read[0, 0], 255)
+    Image.fromarray(picture).save(tmp_path / "key.png", icc_profile=swapped_profile(), transparency=(200, 60, 30))
+    np.testing.assert_array_equal(read_portrait(tmp_path / "key.png"), 255)
     few = Image.fromarray(picture).convert("P", palette=Image.Palette.ADAPTIVE)
     few.save(tmp_path / "few.png", icc_profile=swapped_profile())
     np.testing.assert_allclose(read_portrait(tmp_path / "few.png")[40, 40], (30, 60, 200), atol=6)

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 from afjax.media.audio import read_audio
 from afjax.media.video import probe, read_frames
 
@@ -182,3 +182,11 @@ def test_real_clips(clips, name, frames):
     read = list(read_frames(info, 128))
     assert len(read) == frames and read[0].shape[2] == 3
     assert abs(len(read_audio(clips / name, start=info.start)) / 16_000 - frames / 25) < 0.1
+
+
+def test_of_joined_videos_the_first_is_read_and_it_is_said(tmp_path, write_video):
+    first = write_video(tmp_path / "a.mp4", [50] * 10, sound=np.full(19_200, 0.1, np.float32)).read_bytes()
+    (tmp_path / "b.mp4").write_bytes(first + write_video(tmp_path / "c.mp4", [200] * 25).read_bytes())
+    with pytest.warns(InputWarning, match="2 videos joined: the first is read"):
+        info = probe(tmp_path / "b.mp4")
+    assert len(list(read_frames(info))) == 10 and abs(len(read_audio(info.path, start=info.start)) - 6_400) < 1_000

@@ -73,6 +73,8 @@ def test_every_change_of_every_file_is_found(saved, tmp_path):
     lines = (folder / "SHA256SUMS").read_text()
     (folder / "SHA256SUMS").write_text(lines[: len(lines) // 2])
     assert fault(folder)
+    (folder / "SHA256SUMS").write_text("")
+    assert fault(folder) == "SHA256SUMS is empty"
     (folder / "SHA256SUMS").unlink()
     assert fault(folder) == "SHA256SUMS is missing"
 
