@@ -158,7 +158,8 @@ def _packets(container, track: int, start: float | None, rates: list[int]):
             continue
         good += 1
         for frame in frames:
-            rates.append(frame.sample_rate) if frame.sample_rate not in rates else None
+            if frame.sample_rate not in rates:
+                rates.append(frame.sample_rate)
             seconds = None if frame.pts is None else float(frame.pts * frame.time_base) - first
             yield seconds, frame.sample_rate, _samples(frame)
 

@@ -45,7 +45,7 @@ def _on_device(main: Callable[[], Any]):
     except Exception:
         wanted = os.environ.get("JAX_PLATFORMS", "")
         if wanted and not _has_devices():
-            do = "unset it, or install what it needs (docs/training.md)"
+            do = "unset it, or install what it needs (docs/inputs.md)"
             raise InputError("no such device here", f"JAX_PLATFORMS={wanted}", do) from None
         raise
     finally:
@@ -113,7 +113,7 @@ def _say_warnings():
 
     def say(message, category, *where, **more):
         if issubclass(category, InputWarning):
-            _SAID.append(str(message)) if str(message) not in _SAID else None
+            _SAID[:] = dict.fromkeys([*_SAID, str(message)])
         else:
             show(message, category, *where, **more)
 

@@ -61,8 +61,8 @@ ANSWER = 0.5
 conditions tell of the motion, the user's cues before all; the transformer then finds it there."""
 
 CAUSES = 2.5
-"""Weight of what the condition tells of the user's causes, a mean over kinds that are rare: it is .3 at first sight."""
-
+"""Weight of what the condition tells of the user's causes. They are rare: soon after the start it is about as large as
+the answer's part."""
 
 LISTENING = ("condition_encoder", "answer_head", "cause_head")
 """Parts of the network that learn in the listening steps."""
