@@ -122,11 +122,12 @@ class LayoutConfig:
 class SamplerConfig:
     """Solver steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user).
 
-    `solver`: `euler`, or `adams_bashforth`, of second order with as many evaluations. `grid`: `uniform` steps, or those
-    of the `released` sampler, whose `nfe` counts the pass that fills the caches and one that does nothing
-    (`afjax.diffusion.solver`). `start`: frames that a stream makes at once before its first block, 0 = none: it starts
-    from an empty cache. `anchor_seconds`: time constant with which the slow part of motion is pulled back where it is
-    more than `anchor_band` standard deviations from the reference (`afjax.streaming.anchor`), 0 = not at all.
+    `solver`: `euler`, or `dpm_solver_pp`, of second order with as many evaluations. `grid`: `uniform` steps, those of a
+    `power`, which are smaller towards level 0, or those of the `released` sampler, whose `nfe` counts the pass that
+    fills the caches and one that does nothing (`afjax.diffusion.solver`). `start`: frames that a stream makes at once
+    before its first block, 0 = none: it starts from an empty cache. `anchor_seconds`: time constant with which the slow
+    part of motion is pulled back where it is more than `anchor_band` standard deviations from the reference
+    (`afjax.streaming.anchor`), 0 = not at all.
     """
 
     nfe: int = 8
@@ -140,8 +141,8 @@ class SamplerConfig:
     joint: float = 1.0
 
     def __post_init__(self):
-        one_of("sampler.solver", self.solver, ("euler", "adams_bashforth"))
-        one_of("sampler.grid", self.grid, ("uniform", "released"))
+        one_of("sampler.solver", self.solver, ("euler", "dpm_solver_pp"))
+        one_of("sampler.grid", self.grid, ("uniform", "power", "released"))
         require(self.start >= 0, "sampler.start must not be negative")
         for name in ("anchor_seconds", "anchor_band"):
             require(getattr(self, name) >= 0, f"sampler.{name} must not be negative")

@@ -1,16 +1,27 @@
-"""Down a grid of levels: Euler's method, or Adams and Bashforth's of second order.
+"""Down a grid of levels: Euler's method, or DPM-Solver++ of second order (Lu et al., arXiv 2211.01095, algorithm 2).
 
-    euler             x <- x + h[i] v[i]                                        h[i] = sigma[i + 1] - sigma[i]
-    adams_bashforth   x <- x + h[i] ((1 + r / 2) v[i] - r / 2 v[i - 1])         r = h[i] / h[i - 1], at first 0
+    euler            x <- x + (s' - s) v
+    dpm_solver_pp    x <- s'/s x + (1 - s' - s'/s (1 - s)) (D + q (D - D_before))        D = x - s v
 
-v[i] is the velocity at x and level[i]. Both evaluate the network once a step; the second uses the evaluation before, so
-that it is exact where the velocity is linear in the level.
+From sigma s to the next, s', with v the velocity at x and its level. Both evaluate the network once a step. D is the
+motion that the network sees in x, and the second method moves on the line between it and the noise without error, so
+that it is exact for motion of any size that is known; q = h / (2 h_before) carries on how D changes, by steps h of
+lambda = log((1 - s) / s), and is 0 where one of them has no end: in the first two steps and the last.
 
-`uniform` takes `nfe` steps of one size and tells the network the level at which it is. `released` is the grid of the
-released sampler: times linspace(1000, 0, nfe - 1) of which the last needs no evaluation, because nothing is left to
-integrate; with the clean pass that fills the caches a block takes nfe - 1 forwards. There the network is told the
-nominal time t / 1000, and the state moves by entries of a table of 1000 noise levels, the nearest to t (the first of
-two equally near ones), but for sigma = 0 at t = 0.
+`uniform` takes `nfe` steps of one size and `power` those of (1 - i / nfe)^POWER; both tell the network the level at
+which it is. Given its past, a frame of a block is nearly known: most directions of motion have a conditional deviation
+s of .05 to .2, and a step that ends far below level s loses what is random in them. Deviation that is left after ten
+evaluations of a Gaussian direction, of 1 (its exact velocity; equal-sized losses in every block add up in a stream):
+
+    s                       .05   .1    .2    .5    1
+    euler, uniform          .40   .62   .77   .86   .88
+    dpm_solver_pp, uniform  .40   .65   .86   .99  1.00
+    dpm_solver_pp, power    .91  1.03  1.06  1.03   .98
+
+`released` is the grid of the released sampler: times linspace(1000, 0, nfe - 1) of which the last needs no evaluation,
+because nothing is left to integrate; with the clean pass that fills the caches a block takes nfe - 1 forwards. There
+the network is told the nominal time t / 1000, and the state moves by entries of a table of 1000 noise levels, the
+nearest to t (the first of two equally near ones), but for sigma = 0 at t = 0.
 """
 
 from typing import NamedTuple
@@ -22,6 +33,9 @@ import numpy as np
 from afjax.config import SamplerConfig
 
 TABLE = 1000
+
+POWER = 1.75
+"""Of the grid `power`: with ten steps the largest error of a direction's deviation, from .05 to 1, is smallest here."""
 
 
 class Grid(NamedTuple):
@@ -45,8 +59,8 @@ def nearest_entry(times) -> np.ndarray:
 
 def make_grid(sampler: SamplerConfig) -> Grid:
     """Grid of a sampler's settings."""
-    if sampler.grid == "uniform":
-        sigmas = np.linspace(1.0, 0.0, sampler.nfe + 1)
+    if sampler.grid != "released":
+        sigmas = np.linspace(1.0, 0.0, sampler.nfe + 1) ** (POWER if sampler.grid == "power" else 1.0)
         return Grid(sigmas[:-1], sigmas)
     times = np.linspace(1000.0, 0.0, sampler.nfe - 1)[:-1]
     return Grid(times / 1000, np.append(sigma_table()[nearest_entry(times)], 0.0).astype(np.float64))
@@ -54,14 +68,31 @@ def make_grid(sampler: SamplerConfig) -> Grid:
 
 def solve(velocity_fn, noise, sampler: SamplerConfig):
     """Integrates `velocity_fn(x, level)` from noise (level 1) to motion (level 0)."""
-    grid = make_grid(sampler)
-    h = np.diff(grid.sigmas)
-    ratio = np.append(0.0, h[1:] / h[:-1]) if sampler.solver == "adams_bashforth" else np.zeros(len(h))
-    levels, h, half = (jnp.asarray(values, noise.dtype) for values in (grid.levels, h, ratio / 2))
+    grid, method = make_grid(sampler), _dpm_solver_pp if sampler.solver == "dpm_solver_pp" else _euler
+    step, coefficients = method(velocity_fn, grid.sigmas)
+    entries = [jnp.asarray(values, noise.dtype) for values in (grid.levels, *coefficients)]
+    return jax.lax.scan(step, (noise, jnp.zeros_like(noise)), entries)[0][0]
+
+
+def _euler(velocity_fn, sigmas):
+    def step(carry, entry):
+        (x, nothing), (level, h) = carry, entry
+        return (x + h * velocity_fn(x, level), nothing), None
+
+    return step, [np.diff(sigmas)]
+
+
+def _dpm_solver_pp(velocity_fn, sigmas):
+    s, end = sigmas[:-1], sigmas[1:]
+    with np.errstate(divide="ignore"):
+        h = np.diff(np.log1p(-sigmas) - np.log(sigmas))
+    finite = np.isfinite(h[1:]) & np.isfinite(h[:-1])
+    q = np.append(0.0, np.where(finite, h[1:], 0.0) / np.where(finite, 2 * h[:-1], 1.0))
+    kept = end / s
 
     def step(carry, entry):
-        (x, before), (level, h, half) = carry, entry
-        velocity = velocity_fn(x, level)
-        return (x + h * ((1 + half) * velocity - half * before), velocity), None
+        (x, before), (level, s, kept, gained, q) = carry, entry
+        clean = x - s * velocity_fn(x, level)
+        return (kept * x + gained * (clean + q * (clean - before)), clean), None
 
-    return jax.lax.scan(step, (noise, jnp.zeros_like(noise)), (levels, h, half))[0][0]
+    return step, [s, kept, 1 - end - kept * (1 - s), q]

@@ -28,6 +28,13 @@ def test_readings_of_the_formula_have_names(reading, formula, tmp_path):
     assert read_config(tmp_path, Config, "").preference.formula == formula
 
 
+def test_a_solver_that_is_gone_is_read_as_the_one_in_its_place():
+    values = to_dict(Config())
+    values["sampler"] |= {"solver": "adams_bashforth", "nfe": 7}
+    sampler = stored_config(values).sampler
+    assert (sampler.solver, sampler.grid, sampler.nfe) == ("dpm_solver_pp", "power", 7)
+
+
 def test_today_s_settings_stay():
     values = to_dict(Config())
     values["preference"]["formula"] = "paper"

@@ -74,7 +74,7 @@ def test_equal_to_rounding_of_float64_block_25(encoder, mask):
 @pytest.mark.parametrize("block, look_ahead, window", [(5, 0, 4), (5, 2, 16)])
 def test_equal_with_convolutions_an_answer_head_and_a_second_order_solver(block, look_ahead, window):
     """The convolutions read more frames than the cache holds and fewer than the attention's windows, or more."""
-    sampler = replace(SAMPLER, nfe=4, solver="adams_bashforth")
+    sampler = replace(SAMPLER, nfe=4, solver="dpm_solver_pp", grid="power")
     with jax.enable_x64(True):
         config = small_config(block=block, look_ahead=look_ahead, window=window, convolutions=3, answer_head=True)
         assert relative(*both_ways(config, 33, dtype=jnp.float64, sampler=sampler)) < 1e-10

@@ -16,6 +16,7 @@ PASSES = {
     "objective.level_power": 1.0,
     "objective.drop_table": {},
     "sampler.solver": "euler",
+    "sampler.grid": "uniform",
     "sampler.nfe": 5,
 }
 """What the suites compare within: a past as noisy as it is drawn, independent drops, five Euler steps."""
