@@ -9,14 +9,22 @@ import difflib
 import re
 import signal
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NoReturn
 
 from absl import app, flags, logging
 
-from afjax.errors import InputError, disk_error
+from afjax.errors import InputError, InputWarning, disk_error
 
-__all__ = ["fail", "one_line", "parse", "run"]
+__all__ = ["fail", "one_line", "parse", "run", "said"]
+
+_SAID: list[str] = []
+
+
+def said() -> list[str]:
+    """What was decided for the user so far (InputWarning), each once, for a program's summary."""
+    return list(_SAID)
 
 
 def parse(argv: Sequence[str]) -> list[str]:
@@ -41,6 +49,7 @@ def run(main: Callable[[], Any], parse: Callable[[Sequence[str]], list[str]] = p
     for sign in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(sign) is not signal.SIG_IGN:  # nohup
             signal.signal(sign, _end)
+    _say_warnings()
     try:
         app.run(lambda _: _main(main), flags_parser=parse)
     except InputError as error:
@@ -53,7 +62,11 @@ def _end(number: int, _frame: Any) -> NoReturn:
 
 def _main(main: Callable[[], Any]):
     try:
-        main()
+        try:
+            main()
+        finally:
+            for sentence in _SAID:
+                print(f"warning: {sentence}")
     except InputError as error:
         fail(error)
     except KeyboardInterrupt:
@@ -72,6 +85,20 @@ def fail(error: InputError) -> NoReturn:
     sys.stdout.flush()
     print(f"error: {error}", file=sys.stderr)
     sys.exit(2)
+
+
+def _say_warnings():
+    """What was decided for the user is a line at the end of the program's output; other warnings are as ever."""
+    show = warnings.showwarning
+
+    def say(message, category, *where, **more):
+        if issubclass(category, InputWarning):
+            _SAID[:] = dict.fromkeys([*_SAID, str(message)])
+        else:
+            show(message, category, *where, **more)
+
+    warnings.showwarning = say
+    warnings.simplefilter("always", InputWarning)
 
 
 def _names() -> list[str]:

@@ -39,7 +39,7 @@ def main():
     found = measure(convert.load(_WEIGHTS.value), wave, _ROWS.value, _WINDOW.value)
     seconds = round(time.monotonic() - started, 1)
     summary = {"window": _WINDOW.value, "rows": _ROWS.value, "frames": framing.count(len(wave)), **found}
-    files.write_json(out / "summary.json", {**summary, "seconds": seconds})
+    files.write_json(out / "summary.json", {**summary, "seconds": seconds, "warnings": cli.said()})
     cli.print_table([[name, *row.values()] for name, row in found.items()], ["", "difference", "correlation"])
     print(f"{seconds} s: {out / 'summary.json'}")
 

@@ -32,7 +32,8 @@ def main():
         for side in ("user", "avatar")
     }
     summary = {side: likeness.shares(table, len(real)) for side, table in found.items()}
-    files.write_json(out, {"clips": list(real), **{side: {**found[side], **summary[side]} for side in found}})
+    table = {side: {**found[side], **summary[side]} for side in found}
+    files.write_json(out, {"clips": list(real), "warnings": cli.said(), **table})
     for side, table in found.items():
         rows = [
             (figure, *(f"{row[name]['ratio']:.2f}" + f" {len(row[name]['outside']) or ''}" for name in CHANNELS))

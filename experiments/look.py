@@ -69,7 +69,7 @@ def main() -> None:
     for name, row in summary["smile_response"].items():
         print(f"smile of {name}: peak {row['peak']:.2f} at {row['lag_ms']:.0f} ms")
     print("listening: " + ", ".join(f"{split} {share:.2f}" for split, share in summary["listening"].items()))
-    files.write_json(out / "summary.json", summary)
+    files.write_json(out / "summary.json", summary | {"warnings": cli.said()})
     draw(out, clips[_CLIP.value], portrait)
     print(f"written: {out}")
 

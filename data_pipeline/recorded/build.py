@@ -16,6 +16,7 @@ import multiprocessing
 import os
 import threading
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -26,7 +27,7 @@ from afjax import digests, files
 from afjax.audio.feature_extractors import described
 from afjax.audio.framing import FPS
 from afjax.codec.face.track.models import load_model
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 from afjax.media.container import optional
 from afjax.normalizer import Normalizer
 from data_pipeline.recorded import page
@@ -62,6 +63,8 @@ def build(table: str | Path, out: str | Path, seconds: float, workers: int = 2, 
         results[pair.name] = result
         said = f"set aside, {result['reason']}" if result["reason"] else "done"
         print(f"{pair.name}: {said} ({len(results)}/{len(pairs)} conversations)", flush=True)
+        for sentence in _said(pair, result):
+            warnings.warn(sentence, InputWarning, stacklevel=2)
     rows = [row for pair in pairs for row in _rows(pair, out / WORK / pair.name, results[pair.name], length)]
     for split in SPLITS:
         for number, row in enumerate(_kept(rows, split)):
@@ -70,12 +73,18 @@ def build(table: str | Path, out: str | Path, seconds: float, workers: int = 2, 
     _write(out / "clips.csv", _csv(rows))
     summary = {"out": str(out), "seconds": round(time.monotonic() - started, 1), "codec": _name(latent)}
     summary |= _counts(pairs, rows, results)
+    summary["warnings"] = [said for pair in pairs for said in _said(pair, results[pair.name])]
     _write(out / "report.html", page.page(summary, pairs, rows, results, out / WORK))
     if not _kept(rows, "train"):
         raise InputError("no clip is left to train on", out / "clips.csv", "it says why each was set aside")
     _records(out, rows, channels, length)
     _write(out / "summary.json", json.dumps(summary, indent=1) + "\n")
     return summary
+
+
+def _said(pair: Pair, result: dict) -> list[str]:
+    """What was decided for the user about a conversation."""
+    return [f"{pair.name}: {sentence}" for sentence in result.get("warnings", [])]
 
 
 def _folder(out: Path) -> Path:

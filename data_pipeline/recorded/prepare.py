@@ -3,7 +3,8 @@
     FOLDER/survey.json    what it was made from, where the clips start, and the face's square in each
     FOLDER/0007.json      a finished clip's line of the table; with 0007.npz, its record, 0007.jpg, its contact sheet,
                           and 0007.tracks.npy, mouths and loudness for the sync check, where nothing is wrong with it
-    FOLDER/result.json    the whole conversation is finished: what is wrong with it, if anything, and the sync check
+    FOLDER/result.json    the whole conversation is finished: what is wrong with it, if anything, what was decided for
+                          the user, and the sync check
 
 Every file is written aside and renamed.
 """
@@ -11,6 +12,7 @@ Every file is written aside and renamed.
 import io
 import json
 import shutil
+import warnings
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
@@ -23,7 +25,7 @@ from afjax.audio.envelope import envelope, speaking
 from afjax.audio.framing import FPS, FRAME, RATE
 from afjax.codec.base import Codec
 from afjax.codec.latent.crop import Square
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 from afjax.media.audio import read_audio
 from afjax.media.video import VideoInfo, probe, read_frames
 from data_pipeline.recorded import clip, shots, sync
@@ -38,7 +40,8 @@ VERSION = 2
 def prepare(pair: Pair, folder: Path, length: int, codec: Codec, codec_name: str = "face", say=print) -> dict:
     """Makes whatever is not made yet of a conversation's clips of `length` frames; -> what `result.json` holds.
 
-    `say` is called with a line for every clip. Faults of the input are results, not errors.
+    `say` is called with a line for every clip. Faults of the input are results, not errors, as is what was decided for
+    the user (`warnings`).
     """
     source = _source(pair, length, codec_name)
     result, made_from = _read(folder / "result.json"), _read(folder / "survey.json")
@@ -49,6 +52,18 @@ def prepare(pair: Pair, folder: Path, length: int, codec: Codec, codec_name: str
         return result
     folder.mkdir(parents=True, exist_ok=True)
     result = {"source": source, "reason": "", "frames": 0, "clips": 0, "sync": {}}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", InputWarning)
+        result |= _outcome(pair, folder, length, source, made_from, codec, say)
+    decided = (str(each.message) for each in caught if issubclass(each.category, InputWarning))
+    result["warnings"] = list(dict.fromkeys(decided))
+    _write(folder / "result.json", json.dumps(result, indent=1).encode())
+    return result
+
+
+def _outcome(pair: Pair, folder: Path, length: int, source: str, made_from, codec: Codec, say) -> dict:
+    """Of a conversation whose clips are made: frames, clips and sync check, or as far as it came and the reason."""
+    result = {}
     try:
         videos = {role: _named(role, probe, getattr(pair, role).video) for role in ROLES}
         voices = {role: _named(role, _sound, getattr(pair, role), videos[role]) for role in ROLES}
@@ -62,7 +77,6 @@ def prepare(pair: Pair, folder: Path, length: int, codec: Codec, codec_name: str
         result |= _synchrony(folder, len(plan["clips"]))
     except InputError as error:
         result["reason"] = str(error)
-    _write(folder / "result.json", json.dumps(result, indent=1).encode())
     return result
 
 

@@ -3,7 +3,6 @@
 import logging
 import os
 import sys
-import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ from typing import Any
 from absl import flags
 from ml_collections import config_flags
 
-from afjax.errors import InputError, InputWarning
+from afjax.errors import InputError
 from data_pipeline import command
+from data_pipeline.command import said
 
 __all__ = ["define_config", "parse", "run", "said"]
 
@@ -24,16 +24,7 @@ def run(main: Callable[[], Any]):
     """`data_pipeline.command.run` for programs with configuration flags and compiled steps."""
     _keep_compiled_programs()
     _say_errors_once()
-    _say_warnings()
     command.run(lambda: _on_device(main), parse)
-
-
-_SAID: list[str] = []
-
-
-def said() -> list[str]:
-    """What was decided for the user so far (InputWarning), each once, for a program's summary."""
-    return list(_SAID)
 
 
 def _on_device(main: Callable[[], Any]):
@@ -48,9 +39,6 @@ def _on_device(main: Callable[[], Any]):
             do = "unset it, or install what it needs (docs/inputs.md)"
             raise InputError("no such device here", f"JAX_PLATFORMS={wanted}", do) from None
         raise
-    finally:
-        for sentence in _SAID:
-            print(f"warning: {sentence}")
 
 
 def _has_devices() -> bool:
@@ -105,20 +93,6 @@ def _keep_compiled_programs():
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", os.path.expanduser(folder))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-
-def _say_warnings():
-    """What was decided for the user is a line at the end of the program's output; other warnings are as ever."""
-    show = warnings.showwarning
-
-    def say(message, category, *where, **more):
-        if issubclass(category, InputWarning):
-            _SAID[:] = dict.fromkeys([*_SAID, str(message)])
-        else:
-            show(message, category, *where, **more)
-
-    warnings.showwarning = say
-    warnings.simplefilter("always", InputWarning)
 
 
 def _say_errors_once():

@@ -42,7 +42,11 @@ def _train_run(config: AutoencoderConfig, workdir: Path) -> dict:
     with watch("measure"):
         measured = measure_autoencoder.measure(config.codec, state.ema_params, folder, workdir / "samples", vgg)
     trained = {"train": read_metrics(workdir)[-1]["seconds"]}
-    summary = outcome(config, workdir, state, batches) | measured | {"seconds": watch.seconds | trained}
+    summary = (
+        outcome(config, workdir, state, batches)
+        | measured
+        | {"seconds": watch.seconds | trained, "warnings": cli.said()}
+    )
     files.write_json(workdir / "summary.json", summary)
     return summary
 

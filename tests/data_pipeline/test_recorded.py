@@ -57,6 +57,7 @@ def media(tmp_path_factory, write_video):
     soundfile.write(folder / "two.wav", np.stack([voice(3), voice(4)], 1), 16_000)
     soundfile.write(folder / "same.wav", voice(1, rate=48_000), 48_000)
     soundfile.write(folder / "silent.wav", np.zeros(48_000), 16_000)
+    soundfile.write(folder / "loud.wav", 10 * voice(2, rate=48_000), 48_000, subtype="FLOAT")
     write_video(folder / "one.mp4", [np.concatenate([frame, data.coffee()[:256, :256]], 1) for frame in frames[:30]])
     write_video(folder / "mute.mp4", frames[:30])
     write_video(folder / "coffee.mp4", [data.coffee()[:256, :256]] * 30, sound=voice(5, rate=48_000))
@@ -69,7 +70,7 @@ def media(tmp_path_factory, write_video):
 
 HEADER = "conversation,avatar_video,user_video,avatar_person,user_person,avatar_half,"
 HEADER += "avatar_audio,avatar_channel,user_audio,user_channel,split\n"
-GOOD = """pair,a.mp4,b.mp4,ann,bob,,,,,,train
+GOOD = """pair,a.mp4,b.mp4,ann,bob,,,,loud.wav,,train
 beside,both.mp4,both.mp4,cy,di,left,two.wav,1,two.wav,2,eval
 """
 BAD = {
@@ -132,6 +133,12 @@ def test_the_report_shows_all_and_needs_nothing(built):
     assert not any(mark in text for mark in ("http:", "https:", "url(", "@import", "<script"))
 
 
+def test_what_was_decided_is_said_by_conversation(built, media):
+    _, summary, _ = built
+    assert len(summary["warnings"]) == 1
+    assert re.match("pair: .*loud.wav.* full scale", summary["warnings"][0]), summary["warnings"]
+
+
 def test_a_second_build_makes_nothing_again_but_what_changed(built, media):
     out, summary, _ = built
     before = {file: file.stat().st_mtime_ns for file in out.glob("clips/*/*.npz")}
@@ -139,6 +146,7 @@ def test_a_second_build_makes_nothing_again_but_what_changed(built, media):
     (media / "fewer.csv").write_text(HEADER + GOOD)
     again = build(media / "fewer.csv", out, seconds=1.0, workers=1)
     assert again["splits"] == summary["splits"] and again["set_aside"] == 0
+    assert again["warnings"] == summary["warnings"]
     assert {file: file.stat().st_mtime_ns for file in out.glob("clips/*/*.npz")} == before
     assert (out / "eval.array_record").read_bytes() == records
 
