@@ -183,8 +183,9 @@ def test_the_heads_learn_what_the_condition_tells(listening, kinds):
     lengths = TrainingConfig(num_steps=LONG, listening_steps=LONG - 1)
     layout = dataclasses.replace(small.layout, tokens="stream")
     objective = ObjectiveConfig(clean_prefix=0.0, level_power=2.0, drop_table={"joint": 0.5, "none": 0.5})
+    model = dataclasses.replace(small.model, cause_kinds=kinds)
     config = dataclasses.replace(
-        quick(), training=lengths, model=dataclasses.replace(small.model, cause_kinds=kinds), layout=layout, objective=objective,
+        quick(), training=lengths, model=model, layout=layout, objective=objective,
         data=dataclasses.replace(small.data, batch=16),
     )  # fmt: skip
     state, step, draw = init_state(config), make_train_step(config, listening=listening), make_draw(config)
