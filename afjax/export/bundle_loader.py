@@ -29,15 +29,19 @@ from safetensors.numpy import load
 class Stream:
     """Sessions of a bundle, one a slot, on the default device; `params` and `state` are arrays by name.
 
-    Raises ValueError or OSError where a byte of the bundle is missing or differs from what was exported.
+    Raises ValueError or OSError where a byte of the bundle is missing or differs from what was exported, and where it
+    has no program for this platform.
     """
 
     def __init__(self, folder: str | Path):
         self.manifest, self.files = checked(Path(folder))
+        programs, platform = self.manifest["steps"], here()["platform"]
+        if platform not in programs:
+            raise ValueError(f"it has programs for {', '.join(programs)}, and jax runs on {platform} here")
         self._first, params = (load(self.files[f"{name}.safetensors"]) for name in ("init_state", "params"))
         self._axes = {name: array["session_axis"] for name, array in self.manifest["state"].items()}
         self.params, self.state = jax.device_put((params, self._first), jax.local_devices()[0])
-        exported = export.deserialize(bytearray(self.files[self.manifest["steps"][here()["platform"]]]))
+        exported = export.deserialize(bytearray(self.files[programs[platform]]))
         self._step, self._put = jax.jit(exported.call, donate_argnums=1), jax.jit(self._placed, donate_argnums=0)
 
     def start(self, slot: int, seed: int = 0, **arrays):
@@ -128,6 +132,8 @@ if __name__ == "__main__":
             raise ValueError(f"example.npz: motion is off by {result['max_difference']:.2g} standard deviations")
     except Exception as error:
         told = " ".join(f"{type(error).__name__}: {error}".split())
-        todo = "copy the whole bundle again and run it on a jax and platform that manifest.json names"
+        todo = (
+            "copy the whole bundle again, or export it for this platform, and run it on a jax that manifest.json names"
+        )
         print(f"error: {Path(__file__).resolve().parent}: {told}; {todo}", file=sys.stderr)
         sys.exit(2)

@@ -133,6 +133,18 @@ def test_a_refusal_is_one_line(copy, tmp_path):
     assert str(copy) in done.stderr and "params.safetensors" in done.stderr and "copy the whole bundle" in done.stderr
 
 
+def test_a_bundle_for_another_platform_says_which_it_has(copy, tmp_path):
+    manifest = json.loads((copy / "manifest.json").read_text())
+    manifest["steps"] = {"cuda": "step.jax_exported", "tpu": "step.jax_exported"}
+    (copy / "manifest.json").write_text(json.dumps({**manifest, "sha256": bundle_loader.sealed(manifest)}))
+    done = run(copy, tmp_path)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert (
+        "programs for cuda, tpu, and jax runs on cpu here" in done.stderr
+        and "export it for this platform" in done.stderr
+    )
+
+
 def test_another_motion_is_refused(copy, tmp_path):
     with np.load(copy / "example.npz") as stored:
         arrays = dict(stored)

@@ -26,7 +26,8 @@ SOUNDS = [
 VIDEOS = [
     ("mp4", "libx264", 30), ("mp4", "libx265", 24), ("mp4", "mpeg4", 25), ("mov", "prores", 25),
     ("matroska", "ffv1", 60), ("webm", "libvpx-vp9", 30), ("webm", "libvpx", 15), ("avi", "mjpeg", 30),
-    ("avi", "mpeg4", 25), ("flv", "flv", 25), ("mpegts", "mpeg2video", 25), ("mpeg", "mpeg1video", 25), ("asf", "wmv2", 25),
+    ("avi", "mpeg4", 25), ("flv", "flv", 25), ("mpegts", "mpeg2video", 25), ("mpeg", "mpeg1video", 25),
+    ("asf", "wmv2", 25),
 ]  # fmt: skip
 
 
