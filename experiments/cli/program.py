@@ -28,12 +28,15 @@ def run(main: Callable[[], Any]):
 
 
 def _on_device(main: Callable[[], Any]):
-    """`main()`, with one line where the platform that JAX_PLATFORMS asks for is what is missing."""
+    """`main()`, with one line where the platform that JAX_PLATFORMS asks for, or the device's memory, is missing."""
     try:
         main()
     except InputError:
         raise
-    except Exception:
+    except Exception as error:
+        if "RESOURCE_EXHAUSTED" in str(error):
+            do = "end what else is on it, or ask for less: --config.data.batch, --config.compute.accumulate, --size"
+            raise InputError(f"the device's memory is full ({command.one_line(error)})"[:200], do=do) from None
         wanted = os.environ.get("JAX_PLATFORMS", "")
         if wanted and not _has_devices():
             do = "unset it, or install what it needs (docs/inputs.md)"

@@ -39,6 +39,9 @@ def main():
     if USER.value == "device":
         import jax
         jax.devices()
+    if USER.value == "memory":
+        import jax
+        jax.numpy.zeros(1 << 48)
     if not USER.value.isprintable():
         print("read", USER.value)
         raise InputError("is bad", USER.value)
@@ -105,6 +108,12 @@ def test_a_platform_that_is_not_there_is_one_line(program):
     done = program("--user_video=device", JAX_PLATFORMS="tpu")
     assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
     assert "JAX_PLATFORMS=tpu: no such device here; unset it" in done.stderr
+
+
+def test_a_device_that_is_full_is_one_line(program):
+    done = program("--user_video=memory")
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1, done.stderr
+    assert "memory is full (RESOURCE_EXHAUSTED: Out of memory allocating" in done.stderr
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
