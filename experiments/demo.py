@@ -21,7 +21,7 @@ from experiments import cli
 from experiments.evaluation.demo import demo
 
 _OUT = flags.DEFINE_string("out", "out/demo", "Folder for everything.")
-_CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
+_CONFIG = cli.define_config("config", f"{Path(__file__).parent / 'configs' / 'quickstart.py'}:listening")
 
 
 def main():

@@ -38,7 +38,7 @@ class Config:
             "training.listening_steps needs an answer head (model.answer_head)",
         )
         require(
-            self.training.listening_steps > 0 or self.model.cause_kinds == 0,
+            self.training.listening_steps > 0 or self.model.cause_kinds == 0 or bool(self.preference.path),
             "model.cause_kinds is learned in the first training.listening_steps, which are 0",
         )
         require(

@@ -19,7 +19,7 @@ PAPER = {"beta": 1000.0, "weight": 0.1, "formula": "paper"}
 
 def get_config(variant: str = "prototype") -> ConfigDict:
     variant = choose(variant, "prototype", "paper", "control")
-    config = quickstart.get_config()
+    config = quickstart.get_config("listening")  # of the demo's sizes
     config.name = f"dpo_{variant}"
     if variant == "paper":
         config.preference.update(PAPER)
@@ -28,5 +28,7 @@ def get_config(variant: str = "prototype") -> ConfigDict:
     config.objective.drop_table = {"joint": 1.0}  # both motions of a pair are judged under all conditions
     config.optimizer.update({"kind": "adamw", "learning_rate": 3e-5, "warmup_steps": 10, "ema": 0.98})
     config.data.batch = 8
-    config.training.update({"num_steps": 200, "log_every": 10, "save_every": 50, "sample_every": 50})
+    config.training.update(
+        {"num_steps": 200, "listening_steps": 0, "log_every": 10, "save_every": 50, "sample_every": 50}
+    )
     return config

@@ -16,7 +16,7 @@ from experiments.evaluation.demo import drawn_masks
 from experiments.runs.data import training_data
 
 PRESETS = {
-    quickstart: ("", "stream", "passes", "frames"),
+    quickstart: ("", "stream", "passes", "frames", "listening"),
     listener: ("",),
     smoke: ("",),
     released: ("", "start", "empty"),
