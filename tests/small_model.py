@@ -20,6 +20,7 @@ def small_config(
     depth=2,
     convolutions=0,
     answer_head=False,
+    cause_kinds=0,
 ) -> Config:
     return Config(
         model=ModelConfig(
@@ -35,6 +36,7 @@ def small_config(
             memory_size=6 if encoder == "memory" else 0,
             condition_convolutions=convolutions,
             answer_head=answer_head,
+            cause_kinds=cause_kinds,
         ),
         layout=LayoutConfig(
             block=block,

@@ -38,14 +38,6 @@ class Config:
             "training.listening_steps needs an answer head (model.answer_head)",
         )
         require(
-            self.training.listening_steps > 0 or self.model.cause_kinds == 0 or bool(self.preference.path),
-            "model.cause_kinds is learned in the first training.listening_steps, which are 0",
-        )
-        require(
-            len(self.objective.answer_weights) in (0, self.model.motion_dim),
-            f"objective.answer_weights must have one number for each of {self.model.motion_dim} channels",
-        )
-        require(
             self.training.listening_steps == 0 or not self.preference.path,
             "training.listening_steps must be 0 where preferences tune a model that has learned to listen",
         )

@@ -15,8 +15,7 @@ class ObjectiveConfig:
     uniform, above it noise comes more often, where the conditions decide. Clean frames get noise of a deviation up to
     `history_noise` that the model is not told of, as a stream's finished frames hold errors. `drop` is the chance of
     each condition to be dropped (independent), or, if `drop_table` is not empty, joint probabilities over branch names.
-    What training never keeps (`kept`) is dropped at inference as well. `answer_weights`: of the motion's channels in
-    the answer's error (`ModelConfig.answer_head`), one each; empty: 1 each.
+    What training never keeps (`kept`) is dropped at inference as well.
     """
 
     levels: str = "block"
@@ -26,7 +25,6 @@ class ObjectiveConfig:
     norm: str = "l2"
     drop: float = 0.1
     drop_table: dict[str, float] = field(default_factory=dict)
-    answer_weights: tuple[float, ...] = ()
 
     def __post_init__(self):
         one_of("objective.levels", self.levels, ("token", "block", "clip"))
@@ -37,7 +35,6 @@ class ObjectiveConfig:
         for name, share in self.drop_table.items():
             one_of("objective.drop_table", name, tuple(KEEP))
             require(share >= 0, f"objective.drop_table.{name} must not be negative")
-        require(all(w >= 0 for w in self.answer_weights), "objective.answer_weights must not be negative")
         total = sum(self.drop_table.values())
         require(not self.drop_table or abs(total - 1) < 1e-6, f"objective.drop_table sums to {total:g}, not to 1")
 

@@ -26,11 +26,11 @@ def get_config(variant: str = "") -> ConfigDict:
     # guidance on the user, chosen on conversations set aside: with 1 answers are too small, with 1.6 some are too large
     config.sampler.avatar, config.sampler.joint = -0.5, 1.5
     config.optimizer.ema = 0.999
-    config.data.train_clips = 1500
+    config.data.train_clips = 3600
     config.data.batch = 8
     config.optimizer.muon_learning_rate = 0.015
-    config.training.num_steps = 60000
-    config.training.listening_steps = 36000
+    config.training.num_steps = 50000
+    config.training.listening_steps = 30000
     config.training.log_every = 100
     config.training.save_every = 1000
     config.training.sample_every = 100000

@@ -30,9 +30,6 @@ DROP_TABLE = {
 }
 """What a clip keeps: every branch of guidance, and every user without a camera or a microphone, is trained."""
 
-LIPS = ("jaw_open", "mouth_width", "upper_lip")
-"""What follows the avatar's own voice in every frame: no other part needs as fine an ear."""
-
 
 def get_config(variant: str = "stream") -> ConfigDict:
     variant = choose(variant, "stream", "passes", "frames", "listening")
@@ -55,7 +52,6 @@ def get_config(variant: str = "stream") -> ConfigDict:
     config.training.probe_every = 300
     if variant == "listening":
         config.model.cause_kinds = len(EVENT_KINDS)
-        config.objective.answer_weights = tuple(5.0 if name in LIPS else 1.0 for name in CHANNELS)
         config.training.listening_steps = 2000
         config.training.num_steps += config.training.listening_steps
     return config

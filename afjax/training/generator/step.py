@@ -60,9 +60,9 @@ ANSWER = 0.5
 """Weight of the answer's squared error beside the velocity's. It teaches the condition encoder without noise what the
 conditions tell of the motion, the user's cues before all; the transformer then finds it there."""
 
-CAUSES = 4.0
-"""Weight of what the condition tells of the user's causes, in the listening steps. They are rare: soon after the start
-it is about as large as the answer's part."""
+CAUSES = 2.5
+"""Weight of what the condition tells of the user's causes. They are rare: soon after the start it is about as large as
+the answer's part."""
 
 LISTENING = ("condition_encoder", "answer_head", "cause_head")
 """Parts of the network that learn in the listening steps."""
@@ -89,29 +89,27 @@ def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout
     return errors(model, params, batch, motion, draw, layout)[:2]
 
 
-def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout, whole=None, weights=()):
+def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout, whole=None):
     """Loss of a batch of windows, `avatar_motion` [b, t, d] among them, and what else to log.
 
-    Flow matching, and what `told` gives of the answer. `whole`: levels of the whole batch [w, n] where this is a part
-    of it; the parts' losses add up to that batch's. `weights`: `ObjectiveConfig.answer_weights`.
+    Flow matching, and what `told` gives. `whole`: levels of the whole batch [w, n] where this is a part of it; the
+    parts' losses add up to that batch's.
     """
     error, level, answer = errors(model, params, batch, batch["avatar_motion"], draw, layout)
     fit = flow.mean(flow.per_token(error, norm), level, whole)
-    share = 1.0 if whole is None else len(level) / len(whole)
-    more, watched = told(answer._replace(causes=None), batch, layout, share, weights)
+    more, watched = told(answer, batch, layout, 1.0 if whole is None else len(level) / len(whole))
     return fit + more, {"flow": fit, **watched} if watched else {}
 
 
-def told(answer, batch, layout: TokenLayout, share: float = 1.0, weights=()):
+def told(answer, batch, layout: TokenLayout, share: float = 1.0):
     """Loss of what the condition alone tells, and its parts, times the `share` of the whole batch that this is.
 
-    ANSWER times the mean square of the answer's error, by `weights` of channels, and CAUSES times that of the causes,
-    `cause_age` [b, t, kinds] in the batch, each if it is given.
+    ANSWER times the mean square of the answer's error and CAUSES times that of the causes, `cause_age` [b, t, kinds]
+    in the batch, each if the network has its head.
     """
     loss, parts = 0.0, {}
     if answer.motion is not None:
-        error = jnp.square(answer.motion - batch["avatar_motion"][:, layout.entry])
-        parts["answer"] = share * (error * jnp.asarray(weights or 1.0, error.dtype)).mean()
+        parts["answer"] = share * jnp.square(answer.motion - batch["avatar_motion"][:, layout.entry]).mean()
         loss += ANSWER * parts["answer"]
     if answer.causes is not None:
         parts["causes"] = share * causes.mean(answer.causes, batch["cause_age"][:, layout.entry])
@@ -119,11 +117,11 @@ def told(answer, batch, layout: TokenLayout, share: float = 1.0, weights=()):
     return loss, parts
 
 
-def answer_loss(model, params, batch, draw: Draw, layout: TokenLayout, whole=None, weights=()):
-    """What `told` gives, without the transformer, whose weights have no gradient in it."""
+def answer_loss(model, params, batch, draw: Draw, layout: TokenLayout, whole=None):
+    """The part of `clip_loss` that `told` gives, without the transformer, whose weights have no gradient in it."""
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
     answer = model.apply(params, conditions, draw.keep, layout, method="answer")
-    return told(answer, batch, layout, 1.0 if whole is None else len(draw.level) / len(whole), weights)
+    return told(answer, batch, layout, 1.0 if whole is None else len(draw.level) / len(whole))
 
 
 def preference_loss(
@@ -164,9 +162,7 @@ def make_train_step(config: Config, reference=None, listening: bool = False):
     """
     c, preference = config, None if reference is None else config.preference
     lengths = (c.training.num_steps, c.training.listening_steps)
-    compiled = _jitted(
-        c.model, c.optimizer, lengths, c.objective.norm, c.objective.answer_weights, preference, c.compute, listening
-    )
+    compiled = _jitted(c.model, c.optimizer, lengths, c.objective.norm, preference, c.compute, listening)
     return partial(compiled, sharding.put(c.compute, reference))
 
 
@@ -176,7 +172,6 @@ def _jitted(
     optimizer: OptimizerConfig,
     lengths: tuple[int, int],
     norm: str,
-    answer_weights: tuple[float, ...],
     preference: PreferenceConfig | None,
     compute: ComputeConfig,
     listening: bool,
@@ -187,9 +182,9 @@ def _jitted(
     def step(frozen, state: TrainState, batch, draw: Draw, layout: TokenLayout):
         gather = partial(sharding.gathered, compute)
         if listening:
-            loss_fn = partial(answer_loss, network, weights=answer_weights)
+            loss_fn = partial(answer_loss, network)
         elif preference is None:
-            loss_fn = partial(clip_loss, network, norm, weights=answer_weights)
+            loss_fn = partial(clip_loss, network, norm)
         else:
             loss_fn = partial(preference_loss, preference, gather(frozen), network, norm)
 
