@@ -11,6 +11,7 @@ from scipy.interpolate import PchipInterpolator
 from afjax.audio.framing import FPS
 from afjax.codec.face.codec import FaceCodec
 from afjax.codec.face.render.paste import Paste
+from afjax.codec.face.render.portrait import without_background
 from afjax.codec.face.track.portraits import portrait_face
 from afjax.errors import InputError, InputWarning
 from afjax.media.audio import SoundReader
@@ -40,7 +41,7 @@ def at_rate(motion: np.ndarray, fps: int) -> np.ndarray:
 
 
 def cut_out(codec, identity, motion: np.ndarray) -> np.ndarray:
-    """Pictures with opacity uint8 `[T, H, W, 4]` of a person without their background.
+    """Pictures with opacity uint8 `[T, H, W, 4]` of a person without background (`without_background`).
 
     A picture is p + (1 - a) B for a background B: over black and over white it tells both p and a.
     """
@@ -67,6 +68,7 @@ def write_talk(
     height, width = whole.shape if whole else (codec.size, codec.size)
     user = _at_rate(_panel(inputs.video, height), fps) if beside else None
     motion = at_rate(motion, fps)
+    identity = without_background(identity) if alpha else identity
     render = partial(cut_out, codec) if alpha else codec.render
     voices = _Voices(inputs, sound)
     with watch("compile"):

@@ -12,7 +12,7 @@ from afjax.codec.face.channels import CHANNELS, USUAL, USUAL_HIGH, USUAL_LOW, ch
 from afjax.codec.face.render import renderer
 from afjax.codec.face.render.fields import OVAL, outside
 from afjax.codec.face.render.limits import LIMITS, shown
-from afjax.codec.face.render.portrait import make_identity, portrait_crop
+from afjax.codec.face.render.portrait import make_identity, portrait_crop, without_background
 from afjax.codec.face.render.renderer import CHUNK, render, render_frames
 from afjax.codec.face.track.template import load_template
 from afjax.errors import InputError, InputWarning
@@ -199,6 +199,25 @@ def test_background_stays_still_when_the_head_moves(identity, portrait, shots):
         change = np.abs(shots[name] - shots["rest"]).max(-1)
         assert np.percentile(change[wall], 98) <= 2, name
         assert np.percentile(change[away < 0], 80) > 3, name
+
+
+def test_nothing_of_the_wall_stays_without_background():
+    """Beside the shoulders, too, where the wall moves with the person otherwise."""
+    image, face = drawn_portrait()
+    y, x = np.mgrid[:SIDE, :SIDE]
+    face_or_wall = outside(np.stack([x, y], -1).reshape(-1, 2), face.mesh[list(OVAL), :2]).reshape(SIDE, SIDE)
+    chin = face.mesh[152, 1]
+    body = (y > chin - 20) & (np.abs(x - SIDE / 2) < 40 + np.clip(y - chin - 8, 0, None)) & (face_or_wall > 0)
+    image[face_or_wall > 0] = (170, 180, 190)
+    image[body] = (40, 50, 90)
+    identity = make_identity(image, face, SIZE)
+    alone, moved = without_background(identity).texture[..., 3], identity.texture[..., 3]
+    shown = portrait_crop(image, identity.box, len(moved))
+    wall = np.abs(shown - (170, 180, 190)).max(-1) < 8
+    low = np.mgrid[: len(moved), : len(moved)][0] > 0.9 * len(moved)
+    assert moved[wall & low].mean() > 0.9, "there is something to leave out"
+    assert alone[wall & low].mean() < 0.1 and alone[wall].mean() < 0.1
+    assert alone[~wall].mean() > 0.95
 
 
 def test_batch_equals_single_and_is_deterministic(identity):

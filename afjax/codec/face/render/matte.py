@@ -6,20 +6,32 @@ scalp above it, and the bottom of the picture below the chin are known to be the
 far from the face are known to be background. Each pixel is also pulled to the side whose known pixels are nearest to it
 in colour and place; what a pass is sure of is known in the next. The plate is the background carried on smoothly behind
 the person.
+
+There are two mattes of it. What moves with the person is generous: hair left on the wall stays behind as a ghost when
+the head moves, and wall carried along by the head is hardly seen. What is shown of the person over something else is
+strict, since there the wall is seen.
 """
 
 import numpy as np
-from scipy.ndimage import binary_dilation, binary_opening, gaussian_filter, grey_dilation, label, zoom
+from scipy.ndimage import (
+    binary_dilation,
+    binary_fill_holes,
+    binary_opening,
+    gaussian_filter,
+    grey_dilation,
+    label,
+    zoom,
+)
 from scipy.sparse import coo_matrix, diags
 from scipy.sparse.linalg import spsolve
 from scipy.spatial import cKDTree
 
 from afjax.codec.face.render.fields import smooth
 
-__all__ = ["SIDE", "background_plate", "person_matte"]
+__all__ = ["SIDE", "background_plate", "person_alone", "person_matte"]
 
 SIDE = 128
-_NEIGHBOURS, _ALIKE = 4, 6.0
+_NEIGHBOURS, _ALIKE, _SURELY = 4, 6.0, 0.8
 _DISC = np.hypot(*np.mgrid[-2:3, -2:3]) < 2.3
 
 
@@ -55,11 +67,34 @@ def _distance(features: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def person_matte(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """Soft matte `[size, size]` in [0, 1] of a crop float `[size, size, 3]`.
+    """What moves with the person: soft matte `[size, size]` in [0, 1] of a crop float `[size, size, 3]`.
 
     Args:
       away: `[SIDE, SIDE]` distance outside of the face oval in face heights, negative inside.
       below: `[SIDE, SIDE]` how far below the chin, in face heights.
+    """
+    share, person = _share(image, away, below, passes=3, place=60.0, wall_below=False)
+    generous = gaussian_filter(grey_dilation(_body(share > 0.5, person, away), footprint=_DISC), 0.9)
+    # Shoulders hardly move: there the wall goes with them, and nothing can tear.
+    matte = np.maximum(generous, smooth(below, 0.0, 0.3))
+    matte = np.clip(zoom(matte, len(image) / SIDE, order=1, grid_mode=True, mode="nearest"), 0, 1)
+    return np.where(matte < 0.02, 0.0, matte)
+
+
+def person_alone(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.ndarray:
+    """What is shown of the person over another background: soft matte `[SIDE, SIDE]`; arguments as above."""
+    # Below the chin, too, is wall; it is found from pass to pass, by its colour in a wider neighbourhood.
+    share, person = _share(image, away, below, passes=5, place=24.0, wall_below=True)
+    body = binary_fill_holes(_body(share > _SURELY, person & (away < 0), away))
+    return gaussian_filter(body.astype(float), 0.9)
+
+
+def _share(image: np.ndarray, away: np.ndarray, below: np.ndarray, passes: int, place: float, wall_below: bool):
+    """Probability `[SIDE, SIDE]` of each pixel to be the person's, and the pixels known to be so.
+
+    Args:
+      place: weight of a pixel's place beside its colour after the first pass, in levels for the picture's side.
+      wall_below: whether pixels below the chin may become known as background.
     """
     size = len(image)
     small = image.reshape(SIDE, size // SIDE, SIDE, size // SIDE, 3).mean((1, 3)) if size > SIDE else image
@@ -71,27 +106,29 @@ def person_matte(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.n
     wall = ((away > 0.52) & (below < -0.25)) | ((border < 0.03) & (below < -0.05))
     wall &= (np.abs(x - 0.5) > 0.22) & ~person
     # Colours weigh with their place: a background changes slowly across a picture.
-    place = np.stack([x, y], -1) * 60.0
-    features = np.concatenate([small, place], -1)
+    at = np.stack([x, y], -1)
+    features = np.concatenate([small, 60.0 * at], -1)
     matrix = _neighbours(small)
     # Rim and trunk may be wall in truth: what looks like it is not known.
     person &= (away < 0.02) | (_distance(small, wall) > _ALIKE)
     # In a patterned wall each tile is an island that a walker hardly leaves: the first pass goes by colours as well.
     sure = person, wall
-    for _ in range(3):
+    for _ in range(passes):
         inside, outside = (_distance(features, part) for part in sure)
         pull = 1 / (1 + np.exp(np.clip((inside - outside) / 8, -20, 20)))
         share = _walk(matrix, person, wall, pull, 0.08)
-        sure = share > 0.85, (share < 0.15) & (below < 0)
-    # Hair left on the wall stays behind as a ghost when the head moves; wall carried along by the head is hardly seen.
-    # What is thin is a line of the wall sooner than a part of the person, and so is what hangs together with no face.
-    parts, _ = label(binary_opening(share > 0.5, _DISC) | person)
-    body = np.isin(parts, np.unique(parts[away < 0])) & (parts > 0)
-    generous = gaussian_filter(grey_dilation(body.astype(float), footprint=_DISC), 0.9)
-    # Shoulders hardly move: there the wall goes with them, and nothing can tear.
-    matte = np.maximum(generous, smooth(below, 0.0, 0.3))
-    matte = np.clip(zoom(matte, size / SIDE, order=1, grid_mode=True, mode="nearest"), 0, 1)
-    return np.where(matte < 0.02, 0.0, matte)
+        sure = share > 0.85, (share < 0.15) & (wall_below | (below < 0))
+        features = np.concatenate([small, place * at], -1)
+    return share, person
+
+
+def _body(part: np.ndarray, person: np.ndarray, away: np.ndarray) -> np.ndarray:
+    """Of a part `[SIDE, SIDE]` of the picture what is the person, as 0 and 1.
+
+    What is thin is a line of the wall sooner than a part of the person, and so is what hangs together with no face.
+    """
+    parts, _ = label(binary_opening(part, _DISC) | person)
+    return (np.isin(parts, np.unique(parts[away < 0])) & (parts > 0)).astype(float)
 
 
 def background_plate(image: np.ndarray, matte: np.ndarray) -> np.ndarray:

@@ -14,10 +14,11 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
+from scipy.ndimage import zoom
 
 from afjax.codec.face.render import fields
 from afjax.codec.face.render.lids import Eyes, make_eyes
-from afjax.codec.face.render.matte import SIDE, background_plate, person_matte
+from afjax.codec.face.render.matte import SIDE, background_plate, person_alone, person_matte
 from afjax.codec.face.render.mouth import Palette, make_palette
 from afjax.codec.face.render.seam import LOWER_INNER_LIP, UPPER_INNER_LIP, Mouth, mouth_frame
 from afjax.codec.face.render.warp import quads
@@ -25,7 +26,7 @@ from afjax.codec.face.track.coefficients import RESTING_SMILE, smile_of
 from afjax.codec.face.track.template import angles, load_template, pose_of
 from afjax.errors import InputError, InputWarning
 
-__all__ = ["Identity", "make_identity", "portrait_crop"]
+__all__ = ["Identity", "make_identity", "portrait_crop", "without_background"]
 
 NODES = 64
 CROP, TIGHTEST = 2.35, 1.25
@@ -53,6 +54,8 @@ class Identity(NamedTuple):
       palette: of the mouth's inside; gap: how far the portrait's own lips are apart, in units of `jaw_open`.
       shut: how far they are closed at rest, in the same units; smile: how much more it smiles than people at rest.
       box: `[3]` left, top and side of the crop in the portrait's pixels.
+      around: `[SIDE, SIDE, 2]` distance of the crop's pixels outside of the face oval and below the chin, in face
+        heights (`matte`).
     """
 
     texture: np.ndarray
@@ -72,6 +75,18 @@ class Identity(NamedTuple):
     shut: np.ndarray
     smile: np.ndarray
     box: np.ndarray
+    around: np.ndarray
+
+
+def without_background(identity: Identity) -> Identity:
+    """The same person with nothing of the wall around them, for another background."""
+    person, matte = np.split(np.asarray(identity.texture), [3], axis=-1)
+    plate = np.asarray(identity.plate).repeat(2, 0).repeat(2, 1)
+    alone = person_alone(person + (1 - matte) * plate, *np.moveaxis(np.asarray(identity.around), -1, 0))
+    alone = zoom(alone, len(matte) / SIDE, order=1, grid_mode=True, mode="nearest")[..., None]
+    texture = np.concatenate([person, matte], -1) * np.clip(alone / np.maximum(matte, 1e-3), 0, 1)
+    table = np.asarray(quads(texture.astype(np.float16)))
+    return identity._replace(texture=texture.astype(np.float32), table=table)
 
 
 def _taps(length: int, start: float, side: float, count: int) -> np.ndarray:
@@ -142,9 +157,9 @@ def make_identity(image: np.ndarray, landmarks, size: int = 256) -> Identity:
     texture = portrait_crop(image, box, 2 * size)
     crop = texture.reshape(size, 2, size, 2, 3).mean((1, 3))
 
-    zoom = size / box[2]
-    mesh = np.concatenate([(mesh[:, :2] + 0.5 - box[:2]) * zoom - 0.5, mesh[:, 2:] * zoom], 1)
-    contours = (contours + 0.5 - box[:2]) * zoom - 0.5
+    scale = size / box[2]
+    mesh = np.concatenate([(mesh[:, :2] + 0.5 - box[:2]) * scale - 0.5, mesh[:, 2:] * scale], 1)
+    contours = (contours + 0.5 - box[:2]) * scale - 0.5
     return _assemble(texture, crop, mesh, contours, box)
 
 
@@ -170,7 +185,8 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     coarse = np.stack(np.meshgrid(*(np.linspace(0.5, SIDE - 0.5, SIDE) * size / SIDE - 0.5,) * 2), -1)
     beyond = fields.outside(coarse.reshape(-1, 2), mesh[list(fields.OVAL), :2]).reshape(SIDE, SIDE)
     below = (coarse - mesh[152, :2]) @ (mesh[152, :2] - mesh[10, :2]) / height**2
-    alpha = person_matte(crop, beyond / height, below)
+    around = np.stack([beyond / height, below], -1)
+    alpha = person_matte(crop, *np.moveaxis(around, -1, 0))
     plate = background_plate(crop, alpha)
     behind, alpha = (a.repeat(2, 0).repeat(2, 1) for a in (plate, alpha[..., None]))
     # What is finer than the plate has a mean of zero in each of its pixels: without it the wall stands still.
@@ -180,7 +196,7 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     table = np.asarray(quads(arrays[0].astype(np.float16)))
     mouth = Mouth(*(np.asarray(a, np.float32) for a in mouth))
     palette = Palette(*(np.asarray(a, np.float32) for a in palette))
-    rest = tuple(np.asarray(a, np.float32) for a in (gap, shut, smile, box))
+    rest = tuple(np.asarray(a, np.float32) for a in (gap, shut, smile, box, around))
     return Identity(arrays[0], table, *arrays[1:], mouth, make_eyes(contours, crop), palette, *rest)
 
 
