@@ -26,6 +26,7 @@ MAX_VALUE = 32.0  # far above full scale: the file holds something else than sou
 _SILENT = 1e-3  # peak below which a track carries nothing
 _FAINT = 0.05  # of the loudest channel's size, below which a channel does not count
 _CANCELS = 0.7  # of the size of a mix of unrelated channels, below which it has lost the voice
+_LOST = 0.3  # seconds short of what its head says, from which a sound is cut off
 _LOUD = 1.25  # peak above which bringing it down is worth a word: lossy codecs overshoot
 
 
@@ -88,17 +89,31 @@ class SoundReader:
         if others:
             silent = ", the first that is not silent" if chosen.track else ""
             have = f"{len(tracks)} sound tracks"
-            self.said.append(f"{self.path.name} has {have}: track {chosen.track + 1} is used{silent}")
+            other = "; name a file of its own for another"
+            self.said.append(f"{self.path.name} has {have}: track {chosen.track + 1} is used{silent}{other}")
         parts = len(chosen.parts)
         if parts > 1:
             read = f"{chosen.lost} can't be read" if chosen.lost else "all are read"
             self.said.append(f"{self.path.name} is {parts} files joined: {read}")
-        if any(part.patch for part in chosen.parts):
+        short, whole = self._ends_early(chosen)
+        if short:
+            self.said.append(f"{self.path.name} ends early{whole}: the rest is missing, copy it again")
+        elif any(part.patch for part in chosen.parts):
             self.said.append(f"{self.path.name} does not say its length, or another one: read to its end")
         if len(chosen.rates) > 1:
             rates = " and ".join(str(rate) for rate in chosen.rates)
             self.said.append(f"{self.path.name} changes its rate inside ({rates} Hz): brought to {chosen.rate} Hz")
         return chosen
+
+    def _ends_early(self, track: Survey) -> tuple[bool, str]:
+        """Whether less is there than the head or the last page of a single file says, and how much."""
+        if len(track.parts) > 1 or not track.rate:
+            return False, ""
+        part, seconds = track.parts[0], track.samples / track.rate
+        declared = seconds / (1 - part.missing) if part.patch else track.declared if self._start is None else 0.0
+        if declared - seconds > _LOST:
+            return True, f" after {seconds:.1f} of {declared:.1f} s"
+        return part.missing > 0 and not part.patch, ""
 
     def _check(self):
         track, path = self._track, self.path

@@ -21,6 +21,7 @@ __all__ = ["Part", "parts_of"]
 _MAX_PARTS = 10_000
 _MAX_BOXES = 1_000_000
 _LOOK = 1 << 20
+_UNKNOWN = 0x7FFFFFFF - (1 << 20)  # lengths from here on are written by programs that don't know theirs yet
 _FLAC = (b"fLaC\x00\x00\x00\x22", b"fLaC\x80\x00\x00\x22")
 _CHUNKS = tuple(
     name.ljust(4).encode() for name in "LIST id3 ID3 bext cue smpl iXML axml _PMX JUNK junk PAD PEAK".split()
@@ -30,13 +31,17 @@ _TAGS = (b"ID3", b"TAG", b"APETAGEX")
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes `start` to `end` of a file. In place of the bytes at `patched` (counted from `start`) stands `patch`."""
+    """Bytes `start` to `end` of a file. In place of the bytes at `patched` (counted from `start`) stands `patch`.
+
+    `missing`: the share of its bytes that are not there, as far as its head or last page tells.
+    """
 
     path: Path
     start: int
     end: int
     patched: int = 0
     patch: bytes = b""
+    missing: float = 0.0
 
     def open(self) -> io.BufferedReader | None:
         """The part as a file of its own; None where it is the whole file as it is."""
@@ -114,7 +119,8 @@ def _wav(file, path: Path, start: int, size: int) -> Part:
             end = _after_samples(file, begin, length, size)
             rest = (end or size) - begin
             if end is None and rest != length:
-                return Part(path, start, size, begin - 4 - start, struct.pack("<I", min(rest, (1 << 32) - 1)))
+                missing = 1 - rest / length if rest < length < _UNKNOWN else 0.0
+                return Part(path, start, size, begin - 4 - start, struct.pack("<I", min(rest, (1 << 32) - 1)), missing)
             return Part(path, start, end or size)
         if not _printable(name):
             break
@@ -186,7 +192,7 @@ def _ogg(file, path: Path, start: int, size: int) -> Part:
             return Part(path, start, place)
         begun = not first
         place += 27 + head[26] + sum(_at(file, place + 27, head[26]))
-    return Part(path, start, size)
+    return Part(path, start, size, missing=max(0.0, 1 - (size - start) / max(place - start, 1)))
 
 
 def _flac(file, path: Path, start: int, size: int) -> Part:

@@ -29,8 +29,8 @@ class Survey:
     Attributes: `track`, its number among the file's sound tracks; `rate`; `channels`; `center`, the index of the
     channel in the middle of surround sound or None; `samples`; `peak`, the largest magnitude of each channel; `gram`
     `[channels, channels]`, sums of products, from which the size of every mix follows; `rates`, all that occur;
-    `parts`, joined files that it comes from, of which so many are `lost`; `fault`, why it can't be read, or empty;
-    `finite`.
+    `parts`, joined files that it comes from, of which so many are `lost`; `declared`, seconds that its head says, 0
+    where it does not; `fault`, why it can't be read, or empty; `finite`.
     """
 
     track: int
@@ -43,6 +43,7 @@ class Survey:
     rates: list[int] = field(default_factory=list)
     parts: tuple[Part, ...] = ()
     lost: int = 0
+    declared: float = 0.0
     fault: InputError | None = None
     finite: bool = True
 
@@ -73,6 +74,8 @@ def survey(path: Path, start: float | None, max_seconds: float) -> list[Survey]:
         if not known:
             raise InputError("the sound's codec is unknown", path, "convert it to WAV")
         found = [_head(number, stream, parts) for number, stream in known]
+        for each, (_, stream) in zip(found, known, strict=True):
+            each.declared = _declared(path, container, stream)
     for each in found:
         if 0 < each.channels <= MAX_CHANNELS and RATES[0] <= each.rate <= RATES[1]:
             try:
@@ -96,6 +99,26 @@ def _head(number: int, stream, parts: tuple[Part, ...]) -> Survey:
     names = [channel.name for channel in context.layout.channels] if context.channels > 2 else []
     center = names.index("FC") if "FC" in names else None
     return Survey(number, context.sample_rate, context.channels, center, parts=parts)
+
+
+def _declared(path: Path, container, stream) -> float:
+    """Seconds that a file's head says of a sound track, 0 where it says none or FFmpeg guesses from the file's size."""
+    kind = container.format.name
+    if "matroska" in kind:
+        return 0.0 if container.streams.video else (container.duration or 0) / 1e6
+    if "mov" in kind or kind == "flac" or kind == "mp3" and _counts_frames(path):
+        return float((stream.duration or 0) * stream.time_base)
+    return 0.0
+
+
+def _counts_frames(path: Path) -> bool:
+    """Whether the first frame of an MP3 file says how many there are."""
+    with path.open("rb") as file:
+        head = file.read(10)
+        tag = sum(byte << 7 * n for n, byte in enumerate(head[9:5:-1])) + 10 if head.startswith(b"ID3") else 0
+        file.seek(tag)
+        first = file.read(4096)
+    return b"Xing" in first or b"Info" in first
 
 
 def blocks(path: Path, of: Survey, start: float | None, limit: float) -> Iterator[np.ndarray]:

@@ -68,12 +68,16 @@ def probe(path: str | Path, max_seconds: float = MAX_SECONDS) -> VideoInfo:
         if min(width, height) < MIN_SIDE or width * height > MAX_PIXELS:
             raise InputError(f"{width} x {height} px: sides from {MIN_SIDE} px, at most {MAX_PIXELS >> 20} MiPx", path)
         declared = float(stream.duration * stream.time_base) if stream.duration else 0.0
+        whole = (container.duration or 0) / 1e6 if "matroska" in container.format.name else 0.0
         _check_length(declared, max_seconds, path)
-        times, ends, damaged = [], [], 0
+        times, ends, damaged, last = [], [], 0, 0.0
         rate = stream.average_rate or stream.guessed_rate or Fraction(FPS)
-        for packet in container.demux(stream):
+        for packet in container.demux() if whole else container.demux(stream):
             stamp = packet.pts if packet.pts is not None else packet.dts
             if packet.size == 0 or packet.is_discard or stamp is None:
+                continue
+            if packet.stream is not stream:
+                last = max(last, float(stamp * packet.time_base))
                 continue
             damaged += packet.is_corrupt
             times.append(float(stamp * stream.time_base))
@@ -83,6 +87,8 @@ def probe(path: str | Path, max_seconds: float = MAX_SECONDS) -> VideoInfo:
             raise InputError("the video has no frames", path)
         start, seconds = min(times), max(ends) - min(times)
         _check_length(seconds, max_seconds, path)
+        if whole - max(last, *ends) > _LOST:  # says the length of all its tracks only
+            declared = whole
         if damaged or declared - seconds > _LOST:
             raise InputError(f"the video is truncated: {seconds:.1f} of {declared:.1f} s", path, "copy it again")
         aspect = min(max(float(stream.sample_aspect_ratio or 1), 0.25), 4.0)

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from afjax.errors import InputWarning
+from afjax.errors import InputError, InputWarning
 from afjax.media.audio import SoundReader
 from afjax.media.video import FPS, probe, read_frames
 
@@ -31,10 +31,10 @@ VIDEOS = [
 ]  # fmt: skip
 
 
-def tone(path, container, codec, rate):
+def tone(path, container, codec, rate, seconds=SECONDS, options=None):
     """Writes a tone and returns how long FFmpeg's decoder says it is, in seconds, with nothing decided."""
-    wave = 0.4 * np.sin(2 * np.pi * 440 * np.arange(round(SECONDS * rate)) / rate)
-    with av.open(str(path), "w", format=container) as file:
+    wave = 0.4 * np.sin(2 * np.pi * 440 * np.arange(round(seconds * rate)) / rate)
+    with av.open(str(path), "w", format=container, options=options or {}) as file:
         layout = "stereo" if codec == "vorbis" else "mono"  # its encoder in FFmpeg knows no other
         stream = file.add_stream(codec, rate=rate, layout=layout)
         stream.options = {"strict": "-2"}
@@ -81,3 +81,42 @@ def test_a_video_is_as_long_as_it_was_made(container, codec, rate, tmp_path):
         seen = np.array([frame.mean() for frame in read_frames(probe(tmp_path / "video"))])
     assert abs(len(seen) - frames / rate * FPS) <= 1
     assert seen[0] < 20 and seen[-1] > 225 and (np.diff(seen) > -3).all()
+
+
+@pytest.mark.parametrize(
+    ("container", "codec"),
+    [
+        ("wav", "pcm_s16le"),
+        ("mp4", "aac"),
+        ("mp3", "libmp3lame"),
+        ("flac", "flac"),
+        ("ogg", "libopus"),
+        ("webm", "libopus"),
+    ],
+)
+def test_half_a_sound_is_not_used_without_a_word(container, codec, tmp_path):
+    path = tmp_path / f"sound.{container}"
+    tone(path, container, codec, 48_000, 4.0, {"movflags": "faststart"} if container == "mp4" else {})
+    data = path.read_bytes()
+    assert not SoundReader(path).said
+    path.write_bytes(data[: len(data) * 6 // 10])
+    (said,) = SoundReader(path).said
+    assert said.startswith(f"{path.name} ends early") and "the rest is missing" in said
+    assert ("of 4.0 s" in said) == (container != "ogg"), said
+
+
+@pytest.mark.parametrize(("container", "codec"), [("matroska", "libx264"), ("webm", "libvpx")])
+def test_half_a_video_is_refused(container, codec, tmp_path):
+    path = tmp_path / "video"
+    rng = np.random.default_rng(0)
+    with av.open(str(path), "w", format=container) as file:
+        stream = file.add_stream(codec, rate=25)
+        stream.width, stream.height, stream.pix_fmt = 128, 96, "yuv420p"
+        for _ in range(75):
+            picture = rng.integers(0, 256, (96, 128, 3), np.uint8)
+            file.mux(stream.encode(av.VideoFrame.from_ndarray(picture)))
+        file.mux(stream.encode(None))
+    assert probe(path).frames == 75
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"truncated: 1\.\d of 3\.0 s"):
+        probe(path)
