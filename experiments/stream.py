@@ -7,7 +7,7 @@ The avatar moves as the model that ships, or as that of `--workdir`, a run folde
 The video is as long as the longer of the two, at 25 frames per second, and always has a sound track: by default both
 voices in both channels (`--sound`). The user's voice is the video's own unless `--user_audio` names another file.
 `--paste_back` shows the whole portrait in place of a square around the face. `summary.json` is written beside the
-video; neither replaces an input or another command's summary.
+video, in place of that of an earlier video there; neither replaces an input or another program's summary.
 """
 
 from absl import flags
@@ -22,7 +22,7 @@ _PORTRAIT = flags.DEFINE_string("portrait", "", "Picture of the avatar's face; w
 _USER_VIDEO = flags.DEFINE_string("user_video", "", "Video of the user.")
 _USER_AUDIO = flags.DEFINE_string("user_audio", "", "Sound file with the user's voice, in place of the video's own.")
 _AVATAR_AUDIO = flags.DEFINE_string("avatar_audio", "", "Sound file with the avatar's voice.")
-_AVATAR_TEXT = flags.DEFINE_string("avatar_text", "", "What the avatar says, spoken by --voice.")
+_AVATAR_TEXT = flags.DEFINE_string("avatar_text", "", "What the avatar says, in English, spoken by --voice.")
 _VOICE = flags.DEFINE_enum("voice", "Clara", sorted(VOICES), "Voice of --avatar_text.")
 _OUT = flags.DEFINE_string("out", "talk.mp4", "Video to write.")
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the motion's noise.", lower_bound=0, upper_bound=2**31 - 1)

@@ -35,9 +35,13 @@ VIDEOS = (
 MAX_BYTES = 4 << 30
 MAX_SECONDS = 3600.0
 _FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,wav,mp3,flac,aac,aiff,caf,w64,gif,"
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,flv,ogg,asf,wav,mp3,flac,aac,aiff,caf,w64,"
     "au,voc,wv,tta,ac3,eac3,amr"
 )
+
+
+_PICTURES = (b"GIF8", b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
+"""First bytes of pictures that people take for videos, those of WebP (RIFF....WEBP) apart."""
 
 
 def optional(module: str, package: str = ""):
@@ -64,6 +68,8 @@ def check_file(path: str | Path, max_bytes: int = MAX_BYTES) -> Path:
         raise InputError("no such file", path) from None
     except PermissionError:
         raise InputError("no permission to read it", path) from None
+    except InputError:
+        raise
     except (OSError, ValueError) as error:
         raise InputError(f"cannot be read ({error})", path) from None
     if size == 0:
@@ -80,6 +86,10 @@ def open_media(path: Path, kind: str, source=None) -> Iterator:
     Every error of the decoder inside the block becomes an InputError.
     """
     av = optional("av")
+    with path.open("rb") as file:
+        head = file.read(12)
+        if head.startswith(_PICTURES) or head.startswith(b"RIFF") and head.endswith(b"WEBP"):
+            raise InputError(f"is a picture, not a {kind}", path, "convert it to MP4" if kind == "video" else "")
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
     if source is None and not str(path).isprintable():  # a name that is not UTF-8 has no characters
         source = path.open("rb")

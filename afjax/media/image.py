@@ -14,7 +14,7 @@ __all__ = ["portrait_of", "read_portrait"]
 MIN_SIDE = 64
 MAX_SIDE = 12_000
 MAX_BYTES = 128 << 20
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "AVIF", "HEIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 
 
 def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
@@ -23,7 +23,7 @@ def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
 
     Of several frames the first is taken. Larger pictures are scaled down to `max_side`. The size
     is checked in the header, before any pixel is decoded. HEIC needs the package pi-heif.
-    InputError: not a JPEG, PNG, WebP, BMP, AVIF or HEIC file, damaged, a side below 64 or above 12,000 px.
+    InputError: not a JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or HEIC file, damaged, a side below 64 or above 12,000 px.
     """
     path = check_file(path, MAX_BYTES)
     return _read(path.read_bytes(), path, max_side, FORMATS, MAX_SIDE**2)

@@ -125,7 +125,7 @@ def read_frames(info: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
 
 
 def _stream(container, path: Path):
-    if container.format.name in ("gif",) or not container.streams.video:
+    if not container.streams.video:
         raise InputError("the file has no video track", path)
     stream = container.streams.video[0]
     if stream.codec_context is None:

@@ -5,6 +5,7 @@ independently in every frame and gives Pearson's r between what was put in and w
 detected anew: reading one channel is not helped by another.
 """
 
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from afjax.codec.face.render.limits import LIMITS
 from afjax.codec.face.track.coefficients import measure, relative
 from afjax.codec.face.track.mesh import landmarks_of
 from afjax.codec.face.track.template import load_template
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 from afjax.media.image import read_portrait
 from experiments import cli
 from experiments.report.face_sheet import sheet
@@ -37,7 +38,7 @@ __all__ = [
     "show_portraits",
 ]
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp")
+PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".heic")
 DRAWN = {
     "yaw": (-25.0, 25.0),
     "pitch": (-15.0, 15.0),
@@ -156,18 +157,21 @@ def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
     """Writes the sheets of a folder's portraits and the table of what is read back; `vgg`: weights for LPIPS."""
     if size % 128:
         raise InputError(f"--size={size} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
-    pictures = sorted(path for path in folder.glob("*") if path.suffix.lower() in PICTURES)
+    pictures = [path for path in sorted(folder.glob("[!.]*")) if path.suffix.lower() in PICTURES]
     if not pictures:
         raise InputError("no picture", folder, f"put portraits there ({', '.join(PICTURES)})")
     out.mkdir(parents=True, exist_ok=True)
     measures, rows = _measures(vgg), {}
     for path in pictures:
         try:
-            with cli.quiet():
+            with cli.quiet(), warnings.catch_warnings(record=True) as decided:
+                warnings.simplefilter("always", InputWarning)
                 rows[path.stem] = look_at(read_portrait(path), out / path.stem, size, measures)
         except InputError as error:
             print(f"left out: {error if str(path) in str(error) else InputError(str(error), path)}")
             continue
+        for each in {str(each.message) for each in decided if issubclass(each.category, InputWarning)}:
+            warnings.warn(f"{path.name}: {each}", InputWarning, stacklevel=2)
         print(f"{path.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in rows[path.stem].items()))
     if not rows:
         raise InputError("no portrait can be used", folder)

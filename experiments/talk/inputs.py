@@ -70,7 +70,9 @@ def named(where: str | Path):
 def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: str) -> Inputs:
     """Reads and checks every input file; an empty name means that there is none. Raises InputError."""
     if not (user_video or user_audio or avatar_audio):
-        raise InputError("there is nothing to talk or listen to", do="give --user_video, --avatar_audio or both")
+        raise InputError(
+            "there is nothing to talk or listen to", do="give --user_video, --avatar_audio (or --avatar_text), or both"
+        )
     notes, doubts = [], []
     video = probe(user_video) if user_video else None
     user_start = None

@@ -1,6 +1,8 @@
 """A text as a voice: what the avatar says, without a recording."""
 
 import tempfile
+import unicodedata
+import warnings
 import wave
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 from afjax.serving.brains.voice import VOICES, EspeakVoice, sentences
 
 __all__ = ["VOICES", "spoken"]
@@ -18,7 +20,7 @@ __all__ = ["VOICES", "spoken"]
 def spoken(text: str, voice: str) -> Iterator[str]:
     """The name of a WAV file that holds a text spoken by one of VOICES; empty for no text. Gone after the block.
 
-    Raises InputError where there is nothing to say, or no synthesiser.
+    Raises InputError where there is nothing to say, of other letters than Latin ones, or no synthesiser.
     """
     if not text:
         yield ""
@@ -26,6 +28,14 @@ def spoken(text: str, voice: str) -> Iterator[str]:
     pieces = sentences(text)
     if not pieces:
         raise InputError("there is no word in it", "--avatar_text")
+    letters = [letter for letter in text if letter.isalpha()]
+    strange = [letter for letter in letters if not unicodedata.name(letter, "").startswith("LATIN")]
+    if len(strange) > len(letters) / 2:
+        raise InputError("the voices speak English", "--avatar_text", "give a recording by --avatar_audio")
+    if strange:
+        warnings.warn(
+            f"--avatar_text: the voices speak English and can't read {strange[0]!r}", InputWarning, stacklevel=2
+        )
     speaker = EspeakVoice(voice)
     try:
         said = [speaker.say(piece) for piece in pieces]

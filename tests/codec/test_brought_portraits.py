@@ -51,6 +51,18 @@ def test_of_several_faces_one_is_said_or_chosen(photograph):
         portrait_face(both, face=3)
 
 
+def test_a_small_face_in_a_wide_group_is_found(photograph):
+    """A face of a fifteenth of the picture's width, between two large ones."""
+    small = np.full((340, 340, 3), 128, np.uint8)
+    small[100:270, 64:234] = photograph[::2, ::2]
+    wide = np.concatenate([photograph, small, photograph[:, ::-1]], axis=1)
+    with pytest.warns(InputWarning, match="3 faces: the largest is used"):
+        portrait_face(wide)
+    middle = portrait_face(wide, face=2).landmarks.mesh[:, :2].mean(0)
+    own = portrait_face(photograph).landmarks.mesh[:, :2].mean(0)
+    assert np.hypot(*(middle - (own / 2 + [340 + 64, 100]))) < 4
+
+
 def test_a_wall_stands_still_while_the_head_rolls(photograph):
     """A wall of tiles behind the head: what differs from plain grey in the middle of the picture is the person."""
     tiled = photograph.copy()

@@ -140,6 +140,8 @@ def test_a_text_is_what_the_avatar_says(files, generator, tmp_path):
     )
     with pytest.raises(InputError, match="no word"):
         run(files, tmp_path / "b.mp4", avatar_text=" ... ")
+    with pytest.raises(InputError, match="the voices speak English; give a recording"):
+        run(files, tmp_path / "b.mp4", avatar_text="Доброе утро")
 
 
 def test_the_avatar_goes_back_into_its_whole_photograph(files, generator, tmp_path):

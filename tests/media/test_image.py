@@ -18,7 +18,7 @@ def corner(height=100, width=160) -> np.ndarray:
     return picture
 
 
-@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.avif"])
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.avif", "a.tif", "a.gif"])
 def test_formats(tmp_path, name):
     Image.fromarray(corner()).save(tmp_path / name)
     read = read_portrait(tmp_path / name)
@@ -78,8 +78,9 @@ def test_transparency_lies_over_white(tmp_path, name):
 
 def test_other_modes(tmp_path):
     ramp = np.linspace(0, 65_535, 100 * 100).reshape(100, 100).astype(np.uint16)
-    Image.fromarray(ramp).save(tmp_path / "deep.png")
-    np.testing.assert_allclose(read_portrait(tmp_path / "deep.png")[..., 0], ramp / 257, atol=1.1)
+    for name in ("deep.png", "deep.tif"):
+        Image.fromarray(ramp).save(tmp_path / name)
+        np.testing.assert_allclose(read_portrait(tmp_path / name)[..., 0], ramp / 257, atol=1.1)
     Image.fromarray(corner()).convert("CMYK").save(tmp_path / "cmyk.jpg")
     assert np.abs(read_portrait(tmp_path / "cmyk.jpg").astype(int) - corner()).mean() < 6
 

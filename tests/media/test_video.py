@@ -116,7 +116,7 @@ BAD = {
     "text": (text, "not a readable video"),
     "playlist": (playlist, "not a readable video"),
     "concat": (concat_script, "not a readable video"),
-    "picture": (picture, "not a readable video"),
+    "picture": (picture, "is a picture, not a video"),
     "sound": (sound_only, "no video track"),
 }
 
@@ -129,6 +129,16 @@ def test_bad_files(tmp_path, case):
     with pytest.raises(InputError, match=message) as caught:
         probe(path)
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.webp", "a.jpg", "a.png", "a.tif"])
+def test_a_picture_is_no_video(tmp_path, name):
+    Image = pytest.importorskip("PIL.Image")
+    pictures = [Image.fromarray(np.full((96, 96, 3), level, np.uint8)) for level in (0, 255)]
+    more = {"save_all": True, "append_images": pictures[1:]} if name in ("a.gif", "a.webp") else {}
+    pictures[0].save(tmp_path / name, **more)
+    with pytest.raises(InputError, match=f"{name}: is a picture, not a video; convert it to MP4"):
+        probe(tmp_path / name)
 
 
 def test_a_path_that_is_no_path():

@@ -1,8 +1,9 @@
 """The face of a portrait: which one, and the right way up.
 
 The detector scores a face best when it stands upright, so a picture is tried in its four turns by 90 degrees and kept
-as it is unless another turn scores clearly higher. What was decided for the user (turned, one face of several) is said
-by `InputWarning`.
+as it is unless another turn scores clearly higher. It sees a picture as a square of some hundred pixels, in which the
+faces of a wide group are too small: such a picture is looked at in squares as well. What was decided for the user
+(turned, one face of several) is said by `InputWarning`.
 """
 
 import warnings
@@ -10,13 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from afjax.codec.face.track.detector import Detection, FaceDetector
+from afjax.codec.face.track.detector import Detection, FaceDetector, suppress
 from afjax.codec.face.track.mesh import FaceLandmarks, landmarks_of
 from afjax.codec.face.track.models import to_image
 from afjax.errors import InputError, InputWarning
 
 __all__ = ["PortraitFace", "portrait_face"]
 
+_WIDE = 1.5  # from which ratio of its sides on a picture is looked at in parts
 _CLEARLY = 0.05  # by which another turn must score better
 _TURNS = ("", "a quarter turn counter-clockwise", "half a turn", "a quarter turn clockwise")
 
@@ -66,7 +68,28 @@ def _upright(image: np.ndarray, detector: FaceDetector) -> tuple[np.ndarray, lis
     best = best if scores[best] > scores[0] + _CLEARLY else 0
     if best:
         warnings.warn(f"the portrait lies on its side or head: turned by {_TURNS[best]}", InputWarning, stacklevel=4)
-    return turned[best], sorted(found[best], key=lambda face: face.box[0])
+    faces = found[best] + _in_parts(turned[best], detector)
+    if len(faces) > len(found[best]):
+        # of one face seen twice the one in the whole picture
+        rank = np.array([face.score + (n < len(found[best])) for n, face in enumerate(faces)])
+        faces = [faces[group[0]] for group in suppress(np.array([face.box for face in faces]), rank)]
+    return turned[best], sorted(faces, key=lambda face: face.box[0])
+
+
+def _in_parts(image: np.ndarray, detector: FaceDetector) -> list[Detection]:
+    """Faces of a long picture `[H, W, 3]` in squares along it that overlap by half, but for those that an edge cuts."""
+    side, length = sorted(image.shape[:2])
+    if length < _WIDE * side:
+        return []
+    faces, along = [], np.array([1, 0]) if image.shape[1] == length else np.array([0, 1])
+    for start in np.unique(np.linspace(0, length - side, -(-2 * (length - side) // side) + 1).astype(int)):
+        left, top = start * along
+        for face in detector.faces(to_image(np.ascontiguousarray(image[top : top + side, left : left + side]))):
+            begins, ends = face.box[:2] @ along, face.box[2:] @ along
+            if (begins > 0 or start == 0) and (ends < side or start == length - side):
+                corner = start * along
+                faces.append(Detection(face.box + np.tile(corner, 2), face.eyes + corner, face.score))
+    return faces
 
 
 def _area(face: Detection) -> float:
