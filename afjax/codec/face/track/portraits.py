@@ -18,6 +18,7 @@ from afjax.errors import InputError, InputWarning
 
 __all__ = ["PortraitFace", "portrait_face"]
 
+_SURE = 0.75  # score from which a face counts that only a part of a picture shows
 _WIDE = 1.5  # from which ratio of its sides on a picture is looked at in parts
 _CLEARLY = 0.05  # by which another turn must score better
 _TURNS = ("", "a quarter turn counter-clockwise", "half a turn", "a quarter turn clockwise")
@@ -86,7 +87,7 @@ def _in_parts(image: np.ndarray, detector: FaceDetector) -> list[Detection]:
         left, top = start * along
         for face in detector.faces(to_image(np.ascontiguousarray(image[top : top + side, left : left + side]))):
             begins, ends = face.box[:2] @ along, face.box[2:] @ along
-            if (begins > 0 or start == 0) and (ends < side or start == length - side):
+            if face.score >= _SURE and (begins > 0 or start == 0) and (ends < side or start == length - side):
                 corner = start * along
                 faces.append(Detection(face.box + np.tile(corner, 2), face.eyes + corner, face.score))
     return faces
