@@ -25,6 +25,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.layout.user_delay = 5
     # guidance on the user, chosen on conversations set aside: with 1 answers are too small, with 1.6 some are too large
     config.sampler.avatar, config.sampler.joint = -0.5, 1.5
+    config.sampler.nfe = 12
     # who trusts its own past less listens more: responses, lips
     config.objective.history_noise = 0.2
     config.optimizer.ema = 0.999
