@@ -8,9 +8,11 @@
 A model, by default the one that ships, is measured on the held-out conversations of `--data`, by default those that it
 came with, R-DGG included (a minute or two). One that came with none is measured on `--clips` that are simulated into
 `--out`/data first, those that its training set aside. Videos are files, or folders of files that have the same name;
-faces are tracked, and clips are cut into pieces of `--piece` seconds, which serve as clips for intervals and shuffled
-users. Without recorded videos there is nothing to compare with: the table then holds what can be said of the generated
-motion alone. Writes `eval.npz`, `summary.json` and `table.txt`.
+faces are tracked, and clips are cut into pieces of `--piece` seconds. Pieces of one video are one group, so intervals
+and shuffled users need two videos or more, of different people. Lips are measured on the sound of the recorded videos,
+or else of the generated ones: it should hold the avatar's voice alone (`experiments.stream --sound avatar`). Without
+recorded videos there is nothing to compare with: the table then holds what can be said of the generated motion alone.
+Writes `eval.npz`, `summary.json` and `table.txt`.
 """
 
 from absl import flags

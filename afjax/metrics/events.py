@@ -2,12 +2,12 @@
 
     response = P(reaction within 1 s | event) - P(reaction within 1 s | no event of this kind within 1 s)
 
-A reaction is read from the avatar's motion alone, by one detector a kind of event (EVENTS). `reacts` answers for
-every frame t at once whether a reaction falls into the second after t:
+A reaction is read from the avatar's motion alone, by one detector a kind of event (EVENTS). `strength` gives for every
+frame t at once how strong a reaction falls into the second after t, and it is one above the detector's threshold:
 
-    rise   max s[t+1 .. t+25] - s[t] > threshold,                   s = mean of 5 frames of the channel
+    rise   max s[t+1 .. t+25] - s[t],                               s = mean of 5 frames of the channel
     fall   the same for -s
-    nod    max a[t+8 .. t+25] > threshold,                          a[t] = 2 |sum_k w[k] p[t+k] exp(-2 pi i k / 11)|
+    nod    max a[t+8 .. t+25],                                      a[t] = 2 |sum_k w[k] p[t+k] exp(-2 pi i k / 11)|
 
 p is the pitch and w a Hann window of 22 frames that sums to 1: a is the amplitude of an oscillation of 11 frames
 around t, and blind to a constant. Thresholds are in raw channel units, at about half of a usual reaction.
@@ -36,7 +36,7 @@ _NOD_FIRST = 8
 
 @dataclass(frozen=True)
 class Detector:
-    """The channel a reaction is read from, its shape (rise, fall or nod) and the least size of one."""
+    """The channel a reaction is read from, its shape (rise, fall or nod) and the strength above which it is one."""
 
     channel: str
     shape: str
@@ -75,22 +75,39 @@ class Counts(NamedTuple):
     idle_frames: float
 
 
-def reacts(motion, kind: str) -> np.ndarray:
-    """Motion `[T, D]` in raw units -> bool `[max(T - 25, 0)]`: does a reaction of this kind follow frame t?"""
+def strength(motion, kind: str) -> np.ndarray:
+    """Motion `[T, D]` in raw units -> `[max(T - 25, 0)]`: how strong a reaction of this kind follows frame t."""
     detector = EVENTS[kind]
     track = np.asarray(motion, np.float64)
     if track.ndim != 2 or track.shape[1] != len(CHANNELS):
         raise ValueError(f"motion must be [T, {len(CHANNELS)}], got {track.shape}")
     track = track[:, channel(detector.channel)]
     if len(track) <= WITHIN:
-        return np.zeros(0, bool)
+        return np.zeros(0)
     if detector.shape == "nod":
-        return _ahead(_oscillation(track), _NOD_FIRST).max(axis=1) > detector.threshold
+        return _ahead(_oscillation(track), _NOD_FIRST).max(axis=1)
     padded = np.pad(track, (_SMOOTH // 2, _SMOOTH // 2), mode="edge")
     smooth = np.convolve(padded, np.full(_SMOOTH, 1.0 / _SMOOTH), mode="valid")
     if detector.shape == "fall":
         smooth = -smooth
-    return _ahead(smooth, 1).max(axis=1) - smooth[:-WITHIN] > detector.threshold
+    return _ahead(smooth, 1).max(axis=1) - smooth[:-WITHIN]
+
+
+def reacts(motion, kind: str) -> np.ndarray:
+    """Motion `[T, D]` in raw units -> bool `[max(T - 25, 0)]`: does a reaction of this kind follow frame t?"""
+    return strength(motion, kind) > EVENTS[kind].threshold
+
+
+def causes(frames: int, event_frames) -> tuple[np.ndarray, np.ndarray]:
+    """Of a clip's T - 25 frames with a second after them: those of its events `[E]`, and which are far from all.
+
+    `frames`: T - 25, of which the second is a mask. Far means that no event lies within a second.
+    """
+    event_frames = np.asarray(event_frames, int)
+    near = np.zeros(frames, bool)
+    for frame in event_frames:
+        near[max(frame - WITHIN, 0) : frame + WITHIN + 1] = True
+    return event_frames[(event_frames >= 0) & (event_frames < frames)], ~near
 
 
 def _ahead(track: np.ndarray, first: int) -> np.ndarray:
@@ -110,12 +127,8 @@ def _oscillation(track: np.ndarray) -> np.ndarray:
 def event_counts(motion, event_frames, kind: str) -> Counts:
     """Counts of one clip: motion `[T, D]`, frames of the user's events of this kind `[E]`."""
     hit = reacts(motion, kind)
-    frames = np.asarray(event_frames, int)
-    near = np.zeros(len(hit), bool)
-    for frame in frames:
-        near[max(frame - WITHIN, 0) : frame + WITHIN + 1] = True
-    seen = frames[(frames >= 0) & (frames < len(hit))]
-    return Counts(float(hit[seen].sum()), float(len(seen)), float((hit & ~near).sum()), float((~near).sum()))
+    seen, idle = causes(len(hit), event_frames)
+    return Counts(float(hit[seen].sum()), float(len(seen)), float((hit & idle).sum()), float(idle.sum()))
 
 
 def event_response(counts: dict[str, np.ndarray]) -> np.ndarray:

@@ -2,10 +2,10 @@
 
   FD = |m1 - m2|^2 + Tr(C1 + C2 - 2 (C1^1/2 C2 C1^1/2)^1/2)
 
-The last trace is the sum of the square roots of the eigenvalues of C1^1/2 C2 C1^1/2, which is symmetric and positive,
-so no matrix square root of a product is needed. Covariances of motion are shrunk towards their own diagonal,
-C <- (1 - s) C + s diag(C) with s = SHRINKAGE; that leaves uncorrelated channels as they are. Features of a network
-(FID, FVD) are added up in a `Pool`, whose memory does not grow with the clips, and are not shrunk.
+The last trace is the sum of the square roots of the eigenvalues of R^T C2 R for any R with R R^T = C1, which is
+symmetric and positive, so no matrix square root of a product is needed. Covariances of motion are shrunk towards their
+own diagonal, C <- (1 - s) C + s diag(C) with s = SHRINKAGE; that leaves uncorrelated channels as they are. Features of
+a network (FID, FVD) are added up in a `Pool`, whose memory does not grow with the clips, and are not shrunk.
 """
 
 from collections.abc import Iterable
@@ -19,13 +19,22 @@ SHRINKAGE = 0.01
 
 def distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.ndarray) -> np.ndarray:
     """FD of Gaussians; means `[..., D]`, covariances `[..., D, D]`, any leading axes -> `[...]`."""
-    values, vectors = np.linalg.eigh(cov1)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]) @ np.swapaxes(vectors, -1, -2)
-    product = root @ cov2 @ root
+    root = _root(cov1)
+    product = np.swapaxes(root, -1, -2) @ cov2 @ root
     eigenvalues = np.linalg.eigvalsh((product + np.swapaxes(product, -1, -2)) / 2)
     cross = np.sqrt(np.maximum(eigenvalues, 0.0)).sum(axis=-1)
     traces = np.trace(cov1, axis1=-2, axis2=-1) + np.trace(cov2, axis1=-2, axis2=-1)
     return np.maximum(np.square(mean1 - mean2).sum(axis=-1) + traces - 2.0 * cross, 0.0)
+
+
+def _root(cov: np.ndarray) -> np.ndarray:
+    """A matrix R with R R^T = C, `[..., D, D]`: Cholesky's, or for a C of low rank that of its eigenvectors."""
+    still = 1e-12 * np.trace(cov, axis1=-2, axis2=-1)[..., None, None] + 1e-30
+    try:
+        return np.linalg.cholesky(cov + still * np.eye(cov.shape[-1]))
+    except np.linalg.LinAlgError:
+        values, vectors = np.linalg.eigh(cov)
+        return vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :]
 
 
 def moments(motion: np.ndarray) -> np.ndarray:
@@ -52,6 +61,39 @@ def fd(generated: np.ndarray, recorded: np.ndarray, shrinkage: float = SHRINKAGE
 def pooled_distance(pairs: np.ndarray) -> np.ndarray:
     """Statistic for `bootstrap.interval`: pooled moments of generated and recorded `[r, 2, D, D + 1] -> [r]`."""
     return distance(*gaussian(pairs[:, 0]), *gaussian(pairs[:, 1]))
+
+
+def halves(groups: np.ndarray, splits: int = 4, seed: int = 0) -> np.ndarray:
+    """Ways to divide groups of clips in two `[splits, n]`, bool: is a clip in the first half? Groups stay whole."""
+    groups = np.unique(groups, return_inverse=True)[1]
+    count, rng = groups.max() + 1, np.random.default_rng(seed)
+    return np.stack([(rng.permutation(count) < count // 2)[groups] for _ in range(splits)])
+
+
+def split_moments(generated: np.ndarray, recorded: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Values `[n, S, 2, D, D + 2]` for `split_distance`: moments of clips on the side that they count for.
+
+    Generated clips count in the `first` half `[S, n]`, recorded ones in the other. The last column holds 1 there.
+    """
+    sides = np.stack([first, ~first], axis=-1).swapaxes(0, 1)[..., None, None]
+    both = np.stack([generated, recorded], axis=1)[:, None]
+    both = np.concatenate([both, np.ones((*both.shape[:-1], 1))], axis=-1)
+    return np.where(sides, both, 0.0)
+
+
+def split_distance(means: np.ndarray) -> np.ndarray:
+    """Statistic: distance of a row from the recorded of *other* conversations, `[r, S, 2, D, D + 2] -> [r]`.
+
+    The mean over S divisions of the distance between the row's clips of one half and the recorded ones of the other.
+    Two finite samples are never at distance 0: the recorded row shows what that alone makes, and every row has it.
+    """
+    share = means[..., :1, -1:]
+    pools = means[..., :-1] / np.where(share > 0, share, np.nan)
+    drawn = np.isfinite(pools).all(axis=(2, 3, 4))  # a draw of groups may leave a half empty
+    found = np.zeros(means.shape[:2])
+    found[drawn] = distance(*gaussian(pools[drawn][:, 0]), *gaussian(pools[drawn][:, 1]))
+    count = drawn.sum(axis=1)
+    return np.where(count > 0, found.sum(axis=1) / np.maximum(count, 1), np.nan)
 
 
 class Pool:

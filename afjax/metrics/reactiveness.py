@@ -4,6 +4,8 @@ x is the user's motion, y the recorded avatar's, z the generated one's.
 
   rPCC       abs(PCC(y, x) - PCC(z, x)) per clip, PCC averaged over the channels of a group. 0 = as related as life
              at lag 0, which a motion of any quality can be.
+  rPCC corpus  abs(mean PCC(y, x) - mean PCC(z, x)), the means over clips: chance of single clips cancels out, of which
+             rPCC per clip mostly consists where clips are short. The paper does not say which of the two it prints.
   rPCC-lag   abs(P(y) - P(z)), P the peak over lags of the clip-averaged curve of the same group average.
   response   r[lag] = PCC(x[t], z[t + lag]) per clip. Peak and lag are those of the curve averaged over clips.
 """
@@ -87,6 +89,11 @@ def peak(curves: np.ndarray) -> np.ndarray:
 def peak_lag(curves: np.ndarray) -> np.ndarray:
     """Statistic: index of the highest value of each mean curve; NaN where the curve is flat."""
     return np.where(np.ptp(curves, axis=1) > 1e-9, curves.argmax(axis=1).astype(float), np.nan)
+
+
+def corpus_difference(means: np.ndarray) -> np.ndarray:
+    """Statistic for correlations `[r, 2]` of the row and the recorded: rPCC of the corpus."""
+    return np.abs(means[:, 0] - means[:, 1])
 
 
 def peak_difference(curves: np.ndarray) -> np.ndarray:

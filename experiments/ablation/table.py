@@ -2,8 +2,10 @@
 
 With two seeds or more an interval is Student's t over the seeds' figures, and a difference is taken seed by seed (the
 same seed, data and noise on both sides) from the suite's first cell or, where a cell names its own control, from that.
-With one seed the interval is that over the clips, and no difference is marked: it would not say whether another seed
-agrees.
+A table has many differences, some of which would pass a test at 5 % by chance: their p-values, of Student's paired t,
+are corrected by Holm's procedure over the cells of a column, so that in a column without any effect a mark stands
+anywhere in at most 5 % of all tables. With one seed the interval is that over the clips, and no difference is marked:
+it would not say whether another seed agrees.
 """
 
 from collections.abc import Mapping, Sequence
@@ -46,9 +48,9 @@ def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
     "against", "difference"}}`.
 
     `records`: what `experiments.ablation.runner.run_suite` yields; cells are in the suite's order. An estimate is
-    {"mean", "low", "high", "n"}; `difference` is {metric: estimate} from the cell `against`, with "marked" and the
-    "values" of the seeds; `reactions` has what `experiments.evaluation.reaction_lag.measure` found of each seed,
-    `unmeasured` why it did not.
+    {"mean", "low", "high", "n"}; `difference` is {metric: estimate} from the cell `against`, with "p" (corrected),
+    "marked" and the "values" of the seeds; `reactions` has what `experiments.evaluation.reaction_lag.measure` found of
+    each seed, `unmeasured` why it did not.
     """
     by_cell: dict[str, dict[int, Mapping]] = {}
     for record in records:
@@ -71,6 +73,7 @@ def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
             "against": against,
             "difference": {} if against == cell.name else _differences(ours, good.get(against, {})),
         }
+    _correct([entry["difference"] for entry in table.values()])
     return table
 
 
@@ -103,23 +106,46 @@ def _differences(good: Mapping[int, Mapping], base: Mapping[int, Mapping]) -> di
             continue
         values = np.array([ours - theirs for ours, theirs in pairs])
         if len(values) == 1:
-            estimate, marked = {"mean": values[0], "low": None, "high": None, "n": 1}, False
+            estimate = {"mean": values[0], "low": None, "high": None, "n": 1, "p": None}
         else:
-            estimate = _student(values)
-            marked = bool(estimate["low"] > 0 or estimate["high"] < 0)
-        found[metric] = estimate | {"marked": marked, "values": values.tolist()}
+            estimate = _student(values) | {"p": _paired_p(values)}
+        found[metric] = estimate | {"marked": False, "values": values.tolist()}
     return found
 
 
+def _paired_p(values: np.ndarray) -> float:
+    """Of Student's paired test; 1 where nothing differs at all, as for a run that was taken back to its start."""
+    if not values.any():
+        return 1.0
+    return float(stats.ttest_1samp(values, 0.0).pvalue) if np.ptp(values) > 0 else 0.0
+
+
+def _correct(differences: Sequence[dict]) -> None:
+    """Corrects the p-values of each metric over the cells, and marks those below 5 %."""
+    for metric in METRICS:
+        found = [one[metric] for one in differences if one.get(metric, {}).get("p") is not None]
+        for estimate, p in zip(found, holm([estimate["p"] for estimate in found]), strict=True):
+            estimate |= {"p": p, "marked": p < 0.05}
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Adjusted p-values (Holm 1979): the k-th smallest of m times m - k + 1, never below a smaller one's, at most 1."""
+    order = np.argsort(p_values, kind="stable")
+    scaled = np.asarray(p_values, float)[order] * np.arange(len(order), 0, -1)
+    adjusted = np.empty(len(order))
+    adjusted[order] = np.minimum(np.maximum.accumulate(scaled), 1.0)
+    return adjusted.tolist()
+
+
 def markdown(table: Mapping[str, dict]) -> str:
-    """Markdown: reference rows, then cells; `*` marks differences beyond the noise. Then the seeds' differences of the
+    """Markdown: reference rows, then cells; `*` marks differences beyond chance. Then the seeds' differences of the
     cells that have a control of their own."""
     header = ["", "seeds", "steps", *COLUMNS.values(), "peak, user dropped"]
     rows = [header, ["---"] * len(header), *_reference_rows(table)]
     for cell, entry in table.items():
         rows.append([_label(cell, entry), *_cells(entry)])
     lines = ["| " + " | ".join(row) + " |" for row in rows]
-    lines += ["", "`*`: differs from its control by more than the noise of the seeds (95 %, paired)."]
+    lines += ["", "`*`: differs from its control, paired by seeds, p < .05 after Holm's correction within the column."]
     lines += [*_paired(table), *_reactions(table)]
     for cell, entry in table.items():
         lines += [f"- {cell}, seed {seed}, failed: {error}" for seed, error in entry["failed"].items()]

@@ -12,7 +12,7 @@ from afjax.errors import InputError
 from afjax.metrics.table import report
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import EVENT_KINDS, Conversation
-from experiments.runs.data import check_fits
+from experiments.runs.data import check_fits, groups_of
 
 # the row of the table and what the model is given
 KEPT = {
@@ -40,7 +40,7 @@ def held_out(folder: str | Path, channels: Sequence[str] = CHANNELS) -> list[Con
 def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """All that the metrics are computed from, plain arrays: n clips of T frames, D channels.
 
-    Recorded conversations have no oracle; their listeners are told apart instead, whom simulated ones draw anew.
+    Recorded conversations have no oracle, and people who may talk in several; simulated ones draw people anew.
     """
 
     def stack(name):
@@ -51,7 +51,6 @@ def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) 
         "recorded": stack("avatar_motion"),
         **_either(clips, stack),
         **{name: motion.astype(np.float32) for name, motion in generated.items()},
-        "partner": np.roll(np.arange(len(clips)), 1),
         "channels": np.array(CHANNELS),
         "avatar_speaking": stack("avatar_speaking"),
         "user_speaking": stack("user_speaking"),
@@ -65,7 +64,7 @@ def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) 
 def _either(clips: list[Conversation], stack) -> dict[str, np.ndarray]:
     if clips[0].avatar_oracle is not None:
         return {"oracle": stack("avatar_oracle")}
-    return {"person": np.unique([clip.avatar_voice for clip in clips], return_inverse=True)[1]}
+    return {"group": groups_of(clips)}
 
 
 def speech_features(clips: list[Conversation]) -> dict[str, np.ndarray]:

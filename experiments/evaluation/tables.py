@@ -38,26 +38,44 @@ def _deaf(workdir: str, clips: list[Conversation]) -> np.ndarray:
 
 def of_videos(user: str, generated: str, recorded: str = "", piece: float = 5.0, block: int = 10):
     """Arrays, table and notes of videos; `block`, frames, says where the generator's blocks meet."""
-    tracks, notes = video_motion.pieces({"user": user, "generated": generated, "recorded": recorded}, piece)
-    count, frames = tracks["user"].shape[:2]
+    found = video_motion.pieces({"user": user, "generated": generated, "recorded": recorded}, piece)
+    motion, notes = found.motion, found.notes
     arrays = {
-        "user": tracks["user"],
-        "recorded": tracks.get("recorded", tracks["generated"]),
-        "partner": np.roll(np.arange(count), 1),
+        "user": motion["user"],
+        "recorded": motion.get("recorded", motion["generated"]),
+        "group": found.clip,
         "channels": np.array(eval_set.CHANNELS),
-        "avatar_speaking": np.zeros((count, frames), bool),
+        **_speech(found),
     }
-    if "recorded" in tracks:
-        arrays["model"] = tracks["generated"]
+    if "recorded" in motion:
+        arrays["model"] = motion["generated"]
     vocabulary = report.Vocabulary(eval_set.EXPRESSION, eval_set.POSE)
     table = report.evaluate(arrays, vocabulary, block=block)
-    if "recorded" not in tracks:
+    if "recorded" not in motion:
         table = {
             name: {metric: value for metric, value in table[row].items() if metric.startswith(ALONE)}
             for name, row in (("model", "recorded"), ("model_shuffled", "shuffled"), ("frozen", "frozen"))
+            if row in table
         }
         notes.append("without recorded videos only the generated motion itself is measured")
+    if len(set(found.clip)) < 2:
+        notes.append("one conversation: no other user to shuffle with, and nothing to take an interval over")
     return arrays, table, notes
+
+
+def _speech(found: video_motion.Pieces) -> dict[str, np.ndarray]:
+    """What the metrics want of both voices; the avatar's are those of the recorded videos, else of the generated."""
+    role = next((role for role in ("recorded", "generated") if role in found.sound), "")
+    if not role:
+        found.notes.append("the avatar's videos have no sound: lips are not measured")
+        return {"avatar_speaking": np.zeros(found.motion["user"].shape[:2], bool)}
+    avatar = found.sound[role]
+    speech = {"avatar_speaking": avatar["speaking"], "avatar_envelope": avatar["envelope"]}
+    found.notes.append(f"the avatar's speech is what is heard in the {role} videos")
+    if user := found.sound.get("user"):
+        speech |= {"user_speaking": user["speaking"], "user_features": user["features"]}
+        speech["avatar_features"] = avatar["features"]
+    return speech
 
 
 def _blind(table: report.Table) -> list[str]:

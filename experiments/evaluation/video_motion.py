@@ -1,46 +1,74 @@
-"""Motion of people in finished videos, in pieces of one length."""
+"""Motion and speech of people in finished videos, in pieces of one length."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from afjax import files
-from afjax.audio.framing import FPS
+from afjax.audio.envelope import envelope, speaking
+from afjax.audio.framing import FPS, FRAME, RATE
 from afjax.codec.face.codec import FaceCodec
 from afjax.errors import InputError
+from afjax.media.audio import read_audio
 from afjax.media.container import VIDEOS
-from afjax.media.video import probe, read_frames
+from afjax.media.video import VideoInfo, probe, read_frames
+from data_pipeline.records import EXTRACTOR
 from experiments import cli
 
 SIDE = 960
 """Pixels of the longer side that faces are tracked at."""
 
 
-def pieces(sources: Mapping[str, str], seconds: float) -> tuple[dict[str, np.ndarray], list[str]]:
-    """Motion `[n, T, D]` by role, T frames of `seconds`, and notes of what was found.
+@dataclass
+class Pieces:
+    """n pieces of T frames.
+
+    `motion` `[n, T, D]` by role; `sound` by role of videos that all have some (`speaking` and `envelope` `[n, T]`,
+    `features` `[n, T, F]`); `clip` `[n]`, which one a piece is of.
+    """
+
+    motion: dict[str, np.ndarray]
+    sound: dict[str, dict[str, np.ndarray]]
+    clip: np.ndarray
+    notes: list[str] = field(default_factory=list)
+
+
+def pieces(sources: Mapping[str, str], seconds: float) -> Pieces:
+    """What is seen and heard in videos, by role.
 
     `sources`: a video or a folder of videos by role, roles without any left out; the videos of a clip have the same
     name in all folders. A clip is as long as its shortest video, and what is left of it after whole pieces is not used.
     """
     sources = {role: name for role, name in sources.items() if name}
-    frames, cut, notes = round(seconds * FPS), {role: [] for role in sources}, []
-    for clip in _clips(sources, notes):
-        motions = {role: _motion(path, notes) for role, path in clip.items()}
-        length = min(map(len, motions.values()))
-        longest = max(map(len, motions.values()))
+    frames, cut, clip_of, notes = round(seconds * FPS), {role: [] for role in sources}, [], []
+    for number, clip in enumerate(_clips(sources, notes)):
+        tracks = {role: _tracks(path, notes) for role, path in clip.items()}
+        lengths = [len(track["motion"]) for track in tracks.values()]
+        length, longest = min(lengths), max(lengths)
         if longest > length + 1:
             name, whole = next(iter(clip.values())).stem, longest / FPS
             notes.append(f"{name}: lengths differ, {length / FPS:.2f} of {whole:.2f} s, from the start, are compared")
-        for role, motion in motions.items():
-            cut[role] += [motion[start : start + frames] for start in range(0, length - frames + 1, frames)]
-    count = len(next(iter(cut.values())))
-    if count < 2:
+        starts = range(0, length - frames + 1, frames)
+        clip_of += [number] * len(starts)
+        for role, track in tracks.items():
+            cut[role] += [{name: row[start : start + frames] for name, row in track.items()} for start in starts]
+    if len(clip_of) < 2:
         raise InputError(
-            f"{count} pieces of {seconds:g} s, at least two are needed", do="longer videos or a smaller --piece"
+            f"{len(clip_of)} pieces of {seconds:g} s, at least two are needed", do="longer videos or a smaller --piece"
         )
-    notes.append(f"{count} pieces of {seconds:g} s")
-    return {role: np.stack(rows) for role, rows in cut.items()}, notes
+    notes.append(f"{len(clip_of)} pieces of {seconds:g} s")
+    whole = {role: _stacked(rows) for role, rows in cut.items()}
+    sound = {role: {name: row for name, row in track.items() if name != "motion"} for role, track in whole.items()}
+    motion = {role: track["motion"] for role, track in whole.items()}
+    return Pieces(motion, {role: track for role, track in sound.items() if track}, np.array(clip_of), notes)
+
+
+def _stacked(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """What all pieces have."""
+    common = set.intersection(*(set(row) for row in rows))
+    return {name: np.stack([row[name] for row in rows]) for name in sorted(common)}
 
 
 def _clips(sources: Mapping[str, str], notes: list[str]) -> list[dict[str, Path]]:
@@ -76,8 +104,20 @@ def _videos(folder: Path) -> dict[str, Path]:
     return found
 
 
-def _motion(path: Path, notes: list[str]) -> np.ndarray:
+def _tracks(path: Path, notes: list[str]) -> dict[str, np.ndarray]:
+    """Motion `[T, D]` of a video and, where it has sound, `speaking`, `envelope` and `features` of as many frames."""
     video = probe(path)
+    tracks = {"motion": _motion(video, notes)}
+    frames = len(tracks["motion"])
+    if video.has_sound:
+        wave = read_audio(path, RATE, video.start)
+        tracks |= {"speaking": speaking(wave, frames), "envelope": envelope(wave, frames)}
+        tracks["features"] = EXTRACTOR.clip(wave[: frames * FRAME], frames)
+    return tracks
+
+
+def _motion(video: VideoInfo, notes: list[str]) -> np.ndarray:
+    path = video.path
     with cli.Progress(video.frames, f"track {path.name}") as progress:
 
         def counted():

@@ -1,4 +1,4 @@
-"""Losing samples: what a model makes of conversations without their users."""
+"""Losing samples: what a model makes of conversations without their users, or with them as a control."""
 
 from pathlib import Path
 
@@ -8,12 +8,14 @@ from afjax import digests, files
 from afjax.avatar.avatar import Avatar
 from afjax.config import to_dict
 from afjax.errors import InputError
+from afjax.metrics import groups
 from data_pipeline import preferences
 from data_pipeline.records import read_metadata, read_split
+from data_pipeline.schema import Conversation
 from experiments import cli
-from experiments.runs.data import check_same_data
+from experiments.runs.data import check_same_data, groups_of
 
-KEEP = {"dropped": "avatar", "partner": "joint"}
+KEEP = {"dropped": "avatar", "partner": "joint", "kept": "joint"}
 
 
 def make_preferences(
@@ -25,13 +27,12 @@ def make_preferences(
     watch = cli.Watch()
     preferences.begin(out, provenance(run, metadata.normalizer.to_json()["sha256"], user, per_clip, seed))
     clips = list(read_split(data, "train"))
-    if len(clips) < 2:
-        raise InputError("one conversation has no other one's user", data, "build at least two")
+    watched = clips if user != "partner" else strangers(clips, data)
     gaps = preferences.missing(out, len(clips))
     with watch("generate"), cli.Progress(len(gaps) * preferences.PART, "losing samples", "conversations") as progress:
         for first in gaps:
             chosen = range(first, min(first + preferences.PART, len(clips)))
-            made = [losing(run, clips, chosen, user, (seed, first, k)) for k in range(per_clip)]
+            made = [losing(run, clips, watched, chosen, user, (seed, first, k)) for k in range(per_clip)]
             preferences.write_part(out, first, np.stack(made, axis=1))
             progress.update(len(chosen))
     summary = {"out": out, "conversations": len(clips), "per_clip": per_clip, "user": user, "seconds": watch.seconds}
@@ -39,10 +40,17 @@ def make_preferences(
     return summary
 
 
-def losing(run: Avatar, clips: list, chosen: range, user: str, seed: tuple[int, ...]) -> np.ndarray:
-    """Motions `[n, T, D]` of the chosen conversations, of one length, without their users."""
-    shift = 1 if user == "partner" else 0
-    watched = [clips[(index + shift) % len(clips)] for index in chosen]
+def strangers(clips: list[Conversation], data: Path) -> list[Conversation]:
+    """For each conversation another one, of other people."""
+    partner = groups.partners(groups_of(clips))
+    if partner is None:
+        raise InputError("no conversation is of other people than the rest", data, "take --user dropped")
+    return [clips[index] for index in partner]
+
+
+def losing(run: Avatar, clips: list, watched: list, chosen: range, user: str, seed: tuple[int, ...]) -> np.ndarray:
+    """Motions `[n, T, D]` of the chosen conversations, of one length, with the users of those `watched`, if any."""
+    watched = [watched[index] for index in chosen]
     frames = {clip.frames for clip in [*watched, *(clips[index] for index in chosen)]}
     if len(frames) > 1:
         raise InputError("the training conversations are not all of one length", do="build them with one --seconds")

@@ -1,8 +1,11 @@
 """The conversations of a run, and whether they fit its model."""
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from afjax import files
 from afjax.audio.feature_extractors import described
@@ -12,9 +15,10 @@ from afjax.avatar.features import load_features, require_same
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config
 from afjax.errors import InputError
+from afjax.metrics import groups
 from data_pipeline.dataset import first
 from data_pipeline.records import EXTRACTOR, Metadata, read_metadata
-from data_pipeline.schema import EVENT_KINDS
+from data_pipeline.schema import EVENT_KINDS, Conversation
 from data_pipeline.simulate.build import build
 
 STATISTICS = 4
@@ -98,3 +102,14 @@ def check_fits(config: Config, channels: int, features: int, where: object = Non
     ):
         if found != wanted:
             raise InputError(f"the conversations have {found} {what}, the model {wanted}", where, do)
+
+
+def groups_of(clips: Sequence[Conversation]) -> np.ndarray:
+    """Which conversations share people [n] (`afjax.metrics.groups`).
+
+    Recorded people talk in several and go by their names. Simulated conversations, told by their events, which no
+    recording has, are of people drawn anew, whose voices may have one name.
+    """
+    if any(len(clip.event_kind) for clip in clips):
+        return np.arange(len(clips))
+    return groups.of_people([(clip.avatar_voice, clip.user_voice) for clip in clips])

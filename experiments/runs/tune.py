@@ -78,7 +78,6 @@ class Validation:
             "user": tracks["user_motion"],
             "recorded": tracks["avatar_motion"],
             "model": self._generator.clips(*voices, tracks["user_motion"]),
-            "partner": np.roll(np.arange(len(self._clips)), 1),
             "channels": np.array(CHANNELS),
             "avatar_speaking": tracks["avatar_speaking"],
         }

@@ -10,7 +10,7 @@ from experiments.ablation import cells, runner
 from experiments.ablation.plan import FIXED_SECONDS, fit, seconds_of
 from experiments.ablation.suite import SUITES, ablate
 from experiments.ablation.table import aggregate as table_of
-from experiments.ablation.table import latex, markdown
+from experiments.ablation.table import holm, latex, markdown
 from experiments.configs.ablations.suite import Cell, Suite
 
 
@@ -43,6 +43,26 @@ def test_differences_are_paired_by_seed():
     text = markdown(table)
     assert "4.660* ±" in text and "5.167 ±" in text
     assert r"$^{*}$ $\pm$" in latex(table)
+
+
+def test_holm_s_correction():
+    """.005 x 4, .01 x 3, .03 x 2, and .04, which may not fall below the one before."""
+    assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([]) == []
+
+
+def test_stars_on_nothing_are_rare():
+    """19 cells of five seeds that differ from the base by noise alone: columns with a star, and stars without Holm."""
+    rng, starred, uncorrected = np.random.default_rng(0), 0, 0
+    for _ in range(100):
+        figures = rng.normal(size=(20, 5))
+        table = aggregate(
+            [record(f"cell {n}", seed, fd) for n, row in enumerate(figures) for seed, fd in enumerate(row)]
+        )
+        found = [entry["difference"]["fd"] for entry in table.values() if entry["difference"]]
+        starred += any(estimate["marked"] for estimate in found)
+        uncorrected += sum(estimate["low"] > 0 or estimate["high"] < 0 for estimate in found)
+    assert starred <= 8 and 40 <= uncorrected <= 160
 
 
 def test_a_control_of_its_own():

@@ -5,6 +5,7 @@ import pytest
 
 from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
+from afjax.media.writer import SOUND_RATE, VideoWriter
 from experiments.evaluation import tables, video_motion
 
 FRAMES, LAG = 400, 12
@@ -22,7 +23,7 @@ def known(monkeypatch):
 
     user = motion()
     tracks = {"user": user, "copy": np.roll(user, LAG, axis=0), "deaf": motion()}
-    monkeypatch.setattr(video_motion, "_motion", lambda path, notes: tracks[path.stem])
+    monkeypatch.setattr(video_motion, "_tracks", lambda path, notes: {"motion": tracks[path.stem]})
     return tracks
 
 
@@ -46,9 +47,9 @@ def test_folders_are_paired_by_name(known, tmp_path):
         (tmp_path / folder).mkdir()
         for name in names:
             (tmp_path / folder / f"{name}.mp4").touch()
-    tracks, _ = video_motion.pieces({"user": str(tmp_path / "users"), "generated": str(tmp_path / "made")}, 4.0)
-    assert tracks["user"].shape == (4, 100, len(CHANNELS))
-    np.testing.assert_array_equal(tracks["user"], tracks["generated"])
+    found = video_motion.pieces({"user": str(tmp_path / "users"), "generated": str(tmp_path / "made")}, 4.0)
+    assert found.motion["user"].shape == (4, 100, len(CHANNELS)) and found.clip.tolist() == [0] * 4
+    np.testing.assert_array_equal(found.motion["user"], found.motion["generated"])
 
 
 def test_what_lies_beside_videos_is_not_looked_at(known, tmp_path):
@@ -57,10 +58,10 @@ def test_what_lies_beside_videos_is_not_looked_at(known, tmp_path):
         for name in ("user.MP4", ".DS_Store", "._user.mp4", "Thumbs.db", "summary.json", "user.srt", "user.json"):
             (tmp_path / folder / name).touch()
     sources = {"user": str(tmp_path / "users"), "generated": str(tmp_path / "made")}
-    tracks, notes = video_motion.pieces(sources, 4.0)
-    assert len(tracks["user"]) == 4 and notes == ["4 pieces of 4 s"]
+    found = video_motion.pieces(sources, 4.0)
+    assert len(found.motion["user"]) == 4 and found.notes == ["4 pieces of 4 s"]
     (tmp_path / "users" / "alone.mov").touch()
-    assert "1 videos" in video_motion.pieces(sources, 4.0)[1][0]
+    assert "1 videos" in video_motion.pieces(sources, 4.0).notes[0]
     (tmp_path / "users" / "user.webm").touch()
     with pytest.raises(InputError, match="user.MP4 and user.webm have one name"):
         video_motion.pieces(sources, 4.0)
@@ -68,8 +69,8 @@ def test_what_lies_beside_videos_is_not_looked_at(known, tmp_path):
 
 def test_lengths_that_differ_are_told(known):
     known["copy"] = known["copy"][:350]
-    _, notes = video_motion.pieces({"user": "user.mp4", "generated": "copy.mp4"}, 4.0)
-    assert notes[0] == "user: lengths differ, 14.00 of 16.00 s, from the start, are compared"
+    found = video_motion.pieces({"user": "user.mp4", "generated": "copy.mp4"}, 4.0)
+    assert found.notes[0] == "user: lengths differ, 14.00 of 16.00 s, from the start, are compared"
 
 
 @pytest.mark.parametrize(
@@ -83,3 +84,35 @@ def test_what_does_not_fit_is_refused(known, tmp_path, monkeypatch, sources, pie
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match=message):
         video_motion.pieces(sources, piece)
+
+
+def test_lips_are_measured_on_the_sound_of_the_videos(known, monkeypatch):
+    """Two conversations in which the mouth follows the voice; without sound, and that is said, there is no figure."""
+    mouth = CHANNELS.index("jaw_open")
+    loud = known["copy"][:, mouth] - known["copy"][:, mouth].min()
+    features = np.random.default_rng(1).standard_normal((FRAMES, 4))
+    heard = {"speaking": np.ones(FRAMES, bool), "envelope": loud, "features": features}
+    monkeypatch.setattr(video_motion, "_tracks", lambda path, notes: {"motion": known[path.stem]} | heard)
+    arrays, table, notes = tables.of_videos("user.mp4", "deaf.mp4", "copy.mp4", piece=8.0)
+    assert {"user_features", "avatar_features", "user_speaking"} <= set(arrays)
+    assert table["recorded"]["lip_envelope_corr"]["mean"] > 0.95 > table["model"]["lip_envelope_corr"]["mean"]
+    assert "the avatar's speech is what is heard in the recorded videos" in notes
+    assert "lip_envelope_corr" in tables.of_videos("user.mp4", "copy.mp4", piece=4.0)[1]["model"]
+
+
+def test_pieces_of_one_conversation_have_no_other_user(known):
+    _, table, notes = tables.of_videos("user.mp4", "deaf.mp4", "copy.mp4", piece=4.0)
+    assert "shuffled" not in table and table["model"]["fd"]["low"] is None
+    assert any("one conversation" in note for note in notes) and any("no sound" in note for note in notes)
+
+
+def test_sound_is_as_long_as_what_is_seen(tmp_path, monkeypatch):
+    path = tmp_path / "talk.mp4"
+    wave = np.where(np.arange(2 * SOUND_RATE) < SOUND_RATE, 0.3, 0.0) * np.sin(0.1 * np.arange(2 * SOUND_RATE))
+    with VideoWriter(path, 64, 64) as writer:
+        writer.sound(wave)
+        writer.frames(np.zeros((50, 64, 64, 3), np.uint8))
+    monkeypatch.setattr(video_motion, "_motion", lambda video, notes: np.zeros((video.frames, len(CHANNELS))))
+    tracks = video_motion._tracks(path, [])
+    assert {name: len(track) for name, track in tracks.items()} == dict.fromkeys(tracks, 50) and len(tracks) == 4
+    assert tracks["speaking"][:24].all() and not tracks["speaking"][27:].any()

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from afjax.metrics import bootstrap
 
@@ -77,3 +78,41 @@ def test_separation_leaves_out_what_either_lacks():
     values = np.arange(6.0)
     assert bootstrap.separation(np.where(values < 3, np.nan, values + 9), values, flips=999) > 0.1  # 3 pairs are left
     assert bootstrap.separation([np.nan], [1.0]) is None
+
+
+def clustered(rng, groups, clips, share):
+    """Clips of mean 0 of which the groups' own part is `share` of the variance, and their groups."""
+    own = np.sqrt(share) * rng.normal(size=(groups, 1)) + np.sqrt(1 - share) * rng.normal(size=(groups, clips))
+    return own.ravel(), np.repeat(np.arange(groups), clips)
+
+
+@pytest.mark.parametrize("groups", [8, 40])
+def test_intervals_of_clips_that_share_people_cover_the_truth(groups):
+    """Ten clips a group, half of their variance the people's: 95 % by groups, far less clip by clip."""
+    rng = np.random.default_rng(1)
+    covered = {"groups": [], "clips": []}
+    for seed in range(400):
+        values, group = clustered(rng, groups, 10, 0.5)
+        for name, given in (("groups", group), ("clips", None)):
+            figure = bootstrap.interval(values, seed, resamples=400, groups=given)
+            covered[name].append(figure["low"] <= 0.0 <= figure["high"])
+    assert 0.93 <= np.mean(covered["groups"]) <= 0.97
+    assert np.mean(covered["clips"]) < 0.75
+
+
+def test_rows_that_differ_by_their_people_alone_have_an_even_p():
+    rng = np.random.default_rng(0)
+    found = {"groups": [], "clips": []}
+    for seed in range(400):
+        (first, group), (second, _) = (clustered(rng, 20, 10, 0.5) for _ in range(2))
+        for name, given in (("groups", group), ("clips", None)):
+            found[name].append(bootstrap.separation(first, second, seed, flips=199, groups=given))
+    assert 0.03 <= np.mean(np.array(found["groups"]) <= 0.05) <= 0.07
+    assert np.mean(np.array(found["clips"]) <= 0.05) > 0.3
+
+
+def test_groups_may_differ_in_size_and_one_group_has_no_interval():
+    figure = bootstrap.interval([1.0, 1.0, 1.0, 4.0], groups=[7, 7, 7, 3])
+    assert figure["mean"] == 1.75 and (figure["low"], figure["high"]) == (1.0, 4.0)
+    alone = bootstrap.interval([1.0, 2.0], groups=[0, 0])
+    assert alone == {"mean": 1.5, "low": None, "high": None, "n": 2}

@@ -39,7 +39,7 @@ def arrays():
     }
     made = {name: motion * UNITS for name, motion in made.items()}
     n, frames = user.shape[:2]
-    rest = {"partner": np.roll(np.arange(n), 1), "channels": np.array(CHANNELS)}
+    rest = {"channels": np.array(CHANNELS)}
     return made | rest | {"avatar_speaking": np.ones((n, frames), bool)}
 
 
@@ -95,7 +95,7 @@ def test_only_metrics_that_cannot_tell_shuffled_pairs_are_blind():
     assert (
         {"rpcc_pose"}
         <= set(report.blind(table()))
-        <= {f"{m}_{g}" for m in ("rpcc", "pfd") for g in ("expression", "pose")}
+        <= {f"{m}_{g}" for m in ("rpcc", "rpcc_corpus", "pfd") for g in ("expression", "pose")}
     )
     responses = {f"response_{name}" for name in ("peak_smile", "share_smile", "peak_pose")}
     assert responses <= set(report.blind(table() | {"shuffled": table()["oracle"]}))
@@ -114,7 +114,7 @@ def test_distances_are_blind_without_an_oracle():
     """Recorded is 0 by definition, so that any other figure differs from it."""
     found = report.evaluate({k: v for k, v in arrays().items() if k != "oracle"}, VOCABULARY, block=10)
     names = [name for name in found["recorded"] if name.startswith(("rpcc_", "pfd_"))]
-    assert len(names) == 6 and set(names) <= set(report.blind(found))
+    assert len(names) == 8 and set(names) <= set(report.blind(found))
     assert report.verdict(found, "rpcc_pose") == "no"
 
 
@@ -148,16 +148,16 @@ def test_every_point_lies_in_its_interval():
 
 def test_event_metrics_watch_the_right_user():
     """Every avatar smiles after its own user's smiles, and at no other time."""
-    n, frames = 8, 400
+    n, frames = 8, 560
     motion = np.zeros((n, frames, len(channels.CHANNELS)))
     events = []
     for clip in range(n):
-        causes = np.array([60, 160, 260]) + 7 * clip
+        causes = np.array([60, 160, 260]) + 28 * clip
         for cause in causes:
             motion[clip, cause + 10 : cause + 30, channels.channel("smile")] = 0.1
         events.append({"smile": causes})
     motion += np.random.default_rng(0).normal(0, 1e-4, motion.shape)
-    made = {"user": motion, "recorded": motion, "model": 0 * motion, "partner": (np.arange(n) + 4) % n}
+    made = {"user": motion, "recorded": motion, "model": 0 * motion}
     made |= {"channels": np.array(channels.CHANNELS), "avatar_speaking": np.zeros((n, frames), bool)}
     face = report.Vocabulary(channels.EXPRESSION, channels.POSE)
     table = report.evaluate(made, face, block=10, clip_events=events)
@@ -174,10 +174,29 @@ def test_event_metrics_watch_the_right_user():
     assert "event_corr_smile" not in report.text(table) and "event_slope_smile" in report.text(table)
 
 
+def test_clips_of_one_group_have_no_shuffled_rows():
+    found = report.evaluate(arrays() | {"group": np.zeros(24, int)}, VOCABULARY, block=10)
+    assert not {"shuffled", "model_shuffled"} & set(found) and report.blind(found) == []
+    assert found["model"]["lip_corr"]["mean"] == mean("model", "lip_corr") and found["model"]["lip_corr"]["low"] is None
+    assert "separates" in report.text(found)
+
+
+def test_recorded_people_are_as_far_from_one_another_as_finite_data_makes_them():
+    floor, oracle, frozen = (table()[row]["fd_split"] for row in ("recorded", "oracle", "frozen"))
+    assert floor["mean"] > 0.0 and frozen["low"] > 2 * floor["high"]
+    assert oracle["low"] < floor["mean"] < oracle["high"]
+
+
+def test_correlations_averaged_over_clips_tell_what_single_clips_hide():
+    """Per clip chance is as large as the relation itself; over the corpus the oracle is near 0, a deaf model is not."""
+    assert mean("oracle", "rpcc_corpus_pose") < 0.3 * mean("oracle", "rpcc_pose")
+    assert mean("frozen", "rpcc_corpus_pose") == pytest.approx(mean("shuffled", "rpcc_corpus_pose"), abs=0.1)
+
+
 @pytest.mark.parametrize(
     "change, word",
     [
-        ({"partner": np.arange(24)}, "another clip"),
+        ({"group": np.arange(23)}, "group has shape"),
         ({"model": np.zeros((24, 299, 5))}, "model has shape"),
         ({"recorded": np.full((24, 300, 5), np.nan)}, "finite"),
         ({"user_features": np.zeros((24, 299, 2))}, "user_features has shape"),
@@ -190,8 +209,8 @@ def test_bad_arrays_are_named(change, word):
 
 
 def test_missing_array_is_named():
-    with pytest.raises(InputError, match="partner"):
-        report.evaluate({k: v for k, v in arrays().items() if k != "partner"}, VOCABULARY, block=10)
+    with pytest.raises(InputError, match="avatar_speaking"):
+        report.evaluate({k: v for k, v in arrays().items() if k != "avatar_speaking"}, VOCABULARY, block=10)
 
 
 def test_text_prints_every_figure_in_its_column():
@@ -210,7 +229,7 @@ def test_dependence_is_measured_where_there_are_features(monkeypatch):
     n, frames = 60, 260
     user, voices, noise = (smooth(seed, n, frames) for seed in (0, 1, 2))
     recorded = 0.7 * np.roll(voices, DELAY, axis=1) + 0.7 * noise
-    made = {"user": user, "recorded": recorded, "partner": np.roll(np.arange(n), 1), "channels": np.array(CHANNELS)}
+    made = {"user": user, "recorded": recorded, "channels": np.array(CHANNELS)}
     made |= {"avatar_speaking": np.zeros((n, frames), bool), "user_speaking": np.ones((n, frames), bool)}
     features = {"user_features": voices, "avatar_features": noise[..., :2]}
     found = report.evaluate(made | features, VOCABULARY, block=10)

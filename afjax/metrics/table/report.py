@@ -1,8 +1,8 @@
-"""The metric table: every row, every metric, each with its 95 % interval over clips.
+"""The metric table: every row, every metric, each with its 95 % interval over groups of clips that share people.
 
 A row is a motion played by the avatar and the user whom it is measured against. `shuffled` is the recorded avatar
-against another clip's user, `model_shuffled` the model's; a metric that cannot tell `recorded` from `shuffled` is no
-evidence on the data at hand. docs/evaluation.md explains the metrics.
+against a user of another group (`metrics.groups`), `model_shuffled` the model's; a metric that cannot tell `recorded`
+from `shuffled` is no evidence on the data at hand. docs/evaluation.md explains the metrics.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from afjax.errors import InputError
-from afjax.metrics import bootstrap
+from afjax.metrics import bootstrap, groups
 from afjax.metrics.table import values
 from afjax.metrics.table.values import EventFrames, Vocabulary
 
@@ -44,11 +44,11 @@ SYSTEMS = (
 ROWS = {
     "recorded": "The recorded avatar: what every figure of a model is judged against.",
     "oracle": "The simulator run again with the same user and other private noise: the best that can be hoped for.",
-    "shuffled": "The recorded avatar against another clip's user: what chance gives.",
+    "shuffled": "The recorded avatar against a user of other conversations: what chance gives.",
     "frozen": "The reference face, held still.",
     "talking_only": "A model that never sees its user.",
     "model": "The trained model.",
-    "model_shuffled": "The model against another clip's user: what chance gives.",
+    "model_shuffled": "The model against a user of other conversations: what chance gives.",
     "listener": "The model that ships with afjax.",
     "model_user_dropped": "The model without the user's face and voice.",
     "model_user_motion_dropped": "The model without the user's face.",
@@ -69,17 +69,20 @@ LEVEL = 0.01
 """A metric separates two rows if p is below this."""
 
 _DISTANCE = ("rpcc_", "pfd_")
-_REACTIVE = (*_DISTANCE, "response_peak_", "response_share_", "event_response_", "event_slope_", "event_corr_", "rdgg_")
+_REACTIVE = (*_DISTANCE, "response_peak_", "response_share_", "event_", "rdgg_")
 
 _EVENTS = {
     "event_response": "Chance of a reaction to the user's events of the kind {}, above that at random times.",
     "event_slope": "Size of the average answer to {}, in recorded ones.",
     "event_corr": "Likeness of the average answer to {} to the recorded one, whatever its size.",
+    "event_auc": "Chance that the second after {} shows a stronger reaction than one without it.",
 }
 
 METRICS = {
     "rpcc_expression": Metric("Distance of the correlation with the user's face from the recorded one.", "", "low"),
     "rpcc_pose": Metric("The same for the head's pose.", "", "low"),
+    "rpcc_corpus_expression": Metric("Distance of the correlation averaged over clips.", "", "low"),
+    "rpcc_corpus_pose": Metric("The same for the head's pose.", "", "low"),
     "rpcc_lag_expression": Metric("Distance of the highest correlation within 2 s from the recorded one.", "", "low"),
     "rpcc_lag_pose": Metric("The same for the head's pose.", "", "low"),
     "response_peak_smile": Metric("Highest correlation of the avatar's smile with the user's.", "", "recorded"),
@@ -107,6 +110,9 @@ METRICS = {
     "fd": Metric("Distance between the distributions of generated and recorded frames.", "", "low"),
     "fd_expression": Metric("The same for the expression alone.", "", "low"),
     "fd_pose": Metric("The same for the pose alone.", "", "low"),
+    "fd_split": Metric("Distance from the recorded frames of other conversations.", "", "recorded"),
+    "fd_split_expression": Metric("The same for the expression alone.", "", "recorded"),
+    "fd_split_pose": Metric("The same for the pose alone.", "", "recorded"),
     "pfd_expression": Metric("The same for pairs of user and avatar: expression.", "", "low"),
     "pfd_pose": Metric("The same for pairs of user and avatar: pose.", "", "low"),
     "drift_fd_per_min": Metric("How fast the motion leaves the recorded distribution, per minute.", "", "recorded"),
@@ -120,7 +126,7 @@ _DETAILS = {
     f"{family}_{name}"
     for family in _EVENTS
     for name in values.EVENT_GROUPS
-    if family == "event_corr" or name not in _SHOWN
+    if family in ("event_corr", "event_auc") or name not in _SHOWN
 }
 PRINTED = tuple(name for name in METRICS if name not in _DETAILS)
 """What tables show; the other figures, of single kinds of events, are in `evaluate`'s result."""
@@ -143,11 +149,11 @@ def evaluate(
     `recorded` by definition; they are tested against `oracle`, where there is one.
 
     Args:
-      arrays: `user`, `recorded` and any of SYSTEMS, motion `[n, T, D]`; `partner` int `[n]`, the other
-        clip whose user is the shuffled rows'; `channels` str `[D]`; `avatar_speaking` bool `[n, T]`; and, for
-        the `lip_envelope` metrics, `avatar_envelope` `[n, T]`, the loudness of the avatar's speech. R-DGG needs
-        `user_features` and `avatar_features` `[n, T, F]` and `user_speaking` bool `[n, T]`, and takes `person` int
-        `[n]`, which clips share their people.
+      arrays: `user`, `recorded` and any of SYSTEMS, motion `[n, T, D]`; `channels` str `[D]`; `avatar_speaking` bool
+        `[n, T]`; and, for the `lip_envelope` metrics, `avatar_envelope` `[n, T]`, the loudness of the avatar's speech.
+        R-DGG needs `user_features` and `avatar_features` `[n, T, F]` and `user_speaking` bool `[n, T]`. `group` int
+        `[n]` says which clips share people (`metrics.groups.of_people`), else none do; in one group there is no other
+        user, and the shuffled rows are left out.
       vocabulary: which channels are what.
       block: frames a block, for jitter.
       clip_events: the user's events of every clip; None, or a codec other than `face`, has no event metrics.
@@ -159,17 +165,18 @@ def evaluate(
       InputError: an array is missing, has another shape, or is not finite.
     """
     arrays = _checked(arrays)
-    recorded, partner = arrays["recorded"], arrays["partner"]
+    recorded, group = arrays["recorded"], arrays["group"]
+    partner = groups.partners(group)
     if clip_events is not None and len(clip_events) != len(recorded):
         raise InputError(f"{len(clip_events)} lists of events for {len(recorded)} clips", "evaluation")
     reference = values.reference(arrays, vocabulary, block, fps, seed)
     same = np.arange(len(recorded))
     rest = np.zeros(recorded.shape[-1]) if rest is None else np.asarray(rest)
-    rows = {"recorded": (recorded, same), "shuffled": (recorded, partner)}
-    rows["frozen"] = (np.broadcast_to(rest, recorded.shape), same)
+    rows = {"recorded": (recorded, same), "frozen": (np.broadcast_to(rest, recorded.shape), same)}
     rows.update({name: (arrays[name], same) for name in SYSTEMS if name in arrays})
-    if "model" in arrays:
-        rows["model_shuffled"] = (arrays["model"], partner)
+    if partner is not None:
+        shuffled = {"shuffled": "recorded", "model_shuffled": "model"}
+        rows.update({row: (arrays[name], partner) for row, name in shuffled.items() if name in arrays})
     table, judges = {}, {}
     for row in ROWS:
         if row not in rows:
@@ -178,26 +185,27 @@ def evaluate(
         found = values.of_motion(motion, watched, reference)
         if clip_events is not None:
             found |= values.of_events(motion, [clip_events[clip] for clip in watched], clip_events, reference)
-        table[row] = {name: measure.estimate(seed) for name, measure in found.items()}
+        table[row] = {name: measure.estimate(seed, group) for name, measure in found.items()}
         if row in ("recorded", "oracle"):
             judges[row] = found
         for name, measure in found.items():
             judge = "oracle" if name.startswith(_DISTANCE) else "recorded"
             if name.startswith(_REACTIVE) and row != "recorded" and row != judge and judge in judges:
-                table[row][name]["p"] = measure.p_value(judges[judge][name], seed)
+                table[row][name]["p"] = measure.p_value(judges[judge][name], seed, group)
     return table
 
 
 def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     arrays = {name: np.asarray(value) for name, value in arrays.items()}
-    needed = ("user", "recorded", "partner", "channels", "avatar_speaking")
+    needed = ("user", "recorded", "channels", "avatar_speaking")
     if missing := [name for name in needed if name not in arrays]:
         raise InputError(f"no array named {', '.join(missing)}", "evaluation", "needed: " + ", ".join(needed))
     shape = arrays["recorded"].shape
     if len(shape) != 3 or shape[0] < 2 or shape[1] < 4:
         raise InputError(f"recorded motion must be [n, T, D], at least 2 clips of 4 frames, not {shape}", "evaluation")
-    expected = {"partner": shape[:1], "channels": shape[2:], "avatar_speaking": shape[:2], "avatar_envelope": shape[:2]}
-    expected |= {"user_speaking": shape[:2], "person": shape[:1]}
+    arrays = {"group": np.arange(shape[0])} | arrays
+    expected = {"group": shape[:1], "channels": shape[2:], "avatar_speaking": shape[:2], "avatar_envelope": shape[:2]}
+    expected |= {"user_speaking": shape[:2]}
     for name in ("user_features", "avatar_features"):
         if name in arrays:
             expected[name] = (*shape[:2], *arrays[name].shape[2:3])
@@ -208,9 +216,6 @@ def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             raise InputError(f"{name} has shape {arrays[name].shape}, not {expected.get(name, shape)}", "evaluation")
         if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
             raise InputError(f"{name} has values that are not finite numbers", "evaluation")
-    same = np.arange(shape[0])
-    if not np.isin(arrays["partner"], same).all() or (arrays["partner"] == same).any():
-        raise InputError("partner must name another clip for every clip", "evaluation")
     return arrays
 
 
@@ -218,9 +223,12 @@ def blind(table: Table, metrics: Sequence[str] = PRINTED) -> list[str]:
     """Metrics of reaction that can't tell `shuffled` from `recorded`: no evidence on these clips.
 
     Those whose p-value is LEVEL or more. Where a table has no p-values, those whose intervals overlap; distances to the
-    recorded reaction need the oracle for one (recorded is 0 by definition) and are blind without it.
+    recorded reaction need the oracle for one (recorded is 0 by definition) and are blind without it. A table without
+    shuffled pairs says nothing.
     """
     found = []
+    if "shuffled" not in table:
+        return found
     for name in table["recorded"]:
         own, chance = table["recorded"][name], table["shuffled"][name]
         if name not in metrics or not name.startswith(_REACTIVE) or own["mean"] is None or chance["mean"] is None:
@@ -228,6 +236,8 @@ def blind(table: Table, metrics: Sequence[str] = PRINTED) -> list[str]:
         if chance.get("p") is not None:
             unseen = chance["p"] >= LEVEL
         elif name.startswith(_DISTANCE) and "oracle" not in table:
+            unseen = True
+        elif None in (own["low"], chance["low"]):
             unseen = True
         else:
             unseen = own["low"] <= chance["high"] and chance["low"] <= own["high"]

@@ -11,7 +11,18 @@ import numpy as np
 
 from afjax.codec.face.channels import channel
 from afjax.errors import InputError
-from afjax.metrics import bootstrap, event_slope, events, frechet, granger, lipsync, reactiveness, richness, smoothness
+from afjax.metrics import (
+    bootstrap,
+    event_auc,
+    event_slope,
+    events,
+    frechet,
+    granger,
+    lipsync,
+    reactiveness,
+    richness,
+    smoothness,
+)
 from afjax.metrics.long import drift
 
 EventFrames = Mapping[str, np.ndarray]
@@ -45,14 +56,14 @@ class Measure:
     centred: bool = False
     count: int | None = None
 
-    def estimate(self, seed: int) -> bootstrap.Estimate:
-        """The figure and its interval."""
-        found = bootstrap.interval(self.values, seed, self.statistic, centred=self.centred)
+    def estimate(self, seed: int, groups: np.ndarray) -> bootstrap.Estimate:
+        """The figure and its interval; `groups` `[n]`: clips that share people."""
+        found = bootstrap.interval(self.values, seed, self.statistic, centred=self.centred, groups=groups)
         return found if self.count is None else found | {"n": self.count}
 
-    def p_value(self, other: "Measure", seed: int) -> float | None:
+    def p_value(self, other: "Measure", seed: int, groups: np.ndarray) -> float | None:
         """Of the hypothesis that the two rows differ by chance only; the same clips in the same order."""
-        return bootstrap.separation(self.values, other.values, seed, self.statistic)
+        return bootstrap.separation(self.values, other.values, seed, self.statistic, groups=groups)
 
 
 @dataclass(frozen=True)
@@ -63,6 +74,7 @@ class Reference:
     scale: np.ndarray
     index: dict[str, np.ndarray | int]
     centres: dict[str, np.ndarray]
+    halves: np.ndarray
     block: int
     fps: float
     dependence: granger.Projections | None
@@ -98,10 +110,11 @@ def reference(
             arrays["user"],
             arrays["user_features"],
             granger.listening(arrays["avatar_speaking"], arrays["user_speaking"]),
-            groups=arrays.get("person"),
+            groups=arrays["group"],
             seed=seed,
         )
-    return Reference(arrays, scale, index, centres, block, fps, dependence)
+    halves = frechet.halves(arrays["group"], seed=seed)
+    return Reference(arrays, scale, index, centres, halves, block, fps, dependence)
 
 
 def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[str, Measure]:
@@ -147,6 +160,7 @@ def _reactions(motion: np.ndarray, user: np.ndarray, ref: Reference) -> dict[str
         pair = np.stack([curves, life], axis=1)
         if name != "smile":
             figures[f"rpcc_{name}"] = Measure(np.abs(curves[:, 0] - life[:, 0]))
+            figures[f"rpcc_corpus_{name}"] = Measure(pair[..., 0], reactiveness.corpus_difference, centred=True)
             figures[f"rpcc_lag_{name}"] = Measure(pair, reactiveness.peak_difference)
         if name != "expression":
             figures[f"response_peak_{name}"] = Measure(curves, reactiveness.peak)
@@ -169,11 +183,14 @@ def _lips(motion: np.ndarray, ref: Reference) -> dict[str, Measure]:
 
 
 def _distances(scaled, life, user, own_user, ref: Reference) -> dict[str, Measure]:
-    """Fréchet distances of frames, of pairs of user and avatar frames, and the drift of the first over time."""
+    """Fréchet distances of frames, from the same conversations and from others, of pairs of user and avatar frames, and
+    the drift of the first over time."""
     figures = {}
     for suffix, channels in (("", np.arange(scaled.shape[-1])), *((f"_{group}", ref.index[group]) for group in GROUPS)):
         pairs = [frechet.moments(motion[..., channels]) for motion in (scaled, life)]
         figures[f"fd{suffix}"] = Measure(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
+        others = frechet.split_moments(*pairs, ref.halves)
+        figures[f"fd_split{suffix}"] = Measure(others, frechet.split_distance, centred=True)
         if suffix:
             pairs = [
                 frechet.moments(np.concatenate([x[..., channels], y[..., channels]], axis=-1))
@@ -210,6 +227,10 @@ def of_events(
 
     counts = by_kind(events.event_counts, motion, clips)
     ours, theirs = (by_kind(event_slope.sums, *of) for of in ((motion, clips), (ref.arrays["recorded"], own)))
+    bounds = {kind: event_auc.edges(ref.arrays["recorded"], kind) for kind in events.EVENTS}
+    strengths = by_kind(
+        lambda track, frames, kind: event_auc.histograms(track, frames, kind, bounds[kind]), motion, clips
+    )
     figures = {}
     for name, kinds in EVENT_GROUPS.items():
         values = np.stack([counts[kind] for kind in kinds], axis=1)
@@ -222,4 +243,6 @@ def of_events(
         answered = int(sum(pair[0, :, -1].sum() for pair in pairs))
         for metric, statistic in (("slope", event_slope.slope), ("corr", event_slope.correlation)):
             figures[f"event_{metric}_{name}"] = Measure(np.array(pairs), statistic, count=answered)
+        drawn = np.stack([strengths[kind] for kind in kinds], axis=1)
+        figures[f"event_auc_{name}"] = Measure(drawn, event_auc.area, count=int(values[..., 1].sum()))
     return figures

@@ -12,7 +12,7 @@ class Cell:
       config: file of `experiments/configs` and its variant, "quickstart" or "dpo:control".
       changes: settings by dotted name, over the suite's base and that file.
       tunes: the cell whose model is tuned by preferences; `losing`, the cell whose model makes the losing samples, and
-        `user`, what that model is given in place of the user ("dropped" or "partner").
+        `user`, what that model is given in place of the user ("dropped", "partner" or "kept").
       samples: the cell whose model is sampled with other settings; nothing is trained.
       against: the cell that it is compared with, its control; the suite's first without it.
     """

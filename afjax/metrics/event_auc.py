@@ -1,0 +1,47 @@
+"""Area under the curve: do reactions after the user's events stand out from what the avatar does anyway?
+
+    auc = P(S after an event > S after a frame without one) + P(they are equal) / 2
+
+S is `metrics.events.strength`, so that no threshold decides: a face that is too still for a detector, or whose nods are
+half as large as the recorded ones, still has 1 if they always follow the cause and never come otherwise. Chance is .5;
+an avatar that does the contrary is below it. Frames without an event are those of `events.causes`.
+
+The curve is drawn over BINS equally likely steps of the recorded strengths, so that a clip is two histograms and a
+figure a function of their mean over clips. Several kinds together are weighed by their numbers of events.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from afjax.metrics import events
+
+BINS = 100
+
+
+def edges(recorded: Sequence[np.ndarray], kind: str) -> np.ndarray:
+    """Bounds between the bins `[BINS - 1]` of a kind, from recorded motion, `[T, D]` a clip."""
+    found = np.concatenate([events.strength(motion, kind) for motion in recorded])
+    return np.quantile(found, np.arange(1, BINS) / BINS) if len(found) else np.zeros(BINS - 1)
+
+
+def histograms(motion: np.ndarray, event_frames, kind: str, bounds: np.ndarray) -> np.ndarray:
+    """Strengths of one clip after its events and after frames without one, `[2, BINS]`; arguments as in `edges`."""
+    strength = events.strength(motion, kind)
+    seen, idle = events.causes(len(strength), event_frames)
+    bins = np.searchsorted(bounds, strength)
+    return np.stack([np.bincount(bins[of], minlength=BINS) for of in (seen, idle)]).astype(float)
+
+
+def area(means: np.ndarray) -> np.ndarray:
+    """Statistic for means over clips `[..., K, 2, BINS]` of K kinds -> `[...]`; nan if all or no frames are near events."""
+    means = np.asarray(means, np.float64)
+    total = means.sum(axis=-1)
+    share = means / np.where(total > 0, total, 1.0)[..., None]
+    after, idle = share[..., 0, :], share[..., 1, :]
+    below = np.cumsum(idle, axis=-1) - idle / 2
+    each = np.where((total > 0).all(axis=-1), (after * below).sum(axis=-1), np.nan)
+    weight = np.where(np.isnan(each), 0.0, total[..., 0])
+    found = (weight * np.nan_to_num(each)).sum(axis=-1)
+    count = weight.sum(axis=-1)
+    return np.where(count > 0, found / np.where(count > 0, count, 1.0), np.nan)
