@@ -6,8 +6,8 @@
 `--workdir` is the paper's separately trained talking-only model, or the model to be tuned itself. `--user dropped`
 takes the user away, `--user partner` puts a user of other people's conversation in the place of the own one, and
 `--user kept` leaves the own one, a control: such samples lack only what any sample lacks. Started again it goes on
-where it ended. `provenance.json` says what made the samples; `experiments.train --config experiments/configs/dpo.py` reads
-them. 384 conversations of 20 s take about two minutes a sample on two cores.
+where it ended. `provenance.json` says what made the samples; `experiments.train --config
+experiments/configs/dpo.py` reads them. 384 conversations of 20 s take about two minutes a sample on two cores.
 """
 
 from absl import flags

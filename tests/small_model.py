@@ -50,19 +50,17 @@ def small_config(
 
 
 def scrambled(config: Config, scale: float = 0.3, dtype=jnp.float32):
-    """Initial parameters plus noise, so that no gate or head is zero."""
+    """Weights as large as a new model's, plus noise, so that no gate or head is zero. Nothing is compiled for them."""
     rng = np.random.default_rng(0)
-    return jax.tree.map(lambda p: jnp.asarray(p + scale * rng.standard_normal(p.shape), dtype), _initial(config))
+    shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
+    fresh = jax.tree_util.tree_map_with_path(lambda path, leaf: _fresh(path[-1].key, leaf.shape, rng), shapes)
+    return jax.tree.map(lambda p: jnp.asarray(p + scale * rng.standard_normal(p.shape), dtype), fresh)
 
 
-def _initial(config: Config):
-    """Parameters before the noise: the same for all layouts, so that each model is initialised once."""
-    if config.model not in _INITIAL:
-        _INITIAL[config.model] = jax.device_get(init_params(config, jax.random.key(0)))
-    return _INITIAL[config.model]
-
-
-_INITIAL: dict[ModelConfig, dict] = {}
+def _fresh(name: str, shape: tuple[int, ...], rng):
+    if name in ("bias", "scale"):
+        return np.full(shape, float(name == "scale"))
+    return rng.standard_normal(shape) / (np.sqrt(shape[-1]) if name == "kernel" else 1.0)
 
 
 def conditions(config: Config, sessions: int, frames: int, dtype=jnp.float32, seed: int = 0) -> Conditions:

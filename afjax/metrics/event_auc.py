@@ -34,7 +34,7 @@ def histograms(motion: np.ndarray, event_frames, kind: str, bounds: np.ndarray) 
 
 
 def area(means: np.ndarray) -> np.ndarray:
-    """Statistic for means over clips `[..., K, 2, BINS]` of K kinds -> `[...]`; nan if all or no frames are near events."""
+    """Statistic for means over clips `[..., K, 2, BINS]` of K kinds -> `[...]`; nan where no event can be compared."""
     means = np.asarray(means, np.float64)
     total = means.sum(axis=-1)
     share = means / np.where(total > 0, total, 1.0)[..., None]

@@ -81,5 +81,6 @@ class Validation:
             "channels": np.array(CHANNELS),
             "avatar_speaking": tracks["avatar_speaking"],
         }
-        table = report.evaluate(arrays, report.Vocabulary(EXPRESSION, POSE), block=self._config.layout.block)
+        face, block = report.Vocabulary(EXPRESSION, POSE), self._config.layout.block
+        table = report.evaluate(arrays, face, block=block, metrics=WATCHED)
         return {name: table["model"][name]["mean"] for name in WATCHED}

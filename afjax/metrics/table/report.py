@@ -5,7 +5,7 @@ against a user of another group (`metrics.groups`), `model_shuffled` the model's
 from `shuffled` is no evidence on the data at hand. docs/evaluation.md explains the metrics.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -139,6 +139,7 @@ def evaluate(
     block: int,
     clip_events: Sequence[EventFrames] | None = None,
     rest: np.ndarray | None = None,
+    metrics: Collection[str] = (),
     fps: float = 25.0,
     seed: int = 0,
 ) -> Table:
@@ -158,6 +159,7 @@ def evaluate(
       block: frames a block, for jitter.
       clip_events: the user's events of every clip; None, or a codec other than `face`, has no event metrics.
       rest: motion of the reference face `[D]`; zeros if None.
+      metrics: the only ones that are wanted; all if empty.
       fps: frames a second.
       seed: of clusters and intervals.
 
@@ -185,6 +187,7 @@ def evaluate(
         found = values.of_motion(motion, watched, reference)
         if clip_events is not None:
             found |= values.of_events(motion, [clip_events[clip] for clip in watched], clip_events, reference)
+        found = {name: measure for name, measure in found.items() if not metrics or name in metrics}
         table[row] = {name: measure.estimate(seed, group) for name, measure in found.items()}
         if row in ("recorded", "oracle"):
             judges[row] = found
