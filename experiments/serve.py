@@ -5,7 +5,8 @@
 
 prints one address, with a token in it, and serves until ctrl-C. Nothing leaves the machine and nothing is stored;
 docs/live.md has the protocol, and what to do for other machines. It needs the packages of requirements-media.txt and
-requirements-live.txt.
+requirements-live.txt. With c2pa-python the page's recordings are signed as generated (C2PA), by a certificate of the
+server's own or by that of `--certificate` and `--key`.
 """
 
 import asyncio
@@ -14,6 +15,7 @@ from absl import flags
 
 from afjax import files
 from afjax.errors import InputError
+from afjax.serving.credentials import Signer
 from afjax.serving.server import Server
 from afjax.serving.studio import Studio
 from experiments import cli
@@ -26,12 +28,17 @@ _PORT = flags.DEFINE_integer("port", 0, "Port; 0 takes a free one.", lower_bound
 _ORIGIN = flags.DEFINE_multi_string("origin", [], "https://NAME under which a proxy offers the page.")
 _SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture, a multiple of 128 pixels.")
 _SESSIONS = flags.DEFINE_integer("sessions", 1, "Calls at the same time.", lower_bound=1, upper_bound=256)
+_CERTIFICATE = flags.DEFINE_string("certificate", "", "PEM: sign recordings with it and those that vouch for it.")
+_KEY = flags.DEFINE_string("key", "", "PEM: its private key.")
 _BRAIN = flags.DEFINE_enum("brain", "scripted", hosting.BRAINS, "What answers: scripted small talk, or nothing.")
 
 
 def main():
     if _SIZE.value not in range(128, 1025, 128):
         raise InputError(f"--size={_SIZE.value} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
+    if bool(_CERTIFICATE.value) != bool(_KEY.value):
+        raise InputError("--certificate and --key belong together", do="give both or neither")
+    signer = Signer(files.absolute(_CERTIFICATE.value), files.absolute(_KEY.value)) if _KEY.value else Signer.found()
     brain, voices = hosting.brains_of(_BRAIN.value)
     print("getting ready: model and portraits", flush=True)
     avatar = cli.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "")
@@ -39,7 +46,7 @@ def main():
     with cli.quiet():
         engine = avatar.engine(_SESSIONS.value)
         studio = Studio(engine, avatar.codec(_SIZE.value), portraits, avatar.rest, brain, voices)
-    server = Server(studio, _HOST.value, _PORT.value, origins=_ORIGIN.value)
+    server = Server(studio, _HOST.value, _PORT.value, origins=_ORIGIN.value, signer=signer)
     asyncio.run(hosting.host(studio, server, lambda url: print(f"open {url}   (ctrl-C ends it)", flush=True)))
 
 

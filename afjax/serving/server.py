@@ -1,14 +1,16 @@
 """The page, its portraits and its socket over HTTP, on loopback unless told otherwise. aiohttp does the work.
 
 Everything is checked before it is answered: Host and Origin (another page of the same browser must not reach a server
-on loopback, by name or by number), and the token of the socket, in constant time, before the socket is accepted.
-Nothing that a page sends is written anywhere.
+on loopback, by name or by number), and the token, in constant time, before a socket or a recording is accepted.
+Nothing that a page sends is written anywhere, but for a recording that it asks to be signed, while that takes.
 """
 
 import asyncio
 import contextlib
 import hmac
 import secrets
+import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -28,6 +30,10 @@ TYPES = {
     ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png",
     ".json": "application/json", ".webmanifest": "application/manifest+json", ".woff2": "font/woff2",
 }  # fmt: skip
+RECORDING = 1 << 30
+"""Bytes of a recording to be signed, an hour; PATIENCE: seconds without any of it."""
+PATIENCE = 10
+PART = 1 << 20
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -55,8 +61,9 @@ class Server:
     """Serves a studio. `url`: where, with the token in its fragment, once it has started."""
 
     def __init__(
-        self, studio: Studio, host: str = "127.0.0.1", port: int = 0, token: str = "", origins=(), page: Path = PAGE
-    ):
+        self, studio: Studio, host: str = "127.0.0.1", port: int = 0, token: str = "", origins=(), page: Path = PAGE,
+        signer: Callable[[Path, Path], None] | None = None,
+    ):  # fmt: skip
         """Nothing listens before `start`.
 
         Args:
@@ -64,6 +71,7 @@ class Server:
           token: that pages must know, at least 16 characters; a random one by default.
           origins: further origins, "https://name", under which a proxy offers the page.
           page: folder with index.html and what it reads from /static.
+          signer: writes a signed copy of a recording (`afjax.serving.credentials`); None: recordings stay unsigned.
 
         Raises InputError for a token or origins that can't be, and where aiohttp is missing.
         """
@@ -79,6 +87,7 @@ class Server:
         if host in ("", "0.0.0.0", "::") and not origins:
             raise InputError(f"{host or 'every address'} is no name", "host", "give the --origin that pages have, too")
         self._page, self._open, self._silent = page, set(), set()
+        self._signer, self._signing = signer, asyncio.Lock()
         self._runner = self._server = None
         self.url = ""
 
@@ -94,6 +103,7 @@ class Server:
         app.add_routes([
             web.get("/", self._index), web.get("/static/{name}", self._static), web.get("/health", self._health),
             web.get("/portraits/{name}", self._portrait), web.get("/live", self._live),
+            web.post("/recording", self._recording),
         ])  # fmt: skip
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=15, lingering_time=1, shutdown_timeout=2)
         await self._runner.setup()
@@ -169,6 +179,7 @@ class Server:
     async def _health(self, request):
         facts = {"version": afjax.__version__, "protocol": PROTOCOL}
         facts |= {"sessions": self.studio.engine.sessions, "calls": len(self.studio.seats)}
+        facts["signs"] = self._signer is not None
         return self._web.json_response(facts)
 
     async def _portrait(self, request):
@@ -177,15 +188,61 @@ class Server:
             raise self._web.HTTPNotFound()
         return self._web.Response(body=picture, content_type="image/png")
 
+    def _stranger(self, request, tokens: list[str]):
+        """The answer to a page of another origin or without the token; None for our own."""
+        if request.headers.get("Origin", "").lower() not in self._allowed:
+            return self._answer("another page's origin\n", 403)
+        if len(tokens) != 1 or not hmac.compare_digest(tokens[0].encode(), self.token.encode()):
+            return self._answer("the token is missing or wrong: open the address that the server printed\n", 403)
+        return None
+
+    async def _recording(self, request):
+        """A recording in MP4 -> the same, signed. It lies in a temporary file meanwhile; one at a time."""
+        if self._signer is None:
+            raise self._web.HTTPNotFound()
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if refused := self._stranger(request, [token] if kind == "Bearer" else []):
+            return refused
+        if self._signing.locked():
+            return self._answer("another recording is being signed: try again\n", 503)
+        async with self._signing:
+            with tempfile.TemporaryDirectory(prefix="afjax_recording_") as folder:
+                given, signed = Path(folder) / "given.mp4", Path(folder) / "signed.mp4"
+                if not await self._received(request, given):
+                    return self._answer("the recording is too large\n", 413)
+                try:
+                    await asyncio.to_thread(self._signer, given, signed)
+                except InputError as error:
+                    return self._answer(f"{error}\n", 422)
+                return await self._sent(request, signed)
+
+    async def _received(self, request, path: Path) -> bool:
+        """Writes what a page sends; -> whether it is within RECORDING."""
+        size = 0
+        with path.open("wb") as file:
+            while part := await asyncio.wait_for(request.content.read(PART), PATIENCE):
+                size += len(part)
+                if size > RECORDING:
+                    return False
+                await asyncio.to_thread(file.write, part)
+        return True
+
+    async def _sent(self, request, path: Path):
+        response = self._web.StreamResponse(headers={**HEADERS, "Content-Type": "video/mp4"})
+        response.content_length = path.stat().st_size
+        await response.prepare(request)
+        with path.open("rb") as file:
+            while part := await asyncio.to_thread(file.read, PART):
+                await asyncio.wait_for(response.write(part), PATIENCE)
+        await response.write_eof()
+        return response
+
     async def _live(self, request):
         """Refuses with a status before the socket is accepted, or talks until its end."""
         asked = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         tokens = [name.removeprefix("token.") for name in asked if name.startswith("token.")]
-        known = len(tokens) == 1 and hmac.compare_digest(tokens[0].encode(), self.token.encode())
-        if request.headers.get("Origin", "").lower() not in self._allowed:
-            return self._answer("another page's origin\n", 403)
-        if not known:
-            return self._answer("the token is missing or wrong: open the address that the server printed\n", 403)
+        if refused := self._stranger(request, tokens):
+            return refused
         if PROTOCOL not in asked:
             return self._answer(f"this server speaks {PROTOCOL}\n", 400)
         if len(self._open) >= self.studio.engine.sessions + SPARE:

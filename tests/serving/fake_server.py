@@ -88,6 +88,7 @@ class FakeServer:
         app = web.Application()
         app.router.add_get("/", self._page)
         app.router.add_get("/static/{name}", self._page)
+        app.router.add_get("/health", self._health)
         app.router.add_get("/portraits/{name}", self._portrait)
         app.router.add_get("/live", self._live)
         self._runner = web.AppRunner(app)
@@ -109,6 +110,11 @@ class FakeServer:
             return web.Response(status=404)
         headers = {"Content-Security-Policy": POLICY, "X-Content-Type-Options": "nosniff"}
         return web.Response(body=file.read_bytes(), content_type=TYPES[file.suffix[1:]], headers=headers)
+
+    async def _health(self, request):
+        from aiohttp import web
+
+        return web.json_response({"signs": False})
 
     async def _portrait(self, request):
         from aiohttp import web

@@ -84,6 +84,15 @@ function connect() {
   return connecting;
 }
 
+/** Whether the server signs recordings. */
+async function signs() {
+  try {
+    return (await (await fetch('health')).json()).signs === true;
+  } catch {
+    return false;
+  }
+}
+
 async function arrive() {
   if (!token) {
     wait('The address is not complete', 'Open the whole address that the server has printed, with the part after #.');
@@ -92,6 +101,7 @@ async function arrive() {
   wait('Connecting', 'One moment.');
   try {
     await connect();
+    tape.signs = await signs();
     prepare();
     screen('begin');
   } catch (error) {
@@ -253,7 +263,9 @@ const acts = {
   async record() {
     if (tape.on) {
       await tape.stop();
-      notice('The recording is ready. It lies in this page only until you save it.', { name: 'Save', run: save });
+      await tape.sign(token);
+      const how = tape.signed ? ', and signed as AI-generated' : '';
+      notice(`The recording is ready${how}. It lies in this page only until you save it.`, { name: 'Save', run: save });
     } else tape.start(sound.tape);
     buttons();
   },
@@ -301,7 +313,10 @@ async function hangUp() {
   camera.stop();
   link?.close();
   link = null;
-  if (tape.on) await tape.stop();
+  if (tape.on) {
+    await tape.stop();
+    await tape.sign(token);
+  }
   await sound?.close();
   sound = null;
   $('start').disabled = false;

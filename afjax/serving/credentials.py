@@ -1,0 +1,130 @@
+"""Content credentials of recordings: a statement inside the file, signed, that part of what it shows is generated.
+
+C2PA (https://spec.c2pa.org, version 2) is what tools of newsrooms and browsers read. The package c2pa-python writes it
+without a network. A certificate that viewers trust comes from an authority; without one the server makes its own, for
+as long as it runs: such a file proves that it was not changed since, and says how it was made, not who made it.
+"""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import afjax
+from afjax.errors import InputError
+
+__all__ = ["Signer"]
+
+KIND = "video/mp4"
+SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+"""IPTC's word for a recording of somebody beside what a model made."""
+CLAIM = {
+    "claim_generator_info": [{"name": "afjax", "version": afjax.__version__}],
+    "title": "Conversation with an avatar",
+    "assertions": [
+        {
+            "label": "c2pa.actions.v2",
+            "data": {"actions": [{"action": "c2pa.created", "digitalSourceType": SOURCE}]},
+        }
+    ],
+}
+VALID = timedelta(days=365)
+
+
+class Signer:
+    """Signs recordings in MP4: `signer(source, target)`."""
+
+    def __init__(self, certificate: Path | None = None, key: Path | None = None):
+        """Credentials of files in PEM, the certificate with those that vouch for it, or self-made ones without.
+
+        Raises InputError where c2pa-python is missing, or the two are no certificate and key.
+        """
+        try:
+            import c2pa
+        except ImportError as error:
+            raise InputError("the package c2pa-python is missing", do="pip install c2pa-python") from error
+        self._c2pa = c2pa
+        chain, secret = (_read(certificate), _read(key)) if certificate else _self_made()
+        try:
+            information = c2pa.C2paSignerInfo(alg=_algorithm(secret), sign_cert=chain, private_key=secret, ta_url=None)
+            self._signer = c2pa.Signer.from_info(information)
+        except (c2pa.C2paError, ValueError, TypeError) as error:
+            what = f"no certificate in PEM with its key ({str(error).splitlines()[0]})"
+            raise InputError(what, certificate, "give --certificate CHAIN.pem and the --key of its first") from None
+
+    @staticmethod
+    def found() -> "Signer | None":
+        """One with credentials of its own, or None where c2pa-python is missing."""
+        try:
+            return Signer()
+        except InputError:
+            return None
+
+    def __call__(self, source: Path, target: Path) -> None:
+        """Writes what `source`, an MP4, holds to `target` with a statement; raises InputError where it is no MP4."""
+        try:
+            with source.open("rb") as given, target.open("w+b") as made:
+                self._c2pa.Builder(json.dumps(CLAIM)).sign(self._signer, KIND, given, made)
+        except self._c2pa.C2paError as error:
+            raise InputError(f"this can't be signed as a video ({str(error).splitlines()[0]})") from None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"can't be read ({error.strerror})", path) from None
+
+
+def _algorithm(secret: bytes) -> bytes:
+    """C2PA's name of the signature that a private key makes."""
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+    key = load_pem_private_key(secret, None)
+    if isinstance(key, ec.EllipticCurvePrivateKey):
+        return {256: b"es256", 384: b"es384", 521: b"es512"}[key.key_size]
+    return b"ed25519" if isinstance(key, ed25519.Ed25519PrivateKey) else b"ps256"
+
+
+def _self_made() -> tuple[bytes, bytes]:
+    """A certificate for signatures with the one that vouches for it, and its key, in PEM."""
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    root, own = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
+    chain = (_certificate("recordings", own, root, False), _certificate("this server", root, root, True))
+    plain = serialization.NoEncryption()
+    return b"".join(chain), own.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, plain)
+
+
+def _certificate(subject: str, key, root, vouches: bool) -> bytes:
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+
+    def name(text):
+        return x509.Name(
+            [x509.NameAttribute(NameOID.ORGANIZATION_NAME, "afjax"), x509.NameAttribute(NameOID.COMMON_NAME, text)]
+        )
+
+    now, public = datetime.now(UTC), key.public_key()
+    usage = dict.fromkeys(
+        ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only",
+         "decipher_only"), False,
+    )  # fmt: skip
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name(subject))
+        .issuer_name(name("this server"))
+        .public_key(public)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + VALID)
+        .add_extension(x509.BasicConstraints(vouches, None), True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(root.public_key()), False)
+        .add_extension(x509.KeyUsage(digital_signature=True, key_cert_sign=vouches, crl_sign=vouches, **usage), True)
+    )
+    if not vouches:
+        made = made.add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.EMAIL_PROTECTION]), False)
+    return made.sign(root, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
