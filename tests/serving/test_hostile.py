@@ -16,6 +16,7 @@ from tests.serving.client import Page, address, camera, jpeg, mic, serving
 from tests.serving.test_server import numbers, run
 
 BEGIN = {"type": "begin", "portrait": "grey", "voice": "", "mic_rate": 48000, "camera": True}
+LONG = (pytest.mark.slow, pytest.mark.timeout(7200))
 BOMB = bytes.fromhex("89504e470d0a1a0a0000000d49484452") + (60000).to_bytes(4, "big") * 2 + bytes.fromhex("0802000000")
 
 
@@ -75,7 +76,7 @@ def resident() -> float:
     return int(re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[1]) / 1024
 
 
-@pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [2000, pytest.param(100_000, marks=LONG)])
 def test_a_neighbour_notices_nothing(caplog, count):
     """Mutated messages, silent connections and a reader who does not read, beside an honest call."""
 

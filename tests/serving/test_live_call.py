@@ -18,6 +18,9 @@ from tests.small_model import scrambled
 HEADROOM = 0.1
 
 
+LONG = (pytest.mark.slow, pytest.mark.timeout(7200))
+
+
 class Talk:
     """A call, what it has shown, and a page that sends a voice and pictures on time."""
 
@@ -340,7 +343,7 @@ def test_a_page_whose_clock_drifts_is_followed(ppm):
     assert call.counts.silent < 75 and call.counts.late < 75 and call.counts.corrupt == 0
 
 
-@pytest.mark.parametrize("hours", [0.05, pytest.param(8.0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("hours", [0.05, pytest.param(8.0, marks=LONG)])
 def test_a_long_call_stays_as_it_began(hours, request):
     """An avatar that speaks half of the time, a cut a minute: nothing grows, and nothing drifts apart.
 
