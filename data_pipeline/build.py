@@ -8,6 +8,8 @@ the seed `seed * 1,000,000 + i`; the splits have voices, words and random stream
 the sound and the oracle's motion as well. `--slow_posture 20` lets both heads wander besides, with a time constant of
 20 s and independent of all else: something that a model can drift in over minutes (docs/evaluation.md). `--sound` keeps
 the sound of the training conversations too (630 MB), so that `experiments.make_features` can make other features of it.
+`--listening .1` makes data in which the avatar listens for a tenth of the time, as recordings of talkers have it, and
+held-out ones in which it only listens.
 
 With `--pairs` the records come from videos of two people (docs/data.md). Faces are tracked at about 40 frames a second
 and process. A build that was stopped goes on; what is unusable is set aside with the reason in `DIR/clips.csv` and
@@ -31,9 +33,13 @@ _SLOW = flags.DEFINE_float(
     "slow_posture", 0.0, "Time constant in seconds of a slow walk of both heads; 0: none.", 0.0, 60.0
 )
 _SOUND = flags.DEFINE_bool("sound", False, "Keep the sound of training conversations.")
+_LISTENING = flags.DEFINE_float(
+    "listening", 0.0, "Share of the time that the avatar listens in training; in held-out ones it only does. 0: a mix.",
+    0.0, 0.9,
+)  # fmt: skip
 _WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
 
-SIMULATED = ("train", "eval", "seed", "slow_posture", "sound")
+SIMULATED = ("train", "eval", "seed", "slow_posture", "sound", "listening")
 """Flags that recorded conversations have no use for."""
 
 
@@ -69,7 +75,7 @@ def main() -> None:
         raise InputError("--latent needs --pairs", do="simulated conversations have no pictures")
     counts = {"train": _TRAIN.value, "eval": _EVAL.value}
     summary = simulated.build(
-        _OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value, _SLOW.value, _SOUND.value
+        _OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value, _SLOW.value, _SOUND.value, _LISTENING.value
     )
     print(simulated_table(summary))
 

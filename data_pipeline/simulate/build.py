@@ -18,6 +18,7 @@ from afjax.normalizer import Normalizer
 from data_pipeline.records import EXTRACTOR, SPLITS, Metadata, Moments, write_metadata, write_split
 from data_pipeline.schema import EVENT_KINDS, Conversation, decode, encode
 from data_pipeline.simulate.conversation import simulate
+from data_pipeline.simulate.speech.dialogue import STYLES, listening_style
 from data_pipeline.simulate.speech.synthesis import Speaker
 
 ORACLE = 1
@@ -29,11 +30,11 @@ def _start() -> None:
     _speaker = Speaker()
 
 
-def _job(job: tuple[int, str, float, float, bool]) -> bytes | InputError:
-    seed, split, seconds, slow_posture, sound = job
+def _job(job: tuple[int, str, dict]) -> bytes | InputError:
+    seed, split, settings = job
     oracle = ORACLE if split == "eval" else None
     try:
-        return encode(simulate(seed, split, _speaker, seconds, oracle=oracle, slow_posture=slow_posture, sound=sound))
+        return encode(simulate(seed, split, _speaker, oracle=oracle, **settings))
     except InputError as error:
         return error
 
@@ -69,11 +70,13 @@ def build(
     workers: int = 2,
     slow_posture: float = 0.0,
     sound: bool = False,
+    listening: float = 0.0,
 ) -> dict:
     """Simulates and writes a data set; -> its summary, which is also written to `summary.json`.
 
     `slow_posture`: time constant in seconds of the walk of both heads (`simulate.behaviour.posture`), 0 = none.
-    `sound`: training records keep it too.
+    `sound`: training records keep it too. `listening`: in training the avatar listens for this share of the time, and
+    in evaluation all of it; 0: the styles of `simulate.speech.dialogue`.
 
     Raises InputError if `out` is taken or can't be written, or speech synthesis is missing.
     """
@@ -86,7 +89,10 @@ def build(
 
         def records(split):
             nonlocal done
-            jobs = [(first + index, split, seconds, slow_posture, sound) for index in range(counts[split])]
+            settings = {"seconds": seconds, "slow_posture": slow_posture, "sound": sound}
+            if listening:
+                settings["style"] = STYLES["silent"] if split == "eval" else listening_style(listening)
+            jobs = [(first + index, split, settings) for index in range(counts[split])]
             for record in pool.imap(_job, jobs, chunksize=2):
                 if isinstance(record, InputError):
                     raise record
@@ -104,6 +110,7 @@ def build(
             "out": str(Path(out).absolute()),
             "seconds": round(time.monotonic() - started, 1),
             "slow_posture": slow_posture,
+            "listening": listening or None,
             "bytes": sum(file.stat().st_size for file in folder.iterdir()),
             "splits": {
                 split: {

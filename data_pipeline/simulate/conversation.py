@@ -57,19 +57,21 @@ def simulate(
     oracle: int | None = None,
     slow_posture: float = 0.0,
     sound: bool = False,
+    style: dialogue.Style | None = None,
 ) -> Conversation:
     """Simulates `seconds` of a conversation of the split `train` or `eval`.
 
     With `oracle` the avatar is simulated a second time under that private stream, and the record keeps the sound, as it
     does with `sound`.
     `slow_posture`: time constant in seconds of the walk of both heads (`simulate.behaviour.posture`), 0 = none.
+    `style`: who talks how long; one of the split's without it.
     """
     rng = streams(seed, split, private)
     frames = int(round(seconds * FPS))
     voices = {side: draw_voice(rng["people"], split) for side in ("user", "avatar")}
     people = {side: draw_person(rng["people"]) for side in ("user", "avatar")}
     sides = {side: dialogue.Side(rng[f"{side}_words"], split, voices[side], speaker) for side in ("user", "avatar")}
-    style = dialogue.draw_style(rng["turns"], split)
+    style = style or dialogue.draw_style(rng["turns"], split)
     said = dict(
         zip(
             ("user", "avatar"),

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from pathlib import Path
 
 from afjax import digests
 from afjax.config import Config, from_dict, to_dict
@@ -42,7 +43,7 @@ def cost(suite: Suite, cell: Cell) -> int:
 
 
 def config_of(suite: Suite, cell: Cell, seed: int, steps: int = 0, data: str = "data") -> Config:
-    """The configuration of a cell; `steps` takes the place of the quickstart's length, in proportion for others."""
+    """The configuration of a cell; `steps` takes the place of its length, apart from the steps that listen."""
     if cell.samples:
         parent = config_of(suite, suite[cell.samples], seed, steps, data)
         return from_dict(_changed(to_dict(parent), cell.changes) | {"name": cell.name})
@@ -51,7 +52,7 @@ def config_of(suite: Suite, cell: Cell, seed: int, steps: int = 0, data: str = "
     values = _changed(values, (suite.base if cell.config == "quickstart" else {}) | cell.changes)
     settings = values["training"]
     if steps and not cell.tunes:
-        settings["num_steps"] = steps
+        settings["num_steps"] = steps + settings["listening_steps"]
     settings |= {"seed": seed, "save_every": settings["save_every"] if cell.tunes else settings["num_steps"]}
     values["data"] |= {"path": data}
     return from_dict(values | {"name": cell.name})
@@ -68,6 +69,16 @@ def _changed(values: dict, changes: dict) -> dict:
     return values
 
 
+def data_of(data: Path, cell: Cell) -> Path:
+    """Folder of the conversations that a cell is trained on; `data`: the suite's."""
+    return data.with_name(listening_name(cell.listening)) if cell.listening else data
+
+
+def listening_name(share: float) -> str:
+    """Name of the folder of conversations with a share of listening; 0: the quickstart's."""
+    return f"data_listening_{share:g}" if share else "data"
+
+
 def digest(suite: Suite, cell: Cell, seed: int, steps: int, data_digest: str) -> str:
     """Name of a cell's folder: SHA-256 over what decides its figures, the first 16 digits."""
     values = to_dict(config_of(suite, cell, seed, steps))
@@ -79,4 +90,6 @@ def digest(suite: Suite, cell: Cell, seed: int, steps: int, data_digest: str) ->
         if name
     }
     whole = {"config": values, "data": data_digest, "needs": needed, "user": cell.user if cell.losing else ""}
+    if cell.listening:
+        whole["listening"] = cell.listening
     return digests.of_json(whole)[:16]

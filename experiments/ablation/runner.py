@@ -20,7 +20,7 @@ from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline.records import read_metadata
 from data_pipeline.schema import Conversation
-from experiments.ablation.cells import config_of, digest, order
+from experiments.ablation.cells import config_of, data_of, digest, order
 from experiments.ablation.plan import Plan
 from experiments.configs.ablations.suite import Cell, Suite
 from experiments.evaluation import eval_set, reaction_lag
@@ -82,7 +82,7 @@ class _Work:
         return folder
 
     def config(self, cell: Cell, seed: int) -> Config:
-        return config_of(self.suite, cell, seed, self.plan.steps, str(self.data))
+        return config_of(self.suite, cell, seed, self.plan.steps, str(data_of(self.data, cell)))
 
 
 def _stored(path: Path) -> dict | None:
@@ -134,7 +134,7 @@ def _train(work: _Work, cell: Cell, seed: int) -> dict:
     if cell.tunes:
         source = work.needed(cell.losing, seed)
         losing = source / f"losing_{cell.user}"  # shared by all cells that are tuned with it
-        make_preferences(load_run(source / "run"), work.data, losing, cell.user, per_clip=1, seed=seed)
+        make_preferences(load_run(source / "run"), data_of(work.data, cell), losing, cell.user, per_clip=1, seed=seed)
         tuned = str(work.needed(cell.tunes, seed) / "run")
         config = replace(config, preference=replace(config.preference, path=str(losing), model=tuned))
     return train_run(config, work.folder(cell, seed) / "run", samples=False)

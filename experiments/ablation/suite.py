@@ -4,20 +4,24 @@ import time
 from pathlib import Path
 
 from afjax import files
+from afjax.errors import InputError
 from data_pipeline.simulate.build import build
 from experiments.ablation import figures, runner
-from experiments.ablation.cells import load_suite
+from experiments.ablation.cells import listening_name, load_suite
 from experiments.ablation.plan import Plan, make_plan
 from experiments.ablation.table import aggregate, latex, markdown
+from experiments.configs.ablations.suite import Suite
 
-SUITES = ("paper", "preferences", "guidance", "delay", "steps")
+SUITES = ("paper", "preferences", "guidance", "delay", "steps", "imbalance")
 
 
 def ablate(name: str, out: Path, seeds: int = 3, budget: float = 0.0, data: str = "") -> dict:
     """Runs the suite; returns the summary that is written to `out/NAME.json`."""
     started = time.perf_counter()
     suite = load_suite(name)
-    data = files.absolute(data) if data else _simulated(out)
+    if data and any(cell.listening for cell in suite.cells):
+        raise InputError(f"the suite {name} simulates conversations of its own", do="leave --data out")
+    data = files.absolute(data) if data else _simulated(out, suite)
     runner.check_data(suite, data)
     plan = make_plan(name, suite, out, seeds, budget, data)
     made, total = [], plan.seeds * len(suite.cells)
@@ -30,12 +34,17 @@ def ablate(name: str, out: Path, seeds: int = 3, budget: float = 0.0, data: str 
     return summary
 
 
-def _simulated(out: Path) -> Path:
-    """The quickstart's conversations, made in the suite's folder once."""
-    folder = out / "data"
-    if not folder.exists():
-        build(folder, {"train": 384, "eval": 64}, 20.0, 0)
-    return folder
+def _simulated(out: Path, suite: Suite) -> Path:
+    """As many conversations as the quickstart's, made in the suite's folder once for each share of listening.
+
+    Returns those of the first cell. The held-out ones are the same for all shares but 0.
+    """
+    shares = dict.fromkeys(cell.listening for cell in suite.cells)
+    folders = [out / listening_name(share) for share in shares]
+    for folder, share in zip(folders, shares, strict=True):
+        if not folder.exists():
+            build(folder, {"train": 384, "eval": 64}, 20.0, 0, listening=share)
+    return folders[0]
 
 
 def _write(name: str, suite, plan: Plan, out: Path, data: Path, made: list, seconds: float) -> dict:

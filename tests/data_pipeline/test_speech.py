@@ -6,7 +6,8 @@ import pytest
 from afjax.audio import mel
 from afjax.errors import InputError
 from data_pipeline.simulate import augment
-from data_pipeline.simulate.speech import sentences, synthesis, visemes, vocal
+from data_pipeline.simulate.conversation import streams
+from data_pipeline.simulate.speech import dialogue, sentences, synthesis, visemes, vocal
 from data_pipeline.simulate.speech.sentences import Phrase
 
 VOICE = synthesis.Voice("en-us+m3", 175, 50, 50, 100.0)
@@ -107,3 +108,23 @@ def test_a_recording_keeps_the_time_and_the_voice():
         assert heard.shape == wave.shape and heard.dtype == np.float32 and np.abs(heard).max() <= 1.0
         loud, before = heard[8000:16_000], heard[:7000]
         assert np.square(loud).mean() > 30 * np.square(before).mean()
+
+
+def test_the_avatar_listens_for_the_share_that_is_asked_for(speaker):
+    """Eight conversations of 20 s each; the mixture of styles that training has by default lies between the two."""
+    found = []
+    for share in (0.1, 0.6):
+        style, shares = dialogue.listening_style(share), []
+        for seed in range(8):
+            rng = streams(seed, "train", 0)
+            sides = {
+                side: dialogue.Side(
+                    rng[f"{side}_words"], "train", synthesis.draw_voice(rng["people"], "train"), speaker
+                )
+                for side in ("user", "avatar")
+            }
+            said = dialogue.converse(rng["turns"], sides["user"], sides["avatar"], style, 20.0)
+            user, avatar = (dialogue.speaking(items, 500, 25) for items in said)
+            shares.append((user & ~avatar).mean())
+        found.append(np.mean(shares))
+    np.testing.assert_allclose(found, (0.1, 0.6), atol=0.07)

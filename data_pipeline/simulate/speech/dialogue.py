@@ -6,6 +6,7 @@ it, so the same dialogue can be lived through again with other private noise.
 The styles differ in who talks. `talking`: the avatar listens for a little over a fifth of the time, as in recorded
 conversations, where a person mostly talks or is silent with the other. `listening`: it listens most of the time.
 `silent`: it says nothing, and its user talks and pauses. Which of them a conversation has is drawn by STYLE_SHARES.
+`listening_style` makes others, by the share of the time that the avatar listens.
 """
 
 from dataclasses import dataclass
@@ -45,6 +46,22 @@ def draw_style(rng: np.random.Generator, split: str) -> Style:
     """A style of the split."""
     shares = STYLE_SHARES[split]
     return STYLES[rng.choice(list(shares), p=list(shares.values()))]
+
+
+SHORT, OVERSHOOT, PAUSES = 1.2, 0.85, 0.9
+"""Seconds: the shorter of the two turns, by how much the last phrase runs over its turn, and the pauses of both."""
+
+
+def listening_style(share: float) -> Style:
+    """Turns with which the user speaks and the avatar is silent for about a share of the time, in (0, 1).
+
+    share = U / (U + A + PAUSES), U and A being both turns as they turn out; the shorter is SHORT + OVERSHOOT.
+    """
+    short = SHORT + OVERSHOOT
+    user = max(short, share * (short + PAUSES) / (1.0 - share))
+    avatar = max(short, user * (1.0 - share) / share - PAUSES)
+    turns = [(0.75 * (turn - OVERSHOOT), 1.25 * (turn - OVERSHOOT)) for turn in (avatar, user)]
+    return Style(*turns, avatar_first=1.0 - share, interlude=0.4)
 
 
 @dataclass(frozen=True)

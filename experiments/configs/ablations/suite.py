@@ -14,6 +14,9 @@ class Cell:
       tunes: the cell whose model is tuned by preferences; `losing`, the cell whose model makes the losing samples, and
         `user`, what that model is given in place of the user ("dropped", "partner" or "kept").
       samples: the cell whose model is sampled with other settings; nothing is trained.
+      listening: share of the time that the avatar listens in the conversations that it is trained on; they are
+        simulated for the suite, and all cells are measured where it only listens (`data_pipeline.build --listening`).
+        0: the suite's data.
       against: the cell that it is compared with, its control; the suite's first without it.
     """
 
@@ -24,6 +27,7 @@ class Cell:
     losing: str = ""
     user: str = "dropped"
     samples: str = ""
+    listening: float = 0.0
     against: str = ""
 
     @property
