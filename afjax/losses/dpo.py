@@ -11,9 +11,9 @@ differences are the same. `PreferenceConfig.formula` says how the norm and the m
     diffusion_dpo   mean square over channels         before the sigmoid  1/2
     paper           sum of magnitudes over channels   after it            1
 
-Motion is standardised, so that e is in variances of a channel: with `diffusion_dpo` and beta 1000 the sigmoid's argument
-is 1 where the winner's error has fallen by .002 more than the loser's, with beta 300 where it has by .007. The paper's
-latents are not standardised, and its figure of beta means another strength there.
+Motion is standardised, so that e is in variances of a channel: with `diffusion_dpo` and beta 1000 the sigmoid's
+argument is 1 where the winner's error has fallen by .002 more than the loser's, with beta 300 where it has by .007. The
+paper's latents are not standardised, and its figure of beta means another strength there.
 
 The gradient of a pair is its margin's, times beta * sigmoid(beta * margin). Where that weight falls towards 0 for all
 pairs the sigmoid is saturated and nothing is learned any more.

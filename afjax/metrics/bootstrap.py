@@ -9,7 +9,8 @@ drawn and exchanged together.
 
 n draws of n groups spread by (n - 1) / n of the variance of a mean and know nothing of Student's t, so that plain
 percentiles are too narrow with few groups. The percentiles here are those of a normal at the bounds that an interval of
-Student's t would have (Hesterberg 2015, "What teachers should know about the bootstrap", section 4.1).
+Student's t would have (Hesterberg 2015, "What teachers should know about the bootstrap", section 4.1). Below
+LEAST_GROUPS groups the draws are too few for that, and there are no bounds.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ from scipy import stats
 
 Estimate = dict[str, float | int | None]
 EMPTY: Estimate = {"mean": None, "low": None, "high": None, "n": 0}
+LEAST_GROUPS = 6
 
 
 def interval(
@@ -27,6 +29,7 @@ def interval(
     statistic: Callable[[np.ndarray], np.ndarray] | None = None,
     resamples: int = 1000,
     centred: bool = False,
+    folded: bool = False,
     groups: np.ndarray | None = None,
 ) -> Estimate:
     """`{"mean", "low", "high", "n"}` of `statistic(mean over clips)`; "mean" is its point estimate, n counts clips.
@@ -38,9 +41,11 @@ def interval(
       resamples: number of draws.
       centred: move the draws so that their median is the point estimate. For distances between pools, which are at
         least 0: drawing clips adds sampling noise a second time, and all draws may lie above the point estimate.
+      folded: give the size of a signed statistic. Its bounds are folded, not its draws: these are all above a 0.
       groups: `[n]`, which clips belong together; None: each stands for itself.
 
-    Figures that are undefined (no clip left, or a statistic of NaN) are None; the bounds are where one group is left.
+    Figures that are undefined (no clip left, or a statistic of NaN) are None; the bounds are where fewer than
+    LEAST_GROUPS of the given groups are left.
     """
     values = np.asarray(values, np.float64)
     whole = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
@@ -56,13 +61,23 @@ def interval(
     point, drawn = figures[0], figures[1:][np.isfinite(figures[1:])]
     if not np.isfinite(point) or not len(drawn):
         return {**EMPTY, "n": n}
-    if count < 2:
-        return {**EMPTY, "mean": float(point), "n": n}
+    if groups is not None and count < LEAST_GROUPS:
+        return {**EMPTY, "mean": float(abs(point) if folded else point), "n": n}
     if centred:
         drawn = np.maximum(drawn + point - np.median(drawn), 0.0)
-    tail = stats.norm.cdf(stats.t.ppf(0.025, count - 1) * np.sqrt(count / (count - 1)))
-    low, high = np.quantile(drawn, [tail, 1.0 - tail])
+    low, high = np.quantile(drawn, _tails(count))
+    if folded:
+        low, high = (0.0 if low <= 0.0 <= high else min(abs(low), abs(high))), max(abs(low), abs(high))
+        point = abs(point)
     return {"mean": float(point), "low": float(low), "high": float(high), "n": n}
+
+
+def _tails(count: int) -> tuple[float, float]:
+    """Shares of the draws of `count` groups below the bounds of a 95 % interval."""
+    if count < 2:
+        return 0.0, 1.0
+    tail = stats.norm.cdf(stats.t.ppf(0.025, count - 1) * np.sqrt(count / (count - 1)))
+    return tail, 1.0 - tail
 
 
 def _members(groups: np.ndarray | None, kept: np.ndarray) -> np.ndarray:
@@ -91,7 +106,8 @@ def separation(
       first, second: `[n, ...]`, the same clips in the same order; clips with a NaN in either are left out.
       seed: of the flips.
       statistic: as in `interval`.
-      flips: number of flips; no p is below 1 / (1 + flips), nor, with g groups, below 2 / 2^g.
+      flips: number of flips; no p is below 1 / (1 + flips). Where g groups have no more patterns, each of them is taken
+        once, and no p is below 2 / 2^g.
       groups: as in `interval`.
 
     Returns:
@@ -106,16 +122,23 @@ def separation(
     if not n:
         return None
     member = _members(groups, whole)
-    kept = np.random.default_rng(seed).integers(2, size=(flips, len(member))) @ member
-    kept = np.concatenate([np.ones((1, n)), kept])
+    kept = _patterns(len(member), flips, seed) @ member
     step = kept @ (first - second) / n
     means = (second.mean(axis=0) + step, first.mean(axis=0) - step)
     figures = [m.reshape(-1, *shape) if statistic is None else statistic(m.reshape(-1, *shape)) for m in means]
     size = np.abs(np.asarray(figures[0], np.float64) - figures[1])
     if not np.isfinite(size[0]):
         return None
-    drawn = size[1:][np.isfinite(size[1:])]
-    return float((1 + (drawn >= size[0] - 1e-12).sum()) / (1 + len(drawn)))
+    drawn = size[np.isfinite(size)]
+    return float((drawn >= size[0] - 1e-12).mean())
+
+
+def _patterns(groups: int, flips: int, seed: int) -> np.ndarray:
+    """Which groups keep their row, `[flips, groups]` of 0 and 1, the first with all: each pattern once, or draws."""
+    if groups < 31 and 2**groups <= flips + 1:
+        return 1.0 - (np.arange(2**groups)[:, None] >> np.arange(groups) & 1)
+    drawn = np.random.default_rng(seed).integers(2, size=(flips, groups))
+    return np.concatenate([np.ones((1, groups)), drawn])
 
 
 def ratio(means: np.ndarray) -> np.ndarray:

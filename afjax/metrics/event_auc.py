@@ -6,8 +6,9 @@ S is `metrics.events.strength`, so that no threshold decides: a face that is too
 half as large as the recorded ones, still has 1 if they always follow the cause and never come otherwise. Chance is .5;
 an avatar that does the contrary is below it. Frames without an event are those of `events.causes`.
 
-The curve is drawn over BINS equally likely steps of the recorded strengths, so that a clip is two histograms and a
-figure a function of their mean over clips. Several kinds together are weighed by their numbers of events.
+The curve is drawn over steps of the strength, so that a clip is two histograms and a figure a function of their mean
+over clips: STEPS equally likely ones of the recorded strengths, and above the largest of those steps of an eighth up to
+64 times it, for faces that move more. Several kinds together are weighed by their numbers of events.
 """
 
 from collections.abc import Sequence
@@ -16,13 +17,15 @@ import numpy as np
 
 from afjax.metrics import events
 
-BINS = 100
+STEPS = 100
+_ABOVE = 2.0 ** (np.arange(49) / 8)
+BINS = STEPS + len(_ABOVE)
 
 
 def edges(recorded: Sequence[np.ndarray], kind: str) -> np.ndarray:
     """Bounds between the bins `[BINS - 1]` of a kind, from recorded motion, `[T, D]` a clip."""
-    found = np.concatenate([events.strength(motion, kind) for motion in recorded])
-    return np.quantile(found, np.arange(1, BINS) / BINS) if len(found) else np.zeros(BINS - 1)
+    found = np.concatenate([np.zeros(1), *(events.strength(motion, kind) for motion in recorded)])
+    return np.concatenate([np.quantile(found, np.arange(1, STEPS) / STEPS), found.max() * _ABOVE])
 
 
 def histograms(motion: np.ndarray, event_frames, kind: str, bounds: np.ndarray) -> np.ndarray:

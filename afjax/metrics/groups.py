@@ -2,18 +2,19 @@
 
 Clips are cut from conversations, and people talk in several. Clips that have a person in common, or are joined by a
 chain of others that do, are one group: what holds for one says little that is new in the others. Intervals and tests
-draw groups (`metrics.bootstrap`), and a shuffled pair takes its user from another group, who is then neither the own
-user nor anybody of the own conversation.
+draw groups (`metrics.bootstrap`). A shuffled pair takes its user from a conversation of somebody else: neither the own
+user nor, where both people of a conversation have clips, the own avatar.
 """
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
 
-def of_people(people: Sequence[Sequence[str]]) -> np.ndarray:
-    """Group `[n]` of each clip, 0 and up in order of appearance; `people`: names of those who take part in each."""
-    parent: dict[str, str] = {}
+def of_people(people: Sequence[Sequence[Hashable]]) -> np.ndarray:
+    """Group `[n]` of each clip, 0 and up in order of appearance; `people`: those who take part in each."""
+    people = np.asarray(people).tolist()
+    parent: dict[Hashable, Hashable] = {}
 
     def root(name):
         while parent[name] != name:
@@ -25,25 +26,25 @@ def of_people(people: Sequence[Sequence[str]]) -> np.ndarray:
         for name in names:
             parent.setdefault(name, name)
             parent[root(name)] = root(names[0])
-    first: dict[str, int] = {}
+    first: dict[Hashable, int] = {}
     return np.array([first.setdefault(root(names[0]), len(first)) for names in people], int)
 
 
-def partners(groups: np.ndarray) -> np.ndarray | None:
-    """For each clip another of a different group `[n]`, None where there is one group only.
+def partners(people: np.ndarray) -> np.ndarray | None:
+    """For each clip another, whose user takes no part in it `[n]`; None where a clip has no such other.
 
-    Every clip is taken once where no group holds more than half of them: clips sorted by group are moved on by the
-    size of the largest. The clips of a larger group share the others in turn.
+    `people` `[n, 2]`: the avatar's and the user's of each clip. Clips sorted by user are moved on by as many as the
+    user with most of them has, and from there to the next that fits: where users allow it each is taken about once.
     """
-    groups = np.unique(groups, return_inverse=True)[1]
-    sizes = np.bincount(groups)
-    if len(sizes) < 2:
-        return None
-    order = np.argsort(groups, kind="stable")
-    partner = np.empty(len(groups), int)
-    partner[order] = np.roll(order, -sizes.max())
-    same = np.flatnonzero(groups[partner] == groups)
-    if len(same):
-        others = np.flatnonzero(groups != groups[same[0]])
-        partner[same] = others[np.arange(len(same)) % len(others)]
+    people = np.asarray(people)
+    users = people[:, 1]
+    order = np.argsort(users, kind="stable")
+    place = np.roll(np.arange(len(order)), -np.unique(users, return_counts=True)[1].max())
+    partner = np.empty(len(order), int)
+    for clip, first in zip(order, place, strict=True):
+        fits = (order[(first + step) % len(order)] for step in range(len(order)))
+        found = next((other for other in fits if users[other] not in people[clip]), None)
+        if found is None:
+            return None
+        partner[clip] = found
     return partner

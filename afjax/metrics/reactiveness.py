@@ -92,8 +92,8 @@ def peak_lag(curves: np.ndarray) -> np.ndarray:
 
 
 def corpus_difference(means: np.ndarray) -> np.ndarray:
-    """Statistic for correlations `[r, 2]` of the row and the recorded: rPCC of the corpus."""
-    return np.abs(means[:, 0] - means[:, 1])
+    """Statistic for correlations `[r, 2]` of the row and the recorded: rPCC of the corpus, with its sign."""
+    return means[:, 0] - means[:, 1]
 
 
 def peak_difference(curves: np.ndarray) -> np.ndarray:

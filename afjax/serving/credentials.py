@@ -45,7 +45,8 @@ class Signer:
         self._c2pa = c2pa
         chain, secret = (_read(certificate), _read(key)) if certificate else _self_made()
         try:
-            information = c2pa.C2paSignerInfo(alg=_algorithm(secret), sign_cert=chain, private_key=secret, ta_url=None)
+            algorithm = _algorithm(chain, secret)
+            information = c2pa.C2paSignerInfo(alg=algorithm, sign_cert=chain, private_key=secret, ta_url=None)
             self._signer = c2pa.Signer.from_info(information)
         except (c2pa.C2paError, ValueError, TypeError) as error:
             what = f"no certificate in PEM with its key ({str(error).splitlines()[0]})"
@@ -60,7 +61,15 @@ class Signer:
             return None
 
     def __call__(self, source: Path, target: Path) -> None:
-        """Writes what `source`, an MP4, holds to `target` with a statement; raises InputError where it is no MP4."""
+        """Writes what `source`, an MP4, holds to `target` with a statement.
+
+        Raises InputError where it is no MP4, or holds a statement of somebody's already, which would be lost.
+        """
+        try:
+            with source.open("rb") as given, self._c2pa.Reader(KIND, given):
+                raise InputError("this has content credentials already")
+        except self._c2pa.C2paError:
+            pass  # none
         try:
             with source.open("rb") as given, target.open("w+b") as made:
                 self._c2pa.Builder(json.dumps(CLAIM)).sign(self._signer, KIND, given, made)
@@ -75,15 +84,23 @@ def _read(path: Path) -> bytes:
         raise InputError(f"can't be read ({error.strerror})", path) from None
 
 
-def _algorithm(secret: bytes) -> bytes:
-    """C2PA's name of the signature that a private key makes."""
-    from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+def _algorithm(chain: bytes, secret: bytes) -> bytes:
+    """C2PA's name of the signature that a private key makes; ValueError for none, or one of another certificate."""
+    from cryptography import x509
+    from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
     key = load_pem_private_key(secret, None)
+    if key.public_key() != x509.load_pem_x509_certificates(chain)[0].public_key():
+        raise ValueError("the key is not that of the first certificate")
     if isinstance(key, ec.EllipticCurvePrivateKey):
-        return {256: b"es256", 384: b"es384", 521: b"es512"}[key.key_size]
-    return b"ed25519" if isinstance(key, ed25519.Ed25519PrivateKey) else b"ps256"
+        name = {256: b"es256", 384: b"es384", 521: b"es512"}.get(key.key_size)
+    else:
+        kinds = {ed25519.Ed25519PrivateKey: b"ed25519", rsa.RSAPrivateKey: b"ps256"}
+        name = next((name for kind, name in kinds.items() if isinstance(key, kind)), None)
+    if name is None:
+        raise ValueError("C2PA has no signature of that kind of key")
+    return name
 
 
 def _self_made() -> tuple[bytes, bytes]:

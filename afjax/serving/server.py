@@ -31,9 +31,10 @@ TYPES = {
     ".json": "application/json", ".webmanifest": "application/manifest+json", ".woff2": "font/woff2",
 }  # fmt: skip
 RECORDING = 1 << 30
-"""Bytes of a recording to be signed, an hour; PATIENCE: seconds without any of it."""
-PATIENCE = 10
-PART = 1 << 20
+"""Bytes of a recording to be signed, some fifty minutes of the page's."""
+UPLOAD, PATIENCE = 900, 10
+"""Seconds that a recording may take to come or to go, and that may pass without any of it."""
+PART = 1 << 16
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -87,7 +88,7 @@ class Server:
         if host in ("", "0.0.0.0", "::") and not origins:
             raise InputError(f"{host or 'every address'} is no name", "host", "give the --origin that pages have, too")
         self._page, self._open, self._silent = page, set(), set()
-        self._signer, self._signing = signer, asyncio.Lock()
+        self._signer, self._signing, self._recordings = signer, asyncio.Lock(), 0
         self._runner = self._server = None
         self.url = ""
 
@@ -192,49 +193,61 @@ class Server:
         """The answer to a page of another origin or without the token; None for our own."""
         if request.headers.get("Origin", "").lower() not in self._allowed:
             return self._answer("another page's origin\n", 403)
-        if len(tokens) != 1 or not hmac.compare_digest(tokens[0].encode(), self.token.encode()):
+        if len(tokens) != 1 or not hmac.compare_digest(
+            tokens[0].encode("utf-8", "surrogateescape"), self.token.encode()
+        ):
             return self._answer("the token is missing or wrong: open the address that the server printed\n", 403)
         return None
 
     async def _recording(self, request):
-        """A recording in MP4 -> the same, signed. It lies in a temporary file meanwhile; one at a time."""
+        """A recording in MP4 -> the same, signed. It lies in a temporary file meanwhile."""
         if self._signer is None:
             raise self._web.HTTPNotFound()
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
         if refused := self._stranger(request, [token] if kind == "Bearer" else []):
             return refused
-        if self._signing.locked():
-            return self._answer("another recording is being signed: try again\n", 503)
-        async with self._signing:
+        if (request.content_length or 0) > RECORDING:
+            return self._answer("the recording is too large\n", 413)
+        if self._recordings >= self.studio.engine.sessions:
+            return self._answer("other recordings are being signed: try again\n", 503)
+        self._recordings += 1
+        try:
             with tempfile.TemporaryDirectory(prefix="afjax_recording_") as folder:
-                given, signed = Path(folder) / "given.mp4", Path(folder) / "signed.mp4"
-                if not await self._received(request, given):
-                    return self._answer("the recording is too large\n", 413)
-                try:
-                    await asyncio.to_thread(self._signer, given, signed)
-                except InputError as error:
-                    return self._answer(f"{error}\n", 422)
-                return await self._sent(request, signed)
+                return await self._signed(request, Path(folder))
+        except TimeoutError:
+            return self._answer("the recording came too slowly\n", 408)
+        except InputError as error:
+            return self._answer(f"{error}\n", 422)
+        except ConnectionError:
+            return self._answer("", 400)  # nobody is there to read it
+        except OSError:
+            return self._answer("there is no room for the recording\n", 507)
+        finally:
+            self._recordings -= 1
 
-    async def _received(self, request, path: Path) -> bool:
-        """Writes what a page sends; -> whether it is within RECORDING."""
-        size = 0
-        with path.open("wb") as file:
-            while part := await asyncio.wait_for(request.content.read(PART), PATIENCE):
-                size += len(part)
-                if size > RECORDING:
-                    return False
-                await asyncio.to_thread(file.write, part)
-        return True
-
-    async def _sent(self, request, path: Path):
+    async def _signed(self, request, folder: Path):
+        given, signed, size = folder / "given.mp4", folder / "signed.mp4", 0
+        async with asyncio.timeout(UPLOAD):
+            with given.open("wb") as file:
+                while part := await asyncio.wait_for(request.content.read(PART), PATIENCE):
+                    size += len(part)
+                    if size > RECORDING:
+                        return self._answer("the recording is too large\n", 413)
+                    await asyncio.to_thread(file.write, part)
+        async with self._signing:
+            await asyncio.to_thread(self._signer, given, signed)
         response = self._web.StreamResponse(headers={**HEADERS, "Content-Type": "video/mp4"})
-        response.content_length = path.stat().st_size
+        response.content_length = signed.stat().st_size
         await response.prepare(request)
-        with path.open("rb") as file:
-            while part := await asyncio.to_thread(file.read, PART):
-                await asyncio.wait_for(response.write(part), PATIENCE)
-        await response.write_eof()
+        try:
+            async with asyncio.timeout(UPLOAD):
+                with signed.open("rb") as file:
+                    while part := await asyncio.to_thread(file.read, PART):
+                        await asyncio.wait_for(response.write(part), PATIENCE)
+                await response.write_eof()
+        except (TimeoutError, ConnectionError):
+            if request.transport is not None:
+                request.transport.abort()  # the head is sent: no other answer can be
         return response
 
     async def _live(self, request):

@@ -12,7 +12,7 @@ from afjax.errors import InputError
 from afjax.metrics.table import report
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import EVENT_KINDS, Conversation
-from experiments.runs.data import check_fits, groups_of
+from experiments.runs.data import check_fits, people_of
 
 # the row of the table and what the model is given
 KEPT = {
@@ -64,7 +64,7 @@ def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) 
 def _either(clips: list[Conversation], stack) -> dict[str, np.ndarray]:
     if clips[0].avatar_oracle is not None:
         return {"oracle": stack("avatar_oracle")}
-    return {"group": groups_of(clips)}
+    return {"people": people_of(clips)}
 
 
 def speech_features(clips: list[Conversation]) -> dict[str, np.ndarray]:

@@ -10,7 +10,7 @@ from afjax.metrics.table import report
 from data_pipeline.schema import Conversation
 from experiments import cli
 from experiments.evaluation import eval_set, video_motion
-from experiments.runs.data import measured_on
+from experiments.runs.data import groups_of, measured_on
 
 ALONE = ("response_peak_", "response_lag_", "lip_envelope_", "sid", "constant_tracks")
 """Starts of the names of metrics that need no recorded avatar."""
@@ -29,7 +29,9 @@ def of_model(workdir: str, data: str = "", talking_only: str = "", out: Path | N
         generated["talking_only"] = _deaf(talking_only, clips)
     arrays = eval_set.eval_arrays(clips, generated) | eval_set.speech_features(clips)
     table = eval_set.metric_table(arrays, run.config.layout.block)
-    return arrays, table, [f"{len(clips)} conversations of {clips[0].frames / FPS:.0f} s, {data}", *_blind(table)]
+    people = groups_of(clips)
+    notes = _few(len(set(people))) or _blind(table)
+    return arrays, table, [f"{len(clips)} conversations of {clips[0].frames / FPS:.0f} s, {data}", *notes]
 
 
 def _deaf(workdir: str, clips: list[Conversation]) -> np.ndarray:
@@ -43,7 +45,7 @@ def of_videos(user: str, generated: str, recorded: str = "", piece: float = 5.0,
     arrays = {
         "user": motion["user"],
         "recorded": motion.get("recorded", motion["generated"]),
-        "group": found.clip,
+        "people": np.stack([2 * found.clip, 2 * found.clip + 1], axis=1),
         "channels": np.array(eval_set.CHANNELS),
         **_speech(found),
     }
@@ -58,16 +60,23 @@ def of_videos(user: str, generated: str, recorded: str = "", piece: float = 5.0,
             if row in table
         }
         notes.append("without recorded videos only the generated motion itself is measured")
-    if len(set(found.clip)) < 2:
-        notes.append("one conversation: no other user to shuffle with, and nothing to take an interval over")
-    return arrays, table, notes
+    return arrays, table, [*notes, *_few(len(set(found.clip)))]
+
+
+def _few(groups: int) -> list[str]:
+    """What can't be told from few groups of people."""
+    if groups < 2:
+        return ["one conversation: no other user to shuffle with, and nothing to take an interval over"]
+    if 2 / 2**groups >= report.LEVEL:
+        return [f"{groups} groups of people: no p-value can be below {2 / 2**groups:.2g}, too few to tell chance apart"]
+    return []
 
 
 def _speech(found: video_motion.Pieces) -> dict[str, np.ndarray]:
     """What the metrics want of both voices; the avatar's are those of the recorded videos, else of the generated."""
     role = next((role for role in ("recorded", "generated") if role in found.sound), "")
     if not role:
-        found.notes.append("the avatar's videos have no sound: lips are not measured")
+        found.notes.append("not all of the avatar's videos have sound: lips are not measured")
         return {"avatar_speaking": np.zeros(found.motion["user"].shape[:2], bool)}
     avatar = found.sound[role]
     speech = {"avatar_speaking": avatar["speaking"], "avatar_envelope": avatar["envelope"]}

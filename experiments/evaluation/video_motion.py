@@ -109,10 +109,15 @@ def _tracks(path: Path, notes: list[str]) -> dict[str, np.ndarray]:
     video = probe(path)
     tracks = {"motion": _motion(video, notes)}
     frames = len(tracks["motion"])
-    if video.has_sound:
+    try:
+        if not video.has_sound:
+            raise InputError("it has no sound")
         wave = read_audio(path, RATE, video.start)
         tracks |= {"speaking": speaking(wave, frames), "envelope": envelope(wave, frames)}
         tracks["features"] = EXTRACTOR.clip(wave[: frames * FRAME], frames)
+    except InputError as error:
+        notes.append(f"{path.name}: {error}; nothing that is heard is measured in videos beside it")
+        tracks = {"motion": tracks["motion"]}
     return tracks
 
 

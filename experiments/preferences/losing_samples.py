@@ -13,7 +13,7 @@ from data_pipeline import preferences
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import Conversation
 from experiments import cli
-from experiments.runs.data import check_same_data, groups_of
+from experiments.runs.data import check_same_data, people_of
 
 KEEP = {"dropped": "avatar", "partner": "joint", "kept": "joint"}
 
@@ -41,10 +41,10 @@ def make_preferences(
 
 
 def strangers(clips: list[Conversation], data: Path) -> list[Conversation]:
-    """For each conversation another one, of other people."""
-    partner = groups.partners(groups_of(clips))
+    """For each conversation another one, of a user who takes no part in it."""
+    partner = groups.partners(people_of(clips))
     if partner is None:
-        raise InputError("no conversation is of other people than the rest", data, "take --user dropped")
+        raise InputError("a conversation has no other one's user to be shown", data, "take --user dropped")
     return [clips[index] for index in partner]
 
 

@@ -159,7 +159,7 @@ def _card(value: str, label: str) -> str:
 
 
 def _explanation(table: report.Table) -> str:
-    lines = ["Each figure stands over its 95 % interval, from drawing the clips again. A dash: undefined."]
+    lines = ["Each figure stands over its 95 % interval, from drawing the conversations again. A dash: undefined."]
     if "shuffled" in table and (names := report.blind(table)):
         listed = ", ".join(_words(name) for name in names)
         lines.append(f"On these clips no evidence of reaction (recorded and shuffled do not separate): {listed}.")

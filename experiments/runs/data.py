@@ -104,12 +104,17 @@ def check_fits(config: Config, channels: int, features: int, where: object = Non
             raise InputError(f"the conversations have {found} {what}, the model {wanted}", where, do)
 
 
-def groups_of(clips: Sequence[Conversation]) -> np.ndarray:
-    """Which conversations share people [n] (`afjax.metrics.groups`).
+def people_of(clips: Sequence[Conversation]) -> np.ndarray:
+    """Who the avatar and the user of each conversation are, by name or number [n, 2].
 
     Recorded people talk in several and go by their names. Simulated conversations, told by their events, which no
     recording has, are of people drawn anew, whose voices may have one name.
     """
     if any(len(clip.event_kind) for clip in clips):
-        return np.arange(len(clips))
-    return groups.of_people([(clip.avatar_voice, clip.user_voice) for clip in clips])
+        return np.arange(2 * len(clips)).reshape(-1, 2)
+    return np.array([(clip.avatar_voice, clip.user_voice) for clip in clips])
+
+
+def groups_of(clips: Sequence[Conversation]) -> np.ndarray:
+    """Which conversations share people [n] (`afjax.metrics.groups`)."""
+    return groups.of_people(people_of(clips))

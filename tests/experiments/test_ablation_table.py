@@ -4,14 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from afjax.errors import InputError
 from experiments.ablation import cells, runner
 from experiments.ablation import suite as suites
 from experiments.ablation.plan import FIXED_SECONDS, fit, seconds_of
 from experiments.ablation.suite import SUITES, ablate
+from experiments.ablation.table import _paired_p, holm, latex, markdown
 from experiments.ablation.table import aggregate as table_of
-from experiments.ablation.table import holm, latex, markdown
 from experiments.configs.ablations.suite import Cell, Suite
 
 
@@ -50,6 +51,14 @@ def test_holm_s_correction():
     """.005 x 4, .01 x 3, .03 x 2, and .04, which may not fall below the one before."""
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([0.9, 0.8]) == [1.0, 1.0] and holm([]) == []
+
+
+def test_lags_in_whole_frames_are_no_more_often_starred():
+    """Three seeds that all show one frame more, which rounding does by itself, and figures that are all the same."""
+    assert _paired_p(np.full(3, 40.0), 40.0) > 0.02 and _paired_p(np.full(5, 40.0), 40.0) < 0.01
+    assert _paired_p(np.full(3, 0.5)) == 0.25 and _paired_p(np.zeros(3)) == 1.0
+    values = np.array([0.2, 0.3, 0.7])
+    assert _paired_p(values) == pytest.approx(stats.ttest_1samp(values, 0.0).pvalue)
 
 
 def test_stars_on_nothing_are_rare():

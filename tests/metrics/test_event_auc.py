@@ -51,6 +51,15 @@ def test_the_area_is_the_rank_statistic(chance):
     assert area(motion, causes, recorded)[0] == pytest.approx(exact(motion, causes), abs=0.01)
 
 
+@pytest.mark.parametrize("times", [0.01, 3.0, 20.0])
+def test_the_size_of_all_motion_does_not_matter(times):
+    """Neither a stiff face nor one that exaggerates loses or gains."""
+    recorded, causes = clips(3.0)
+    motion, _ = clips(3.0, 0.7, seed=2)
+    motion, causes = times * motion, clips(3.0, 0.7, seed=2)[1]
+    assert area(motion, causes, recorded)[0] == pytest.approx(exact(motion, causes), abs=0.03)
+
+
 def test_chance_is_one_half_and_a_still_face_has_it():
     recorded, _ = clips(3.0)
     motion, causes = clips(3.0, 0.0, n=60)

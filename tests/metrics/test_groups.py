@@ -9,20 +9,31 @@ def test_people_join_clips_by_chains():
     assert groups.of_people(people).tolist() == [0, 1, 0, 1, 1, 2]
 
 
-@pytest.mark.parametrize("sizes", [(1, 1), (3, 2, 2, 1), (1, 4, 2, 1), (2, 2), (5,) * 4])
-def test_partners_are_of_other_groups_and_each_clip_is_taken_once(sizes):
-    group = np.random.default_rng(0).permutation(np.repeat(np.arange(len(sizes)), sizes))
-    partner = groups.partners(group)
-    assert (group[partner] != group).all()
-    assert sorted(partner) == list(range(len(group)))
+def strangers(people, partner):
+    return all(people[other][1] not in people[clip] for clip, other in enumerate(partner))
 
 
-def test_a_group_larger_than_the_rest_shares_the_others_in_turn():
-    group = np.array([0, 1, 0, 0, 0, 2, 0])
-    partner = groups.partners(group)
-    assert (group[partner] != group).all()
-    assert np.bincount(partner[group == 0], minlength=7)[[1, 5]].tolist() in ([2, 3], [3, 2])
+@pytest.mark.parametrize("clips", [(1, 1), (3, 2, 2, 1), (1, 4, 2, 1), (2, 2), (5,) * 4])
+def test_partners_are_strangers_and_each_clip_is_taken_once(clips):
+    """Conversations of two people each, with clips of one role."""
+    of = np.repeat(np.arange(len(clips)), clips)
+    people = np.random.default_rng(0).permutation(np.stack([2 * of, 2 * of + 1], axis=1))
+    partner = groups.partners(people)
+    assert strangers(people.tolist(), partner) and np.bincount(partner).max() == (1 if max(clips) * 2 <= len(of) else 4)
 
 
-def test_one_group_has_no_partners():
-    assert groups.partners(np.zeros(4, int)) is None
+@pytest.mark.parametrize(
+    "people",
+    [
+        [("ann", "bob"), ("bob", "ann"), ("cat", "dan"), ("dan", "cat")],  # both roles
+        [("host", "a"), ("host", "b"), ("host", "c")],
+        [("a", "b"), ("b", "c"), ("c", "d"), ("d", "e")],
+    ],
+)
+def test_partners_are_strangers_where_people_talk_in_several(people):
+    assert strangers(people, groups.partners(np.array(people)))
+
+
+@pytest.mark.parametrize("people", [[("a", "b")] * 4, [("a", "b"), ("b", "a")], [("a", "host"), ("b", "host")]])
+def test_without_another_user_there_are_no_partners(people):
+    assert groups.partners(np.array(people)) is None

@@ -174,8 +174,8 @@ def test_event_metrics_watch_the_right_user():
     assert "event_corr_smile" not in report.text(table) and "event_slope_smile" in report.text(table)
 
 
-def test_clips_of_one_group_have_no_shuffled_rows():
-    found = report.evaluate(arrays() | {"group": np.zeros(24, int)}, VOCABULARY, block=10)
+def test_clips_of_one_conversation_have_no_shuffled_rows():
+    found = report.evaluate(arrays() | {"people": np.tile([0, 1], (24, 1))}, VOCABULARY, block=10)
     assert not {"shuffled", "model_shuffled"} & set(found) and report.blind(found) == []
     assert found["model"]["lip_corr"]["mean"] == mean("model", "lip_corr") and found["model"]["lip_corr"]["low"] is None
     assert "separates" in report.text(found)
@@ -196,7 +196,8 @@ def test_correlations_averaged_over_clips_tell_what_single_clips_hide():
 @pytest.mark.parametrize(
     "change, word",
     [
-        ({"group": np.arange(23)}, "group has shape"),
+        ({"people": np.arange(24)}, "people has shape"),
+        ({"partner": np.arange(24)}, "earlier version"),
         ({"model": np.zeros((24, 299, 5))}, "model has shape"),
         ({"recorded": np.full((24, 300, 5), np.nan)}, "finite"),
         ({"user_features": np.zeros((24, 299, 2))}, "user_features has shape"),

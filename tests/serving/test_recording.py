@@ -91,8 +91,8 @@ def test_it_still_plays(signer, recording, tmp_path):
 @pytest.mark.parametrize(
     ("change", "status"),
     [
-        ({"token": "x" * 32}, 403), ({"token": ""}, 403), ({"origin": "http://evil.example"}, 403),
-        ({"Host": "evil"}, 403), ({"data": b"no video"}, 422), ({"data": bytes(3000)}, 413),
+        ({"token": "x" * 32}, 403), ({"token": ""}, 403), ({"token": "\xff" * 20}, 403), ({"Host": "evil"}, 403),
+        ({"origin": "http://evil.example"}, 403), ({"data": b"no video"}, 422), ({"data": bytes(3000)}, 413),
     ],
 )  # fmt: skip
 def test_what_can_t_be_signed_is_refused_and_leaves_nothing(change, status, monkeypatch, tmp_path):
@@ -105,6 +105,35 @@ def test_what_can_t_be_signed_is_refused_and_leaves_nothing(change, status, monk
     async def work():
         async with serving(signer=signer) as server:
             assert (await post(server, **{"data": b"", **change}))[0] == status
+
+    run(work())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_signed_recording_is_not_signed_again(signer, recording, tmp_path):
+    given, once, twice = (tmp_path / f"{name}.mp4" for name in ("given", "once", "twice"))
+    given.write_bytes(recording)
+    signer(given, once)
+    with pytest.raises(InputError, match="credentials already"):
+        signer(once, twice)
+    assert not twice.exists()
+
+
+def test_who_sends_too_slowly_holds_nobody_up(monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(served, "PATIENCE", 0.3)
+
+    async def drops():
+        yield b"abc"
+        await asyncio.sleep(2)
+        yield b"def"
+
+    async def work():
+        async with serving(sessions=2, signer=lambda source, target: target.write_bytes(source.read_bytes())) as server:
+            slow = asyncio.create_task(post(server, drops()))
+            await asyncio.sleep(0.1)
+            assert await post(server, b"other") == (200, b"other")
+            assert (await slow)[0] == 408
 
     run(work())
     assert not list(tmp_path.iterdir())
@@ -154,6 +183,17 @@ def test_a_certificate_that_is_none_is_named(signer, tmp_path):
         Signer(tmp_path / "odd.pem", tmp_path / "odd.pem")
     with pytest.raises(InputError, match="can't be read"):
         Signer(tmp_path / "none.pem", tmp_path / "none.pem")
+
+
+def test_a_key_of_another_certificate_is_named(signer, tmp_path):
+    from afjax.serving.credentials import Signer, _self_made
+
+    (chain, key), (_, other) = _self_made(), _self_made()
+    for name, content in (("chain", chain), ("key", key), ("other", other)):
+        (tmp_path / name).write_bytes(content)
+    Signer(tmp_path / "chain", tmp_path / "key")
+    with pytest.raises(InputError, match="not that of the first certificate"):
+        Signer(tmp_path / "chain", tmp_path / "other")
 
 
 @pytest.mark.slow

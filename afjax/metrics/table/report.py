@@ -1,7 +1,7 @@
 """The metric table: every row, every metric, each with its 95 % interval over groups of clips that share people.
 
 A row is a motion played by the avatar and the user whom it is measured against. `shuffled` is the recorded avatar
-against a user of another group (`metrics.groups`), `model_shuffled` the model's; a metric that cannot tell `recorded`
+against a user of somebody else's (`metrics.groups`), `model_shuffled` the model's; a metric that cannot tell `recorded`
 from `shuffled` is no evidence on the data at hand. docs/evaluation.md explains the metrics.
 """
 
@@ -44,11 +44,11 @@ SYSTEMS = (
 ROWS = {
     "recorded": "The recorded avatar: what every figure of a model is judged against.",
     "oracle": "The simulator run again with the same user and other private noise: the best that can be hoped for.",
-    "shuffled": "The recorded avatar against a user of other conversations: what chance gives.",
+    "shuffled": "The recorded avatar against somebody else's user: what chance gives.",
     "frozen": "The reference face, held still.",
     "talking_only": "A model that never sees its user.",
     "model": "The trained model.",
-    "model_shuffled": "The model against a user of other conversations: what chance gives.",
+    "model_shuffled": "The model against somebody else's user: what chance gives.",
     "listener": "The model that ships with afjax.",
     "model_user_dropped": "The model without the user's face and voice.",
     "model_user_motion_dropped": "The model without the user's face.",
@@ -152,9 +152,9 @@ def evaluate(
     Args:
       arrays: `user`, `recorded` and any of SYSTEMS, motion `[n, T, D]`; `channels` str `[D]`; `avatar_speaking` bool
         `[n, T]`; and, for the `lip_envelope` metrics, `avatar_envelope` `[n, T]`, the loudness of the avatar's speech.
-        R-DGG needs `user_features` and `avatar_features` `[n, T, F]` and `user_speaking` bool `[n, T]`. `group` int
-        `[n]` says which clips share people (`metrics.groups.of_people`), else none do; in one group there is no other
-        user, and the shuffled rows are left out.
+        R-DGG needs `user_features` and `avatar_features` `[n, T, F]` and `user_speaking` bool `[n, T]`. `people`
+        `[n, 2]` says who the avatar and the user of each clip are, by numbers or names, else each clip has its own;
+        without another user for a clip (`metrics.groups.partners`) the shuffled rows are left out.
       vocabulary: which channels are what.
       block: frames a block, for jitter.
       clip_events: the user's events of every clip; None, or a codec other than `face`, has no event metrics.
@@ -168,7 +168,7 @@ def evaluate(
     """
     arrays = _checked(arrays)
     recorded, group = arrays["recorded"], arrays["group"]
-    partner = groups.partners(group)
+    partner = groups.partners(arrays["people"])
     if clip_events is not None and len(clip_events) != len(recorded):
         raise InputError(f"{len(clip_events)} lists of events for {len(recorded)} clips", "evaluation")
     reference = values.reference(arrays, vocabulary, block, fps, seed)
@@ -206,8 +206,15 @@ def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     shape = arrays["recorded"].shape
     if len(shape) != 3 or shape[0] < 2 or shape[1] < 4:
         raise InputError(f"recorded motion must be [n, T, D], at least 2 clips of 4 frames, not {shape}", "evaluation")
-    arrays = {"group": np.arange(shape[0])} | arrays
-    expected = {"group": shape[:1], "channels": shape[2:], "avatar_speaking": shape[:2], "avatar_envelope": shape[:2]}
+    if old := [name for name in ("partner", "person") if name in arrays]:
+        raise InputError(f"the array {old[0]} is of an earlier version", "evaluation", "say by `people` who takes part")
+    arrays = {"people": np.arange(2 * shape[0]).reshape(-1, 2)} | arrays
+    expected = {
+        "people": (shape[0], 2),
+        "channels": shape[2:],
+        "avatar_speaking": shape[:2],
+        "avatar_envelope": shape[:2],
+    }
     expected |= {"user_speaking": shape[:2]}
     for name in ("user_features", "avatar_features"):
         if name in arrays:
@@ -219,7 +226,7 @@ def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
             raise InputError(f"{name} has shape {arrays[name].shape}, not {expected.get(name, shape)}", "evaluation")
         if arrays[name].dtype.kind == "f" and not np.isfinite(arrays[name]).all():
             raise InputError(f"{name} has values that are not finite numbers", "evaluation")
-    return arrays
+    return arrays | {"group": groups.of_people(arrays["people"])}
 
 
 def blind(table: Table, metrics: Sequence[str] = PRINTED) -> list[str]:

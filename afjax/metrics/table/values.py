@@ -54,16 +54,23 @@ class Measure:
     values: np.ndarray
     statistic: Callable[[np.ndarray], np.ndarray] | None = None
     centred: bool = False
+    folded: bool = False
     count: int | None = None
 
     def estimate(self, seed: int, groups: np.ndarray) -> bootstrap.Estimate:
         """The figure and its interval; `groups` `[n]`: clips that share people."""
-        found = bootstrap.interval(self.values, seed, self.statistic, centred=self.centred, groups=groups)
+        found = bootstrap.interval(
+            self.values, seed, self.statistic, centred=self.centred, folded=self.folded, groups=groups
+        )
         return found if self.count is None else found | {"n": self.count}
 
     def p_value(self, other: "Measure", seed: int, groups: np.ndarray) -> float | None:
         """Of the hypothesis that the two rows differ by chance only; the same clips in the same order."""
-        return bootstrap.separation(self.values, other.values, seed, self.statistic, groups=groups)
+        return bootstrap.separation(self.values, other.values, seed, self._judged, groups=groups)
+
+    @property
+    def _judged(self):
+        return (lambda means: np.abs(self.statistic(means))) if self.folded else self.statistic
 
 
 @dataclass(frozen=True)
@@ -160,7 +167,7 @@ def _reactions(motion: np.ndarray, user: np.ndarray, ref: Reference) -> dict[str
         pair = np.stack([curves, life], axis=1)
         if name != "smile":
             figures[f"rpcc_{name}"] = Measure(np.abs(curves[:, 0] - life[:, 0]))
-            figures[f"rpcc_corpus_{name}"] = Measure(pair[..., 0], reactiveness.corpus_difference, centred=True)
+            figures[f"rpcc_corpus_{name}"] = Measure(pair[..., 0], reactiveness.corpus_difference, folded=True)
             figures[f"rpcc_lag_{name}"] = Measure(pair, reactiveness.peak_difference)
         if name != "expression":
             figures[f"response_peak_{name}"] = Measure(curves, reactiveness.peak)

@@ -264,7 +264,7 @@ const acts = {
     if (tape.on) {
       await tape.stop();
       await tape.sign(token);
-      const how = tape.signed ? ', and signed as AI-generated' : '';
+      const how = tape.signed ? ', and signed as AI-generated' : tape.signs ? ', but could not be signed' : '';
       notice(`The recording is ready${how}. It lies in this page only until you save it.`, { name: 'Save', run: save });
     } else tape.start(sound.tape);
     buttons();
@@ -313,12 +313,11 @@ async function hangUp() {
   camera.stop();
   link?.close();
   link = null;
-  if (tape.on) {
-    await tape.stop();
-    await tape.sign(token);
-  }
+  const recorded = tape.on;
+  if (recorded) await tape.stop();
   await sound?.close();
   sound = null;
+  if (recorded) await tape.sign(token);
   $('start').disabled = false;
 }
 

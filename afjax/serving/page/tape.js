@@ -2,6 +2,7 @@
 
 const HEIGHT = 512;
 const TYPES = ['video/webm;codecs=vp8,opus', 'video/webm', 'video/mp4'];
+const SIGNING = 60_000;
 const SIGNABLE = ['video/mp4;codecs=avc1.42E01E,opus', 'video/mp4;codecs=avc1.42E01E,mp4a.40.2', 'video/mp4'];
 
 export class Tape {
@@ -58,15 +59,17 @@ export class Tape {
 
   /** Has the server say in the file that it is generated; without that it stays as it is. */
   async sign(token) {
+    const given = this.blob;
     if (!this.signs || this.suffix !== 'mp4') return;
     try {
-      const headers = { Authorization: `Bearer ${token}` };
-      const answer = await fetch('recording', { method: 'POST', body: this.blob, headers });
-      if (!answer.ok) return;
-      this.blob = await answer.blob();
+      const headers = { Authorization: `Bearer ${token}` }, signal = AbortSignal.timeout(SIGNING);
+      const answer = await fetch('recording', { method: 'POST', body: given, headers, signal });
+      const made = answer.ok ? await answer.blob() : null;
+      if (!made || this.blob !== given) return;
+      this.blob = made;
       this.signed = true;
     } catch {
-      // the server is gone
+      // the server is gone or slow: it stays unsigned
     }
   }
 
