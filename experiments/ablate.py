@@ -1,7 +1,7 @@
 """Runs a suite of ablations and writes its table.
 
-    python -m experiments.ablate --suite paper --seeds 3 --budget 40m --out out/paper
-    python -m experiments.ablate --suite guidance --seeds 3 --out out/paper            # shares cells and data
+    python -m experiments.ablate --suite paper --seeds 5 --budget 40m --out out/paper
+    python -m experiments.ablate --suite guidance --seeds 5 --out out/paper            # shares cells and data
 
 `--budget` sets the training steps of the cells so that the suite ends in time on this machine: it times a few steps
 first, lowers the seeds where a cell would fall under 600 steps, and marks cells under that `smoke only`. Without it the
@@ -20,7 +20,7 @@ from experiments.ablation.suite import SUITES, ablate
 
 _SUITE = flags.DEFINE_enum("suite", "paper", SUITES, "Which ablations.")
 _OUT = flags.DEFINE_string("out", "", "Folder of the results; out/SUITE without it.")
-_SEEDS = flags.DEFINE_integer("seeds", 3, "Training seeds a cell.", lower_bound=1, upper_bound=20)
+_SEEDS = flags.DEFINE_integer("seeds", 5, "Training seeds a cell.", lower_bound=1, upper_bound=20)
 _BUDGET = flags.DEFINE_string("budget", "", "Time for the whole suite, as 40m or 2h; sets the training steps.")
 _DATA = flags.DEFINE_string("data", "", "Folder of conversations; simulated into --out without it.")
 

@@ -15,7 +15,7 @@ from experiments.configs.ablations.suite import Suite
 SUITES = ("paper", "preferences", "guidance", "delay", "steps", "imbalance")
 
 
-def ablate(name: str, out: Path, seeds: int = 3, budget: float = 0.0, data: str = "") -> dict:
+def ablate(name: str, out: Path, seeds: int = 5, budget: float = 0.0, data: str = "") -> dict:
     """Runs the suite; returns the summary that is written to `out/NAME.json`."""
     started = time.perf_counter()
     suite = load_suite(name)

@@ -1,6 +1,6 @@
 """What it costs to answer to a user who is heard and seen late, and to work in shorter blocks.
 
-    python -m experiments.ablate --suite delay --seeds 3 --out out/paper
+    python -m experiments.ablate --suite delay --seeds 5 --out out/paper
 
 With a delay of a block a block is made when it starts, and what the user does is seen half a block and the computation
 later on average; without one a block waits until its own user frames have happened. INFP's windows are the paper's

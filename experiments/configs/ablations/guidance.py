@@ -1,6 +1,6 @@
 """Guidance: which branches, which scales, and how training drops conditions.
 
-    python -m experiments.ablate --suite guidance --seeds 3 --out out/paper
+    python -m experiments.ablate --suite guidance --seeds 5 --out out/paper
 
 The first model is the base of the suite `paper`, from whose folder it is taken.
 """

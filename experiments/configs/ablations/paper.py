@@ -1,6 +1,6 @@
 """The paper's claims, cell by cell (sections 5.3 and 5.4, tables 1, 5, 6 and 7).
 
-    python -m experiments.ablate --suite paper --seeds 3 --out out/paper
+    python -m experiments.ablate --suite paper --seeds 5 --out out/paper
 
 About four minutes a cell and seed on two cores.
 """

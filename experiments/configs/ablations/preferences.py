@@ -1,6 +1,6 @@
 """Preference tuning: whose losing samples, and how strongly.
 
-    python -m experiments.ablate --suite preferences --seeds 3 --out out/paper
+    python -m experiments.ablate --suite preferences --seeds 5 --out out/paper
 
 Every cell goes on from the base of the suite `paper` for 200 steps and is compared with as many plain steps of it, at
 its own learning rate. The model itself makes the losing samples unless the name says otherwise. Those made with the

@@ -1,6 +1,6 @@
 """Solver steps a block.
 
-    python -m experiments.ablate --suite steps --seeds 3 --out out/paper
+    python -m experiments.ablate --suite steps --seeds 5 --out out/paper
 
 The model is the base of the suite `paper`, from whose folder it is taken.
 """
