@@ -26,7 +26,7 @@ def get_config(variant: str = "") -> ConfigDict:
     # guidance on the user, chosen on conversations set aside: with 1 answers are too small, with 1.6 some are too large
     config.sampler.avatar, config.sampler.joint = -0.5, 1.5
     config.sampler.nfe = 12
-    # who trusts its own past less listens more, and shakes where blocks meet: with noise up to .2 by two fifths too much
+    # who trusts its own past less listens more, and shakes where blocks meet: two fifths too much with noise up to .2
     config.objective.history_noise = 0.05
     config.optimizer.ema = 0.999
     config.data.train_clips = 3600
