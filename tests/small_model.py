@@ -53,14 +53,17 @@ def scrambled(config: Config, scale: float = 0.3, dtype=jnp.float32):
     """Weights as large as a new model's, plus noise, so that no gate or head is zero. Nothing is compiled for them."""
     rng = np.random.default_rng(0)
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    fresh = jax.tree_util.tree_map_with_path(lambda path, leaf: _fresh(path[-1].key, leaf.shape, rng), shapes)
+    fresh = jax.tree_util.tree_map_with_path(lambda path, leaf: _fresh([p.key for p in path], leaf.shape, rng), shapes)
     return jax.tree.map(lambda p: jnp.asarray(p + scale * rng.standard_normal(p.shape), dtype), fresh)
 
 
-def _fresh(name: str, shape: tuple[int, ...], rng):
-    if name in ("bias", "scale"):
-        return np.full(shape, float(name == "scale"))
-    return rng.standard_normal(shape) / (np.sqrt(shape[-1]) if name == "kernel" else 1.0)
+def _fresh(path: list[str], shape: tuple[int, ...], rng):
+    """Gates and heads begin at zero, other kernels with the deviation of their inputs' number."""
+    if path[-1] in ("bias", "scale"):
+        return np.full(shape, float(path[-1] == "scale"))
+    if any(name.endswith(("head", "modulation")) for name in path):
+        return np.zeros(shape)
+    return rng.standard_normal(shape) / (np.sqrt(shape[-1]) if path[-1] == "kernel" else 1.0)
 
 
 def conditions(config: Config, sessions: int, frames: int, dtype=jnp.float32, seed: int = 0) -> Conditions:

@@ -89,7 +89,7 @@ def test_a_neighbour_notices_nothing(caplog, count):
             async with Page(server) as honest:
                 await honest.begin()
                 await honest.hears("ready")
-                living = asyncio.create_task(honest.live(max(9.0, 0.009 * count)))
+                living = asyncio.create_task(honest.live(max(9.0, 0.006 * count)))
                 silent = [socket.create_connection((host, int(port))) for _ in range(100)]
                 deaf = Page(server)
                 await deaf.__aenter__()
@@ -99,8 +99,8 @@ def test_a_neighbour_notices_nothing(caplog, count):
                 await living
                 await honest.until(lambda p: len(p.pictures) > 200)
                 assert len(held) > 5
-                # by a share of what was attacked already; the honest page of this process keeps its pictures
-                assert held[-1] - held[len(held) // 5] < 20 + 0.002 * count
+                # a fifth of the way is warming up; the honest page of this process keeps what it gets, 0.5 MB for 1,000
+                assert held[-1] - held[len(held) // 5] < 20 + 0.0008 * count
                 stats = await honest.hears("stats")
                 assert [one for one in honest.told if one["type"] in ("error", "cut")] == []
                 assert numbers(honest.pictures) == list(range(len(honest.pictures)))
