@@ -87,8 +87,8 @@ def generate(
     return {row: run.generator.clips(*tracks, seed, keep) for row, keep in kept.items()}
 
 
-def metric_table(arrays: Mapping[str, np.ndarray], block: int) -> report.Table:
-    """The table of `afjax.metrics.table.report` from the arrays of `eval_arrays`."""
+def metric_table(arrays: Mapping[str, np.ndarray], block: int, metrics: Sequence[str] = ()) -> report.Table:
+    """The table of `afjax.metrics.table.report` from the arrays of `eval_arrays`; of some metrics alone, if named."""
     events = [
         {
             kind: arrays["event_frame"][(arrays["event_clip"] == clip) & (arrays["event_kind"] == kind)]
@@ -96,4 +96,6 @@ def metric_table(arrays: Mapping[str, np.ndarray], block: int) -> report.Table:
         }
         for clip in range(len(arrays["user"]))
     ]
-    return report.evaluate(arrays, report.Vocabulary(EXPRESSION, POSE), block=block, clip_events=events)
+    return report.evaluate(
+        arrays, report.Vocabulary(EXPRESSION, POSE), block=block, clip_events=events, metrics=metrics
+    )

@@ -89,7 +89,7 @@ def test_a_neighbour_notices_nothing(caplog, count):
             async with Page(server) as honest:
                 await honest.begin()
                 await honest.hears("ready")
-                living = asyncio.create_task(honest.live(max(9.0, 0.006 * count)))
+                living = asyncio.create_task(honest.live(max(9.0, 0.0045 * count)))
                 silent = [socket.create_connection((host, int(port))) for _ in range(100)]
                 deaf = Page(server)
                 await deaf.__aenter__()

@@ -73,6 +73,6 @@ def test_the_reference_has_no_gradient_and_the_policy_has(setting, tuned):
 def test_steps_prefer_the_winner_and_leave_the_reference_alone(tuned):
     logged, _, before, after = tuned
     margins = [float(metrics["margin"]) for metrics in logged]
-    assert abs(margins[0]) < 1e-6 and margins[-1] < min(margins[:4]) < 0 and logged[-1]["accuracy"] > 0.9
+    assert abs(margins[0]) < 1e-6 and np.mean(margins[-4:]) < np.mean(margins[:4]) < 0 and logged[-1]["accuracy"] > 0.9
     for one, other in zip(jax.tree.leaves(before), jax.tree.leaves(after), strict=True):
         np.testing.assert_array_equal(one, other)
