@@ -57,9 +57,9 @@ async def watch(lags: list[float]):
         lags.append(loop.time() - due)
 
 
-async def attack(server, messages):
+async def attack(server, left: list):
     """Sends them all, with a new socket whenever one is closed; -> resident memory, MB, at each of those."""
-    left, held = list(messages), []
+    held = []
     while left:
         held.append(resident())
         async with Page(server) as page:
@@ -79,6 +79,8 @@ def resident() -> float:
 def test_a_neighbour_notices_nothing(caplog, count):
     """Mutated messages, silent connections and a reader who does not read, beside an honest call."""
 
+    messages = list(mutated(count))  # takes seconds, in which the honest page would have to wait
+
     async def work():
         threads = threading.active_count()
         async with serving(sessions=3, headroom=1.0) as server:
@@ -94,7 +96,7 @@ def test_a_neighbour_notices_nothing(caplog, count):
                 await deaf.__aenter__()
                 deaf._reading.cancel()
                 await deaf.begin()
-                held = await attack(server, mutated(count))
+                held = await attack(server, messages)
                 await living
                 await honest.until(lambda p: len(p.pictures) > 200)
                 assert len(held) > 5 and honest.code is None
