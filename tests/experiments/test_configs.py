@@ -116,8 +116,7 @@ HARDER = ("forcing_token", "shared_level", "teacher_forcing")
         pytest.param(paper, "quickstart", marks=pytest.mark.slow),
         pytest.param(talking_only, "", marks=pytest.mark.slow),
         pytest.param(infp, "", marks=pytest.mark.slow),
-        (objectives, HARDER[0]),
-        *(pytest.param(objectives, name, marks=pytest.mark.slow) for name in HARDER[1:]),
+        *(pytest.param(objectives, name, marks=pytest.mark.slow) for name in HARDER),
     ],
 )
 def test_presets_learn(module, variant):

@@ -22,7 +22,7 @@ ODD = {
     "e2e_small": (["odd"], ["latents", "frame_index"]),
 }
 
-HEAVY = ("ae_small", "e2e_small")
+HEAVY = ("ae_small", "e2e_small", "flow_modules_small", "sampler_small")
 
 
 @pytest.fixture

@@ -174,7 +174,10 @@ def test_the_rate_begins_again_after_the_first_stage():
     assert float(rate(19)) < 0.02 < 0.5 < float(rate(24))
 
 
-@pytest.mark.parametrize(("listening", "kinds"), [(False, 0), pytest.param(True, 0, marks=pytest.mark.slow), (True, 1)])
+@pytest.mark.parametrize(
+    ("listening", "kinds"),
+    [*(pytest.param(listening, 0, marks=pytest.mark.slow) for listening in (False, True)), (True, 1)],
+)
 def test_the_heads_learn_what_the_condition_tells(listening, kinds):
     """Motion that is the user's three frames ago is told by the conditions alone, and by nothing without them, as is
     where the user was large; the steps that only listen change nothing else."""
