@@ -24,7 +24,7 @@ from data_pipeline.simulate import build as simulated
 
 _OUT = flags.DEFINE_string("out", None, "Folder to make.")
 _PAIRS = flags.DEFINE_string("pairs", "", "Table of recorded conversations, CSV (docs/data.md).")
-_LATENT = flags.DEFINE_string("latent", "", "With --pairs: weights of the latent codec, as experiments.convert writes.")
+_LATENT = flags.DEFINE_string("latent", "", "With --pairs: latent codec, a folder of train_autoencoder or convert.")
 _TRAIN = flags.DEFINE_integer("train", 384, "Conversations to train on.", lower_bound=1)
 _EVAL = flags.DEFINE_integer("eval", 64, "Conversations to evaluate on.", lower_bound=0)
 _SECONDS = flags.DEFINE_float("seconds", 20.0, "Length of a conversation or clip.", lower_bound=4.0, upper_bound=120.0)

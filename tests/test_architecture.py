@@ -48,6 +48,7 @@ FLOORS = {
     "experiments.preferences": 11,
     "experiments.live": 12,
     "experiments.ablation": 12,
+    "experiments.reproduction": 12,
     "experiments": 13,
 }
 # Names that afjax itself passes on, and where they live.
@@ -67,6 +68,7 @@ ONLY = {
         "afjax.audio",
         "afjax.media",
         "afjax.weights",
+        "afjax.avatar",  # a latent codec of one's own
     },
 }
 LINEN = ("afjax/nn/", "afjax/codec/latent/", "afjax/audio/wav2vec2")

@@ -31,7 +31,7 @@ from afjax.errors import InputError, InputWarning
 from afjax.media.container import optional
 from afjax.normalizer import Normalizer
 from data_pipeline.recorded import page
-from data_pipeline.recorded.clip import load_codec
+from data_pipeline.recorded.clip import is_run, load_codec
 from data_pipeline.recorded.pairs import ROLES, Pair, read_pairs
 from data_pipeline.recorded.prepare import lines, prepare
 from data_pipeline.records import EXTRACTOR, METADATA, SPLITS, Metadata, Moments, write_metadata, write_split
@@ -47,7 +47,8 @@ COLUMNS = (
 def build(table: str | Path, out: str | Path, seconds: float, workers: int = 2, latent: str = "") -> dict:
     """Builds a data set of clips of `seconds`; -> its summary, which is also written to `summary.json`.
 
-    `latent`: a folder of converted weights, for motion of the `latent` codec in place of the `face` codec's.
+    `latent`: the folder of a latent codec (`data_pipeline.recorded.clip.load_codec`), for motion of it in place of
+    the `face` codec's.
 
     Raises InputError for a faulty table, if `out` holds other things, or if no clip is left to train on. Conversations
     and clips with faults are set aside.
@@ -102,6 +103,8 @@ def _name(latent: str) -> str:
     """Of the codec, with what tells one set of weights from another."""
     if not latent:
         return "face"
+    if is_run(latent):
+        return f"latent {load_codec(latent).sha256[:16]}"
     return f"latent {digests.of_file(Path(latent) / 'provenance.json')[:16]}"
 
 

@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -60,14 +61,23 @@ class Clip:
 
 
 def load_codec(weights: str) -> Codec:
-    """The `face` codec, or the `latent` one of a folder that `experiments.convert` wrote."""
+    """The `face` codec, or the `latent` one of a folder of `experiments.convert` or `experiments.train_autoencoder`."""
     if not weights:
         return FaceCodec()
+    if is_run(weights):
+        from afjax.avatar.codecs import load_autoencoder
+
+        return load_autoencoder(weights)
     from afjax.codec.latent.codec import LatentCodec
     from afjax.weights.convert import load
 
     part = load(weights).autoencoder
     return LatentCodec(part.config, part.params())
+
+
+def is_run(weights: str) -> bool:
+    """Whether a codec's folder is one of `experiments.train_autoencoder`."""
+    return (Path(weights).expanduser() / "checkpoints").is_dir()
 
 
 def make(

@@ -10,8 +10,8 @@ from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface
 from afjax.audio.wav2vec2.extractor import Wav2Vec2Features
 from afjax.errors import InputError
 from afjax.weights import names, wav2vec2_names
-from tests.weights import released
-from tests.weights.released import huggingface
+from afjax.weights import tiny_release as released
+from afjax.weights.tiny_release import huggingface
 
 CONFIG = released.SPEECH
 FRAMES = 12

@@ -14,9 +14,9 @@ from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.sampler import Generator
 from afjax.streaming.step import session_noise
 from afjax.weights import convert
+from afjax.weights import tiny_release as released
 from afjax.weights.folder import to_folder
 from tests.parity.test_released_sampler import absolute
-from tests.weights import released
 
 FRAMES, FILLED = 64, 70
 WIDTH = released.FLOW.motion_dim

@@ -12,6 +12,7 @@ from afjax.codec.base import Encoded
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.codec import FaceCodec
 from afjax.errors import InputError
+from afjax.weights import tiny_release as released
 from afjax.weights.convert import convert
 from data_pipeline.dataset import batches
 from data_pipeline.recorded import prepare as work
@@ -20,7 +21,6 @@ from data_pipeline.recorded.clip import load_codec
 from data_pipeline.recorded.pairs import Pair, Side
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import decode
-from tests.weights import released
 
 pytest.importorskip("ai_edge_litert")
 soundfile = pytest.importorskip("soundfile")

@@ -17,6 +17,7 @@ from afjax.errors import InputError
 from afjax.normalizer import Normalizer
 from afjax.streaming.session import Session
 from afjax.weights import readers
+from afjax.weights import tiny_release as released
 from afjax.weights.folder import to_folder
 from data_pipeline import records, schema
 from experiments.data.features import make_features
@@ -24,7 +25,6 @@ from experiments.export.bundle import export
 from experiments.live import call_benchmark, systems
 from experiments.live.comparison import compare
 from experiments.runs.train import train_run
-from tests.weights import released
 
 BLOCK, FRAMES = 5, 60
 

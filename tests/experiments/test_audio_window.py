@@ -3,9 +3,9 @@
 import numpy as np
 
 from afjax.weights import convert
+from afjax.weights import tiny_release as released
 from afjax.weights.folder import to_folder
 from experiments.evaluation import audio_window
-from tests.weights import released
 
 FRAMES = 20
 

@@ -2,9 +2,9 @@
 
 import pytest
 
+from afjax.weights.tiny_release import SPEECH
 from experiments.live import feature_cost
 from tests.training.test_training import quick
-from tests.weights.released import SPEECH
 
 
 @pytest.mark.slow

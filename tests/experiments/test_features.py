@@ -12,10 +12,10 @@ from afjax.avatar.features import load_features
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
 from afjax.weights import convert
+from afjax.weights import tiny_release as released
 from afjax.weights.folder import to_folder
 from data_pipeline import records, schema
 from experiments.data.features import make_features
-from tests.weights import released
 
 
 class Loudness:

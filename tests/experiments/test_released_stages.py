@@ -4,8 +4,8 @@ import functools
 
 import pytest
 
+from afjax.weights.tiny_release import FLOW, LATENT
 from experiments.live import released_stages
-from tests.weights.released import FLOW, LATENT
 
 
 def test_summary_of_every_stage(capsys):

@@ -16,10 +16,10 @@ from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.codec.latent.config import LatentConfig
 from afjax.errors import InputError
 from afjax.weights import convert, names, readers, tensor_shapes, wav2vec2_names
+from afjax.weights import tiny_release as released
 from afjax.weights.folder import back, to_folder
+from afjax.weights.tiny_release import FLOW, LATENT, SPEECH, speech_tensors, tensors
 from tests.parity import fixtures
-from tests.weights import released
-from tests.weights.released import FLOW, LATENT, SPEECH, speech_tensors, tensors
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADS = FLOW.heads

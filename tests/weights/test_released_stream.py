@@ -9,10 +9,10 @@ from afjax.avatar.released import load_released
 from afjax.codec.latent.crop import clip_square
 from afjax.errors import InputError
 from afjax.media.video import probe, read_frames
+from afjax.weights import tiny_release as released
 from afjax.weights.folder import to_folder
 from experiments.talk.inputs import TRACKING_SIDE
 from experiments.talk.stream import stream
-from tests.weights import released
 
 soundfile = pytest.importorskip("soundfile")
 pytest.importorskip("av")

@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from afjax import digests
 from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.track.portraits import portrait_face
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, fill_gaps
@@ -96,6 +97,11 @@ class LatentCodec:
         self.size = config.size
         self.channels = tuple(f"latent_{n}" for n in range(config.dim))
         self._prepared = _prepare(params)
+
+    @property
+    def sha256(self) -> str:
+        """Of the weights as they are used."""
+        return digests.of_params(self._prepared)
 
     def identity(self, portrait: np.ndarray, face: int = 0) -> Identity:
         """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it shows no face or a tiny one.

@@ -1,4 +1,4 @@
-"""Small files of the released format, made of synthetic weights."""
+"""Small files of the released format, made of synthetic weights, for tests and trials of a whole way."""
 
 import json
 from pathlib import Path
@@ -9,6 +9,8 @@ from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import ModelConfig
 from afjax.weights import readers, synthetic, tensor_shapes
+
+__all__ = ["FLOW", "LATENT", "SPEECH", "huggingface", "speech_tensors", "tensors", "write"]
 
 SPEECH = Wav2Vec2Config(
     width=8, depth=2, heads=2, feed_forward=16, conv_dim=(4,) * 7, positional_kernel=4, positional_groups=2
