@@ -18,7 +18,7 @@ class Table:
     notes: tuple[str, ...] = ()
 
 
-_FACES = ("fid", "fvd", "csim", "lse_d", "lse_c")
+_FACES = ("FID", "FVD", "CSIM", "LSE-D", "LSE-C")
 _SID = "SID: with the K that the paper states (15 expressions, 9 poses) it is at most 3.91 and 3.17; it prints more."
 _RPCC = "rPCC: the paper does not say whether correlations are averaged over clips before they are subtracted."
 _VAR = "Var: the paper's own recorded value lies below its models', so that more is not better."
@@ -30,7 +30,7 @@ _LATENCY = (
 TABLES: dict[int, Table] = {
     1: Table(
         "Dyadic conversation, RealTalk",
-        ("latency", "rpcc_expression", "rpcc_pose", "sid", "var", *_FACES),
+        ("latency", "rPCC-Exp", "rPCC-Pose", "SID", "Var", *_FACES),
         {
             "FLOAT": (2.4, 0.054, 0.182, 2.785, 2.778, 81.297, 438.817, 0.845, 8.135, 6.361),
             "INFP*": (3.4, 0.035, 0.064, 2.343, 1.638, 24.551, 159.000, 0.867, 8.027, 6.536),
@@ -66,14 +66,14 @@ TABLES: dict[int, Table] = {
     4: Table(
         "Listening head, ViCo",
         (
-            "fd_expression",
-            "fd_pose",
-            "rpcc_expression",
-            "rpcc_pose",
-            "sid_expression",
-            "sid_pose",
-            "var_expression",
-            "var_pose",
+            "FD-Exp",
+            "FD-Pose",
+            "rPCC-Exp",
+            "rPCC-Pose",
+            "SID-Exp",
+            "SID-Pose",
+            "Var-Exp",
+            "Var-Pose",
         ),
         {
             "RLHG": (39.02, 0.07, 0.08, 0.02, 3.62, 3.17, 1.52, 0.02),
@@ -86,7 +86,7 @@ TABLES: dict[int, Table] = {
     ),
     5: Table(
         "Ablation of the user's motion and of preference tuning, RealTalk: motion",
-        ("rpcc_expression", "rpcc_pose", "sid", "var"),
+        ("rPCC-Exp", "rPCC-Pose", "SID", "Var"),
         {
             "without the user's motion": (0.052, 0.175, 2.165, 1.586),
             "with it": (0.042, 0.146, 2.236, 1.408),
@@ -105,7 +105,7 @@ TABLES: dict[int, Table] = {
     ),
     7: Table(
         "Frames of a block, RealTalk",
-        ("latency", "rpcc_expression", "rpcc_pose", "fvd", "sid", "lse_c"),
+        ("latency", "rPCC-Exp", "rPCC-Pose", "FVD", "SID", "LSE-C"),
         {
             "blocks of 5": (0.3, 0.012, 0.056, 222.47, 2.355, 7.290),
             "blocks of 10": (0.5, 0.003, 0.036, 170.87, 2.442, 6.723),

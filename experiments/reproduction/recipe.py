@@ -1,0 +1,184 @@
+"""The steps from recordings to the paper's tables: which models are trained, tuned, rendered and measured, by what.
+
+    recordings --- codec --- records --- features --+-- talking_only ----------- losing samples --+
+                                                    +-- infp                                      |
+                                                    +-- voice      (the user is heard, not seen)  |
+                                                    +-- plain ------------------------------------+-- tuned
+                                                    +-- plain_5, plain_25  (frames of a block) ---+-- tuned_5, tuned_25
+
+Every model is measured on the held-out conversations (`dyadic`), and where there are recordings of them, on talking
+heads (`hdtf`) and listening heads (`vico`). Hours are of one H100 and estimates: of the codec FLOAT's nine days of an
+A100 halved, of a generator 2,000,000 steps of 6 ms, of the others their share of those.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiments.reproduction.steps import Step
+
+__all__ = ["Settings", "plan"]
+
+CONFIGS = "experiments/configs"
+BLOCKS = {"plain": 10, "plain_5": 5, "plain_25": 25}
+TUNED = {"tuned": "plain", "tuned_5": "plain_5", "tuned_25": "plain_25"}
+MEASURED = {
+    1: ("talking_only", "infp", "tuned"),
+    2: ("infp", "tuned"),
+    3: ("talking_only", "infp", "tuned"),
+    4: ("infp", "tuned"),
+    5: ("voice", "plain", "tuned"),
+    6: ("voice", "plain", "tuned"),
+    7: ("tuned_5", "tuned", "tuned_25"),
+}
+"""Models of each table."""
+PROTOCOL = {3: "hdtf", 4: "vico"}
+"""Of tables that are not of the dyadic recordings."""
+TIMED = (1, 7)
+"""Tables with a column of latency."""
+GENERATOR, CODEC, TUNING, RENDERING = 3.5, 108.0, 0.1, 0.5
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is given and where it goes.
+
+    Attributes:
+      data: folder with `faces/train` and `faces/eval` (videos for the codec), `pairs.csv` (conversations), and as they
+        are there `hdtf/` and `vico/listener`, `vico/talker` (videos).
+      networks: folder of the metrics' networks (docs/metrics.md), with `weights/` of wav2vec2 and `vgg16.ckpt`.
+      tracks: folder of tracks of SPECTRE or EMOCA, one folder a model; empty: without.
+      out: folder of all that is made.
+      sizes: flags that make codec and generators small; empty: the paper's.
+      seconds: length of a record.
+    """
+
+    data: Path
+    networks: Path
+    out: Path
+    tracks: str = ""
+    codec_sizes: tuple[str, ...] = ()
+    sizes: tuple[str, ...] = ()
+    tuning: tuple[str, ...] = ()
+    seconds: float = 20.0
+    benchmark: tuple[str, ...] = ()
+
+
+def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
+    """The steps that the tables need, each after what it needs."""
+    needed = {model for table in tables for model in MEASURED[table]}
+    steps = _prepared(given)
+    trained = {TUNED.get(model, model) for model in needed}
+    if needed & set(TUNED):
+        trained.add("talking_only")
+    steps += [_trained(model, given) for model in ("talking_only", "infp", "voice", *BLOCKS) if model in trained]
+    if needed & set(TUNED):
+        steps.append(_losing(given))
+    steps += [_tuned(model, given) for model in TUNED if model in needed]
+    for protocol in ("dyadic", *PROTOCOL.values()):
+        models = [m for t in tables if PROTOCOL.get(t, "dyadic") == protocol for m in MEASURED[t]]
+        if protocol == "dyadic" or (given.data / protocol).is_dir():
+            steps += [_measured(model, protocol, given) for model in dict.fromkeys(models)]
+    for model in dict.fromkeys(m for t in tables if t in TIMED for m in MEASURED[t]):
+        steps += _timed(model, given)
+    if 2 in tables:
+        steps.append(_study(given))
+    return steps
+
+
+def _run(given: Settings, model: str) -> str:
+    return str(given.out / "models" / model)
+
+
+def _prepared(given: Settings) -> list[Step]:
+    out, codec = given.out, given.codec_sizes or (
+        f"--config={CONFIGS}/autoencoder.py", f"--config.loss.vgg={given.networks / 'vgg16.ckpt'}"
+    )  # fmt: skip
+    pictures = f"--config.pictures.videos={given.data / 'faces'}"
+    pairs = (f"--pairs={given.data / 'pairs.csv'}", f"--latent={out / 'codec'}", f"--seconds={given.seconds:g}")
+    weights = f"--weights={given.networks / 'weights'}"
+    return [
+        Step("codec", "experiments.train_autoencoder", (*codec, pictures, f"--workdir={out / 'codec'}"), (), CODEC),
+        Step("records", "data_pipeline.build", (*pairs, f"--out={out / 'records'}"), ("codec",)),
+        Step(
+            "features", "experiments.make_features",
+            (f"--data={out / 'records'}", weights, f"--out={out / 'data'}"), ("records",),
+        ),
+    ]  # fmt: skip
+
+
+def _trained(model: str, given: Settings) -> Step:
+    configs = {"talking_only": "talking_only.py:paper", "infp": "infp.py:paper", "voice": "paper.py:voice"}
+    arguments = (f"--config={CONFIGS}/{configs.get(model, 'paper.py')}", *_common(given), *_block(model))
+    arguments += (*given.sizes, f"--workdir={_run(given, model)}")
+    return Step(model, "experiments.train", arguments, ("features",), GENERATOR)
+
+
+def _common(given: Settings) -> tuple[str, ...]:
+    weights = given.networks / "weights"
+    return (
+        f"--config.data.path={given.out / 'data'}", f"--config.data.codec={given.out / 'codec'}",
+        f"--config.data.features={weights}",
+    )  # fmt: skip
+
+
+def _block(model: str) -> tuple[str, ...]:
+    """Another block leaves the window of 50 frames as it is: what is not noisy of it is the cache."""
+    block = BLOCKS.get(TUNED.get(model, model), 10)
+    return () if block == 10 else (f"--config.layout.block={block}", f"--config.layout.cache={48 - block}")
+
+
+def _losing(given: Settings) -> Step:
+    arguments = (f"--workdir={_run(given, 'talking_only')}", f"--data={given.out / 'data'}")
+    return Step(
+        "losing", "experiments.make_preferences", (*arguments, f"--out={given.out / 'losing'}"), ("talking_only",), 2.0
+    )
+
+
+def _tuned(model: str, given: Settings) -> Step:
+    arguments = (f"--config={CONFIGS}/dpo.py:full", *_common(given), *_block(model), *given.sizes, *given.tuning)
+    arguments += (
+        f"--config.preference.model={_run(given, TUNED[model])}", f"--config.preference.path={given.out / 'losing'}",
+        f"--workdir={_run(given, model)}",
+    )  # fmt: skip
+    return Step(model, "experiments.train", arguments, (TUNED[model], "losing"), TUNING)
+
+
+def _measured(model: str, protocol: str, given: Settings) -> Step:
+    data = given.data
+    if protocol == "dyadic":
+        sources = (f"--data={given.out / 'data'}", f"--recordings={data / 'pairs.csv'}")
+    elif protocol == "hdtf":
+        sources = ("--protocol=hdtf", f"--recorded_video={data / 'hdtf'}")
+    else:
+        sources = (
+            "--protocol=vico", f"--recorded_video={data / 'vico' / 'listener'}",
+            f"--user_video={data / 'vico' / 'talker'}",
+        )  # fmt: skip
+    arguments = (f"--workdir={_run(given, model)}", *sources, f"--networks={given.networks}")
+    if given.tracks:
+        arguments += (f"--tracks={Path(given.tracks) / protocol / model}",)
+    name = f"{protocol}_{model}"
+    return Step(
+        name, "experiments.evaluate", (*arguments, f"--out={given.out / 'measured' / name}"), (model,), RENDERING
+    )
+
+
+def _timed(model: str, given: Settings) -> list[Step]:
+    """The step is timed as it would be served: from a bundle."""
+    bundle, timed = given.out / "bundles" / model, given.out / "timed" / model
+    return [
+        Step(
+            f"bundle_{model}", "experiments.export_stream",
+            (f"--workdir={_run(given, model)}", f"--out={bundle}"), (model,),
+        ),
+        Step(
+            f"timed_{model}", "experiments.benchmark",
+            (f"--bundle={bundle}", *given.benchmark, f"--out={timed}"), (f"bundle_{model}",),
+        ),
+    ]  # fmt: skip
+
+
+def _study(given: Settings) -> Step:
+    ours, theirs = (given.out / "measured" / f"dyadic_{model}" / "videos" / "model" for model in ("tuned", "infp"))
+    arguments = (f"--a={ours}", f"--b={theirs}", f"--out={given.out / 'study' / 'site'}")
+    return Step("study", "experiments.preference_study", arguments, ("dyadic_tuned", "dyadic_infp"))

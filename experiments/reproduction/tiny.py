@@ -1,0 +1,110 @@
+"""The whole way at a size that a laptop does in minutes: drawn people who talk, networks of drawn weights.
+
+Its figures mean nothing; that every step runs on what the one before made is what it shows. People are drawn portraits
+moved by the simulator's conversations and rendered by the face codec; voices are synthetic. Conversations are of
+different people; the same videos are the codec's faces, the talking heads (avatars) and the listening heads.
+"""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from afjax import files
+from afjax.audio.framing import RATE
+from afjax.codec.face.codec import FaceCodec
+from afjax.media.container import optional
+from afjax.media.writer import SOUND_RATE, VideoWriter
+from afjax.weights import tiny_release
+from afjax.weights.folder import to_folder
+from data_pipeline.schema import Conversation
+from data_pipeline.simulate.conversation import simulate
+from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.speech.synthesis import Speaker
+from experiments.evaluation.tiny_networks import write_tiny
+from experiments.reproduction.recipe import Settings
+
+__all__ = ["settings"]
+
+SPLITS = {"train": 2, "eval": 2}
+SECONDS, SIZE = 5.0, 128
+DIM = 24
+"""Of the latent codec's motion."""
+STEPS = 4
+SIDES = ("avatar", "user")
+
+
+def settings(out: Path) -> Settings:
+    """Makes recordings and networks in `out`/given, unless they are there; -> what `recipe.plan` takes."""
+    given = out / "given"
+    if not given.is_dir():
+        with files.folder_aside(given) as folder:
+            _recordings(folder)
+            to_folder(
+                **tiny_release.write(folder / "source"), out=str(folder / "networks" / "weights"),
+                heads=tiny_release.FLOW.heads,
+            )  # fmt: skip
+            write_tiny(folder / "networks")
+    speech = tiny_release.SPEECH
+    steps = tuple(f"--config.training.{name}={STEPS}" for name in ("num_steps", "log_every", "save_every"))
+    model = {
+        "motion_dim": DIM, "audio_dim": speech.width * speech.depth, "width": 16, "depth": 1, "heads": 2,
+        "mlp_ratio": 2, "condition_width": 16, "condition_heads": 2,
+    }  # fmt: skip
+    sizes = (
+        *(f"--config.model.{name}={value}" for name, value in model.items()), "--config.data.batch=2", *steps,
+        f"--config.training.sample_every={STEPS}", "--config.sampler.nfe=3",
+    )  # fmt: skip
+    codec = (
+        "--config=experiments/configs/autoencoder.py:small", f"--config.codec.dim={DIM}",
+        "--config.codec.directions=8", "--config.codec.channels=(8, 8, 8, 8, 4)", "--config.loss.known_motion=0",
+        "--config.encoder_steps=0", "--config.pictures.frames=8", "--config.pictures.batch=1", *steps,
+    )  # fmt: skip
+    return Settings(
+        data=given / "recordings", networks=given / "networks", out=out, codec_sizes=codec, sizes=sizes,
+        tuning=("--config.preference.validation=1",), seconds=SECONDS - 1.0,
+        benchmark=("--seconds=8", "--events=1", "--size=64"),
+    )  # fmt: skip
+
+
+def _recordings(folder: Path):
+    """`recordings` of a data folder (`recipe.Settings.data`), whose videos are named by their conversation."""
+    rows, data, codec = [], folder / "recordings", FaceCodec(SIZE)
+    optional("soxr")
+    with Speaker() as speaker:
+        for split, count in SPLITS.items():
+            for n in range(count):
+                seed = n + 100 * (split == "eval")
+                clip = simulate(seed, split, speaker, SECONDS, sound=True)
+                rows.append(_filmed(data, f"{split}{n}", split, seed, clip, codec))
+    with (data / "pairs.csv").open("w", newline="") as file:
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+
+
+def _filmed(data: Path, name: str, split: str, seed: int, clip: Conversation, codec: FaceCodec) -> dict[str, str]:
+    """Writes both videos of a conversation, and links to them where other steps look; -> its line of the table."""
+    import soxr
+
+    row = {"conversation": name}
+    for side in SIDES:
+        path, person = data / side / f"{name}.mp4", 2 * seed + (side == "user")
+        identity = codec.identity(draw_portrait(person, 2 * SIZE))
+        pictures = codec.render(identity, getattr(clip, f"{side}_motion"))
+        sound = getattr(clip, f"{side}_audio").astype(np.float32) / 32768
+        with VideoWriter(path, SIZE, SIZE) as writer:
+            writer.frames(pictures)
+            writer.sound(soxr.resample(sound, RATE, SOUND_RATE))
+        row |= {f"{side}_video": f"{side}/{name}.mp4", f"{side}_person": f"{name}_{side}"}
+        _link(path, data / "faces" / split / f"{name}_{side}.mp4")
+    if split == "eval":
+        _link(data / "avatar" / f"{name}.mp4", data / "hdtf" / f"{name}.mp4")
+        _link(data / "user" / f"{name}.mp4", data / "vico" / "talker" / f"{name}.mp4")
+        _link(data / "avatar" / f"{name}.mp4", data / "vico" / "listener" / f"{name}.mp4")
+    return row | {"split": split}
+
+
+def _link(path: Path, link: Path):
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.hardlink_to(path)
