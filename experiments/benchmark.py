@@ -3,6 +3,7 @@
     python -m experiments.benchmark --out out/benchmark
     python -m experiments.benchmark --workdir out/demo/run --baseline out/infp --seconds 300 --out out/benchmark
     python -m experiments.benchmark --bundle bundle --data out/demo/run/data --out out/benchmark
+    python -m experiments.benchmark --workdir out/latent --step --out out/benchmark
     python -m experiments.benchmark --preset released --out out/benchmark
     python -m experiments.benchmark --preset released --stages --out out/benchmark
 
@@ -13,9 +14,9 @@ in a twin of the conversation, give the reaction latency. `--baseline`, a run of
 same, with files of its own in baseline/; the ratio is that of the p50s. They write summary.json, times.jsonl (every
 arrival and delivery), latency.md, waterfall.png, and model.json, a model's part of the summary as soon as it is there.
 Without `--workdir` it is the model that ships, with conversations that are simulated into `--out`/data. A bundle must
-be of two sessions. The fourth times the released network with synthetic weights from the user's pictures to the
-avatar's (`experiments.live.released_pipeline`), the last its stages at the authors' shapes
-(`experiments.live.released_stages`).
+be of two sessions. The fourth times the step alone, for a model of any codec (`experiments.live.step_time`). The fifth
+times the released network with synthetic weights from the user's pictures to the avatar's
+(`experiments.live.released_pipeline`), the last its stages at the authors' shapes (`experiments.live.released_stages`).
 """
 
 from absl import flags
@@ -23,7 +24,7 @@ from absl import flags
 from afjax import files
 from afjax.errors import InputError
 from experiments import cli
-from experiments.live import released_pipeline, released_stages, systems
+from experiments.live import released_pipeline, released_stages, step_time, systems
 from experiments.live.comparison import compare, table
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model; without it the one that ships.")
@@ -35,12 +36,13 @@ _EVENTS = flags.DEFINE_integer("events", 50, "Events for the reaction latency.",
 _SIZE = flags.DEFINE_integer("size", 256, "Pixels a side of both faces.")
 _PRESET = flags.DEFINE_enum("preset", None, ["released"], "Measures that network with synthetic weights.")
 _BLOCK = flags.DEFINE_integer("block", 10, "Frames of a block of --preset.", lower_bound=3, upper_bound=25)
-_BLOCKS = flags.DEFINE_integer("blocks", 200, "Blocks of --preset that are timed.", lower_bound=5)
+_BLOCKS = flags.DEFINE_integer("blocks", 200, "Blocks of --preset or --step that are timed.", lower_bound=5)
 _SESSIONS = flags.DEFINE_integer("sessions", 64, "Most sessions of --preset that are tried.", lower_bound=1)
 _SMALL = flags.DEFINE_bool("small", False, "--preset at a size that only shows that it runs.")
 _PROFILE = flags.DEFINE_bool("profile", False, "Write a profiler's trace of some blocks of --preset.")
 _STAGES = flags.DEFINE_bool("stages", False, "Measure each stage of --preset alone, at the authors' shapes.")
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Calls of each stage after the first.", lower_bound=5)
+_STEP = flags.DEFINE_bool("step", False, "Time the step of --workdir alone: for a model of any codec.")
 _OUT = flags.DEFINE_string("out", "out/benchmark", "Folder of the results.")
 
 
@@ -54,6 +56,11 @@ def main():
         profile = out / "profile" if _PROFILE.value else None
         summary = released_pipeline.measure(sizes, _BLOCK.value, _BLOCKS.value, _SESSIONS.value, profile)
         released_pipeline.report(summary)
+    elif _STEP.value:
+        if _BUNDLE.value:
+            raise InputError("--step times a run", do="give --workdir DIR")
+        summary = step_time.measure(cli.load_avatar(_WORKDIR.value), _BLOCKS.value)
+        cli.print_table([(f"step, {name} ms", value) for name, value in summary["step_ms"].items()])
     elif _WORKDIR.value and _BUNDLE.value:
         raise InputError("one thing is measured", do="give --workdir DIR or --bundle DIR")
     else:

@@ -4,9 +4,9 @@
     python -m experiments.reproduce --data DATA --networks NETWORKS --out out/paper --dry_run
     python -m experiments.reproduce --tiny --out out/tiny
 
-Without `--table` all seven. It stops and goes on: a step that has ended is not run again (`--out`/steps). `--tiny` makes
-recordings and networks of its own and goes the whole way in minutes: its figures mean nothing. Writes `table1.json` to
-`table7.json` and `tables.md`, the paper's numbers beside ours.
+Without `--table` all seven. It stops and goes on: a step that has ended is not run again (`--out`/steps). `--tiny`
+makes recordings and networks of its own and goes the whole way in minutes: its figures mean nothing. Writes
+`table1.json` to `table7.json` and `tables.md`, the paper's numbers beside ours.
 """
 
 from pathlib import Path

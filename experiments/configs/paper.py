@@ -7,6 +7,8 @@ layers of wav2vec2-base); simulated conversations have neither. 153.5 M paramete
 weights, their average and Adam's moments take 2.5 GB. What the paper leaves open is ours: a constant learning rate,
 clipping at norm 1, averaged weights.
 
+Variant `voice`: the user is heard and not seen, the first row of table 5.
+
 Variant `quickstart`, `--config experiments/configs/paper.py:quickstart`: the same mask, encoder, objective and guidance
 at the size of the quickstart and on its data, minutes on a laptop. Adam's learning rate is 2e-3 there, with the
 quickstart's warm-up and decay, and the batch is 16: 1e-4 and 8 are for two million steps.
@@ -18,7 +20,7 @@ from experiments.configs import choose, quickstart
 
 
 def get_config(variant: str = "full") -> ConfigDict:
-    variant = choose(variant, "full", "quickstart")
+    variant = choose(variant, "full", "voice", "quickstart")
     config = quickstart.get_config("frames")
     config.name = "paper"
     config.model.condition_encoder = "released"
@@ -45,8 +47,10 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.optimizer.learning_rate = 2e-3
     config.optimizer.weight_decay = 0.0
     config.optimizer.beta2 = 0.999
-    if variant == "full":
+    if variant != "quickstart":
         at_full_size(config)
+    if variant == "voice":
+        config.objective.drop_table = {"avatar_and_user_audio": 0.8, "avatar": 0.1, "none": 0.1}
     return config
 
 

@@ -60,7 +60,6 @@ class Settings:
     sizes: tuple[str, ...] = ()
     tuning: tuple[str, ...] = ()
     seconds: float = 20.0
-    benchmark: tuple[str, ...] = ()
 
 
 def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
@@ -79,7 +78,9 @@ def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
         if protocol == "dyadic" or (given.data / protocol).is_dir():
             steps += [_measured(model, protocol, given) for model in dict.fromkeys(models)]
     for model in dict.fromkeys(m for t in tables if t in TIMED for m in MEASURED[t]):
-        steps += _timed(model, given)
+        steps.append(_timed(model, given))
+    if 1 in tables:
+        steps.append(_exported(given))
     if 2 in tables:
         steps.append(_study(given))
     return steps
@@ -163,19 +164,15 @@ def _measured(model: str, protocol: str, given: Settings) -> Step:
     )
 
 
-def _timed(model: str, given: Settings) -> list[Step]:
-    """The step is timed as it would be served: from a bundle."""
-    bundle, timed = given.out / "bundles" / model, given.out / "timed" / model
-    return [
-        Step(
-            f"bundle_{model}", "experiments.export_stream",
-            (f"--workdir={_run(given, model)}", f"--out={bundle}"), (model,),
-        ),
-        Step(
-            f"timed_{model}", "experiments.benchmark",
-            (f"--bundle={bundle}", *given.benchmark, f"--out={timed}"), (f"bundle_{model}",),
-        ),
-    ]  # fmt: skip
+def _timed(model: str, given: Settings) -> Step:
+    arguments = ("--step", f"--workdir={_run(given, model)}", f"--out={given.out / 'timed' / model}")
+    return Step(f"timed_{model}", "experiments.benchmark", arguments, (model,))
+
+
+def _exported(given: Settings) -> Step:
+    """What a product takes: the model that the paper's first table ends with."""
+    arguments = (f"--workdir={_run(given, 'tuned')}", f"--out={given.out / 'bundle'}", "--sessions=1")
+    return Step("bundle", "experiments.export_stream", arguments, ("tuned",))
 
 
 def _study(given: Settings) -> Step:

@@ -10,11 +10,6 @@ from experiments.reproduction.recipe import PROTOCOL
 
 __all__ = ["write"]
 
-QUESTIONS = {
-    "reactiveness": "reactiveness", "richness": "richness", "verbal": "verbal", "non_verbal": "non_verbal",
-    "overall": "overall",
-}  # fmt: skip
-
 
 def write(out: Path, tables: tuple[int, ...]) -> Path:
     """Writes `table1.json` .. and `tables.md` of what has been measured in `out`; -> the latter."""
@@ -56,15 +51,9 @@ def _measured(out: Path, number: int) -> dict[str, Any]:
 
 
 def _latency(out: Path, model: str) -> dict[str, Any]:
-    """Seconds: frames of a block and of its look-ahead that have to be there, and the median of the step."""
+    """Seconds that a block is waited for, and the median of its step."""
     timed = _read(out / "timed" / model / "summary.json")
-    if timed is None:
-        return {}
-    step = (
-        timed["systems"][0]["compute_ms"]["step"]["p50"] if "systems" in timed else timed["compute_ms"]["step"]["p50"]
-    )
-    whole = timed["systems"][0] if "systems" in timed else timed
-    return {"latency": {"mean": (whole["algorithmic_ms"] + step) / 1000, "low": None, "high": None, "n": 1}}
+    return {"latency": {"mean": timed["latency_s"], "low": None, "high": None, "n": timed["blocks"]}} if timed else {}
 
 
 def _study(out: Path) -> dict[str, Any]:

@@ -63,7 +63,6 @@ def settings(out: Path) -> Settings:
     return Settings(
         data=given / "recordings", networks=given / "networks", out=out, codec_sizes=codec, sizes=sizes,
         tuning=("--config.preference.validation=1",), seconds=SECONDS - 1.0,
-        benchmark=("--seconds=8", "--events=1", "--size=64"),
     )  # fmt: skip
 
 
