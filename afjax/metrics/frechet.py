@@ -5,10 +5,9 @@
 The last trace is the sum of the square roots of the eigenvalues of R^T C2 R for any R with R R^T = C1, which is
 symmetric and positive, so no matrix square root of a product is needed. Covariances of motion are shrunk towards their
 own diagonal, C <- (1 - s) C + s diag(C) with s = SHRINKAGE; that leaves uncorrelated channels as they are. Features of
-a network (FID, FVD) are added up in a `Pool`, whose memory does not grow with the clips, and are not shrunk.
+a network (FID, FVD) are added up in a `Pool`, whose memory does not grow with the clips, and are not shrunk
+(`metrics.feature_distance`).
 """
-
-from collections.abc import Iterable
 
 import numpy as np
 
@@ -134,20 +133,3 @@ class Pool:
             raise InputError(f"a covariance needs at least 2 rows of features, not {self.count}")
         covariance = self._scatter / (self.count - 1)
         return self.mean, covariance * (1.0 - shrinkage + shrinkage * np.eye(len(self.mean)))
-
-
-def streamed(
-    generated: Iterable[np.ndarray], recorded: Iterable[np.ndarray], shrinkage: float = 0.0
-) -> tuple[float, int, int]:
-    """FD of two streams of feature rows `[m, D]`, a clip at a time -> distance and the numbers of rows.
-
-    A Gaussian of D features needs many more rows than D; judge the distance by the numbers beside it.
-    """
-    pools = []
-    for stream in (generated, recorded):
-        pool = Pool()
-        for rows in stream:
-            pool.add(rows)
-        pools.append(pool)
-    figure = distance(*pools[0].gaussian(shrinkage), *pools[1].gaussian(shrinkage))
-    return float(figure), pools[0].count, pools[1].count

@@ -1,5 +1,3 @@
-import tracemalloc
-
 import numpy as np
 import pytest
 import scipy.linalg
@@ -77,30 +75,6 @@ def test_a_pool_is_the_covariance_of_all_rows():
     np.testing.assert_allclose(mean, rows.mean(axis=0), rtol=1e-12)
     np.testing.assert_allclose(c, np.cov(rows.T), rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(np.diag(pool.gaussian(0.5)[1]), np.diag(c))
-
-
-def test_streamed_distance_of_a_shift_and_a_scale():
-    rows = np.random.default_rng(0).normal(size=(40, 50, 4))
-    figure, first, second = frechet.streamed(iter(rows + [3.0, 0.0, 0.0, 4.0]), iter(rows))
-    np.testing.assert_allclose(figure, 25.0, rtol=1e-9)
-    assert first == second == 2000
-    expected = np.trace(np.cov(rows.reshape(-1, 4).T)) + np.square(rows.mean(axis=(0, 1))).sum()
-    np.testing.assert_allclose(frechet.streamed(2.0 * rows, rows)[0], expected, rtol=1e-9)
-
-
-def test_10_000_clips_need_no_more_memory_than_10():
-    def peak(count):
-        rng = np.random.default_rng(0)
-        tracemalloc.start()
-        frechet.streamed(
-            (rng.normal(size=(25, 32)) for _ in range(count)), (rng.normal(size=(25, 32)) for _ in range(2))
-        )
-        size = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        return size
-
-    peak(10)
-    assert peak(10_000) < 1.1 * peak(10)
 
 
 @pytest.mark.parametrize("rows", [np.zeros((3, 2)), np.zeros(4), np.full((2, 4), np.nan)])

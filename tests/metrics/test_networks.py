@@ -6,6 +6,7 @@ import pytest
 
 from afjax.errors import InputError
 from afjax.metrics.pretrained import networks, pictures
+from experiments.evaluation.tiny_networks import write_linear, write_tiny
 
 
 class Session:
@@ -45,7 +46,7 @@ def test_networks_that_fit(kind, takes, gives):
     features = network(batch)
     assert features.shape == (2, spec.features) and features.dtype == np.float32
     np.testing.assert_allclose(features[:, 0], [1.0, 3.0])
-    assert len(list(network.stream([batch, batch[:1]]))) == 2
+    assert network(batch[:0]).shape == (0, spec.features)
 
 
 @pytest.mark.parametrize(
@@ -72,6 +73,57 @@ def test_a_batch_of_another_shape_and_a_network_that_fails():
     network._session.run = lambda names, feeds: 1 / 0
     with pytest.raises(InputError, match="does not run"):
         network(np.zeros((1, 3, 112, 112)))
+
+
+def test_a_network_of_one_batch_size_takes_any_number():
+    """Of a file exported for batches of 2, three inputs give what each alone gives."""
+    network = networks.Network("arcface", Session([[2, 3, 112, 112]], [[2, 512]]))
+    batch = np.arange(3.0)[:, None, None, None] * np.ones((1, 3, 112, 112))
+    assert network(batch)[:, 5].tolist() == [0.0, 1.0, 2.0] and network(batch[2:]).shape == (1, 512)
+
+
+def test_features_that_are_no_numbers_are_refused():
+    network = networks.Network("arcface", Session([["N", 3, 112, 112]], [["N", 512]]), "face.onnx")
+    with pytest.raises(InputError, match="face.onnx: .*not finite"):
+        network(np.full((1, 3, 112, 112), np.inf))
+
+
+def test_a_folder_of_networks(tmp_path):
+    """Every kind by its file's name, with weights that give means of cells: the figures are known."""
+    pytest.importorskip("onnxruntime")
+    found = networks.load_folder(write_tiny(tmp_path / "all"))
+    assert set(found) == set(networks.KINDS)
+    weights = np.zeros((192, 512))
+    weights[0, 7], weights[64, 8] = 2.0, 1.0
+    write_linear(tmp_path / "one" / "arcface.onnx", "arcface", (14, 14), weights)
+    (network,) = networks.load_folder(tmp_path / "one").values()
+    batch = np.zeros((2, 3, 112, 112))
+    batch[1, 0, :14, :14], batch[1, 1] = 3.0, 5.0
+    features = network(batch)
+    assert features[1, 7:9].tolist() == [6.0, 5.0] and np.abs(features).sum() == 11.0
+    i3d = found["i3d"](np.random.default_rng(0).normal(size=(3, 3, 16, 224, 224)))
+    assert i3d.shape == (3, 400) and np.ptp(i3d) > 0
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (None, "no such folder; docs/metrics.md"),
+        ((), "no network in it; any of arcface.onnx"),
+        (("arcfaces.onnx",), "arcfaces.onnx: .*not known; did you mean arcface.onnx"),
+        (("clip.onnx",), "names are arcface.onnx, inception.onnx"),
+        (("syncnet_lips.onnx",), "one half of SyncNet"),
+    ],
+)
+def test_folders_that_are_refused(tmp_path, files, message):
+    folder = tmp_path / "networks"
+    for name in files or ():
+        folder.mkdir(exist_ok=True)
+        (folder / name).write_bytes(b"x")
+    if files == ():
+        folder.mkdir()
+    with pytest.raises(InputError, match=message):
+        networks.load_folder(folder)
 
 
 def test_load_names_what_is_wrong(tmp_path, monkeypatch):

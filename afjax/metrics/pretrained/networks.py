@@ -9,15 +9,18 @@
 | `syncnet_sound` | LSE | `[N, 1, 13, 20]`, MFCCs of 0.2 s: `mfcc.syncnet_sound_input` | 1024 |
 
 No weights come with afjax, and a shape can't tell whose weights a file holds: the figures are what the file makes them.
-Without the file a metric is not printed under its famous name; `metric_name` gives the honest one.
+Without the file a metric is not printed under its famous name; `metric_name` gives the honest one. `load_folder` opens
+the files of a folder, each named by its kind, `arcface.onnx` and so on; docs/metrics.md says where they come from and how
+they are exported.
 """
 
-from collections.abc import Iterable, Iterator
+import difflib
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from afjax import files
 from afjax.errors import InputError
 from afjax.media.container import check_file
 
@@ -40,7 +43,9 @@ KINDS = {
     "syncnet_lips": Kind(("LSE-D", "LSE-C"), (3, 5, 224, 224), 1024),
     "syncnet_sound": Kind(("LSE-D", "LSE-C"), (1, 13, 20), 1024),
 }
+SUFFIX = ".onnx"
 _STEMS = {"FID": "FD", "FVD": "FD", "LSE-D": "sync-distance", "LSE-C": "sync-confidence"}
+_PROVIDERS = ("CUDAExecutionProvider", "CPUExecutionProvider")
 
 
 def metric_name(metric: str, network: str) -> str:
@@ -75,7 +80,8 @@ class Network:
         if len(inputs) != 1 or not _fits(inputs[0].shape, wanted):
             found = " and ".join(_text(entry.shape) for entry in inputs) or "nothing"
             raise self._wrong(f"takes {found}, not {_text(wanted)}")
-        self._input = inputs[0].name
+        self._input, first = inputs[0].name, inputs[0].shape[0]
+        self._fixed = first if isinstance(first, int) else 0  # exported for a batch of one size
         fitting = [entry.name for entry in outputs if _gives(entry.shape, self._spec.features)]
         if not fitting:
             found = " and ".join(_text(entry.shape) for entry in outputs) or "nothing"
@@ -87,24 +93,31 @@ class Network:
         wanted = (None, *self._spec.shape)
         if not _fits(batch.shape, wanted):
             raise ValueError(f"{self.kind} takes {_text(wanted)}, got {list(batch.shape)}")
+        size = self._fixed or max(len(batch), 1)
+        parts = [self._run(batch[at : at + size], size) for at in range(0, len(batch), size)]
+        return np.concatenate(parts) if parts else np.zeros((0, self._spec.features), np.float32)
+
+    def _run(self, batch: np.ndarray, size: int) -> np.ndarray:
+        """Features of up to `size` inputs; a network of one batch size gets the last input again until it is full."""
+        count = len(batch)
+        if count < size:
+            batch = np.concatenate([batch, np.repeat(batch[-1:], size - count, axis=0)])
         try:
             features = np.asarray(self._session.run([self._output], {self._input: batch})[0], np.float32)
         except Exception as error:  # onnxruntime raises classes of its own, one for each status
             raise self._wrong(f"does not run: {error}") from None
         if features.size != len(batch) * self._spec.features:
             raise self._wrong(f"gives {list(features.shape)} for {len(batch)} inputs")
-        return features.reshape(len(batch), self._spec.features)
-
-    def stream(self, batches: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
-        """Features of one batch after another: what `frechet.streamed` takes."""
-        return map(self, batches)
+        if not np.isfinite(features).all():
+            raise self._wrong("gives values that are not finite numbers")
+        return features.reshape(len(batch), self._spec.features)[:count]
 
     def _wrong(self, what: str) -> InputError:
-        return InputError(f"the network {what}", self._where, f"export {self.kind} as metrics/networks.py describes it")
+        return InputError(f"the network {what}", self._where, f"export {self.kind} as docs/metrics.md describes it")
 
 
 def load(kind: str, path: str | Path) -> Network:
-    """Opens an ONNX file on the CPU.
+    """Opens an ONNX file, on an accelerator where onnxruntime has one.
 
     Raises:
       InputError: onnxruntime is missing, the file can't be read, is no ONNX file, or does not fit the kind.
@@ -118,11 +131,37 @@ def load(kind: str, path: str | Path) -> Network:
         raise InputError("the package onnxruntime is missing", do=_INSTALL) from error
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 4
+    providers = [name for name in _PROVIDERS if name in onnxruntime.get_available_providers()]
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=providers)
     except Exception as error:  # onnxruntime raises classes of its own, one for each status
         raise InputError(f"not a readable ONNX file ({error})", path) from None
     return Network(kind, session, path)
+
+
+def load_folder(folder: str | Path) -> dict[str, Network]:
+    """The networks of a folder by kind, from the files `KIND.onnx` that are there.
+
+    Raises:
+      InputError: there is no such folder, none of the files, an ONNX file of another name, one half of SyncNet, or a file
+        that `load` refuses.
+    """
+    folder = files.absolute(folder)
+    if not folder.is_dir():
+        raise InputError("no such folder", folder, "docs/metrics.md says what belongs into it")
+    found = {path.stem: path for path in sorted(folder.glob(f"[!.]*{SUFFIX}"))}
+    names = ", ".join(f"{kind}{SUFFIX}" for kind in KINDS)
+    if not found:
+        raise InputError("no network in it", folder, f"any of {names}; docs/metrics.md says where they come from")
+    for stem, path in found.items():
+        if stem not in KINDS:
+            close = difflib.get_close_matches(stem, KINDS, n=1)
+            do = f"did you mean {close[0]}{SUFFIX}?" if close else f"names are {names}"
+            raise InputError("a network of this name is not known", path, do)
+    halves = [kind for kind in ("syncnet_lips", "syncnet_sound") if kind in found]
+    if len(halves) == 1:
+        raise InputError(f"{halves[0]}{SUFFIX} is one half of SyncNet, the other is missing", folder, f"there are {names}")
+    return {kind: load(kind, path) for kind, path in found.items()}
 
 
 def _fits(shape, wanted: tuple[int | None, ...]) -> bool:
