@@ -2,6 +2,8 @@
 
     python -m experiments.evaluate --out out/evaluation
     python -m experiments.evaluate --workdir out/demo/run --talking_only out/talking_only --out out/evaluation
+    python -m experiments.evaluate --workdir RUN --recordings pairs.csv --networks N --tracks T --out out/table1
+    python -m experiments.evaluate --workdir RUN --protocol hdtf --recorded_video hdtf --networks N --out out/table3
     python -m experiments.evaluate --user_video user.mp4 --generated_video generated.mp4 --out out/evaluation
     python -m experiments.evaluate --user_video users/ --recorded_video recorded/ --generated_video generated/ --out ...
 
@@ -13,15 +15,23 @@ and shuffled users need two videos or more, of different people. Lips are measur
 or else of the generated ones: it should hold the avatar's voice alone (`experiments.stream --sound avatar`). Without
 recorded videos there is nothing to compare with: the table then holds what can be said of the generated motion alone.
 Writes `eval.npz`, `summary.json` and `table.txt`.
+
+With `--networks`, `--tracks` or `--protocol` the metrics that papers print are measured as well, FID, FVD, CSIM, LSE
+and those of SPECTRE's or EMOCA's tracks (docs/metrics.md): `published.json` and `published.txt`. A model's videos are
+rendered into `--out`/videos first. Recorded videos without generated ones are given to the model, as the protocol says.
+What was stopped goes on with the same command.
 """
 
 from absl import flags
 
 from afjax import files
 from afjax.errors import InputError
-from afjax.metrics.table import report
+from afjax.metrics.table import published, report
 from experiments import cli
+from experiments.evaluation import model_videos, published_table
+from experiments.evaluation.protocols import PROTOCOLS
 from experiments.evaluation.tables import of_model, of_videos, write
+from experiments.runs.data import measured_on
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model; without it the one that ships.")
 _DATA = flags.DEFINE_string("data", "", "Folder of conversations; without it the model's own.")
@@ -34,23 +44,80 @@ _GENERATED = flags.DEFINE_string("generated_video", "", "Generated video of the 
 _RECORDED = flags.DEFINE_string("recorded_video", "", "Video of what a real listener did, or a folder of them.")
 _PIECE = flags.DEFINE_float("piece", 5.0, "Seconds of the pieces that videos are cut into.", lower_bound=2.0)
 _BLOCK = flags.DEFINE_integer("block", 10, "Frames of the generator's blocks.", lower_bound=2)
+_NETWORKS = flags.DEFINE_string("networks", "", "Folder of ONNX networks for FID, FVD, CSIM and LSE (docs/metrics.md).")
+_TRACKS = flags.DEFINE_string("tracks", "", "Folder of SPECTRE's or EMOCA's tracks, ROW/NAME.npz (docs/metrics.md).")
+_PROTOCOL = flags.DEFINE_enum("protocol", "", ["", *PROTOCOLS], "Whose table is made; without it that of dyadic ones.")
+_PORTRAITS = flags.DEFINE_string("portraits", "", "Folder of portraits for CSIM, named like finished videos.")
+_PEOPLE = flags.DEFINE_string("people", "", "Table of who is in each finished video: name, avatar, user.")
+_RECORDINGS = flags.DEFINE_string("recordings", "", "Table that the data set was built from, for real pictures.")
+_SIZE = flags.DEFINE_integer("size", 0, "Side of rendered pictures; 0: the codec's own.", lower_bound=0)
 _OUT = flags.DEFINE_string("out", "", "Folder of the results; out/evaluation without it.")
+
+
+def _checked():
+    """InputError for flags that don't belong together."""
+    protocol = PROTOCOLS[_PROTOCOL.value or "dyadic"]
+    if (_GENERATED.value or _RECORDED.value) and protocol.user and not _USER.value:
+        raise InputError("--user_video is missing", do="name the videos that the avatar listened to")
+    if _USER.value and not (_GENERATED.value or _RECORDED.value):
+        raise InputError("--generated_video is missing", do="name the videos that are to be measured")
+    if _RECORDED.value and not _GENERATED.value and not (_PROTOCOL.value or _NETWORKS.value or _TRACKS.value):
+        raise InputError("--generated_video is missing", do="name it, or say by --protocol what a model is given")
+    if _USER.value and not protocol.user:
+        raise InputError(f"--protocol={_PROTOCOL.value} has nobody to listen to", do="leave out --user_video")
+    if not protocol.user and not _RECORDED.value:
+        raise InputError("--recorded_video is missing", do=f"name the videos of {_PROTOCOL.value}")
+    if _RECORDINGS.value and (_GENERATED.value or _RECORDED.value):
+        raise InputError("--recordings is the table of a data set", do="leave it out for finished videos")
+    if (_PORTRAITS.value or _PEOPLE.value) and not _GENERATED.value:
+        raise InputError("--portraits and --people are for finished videos", do="they need --generated_video")
+    for name in filter(None, (_TRACKS.value, _PORTRAITS.value)):
+        if not files.absolute(name).is_dir():
+            raise InputError("no such folder", name, "docs/metrics.md describes it")
+    return protocol
 
 
 def main():
     out = files.writable(_OUT.value or "out/evaluation", folder=True)
+    protocol = _checked()
+    wanted = bool(_NETWORKS.value or _TRACKS.value or _PROTOCOL.value)
+    read, videos, arrays = None, None, None
+    if wanted:
+        reader, kinds, said = published_table.reader_of(protocol, _NETWORKS.value, out / "features")
+        read = published_table.tracker(out / "features")
     if _GENERATED.value:
-        if not _USER.value:
-            raise InputError("--user_video is missing", do="name the videos that the avatar listened to")
-        arrays, table, notes = of_videos(_USER.value, _GENERATED.value, _RECORDED.value, _PIECE.value, _BLOCK.value)
-    elif _USER.value or _RECORDED.value:
-        raise InputError("--generated_video is missing", do="name the videos that are to be measured")
+        sources = {"user": _USER.value, "recorded": _RECORDED.value, "model": _GENERATED.value}
+        if wanted:
+            videos = published_table.finished(sources, _PEOPLE.value, _PORTRAITS.value)
+    elif _RECORDED.value:
+        run = cli.load_avatar(_WORKDIR.value)
+        videos = model_videos.of_recorded(run, _RECORDED.value, _USER.value, out, protocol, _SIZE.value)
+        sources = {"user": _USER.value, "recorded": out / "videos" / "recorded", "model": out / "videos" / "model"}
     else:
+        run, sources = cli.load_avatar(_WORKDIR.value), None
+        if wanted:
+            data = measured_on(run, _DATA.value, out, _CLIPS.value)
+            given = _RECORDINGS.value, _TALKING_ONLY.value, _SIZE.value
+            videos = model_videos.of_held_out(run, data, out, *given)
+        if wanted and run.config.data.codec:
+            sources = {row: out / "videos" / row for row in ("user", "recorded", "model")}
+    if sources is None:
         arrays, table, notes = of_model(_WORKDIR.value, _DATA.value, _TALKING_ONLY.value, out, _CLIPS.value)
-    write(out, arrays, table, notes)
-    print(report.text(table))
-    for note in notes:
-        print(f"note: {note}")
+    elif protocol.user:
+        paths = (str(sources[role]) for role in ("user", "model", "recorded"))
+        arrays, table, notes = of_videos(*paths, _PIECE.value, _BLOCK.value, read)
+    if arrays is not None:
+        write(out, arrays, table, notes)
+        print(report.text(table))
+        for note in notes:
+            print(f"note: {note}")
+    if wanted:
+        measured = published_table.measure(videos, protocol, reader, kinds, _TRACKS.value)
+        measured.notes[:0] = said
+        published_table.write(out, measured, protocol)
+        print(published.text(measured.table, measured.missing, protocol.metrics))
+        for note in measured.notes:
+            print(f"note: {note}")
     print(f"written: {out}")
 
 

@@ -1,11 +1,11 @@
-"""Fréchet distance of two sets of clips by rows of features (FID, FVD, FD of tracks), with intervals by groups of clips.
+"""Fréchet distance of two sets of clips by rows of features (FID, FVD, FD of tracks), with intervals by groups.
 
 With m the means and A the roots of the covariances of both sets, C = A^T A, k = 1 generated and 2 recorded,
 
   A1 A2^T = U S V^T,      FD = |m1 - m2|^2 + |A1|^2 + |A2|^2 - 2 sum S
 
-which is `frechet.distance` without shrinkage. A root has as many rows as the covariance has rank, so that few clips cost
-little, and there is no matrix square root of a product.
+which is `frechet.distance` without shrinkage. A root has as many rows as the covariance has rank, so that few clips
+cost little, and there is no matrix square root of a product.
 
 At 2048 features FD can't be taken anew for a thousand draws of groups. Its interval is of FD to first order: a row x of
 the first set moves it by

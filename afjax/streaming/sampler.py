@@ -29,26 +29,27 @@ class Generator:
         self._step, self._start = make_step(*settings), make_start(*settings)
 
     def clips(
-        self, avatar_audio, user_audio, user_motion, seed: int = 0, keep: str = "joint", reference=0.0
+        self, avatar_audio, user_audio, user_motion, seed: int = 0, keep: str = "joint", reference=0.0, first: int = 0
     ) -> np.ndarray:
         """Motion [b, t, d] in raw units.
 
         Args:
           avatar_audio, user_audio: raw features [b, t, f]; user_motion: [b, t, d] in raw units.
-          seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are.
+          seed: clip i draws its noise from `fold_in(seed, first + i)`, whatever the other clips are.
           keep: the conditions that the model is given, a name of `afjax.config.KEEP`; those that it never had in
             training (`ObjectiveConfig.kept`) are dropped whatever this says.
           reference: the portrait's own motion [d] in raw units, or one a clip [b, d]; the neutral face of a codec
             with relative coefficients is 0.
+          first: number of the first clip, where these are some of many.
         """
-        state = self.begin(len(user_motion), seed, keep, reference)
+        state = self.begin(len(user_motion), seed, keep, reference, first)
         user = (user_delay.delayed(track, self.config.layout.user_delay) for track in (user_audio, user_motion))
         return self.go_on(state, avatar_audio, *user, self.config.sampler.start)[0]
 
-    def begin(self, count: int, seed: int = 0, keep: str = "joint", reference=0.0) -> StreamState:
+    def begin(self, count: int, seed: int = 0, keep: str = "joint", reference=0.0, first: int = 0) -> StreamState:
         """`count` sessions that have made nothing yet; arguments as in `clips`."""
         s, config = self.normalizer, self.config
-        keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(jnp.arange(count))
+        keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(first + jnp.arange(count))
         kept = np.multiply(KEEP[keep], config.objective.kept)
         kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
         reference = jnp.asarray(s.scale_motion(reference), jnp.float32)

@@ -128,7 +128,7 @@ def _checked(waves: dict[str, np.ndarray]) -> dict[str, clip.Voice]:
     return voices
 
 
-def _frames(side: Side, video: VideoInfo) -> Iterator[np.ndarray]:
+def frames_of(side: Side, video: VideoInfo) -> Iterator[np.ndarray]:
     for frame in read_frames(video):
         middle = frame.shape[1] // 2
         yield {"": frame, "left": frame[:, :middle], "right": frame[:, -middle:]}[side.half]
@@ -139,7 +139,7 @@ def _plan(pair, folder: Path, length: int, source: str, videos, voices) -> dict:
     limit = min(min(video.frames for video in videos.values()), *(len(voice.speaking) for voice in voices.values()))
     surveys = {}
     for role in ROLES:
-        frames = islice(_frames(getattr(pair, role), videos[role]), limit)
+        frames = islice(frames_of(getattr(pair, role), videos[role]), limit)
         surveys[role] = _named(role, shots.survey, frames)
     limit = min(limit, *(each.frames for each in surveys.values()))
     clips = []
@@ -158,7 +158,7 @@ def _plan(pair, folder: Path, length: int, source: str, videos, voices) -> dict:
 
 def _clips(pair, folder: Path, length: int, plan: dict, videos, voices, codec: Codec, say):
     """Makes the clips that have no line yet."""
-    frames = {role: _frames(getattr(pair, role), videos[role]) for role in ROLES}
+    frames = {role: frames_of(getattr(pair, role), videos[role]) for role in ROLES}
     at = 0
     for number, entry in enumerate(plan["clips"]):
         name, start = f"{number:04d}", entry["start"]

@@ -73,10 +73,16 @@ def speech_features(clips: list[Conversation]) -> dict[str, np.ndarray]:
 
 
 def generate(
-    run: Avatar, clips: list[Conversation], seed: int = SEED, kept: Mapping[str, str] = KEPT
+    run: Avatar,
+    clips: Sequence[Conversation],
+    seed: int = SEED,
+    kept: Mapping[str, str] = KEPT,
+    first: int = 0,
+    reference=0.0,
 ) -> dict[str, np.ndarray]:
     """Motion [n, T, D] of the model with all conditions and with parts of the user dropped; `kept` names them.
 
+    `first`: number of the first clip, by which clips draw their noise; `reference`: as `Generator.clips` takes it.
     Raises InputError where the conversations do not fit the model.
     """
     check_fits(run.config, clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1])
@@ -84,7 +90,7 @@ def generate(
         np.stack([getattr(clip, name) for clip in clips]).astype(np.float32)
         for name in ("avatar_features", "user_features", "user_motion")
     ]
-    return {row: run.generator.clips(*tracks, seed, keep) for row, keep in kept.items()}
+    return {row: run.generator.clips(*tracks, seed, keep, reference, first) for row, keep in kept.items()}
 
 
 def metric_table(arrays: Mapping[str, np.ndarray], block: int, metrics: Sequence[str] = ()) -> report.Table:

@@ -38,9 +38,19 @@ def _deaf(workdir: str, clips: list[Conversation]) -> np.ndarray:
     return eval_set.generate(cli.load_avatar(workdir), clips, kept={"model": "avatar"})["model"]
 
 
-def of_videos(user: str, generated: str, recorded: str = "", piece: float = 5.0, block: int = 10):
-    """Arrays, table and notes of videos; `block`, frames, says where the generator's blocks meet."""
-    found = video_motion.pieces({"user": user, "generated": generated, "recorded": recorded}, piece)
+def of_videos(
+    user: str,
+    generated: str,
+    recorded: str = "",
+    piece: float = 5.0,
+    block: int = 10,
+    read: video_motion.Reader | None = None,
+):
+    """Arrays, table and notes of videos; `block`, frames, says where the generator's blocks meet.
+
+    `read`: as `video_motion.pieces` takes it.
+    """
+    found = video_motion.pieces({"user": user, "generated": generated, "recorded": recorded}, piece, read)
     motion, notes = found.motion, found.notes
     arrays = {
         "user": motion["user"],

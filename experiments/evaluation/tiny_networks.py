@@ -1,7 +1,7 @@
 """Stand-ins for the networks of a lab, for rehearsals: right in shape, drawn weights, figures that mean nothing.
 
 A network is the mean over the cells of a grid, flattened, times a matrix: `AveragePool`, `Flatten`, `MatMul`. The ONNX
-file is written by hand (a protocol buffer of some dozen fields, onnx/onnx.proto), so that no package is needed to make it.
+file is written by hand (a protocol buffer of some dozen fields, onnx/onnx.proto), so that no package is needed.
 """
 
 import struct

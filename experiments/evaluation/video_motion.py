@@ -1,6 +1,6 @@
 """Motion and speech of people in finished videos, in pieces of one length."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from afjax.media.video import VideoInfo, probe, read_frames
 from data_pipeline.records import EXTRACTOR
 from experiments import cli
 
+Reader = Callable[[Path, list[str]], dict[str, np.ndarray]]
+"""Of a file: `motion` `[T, D]` and, where it has sound, `speaking`, `envelope` and `features`; adds to the notes."""
 SIDE = 960
 """Pixels of the longer side that faces are tracked at."""
 
@@ -35,16 +37,18 @@ class Pieces:
     notes: list[str] = field(default_factory=list)
 
 
-def pieces(sources: Mapping[str, str], seconds: float) -> Pieces:
+def pieces(sources: Mapping[str, str], seconds: float, read: Reader | None = None) -> Pieces:
     """What is seen and heard in videos, by role.
 
     `sources`: a video or a folder of videos by role, roles without any left out; the videos of a clip have the same
     name in all folders. A clip is as long as its shortest video, and what is left of it after whole pieces is not used.
+    `read`: gives what is seen and heard in a file, in place of our own tracker here.
     """
+    read = read or _tracks
     sources = {role: name for role, name in sources.items() if name}
     frames, cut, clip_of, notes = round(seconds * FPS), {role: [] for role in sources}, [], []
-    for number, clip in enumerate(_clips(sources, notes)):
-        tracks = {role: _tracks(path, notes) for role, path in clip.items()}
+    for number, clip in enumerate(paired(sources, notes)):
+        tracks = {role: read(path, notes) for role, path in clip.items()}
         lengths = [len(track["motion"]) for track in tracks.values()]
         length, longest = min(lengths), max(lengths)
         if longest > length + 1:
@@ -71,7 +75,8 @@ def _stacked(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     return {name: np.stack([row[name] for row in rows]) for name in sorted(common)}
 
 
-def _clips(sources: Mapping[str, str], notes: list[str]) -> list[dict[str, Path]]:
+def paired(sources: Mapping[str, str], notes: list[str]) -> list[dict[str, Path]]:
+    """The files of each clip by role, in the order of their names; what stands alone is noted."""
     paths = {role: files.absolute(name) for role, name in sources.items()}
     folders = {role: path for role, path in paths.items() if path.is_dir()}
     if not folders:

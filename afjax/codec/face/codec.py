@@ -1,6 +1,6 @@
 """The `face` codec: explicit, named coefficients of a face, read by a tracker and rendered by warping a portrait."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +9,7 @@ from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.channels import CHANNELS, POSE
 from afjax.codec.face.track.coefficients import RAW, RunningNeutral, measure, neutral_of, relative
 from afjax.codec.face.track.live_tracker import LiveFace
+from afjax.codec.face.track.mesh import FaceLandmarks
 from afjax.codec.face.track.portraits import portrait_face
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, POSE_SCALE, OneEuro, fill_gaps
 from afjax.codec.face.track.template import load_template
@@ -41,19 +42,26 @@ class FaceCodec:
     smooth_pose: bool = True
     channels = CHANNELS
 
-    def encode(self, frames: Iterable[np.ndarray], fps: float = FPS, causal: bool = False) -> Encoded:
+    def encode(
+        self,
+        frames: Iterable[np.ndarray],
+        fps: float = FPS,
+        causal: bool = False,
+        seen: Callable[[FaceLandmarks | None], None] = lambda landmarks: None,
+    ) -> Encoded:
         """Motion `[T, 15]` of a clip relative to the person's resting face in it, clamped to the channels' ranges.
 
         The resting face is that of the whole clip, or with `causal` that of what has been seen so far, as a live camera
         knows it (`tracker`): what a stream will see of a user is then what is read here.
 
-        Frames are uint8 `[H, W, 3]` RGB and are read once, in order; only 17 numbers of each are kept. Raises
-        InputError where there is no frame at all or no face in any of them.
+        Frames are uint8 `[H, W, 3]` RGB and are read once, in order; only 17 numbers of each are kept. `seen` is called
+        with the landmarks of each frame, or None. Raises InputError where there is no frame at all or no face in any.
         """
         tracker, template = FaceTracker(), load_template()
         rows, confidence = [], []
         for frame in frames:
             landmarks = tracker.step(frame)
+            seen(landmarks)
             rows.append(None if landmarks is None else measure(landmarks, frame.shape[1], template))
             confidence.append(0.0 if landmarks is None else landmarks.confidence)
         if not rows:

@@ -1,9 +1,9 @@
 """Where a network looks in a picture of a face: points for ArcFace, squares for SyncNet, the mouth's opening.
 
 SyncNet's own preparation follows the face's box through a clip, takes the running median of 13 frames of its middle and
-of half its larger side s, and cuts a square of side 2.8 s that begins 1 s above the middle and ends 1.8 s below it, with grey
-where the picture ends (the released pipeline of Chung and Zisserman 2016). The box is that of our face mesh, which is a
-little smaller than a detector's: LSE of the same video differs in the second digit from that of other preparations.
+of half its larger side s, and cuts a square of side 2.8 s that begins 1 s above the middle and ends 1.8 s below it,
+with grey where the picture ends (the released pipeline of Chung and Zisserman 2016). The box is that of our face mesh,
+not of their detector, so that LSE of one video differs a little from that of other preparations.
 """
 
 import numpy as np

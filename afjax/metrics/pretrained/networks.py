@@ -10,8 +10,8 @@
 
 No weights come with afjax, and a shape can't tell whose weights a file holds: the figures are what the file makes them.
 Without the file a metric is not printed under its famous name; `metric_name` gives the honest one. `load_folder` opens
-the files of a folder, each named by its kind, `arcface.onnx` and so on; docs/metrics.md says where they come from and how
-they are exported.
+the files of a folder, each named by its kind, `arcface.onnx` and so on; docs/metrics.md says where they come from and
+how they are exported.
 """
 
 import difflib
@@ -143,8 +143,8 @@ def load_folder(folder: str | Path) -> dict[str, Network]:
     """The networks of a folder by kind, from the files `KIND.onnx` that are there.
 
     Raises:
-      InputError: there is no such folder, none of the files, an ONNX file of another name, one half of SyncNet, or a file
-        that `load` refuses.
+      InputError: there is no such folder, none of the files, an ONNX file of another name, one half of SyncNet, or a
+        file that `load` refuses.
     """
     folder = files.absolute(folder)
     if not folder.is_dir():
@@ -160,7 +160,7 @@ def load_folder(folder: str | Path) -> dict[str, Network]:
             raise InputError("a network of this name is not known", path, do)
     halves = [kind for kind in ("syncnet_lips", "syncnet_sound") if kind in found]
     if len(halves) == 1:
-        raise InputError(f"{halves[0]}{SUFFIX} is one half of SyncNet, the other is missing", folder, f"there are {names}")
+        raise InputError(f"{halves[0]}{SUFFIX} is one half of SyncNet, the other is missing", folder)
     return {kind: load(kind, path) for kind, path in found.items()}
 
 

@@ -3,7 +3,7 @@
 | in place of | figure | features |
 |---|---|---|
 | FID | `FD-thumbnail` | a frame at 8 x 8 pixels, 192 numbers in 0 .. 1: colours and where the head is, no detail |
-| FVD | `FD-thumbnail-motion` | 16 frames at 8 x 8 pixels in grey: their mean and their mean change from frame to frame, 128 |
+| FVD | `FD-thumbnail-motion` | 16 frames at 8 x 8 pixels in grey: their mean and their mean change a frame, 128 |
 | CSIM | `CSIM-dlib` | dlib's descriptor (`dlib_face`), whose weights come in a package |
 | LSE-D, LSE-C | `sync-distance-opening`, `sync-confidence-opening` | five frames of mouth opening and of loudness |
 
@@ -15,6 +15,14 @@ import numpy as np
 
 from afjax.metrics.pretrained.pictures import SYNC_FRAMES
 
+STAND_INS = {
+    "FID": ("FD-thumbnail",),
+    "FVD": ("FD-thumbnail-motion",),
+    "CSIM": ("CSIM-dlib",),
+    "LSE-D": ("sync-distance-opening", "sync-lag-opening"),
+    "LSE-C": ("sync-confidence-opening",),
+}
+"""Names of the figures in place of a famous one."""
 SIDE = 8
 CLIP = 16
 """Frames of a clip of FVD."""

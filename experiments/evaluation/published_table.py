@@ -1,0 +1,214 @@
+"""The metrics that papers print, of finished videos with their sound and of tracks made elsewhere."""
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from afjax import digests, files
+from afjax.errors import InputError
+from afjax.media.image import read_portrait
+from afjax.media.video import probe, read_frames
+from afjax.metrics import groups
+from afjax.metrics.pretrained.dlib_face import DlibFace
+from afjax.metrics.pretrained.networks import SUFFIX, load_folder
+from afjax.metrics.table import published
+from afjax.metrics.table.pictures import of_pictures
+from afjax.metrics.table.tracks import EXPRESSION, POSE, of_tracks
+from experiments import cli
+from experiments.evaluation.protocols import Protocol
+from experiments.evaluation.rendering import Videos
+from experiments.evaluation.video_features import Seen, VideoReader
+from experiments.evaluation.video_motion import SIDE, Reader, paired
+
+__all__ = ["Measured", "finished", "measure", "reader_of", "tracker", "write"]
+
+NO_TRACKS = "no tracks of SPECTRE or EMOCA (--tracks)"
+_SEEN = ("thumbnail", "opening", "envelope")
+_MOTION = ("motion", "speaking", "envelope", "features")
+
+
+@dataclass
+class Measured:
+    """The table, why famous metrics are missing in it, and what to know of it."""
+
+    table: published.Table
+    missing: dict[str, str]
+    notes: list[str] = field(default_factory=list)
+
+
+def finished(sources: Mapping[str, str], people: str = "", portraits: str = "") -> Videos:
+    """Finished videos by role (`user`, `recorded`, `model`), files or folders of files that have the same names.
+
+    Args:
+      people: a CSV file with the columns `name`, `avatar` and `user` that says who is in each; "": each its own.
+      portraits: a folder of pictures of the same names; "": the first frames of the recorded videos.
+    """
+    notes: list[str] = []
+    rows: dict[str, dict[str, Path]] = {}
+    for clip in paired({role: name for role, name in sources.items() if name}, notes):
+        name = clip["model"].stem
+        for role, path in clip.items():
+            rows.setdefault(role, {})[name] = path
+    names = list(next(iter(rows.values())))
+    folder = files.absolute(portraits) if portraits else None
+    if folder is not None and not folder.is_dir():
+        raise InputError("no such folder", folder, "a folder of pictures named like the videos")
+    return Videos(rows, folder, _people(people, names), notes)
+
+
+def _people(path: str, names: list[str]) -> dict[str, tuple[str, str]]:
+    if not path:
+        return {name: (f"{name}, avatar", f"{name}, user") for name in names}
+    try:
+        with open(files.absolute(path), newline="", encoding="utf-8-sig") as file:
+            found = {row["name"].strip(): (row["avatar"].strip(), row["user"].strip()) for row in csv.DictReader(file)}
+    except OSError as error:
+        raise InputError(error.strerror or "can't be read", path) from None
+    except (KeyError, AttributeError, UnicodeDecodeError, csv.Error):
+        raise InputError("it is no CSV table with the columns name, avatar, user", path) from None
+    if missing := [name for name in names if name not in found]:
+        raise InputError(f"{missing[0]} is not in it", path, "a line for every video: name, avatar, user")
+    return {name: found[name] for name in names}
+
+
+def reader_of(protocol: Protocol, networks: str, cache: Path) -> tuple[VideoReader, list[str], list[str]]:
+    """A reader of videos with the networks that a protocol needs; their kinds, and notes.
+
+    Raises InputError for a folder that `load_folder` refuses.
+    """
+    notes = []
+    loaded = load_folder(networks) if networks else {}
+    if unused := sorted(set(loaded) - protocol.kinds):
+        notes.append(f"not needed here: {', '.join(unused)}")
+    loaded = {kind: network for kind, network in loaded.items() if kind in protocol.kinds}
+    known = {kind: digests.of_file(Path(networks) / f"{kind}{SUFFIX}") for kind in loaded}
+    embed = None
+    if "CSIM" in protocol.metrics and "arcface" not in loaded:
+        try:
+            embed = DlibFace()
+        except InputError as error:
+            notes.append(f"no stand-in for CSIM: {error}")
+    return VideoReader(cache, loaded, known, embed), list(loaded), notes
+
+
+def tracker(cache: Path) -> Reader:
+    """Motion and speech of videos for `tables.of_videos`, with no network."""
+    reader = VideoReader(cache)
+
+    def read(path: Path, notes: list[str]) -> dict[str, np.ndarray]:
+        seen = reader(path)
+        notes += seen.notes
+        return {name: seen.tracks[name] for name in _MOTION if name in seen.tracks}
+
+    return read
+
+
+def measure(
+    videos: Videos, protocol: Protocol, reader: VideoReader, networks: list[str], tracks: str = "", seed: int = 0
+) -> Measured:
+    """The metrics of a protocol.
+
+    Args:
+      videos: rows other than `user` are the avatar's; `recorded` is what they are compared with.
+      reader: of the videos; networks: its kinds.
+      tracks: folder of tracks, `ROW/NAME.npz`; "" without.
+      seed: of intervals and clusters.
+    """
+    names = list(videos.people)
+    people = np.array([videos.people[name] for name in names])
+    rows = {row: found for row, found in videos.rows.items() if row != "user"}
+    table: published.Table = {row: {} for row in rows}
+    missing, notes = {}, list(videos.notes)
+    if any(published.PUBLISHED[metric].of != published.TRACKS for metric in protocol.metrics):
+        seen = {row: [reader(found[name]) for name in names] for row, found in rows.items()}
+        notes += dict.fromkeys(note for row in seen.values() for each in row for note in each.notes)
+        pictures = list(_portraits(videos, names))
+        shown = [{} if picture is None else reader.portrait(picture) for picture in pictures]
+        clips = {row: [_arrays(each) for each in found] for row, found in seen.items()}
+        table, missing = of_pictures(clips, shown, networks, groups.of_people(people), seed)
+    if tracks:
+        found, absent = _of_tracks(files.absolute(tracks), rows, protocol, names, people, seed)
+        for row, figures in found.items():
+            table.setdefault(row, {}).update(figures)
+        missing |= absent
+    else:
+        motion = [metric for metric in protocol.metrics if published.PUBLISHED[metric].of == published.TRACKS]
+        missing |= dict.fromkeys(motion, NO_TRACKS)
+    table = {row: {name: value for name, value in found.items() if protocol.has(name)} for row, found in table.items()}
+    missing = {name: missing[name] for name in protocol.metrics if name in missing}
+    notes += _rows(table)
+    return Measured(table, missing, notes)
+
+
+def _arrays(seen: Seen) -> dict[str, np.ndarray]:
+    return {name: seen.tracks[name] for name in _SEEN if name in seen.tracks} | seen.features
+
+
+def _portraits(videos: Videos, names: list[str]):
+    """Pictures of the portraits, first frames of the recorded videos where there is no folder of them; None without."""
+    for name in names:
+        path = None
+        if videos.portraits is not None:
+            path = next((p for p in sorted(videos.portraits.glob(f"{name}.*")) if p.stem == name), None)
+            if path is None:
+                raise InputError(f"no picture named {name}", videos.portraits, "a portrait for every video")
+            yield read_portrait(path)
+        elif "recorded" in videos.rows:
+            yield next(read_frames(probe(videos.rows["recorded"][name]), SIDE))
+        else:
+            yield None
+
+
+def _of_tracks(folder: Path, rows, protocol: Protocol, names: list[str], people: np.ndarray, seed: int):
+    """The table of tracks: of `recorded`, of `user` where the protocol has one, and of every row that has some."""
+    if not folder.is_dir():
+        raise InputError("no such folder", folder, "docs/metrics.md describes it")
+    there = [row for row in dict.fromkeys(("recorded", *rows)) if (folder / row).is_dir()]
+    if not there:
+        raise InputError(f"no tracks of {' or '.join(rows)}", folder, "folders ROW with NAME.npz, docs/metrics.md")
+    found = {row: [read_tracks(folder / row / f"{name}.npz") for name in names] for row in there}
+    user = None
+    if protocol.user and (folder / "user").is_dir():
+        user = [read_tracks(folder / "user" / f"{name}.npz") for name in names]
+    return of_tracks(user, found, people, seed)
+
+
+def read_tracks(path: Path) -> np.ndarray:
+    """Tracks float64 `[T, 56]` of an npz file with `exp` `[T, 50]` and `pose` `[T, 6]`. Raises InputError."""
+    wanted = {"exp": EXPRESSION, "pose": POSE}
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            parts = [np.asarray(stored[name], np.float64) for name in wanted]
+    except FileNotFoundError:
+        raise InputError("no such file", path, "tracks of every video, docs/metrics.md") from None
+    except KeyError:
+        raise InputError("it has no arrays named exp and pose", path, "docs/metrics.md says how to write it") from None
+    except (OSError, ValueError, EOFError) as error:
+        raise InputError(f"no readable npz file ({error})", path) from None
+    for part, (name, width) in zip(parts, wanted.items(), strict=True):
+        if part.ndim != 2 or part.shape[1] != width or len(part) != len(parts[0]):
+            raise InputError(f"{name} has shape {part.shape}, not [T, {width}]", path, "frames at 25 a second")
+        if not np.isfinite(part).all():
+            raise InputError(f"{name} has values that are not finite numbers", path)
+    return np.concatenate(parts, axis=1)
+
+
+def _rows(table: published.Table) -> list[str]:
+    """How many rows of features the distances are of, where that is few."""
+    notes = []
+    for metric, features in (("FID", 2048), ("FVD", 400)):
+        counts = [found[metric]["rows"] for found in table.values() if metric in found]
+        if counts and min(counts) < 10 * features:
+            notes.append(f"{metric} is of {min(counts)} rows of {features} features: too few to compare with papers")
+    return notes
+
+
+def write(out: Path, measured: Measured, protocol: Protocol):
+    """Writes `published.json` and `published.txt`."""
+    with files.aside(out / "published.txt") as path:
+        path.write_text(published.text(measured.table, measured.missing, protocol.metrics) + "\n")
+    content = {"metrics": measured.table, "missing": measured.missing, "notes": measured.notes, "warnings": cli.said()}
+    files.write_json(out / "published.json", content)
