@@ -1,6 +1,8 @@
 """The statistics by which motion and audio features are standardised, checked wherever they are read."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +36,16 @@ class Normalizer:
     def raw_motion(self, motion):
         """The inverse of `scale_motion`."""
         return motion * self.motion_std + self.motion_mean
+
+    def scale(self, tracks: Mapping[str, Any]) -> dict[str, Any]:
+        """Raw tracks by name, float32 and scaled: `*motion` and `reference` as motion, `*audio` as features."""
+        scaled = dict(tracks)
+        for name, track in tracks.items():
+            if name.endswith(("motion", "reference")):
+                scaled[name] = self.scale_motion(track.astype(np.float32))
+            elif name.endswith("audio"):
+                scaled[name] = self.scale_audio(track.astype(np.float32))
+        return scaled
 
     def to_json(self) -> dict:
         """Lists of numbers under the field names, and their `sha256`."""

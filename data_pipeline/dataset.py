@@ -1,9 +1,9 @@
 """Batches of random windows, in an order that a checkpoint can hold.
 
-The conversations of a split are decoded and standardised once and kept in memory (20 s take 0.46 MB), so that a
-batch costs a few copies. Every epoch visits each conversation once, in a new order, and takes one window of it; one
-that is n times as long as the shortest is visited n times. Windows of several data sets are mixed by weight, all
-standardised by the statistics of the first.
+Windows are read from disk when their turn comes, AHEAD batches before the one that is asked for, so memory does not
+grow with the data (but for the conversations' lengths). Every epoch visits each conversation once, in a new order, and
+takes one window of it; one that is n times as long as the shortest is visited n times. Windows of several data sets are
+mixed by weight, all standardised by the statistics of the first.
 
 A window's name is `SPLIT-RECORD@FRAME`: its split, the record's number in the split's file, its first frame. The second
 data set's begin with `2/` and so on; those of exchanged roles end in `s`.
@@ -18,52 +18,45 @@ import numpy as np
 
 from afjax import files
 from afjax.errors import InputError
-from afjax.normalizer import Normalizer
-from data_pipeline.preferences import read_losing
-from data_pipeline.records import read_metadata, read_split
-from data_pipeline.windows import RandomWindow, Window, scale
+from data_pipeline.preferences import Losing
+from data_pipeline.records import read_metadata
+from data_pipeline.shards import open_split
+from data_pipeline.windows import Clip, RandomPlace, ReadWindow
+
+AHEAD = 4
 
 
 class Clips(Sequence):
-    """Standardised clips of one split but its last `leave`, in memory, with losing motions from `losing` if given.
+    """Clips of one split but its last `leave`, unread, with losing motions from `losing` if given.
 
     As a sequence it holds a clip as often as an epoch visits it.
     """
 
     def __init__(
-        self,
-        folder: Path,
-        split: str,
-        normalizer: Normalizer,
-        losing: str | Path = "",
-        leave: int = 0,
-        user_delay: int = 0,
-        prefix: str = "",
-        swap: float = 0.0,
+        self, folder: Path, split: str, losing: str | Path = "", leave: int = 0, prefix: str = "", swap: float = 0.0
     ):
-        conversations = list(read_split(folder, split))
-        if swap and any(clip.avatar_reference is not None for clip in conversations):
+        self._split = open_split(folder, split)
+        if swap and self._split.referenced:
             raise InputError("the users' faces at rest are not known in it, roles stay", folder, "set data.swap=0")
-        clips = [scale(clip, normalizer, user_delay) for clip in conversations]
-        if losing:
-            for clip, motions in zip(clips, read_losing(losing, len(clips)), strict=True):
-                if motions.shape[1:] != clip["avatar_motion"].shape:
-                    raise InputError(f"losing samples of {motions.shape[1:]}, not as the data have it", losing)
-                clip["losing_motion"] = normalizer.scale_motion(motions)
-        for number, clip in enumerate(clips):
-            clip["window"] = np.array(f"{prefix}{split}-{number:05d}")
-        self._clips = clips[: len(clips) - leave]
-        if not self._clips:
+        lengths = self._split.frames
+        self._losing = Losing(losing, len(lengths)) if losing else None
+        if losing and len(lengths):
+            wanted, found = self._split.piece(0, 0, 1).avatar_motion.shape[1], self._losing[0].shape
+            if found[1:] != (lengths[0], wanted):
+                raise InputError(f"losing samples of {found[1:]}, not as the data have it", losing)
+        lengths = lengths[: len(lengths) - leave]
+        if not len(lengths):
             raise InputError(f"the split {split!r} has no conversations to train on", folder)
-        lengths = [len(clip["avatar_motion"]) for clip in self._clips]
-        self.shortest = min(lengths)
-        self._visits = [clip for clip, length in enumerate(lengths) for _ in range(length // self.shortest)]
+        self.shortest = int(lengths.min())
+        self._visits = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths // self.shortest)
+        self._name = f"{prefix}{split}"
 
     def __len__(self) -> int:
         return len(self._visits)
 
-    def __getitem__(self, index: int) -> Window:
-        return self._clips[self._visits[index]]
+    def __getitem__(self, index: int) -> Clip:
+        number = int(self._visits[index])
+        return Clip(self._split, number, f"{self._name}-{number:05d}", self._losing)
 
 
 class Batches:
@@ -109,6 +102,7 @@ def batches(
     user_delay: int = 0,
     swap: float = 0.0,
     part: tuple[int, int] = (0, 1),
+    stored: bool = False,
 ) -> Batches:
     """Endless batches of windows of a data set, or of several folders with weights.
 
@@ -118,8 +112,9 @@ def batches(
     avatar are exchanged. `part` (index, count): of every batch only part `index` of `count` equal parts is read,
     B / count windows; a place counts whole batches, whatever the parts.
 
-    All float32 numpy arrays, standardised by the stored statistics. `get_state` and `set_state` continue it exactly.
-    Raises InputError if the data are missing or do not fit together, or a clip is shorter than a window.
+    All float32 numpy arrays, standardised by the stored statistics; with `stored` as they lie on disk, features and
+    latents in float16, for the device to standardise (`Normalizer.scale`). `get_state` and `set_state` continue it
+    exactly. Raises InputError if the data are missing or do not fit together, or a clip is shorter than a window.
     """
     sources = [(folder, 1.0)] if isinstance(folder, str | Path) else folder
     folders, weights = zip(*sources, strict=True)
@@ -132,18 +127,20 @@ def batches(
         if (found.channels, found.features) != (first.channels, first.features):
             raise InputError(f"other channels or features than {folders[0]} has", path, "build both alike")
         prefix = f"{number + 1}/" if number else ""
-        clips = Clips(path, split, first.normalizer, losing, leave, user_delay, prefix, swap)
+        clips = Clips(path, split, losing, leave, prefix, swap)
         shortest = clips.shortest - (2 * user_delay if swap else 0)
         if not 1 <= frames <= shortest:
             raise InputError(f"windows of {frames} frames from clips of {shortest}", path)
         orders.append(grain.MapDataset.source(clips).seed(seed + number).shuffle().repeat())
     order = orders[0] if len(orders) == 1 else grain.MapDataset.mix(orders, weights).seed(seed)
-    windows = order.random_map(RandomWindow(frames, swap, user_delay))
+    places = order.random_map(RandomPlace(frames, swap, user_delay))
+    windows = places.map(ReadWindow(frames, user_delay))
+    windows = windows if stored else windows.map(first.normalizer.scale)
     dataset = windows.batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]
-    iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16))
+    iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD))
     if part[1] == 1:
         return Batches(iter(iterable))
-    whole = windows.map(lambda window: window["window"]).batch(batch, drop_remainder=True)
+    whole = places.map(lambda place: place.name).batch(batch, drop_remainder=True)
     return Batches(iter(iterable), iter(whole.to_iter_dataset(grain.ReadOptions(num_threads=0))))
 
 

@@ -65,28 +65,47 @@ def write_part(folder: Path, first: int, motions: np.ndarray) -> None:
                 writer.write(buffer.getvalue())
 
 
-def read_losing(folder: str | Path, count: int) -> list[np.ndarray]:
-    """Losing motions `[K, T, D]` of `count` conversations. Raises InputError where parts are missing or broken."""
-    from array_record.python.array_record_module import ArrayRecordReader
+class Losing:
+    """Losing motions `[K, T, D]` of `count` conversations by number, read when they are asked for.
 
-    folder = Path(folder)
-    gaps = missing(folder, count)
-    read_provenance(folder)
-    if gaps:
-        raise InputError(f"{len(gaps)} parts are missing", folder, "run experiments.make_preferences again: it goes on")
-    motions = []
-    for first in range(0, count, PART):
-        path = _part(folder, first)
+    `each` is K. Raises InputError where parts are missing or broken.
+    """
+
+    def __init__(self, folder: str | Path, count: int):
+        self.folder = Path(folder)
+        gaps = missing(self.folder, count)
+        read_provenance(self.folder)
+        if gaps:
+            do = "run experiments.make_preferences again: it goes on"
+            raise InputError(f"{len(gaps)} parts are missing", self.folder, do)
+        found = 0
+        for first in range(0, count, PART):
+            with self._part(first) as reader:
+                found += reader.num_records()
+        if found != count:
+            raise InputError(f"{found} losing samples for {count} conversations", self.folder, _AGAIN)
+        self.each = len(self[0]) if count else 0
+
+    def __getitem__(self, number: int) -> np.ndarray:
+        with self._part(number // PART * PART) as reader:
+            return np.load(io.BytesIO(reader.read([number % PART])[0]), allow_pickle=False)
+
+    @contextlib.contextmanager
+    def _part(self, first: int):
+        from array_record.python.array_record_module import ArrayRecordReader
+
+        path = _part(self.folder, first)
         try:
-            reader = ArrayRecordReader(str(path))
-            records = [reader.read([index])[0] for index in range(reader.num_records())]
-            reader.close()
-            motions += [np.load(io.BytesIO(record), allow_pickle=False) for record in records]
+            with contextlib.closing(ArrayRecordReader(str(path))) as reader:
+                yield reader
         except (RuntimeError, IndexError, ValueError, EOFError):
             raise InputError("it is no file of losing samples", path, _AGAIN) from None
-    if len(motions) != count:
-        raise InputError(f"{len(motions)} losing samples for {count} conversations", folder, _AGAIN)
-    return motions
+
+
+def read_losing(folder: str | Path, count: int) -> list[np.ndarray]:
+    """All losing motions `[K, T, D]` of `count` conversations. Raises InputError where parts are missing or broken."""
+    found = Losing(folder, count)
+    return [found[number] for number in range(count)]
 
 
 def _part(folder: Path, first: int) -> Path:

@@ -1,8 +1,8 @@
-"""A data set on disk: one ArrayRecord file a split, and `metadata.json` beside them.
+"""A data set on disk: files of conversations of each split, and `metadata.json` beside them.
 
-    DIR/train.array_record     one Conversation a record
-    DIR/eval.array_record
-    DIR/metadata.json          schema version, channels, features, counts, seeds, statistics
+    DIR/train-00000-of-00003.safetensors    conversations (`data_pipeline.shards`)
+    DIR/eval-00000-of-00001.safetensors
+    DIR/metadata.json                       schema version, channels, features, counts, seeds, statistics
 
 The statistics (mean and standard deviation of every channel over the training split) are what a model's inputs and
 outputs are scaled by, so they are stored with a hash and checked whenever they are read.
@@ -21,6 +21,7 @@ from afjax.audio.feature_extractors import MelFeatures, described
 from afjax.errors import InputError
 from afjax.normalizer import AGAIN, Normalizer
 from data_pipeline.schema import VERSION, Conversation, decode
+from data_pipeline.shards import open_split, write_shards
 
 METADATA = "metadata.json"
 EXTRACTOR = MelFeatures()
@@ -71,18 +72,8 @@ class Moments:
 
 
 def write_split(folder: Path, split: str, records: Iterable[bytes]) -> int:
-    """Writes encoded conversations to `folder/split.array_record`; -> their number."""
-    from array_record.python.array_record_module import ArrayRecordWriter
-
-    writer = ArrayRecordWriter(str(folder / f"{split}.array_record"), "group_size:1")
-    count = 0
-    try:
-        for record in records:
-            writer.write(record)
-            count += 1
-    finally:
-        writer.close()
-    return count
+    """Writes encoded conversations as a split (`data_pipeline.shards`), in place of one there; -> their number."""
+    return write_shards(folder, split, map(decode, records))
 
 
 def write_metadata(folder: Path, metadata: Metadata) -> None:
@@ -108,8 +99,8 @@ def read_metadata(folder: Path) -> Metadata:
         raise InputError("no data set here", path, "python -m data_pipeline.build --out DIR") from None
     except ValueError:
         raise InputError("it is no JSON", path, AGAIN) from None
-    if not isinstance(stored, dict) or stored.get("version") != VERSION:
-        raise InputError(f"its version is not {VERSION}", path, AGAIN)
+    if not isinstance(stored, dict) or stored.get("version") not in range(1, VERSION + 1):
+        raise InputError(f"its version is none of 1 to {VERSION}", path, AGAIN)
     try:
         channels = tuple(stored["channels"])
         features = stored["features"] if "features" in stored else _before_features(stored)
@@ -128,17 +119,8 @@ def _before_features(stored: dict[str, Any]) -> dict[str, Any]:
     return {"name": stored["feature_name"], "dim": stored["feature_dim"]}
 
 
-def read_split(folder: Path, split: str) -> Iterator[Conversation]:
-    """The conversations of a split in stored order."""
-    from array_record.python.array_record_module import ArrayRecordReader
-
-    path = Path(folder) / f"{split}.array_record"
-    if not path.is_file():
-        raise InputError("no such split", path, AGAIN)
-    try:
-        reader = ArrayRecordReader(str(path))
-        for index in range(reader.num_records()):
-            yield decode(reader.read([index])[0])
-        reader.close()
-    except (RuntimeError, IndexError):  # what the binding makes of broken files, in close() as well
-        raise InputError("it is no readable ArrayRecord file", path, AGAIN) from None
+def read_split(folder: Path, split: str, first: int = 0) -> Iterator[Conversation]:
+    """The conversations of a split in stored order, from number `first` on, or the last `-first`."""
+    stored = open_split(folder, split)
+    for number in range(len(stored))[first:]:
+        yield stored.conversation(number)

@@ -14,7 +14,7 @@ import numpy as np
 from afjax.audio.framing import FRAME
 from afjax.errors import InputError
 
-VERSION = 1
+VERSION = 2
 EVENT_KINDS = (
     "smile", "nod", "hum", "rising_tone", "hidden_laugh", "surprise", "interruption", "laugh",
     "user_nod", "head_shake", "lean", "broad_laugh", "raised_brows", "knit_brows", "look_back",
@@ -71,10 +71,10 @@ class Conversation:
         return {kind: self.event_frame[self.event_kind == index] for index, kind in enumerate(EVENT_KINDS)}
 
 
-_META = ("seed", "avatar_voice", "user_voice")
+META = ("seed", "avatar_voice", "user_voice")
 _OPTIONAL = ("avatar_oracle", "avatar_audio", "user_audio", "avatar_reference")
-_ARRAYS = tuple(field.name for field in fields(Conversation) if field.name not in _META)
-_DTYPES = {
+ARRAYS = tuple(field.name for field in fields(Conversation) if field.name not in META)
+DTYPES = {
     "avatar_motion": "float32",
     "user_motion": "float32",
     "avatar_features": "float16",
@@ -99,14 +99,14 @@ def check(clip: Conversation) -> None:
         raise InputError(f"avatar_motion has shape {np.shape(clip.avatar_motion)}", f"conversation {clip.seed}")
     features = np.shape(clip.user_features)[-1] if np.ndim(clip.user_features) == 2 else 0
     events = np.size(clip.event_kind)
-    for name in _ARRAYS:
+    for name in ARRAYS:
         array = getattr(clip, name)
         if array is None and name in _OPTIONAL:
             continue
         shape = _shape(name, frames, channels, features, events)
-        if not isinstance(array, np.ndarray) or array.dtype != _DTYPES[name] or array.shape != shape:
+        if not isinstance(array, np.ndarray) or array.dtype != DTYPES[name] or array.shape != shape:
             found = f"{getattr(array, 'dtype', type(array).__name__)}{list(np.shape(array))}"
-            raise InputError(f"{name} is {found}, not {_DTYPES[name]}{list(shape)}", f"conversation {clip.seed}")
+            raise InputError(f"{name} is {found}, not {DTYPES[name]}{list(shape)}", f"conversation {clip.seed}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise InputError(f"{name} has numbers that are not finite", f"conversation {clip.seed}")
     if events and not (
@@ -130,8 +130,8 @@ def _shape(name: str, frames: int, channels: int, features: int, events: int) ->
 
 def encode(clip: Conversation) -> bytes:
     """Conversation -> bytes of one record."""
-    arrays = {name: getattr(clip, name) for name in _ARRAYS if getattr(clip, name) is not None}
-    meta = json.dumps({name: getattr(clip, name) for name in _META})
+    arrays = {name: getattr(clip, name) for name in ARRAYS if getattr(clip, name) is not None}
+    meta = json.dumps({name: getattr(clip, name) for name in META})
     buffer = io.BytesIO()
     np.savez(buffer, meta=np.frombuffer(meta.encode(), np.uint8), **arrays)
     return buffer.getvalue()

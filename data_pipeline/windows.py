@@ -6,39 +6,46 @@ from operator import itemgetter
 import grain
 import numpy as np
 
+from afjax.errors import InputError
 from afjax.normalizer import Normalizer
 from afjax.user_delay import delayed, exchanged
+from data_pipeline.preferences import Losing
 from data_pipeline.schema import EVENT_KINDS, Conversation
+from data_pipeline.shards import Piece, Split
 
 Window = dict[str, np.ndarray]
 
 
-def scale(clip: Conversation, normalizer: Normalizer, user_delay: int = 0) -> Window:
-    """Standardised float32 arrays of a clip: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
+def tracks(clip: Conversation | Piece, user_delay: int = 0) -> Window:
+    """Arrays of a clip as stored: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
 
     `*_audio` are features; `cause_age` `[T, kinds]` is how many frames ago the user last gave each cause
     (`afjax.losses.causes`); `reference` `[D]` is the avatar's neutral face, zero in raw units where it is not known.
-    Standardised means zero mean and unit deviation over the training split. The user's tracks come `user_delay` frames
-    late, after silence and rest.
+    The user's tracks come `user_delay` frames late, after silence and rest.
     """
     return {
-        "avatar_motion": normalizer.scale_motion(clip.avatar_motion),
-        "user_motion": normalizer.scale_motion(delayed(clip.user_motion, user_delay)),
-        "avatar_audio": normalizer.scale_audio(clip.avatar_features.astype(np.float32)),
-        "user_audio": normalizer.scale_audio(delayed(clip.user_features.astype(np.float32), user_delay)),
+        "avatar_motion": clip.avatar_motion,
+        "user_motion": delayed(clip.user_motion, user_delay),
+        "avatar_audio": clip.avatar_features,
+        "user_audio": delayed(clip.user_features, user_delay),
         "cause_age": cause_age(clip, user_delay),
-        "reference": normalizer.scale_motion(clip.rest),
+        "reference": clip.rest,
     }
 
 
-def cause_age(clip: Conversation, user_delay: int = 0) -> np.ndarray:
+def scale(clip: Conversation | Piece, normalizer: Normalizer, user_delay: int = 0) -> Window:
+    """`tracks`, float32 and standardised: zero mean and unit deviation over the training split."""
+    return normalizer.scale(tracks(clip, user_delay))
+
+
+def cause_age(clip: Conversation | Piece, user_delay: int = 0) -> np.ndarray:
     """Frames since the user last gave each kind of cause `[T, kinds]` float32, as tracks that come late show it.
 
     inf before the first; nan throughout a clip without any, since recordings do not name them.
     """
     age = np.full((clip.frames, len(EVENT_KINDS)), np.inf if len(clip.event_kind) else np.nan, np.float32)
     for kind, frame in sorted(zip(clip.event_kind, clip.event_frame + user_delay, strict=True), key=itemgetter(1)):
-        age[frame:, kind] = np.arange(len(age) - frame) if frame < len(age) else ()
+        age[max(frame, 0) :, kind] = np.arange(max(-frame, 0), len(age) - frame)
     return age
 
 
@@ -48,27 +55,85 @@ def cut(clip: Window, start: int, frames: int) -> Window:
 
 
 @dataclass(frozen=True)
-class RandomWindow(grain.transforms.RandomMap):
-    """A window of `frames` frames at a random place of the clip, and one of its losing motions there, if it has any.
+class Clip:
+    """A conversation of a split by its number, unread, with the losing motions of all, if there are any."""
 
-    In a share `swap` of the windows the roles are exchanged. `window` is its name, the clip's own with the first frame
-    added, and an `s` if it is swapped.
+    split: Split
+    number: int
+    name: str
+    losing: Losing | None = None
+
+    @property
+    def frames(self) -> int:
+        return int(self.split.frames[self.number])
+
+    def piece(self, start: int, stop: int) -> Piece:
+        """Frames `start .. stop - 1`."""
+        return self.split.piece(self.number, start, stop)
+
+    def losing_motion(self, which: int) -> np.ndarray:
+        """One of its losing motions `[T, D]`. Raises InputError for one of another length."""
+        motion = self.losing[self.number][which]
+        if len(motion) != self.frames:
+            what = f"{self.name}: losing samples of {len(motion)} frames, not {self.frames}"
+            raise InputError(what, self.losing.folder)
+        return motion
+
+
+@dataclass(frozen=True)
+class Place:
+    """Which window of which conversation: the `clip` it is of, its first frame, whether the roles are exchanged.
+
+    `losing`: which of the losing motions, if there are any. Its name is the clip's own with the first frame added, and
+    an `s` if it is swapped.
+    """
+
+    clip: Clip
+    start: int
+    swapped: bool
+    losing: int | None
+
+    @property
+    def name(self) -> np.ndarray:
+        return np.array(f"{self.clip.name}@{self.start}{'s' * self.swapped}")
+
+
+@dataclass(frozen=True)
+class RandomPlace(grain.transforms.RandomMap):
+    """A place for a window of `frames` frames in a clip; in a share `swap` of them the roles are exchanged.
+
+    First frames are multiples of `step`. Nothing is read.
     """
 
     frames: int
     swap: float = 0.0
     user_delay: int = 0
+    step: int = 1
 
-    def random_map(self, element: Window, rng: np.random.Generator) -> Window:
+    def random_map(self, element: Clip, rng: np.random.Generator) -> Place:
         swapped = self.swap > 0 and rng.random() < self.swap
-        if swapped:  # `reference` stays: each face's own neutral is zero in raw units
-            element = element | exchanged(element, self.user_delay)
-            whose = np.full((len(element["avatar_motion"]), len(EVENT_KINDS)), np.nan, np.float32)
-            element["cause_age"] = whose  # they are causes of the one who has become the avatar
-        total = len(element["avatar_motion"])
-        start = int(rng.integers(total - self.frames + 1))
-        if "losing_motion" in element:
-            losing = element["losing_motion"]
-            element = element | {"losing_motion": losing[rng.integers(len(losing))]}
-        name = np.array(f"{element['window']}@{start}{'s' * swapped}")
-        return cut(element, start, self.frames) | {"window": name}
+        total = element.frames - 2 * self.user_delay * swapped
+        start = self.step * int(rng.integers((total - self.frames) // self.step + 1))
+        return Place(element, start, swapped, int(rng.integers(element.losing.each)) if element.losing else None)
+
+
+@dataclass(frozen=True)
+class ReadWindow(grain.transforms.Map):
+    """The window at a place, `tracks` of its frames with its name, `window`, read from disk."""
+
+    frames: int
+    user_delay: int = 0
+
+    def map(self, element: Place) -> Window:
+        first, end = element.start, element.start + self.frames
+        if element.swapped:  # `reference` stays: each face's own neutral is zero in raw units
+            piece = tracks(element.clip.piece(first, end + 2 * self.user_delay), self.user_delay)
+            found = piece | exchanged(piece, self.user_delay)
+            # they are causes of the one who has become the avatar
+            found["cause_age"] = np.full((self.frames, len(EVENT_KINDS)), np.nan, np.float32)
+        else:  # what a late user did before
+            begun = max(first - self.user_delay, 0)
+            found = cut(tracks(element.clip.piece(begun, end), self.user_delay), first - begun, self.frames)
+        if element.losing is not None:
+            found["losing_motion"] = element.clip.losing_motion(element.losing)[first:end]
+        return found | {"window": element.name}

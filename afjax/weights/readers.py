@@ -13,6 +13,7 @@ import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -21,7 +22,7 @@ from afjax import files
 from afjax.audio.wav2vec2.config import Wav2Vec2Config, from_huggingface
 from afjax.errors import InputError
 
-__all__ = ["read", "read_huggingface", "read_json", "write_safetensors"]
+__all__ = ["Place", "read", "read_huggingface", "read_json", "tensors", "write_safetensors"]
 
 _TYPES = {
     "F64": np.dtype("<f8"), "F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype(jnp.bfloat16),
@@ -99,6 +100,25 @@ def _regular(path: str | Path) -> Path:
 
 
 def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
+    places = tensors(path)
+    data = np.memmap(path, np.uint8, "r") if path.stat().st_size else np.zeros(0, np.uint8)
+    return {
+        name: np.frombuffer(data[p.start : p.start + p.size], p.dtype).reshape(p.shape) for name, p in places.items()
+    }
+
+
+class Place(NamedTuple):
+    """Where a tensor lies in a file: type, shape, first byte, number of bytes."""
+
+    dtype: np.dtype
+    shape: tuple[int, ...]
+    start: int
+    size: int
+
+
+def tensors(path: str | Path) -> dict[str, Place]:
+    """The tensors of a safetensors file by name, of which the header alone is read. InputError where it is damaged."""
+    path = Path(path)
     total = path.stat().st_size
     with path.open("rb") as file:
         length = int.from_bytes(file.read(8), "little")
@@ -121,8 +141,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
         reached, before = end, name
     if reached != size:
         raise InputError(f"is damaged: {size - reached} bytes belong to no tensor", path, _AGAIN)
-    data = np.memmap(path, np.uint8, "r", 8 + length) if size else np.zeros(0, np.uint8)
-    found = {n: np.frombuffer(data[a:b], dtype).reshape(shape) for a, b, n, dtype, shape in spans}
+    found = {name: Place(dtype, shape, 8 + length + start, end - start) for start, end, name, dtype, shape in spans}
     return {name: found[name] for name in header}
 
 

@@ -3,7 +3,7 @@
     OUT/clips/NAME/            the work on each conversation (`prepare`); may be deleted when the set is done
     OUT/clips.csv              a line for every clip and every conversation that was set aside: kept or not, and why
     OUT/report.html            the same to look at, with contact sheets
-    OUT/train.array_record, eval.array_record, metadata.json, summary.json    the data set (`data_pipeline.records`)
+    OUT/train-*.safetensors, eval-*.safetensors, metadata.json, summary.json    the data set (`data_pipeline.records`)
 
 A build that was stopped goes on where it was, and one whose table has grown makes what is missing. `metadata.json`,
 without which there is no data set, is removed when all clips are there and comes back when all records are.

@@ -49,7 +49,7 @@ class Validation:
     """
 
     def __init__(self, config: Config, folder: Path, metadata: Metadata, log: Path):
-        self._clips = list(read_split(folder, "train"))[-config.preference.validation :]
+        self._clips = list(read_split(folder, "train", -config.preference.validation))
         self._generator = Generator(config, None, metadata.normalizer)
         self._config, self._log = config, log
         self.reason = ""

@@ -142,13 +142,13 @@ def test_what_was_decided_is_said_by_conversation(built, media):
 def test_a_second_build_makes_nothing_again_but_what_changed(built, media):
     out, summary, _ = built
     before = {file: file.stat().st_mtime_ns for file in out.glob("clips/*/*.npz")}
-    records = (out / "eval.array_record").read_bytes()
+    records = (out / "eval-00000-of-00001.safetensors").read_bytes()
     (media / "fewer.csv").write_text(HEADER + GOOD)
     again = build(media / "fewer.csv", out, seconds=1.0, workers=1)
     assert again["splits"] == summary["splits"] and again["set_aside"] == 0
     assert again["warnings"] == summary["warnings"]
     assert {file: file.stat().st_mtime_ns for file in out.glob("clips/*/*.npz")} == before
-    assert (out / "eval.array_record").read_bytes() == records
+    assert (out / "eval-00000-of-00001.safetensors").read_bytes() == records
 
 
 def test_nothing_left_is_one_line_and_a_strange_folder_is_left_alone(media, tmp_path):

@@ -1,0 +1,306 @@
+"""The conversations of a split as raw arrays on disk, of which stretches are read in place.
+
+    DIR/train-00000-of-00003.safetensors    conversations one after the other, every track `[frames of all, ...]`
+
+So a window of a conversation is one stretch of bytes of each track, and no other byte is read for it: no record is
+unpacked, and sound that training does not hear is left where it is. Beside the fields of `schema.Conversation` a file
+holds `frames` and `events` int64 `[n]`, how many of either each conversation has, and `meta`, a JSON table of seeds and
+voices. In memory are the lengths alone, 8 bytes a conversation. Motion of WIDE channels or more, latents, is stored in
+float16, which is finer than what tracks or draws it; a face's few channels stay float32.
+
+Files may be links to one another. A data set that was written before them has one file, `train.array_record`, with
+whole conversations (`schema.encode`); it is read as well, conversation by conversation.
+"""
+
+import contextlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from afjax.audio.framing import FRAME
+from afjax.errors import InputError
+from afjax.normalizer import AGAIN
+from data_pipeline.schema import ARRAYS, DTYPES, META, Conversation, decode
+
+__all__ = ["Piece", "Split", "open_split", "write_shards"]
+
+SHARD = 1 << 28
+"""Bytes from which on a file is full."""
+WIDE = 64
+KEPT = 1 << 30
+"""Bytes of unpacked conversations that are kept of a data set of the older form."""
+_MOTION = ("avatar_motion", "user_motion", "avatar_oracle", "avatar_reference")
+_TRACKS = ("avatar_motion", "user_motion", "avatar_features", "user_features")
+_AUDIO = ("avatar_audio", "user_audio")
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Frames of a conversation, as stored: what a window is made from.
+
+    Attributes:
+      avatar_motion, user_motion: `[N, D]`; avatar_features, user_features: `[N, F]`.
+      event_kind, event_frame: of all events of the conversation `[E]`, frames counted from the piece's first.
+      rest: the avatar's motion `[D]` at rest.
+    """
+
+    avatar_motion: np.ndarray
+    user_motion: np.ndarray
+    avatar_features: np.ndarray
+    user_features: np.ndarray
+    event_kind: np.ndarray
+    event_frame: np.ndarray
+    rest: np.ndarray
+
+    @property
+    def frames(self) -> int:
+        return len(self.avatar_motion)
+
+
+class Split(Protocol):
+    """Conversations by number.
+
+    Attributes:
+      frames: of each `[n]`.
+      referenced: whether the avatars' faces at rest are stored.
+    """
+
+    frames: np.ndarray
+    referenced: bool
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def piece(self, number: int, start: int, stop: int) -> Piece:
+        """Frames `start .. stop - 1`."""
+
+    def conversation(self, number: int) -> Conversation:
+        """All of it, checked."""
+
+
+def write_shards(folder: Path, split: str, clips: Iterable[Conversation]) -> int:
+    """Writes a split into a folder, in place of one that is there; -> the number of conversations."""
+    for old in [*_shards(folder, split), folder / f"{split}.array_record"]:
+        old.unlink(missing_ok=True)
+    written, held, size, count = [], [], 0, 0
+    for clip in clips:
+        if held and (size >= SHARD or _form(clip) != _form(held[0])):
+            written.append(_write(folder / f".{split}-{len(written):05d}.safetensors", held))
+            held, size = [], 0
+        held.append(clip)
+        size += sum(getattr(clip, name).nbytes for name in _form(clip))
+        count += 1
+    if held or not written:
+        written.append(_write(folder / f".{split}-{len(written):05d}.safetensors", held))
+    for number, path in enumerate(written):
+        path.rename(folder / f"{split}-{number:05d}-of-{len(written):05d}.safetensors")
+    return count
+
+
+def open_split(folder: str | Path, split: str) -> Split:
+    """A split of a data set. Raises InputError where it is missing or damaged."""
+    paths = _shards(Path(folder), split)
+    if not paths:
+        return _Records(Path(folder) / f"{split}.array_record")
+    wanted = int(paths[0].stem.rpartition("-")[2])
+    if [path.name for path in paths] != [f"{split}-{n:05d}-of-{wanted:05d}.safetensors" for n in range(wanted)]:
+        raise InputError(f"{len(paths)} files of the split {split!r}, {wanted} were written", folder, AGAIN)
+    return _Shards(paths)
+
+
+def _shards(folder: Path, split: str) -> list[Path]:
+    named = re.compile(rf"{re.escape(split)}-\d{{5}}-of-\d{{5}}\.safetensors")
+    return sorted(path for path in folder.glob(f"{split}-*.safetensors") if named.fullmatch(path.name))
+
+
+def _form(clip: Conversation) -> dict[str, int]:
+    """Arrays that a conversation has, and the width of each: what all of a file have in common."""
+    arrays = {name: getattr(clip, name) for name in ARRAYS}
+    return {name: array.shape[-1] if array.ndim > 1 else 1 for name, array in arrays.items() if array is not None}
+
+
+def _write(path: Path, clips: list[Conversation]) -> Path:
+    from afjax.weights.readers import write_safetensors  # a simulation's processes do without JAX
+
+    stored = {
+        "frames": np.array([clip.frames for clip in clips], np.int64),
+        "events": np.array([len(clip.event_kind) for clip in clips], np.int64),
+        "meta": np.frombuffer(json.dumps([[getattr(c, name) for name in META] for c in clips]).encode(), np.uint8),
+    }
+    for name in _form(clips[0]) if clips else ():
+        array = np.concatenate([_rows(name, getattr(clip, name)) for clip in clips])
+        if name in _MOTION and array.shape[-1] >= WIDE:
+            array = array.astype(np.float16)
+            if not np.isfinite(array).all():
+                raise InputError(f"{name} has numbers beyond 65504", path, "latents of a trained codec are far smaller")
+        stored[name] = array
+    write_safetensors(path, stored)
+    return path
+
+
+def _rows(name: str, array: np.ndarray) -> np.ndarray:
+    """An array of a conversation as rows of a file: one a conversation, frame or event."""
+    if name in _AUDIO:
+        return array.reshape(-1, FRAME)
+    return array[None] if _once(name) else array
+
+
+def _once(name: str) -> bool:
+    """Whether an array is of the whole conversation, not of each frame or event."""
+    return name.endswith("reference")
+
+
+class _Shard:
+    """One file: where its tracks lie, and where its conversations lie in them."""
+
+    def __init__(self, path: Path):
+        from afjax.weights.readers import tensors
+
+        self.path = path
+        self._places = tensors(path)
+        with path.open("rb", buffering=0) as file:
+            self.frames, events = (self._read(file, name, 0, self._rows(name)) for name in ("frames", "events"))
+        self.first, self._event = (np.concatenate([[0], np.cumsum(each)]) for each in (self.frames, events))
+        rows = {name: self._rows(name) for name in ARRAYS if name in self._places}
+        wanted = {name: self._wanted(name) for name in rows}
+        if len(events) != len(self.frames) or (len(self.frames) and not {*_TRACKS} <= {*rows}) or rows != wanted:
+            raise InputError("its arrays don't belong together", path, AGAIN)
+
+    def _rows(self, name: str) -> int:
+        shape = self._places[name].shape if name in self._places else ()
+        if not shape:
+            raise InputError(f"{name} is missing", self.path, AGAIN)
+        return shape[0]
+
+    def _wanted(self, name: str) -> int:
+        if name.startswith("event"):
+            return int(self._event[-1])
+        if _once(name):
+            return len(self.frames)
+        return int(self.first[-1])
+
+    @property
+    def referenced(self) -> bool:
+        return "avatar_reference" in self._places
+
+    def _read(self, file, name: str, first: int, count: int) -> np.ndarray:
+        """Rows `first .. first + count - 1` of an array."""
+        place = self._places[name]
+        row = place.dtype.itemsize * int(np.prod(place.shape[1:]))
+        data = os.pread(file.fileno(), count * row, place.start + first * row)
+        if len(data) != count * row:
+            raise InputError(f"is truncated: {name} ends early", self.path, AGAIN)
+        return np.frombuffer(data, place.dtype).reshape(count, *place.shape[1:])
+
+    def piece(self, number: int, start: int, stop: int) -> Piece:
+        with self.path.open("rb", buffering=0) as file:
+            frame, event = int(self.first[number]) + start, int(self._event[number])
+            events = int(self._event[number + 1]) - event
+            tracks = [self._read(file, name, frame, stop - start) for name in _TRACKS]
+            kinds, frames = (self._read(file, name, event, events) for name in ("event_kind", "event_frame"))
+            rest = self._read(file, "avatar_reference", number, 1)[0] if self.referenced else None
+        rest = np.zeros_like(tracks[0], shape=tracks[0].shape[1:]) if rest is None else rest
+        return Piece(*tracks, kinds, frames - np.int32(start), rest)
+
+    def conversation(self, number: int) -> Conversation:
+        first, stop = self.first[number : number + 2].tolist()
+        event, last = self._event[number : number + 2].tolist()
+        found = {}
+        with self.path.open("rb", buffering=0) as file:
+            for name in ARRAYS:
+                if name not in self._places:
+                    continue
+                if name.startswith("event"):
+                    found[name] = self._read(file, name, event, last - event)
+                elif _once(name):
+                    found[name] = self._read(file, name, number, 1)[0]
+                else:
+                    found[name] = self._read(file, name, first, stop - first)
+            meta = json.loads(self._read(file, "meta", 0, self._rows("meta")).tobytes())[number]
+        arrays = {
+            name: (array.reshape(-1) if name in _AUDIO else array).astype(DTYPES[name], copy=False)
+            for name, array in found.items()
+        }
+        return Conversation(**arrays, **dict(zip(META, meta, strict=True)))
+
+
+class _Shards:
+    """A split in files."""
+
+    def __init__(self, paths: list[Path]):
+        self._files = [_Shard(path) for path in paths]
+        self.frames = np.concatenate([shard.frames for shard in self._files])
+        self._first = np.cumsum([0, *(len(shard.frames) for shard in self._files)])
+        self.referenced = any(shard.referenced for shard in self._files)
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def _at(self, number: int) -> tuple[_Shard, int]:
+        shard = int(np.searchsorted(self._first, number, "right")) - 1
+        return self._files[shard], number - int(self._first[shard])
+
+    def piece(self, number: int, start: int, stop: int) -> Piece:
+        shard, within = self._at(number)
+        return shard.piece(within, start, stop)
+
+    def conversation(self, number: int) -> Conversation:
+        shard, within = self._at(number)
+        return shard.conversation(within)
+
+
+class _Records:
+    """A split of whole conversations in one ArrayRecord file; the last ones that were asked for are kept."""
+
+    def __init__(self, path: Path):
+        from array_record.python.array_record_module import ArrayRecordReader
+
+        if not path.is_file():
+            raise InputError("no such split", path, AGAIN)
+        self._path = path
+        with self._faults():
+            self._reader = ArrayRecordReader(str(path))
+            self._count = self._reader.num_records()
+            if not self._count:
+                self._reader.close()  # says what is wrong with a broken file
+        size = sum(getattr(self._light(0), name).nbytes for name in _TRACKS) if self._count else KEPT
+        self._kept = lru_cache(1 + KEPT // size)(self._light)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def _light(self, number: int) -> Conversation:
+        """What training reads of a conversation."""
+        return replace(self.conversation(number), avatar_oracle=None, avatar_audio=None, user_audio=None)
+
+    @contextlib.contextmanager
+    def _faults(self):
+        try:
+            yield
+        except (RuntimeError, IndexError):  # what the binding makes of broken files
+            raise InputError("it is no readable ArrayRecord file", self._path, AGAIN) from None
+
+    @cached_property
+    def frames(self) -> np.ndarray:
+        return np.array([self._kept(number).frames for number in range(self._count)], np.int64)
+
+    @cached_property
+    def referenced(self) -> bool:
+        return any(self._kept(number).avatar_reference is not None for number in range(self._count))
+
+    def piece(self, number: int, start: int, stop: int) -> Piece:
+        clip = self._kept(number)
+        tracks = [getattr(clip, name)[start:stop] for name in _TRACKS]
+        return Piece(*tracks, clip.event_kind, clip.event_frame - np.int32(start), clip.rest)
+
+    def conversation(self, number: int) -> Conversation:
+        with self._faults():
+            record = self._reader.read([number])[0]
+        return decode(record)
