@@ -120,6 +120,7 @@ def test_other_settings_keep_the_weights(avatar):
     assert calm.step == 7 and avatar.render(np.ones((2, 2, 3), np.uint8), calm.generate(5)).shape == (5, 2, 2, 3)
 
 
+@pytest.mark.slow
 def test_a_bundle_is_whole_or_absent(avatar, tmp_path):
     with pytest.raises(InputError, match="unknown platform 'gpu'"):
         avatar.export(tmp_path / "bundle", ["gpu"])

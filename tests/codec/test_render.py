@@ -269,6 +269,7 @@ def test_one_compilation_serves_any_length(identity):
     assert render(identity, np.zeros((0, 15), np.float32)).shape == (0, SIZE, SIZE, 3)
 
 
+@pytest.mark.slow
 def test_gradients_agree_with_finite_differences(identity):
     names = ("yaw", "jaw_open", "smile", "brow_raise", "blink")
     start = motion(yaw=4, jaw_open=0.1, smile=0.01, brow_raise=0.02, blink=0.4, pitch=2)

@@ -30,6 +30,7 @@ def final_state(config: Config, workdir):
         return checkpoints.restore(init_state(config))
 
 
+@pytest.mark.slow
 def test_forty_steps_equal_twenty_resumed_and_twenty_with_the_data_s_order(config, workdir, tmp_path):
     normalizer = read_metadata(config.data.path).normalizer.to_json()
 

@@ -76,6 +76,7 @@ def undisturbed(engine, steps: int, per_step: int, seed: int) -> set[str]:
     return befell
 
 
+@pytest.mark.slow
 def test_a_hostile_neighbour_changes_nothing(engine):
     assert undisturbed(engine, 60, 30, seed=0) >= {"absent", "corrupt"}
 

@@ -47,10 +47,7 @@ def relative(a, b) -> float:
 
 
 SIZES = [(5, 2, 32), (10, 0, 33), (5, 0, 32), (10, 2, 33)]
-FAST = [
-    *(((5, 2, 32), mask) for mask in ("blockwise_lookahead", "framewise")),
-    ((10, 0, 33), "blockwise"),
-]
+FAST = [((5, 2, 32), "blockwise_lookahead"), ((10, 0, 33), "blockwise")]
 
 
 @pytest.mark.parametrize(
@@ -63,10 +60,8 @@ def test_equal_to_rounding_of_float64(block, look_ahead, frames, mask):
         assert relative(*both_ways(config, frames, dtype=jnp.float64)) < 1e-10
 
 
-@pytest.mark.parametrize(
-    "encoder, mask",
-    [("released", "framewise_lookahead"), pytest.param("windowed", "blockwise_lookahead", marks=SLOW)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder, mask", [("released", "framewise_lookahead"), ("windowed", "blockwise_lookahead")])
 def test_equal_to_rounding_of_float64_block_25(encoder, mask):
     with jax.enable_x64(True):
         config = small_config(encoder=encoder, mask=mask, block=25, look_ahead=2, cache=38)

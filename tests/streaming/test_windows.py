@@ -27,7 +27,8 @@ def test_stream_of_windows_equals_the_twin_in_float64(encoder):
         assert relative(*both_ways(windows(10, 4, encoder), 33, dtype=jnp.float64)) < 1e-10
 
 
-@pytest.mark.parametrize("encoder, block", [("windowed", 50), pytest.param("memory", 75, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("encoder, block", [("windowed", 50), ("memory", 75)])
 def test_windows_of_the_presets_equal_the_twin_in_float32(encoder, block):
     assert relative(*both_ways(windows(block, 10, encoder, depth=1), 2 * block + 7, sessions=1)) < 1e-5
 
