@@ -1,7 +1,7 @@
 """The statistics by which motion and audio features are standardised, checked wherever they are read."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -17,13 +17,15 @@ AGAIN = "build the data again: python -m data_pipeline.build"
 class Normalizer:
     """Mean and standard deviation float32 of the avatar's motion `[D]` and of the features of both sides `[F]`.
 
-    The user's motion is scaled by the avatar's: one unit means the same on both faces.
+    The user's motion is scaled by the avatar's: one unit means the same on both faces. `audio_silence` `[F]`: raw
+    features of silence, zero for mel.
     """
 
     motion_mean: np.ndarray
     motion_std: np.ndarray
     audio_mean: np.ndarray
     audio_std: np.ndarray
+    audio_silence: np.ndarray | float = 0.0
 
     def scale_motion(self, motion):
         """Raw motion `[..., D]` with zero mean and unit deviation over the training split."""
@@ -48,8 +50,11 @@ class Normalizer:
         return scaled
 
     def to_json(self) -> dict:
-        """Lists of numbers under the field names, and their `sha256`."""
-        lists = {name: [float(value) for value in array] for name, array in asdict(self).items()}
+        """Lists of numbers under the field names, and their `sha256`. Silence that is zero is left out."""
+        arrays = {field.name: getattr(self, field.name) for field in fields(self)}
+        if not np.any(self.audio_silence):
+            del arrays["audio_silence"]
+        lists = {name: [float(value) for value in array] for name, array in arrays.items()}
         return {**lists, "sha256": digests.of_json(lists)}
 
     @classmethod
@@ -61,6 +66,8 @@ class Normalizer:
             raise InputError("they are missing", where, do)
         arrays = {}
         for name in cls.__dataclass_fields__:
+            if name == "audio_silence" and name not in stored:
+                continue
             length = features if name.startswith("audio") else channels
             try:
                 with np.errstate(over="ignore"):

@@ -4,7 +4,7 @@ A block that starts at frame s then reads no user frame from s + block - user_de
 it can be made when it starts. With d = 2, frame by frame:
 
     avatar              0  1  2  3  4  5
-    user, `delayed`     .  .  0  1  2  3     a clip: silence and rest come first
+    user, `delayed`     .  .  0  1  2  3     a clip: silence and rest come first, in whatever numbers they are
     user, `turned`      4  5  0  1  2  3     a clip that is played over and over
 
 `exchanged` swaps the roles of a clip whose user is late. A live session reads late by its clock
@@ -20,11 +20,16 @@ __all__ = ["delayed", "exchanged", "turned"]
 Track = np.ndarray
 
 
-def delayed(track: Track, frames: int) -> Track:
-    """`[..., T, C]` with every frame `frames` later: zeros first, the last `frames` frames gone."""
+def delayed(track: Track, frames: int, before: Track | float = 0.0) -> Track:
+    """`[..., T, C]` with every frame `frames` later, the last `frames` frames gone.
+
+    `before`: row `[C]`, or one a track `[..., C]`, of the frames before the first: of silence or rest. Zero is right
+    for sound, mel features and motion relative to a face's rest alone.
+    """
     if not frames:
         return track
-    shifted = np.zeros_like(track)
+    shifted = np.empty_like(track)
+    shifted[...] = np.asarray(before, track.dtype)[..., None, :] if np.ndim(before) else before
     shifted[..., frames:, :] = track[..., :-frames, :]
     return shifted
 

@@ -134,7 +134,7 @@ def batches(
         orders.append(grain.MapDataset.source(clips).seed(seed + number).shuffle().repeat())
     order = orders[0] if len(orders) == 1 else grain.MapDataset.mix(orders, weights).seed(seed)
     places = order.random_map(RandomPlace(frames, swap, user_delay))
-    windows = places.map(ReadWindow(frames, user_delay))
+    windows = places.map(ReadWindow(frames, user_delay, first.normalizer.audio_silence))
     windows = windows if stored else windows.map(first.normalizer.scale)
     dataset = windows.batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]
     iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD))

@@ -16,18 +16,19 @@ from data_pipeline.shards import Piece, Split
 Window = dict[str, np.ndarray]
 
 
-def tracks(clip: Conversation | Piece, user_delay: int = 0) -> Window:
+def tracks(clip: Conversation | Piece, user_delay: int = 0, silence: np.ndarray | float = 0.0) -> Window:
     """Arrays of a clip as stored: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
 
     `*_audio` are features; `cause_age` `[T, kinds]` is how many frames ago the user last gave each cause
     (`afjax.losses.causes`); `reference` `[D]` is the avatar's neutral face, zero in raw units where it is not known.
-    The user's tracks come `user_delay` frames late, after silence and rest.
+    The user's tracks come `user_delay` frames late, after the features of `silence` and the motion of the avatar's face
+    at rest.
     """
     return {
         "avatar_motion": clip.avatar_motion,
-        "user_motion": delayed(clip.user_motion, user_delay),
+        "user_motion": delayed(clip.user_motion, user_delay, clip.rest),
         "avatar_audio": clip.avatar_features,
-        "user_audio": delayed(clip.user_features, user_delay),
+        "user_audio": delayed(clip.user_features, user_delay, silence),
         "cause_age": cause_age(clip, user_delay),
         "reference": clip.rest,
     }
@@ -35,7 +36,7 @@ def tracks(clip: Conversation | Piece, user_delay: int = 0) -> Window:
 
 def scale(clip: Conversation | Piece, normalizer: Normalizer, user_delay: int = 0) -> Window:
     """`tracks`, float32 and standardised: zero mean and unit deviation over the training split."""
-    return normalizer.scale(tracks(clip, user_delay))
+    return normalizer.scale(tracks(clip, user_delay, normalizer.audio_silence))
 
 
 def cause_age(clip: Conversation | Piece, user_delay: int = 0) -> np.ndarray:
@@ -123,17 +124,19 @@ class ReadWindow(grain.transforms.Map):
 
     frames: int
     user_delay: int = 0
+    silence: np.ndarray | float = 0.0
 
     def map(self, element: Place) -> Window:
         first, end = element.start, element.start + self.frames
         if element.swapped:  # `reference` stays: each face's own neutral is zero in raw units
-            piece = tracks(element.clip.piece(first, end + 2 * self.user_delay), self.user_delay)
+            piece = tracks(element.clip.piece(first, end + 2 * self.user_delay), self.user_delay, self.silence)
             found = piece | exchanged(piece, self.user_delay)
             # they are causes of the one who has become the avatar
             found["cause_age"] = np.full((self.frames, len(EVENT_KINDS)), np.nan, np.float32)
         else:  # what a late user did before
             begun = max(first - self.user_delay, 0)
-            found = cut(tracks(element.clip.piece(begun, end), self.user_delay), first - begun, self.frames)
+            seen = tracks(element.clip.piece(begun, end), self.user_delay, self.silence)
+            found = cut(seen, first - begun, self.frames)
         if element.losing is not None:
             found["losing_motion"] = element.clip.losing_motion(element.losing)[first:end]
         return found | {"window": element.name}

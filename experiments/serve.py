@@ -45,7 +45,7 @@ def main():
     portraits = hosting.portraits_of(_PORTRAIT.value)
     with cli.quiet():
         engine = avatar.engine(_SESSIONS.value)
-        studio = Studio(engine, avatar.codec(_SIZE.value), portraits, avatar.rest, brain, voices)
+        studio = Studio(engine, avatar.codec(_SIZE.value), portraits, brain, voices)
     server = Server(studio, _HOST.value, _PORT.value, origins=_ORIGIN.value, signer=signer)
     asyncio.run(hosting.host(studio, server, lambda url: print(f"open {url}   (ctrl-C ends it)", flush=True)))
 

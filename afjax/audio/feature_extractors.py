@@ -26,7 +26,7 @@ from afjax.audio.framing import FRAME
 if TYPE_CHECKING:  # data sets are built without JAX
     import jax
 
-__all__ = ["FeatureExtractor", "MelFeatures", "described", "silence", "without_params"]
+__all__ = ["FeatureExtractor", "MelFeatures", "described", "silence", "silent_row", "without_params"]
 
 
 class FeatureExtractor(Protocol):
@@ -60,6 +60,12 @@ class FeatureExtractor(Protocol):
 def silence(frames: int) -> np.ndarray:
     """A voice that says nothing for so many frames."""
     return np.zeros(frames * FRAME, np.float32)
+
+
+def silent_row(extractor: FeatureExtractor) -> np.ndarray:
+    """The row float32 `[F]` that a stream makes of silence after nothing but silence."""
+    _, rows = extractor.step(extractor.params, extractor.init(), silence(1))
+    return np.asarray(rows[-1], np.float32)
 
 
 def described(extractor: FeatureExtractor) -> dict[str, Any]:

@@ -69,14 +69,15 @@ class Avatar:
 
     def with_config(self, config: Config) -> "Avatar":
         """The same weights under other settings, of the sampler, say."""
-        return replace(self, config=config, generator=Generator(config, self.generator.params, self.normalizer))
+        made = self.generator
+        return replace(self, config=config, generator=Generator(config, made.params, made.normalizer, made.absolute))
 
     def codec(self, size: int = 0) -> Codec:
         """The codec whose motion the model generates. Raises InputError for a size that it doesn't render."""
         return self.codecs(size)
 
     def generate(
-        self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference=0.0
+        self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference=None
     ) -> np.ndarray:
         """Motion `[frames, D]` of one clip.
 
@@ -86,7 +87,10 @@ class Avatar:
           user_audio, avatar_audio: float32 samples `[S]` at 16 kHz, shorter or longer than the clip, or None. A user
             without face and voice is dropped as a condition; for an avatar without a voice see `hears_silence`.
           seed: of the noise.
-          reference: the portrait's own motion `[D]` in raw units, `codec.reference(identity)`.
+          reference: the portrait's own motion `[D]` in raw units, `codec.reference(identity)`; needed where the codec
+            has no neutral face.
+
+        Raises InputError where it is needed and missing.
         """
         if avatar_audio is None and self.hears_silence:
             avatar_audio = silence(frames)
@@ -117,7 +121,8 @@ class Avatar:
         frames, model = self.config.sampler.start + self.config.layout.block, self.config.model
         voices = np.zeros((2, 1, frames, self.features.dim), np.float32)
         with jax.default_matmul_precision(self.precision):
-            self.generator.clips(*voices, np.zeros((1, frames, model.motion_dim), np.float32))
+            motion = np.zeros((1, frames, model.motion_dim), np.float32)
+            self.generator.clips(*voices, motion, reference=motion[0, 0])
 
     @property
     def live_config(self) -> Config:
@@ -129,11 +134,6 @@ class Avatar:
         """Parameters and feature extractor, as `afjax.streaming.live_step` takes them."""
         return LiveParams.of(self.generator.params, self.features.params, self.normalizer), self.features
 
-    @property
-    def rest(self) -> np.ndarray | float:
-        """Motion of a user whose face is not seen: neutral, or the mean where motion has no neutral face."""
-        return self.normalizer.motion_mean if self.config.data.codec else 0.0
-
     def engine(self, sessions: int = 1) -> Engine:
         """Slots for so many live sessions, which one step computes together."""
         return Engine(self.live_config, *self.live, sessions)
@@ -141,7 +141,7 @@ class Avatar:
     def session(self, portrait: np.ndarray, size: int = 0, seed: int = 0) -> LiveSession:
         """A live conversation with a portrait, uint8 `[H, W, 3]` RGB. Raises InputError where it can't be used."""
         codec = self.codec(size)
-        return LiveSession(self.engine(), codec, codec.identity(portrait), self.rest, seed)
+        return LiveSession(self.engine(), codec, codec.identity(portrait), seed)
 
     def export(
         self, folder: str | Path, platforms: Sequence[str] = ("cpu",), sessions: int = 1, blocks: Inputs | None = None

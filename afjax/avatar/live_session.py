@@ -33,22 +33,22 @@ class Block(NamedTuple):
 class LiveSession:
     """One conversation; `with` ends it."""
 
-    def __init__(self, engine: Engine, codec: Codec, identity: Any, rest: np.ndarray | float = 0.0, seed: int = 0):
+    def __init__(self, engine: Engine, codec: Codec, identity: Any, seed: int = 0):
         """Begins a conversation.
 
         Args:
           engine: one free slot of the model whose motion the codec renders. Of an engine with more, a step goes on
             with all sessions at once, so that no single one can take its block alone.
-          identity: `codec.identity` of the avatar's portrait.
-          rest: motion `[D]` of a user whose face is not seen.
+          identity: `codec.identity` of the avatar's portrait; a user whose face is not seen rests like it.
           seed: of the motion's noise.
         """
         if engine.sessions != 1:
             raise ValueError(f"a live session has an engine of one slot, not of {engine.sessions}")
         layout, channels = engine.config.layout, engine.config.model.motion_dim
+        rest = codec.reference(identity)
         self._buffers = Session(layout.block, layout.user_delay, channels, rest)
         self._engine, self._codec, self._identity, self._tracker = engine, codec, identity, codec.tracker()
-        self._slot = engine.join(seed, codec.reference(identity))
+        self._slot = engine.join(seed, rest)
 
     def __enter__(self):
         return self

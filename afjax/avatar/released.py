@@ -64,7 +64,7 @@ def load_released(folder: str | Path, start: int = released.SAMPLER.start) -> Av
     part = weights.autoencoder
     return Avatar(
         config,
-        Generator(config, {"params": params}, plain),
+        Generator(config, {"params": params}, plain, absolute=True),
         lambda: features,
         of_one_size(lambda: LatentCodec(part.config, part.params())),
         folder=Path(folder).expanduser().absolute(),

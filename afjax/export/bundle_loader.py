@@ -59,7 +59,8 @@ class Stream:
         """Motion [s, block, d] of the next block of every slot, raw.
 
         Sound is [s, block * 640] at 16 kHz in -1..1. The user's sound and motion [s, block, d], in raw units, are those
-        of `user_delay` frames before the avatar's; before the first frame they are zeros.
+        of `user_delay` frames before the avatar's; before the first frame there are silence and the reference's
+        motion.
         """
         inputs = {"avatar_sound": avatar_sound, "user_sound": user_sound, "user_motion": user_motion}
         inputs = {name: np.asarray(array, np.float32) for name, array in inputs.items()}

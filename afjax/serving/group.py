@@ -27,15 +27,15 @@ class Plan(NamedTuple):
 class Group:
     """Calls that share an engine. `plan` and `made` belong to one thread, `compute` to that of the device."""
 
-    def __init__(self, engine, channels: Sequence[str] = (), rest=0.0, patience: float = 0.04):
-        """`channels` and `rest` as for `Call`."""
+    def __init__(self, engine, channels: Sequence[str] = (), patience: float = 0.04):
+        """`channels` as for `Call`."""
         self.engine, self.calls = engine, []
-        self._channels, self._rest, self.patience = channels, rest, patience
+        self._channels, self.patience = channels, patience
 
-    def begin(self, slot: int, now: float, headroom: float, begun: float | None = None) -> Call:
+    def begin(self, slot: int, now: float, headroom: float, begun: float | None = None, rest=0.0) -> Call:
         """A call in a slot that the engine has given to it.
 
-        `begun`: when its page's clock was at 0, which is now by default; its frames begin now.
+        `begun`: when its page's clock was at 0, which is now by default; its frames begin now. `rest` as for `Call`.
         """
         begun, length = now if begun is None else begun, self.engine.config.layout.block / FPS
         shift = begun - now
@@ -43,7 +43,7 @@ class Group:
             # a session that begins at `now` ends its blocks at now + end: how much earlier the others do
             probe = Call(slot, self.engine.config, begun=begun, shift=shift)
             shift += (probe.next_due() - self.calls[0].next_due()) % length
-        call = Call(slot, self.engine.config, self._channels, self._rest, headroom, begun, shift, self.patience)
+        call = Call(slot, self.engine.config, self._channels, rest, headroom, begun, shift, self.patience)
         self.calls.append(call)
         return call
 

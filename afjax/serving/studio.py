@@ -51,7 +51,7 @@ class Studio:
     """Attributes: `portraits`: PNG by name; `voices` of the brain; `seats`: the calls under way."""
 
     def __init__(
-        self, engine, codec: Codec, portraits: Mapping[str, np.ndarray], rest=0.0,
+        self, engine, codec: Codec, portraits: Mapping[str, np.ndarray],
         brain: Callable[[str], Brain] = lambda voice: Silent(), voices: Sequence[str] = (),
         headroom: float | None = None, seed: int | None = None,
     ):  # fmt: skip
@@ -60,7 +60,6 @@ class Studio:
         Args:
           engine: `afjax.streaming.engine.Engine`, or what has its methods; a slot a call.
           portraits: uint8 `[H, W, 3]` RGB by name; the first is the default.
-          rest: motion of a user whose face is not seen.
           brain: makes the brain of a call, given the name of one of `voices`, or "".
           headroom: seconds; measured at the start by default.
           seed: of every call's noise; drawn for each by default.
@@ -68,7 +67,7 @@ class Studio:
         Raises InputError where a portrait can't be used.
         """
         self.engine, self.codec, self.voices = engine, codec, tuple(voices)
-        self.group, self.seats = Group(engine, codec.channels, rest), []
+        self.group, self.seats = Group(engine, codec.channels), []
         self.headroom, self._brain, self._seed = headroom, brain, seed
         self._identities = {name: codec.identity(picture) for name, picture in portraits.items()}
         self.portraits = {name: pictures.encode(picture, "PNG") for name, picture in portraits.items()}
@@ -180,8 +179,9 @@ class Studio:
         tracker = await self.on("faces", self.codec.tracker)
         brain = await self.on("faces", self._brain, voice)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
-        slot = await self.on("device", self.engine.join, seed, self.codec.reference(identity))
-        call = self.group.begin(slot, self.now(), self.headroom, begun)
+        rest = self.codec.reference(identity)  # a user whose face is not seen rests like the portrait
+        slot = await self.on("device", self.engine.join, seed, rest)
+        call = self.group.begin(slot, self.now(), self.headroom, begun, rest)
         seat = Seat(call, identity, brain, outbox, partial(self._track, tracker), self._wake)
         seat.send("ready", offset=call.offset, generation=call.generation)
         seat.send("state", state="listening")

@@ -14,6 +14,7 @@ from afjax.config import Config, SamplerConfig
 from afjax.diffusion.guidance import branches
 from afjax.errors import InputError
 from afjax.streaming import live_step
+from afjax.streaming.state import own_motion
 
 __all__ = ["Engine"]
 
@@ -41,12 +42,12 @@ class Engine:
         for slot in range(sessions):
             self.leave(slot)
 
-    def join(self, seed: int = 0, reference=0.0, keep: str = "joint", scales: SamplerConfig | None = None) -> int:
+    def join(self, seed: int = 0, reference=None, keep: str = "joint", scales: SamplerConfig | None = None) -> int:
         """Slot of a session that starts with the next block; the arguments are those of `live_step.fresh`.
 
-        Raises InputError where all slots are taken.
+        Raises InputError where all slots are taken, or where a latent codec's motion has no `reference`.
         """
-        slot = self._free()
+        slot, reference = self._free(), own_motion(reference, bool(self.config.data.codec))
         one = live_step.fresh(self.config, self.extractor, self.params, seed, reference, keep, scales)
         return self._occupy(slot, one)
 

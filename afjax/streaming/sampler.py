@@ -1,8 +1,11 @@
 """A trained model with its normalizer: raw conditions in, raw motion out."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from afjax import user_delay
 from afjax.config import KEEP, Config
@@ -10,52 +13,92 @@ from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
 from afjax.streaming.rollout import rollout
-from afjax.streaming.state import StreamState, init_stream
-from afjax.streaming.step import make_start, make_step
+from afjax.streaming.state import StreamState, init_stream, own_motion, spread
+from afjax.streaming.step import make_start, make_step, on_mesh
 
 
 class Generator:
     """Generates motion for whole clips through the stream's step; one compiled step for each batch size.
 
-    `normalizer` standardises as in training.
+    Clips are divided evenly over `devices` of this process, by default its first.
+    `normalizer` standardises as in training. `absolute`: whether zero is no face's rest, so that a portrait's own
+    motion must be given; by default it is so where the config names a latent codec.
     """
 
-    def __init__(self, config: Config, params, normalizer: Normalizer):
+    def __init__(self, config: Config, params, normalizer: Normalizer, absolute: bool | None = None, devices=()):
         self.config, self.normalizer = config, normalizer
+        self.absolute = bool(config.data.codec) if absolute is None else absolute
         # Parameters and state are bound to one device alike: arrays that are and arrays that are not compile apart.
-        self._device = jax.local_devices()[0]
-        self.params = jax.device_put(params, self._device)
+        self._devices = tuple(devices or jax.local_devices()[:1])
         settings = (ForcingTransformer(config.model), config.layout, config.sampler)
         self._step, self._start = make_step(*settings), make_start(*settings)
+        self._whole = self._by_clip = jax.sharding.SingleDeviceSharding(self._devices[0])
+        if len(self._devices) > 1:
+            mesh = Mesh(np.array(self._devices), ("clips",))
+            self._whole, self._by_clip = NamedSharding(mesh, PartitionSpec()), spread(mesh)
+            self._step, self._start = (on_mesh(step, mesh) for step in (self._step, self._start))
+        self.params = params
+
+    @property
+    def params(self):
+        """Those of the network, on the devices."""
+        return self._params
+
+    @params.setter
+    def params(self, params):
+        self._params = jax.device_put(params, self._whole)
+
+    def over(self, devices) -> "Generator":
+        """The same on other devices of this process."""
+        devices = tuple(devices)
+        if devices == self._devices:
+            return self
+        return Generator(self.config, jax.device_get(self.params), self.normalizer, self.absolute, devices)
 
     def clips(
-        self, avatar_audio, user_audio, user_motion, seed: int = 0, keep: str = "joint", reference=0.0, first: int = 0
-    ) -> np.ndarray:
+        self, avatar_audio, user_audio, user_motion, seed: int = 0, keep: str = "joint", reference=None,
+        numbers: Sequence[int] | None = None,
+    ) -> np.ndarray:  # fmt: skip
         """Motion [b, t, d] in raw units.
 
         Args:
           avatar_audio, user_audio: raw features [b, t, f]; user_motion: [b, t, d] in raw units.
-          seed: clip i draws its noise from `fold_in(seed, first + i)`, whatever the other clips are.
+          seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are; `numbers`: i of each,
+            0 .. b - 1 by default.
           keep: the conditions that the model is given, a name of `afjax.config.KEEP`; those that it never had in
             training (`ObjectiveConfig.kept`) are dropped whatever this says.
-          reference: the portrait's own motion [d] in raw units, or one a clip [b, d]; the neutral face of a codec
-            with relative coefficients is 0.
-          first: number of the first clip, where these are some of many.
-        """
-        state = self.begin(len(user_motion), seed, keep, reference, first)
-        user = (user_delay.delayed(track, self.config.layout.user_delay) for track in (user_audio, user_motion))
-        return self.go_on(state, avatar_audio, *user, self.config.sampler.start)[0]
+          reference: the portrait's own motion [d] in raw units, or one a clip [b, d]; without it the neutral face of
+            a codec with relative coefficients, which is 0.
 
-    def begin(self, count: int, seed: int = 0, keep: str = "joint", reference=0.0, first: int = 0) -> StreamState:
+        A user who comes late (`layout.user_delay`) is silent and rests like the portrait before. Raises InputError
+        where motion is absolute and there is no reference.
+        """
+        count, delay = len(user_motion), self.config.layout.user_delay
+        numbers = np.arange(count) if numbers is None else np.asarray(numbers)
+        if count % len(self._devices):  # the last clip again, as often as it takes
+            rows = np.minimum(np.arange(count + -count % len(self._devices)), count - 1)
+            tracks = (np.asarray(track)[rows] for track in (avatar_audio, user_audio, user_motion))
+            reference = np.asarray(reference)[rows] if np.ndim(reference) == 2 else reference
+            return self.clips(*tracks, seed, keep, reference, numbers[rows])[:count]
+        state = self.begin(count, seed, keep, reference, numbers)
+        user_audio = user_delay.delayed(np.asarray(user_audio), delay, self.normalizer.audio_silence)
+        user_motion = user_delay.delayed(np.asarray(user_motion), delay, 0.0 if reference is None else reference)
+        return self.go_on(state, avatar_audio, user_audio, user_motion, self.config.sampler.start)[0]
+
+    def begin(
+        self, count: int, seed: int = 0, keep: str = "joint", reference=None, numbers: Sequence[int] | None = None
+    ) -> StreamState:
         """`count` sessions that have made nothing yet; arguments as in `clips`."""
         s, config = self.normalizer, self.config
-        keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(first + jnp.arange(count))
+        reference = own_motion(reference, self.absolute)
+        numbers = jnp.arange(count) if numbers is None else jnp.asarray(numbers, jnp.int32)
+        keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(numbers)
         kept = np.multiply(KEEP[keep], config.objective.kept)
         kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
         reference = jnp.asarray(s.scale_motion(reference), jnp.float32)
         reference = jnp.broadcast_to(reference, (count, config.model.motion_dim))
         state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
-        return jax.device_put(state, self._device)
+        return jax.device_put(state, self._by_clip)
 
     def go_on(self, state: StreamState, avatar_audio, user_audio, user_motion, first: int = 0):
         """Motion [b, t, d] of the sessions' next t frames, raw as in `clips`, and their state after it.

@@ -7,9 +7,11 @@ no end. `made` counts finished frames only up to the point from which every slot
 import flax.struct
 import jax
 import jax.numpy as jnp
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
 from afjax.diffusion.guidance import branches
+from afjax.errors import InputError
 from afjax.nn.condition_encoder import Conditions
 from afjax.streaming.anchor import init_slow
 
@@ -32,6 +34,28 @@ class StreamState:
     recent: Conditions  # [b, r, ...], conditions that the encoder reads again, voices projected
     context: jax.Array  # [b, look_ahead, d], the last finished frames
     slow: jax.Array  # [b, d], running mean of the motion from the reference; [b, 0] without an anchor
+
+
+def own_motion(reference, absolute: bool):
+    """The portrait's own motion as it was given; the neutral face's, 0, where it was not and motion is relative to it.
+
+    Raises InputError where it was not and motion is `absolute`.
+    """
+    if reference is None and absolute:
+        do = "give reference=codec.reference(codec.identity(portrait))"
+        raise InputError("motion of a latent codec has no neutral face: the portrait's own is missing", "reference", do)
+    return 0.0 if reference is None else reference
+
+
+def specs(axis: str) -> StreamState:
+    """Of every field, that sessions are divided over a mesh axis."""
+    fields = StreamState.__dataclass_fields__
+    return StreamState(**{name: PartitionSpec(*[None] * AXES.get(name, 0), axis) for name in fields})
+
+
+def spread(mesh: Mesh) -> StreamState:
+    """Shardings of every field over the only axis of a mesh; a prefix of a state's tree."""
+    return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs(*mesh.axis_names))
 
 
 def history(model: ModelConfig, layout: LayoutConfig) -> int:

@@ -17,6 +17,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from afjax.config import LayoutConfig, SamplerConfig
 from afjax.diffusion import solver
@@ -27,7 +28,7 @@ from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.anchor import anchored
-from afjax.streaming.state import StreamState, history, memory
+from afjax.streaming.state import StreamState, history, memory, specs
 
 
 @lru_cache(maxsize=8)
@@ -44,6 +45,20 @@ def make_step(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerC
 def make_start(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig):
     """The jitted joint start of an empty stream, of as many frames as it is given: `make_step` in all else."""
     return jax.jit(partial(_step, model, layout, sampler, _start_pass), donate_argnums=(1,))
+
+
+@lru_cache(maxsize=8)
+def on_mesh(step, mesh: Mesh):
+    """A step of `make_step` or `make_start` for sessions that are divided over the only axis of a mesh: each device
+    runs the same program on its own."""
+    (axis,) = mesh.axis_names
+    state, sessions = specs(axis), PartitionSpec(axis)
+    inside = jax.shard_map(
+        lambda params, state, conditions: step(params, state, conditions),
+        mesh=mesh, in_specs=(PartitionSpec(), state, sessions), out_specs=(state, sessions), check_vma=False,
+    )  # fmt: skip
+    placed = jax.tree.map(lambda spec: NamedSharding(mesh, spec), (PartitionSpec(), state, sessions))
+    return jax.jit(inside, in_shardings=placed, donate_argnums=(1,))
 
 
 @flax.struct.dataclass

@@ -187,8 +187,9 @@ def _require_same(stored: dict, meta: dict, folder: Path):
         if changed:
             raise InputError(f"the run was started with another config ({changed[0]})", folder, _OTHER)
     for name, values in meta.get("statistics", {}).items():
-        pairs = zip(stored["statistics"][name], values, strict=False)
+        pairs = zip(stored["statistics"].get(name, ()), values, strict=False)
         odd = next((f"{name}[{k}] {a:g} before, {b:g} in these data" for k, (a, b) in enumerate(pairs) if a != b), "")
+        odd = odd or (f"no {name} before" if name not in stored["statistics"] else "")
         if odd:
             what = f"the run was started with data of other statistics ({odd})"
             raise InputError(what, folder, f"give it those data, or {_OTHER}")

@@ -23,7 +23,7 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
-from afjax.config import ComputeConfig, Config
+from afjax.config import ComputeConfig
 from afjax.errors import InputError
 from afjax.nn.logical_axes import logical_axes
 
@@ -114,21 +114,21 @@ def put(compute: ComputeConfig, tree):
     return jax.device_put(tree) if wanted is None else jax.device_put(jax.device_get(tree), wanted)
 
 
-def batch_sharding(config: Config) -> NamedSharding | None:
-    """Sharding of arrays with a batch axis in front. Raises InputError if the batch can't be divided so."""
-    mesh, axes = make_mesh(config.compute), config.compute.mesh_axes("batch")
+def batch_sharding(compute: ComputeConfig, batch: int) -> NamedSharding | None:
+    """Sharding of arrays with a batch axis in front. Raises InputError if so large a batch can't be divided so."""
+    mesh, axes = make_mesh(compute), compute.mesh_axes("batch")
     if mesh is None:
         return None
-    parts = config.compute.accumulate * math.prod(mesh.shape[axis] for axis in axes)
-    if config.data.batch % parts:
-        what = f"data.batch = {config.data.batch} is not a multiple of {parts}, the parts it is divided into"
-        raise InputError(what, "config", "change data.batch or compute.*")
+    parts = compute.accumulate * math.prod(mesh.shape[axis] for axis in axes)
+    if batch % parts:
+        what = f"a batch of {batch} is not a multiple of {parts}, the parts it is divided into"
+        raise InputError(what, "config", "change its batch or compute.*")
     return NamedSharding(mesh, PartitionSpec(axes))
 
 
-def rows(config: Config) -> tuple[int, int]:
+def rows(compute: ComputeConfig, batch: int) -> tuple[int, int]:
     """(index, count): this process reads part `index` of `count` equal parts of every batch."""
-    sharding, batch = batch_sharding(config), config.data.batch
+    sharding = batch_sharding(compute, batch)
     if sharding is None:
         return 0, 1
     spans = {span.indices(batch)[:2] for (span,) in sharding.addressable_devices_indices_map((batch,)).values()}
@@ -139,9 +139,9 @@ def rows(config: Config) -> tuple[int, int]:
     return first // size, batch // size
 
 
-def make_place(config: Config) -> Callable[[dict], dict]:
+def make_place(compute: ComputeConfig, batch: int) -> Callable[[dict], dict]:
     """`place(batch)`: this process's rows of a batch, as host arrays, become arrays over all devices."""
-    sharding = batch_sharding(config)
+    sharding = batch_sharding(compute, batch)
     if sharding is None:
         return lambda batch: batch
     return partial(jax.tree.map, partial(jax.make_array_from_process_local_data, sharding))
@@ -158,6 +158,33 @@ def whole(tree):
     return jax.tree.map(one, tree)
 
 
+def divided(function: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
+    """`function(rows)` [n, ...] for the numbers 0 .. count - 1, an equal part in each process -> [count, ...] in all.
+
+    The last number fills up what is short of equal parts. All processes must call it.
+    """
+    processes, index = jax.process_count(), jax.process_index()
+    size = -(-count // processes)
+    found = function(np.minimum(np.arange(index * size, (index + 1) * size), count - 1))
+    return found if processes == 1 else multihost_utils.process_allgather(np.asarray(found), tiled=True)[:count]
+
+
+def together(what: str):
+    """Waits until all processes are here."""
+    if jax.process_count() > 1:
+        multihost_utils.sync_global_devices(what)
+
+
+def in_all(validate: Callable[[int, dict], object]) -> Callable[[int, dict], bool]:
+    """`validate(step, params)` for divided parameters: called in all processes, who get the first one's answer."""
+
+    def called(step: int, params) -> bool:
+        answer = bool(validate(step, whole(params)))
+        return answer if jax.process_count() == 1 else bool(multihost_utils.broadcast_one_to_all(answer))
+
+    return called
+
+
 def on_first(sample: Callable[[int, dict], object]) -> Callable[[int, dict], bool]:
     """`sample(step, params)` for divided parameters: called in the first process; all get its answer, as a bool."""
 
@@ -165,16 +192,6 @@ def on_first(sample: Callable[[int, dict], object]) -> Callable[[int, dict], boo
         params = whole(params)
         answer = bool(sample(step, params)) if jax.process_index() == 0 else False
         return answer if jax.process_count() == 1 else bool(multihost_utils.broadcast_one_to_all(answer))
-
-    return called
-
-
-def measured_on_first(probe: Callable[[dict], dict]) -> Callable[[dict], dict]:
-    """`probe(params)` for divided parameters: called in the first process, the one that writes; the others get {}."""
-
-    def called(params) -> dict:
-        params = whole(params)
-        return probe(params) if jax.process_index() == 0 else {}
 
     return called
 

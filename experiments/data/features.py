@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from afjax import files
-from afjax.audio.feature_extractors import FeatureExtractor, described
+from afjax.audio.feature_extractors import FeatureExtractor, described, silent_row
 from afjax.errors import InputError
 from data_pipeline import records, schema
 from experiments import cli
@@ -41,7 +41,8 @@ def make_features(data: Path, out: Path, extractor: FeatureExtractor) -> dict:
         for split in metadata.splits:
             records.write_split(folder, split, heard(split))
         mean, std = moments.result()
-        normalizer = dataclasses.replace(metadata.normalizer, audio_mean=mean, audio_std=std)
+        heard = {"audio_mean": mean, "audio_std": std, "audio_silence": silent_row(extractor)}
+        normalizer = dataclasses.replace(metadata.normalizer, **heard)
         changed = dataclasses.replace(metadata, features=described(extractor), normalizer=normalizer)
         records.write_metadata(folder, changed)
         summary = {

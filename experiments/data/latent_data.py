@@ -14,7 +14,6 @@ from afjax.codec.latent.codec import LatentCodec
 from afjax.codec.latent.crop import box_of, square_of
 from afjax.errors import InputError
 from afjax.files import folder_aside
-from afjax.normalizer import Normalizer
 from data_pipeline.records import SPLITS, Moments, read_metadata, read_split, write_metadata, write_split
 from data_pipeline.schema import Conversation, encode
 from data_pipeline.simulate.portrait.animate import moving_person
@@ -47,11 +46,8 @@ def latent_data(data: Path, codec: LatentCodec, out: str | Path) -> dict:
         for split in metadata.splits:
             write_split(folder, split, records(split))
         mean, std = moments.result()
-        old = metadata.normalizer
-        write_metadata(
-            folder,
-            replace(metadata, channels=codec.channels, normalizer=Normalizer(mean, std, old.audio_mean, old.audio_std)),
-        )
+        normalizer = replace(metadata.normalizer, motion_mean=mean, motion_std=std)
+        write_metadata(folder, replace(metadata, channels=codec.channels, normalizer=normalizer))
         summary = {
             "out": files.absolute(out),
             "conversations": total,

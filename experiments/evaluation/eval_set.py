@@ -7,11 +7,13 @@ import numpy as np
 
 from afjax.audio.envelope import envelope
 from afjax.avatar.avatar import Avatar
-from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
+from afjax.codec.face.channels import CHANNELS
 from afjax.errors import InputError
 from afjax.metrics.table import report
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import EVENT_KINDS, Conversation
+from experiments.runs import divided
+from experiments.runs.columns import FACE, Columns
 from experiments.runs.data import check_fits, people_of
 
 # the row of the table and what the model is given
@@ -37,21 +39,25 @@ def held_out(folder: str | Path, channels: Sequence[str] = CHANNELS) -> list[Con
     return clips
 
 
-def eval_arrays(clips: list[Conversation], generated: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All that the metrics are computed from, plain arrays: n clips of T frames, D channels.
+def eval_arrays(
+    clips: list[Conversation], generated: Mapping[str, np.ndarray], columns: Columns = FACE
+) -> dict[str, np.ndarray]:
+    """All that the metrics are computed from, plain arrays: n clips of T frames, D columns.
 
     Recorded conversations have no oracle, and people who may talk in several; simulated ones draw people anew.
     """
 
     def stack(name):
-        return np.stack([getattr(clip, name) for clip in clips])
+        rows = np.stack([getattr(clip, name) for clip in clips])
+        return columns.project(rows) if name in ("user_motion", "avatar_motion", "avatar_oracle") else rows
 
     return {
         "user": stack("user_motion"),
         "recorded": stack("avatar_motion"),
         **_either(clips, stack),
-        **{name: motion.astype(np.float32) for name, motion in generated.items()},
-        "channels": np.array(CHANNELS),
+        **({} if columns is FACE else {"rest": columns.project(stack("rest"))}),
+        **{name: columns.project(motion.astype(np.float32)) for name, motion in generated.items()},
+        "channels": np.array(columns.names),
         "avatar_speaking": stack("avatar_speaking"),
         "user_speaking": stack("user_speaking"),
         "avatar_envelope": np.stack([envelope(clip.avatar_audio / np.float32(32768), clip.frames) for clip in clips]),
@@ -78,11 +84,12 @@ def generate(
     seed: int = SEED,
     kept: Mapping[str, str] = KEPT,
     first: int = 0,
-    reference=0.0,
+    reference=None,
 ) -> dict[str, np.ndarray]:
     """Motion [n, T, D] of the model with all conditions and with parts of the user dropped; `kept` names them.
 
-    `first`: number of the first clip, by which clips draw their noise; `reference`: as `Generator.clips` takes it.
+    `first`: number of the first clip, by which clips draw their noise; `reference`: of the avatars as `Generator.clips`
+    takes it, by default what the conversations hold. Several processes each make their part, and all get the whole.
     Raises InputError where the conversations do not fit the model.
     """
     check_fits(run.config, clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1])
@@ -90,11 +97,17 @@ def generate(
         np.stack([getattr(clip, name) for clip in clips]).astype(np.float32)
         for name in ("avatar_features", "user_features", "user_motion")
     ]
-    return {row: run.generator.clips(*tracks, seed, keep, reference, first) for row, keep in kept.items()}
+    rest = np.stack([clip.rest for clip in clips]) if reference is None else reference
+    return {row: divided.clips(run.generator, *tracks, rest, seed, keep, first) for row, keep in kept.items()}
 
 
-def metric_table(arrays: Mapping[str, np.ndarray], block: int, metrics: Sequence[str] = ()) -> report.Table:
-    """The table of `afjax.metrics.table.report` from the arrays of `eval_arrays`; of some metrics alone, if named."""
+def metric_table(
+    arrays: Mapping[str, np.ndarray], block: int, metrics: Sequence[str] = (), columns: Columns = FACE
+) -> report.Table:
+    """The table of `afjax.metrics.table.report` from the arrays of `eval_arrays`; of some metrics alone, if named.
+
+    Answers to events are counted in the face codec's channels only.
+    """
     events = [
         {
             kind: arrays["event_frame"][(arrays["event_clip"] == clip) & (arrays["event_kind"] == kind)]
@@ -102,6 +115,6 @@ def metric_table(arrays: Mapping[str, np.ndarray], block: int, metrics: Sequence
         }
         for clip in range(len(arrays["user"]))
     ]
-    return report.evaluate(
-        arrays, report.Vocabulary(EXPRESSION, POSE), block=block, clip_events=events, metrics=metrics
-    )
+    events = events if columns is FACE else None
+    rest = arrays["rest"][:, None] if "rest" in arrays else None
+    return report.evaluate(arrays, columns.vocabulary, block=block, clip_events=events, rest=rest, metrics=metrics)

@@ -1,8 +1,8 @@
 """Whether the motion of long streams drifts."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +10,6 @@ import numpy as np
 from afjax import files
 from afjax.audio.framing import FPS
 from afjax.avatar.avatar import Avatar
-from afjax.codec.base import Codec
-from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
-from afjax.codec.latent.codec import LatentCodec
 from afjax.errors import InputError
 from afjax.metrics import frechet
 from afjax.metrics.long import minute_distances
@@ -23,6 +20,7 @@ from experiments import cli
 from experiments.evaluation import endless_conditions
 from experiments.evaluation.portrait_identity import Cast, judged
 from experiments.report.drift_plot import picture
+from experiments.runs.columns import Columns, columns_of
 from experiments.runs.data import check_fits
 
 MINUTE = 60 * FPS
@@ -31,23 +29,11 @@ MINUTE = 60 * FPS
 DRAWS = 200
 
 
-GROUPS = {"all": CHANNELS, "expression": EXPRESSION, "pose": POSE}
-
-
 SEED, DRAWN_SEED = 1, 1_000_000
 
 
 FRAMES, LIFE = 2, 48
 """Frames of a session that are embedded: of each minute, and of recorded motion."""
-
-
-@dataclass(frozen=True)
-class Columns:
-    """What of motion `[..., D]` is measured: `project` gives the columns `names` of it, `groups` choose among them."""
-
-    names: Sequence[str]
-    groups: Mapping[str, Sequence[str]]
-    project: Callable[[np.ndarray], np.ndarray]
 
 
 def with_anchor(run: Avatar, seconds: float | None, band: float | None) -> Avatar:
@@ -117,14 +103,6 @@ def _lived(cast: Cast, clips: list[Conversation], kind: str) -> np.ndarray:
     frames = np.concatenate([clip.avatar_motion[clip.avatar_speaking == speaks] - clip.rest for clip in clips])
     chosen = np.random.default_rng(DRAWN_SEED).integers(len(frames), size=(cast.sessions, LIFE))
     return cast.under(frames[chosen])
-
-
-def columns_of(codec: Codec | None) -> Columns:
-    """Coefficients of the latent codec's directions, the face codec's channels otherwise."""
-    if not isinstance(codec, LatentCodec):
-        return Columns(CHANNELS, GROUPS, lambda motion: motion)
-    names = tuple(f"direction_{n}" for n in range(codec.config.directions))
-    return Columns(names, {"all": names}, codec.coefficients)
 
 
 def generated(run: Avatar, played, cast: Cast | None, count: int, sessions: int) -> Iterator[np.ndarray]:

@@ -2,14 +2,17 @@
 
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from afjax import files
 from afjax.audio.framing import FPS
 from afjax.metrics.table import report
+from afjax.training import sharding
 from data_pipeline.schema import Conversation
 from experiments import cli
 from experiments.evaluation import eval_set, video_motion
+from experiments.runs.columns import FACE, columns_of
 from experiments.runs.data import groups_of, measured_on
 
 ALONE = ("response_peak_", "response_lag_", "lip_envelope_", "sid", "constant_tracks")
@@ -19,16 +22,23 @@ ALONE = ("response_peak_", "response_lag_", "lip_envelope_", "sid", "constant_tr
 def of_model(workdir: str, data: str = "", talking_only: str = "", out: Path | None = None, clips: int = 0):
     """Arrays, table and notes of a run folder, or of the model that ships; `talking_only`, another, adds its row.
 
-    `out` and `clips`: as `measured_on` takes them.
+    `out` and `clips`: as `measured_on` takes them. Several processes generate; nothing comes back in those after the
+    first, which wait for its table.
     """
     run = cli.load_avatar(workdir)
-    data = measured_on(run, data, out, clips)
-    clips = eval_set.held_out(data)
+    with sharding.first_process_first("conversations"):
+        data = measured_on(run, data, out, clips)
+    columns = columns_of(run.codec() if run.config.data.codec else None)
+    clips = eval_set.held_out(data, columns.channels)
     generated = eval_set.generate(run, clips)
     if talking_only:
         generated["talking_only"] = _deaf(talking_only, clips)
-    arrays = eval_set.eval_arrays(clips, generated) | eval_set.speech_features(clips)
-    table = eval_set.metric_table(arrays, run.config.layout.block)
+    if jax.process_index() > 0:
+        sharding.together("table")
+        return {}, {}, []
+    arrays = eval_set.eval_arrays(clips, generated, columns) | eval_set.speech_features(clips)
+    table = eval_set.metric_table(arrays, run.config.layout.block, columns=columns)
+    sharding.together("table")
     people = groups_of(clips)
     notes = _few(len(set(people))) or _blind(table)
     return arrays, table, [f"{len(clips)} conversations of {clips[0].frames / FPS:.0f} s, {data}", *notes]
@@ -61,8 +71,7 @@ def of_videos(
     }
     if "recorded" in motion:
         arrays["model"] = motion["generated"]
-    vocabulary = report.Vocabulary(eval_set.EXPRESSION, eval_set.POSE)
-    table = report.evaluate(arrays, vocabulary, block=block)
+    table = report.evaluate(arrays, FACE.vocabulary, block=block)
     if "recorded" not in motion:
         table = {
             name: {metric: value for metric, value in table[row].items() if metric.startswith(ALONE)}

@@ -13,6 +13,7 @@ from data_pipeline import preferences
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import Conversation
 from experiments import cli
+from experiments.runs import divided
 from experiments.runs.data import check_same_data, people_of
 
 KEEP = {"dropped": "avatar", "partner": "joint", "kept": "joint"}
@@ -61,7 +62,8 @@ def losing(run: Avatar, clips: list, watched: list, chosen: range, user: str, se
     )
     number = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
     rest = np.stack([clips[index].rest for index in chosen])
-    return run.generator.clips(*(np.stack(track).astype(np.float32) for track in tracks), number, KEEP[user], rest)
+    stacked = (np.stack(track).astype(np.float32) for track in tracks)
+    return divided.clips(run.generator, *stacked, rest, number, KEEP[user])
 
 
 def provenance(run: Avatar, statistics_sha256: str, user: str, per_clip: int, seed: int) -> dict:

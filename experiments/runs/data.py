@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from afjax import files
-from afjax.audio.feature_extractors import described
+from afjax.audio.feature_extractors import described, silent_row
 from afjax.audio.framing import FPS
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.features import load_features, require_same
@@ -84,6 +84,9 @@ def check_data(config: Config, metadata: Metadata, folder: Path) -> dict[str, An
     check_fits(config, len(metadata.channels), metadata.feature_dim, folder, "build the data again, or change model.*")
     features = load_features(config.data.features)
     require_same(features, metadata.features, folder)
+    if config.layout.user_delay and not np.any(metadata.normalizer.audio_silence) and np.any(silent_row(features)):
+        what = f"layout.user_delay needs the features of silence, which it lacks ({features.name})"
+        raise InputError(what, folder, "make them again: python -m experiments.make_features")
     return described(features)
 
 

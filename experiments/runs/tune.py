@@ -8,16 +8,18 @@ import numpy as np
 
 from afjax import files
 from afjax.avatar.runs import load_run
-from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
 from afjax.config import Config, differences, to_dict
 from afjax.config.checks import require
 from afjax.errors import InputError
 from afjax.metrics.table import report
 from afjax.streaming.sampler import Generator
 from data_pipeline.records import Metadata, read_split
+from experiments.runs import divided
+from experiments.runs.columns import columns_for
 from experiments.runs.data import check_same_data
 
-WATCHED = ("lip_corr", "fd", "variance", "response_peak_smile")
+WATCHED = ("lip_corr", "fd", "variance", "response_peak_smile", "response_peak_motion")
+"""As far as the codec's columns have them: latent motion has no lips."""
 
 
 def start(config: Config, metadata: Metadata):
@@ -45,42 +47,49 @@ class Validation:
     """Generates the set-aside training conversations, logs `validation.jsonl`, and says when tuning has gone too far.
 
     The rule compares with the untuned model (step 0): lip_corr lower by more than `preference.lip_loss`, or the Fréchet
-    distance higher by more than the share `preference.fd_growth`.
+    distance higher by more than the share `preference.fd_growth`. Motion of a latent codec is measured in coefficients
+    of its directions, which have no lips: there the distance alone decides.
     """
 
     def __init__(self, config: Config, folder: Path, metadata: Metadata, log: Path):
         self._clips = list(read_split(folder, "train", -config.preference.validation))
         self._generator = Generator(config, None, metadata.normalizer)
+        self._columns = columns_for(metadata.channels, config.data.codec, folder)
         self._config, self._log = config, log
         self.reason = ""
 
     def __call__(self, step: int, params) -> bool:
-        figures = {"step": step, **self._figures(params)}
+        """Whether to stop, as the first process says; all must call it, each generates its part."""
+        tracks = self._tracks(params)
+        if jax.process_index() > 0:
+            return False
+        figures = {"step": step, **self._figures(tracks)}
         records = [] if not self._log.exists() else [json.loads(line) for line in self._log.read_text().splitlines()]
         records = [record for record in records if record["step"] < step] + [figures]
         with files.aside(self._log) as path:
             path.write_text("".join(json.dumps(record) + "\n" for record in records))
         first, rule = records[0], self._config.preference
-        if figures["lip_corr"] < first["lip_corr"] - rule.lip_loss:
+        if "lip_corr" in first and figures["lip_corr"] < first["lip_corr"] - rule.lip_loss:
             self.reason = f"lip_corr fell from {first['lip_corr']:.3f} to {figures['lip_corr']:.3f} at step {step}"
         elif figures["fd"] > first["fd"] * (1 + rule.fd_growth):
             self.reason = f"the Fréchet distance grew from {first['fd']:.3f} to {figures['fd']:.3f} at step {step}"
         return bool(self.reason)
 
-    def _figures(self, params) -> dict[str, float]:
+    def _tracks(self, params) -> dict[str, np.ndarray]:
+        """What is known of the clips `[n, T, ...]`, and the motion `model` that is generated for them."""
         tracks = {
             name: np.stack([getattr(clip, name) for clip in self._clips])
             for name in ("avatar_features", "user_features", "user_motion", "avatar_motion", "avatar_speaking")
         }
         self._generator.params = params
         voices = (tracks[name].astype(np.float32) for name in ("avatar_features", "user_features"))
-        arrays = {
-            "user": tracks["user_motion"],
-            "recorded": tracks["avatar_motion"],
-            "model": self._generator.clips(*voices, tracks["user_motion"]),
-            "channels": np.array(CHANNELS),
-            "avatar_speaking": tracks["avatar_speaking"],
-        }
-        face, block = report.Vocabulary(EXPRESSION, POSE), self._config.layout.block
-        table = report.evaluate(arrays, face, block=block, metrics=WATCHED)
-        return {name: table["model"][name]["mean"] for name in WATCHED}
+        rest = np.stack([clip.rest for clip in self._clips])
+        return tracks | {"model": divided.clips(self._generator, *voices, tracks["user_motion"], rest)}
+
+    def _figures(self, tracks: dict[str, np.ndarray]) -> dict[str, float]:
+        motions = {"user": tracks["user_motion"], "recorded": tracks["avatar_motion"], "model": tracks["model"]}
+        columns, block = self._columns, self._config.layout.block
+        arrays = {name: columns.project(motion) for name, motion in motions.items()}
+        arrays |= {"channels": np.array(columns.names), "avatar_speaking": tracks["avatar_speaking"]}
+        table = report.evaluate(arrays, columns.vocabulary, block=block, metrics=WATCHED)
+        return {name: figure["mean"] for name, figure in table["model"].items()}

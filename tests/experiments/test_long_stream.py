@@ -18,6 +18,7 @@ from afjax.normalizer import Normalizer
 from afjax.streaming.sampler import Generator
 from afjax.training.generator.state import init_params
 from experiments.evaluation import endless_conditions, long_stream, portrait_identity
+from experiments.runs.columns import GROUPS
 from tests.data_pipeline.conftest import _clip
 
 D, F, START = 15, 100, 100
@@ -117,7 +118,7 @@ class Noise:
 
 def test_stationary_motion_is_inside_and_what_leaves_is_outside(measured):
     listening, speaking = (measured[kind]["groups"] for kind in endless_conditions.KINDS)
-    for group in long_stream.GROUPS:
+    for group in GROUPS:
         for name in ("to_recorded", "to_first"):
             assert listening[group][name]["inside"]
             assert not speaking[group][name]["inside"] and speaking[group][name]["slope"]["low"] > 0

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 
 from afjax.codec.face.codec import FaceCodec
+from afjax.codec.latent.codec import LatentCodec
 from afjax.errors import InputError
 from afjax.metrics.pretrained.dlib_face import DlibFace
 from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments.evaluation import long_stream, portrait_identity
+from experiments.runs.columns import FACE
 
 
 class Codec:
@@ -76,14 +78,14 @@ def test_faces_that_stay_are_inside_and_faces_that_leave_are_not():
 
 def test_columns_of_the_latent_codec_are_its_coefficients():
     directions = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 3)))[0]
-    codec = object.__new__(long_stream.LatentCodec)
+    codec = object.__new__(LatentCodec)
     codec.config = type("Config", (), {"directions": 3})
-    codec._prepared = {"directions": directions}
+    codec._prepared, codec.channels = {"directions": directions}, tuple(f"latent_{n}" for n in range(8))
     columns = long_stream.columns_of(codec)
     assert columns.names == ("direction_0", "direction_1", "direction_2") and list(columns.groups) == ["all"]
     known = np.random.default_rng(1).standard_normal((4, 5, 3))
     np.testing.assert_allclose(columns.project(known @ directions.T), known, atol=1e-12)
-    assert long_stream.columns_of(None).groups is long_stream.GROUPS
+    assert long_stream.columns_of(None) is FACE
 
 
 def test_without_dlib_there_is_one_line(monkeypatch):

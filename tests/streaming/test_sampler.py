@@ -14,6 +14,7 @@ class Unscaled:
     """Statistics of data that are standardised already."""
 
     scale_motion = scale_audio = raw_motion = staticmethod(lambda x: x)
+    audio_silence = 0.0
 
 
 def generator(drop_table=None) -> Generator:

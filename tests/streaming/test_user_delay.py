@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from afjax.config import SamplerConfig
+from afjax.errors import InputError
 from afjax.streaming.sampler import Generator
 from afjax.user_delay import delayed
 from tests.small_model import conditions, scrambled, small_config
@@ -39,6 +40,32 @@ def test_delay_equals_tracks_that_come_late():
     c, none, late = conditions(small_config(), 2, FRAMES), generator(0), generator(5)
     shifted = none.clips(c.avatar_audio, delayed(c.user_audio, 5), delayed(c.user_motion, 5))
     np.testing.assert_array_equal(shifted, late.clips(c.avatar_audio, c.user_audio, c.user_motion))
+
+
+def test_before_a_late_user_are_silence_and_the_portrait():
+    """In motion without a neutral face and features whose silence is not zero."""
+    c, late = conditions(small_config(), 2, FRAMES), generator(5)
+    rest = np.array([[1.0, -2.0, 3.0], [0.5, 0.25, -4.0]], np.float32)
+
+    class Silent(Unscaled):
+        audio_silence = np.float32([3.0, 1.0, -1.0, 2.0])
+
+    late.normalizer, none = Silent, generator(0)
+    shifted = (delayed(np.asarray(c.user_audio), 5, Silent.audio_silence), delayed(np.asarray(c.user_motion), 5, rest))
+    np.testing.assert_array_equal(shifted[0][:, :5], np.broadcast_to(Silent.audio_silence, (2, 5, 4)))
+    np.testing.assert_array_equal(shifted[1][:, :5], np.repeat(rest[:, None], 5, axis=1))
+    np.testing.assert_array_equal(shifted[1][:, 5:], np.asarray(c.user_motion)[:, :-5])
+    wanted = none.clips(c.avatar_audio, *shifted, reference=rest)
+    np.testing.assert_array_equal(late.clips(c.avatar_audio, c.user_audio, c.user_motion, reference=rest), wanted)
+    zeros = none.clips(c.avatar_audio, *(delayed(np.asarray(x), 5) for x in c[1:]), reference=rest)
+    assert np.abs(zeros - wanted).max() > 1e-4
+
+
+def test_a_reference_is_needed_where_zero_is_no_face():
+    c = conditions(small_config(), 1, FRAMES)
+    absolute = Generator(generator(0).config, None, Unscaled, absolute=True)
+    with pytest.raises(InputError, match="the portrait's own is missing; give reference="):
+        absolute.clips(c.avatar_audio, c.user_audio, c.user_motion)
 
 
 def test_delayed_moves_frames_and_starts_with_zeros():

@@ -90,6 +90,11 @@ METRICS = {
     "response_lag_ms_smile": Metric("How late the avatar's smile is at that peak.", "ms", "recorded"),
     "response_peak_pose": Metric("Highest correlation of the head's pose with the user's.", "", "recorded"),
     "response_lag_ms_pose": Metric("How late the head is at that peak.", "ms", "recorded"),
+    "rpcc_motion": Metric("Both for a codec without names of its channels: all that moves.", "", "low"),
+    "rpcc_corpus_motion": Metric("The same for correlations averaged over clips.", "", "low"),
+    "rpcc_lag_motion": Metric("The same for the highest correlation within 2 s.", "", "low"),
+    "response_peak_motion": Metric("Highest correlation of all that moves with the user's.", "", "recorded"),
+    "response_lag_ms_motion": Metric("How late the avatar is at that peak.", "ms", "recorded"),
     "rdgg_speech": Metric("How much the user's voice tells about the listener, beyond all else.", "", "recorded"),
     "rdgg_motion": Metric("The same for the user's face.", "", "recorded"),
     **{
@@ -115,6 +120,7 @@ METRICS = {
     "fd_split_pose": Metric("The same for the pose alone.", "", "recorded"),
     "pfd_expression": Metric("The same for pairs of user and avatar: expression.", "", "low"),
     "pfd_pose": Metric("The same for pairs of user and avatar: pose.", "", "low"),
+    "pfd_motion": Metric("The same for all that moves, of a codec without names of its channels.", "", "low"),
     "drift_fd_per_min": Metric("How fast the motion leaves the recorded distribution, per minute.", "", "recorded"),
     "jitter_inside": Metric("Shaking inside blocks, recorded = 1.", "", "recorded"),
     "jitter_boundary": Metric("Shaking where blocks meet, recorded = 1.", "", "recorded"),
@@ -158,7 +164,7 @@ def evaluate(
       vocabulary: which channels are what.
       block: frames a block, for jitter.
       clip_events: the user's events of every clip; None, or a codec other than `face`, has no event metrics.
-      rest: motion of the reference face `[D]`; zeros if None.
+      rest: motion of the reference face `[D]`, or one a clip `[n, 1, D]`; zeros if None.
       metrics: the only ones that are wanted; all if empty.
       fps: frames a second.
       seed: of clusters and intervals.

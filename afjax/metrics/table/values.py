@@ -32,11 +32,17 @@ EVENT_GROUPS = {**{kind: (kind,) for kind in events.EVENTS}, "voice_only": event
 """Kinds of events that one figure is of: each alone, and those together of which the face shows nothing."""
 
 GROUPS = ("expression", "pose")
+WHOLE = "motion"
+"""The one group of a codec whose channels have no names."""
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """What the channels of a codec mean: names of the two groups, of the smile and of the mouth's opening."""
+    """What the channels of a codec mean: names of the two groups, of the smile and of the mouth's opening.
+
+    What is empty a codec does not have, and neither has a table its figures. Without both groups all channels are one,
+    `motion`.
+    """
 
     expression: tuple[str, ...]
     pose: tuple[str, ...]
@@ -96,19 +102,20 @@ def reference(
       InputError: a channel of the vocabulary is not among the arrays' channels.
     """
     names = [str(name) for name in arrays["channels"]]
-    wanted = {*vocabulary.expression, *vocabulary.pose, vocabulary.smile, vocabulary.mouth}
+    wanted = {*vocabulary.expression, *vocabulary.pose, vocabulary.smile, vocabulary.mouth} - {""}
     if missing := sorted(wanted - set(names)):
         raise InputError(f"no channel named {', '.join(missing)}", "evaluation", "there are: " + ", ".join(names))
-    index = {
-        "expression": np.array([names.index(name) for name in vocabulary.expression]),
-        "pose": np.array([names.index(name) for name in vocabulary.pose]),
-        "smile": names.index(vocabulary.smile),
-        "mouth": names.index(vocabulary.mouth),
-    }
+    chosen = {group: getattr(vocabulary, group) for group in GROUPS}
+    chosen = {group: members for group, members in chosen.items() if members} or {WHOLE: names}
+    index = {group: np.array([names.index(name) for name in members]) for group, members in chosen.items()}
+    index |= {what: names.index(name) for what in ("smile", "mouth") if (name := getattr(vocabulary, what))}
     scale = richness.scale(arrays["recorded"])
-    clusters = {"expression": richness.EXPRESSION_CLUSTERS, "pose": richness.POSE_CLUSTERS}
+    clusters = {"pose": richness.POSE_CLUSTERS}
     scaled = arrays["recorded"] / scale
-    centres = {group: richness.fit_clusters(scaled[..., index[group]], k, seed) for group, k in clusters.items()}
+    centres = {
+        group: richness.fit_clusters(scaled[..., index[group]], clusters.get(group, richness.EXPRESSION_CLUSTERS), seed)
+        for group in chosen
+    }
     dependence = None
     if {"user_features", "avatar_features", "user_speaking"} <= set(arrays):
         dependence = granger.fit(
@@ -141,11 +148,12 @@ def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[s
 
     figures["variance"] = Measure(richness.variance(scaled))
     entropies = {}
-    for group in GROUPS:
+    for group in ref.centres:
         part = scaled[..., ref.index[group]]
-        figures[f"variance_{group}"] = Measure(richness.variance(part))
         entropies[group] = richness.sid(part, ref.centres[group])
-        figures[f"sid_{group}"] = Measure(entropies[group])
+        if group != WHOLE:
+            figures[f"variance_{group}"] = Measure(richness.variance(part))
+            figures[f"sid_{group}"] = Measure(entropies[group])
     figures["sid"] = Measure(np.mean(list(entropies.values()), axis=0))
     shaken, still = (smoothness.shake(m, ref.block) for m in (scaled, life))
     for name, ours, theirs in zip(("jitter_inside", "jitter_boundary"), shaken, still, strict=True):
@@ -160,7 +168,8 @@ def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[s
 def _reactions(motion: np.ndarray, user: np.ndarray, ref: Reference) -> dict[str, Measure]:
     recorded, own_user, index = ref.arrays["recorded"], ref.arrays["user"], ref.index
     figures = {}
-    tracks = {"smile": np.array([index["smile"]]), **{group: index[group] for group in GROUPS}}
+    tracks = {"smile": np.array([index["smile"]])} if "smile" in index else {}
+    tracks |= {group: index[group] for group in ref.centres}
     for name, channels in tracks.items():
         curves = reactiveness.group_curve(user[..., channels], motion[..., channels])
         life = reactiveness.group_curve(own_user[..., channels], recorded[..., channels])
@@ -178,7 +187,9 @@ def _reactions(motion: np.ndarray, user: np.ndarray, ref: Reference) -> dict[str
 
 
 def _lips(motion: np.ndarray, ref: Reference) -> dict[str, Measure]:
-    mouth, figures = ref.index["mouth"], {}
+    mouth, figures = ref.index.get("mouth"), {}
+    if mouth is None:
+        return figures
     targets = {"lip": ref.arrays["recorded"][..., mouth]}
     if "avatar_envelope" in ref.arrays:
         targets["lip_envelope"] = ref.arrays["avatar_envelope"]
@@ -193,11 +204,13 @@ def _distances(scaled, life, user, own_user, ref: Reference) -> dict[str, Measur
     """Fréchet distances of frames, from the same conversations and from others, of pairs of user and avatar frames, and
     the drift of the first over time."""
     figures = {}
-    for suffix, channels in (("", np.arange(scaled.shape[-1])), *((f"_{group}", ref.index[group]) for group in GROUPS)):
-        pairs = [frechet.moments(motion[..., channels]) for motion in (scaled, life)]
-        figures[f"fd{suffix}"] = Measure(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
-        others = frechet.split_moments(*pairs, ref.halves)
-        figures[f"fd_split{suffix}"] = Measure(others, frechet.split_distance, centred=True)
+    parts = {"": np.arange(scaled.shape[-1])} | {f"_{group}": ref.index[group] for group in ref.centres}
+    for suffix, channels in parts.items():
+        if suffix != f"_{WHOLE}":
+            pairs = [frechet.moments(motion[..., channels]) for motion in (scaled, life)]
+            figures[f"fd{suffix}"] = Measure(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
+            others = frechet.split_moments(*pairs, ref.halves)
+            figures[f"fd_split{suffix}"] = Measure(others, frechet.split_distance, centred=True)
         if suffix:
             pairs = [
                 frechet.moments(np.concatenate([x[..., channels], y[..., channels]], axis=-1))

@@ -1,0 +1,63 @@
+"""What of motion is measured: the face codec's channels, or coefficients of the latent codec's directions.
+
+A latent codec moves faces within the span of its directions, whose coefficients have no names: there are no lips, no
+smile and no pose among them, so figures of these do not exist for it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from afjax.avatar.codecs import load_autoencoder
+from afjax.codec.base import Codec
+from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
+from afjax.codec.latent.codec import LatentCodec
+from afjax.errors import InputError
+from afjax.metrics.table.report import Vocabulary
+
+__all__ = ["FACE", "GROUPS", "Columns", "columns_for", "columns_of"]
+
+GROUPS = {"all": CHANNELS, "expression": EXPRESSION, "pose": POSE}
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Measured motion.
+
+    Attributes:
+      channels: names of the columns of the motion `[..., D]` itself, as records have them.
+      names: of the measured columns, which `project` gives of it; `groups` choose among them.
+      vocabulary: what they mean.
+    """
+
+    channels: Sequence[str]
+    names: Sequence[str]
+    groups: Mapping[str, Sequence[str]]
+    project: Callable[[np.ndarray], np.ndarray]
+    vocabulary: Vocabulary
+
+
+FACE = Columns(CHANNELS, CHANNELS, GROUPS, lambda motion: motion, Vocabulary(EXPRESSION, POSE))
+
+
+def columns_of(codec: Codec | None) -> Columns:
+    """Coefficients of the latent codec's directions, the face codec's channels otherwise."""
+    if not isinstance(codec, LatentCodec):
+        return FACE
+    names = tuple(f"direction_{n}" for n in range(codec.config.directions))
+    return Columns(codec.channels, names, {"all": names}, codec.coefficients, Vocabulary((), (), "", ""))
+
+
+def columns_for(channels: Sequence[str], codec: str | Path, where: object) -> Columns:
+    """Of motion with these channels, read by the codec of a run folder, `data.codec` (empty: the face codec).
+
+    Raises InputError where they are another codec's.
+    """
+    columns = columns_of(load_autoencoder(codec) if codec else None)
+    if tuple(channels) != tuple(columns.channels):
+        found = "the face codec's" if tuple(channels) == CHANNELS else f"{len(channels)} of a latent codec"
+        do = "leave data.codec empty" if codec else "set data.codec to the run folder of the codec that made them"
+        raise InputError(f"its motion channels are {found}, not those of data.codec", where, do)
+    return columns
