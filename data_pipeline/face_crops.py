@@ -221,15 +221,21 @@ def mirrored(pictures: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.nd
     return np.ascontiguousarray(pictures[..., ::-1, :]), turned
 
 
-def batches(faces: Faces, batch: int, seed: int) -> Batches:
+def batches(faces: Faces, batch: int, seed: int, part: tuple[int, int] = (0, 1)) -> Batches:
     """Endless batches of pairs: `pictures` uint8 `[B, 2, size, size, 3]`, `boxes` float32 `[B, 2, 3, 4]`.
 
     And `motion` `[B, 2, 15]` where it is known.
 
     Every epoch visits each clip once, in a new order. `get_state` and `set_state` continue it exactly; a pair's name is
-    CLIP@FRAME,FRAME.
+    CLIP@FRAME,FRAME. `part` (index, count): of every batch only part `index` of `count` equal parts is read; a place
+    counts whole batches.
     """
     named = grain.MapDataset.source(faces).map_with_index(lambda n, clip: (n % len(faces), clip))  # n counts all epochs
     order = named.seed(seed).shuffle().repeat()
-    dataset = order.random_map(RandomPair()).batch(batch, drop_remainder=True)
-    return Batches(iter(dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16))))
+    pairs = order.random_map(RandomPair())
+    dataset = pairs.batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]
+    iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=16))
+    if part[1] == 1:
+        return Batches(iter(iterable))
+    whole = pairs.map(lambda pair: pair["window"]).batch(batch, drop_remainder=True)
+    return Batches(iter(iterable), iter(whole.to_iter_dataset(grain.ReadOptions(num_threads=0))))

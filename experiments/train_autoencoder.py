@@ -5,6 +5,8 @@
 Without `--config.pictures.videos` people are drawn. The run folder holds `config.json`, `data/` (the pictures),
 `metrics.jsonl`, `checkpoints/`, `samples/` (one person moved like another, and reconstructions) and `summary.json`
 (`experiments/runs/measure_autoencoder.py` says what its figures are). `experiments.latent_data` makes motion of it.
+Many devices divide the batch, `--config.compute.data=0`, and several processes join by `--distributed` as in
+`experiments.train`; `--config.compute.dtype=bfloat16` computes the maps so.
 """
 
 from pathlib import Path
@@ -18,10 +20,17 @@ from experiments.runs.train_autoencoder import train_run
 
 _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "autoencoder.py:small")
 _WORKDIR = flags.DEFINE_string("workdir", "out/autoencoder", "Run folder.")
+_TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard events (needs tensorboardX).")
+_WANDB = flags.DEFINE_string("wandb", "", "Also log to this project of Weights & Biases (needs wandb).")
+_DISTRIBUTED = cli.define_distributed()
 
 
 def main():
-    summary = train_run(from_dict(_CONFIG.value.to_dict(), AutoencoderConfig), _WORKDIR.value)
+    cli.join(_DISTRIBUTED.value)
+    config = from_dict(_CONFIG.value.to_dict(), AutoencoderConfig)
+    summary = train_run(config, _WORKDIR.value, _TENSORBOARD.value, _WANDB.value)
+    if not summary:
+        return
     rows = [(name, value) for name, value in summary.items() if not isinstance(value, dict)]
     for kind, what in (("r2", "R²"), ("r2_absolute", "R², absolute")):
         rows += [(f"{what}, {name}", value) for name, value in summary.get(kind, {}).items()]

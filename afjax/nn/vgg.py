@@ -22,7 +22,7 @@ _SCALE = (0.458, 0.448, 0.450)
 
 def vgg_features(weights: Mapping, images: jax.Array) -> tuple[jax.Array, ...]:
     """The five maps of pictures `[n, h, w, 3]` in [-1, 1]; weights: `convolutions`, pairs of kernel (HWIO) and bias."""
-    x = (images - jnp.array(_SHIFT)) / jnp.array(_SCALE)
+    x = (images - jnp.array(_SHIFT, images.dtype)) / jnp.array(_SCALE, images.dtype)
     layers, maps = iter(weights["convolutions"]), []
     for stage, channels in enumerate(STAGES):
         if stage:

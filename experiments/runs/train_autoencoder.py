@@ -1,14 +1,18 @@
 """A run folder of the latent codec: its pictures, its training, and the codec that came of it."""
 
+import contextlib
 from dataclasses import asdict
 from pathlib import Path
 
+import jax
 import numpy as np
 
 from afjax import files
 from afjax.errors import InputError
+from afjax.training import sharding
 from afjax.training.autoencoder.config import AutoencoderConfig
 from afjax.training.autoencoder.step import train
+from afjax.training.logging import require_boards
 from afjax.weights.lpips import load_vgg
 from data_pipeline import face_crops
 from experiments import cli
@@ -19,26 +23,37 @@ SOME = 64
 """Pictures by which the encoder is centred, one of each person where there are as many."""
 
 
-def train_run(config: AutoencoderConfig, workdir: str | Path) -> dict:
-    """Trains in a run folder and measures the result; returns (and writes) its summary."""
+def train_run(config: AutoencoderConfig, workdir: str | Path, tensorboard: bool = False, wandb: str = "") -> dict:
+    """Trains in a run folder and measures the result; returns (and writes) its summary.
+
+    Of several processes the first alone measures: the others return an empty one. `tensorboard`, `wandb`: as for
+    `MetricWriter`.
+    """
+    require_boards(tensorboard, wandb)
     workdir = files.writable(workdir, folder=True)
-    with files.held(workdir):
-        return _train_run(config, workdir)
+    with files.held(workdir) if jax.process_index() == 0 else contextlib.nullcontext():
+        return _train_run(config, workdir, {"tensorboard": tensorboard, "wandb": wandb})
 
 
-def _train_run(config: AutoencoderConfig, workdir: Path) -> dict:
+def _train_run(config: AutoencoderConfig, workdir: Path, boards: dict) -> dict:
     vgg = load_vgg(config.loss.vgg) if config.loss.vgg else None
-    remember(config, workdir)
+    part = sharding.rows(config.compute, config.pictures.batch)
     watch = cli.Watch()
-    with watch("data"):
+    with watch("data"), sharding.first_process_first("run folder"):
+        remember(config, workdir)
         folder = _pictures(config, workdir / "data")
     faces = face_crops.Faces(folder, "train")
-    batches = face_crops.batches(faces, config.pictures.batch, config.training.seed)
+    batches = face_crops.batches(faces, config.pictures.batch, config.training.seed, part)
     chosen = [(faces[n % len(faces)].pictures, n) for n in range(SOME)]
     people = np.stack([pictures[n % len(pictures)] for pictures, n in chosen])
     with TrainingProgress(config.training.num_steps) as progress:
         codec = {"codec": asdict(config.codec)}
-        state = train(config, workdir, batches, codec, vgg, people, begun=progress.begun, progress=progress.report)
+        around = boards | {"begun": progress.begun, "progress": progress.report}
+        state = train(config, workdir, batches, codec, vgg, people, **around)
+    state = state.replace(params=sharding.whole(state.params), ema_params=sharding.whole(state.ema_params))
+    if jax.process_index() > 0:
+        sharding.together("measured")
+        return {}
     with watch("measure"):
         measured = measure_autoencoder.measure(config.codec, state.ema_params, folder, workdir / "samples", vgg)
     trained = {"train": read_metrics(workdir)[-1]["seconds"]}
@@ -48,6 +63,7 @@ def _train_run(config: AutoencoderConfig, workdir: Path) -> dict:
         | {"seconds": watch.seconds | trained, "warnings": cli.said()}
     )
     files.write_json(workdir / "summary.json", summary)
+    sharding.together("measured")
     return summary
 
 

@@ -3,17 +3,19 @@
 import dataclasses
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from afjax.codec.latent import autoencoder as network
 from afjax.codec.latent import encoder
 from afjax.codec.latent.config import LatentConfig
-from afjax.config import TrainingConfig, from_dict, to_dict
+from afjax.config import ComputeConfig, TrainingConfig, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.autoencoder import step
 from afjax.training.autoencoder.config import AdamConfig, AutoencoderConfig, LossConfig, PicturesConfig
 from experiments.configs.autoencoder import get_config
+from tests.training.test_compute import equations
 
 TINY = LatentConfig(size=64, dim=8, directions=4, channels=(8, 8, 8, 8, 4))
 ONLY_PIXELS = LossConfig(adversarial=0.0, part_adversarial=0.0, style=0.0, part_size=16)
@@ -142,6 +144,43 @@ def test_motion_is_known_of_drawn_people_only():
         AutoencoderConfig(loss=known, codec=few)
     with pytest.raises(InputError, match=r"encoder_steps must lie in \[0, training.num_steps\]"):
         AutoencoderConfig(encoder_steps=61, training=TrainingConfig(num_steps=60))
+
+
+def test_bfloat16_is_for_maps_and_float32_for_places_latents_and_pictures():
+    params = jax.eval_shape(lambda: step.init_state(tiny()).params)
+    pictures = jax.ShapeDtypeStruct((1, 2, 64, 64, 3), np.float32)
+    traced = jax.make_jaxpr(lambda params, pictures: step.reconstruct(params, pictures, jnp.bfloat16))(params, pictures)
+    dtypes = {}
+    for equation in equations(traced.jaxpr):
+        dtypes.setdefault(equation.primitive.name, []).append(equation.invars[0].aval.dtype)
+    assert dtypes["conv_general_dilated"].count(np.float32) == 1  # the identity latent's
+    assert set(dtypes["conv_general_dilated"]) == {np.dtype(np.float32), jnp.dtype(jnp.bfloat16)}
+    for name in ("floor", "tanh", "logistic", "rsqrt"):
+        assert set(dtypes[name]) == {np.dtype(np.float32)}, name
+    assert {out.dtype for out in traced.out_avals} == {np.dtype(np.float32)}
+    plain = jax.make_jaxpr(step.reconstruct)(params, pictures)
+    assert jnp.bfloat16 not in {x.aval.dtype for equation in equations(plain.jaxpr) for x in equation.invars}
+
+
+@pytest.mark.slow
+def test_bfloat16_trains_float32_weights_to_nearly_the_same_loss(state):
+    losses = {}
+    for dtype in ("float32", "bfloat16"):
+        config = dataclasses.replace(tiny(), compute=ComputeConfig(dtype=dtype))
+        one, train_step, losses[dtype] = jax.tree.map(jnp.copy, state), step.make_step(config), []
+        for _ in range(4):
+            one, metrics = train_step(one, one_pair())
+            losses[dtype].append(float(metrics["loss"]))
+        assert {leaf.dtype for leaf in jax.tree.leaves(one.params)} == {np.dtype(np.float32)}
+    assert losses["float32"] != losses["bfloat16"]
+    np.testing.assert_allclose(losses["bfloat16"], losses["float32"], rtol=0.05)
+
+
+def test_of_compute_there_are_devices_and_precision():
+    with pytest.raises(InputError, match="the latent codec has data and dtype alone"):
+        dataclasses.replace(tiny(), compute=ComputeConfig(fsdp=2))
+    rates = step.make_rates(dataclasses.replace(tiny(LossConfig(part_size=16), muon=0.5), encoder_steps=10))
+    assert set(rates(0)) == {"learning_rate", "muon"} and set(rates(10)) == {"learning_rate", "muon", "critic_rate"}
 
 
 def test_critics_are_those_with_a_weight():

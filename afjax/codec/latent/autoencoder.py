@@ -19,7 +19,7 @@ from afjax.codec.latent import decoder, encoder
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.directions import motion_of, orthonormal
 
-__all__ = ["LatentAutoencoder", "decode", "draw", "encode", "init_params", "motion", "prepare", "shapes"]
+__all__ = ["LatentAutoencoder", "decode", "draw", "encode", "init_params", "motion", "narrowed", "prepare", "shapes"]
 
 Tree = Mapping[str, Any]
 
@@ -104,6 +104,21 @@ def prepare(params: Tree) -> dict:
         "directions": orthonormal(params["directions"]["weight"]),
         "decoder": decoder.prepare_decoder(params["decoder"]),
     }
+
+
+def narrowed(prepared: Tree, dtype) -> dict:
+    """Prepared parameters by which maps have another dtype, bfloat16 say: those of convolutions from map to map.
+
+    Latents, coefficients, styles, flow and the picture so far stay as they are: a place among 512 pixels has more
+    digits than bfloat16, and the picture is a sum over levels. Pictures to encode must have `dtype` as well.
+    """
+    wide = ("output", "head", "modulation", "energy", "flow", "rgb", "directions")
+
+    def one(path, leaf):
+        names = {step.key for step in path if isinstance(step, jax.tree_util.DictKey)}
+        return leaf if names & set(wide) else leaf.astype(dtype)
+
+    return jax.tree_util.tree_map_with_path(one, prepared)
 
 
 def encode(prepared: Tree, images: jax.Array) -> encoder.Encoding:

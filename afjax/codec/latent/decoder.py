@@ -144,26 +144,28 @@ def prepare_decoder(params: dict) -> dict:
 def styled(prepared: dict, x: jax.Array, latents: jax.Array) -> jax.Array:
     """Modulated convolution and activation of maps `[n, h, w, in]`; twice the size where prepared with `up`."""
     style = linear(latents, prepared["modulation"]["weight"], prepared["modulation"]["bias"])
-    kernel = prepared["kernel"]
+    kernel, scale = prepared["kernel"], demodulation(style, prepared["energy"])
     apply = modulated_up if isinstance(kernel, tuple) else modulated
-    return activate(apply(x, style, kernel, demodulation(style, prepared["energy"])), prepared["bias"])
+    return activate(apply(x, style.astype(x.dtype), kernel, scale.astype(x.dtype)), prepared["bias"])
 
 
 def to_flow(prepared: dict, x: jax.Array, latents: jax.Array, feature: jax.Array, raw: jax.Array | None) -> Warped:
     """Warps `feature` (of `pad_feature`, one for all or one each); `raw` `[n, h / 2, w / 2, 3]` is from below."""
     style = linear(latents, prepared["modulation"]["weight"], prepared["modulation"]["bias"])
     weight = prepared["weight"] * style[:, None]  # `[n, 3, in]`: no demodulation here
-    head = jnp.einsum("nhwc,noc->nhwo", x, weight) + prepared["bias"]
+    head = jnp.einsum("nhwc,noc->nhwo", x, weight.astype(x.dtype), preferred_element_type=weight.dtype)
+    head = head + prepared["bias"]
     if raw is not None:
         head = head + upsample(raw)
-    flow = jnp.tanh(head[..., :2]) + grid(x.shape[1], x.dtype)
-    mask = jax.nn.sigmoid(head[..., 2:])
+    flow = jnp.tanh(head[..., :2]) + grid(x.shape[1], head.dtype)
+    mask = jax.nn.sigmoid(head[..., 2:]).astype(x.dtype)
     warped = warp(feature, flow) * mask
     return Warped(warped, warped + x * (1 - mask), head, flow)
 
 
 def to_rgb(prepared: dict, warped: jax.Array, image: jax.Array | None) -> jax.Array:
     """The picture `[n, h, w, 3]`; `image` `[n, h / 2, w / 2, 3]` is that of the level below."""
+    warped = warped.astype(prepared["weight"].dtype)
     rgb = activate(linear(warped, prepared["weight"]), prepared["activation_bias"]) + prepared["bias"]
     return rgb if image is None else rgb + upsample(image)
 

@@ -102,7 +102,7 @@ def encode(prepared: dict, images: jax.Array) -> tuple[Encoding, jax.Array]:
     maps = [x]
     for each in prepared["blocks"]:
         maps.append(block(each, maps[-1]))
-    identity = conv(maps[-1], prepared["output"], padding="VALID")[:, 0, 0]
+    identity = conv(maps[-1].astype(prepared["output"].dtype), prepared["output"], padding="VALID")[:, 0, 0]
     return Encoding(identity, coefficients_of(prepared, identity), tuple(reversed(maps[:-1]))), maps[-1]
 
 

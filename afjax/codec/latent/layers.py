@@ -185,4 +185,4 @@ def _warp(feature: jax.Array, flow: jax.Array) -> jax.Array:
         return rows.at[start + offset].get(mode="promise_in_bounds")
 
     top = read(0) * (1 - x) + read(1) * x
-    return top * (1 - y) + (read(width) * (1 - x) + read(width + 1) * x) * y
+    return (top * (1 - y) + (read(width) * (1 - x) + read(width + 1) * x) * y).astype(feature.dtype)

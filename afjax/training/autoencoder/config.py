@@ -1,10 +1,10 @@
 """Settings of the latent codec's training, checked when made (`afjax.config.from_dict` and `to_dict` read them)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from afjax.codec.face.channels import CHANNELS
 from afjax.codec.latent.config import LatentConfig
-from afjax.config import TrainingConfig
+from afjax.config import ComputeConfig, TrainingConfig
 from afjax.config.checks import require
 
 __all__ = ["AutoencoderConfig", "LossConfig", "PicturesConfig", "AdamConfig"]
@@ -111,6 +111,8 @@ class AutoencoderConfig:
     """One training of the latent codec.
 
     `encoder_steps`: of `training.num_steps`, those at the start in which the encoder alone learns known motion.
+    `compute`: `data` divides the pairs of a step over devices; `dtype` is that of the maps of codec and perceptual
+    network (`afjax.codec.latent.autoencoder.narrowed`). The other settings of `ComputeConfig` are the generator's.
     """
 
     name: str = "autoencoder"
@@ -119,9 +121,15 @@ class AutoencoderConfig:
     pictures: PicturesConfig = field(default_factory=PicturesConfig)
     adam: AdamConfig = field(default_factory=AdamConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    compute: ComputeConfig = field(default_factory=ComputeConfig)
     encoder_steps: int = 0
 
     def __post_init__(self):
+        only = replace(ComputeConfig(), data=self.compute.data, dtype=self.compute.dtype)
+        require(
+            self.compute == only,
+            "of compute the latent codec has data and dtype alone", "leave the others as they are",
+        )  # fmt: skip
         known = self.encoder_steps > 0 or self.loss.known_motion > 0
         require(
             not (known and self.pictures.videos), "motion is known of drawn people only",

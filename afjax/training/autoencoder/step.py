@@ -11,7 +11,7 @@ something.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
@@ -27,6 +27,7 @@ from afjax.codec.latent import autoencoder, parts
 from afjax.codec.latent.discriminator import discriminate, init_discriminator, prepare_discriminator
 from afjax.losses import autoencoder as losses
 from afjax.nn.vgg import vgg_features
+from afjax.training import sharding
 from afjax.training.autoencoder.config import AutoencoderConfig
 from afjax.training.autoencoder.init import centred, copying, reading
 from afjax.training.loop import Task, run
@@ -78,8 +79,23 @@ def _signed(pictures: jax.Array) -> jax.Array:
     return pictures.astype(jnp.float32) / 127.5 - 1
 
 
-def _optimizers(config: AutoencoderConfig) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
-    """Of the codec and of the discriminators; the rate of both stages rises and falls."""
+def make_rates(config: AutoencoderConfig) -> Callable[[int], dict[str, float]]:
+    """`rates(step)`: learning rates at a step, by name for the log."""
+    schedules, critics = _schedules(config)
+    compiled = jax.jit(lambda step: {name: schedule(step) for name, schedule in schedules.items()})
+    discriminated = config.loss.adversarial or config.loss.part_adversarial
+
+    def rates(step: int) -> dict[str, float]:
+        found = compiled(step)
+        if discriminated and step >= config.encoder_steps:
+            found["critic_rate"] = critics(step - config.encoder_steps)
+        return {name: float(rate) for name, rate in found.items()}
+
+    return rates
+
+
+def _schedules(config: AutoencoderConfig) -> tuple[dict[str, optax.Schedule], optax.Schedule]:
+    """Of the codec's rates by name, and of the discriminators', who count from the second stage on."""
     adam, first = config.adam, config.encoder_steps
 
     def rate(peak, steps):
@@ -93,11 +109,18 @@ def _optimizers(config: AutoencoderConfig) -> tuple[optax.GradientTransformation
     def staged(peak):
         return optax.join_schedules([rate(peak, first), rate(peak, whole)], [first])
 
-    critics = optax.adam(rate(adam.critic_rate, whole), 0.0, adam.beta2)  # they count from the second stage on
+    schedules = {"learning_rate": staged(adam.learning_rate)} | ({"muon": staged(adam.muon)} if adam.muon else {})
+    return schedules, rate(adam.critic_rate, whole)
+
+
+def _optimizers(config: AutoencoderConfig) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+    """Of the codec and of the discriminators; the rate of both stages rises and falls."""
+    adam, (schedules, critics) = config.adam, _schedules(config)
+    critics = optax.adam(critics, 0.0, adam.beta2)
     if not adam.muon:
-        return optax.adam(staged(adam.learning_rate), adam.beta1, adam.beta2), critics
+        return optax.adam(schedules["learning_rate"], adam.beta1, adam.beta2), critics
     codec = optax.contrib.muon(
-        staged(adam.muon), adam_b1=adam.beta1, adam_b2=adam.beta2, adam_learning_rate=staged(adam.learning_rate),
+        schedules["muon"], adam_b1=adam.beta1, adam_b2=adam.beta2, adam_learning_rate=schedules["learning_rate"],
         muon_weight_dimension_numbers=partial(jax.tree.map, _as_matrix),
     )  # fmt: skip
     return codec, critics
@@ -111,17 +134,22 @@ def _as_matrix(weight: jax.Array) -> MuonDimensionNumbers | None:
     return MuonDimensionNumbers(tuple(range(first + 1, weight.ndim)), first)
 
 
-def reconstruct(params: Mapping, pictures: jax.Array) -> tuple[jax.Array, jax.Array]:
+def reconstruct(params: Mapping, pictures: jax.Array, dtype=jnp.float32) -> tuple[jax.Array, jax.Array]:
     """Each picture of pairs `[n, 2, size, size, 3]` in [-1, 1], made from the other one of its pair.
 
-    Also the pictures' coefficients `[n, 2, K]`.
+    Also the pictures' coefficients `[n, 2, K]`. `dtype`: of maps; what is returned is float32.
     """
-    prepared = autoencoder.prepare(params)
-    flat = pictures.reshape(-1, *pictures.shape[2:])
+    prepared, flat = _ready(params, pictures, dtype)
     identity, coefficients, features = autoencoder.encode(prepared, flat)
     latents = _other(identity) + autoencoder.motion(prepared, coefficients)
     made = autoencoder.decode(prepared, latents, [_other(each) for each in features], together=flat.shape[1])
     return made.reshape(pictures.shape), coefficients.reshape(*pictures.shape[:2], -1)
+
+
+def _ready(params: Mapping, pictures: jax.Array, dtype) -> tuple[dict, jax.Array]:
+    """Prepared parameters and pictures `[n, size, size, 3]`, for maps of a dtype."""
+    flat = pictures.reshape(-1, *pictures.shape[2:])
+    return autoencoder.narrowed(autoencoder.prepare(params), dtype), flat.astype(dtype)
 
 
 def _other(x: jax.Array) -> jax.Array:
@@ -146,12 +174,14 @@ def codec_losses(
 ) -> dict:
     """The losses in use by name, unweighted, of pictures `[n, s, s, 3]` in [-1, 1] with `boxes` `[n, 3, 4]`."""
     weights, found = config.loss, {"pixels": losses.distance(made, targets)}
+    dtype = jnp.dtype(config.compute.dtype)
     if weights.part_pixels:
         found["part_pixels"] = _in_parts(made, targets, boxes)
     if weights.perceptual or weights.part_perceptual:
         found["perceptual"] = found["part_perceptual"] = 0.0
         for a, b in zip(_scales(made), _scales(targets), strict=True):
-            for x, y in zip(vgg_features(vgg, a), vgg_features(vgg, b), strict=True):
+            maps = ([each.astype(a.dtype) for each in vgg_features(vgg, images.astype(dtype))] for images in (a, b))
+            for x, y in zip(*maps, strict=True):
                 found["perceptual"] += losses.distance(x, y)
                 found["part_perceptual"] += _in_parts(x, y, boxes)
     if critics:
@@ -202,7 +232,7 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
 
     `vgg`: weights of `afjax.nn.vgg`, needed where a perceptual loss has a weight.
     """
-    rule, critics_rule = _optimizers(config)
+    (rule, critics_rule), dtype = _optimizers(config), jnp.dtype(config.compute.dtype)
 
     @partial(jax.jit, donate_argnums=1)
     def step(vgg, state: AutoencoderState, batch):
@@ -212,7 +242,7 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
         critics = {name: prepare_discriminator(each) for name, each in state.critics.items()}
 
         def total(params):
-            made, coefficients = reconstruct(params, pictures)
+            made, coefficients = reconstruct(params, pictures, dtype)
             made = made.reshape(targets.shape)
             found = codec_losses(config, vgg, critics, made, targets, boxes)
             if config.loss.known_motion:
@@ -230,9 +260,11 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
             (_, found), grads = jax.value_and_grad(told, has_aux=True)(critics)
             updates, critics_opt_state = critics_rule.update(grads, critics_opt_state)
             critics, metrics = optax.apply_updates(critics, updates), metrics | found
-        return updated.replace(critics=critics, critics_opt_state=critics_opt_state), metrics
+        updated = updated.replace(critics=critics, critics_opt_state=critics_opt_state)
+        return sharding.constrain(config.compute, updated), metrics
 
-    return partial(step, jax.device_put(vgg))
+    ready = jax.tree.map(lambda leaf: jnp.asarray(leaf, dtype), vgg)
+    return partial(step, sharding.put(config.compute, ready))
 
 
 def make_encoder_step(config: AutoencoderConfig):
@@ -241,16 +273,15 @@ def make_encoder_step(config: AutoencoderConfig):
 
     @partial(jax.jit, donate_argnums=0)
     def step(state: AutoencoderState, batch):
-        pictures = _signed(batch["pictures"]).reshape(-1, *batch["pictures"].shape[2:])
+        pictures = _signed(batch["pictures"])
 
         def error(params):
-            coefficients = autoencoder.encode(autoencoder.prepare(params), pictures).coefficients
+            coefficients = autoencoder.encode(*_ready(params, pictures, config.compute.dtype)).coefficients
             return losses.known_motion(coefficients, _wanted(batch).reshape(len(coefficients), -1))
 
         loss, grads = jax.value_and_grad(error)(state.params)
-        return _updated(config, rule, state, grads), {
-            "loss": loss, "known_motion": loss, "grad_norm": optax.tree.norm(grads)
-        }  # fmt: skip
+        metrics = {"loss": loss, "known_motion": loss, "grad_norm": optax.tree.norm(grads)}
+        return sharding.constrain(config.compute, _updated(config, rule, state, grads)), metrics
 
     return step
 
@@ -278,13 +309,19 @@ def train(
 
     `batches`: of `data_pipeline.face_crops.batches`; `pictures`: as for `init_state`.
     """
-    first, whole = make_encoder_step(config), make_step(config, vgg)
-    here = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+    first, whole, compute = make_encoder_step(config), make_step(config, vgg), config.compute
+    place, mesh = sharding.make_place(compute, config.pictures.batch), sharding.make_mesh(compute)
     shapes = jax.eval_shape(lambda: init_state(config))
+    wanted = sharding.shardings(compute, shapes)
+    if wanted is None:
+        wanted = jax.tree.map(lambda _: jax.sharding.SingleDeviceSharding(jax.devices()[0]), shapes)
     task = Task(
-        init=lambda: init_state(config, pictures),
-        abstract=jax.tree.map(lambda x: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=here), shapes),
-        step=lambda state, batch, number: (first if number < config.encoder_steps else whole)(state, batch),
-        meter=Meter(2 * config.pictures.batch),
+        init=lambda: (
+            init_state(config, pictures) if mesh is None else sharding.put(compute, init_state(config, pictures))
+        ),
+        abstract=jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, wanted),
+        step=lambda state, batch, number: (first if number < config.encoder_steps else whole)(state, place(batch)),
+        meter=Meter(2 * config.pictures.batch, devices=1 if mesh is None else mesh.size),
+        rates=make_rates(config),
     )
     return run(task, config.training, workdir, batches, meta, **around)
