@@ -14,12 +14,14 @@ faces are tracked, and clips are cut into pieces of `--piece` seconds. Pieces of
 and shuffled users need two videos or more, of different people. Lips are measured on the sound of the recorded videos,
 or else of the generated ones: it should hold the avatar's voice alone (`experiments.stream --sound avatar`). Without
 recorded videos there is nothing to compare with: the table then holds what can be said of the generated motion alone.
-Writes `eval.npz`, `summary.json` and `table.txt`.
+Motion of a latent codec is measured in coefficients of its directions, which have no lips, smiles or events. Several
+processes share the generation of a model's motion with `--distributed`, the same command in each; one uses all its
+devices. Writes `eval.npz`, `summary.json` and `table.txt`.
 
 With `--networks`, `--tracks` or `--protocol` the metrics that papers print are measured as well, FID, FVD, CSIM, LSE
 and those of SPECTRE's or EMOCA's tracks (docs/metrics.md): `published.json` and `published.txt`. A model's videos are
-rendered into `--out`/videos first. Recorded videos without generated ones are given to the model, as the protocol says.
-What was stopped goes on with the same command.
+rendered into `--out`/videos first, by one process. Recorded videos without generated ones are given to the model, as
+the protocol says. What was stopped goes on with the same command.
 """
 
 from absl import flags
@@ -51,6 +53,7 @@ _PORTRAITS = flags.DEFINE_string("portraits", "", "Folder of portraits for CSIM,
 _PEOPLE = flags.DEFINE_string("people", "", "Table of who is in each finished video: name, avatar, user.")
 _RECORDINGS = flags.DEFINE_string("recordings", "", "Table that the data set was built from, for real pictures.")
 _SIZE = flags.DEFINE_integer("size", 0, "Side of rendered pictures; 0: the codec's own.", lower_bound=0)
+_DISTRIBUTED = cli.define_distributed()
 _OUT = flags.DEFINE_string("out", "", "Folder of the results; out/evaluation without it.")
 
 
@@ -78,9 +81,12 @@ def _checked():
 
 
 def main():
+    cli.join(_DISTRIBUTED.value)
     out = files.writable(_OUT.value or "out/evaluation", folder=True)
     protocol = _checked()
     wanted = bool(_NETWORKS.value or _TRACKS.value or _PROTOCOL.value)
+    if wanted and _DISTRIBUTED.value:
+        raise InputError("videos are rendered by one process", do="leave out --distributed")
     read, videos, arrays = None, None, None
     if wanted:
         reader, kinds, said = published_table.reader_of(protocol, _NETWORKS.value, out / "features")
@@ -103,6 +109,8 @@ def main():
             sources = {row: out / "videos" / row for row in ("user", "recorded", "model")}
     if sources is None:
         arrays, table, notes = of_model(_WORKDIR.value, _DATA.value, _TALKING_ONLY.value, out, _CLIPS.value)
+        if not table:
+            return
     elif protocol.user:
         paths = (str(sources[role]) for role in ("user", "model", "recorded"))
         arrays, table, notes = of_videos(*paths, _PIECE.value, _BLOCK.value, read)

@@ -6,29 +6,26 @@
 Without `--config.data.path` conversations are simulated into `workdir/data` first. The run folder holds `config.json`,
 `metrics.jsonl`, `checkpoints/`, `samples/` (motion of held-out conversations as it goes, and a video) and
 `summary.json`. A folder with a checkpoint of another config or of other data is refused; Ctrl-C and SIGTERM save first.
-`--tensorboard` writes curves and samples to `workdir/tensorboard` as well, `--profile 20:25` a profiler's trace of the
-steps 20 to 24 to `workdir/profile`.
+`--tensorboard` writes curves and samples to `workdir/tensorboard` as well, `--wandb PROJECT` sends curves to Weights &
+Biases, `--profile 20:25` writes a profiler's trace of the steps 20 to 24 to `workdir/profile`.
 
 Several processes train one model with `--distributed`, the same command in each; docs/training.md has the commands.
 """
 
-import os
-import sys
 from pathlib import Path
 
-import jax
 from absl import flags
 
 from afjax.config import from_dict
 from afjax.errors import InputError
-from afjax.training import sharding
 from experiments import cli
 from experiments.runs.train import train_run
 
 _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "quickstart.py")
 _WORKDIR = flags.DEFINE_string("workdir", "out/quickstart", "Run folder.")
 _TENSORBOARD = flags.DEFINE_bool("tensorboard", False, "Also write TensorBoard events (needs tensorboardX).")
-_DISTRIBUTED = flags.DEFINE_string("distributed", "", "Several processes: auto, or ADDRESS:PORT,INDEX/COUNT.")
+_WANDB = flags.DEFINE_string("wandb", "", "Also log to this project of Weights & Biases (needs wandb).")
+_DISTRIBUTED = cli.define_distributed()
 _PROFILE = flags.DEFINE_string("profile", "", "Steps to trace with the profiler, FIRST:END.")
 
 
@@ -43,12 +40,9 @@ def steps(text: str) -> tuple[int, int] | None:
 
 
 def main():
-    if _DISTRIBUTED.value:
-        sharding.join(_DISTRIBUTED.value)
-        if jax.process_index() > 0:
-            sys.stdout = open(os.devnull, "w")
+    cli.join(_DISTRIBUTED.value)
     config = from_dict(_CONFIG.value.to_dict())
-    summary = train_run(config, _WORKDIR.value, _TENSORBOARD.value, profile=steps(_PROFILE.value))
+    summary = train_run(config, _WORKDIR.value, _TENSORBOARD.value, _WANDB.value, profile=steps(_PROFILE.value))
     rows = [(name, value) for name, value in summary.items() if not isinstance(value, dict)]
     cli.print_table(rows + [(f"{stage}, s", round(seconds, 1)) for stage, seconds in summary["seconds"].items()])
 

@@ -14,7 +14,8 @@ class ObjectiveConfig:
     clips the blocks before a random one are clean. Levels have a density of `level_power` level^(level_power - 1): 1 is
     uniform, above it noise comes more often, where the conditions decide. Clean frames get noise of a deviation up to
     `history_noise` that the model is not told of, as a stream's finished frames hold errors. `drop` is the chance of
-    each condition to be dropped (independent), or, if `drop_table` is not empty, joint probabilities over branch names.
+    each condition to be dropped (independent), or, if `drop_table` is not empty, joint probabilities over branch names;
+    `drop_reference` that of the portrait's own motion, whose place the mean takes, so that it is no crutch.
     What training never keeps (`kept`) is dropped at inference as well.
     """
 
@@ -24,13 +25,14 @@ class ObjectiveConfig:
     history_noise: float = 0.0
     norm: str = "l2"
     drop: float = 0.1
+    drop_reference: float = 0.0
     drop_table: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
         one_of("objective.levels", self.levels, ("token", "block", "clip"))
         one_of("objective.norm", self.norm, ("l1", "l2"))
         require(self.level_power > 0, "objective.level_power must be positive")
-        for name in ("clean_prefix", "history_noise", "drop"):
+        for name in ("clean_prefix", "history_noise", "drop", "drop_reference"):
             require(0 <= getattr(self, name) <= 1, f"objective.{name} must lie in [0, 1]")
         for name, share in self.drop_table.items():
             one_of("objective.drop_table", name, tuple(KEEP))
@@ -161,3 +163,7 @@ class TrainingConfig:
             require(getattr(self, name) >= 0, f"training.{name} must not be negative")
         require(self.listening_steps < self.num_steps, "training.listening_steps must be below training.num_steps")
         require(self.explosion > 1, "training.explosion must be above 1")
+        require(
+            self.probe_every > 0 or not self.keep_best.removeprefix("-").startswith("held_out/"),
+            f"training.keep_best = {self.keep_best} needs the probe: training.probe_every above 0",
+        )

@@ -1,31 +1,85 @@
-"""Metrics of a run: one JSON line a record, and TensorBoard where tensorboardX is installed and asked for."""
+"""Metrics of a run: one JSON line a record, and the same in TensorBoard and Weights & Biases where they are asked for.
 
+A record says what a run did since the one before it: `Averages` holds means over its steps.
+"""
+
+import importlib.util
 import json
 import math
 import os
+import secrets
 from pathlib import Path
+from typing import Any, Protocol
 
 import jax
 
 from afjax import files
 from afjax.errors import InputError
 
+__all__ = ["Averages", "Board", "MetricWriter", "require_boards"]
 
-class MetricWriter:
-    """Appends to `metrics.jsonl`; lines after `start` (of a run that was cut off) are dropped when it opens.
 
-    `last` is the last line that was kept. Of several processes the first writes.
+class Averages:
+    """Means of metrics over the steps since the last record, each over the steps that had it.
+
+    Values stay on the device until they are asked for. They are added up in float64 one by one, so that a run that
+    was stopped between two records and goes on from `state` has the same means to the bit.
     """
 
-    def __init__(self, workdir: Path, start: int = 0, tensorboard: bool = False):
-        writes = jax.process_index() == 0
-        self._board = _board(Path(workdir) / "tensorboard") if tensorboard and writes else None
-        path = Path(workdir) / "metrics.jsonl"
+    def __init__(self, state: dict[str, Any] | None = None):
+        """`state`: of a run that goes on."""
+        self._sums: dict[str, list] = {name: list(each) for name, each in (state or {}).items()}
+        self._pending: list[dict[str, jax.Array]] = []
+
+    def note(self, metrics: dict[str, jax.Array]):
+        """Remembers a step's metrics."""
+        self._pending.append(metrics)
+
+    def take(self) -> dict[str, float]:
+        """The means; what comes later is counted anew."""
+        means = {name: total / count for name, (total, count) in self.state().items()}
+        self._sums = {}
+        return means
+
+    def state(self) -> dict[str, list]:
+        """Sum and number of steps of every metric."""
+        for metrics in jax.device_get(self._pending):
+            for name, value in metrics.items():
+                total, count = self._sums.get(name, (0.0, 0))
+                self._sums[name] = [total + float(value), count + 1]
+        self._pending = []
+        return self._sums
+
+
+class Board(Protocol):
+    """Where records are shown as curves."""
+
+    def add(self, step: int, values: dict[str, float]) -> None:
+        """Adds a record."""
+
+    def close(self) -> None:
+        """Ends it; what was added is safe."""
+
+
+class MetricWriter:
+    """Appends to `metrics.jsonl`, and adds the same to boards. Of several processes the first writes.
+
+    Lines after `start` (of a run that was cut off) are dropped when it opens; `last` is the last line that was kept.
+    """
+
+    def __init__(self, workdir: Path, start: int = 0, tensorboard: bool = False, wandb: str = ""):
+        """`tensorboard`: whether to write its events to `workdir/tensorboard`; `wandb`: project of Weights & Biases."""
+        writes, workdir = jax.process_index() == 0, Path(workdir)
+        path = workdir / "metrics.jsonl"
         kept = [line for line in path.read_text().splitlines() if _step_of(line) <= start] if path.exists() else []
         self.last = json.loads(kept[-1]) if kept else {}
+        self._boards: list[Board] = []
         if not writes:
             self._file = open(os.devnull, "a")
             return
+        require_boards(tensorboard, wandb)
+        self._boards += [_TensorBoard(workdir / "tensorboard")] if tensorboard else []
+        self._boards += [_WeightsAndBiases(workdir, wandb)] if wandb else []
         with files.aside(path) as partial:
             partial.write_text("".join(line + "\n" for line in kept))
         self._file = path.open("a")
@@ -34,14 +88,20 @@ class MetricWriter:
         record = {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
         self._file.write(json.dumps({"step": step, **record}) + "\n")
         self._file.flush()
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+        for board in self._boards:
+            board.add(step, values)
 
     def close(self):
         self._file.close()
-        if self._board is not None:
-            self._board.close()
+        for board in self._boards:
+            board.close()
+
+
+def require_boards(tensorboard: bool = False, wandb: str = ""):
+    """Raises InputError where a board is asked for whose package is missing."""
+    for wanted, package in ((tensorboard, "tensorboardX"), (wandb, "wandb")):
+        if wanted and importlib.util.find_spec(package) is None:
+            raise InputError(f"{package} is not installed", do=f"pip install {package}")
 
 
 def _step_of(line: str) -> int:
@@ -51,9 +111,45 @@ def _step_of(line: str) -> int:
         return 1 << 62
 
 
-def _board(folder: Path):
-    try:
+class _TensorBoard:
+    def __init__(self, folder: Path):
         from tensorboardX import SummaryWriter
-    except ImportError:
-        raise InputError("tensorboardX is not installed", do="pip install tensorboardX") from None
-    return SummaryWriter(str(folder))
+
+        self._writer = SummaryWriter(str(folder))
+
+    def add(self, step: int, values: dict[str, float]):
+        for name, value in values.items():
+            self._writer.add_scalar(name, value, step)
+
+    def close(self):
+        self._writer.close()
+
+
+class _WeightsAndBiases:
+    """A run of a project, named as the folder; `wandb/id` in the folder says which, so that the same one goes on.
+
+    Curves are over our own steps: what a run that was cut off does again lies over what it did before.
+    """
+
+    def __init__(self, workdir: Path, project: str):
+        import wandb
+
+        known, settings = workdir / "wandb" / "id", workdir / "config.json"
+        if not known.exists():
+            known.parent.mkdir(parents=True, exist_ok=True)
+            with files.aside(known) as partial:
+                partial.write_text(secrets.token_hex(4))
+        config = json.loads(settings.read_text()) if settings.exists() else None
+        run = {"id": known.read_text(), "name": workdir.name, "dir": str(workdir), "resume": "allow"}
+        try:
+            self._run = wandb.init(project=project, config=config, **run)
+        except Exception as error:  # of its own kinds, some of which have changed their names
+            what = " ".join(str(error).split())
+            raise InputError(f"Weights & Biases: {what}", do="wandb login, or set WANDB_MODE=offline") from None
+        self._run.define_metric("*", step_metric="step")
+
+    def add(self, step: int, values: dict[str, float]):
+        self._run.log({"step": step, **values})
+
+    def close(self):
+        self._run.finish()

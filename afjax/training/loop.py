@@ -12,7 +12,7 @@ import jax
 from afjax.config import TrainingConfig
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.guard import LossGuard
-from afjax.training.logging import MetricWriter
+from afjax.training.logging import Averages, MetricWriter
 from afjax.training.preemption import Preemption
 from afjax.training.profile import Profile
 from afjax.training.throughput import Meter
@@ -24,13 +24,14 @@ class Task:
 
     `init()`: the state before the first step, with the fields `step`, `params` and `ema_params`. `abstract`: shapes,
     dtypes and shardings of such a state. `step(state, batch, number)`: the state after step `number`, counted from 0,
-    and metrics, `loss` and `grad_norm` among them; it may donate the state.
+    and metrics, `loss` and `grad_norm` among them; it may donate the state. `rates(number)`: learning rates of a step.
     """
 
     init: Callable[[], Any]
     abstract: Any
     step: Callable[[Any, dict, int], tuple[Any, dict]]
     meter: Meter
+    rates: Callable[[int], dict[str, float]] = lambda number: {}
 
 
 def run(
@@ -41,6 +42,7 @@ def run(
     meta: dict,
     stop: int | None = None,
     tensorboard: bool = False,
+    wandb: str = "",
     begun: Callable[[int], None] = lambda step: None,
     progress: Callable[[int, dict], None] = lambda step, metrics: None,
     sample: Callable[[int, dict], None] = lambda step, params: None,
@@ -56,6 +58,7 @@ def run(
       batches: iterator of batches with `get_state` and `set_state`, and with `windows`, the names of what the last
         batch holds.
       meta: stored with every checkpoint: all that inference needs.
+      tensorboard, wandb: as for `MetricWriter`.
       begun: called once with the step to go on from, 0 at first.
       progress: called every `log_every` steps.
       sample: called with averaged weights every `sample_every` steps but the last.
@@ -72,7 +75,7 @@ def run(
     """
     end = settings.num_steps if stop is None else min(stop, settings.num_steps)
     tracing, meter = Profile(Path(workdir) / "profile", profile), task.meter
-    kept = (settings.keep, settings.keep_every, settings.keep_best)
+    averages, kept = Averages(), (settings.keep, settings.keep_every, settings.keep_best)
     with Preemption() as preemption, Checkpoints(workdir, *kept) as checkpoints, tracing:
         if checkpoints.latest is None:
             state = task.init()
@@ -81,16 +84,18 @@ def run(
                 checkpoints.save(state, batches.get_state(), meta)
         else:
             state, place = checkpoints.restore(task.abstract, meta)
+            averages = Averages(place.pop("averages", None))
             batches.set_state(place)
         first = done = int(state.step)
         begun(done)
-        with contextlib.closing(MetricWriter(workdir, done, tensorboard)) as writer:
+        with contextlib.closing(MetricWriter(workdir, done, tensorboard, wandb)) as writer:
             guard = LossGuard(settings.explosion, writer.last.get("loss"))
             began = time.perf_counter() - writer.last.get("seconds", 0.0)
             while done < end:
                 with tracing.step(done, state):
                     state, metrics = task.step(state, meter.next(batches), done)
                 done += 1
+                averages.note(metrics)
                 guard.note(done, metrics, getattr(batches, "windows", ()))
                 asked, last = preemption.asked(done), done == end
                 probed = bool(probe and settings.probe_every and (last or done % settings.probe_every == 0))
@@ -100,9 +105,9 @@ def run(
                 if logged or sampled or saved or asked:
                     guard.check(checkpoints.latest)
                 if logged:
-                    metrics = {name: float(value) for name, value in jax.device_get(metrics).items()}
+                    metrics = averages.take()
                     guard.usual = metrics["loss"]
-                    metrics |= meter.figures()
+                    metrics |= task.rates(done - 1) | meter.figures()
                     metrics |= probe(state.ema_params) if probed else {}
                     metrics["seconds"] = time.perf_counter() - began
                     writer.write(done, **metrics)
@@ -112,7 +117,8 @@ def run(
                     batches.set_state(place)
                     break
                 if saved or (asked and not validate):
-                    checkpoints.save(state, batches.get_state(), meta)
+                    place, unlogged = batches.get_state(), averages.state()
+                    checkpoints.save(state, place | ({"averages": unlogged} if unlogged else {}), meta)
                 if asked:
                     checkpoints.wait()
                     where = f"saved at step {checkpoints.latest}"

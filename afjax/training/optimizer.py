@@ -1,5 +1,6 @@
 """The optimizer of a config."""
 
+from collections.abc import Callable
 from functools import partial
 
 import jax
@@ -20,6 +21,15 @@ def in_stages(peak: float, config: OptimizerConfig, steps: int, first: int):
     if not first:
         return schedule(peak, config, steps)
     return optax.join_schedules([schedule(peak, config, n) for n in (first, steps - first)], [first])
+
+
+def make_rates(config: OptimizerConfig, steps: int, first: int = 0) -> Callable[[int], dict[str, float]]:
+    """`rates(step)`: what the rates of `make_optimizer` are at a step, by name for the log."""
+    peaks = {"learning_rate": config.learning_rate}
+    if config.kind == "muon":
+        peaks["muon_learning_rate"] = config.muon_learning_rate
+    compiled = jax.jit(lambda step: {name: in_stages(peak, config, steps, first)(step) for name, peak in peaks.items()})
+    return lambda step: {name: float(rate) for name, rate in compiled(step).items()}
 
 
 def make_optimizer(config: OptimizerConfig, steps: int, first: int = 0) -> optax.GradientTransformation:

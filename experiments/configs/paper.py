@@ -5,7 +5,9 @@
 DATA must be given: records with 512 motion channels of the latent codec and 9216 audio features a frame (12 hidden
 layers of wav2vec2-base); simulated conversations have neither. 153.5 M parameters, as many as the released network;
 weights, their average and Adam's moments take 2.5 GB. What the paper leaves open is ours: a constant learning rate,
-clipping at norm 1, averaged weights.
+clipping at norm 1, weights averaged over ten thousand steps (.9999), which take the place of a rate that decays. The
+reference is dropped in a tenth of the windows, as in the released code. The checkpoint with the smallest held-out loss
+is kept beside the newest ones. `--config.compute.dtype=bfloat16` is for accelerators (docs/training.md).
 
 Variant `voice`: the user is heard and not seen, the first row of table 5.
 
@@ -65,8 +67,12 @@ def at_full_size(config: ConfigDict):
     config.optimizer.learning_rate = 1e-4
     config.optimizer.warmup_steps = 0
     config.optimizer.final_share = 1.0
+    config.optimizer.ema = 0.9999
+    config.objective.drop_reference = 0.1
     config.data.batch = 8
     config.training.num_steps = 2_000_000
     config.training.log_every = 500
     config.training.save_every = 20_000
     config.training.sample_every = 20_000
+    config.training.probe_every = 5_000
+    config.training.keep_best = "held_out/loss"

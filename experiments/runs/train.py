@@ -12,6 +12,7 @@ from afjax import files
 from afjax.config import Config, to_dict
 from afjax.training import sharding
 from afjax.training.generator.train import train
+from afjax.training.logging import require_boards
 from data_pipeline.dataset import batches, sources
 from data_pipeline.records import read_metadata
 from experiments.runs import tune
@@ -27,16 +28,21 @@ def train_run(
     config: Config,
     workdir: str | Path,
     tensorboard: bool = False,
+    wandb: str = "",
     samples: bool = True,
     profile: tuple[int, int] | None = None,
 ) -> dict:
-    """Trains in a run folder; returns (and writes) its summary. `samples`: whether motion and videos are written."""
+    """Trains in a run folder; returns (and writes) its summary.
+
+    `samples`: whether motion and videos are written; `tensorboard`, `wandb`: as for `MetricWriter`.
+    """
+    require_boards(tensorboard, wandb)
     workdir = files.writable(workdir, folder=True)
     with files.held(workdir) if jax.process_index() == 0 else contextlib.nullcontext():
-        return _train_run(config, workdir, tensorboard, samples, profile)
+        return _train_run(config, workdir, tensorboard, wandb, samples, profile)
 
 
-def _train_run(config: Config, workdir: Path, tensorboard: bool, samples: bool, profile) -> dict:
+def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, samples: bool, profile) -> dict:
     if config.data.features:  # the run loads from wherever it is asked for
         config = replace(config, data=replace(config.data, features=str(files.absolute(config.data.features))))
     started = time.perf_counter()
@@ -49,6 +55,7 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, samples: bool, 
     preference = config.preference
     tuned = bool(preference.path)
     reference = tune.start(config, metadata) if tuned else None
+    validation = tune.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     mixed = (
         [(files.absolute(path), weight) for path, weight in sources(config.data.path)] if config.data.path else folder
     )
@@ -56,21 +63,20 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, samples: bool, 
         mixed, "train", config.data.batch, config.data.window, config.training.seed,
         losing=files.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
         user_delay=config.layout.user_delay, swap=config.data.swap,
-        part=sharding.rows(config),
+        part=sharding.rows(config.compute, config.data.batch),
     )  # fmt: skip
     meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json(), "features": features}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
     sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
     sampler = sharding.on_first(sampler)
-    validation = tune.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     probe = held_out_probe(config, folder, metadata) if config.training.probe_every else None
     with TrainingProgress(config.training.num_steps) as progress:
         state = train(
             config, workdir, iterator, meta,
-            reference=reference, tensorboard=tensorboard, profile=profile,
+            reference=reference, tensorboard=tensorboard, wandb=wandb, profile=profile,
             begun=progress.begun, progress=progress.report,
-            sample=sampler, validate=sharding.on_first(validation) if tuned else None,
-            probe=probe and sharding.measured_on_first(probe),
+            sample=sampler, validate=sharding.in_all(validation) if tuned else None,
+            probe=probe,
         )  # fmt: skip
     sampler(int(state.step), state.ema_params)
     records = read_metrics(workdir)

@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from afjax import digests
+from afjax.codec.latent.config import LatentConfig
 from afjax.config import (
     ComputeConfig,
     Config,
@@ -15,14 +16,19 @@ from afjax.config import (
     ObjectiveConfig,
     OptimizerConfig,
     PreferenceConfig,
+    SamplerConfig,
     TrainingConfig,
     from_dict,
 )
+from afjax.streaming.sampler import Generator
 from afjax.training import sharding
+from afjax.training.autoencoder import step as autoencoder
+from afjax.training.autoencoder.config import AutoencoderConfig, LossConfig, PicturesConfig
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.generator.state import abstract_state, init_params, init_state, token_layout
 from afjax.training.generator.step import make_draw, make_train_step
-from tests.small_model import scrambled, small_config
+from tests.small_model import conditions, scrambled, small_config
+from tests.streaming.test_sampler import Unscaled
 
 
 def settings(kind: str = "sgd", tuned: bool = False, **compute) -> Config:
@@ -51,7 +57,7 @@ def batch_of(config: Config, number: int) -> dict:
     dims |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim)
     batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
     batch["reference"] = np.zeros((shape[0], c.motion_dim), np.float32)
-    index, count = sharding.rows(config)
+    index, count = sharding.rows(config.compute, config.data.batch)
     return {name: np.split(array, count)[index] for name, array in batch.items()}
 
 
@@ -59,7 +65,7 @@ def trained(config: Config, steps: int = 5, state=None, start=None, reference=No
     """Losses of a few steps, the state after them, and the number of programs that were compiled for them."""
     state = init_state(config, start) if state is None else state
     step, draw, layout = make_train_step(config, reference), make_draw(config), token_layout(config)
-    place, losses, before = sharding.make_place(config), [], step.func._cache_size()
+    place, losses, before = sharding.make_place(config.compute, config.data.batch), [], step.func._cache_size()
     for number in range(int(state.step), int(state.step) + steps):
         state, metrics = step(state, place(batch_of(config, number)), draw(number), layout)
         losses.append(float(metrics["loss"]))
@@ -159,6 +165,52 @@ def several(calls: list):
         jax.config.update("jax_enable_x64", x64)
         found.append(globals()[name](*arguments))
     return found
+
+
+def generated(devices: list[int]):
+    """Motion of five clips, the third one's numbers and held-out losses: on one device, and how far off on others."""
+    config = dataclasses.replace(small_config(depth=1), sampler=SamplerConfig(nfe=1))
+    given, rest = conditions(config, 5, 12), np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
+    one = Generator(config, scrambled(config, 0.2), Unscaled)
+    tracks = [np.asarray(track) for track in (given.avatar_audio, given.user_audio, given.user_motion)]
+    wanted = one.clips(*tracks, 7, reference=rest)
+    alone = one.clips(*(track[2:3] for track in tracks), 7, reference=rest[2:3], numbers=[2])
+    found = {"moved": float(wanted.std()), "alone": float(np.abs(alone - wanted[2:3]).max()), "apart": []}
+    for count in devices:
+        made = one.over(jax.local_devices()[:count])
+        found["apart"].append(float(np.abs(made.clips(*tracks, 7, reference=rest) - wanted).max()))
+        found["programs"] = made.compilations
+    return found
+
+
+def codec(meshes: list, parts: dict, steps: int = 2):
+    """Of the latent codec's training: the largest relative difference of losses and weights from one device's."""
+    config = AutoencoderConfig(
+        codec=LatentConfig(size=64, dim=8, directions=4, channels=(8, 8, 8, 8, 4)),
+        loss=LossConfig(part_size=16, **parts),
+        pictures=PicturesConfig(batch=4),
+        training=TrainingConfig(num_steps=9),
+    )
+    rng, found = np.random.default_rng(0), []
+    batches = [
+        {
+            "pictures": rng.integers(0, 255, (4, 2, 64, 64, 3)).astype(np.uint8),
+            "boxes": np.tile(np.array([0.3, 0.3, 0.6, 0.6], np.float32), (4, 2, 3, 1)),
+        }
+        for _ in range(steps)
+    ]
+    for mesh in [{}, *meshes]:
+        compute = ComputeConfig(**mesh)
+        one, losses = dataclasses.replace(config, compute=compute), []
+        state = jax.jit(lambda: autoencoder.init_state(config))()
+        state, step = sharding.put(compute, state), autoencoder.make_step(one)
+        place = sharding.make_place(compute, 4)
+        for batch in batches:
+            state, metrics = step(state, place(batch))
+            losses.append(float(metrics["loss"]))
+        found.append((losses, jax.device_get(state.params)))
+    (losses, params), *others = found
+    return [{"loss": apart(theirs, losses), "params": difference(other, params)} for theirs, other in others]
 
 
 def process(where: str, mesh: dict):

@@ -37,12 +37,14 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from afjax.config import KEEP, Config, ModelConfig
 from afjax.metrics import event_slope
 from afjax.metrics.events import WITHIN
 from afjax.nn.token_layout import TokenLayout
 from afjax.nn.transformer import ForcingTransformer
+from afjax.training import sharding
 from afjax.training.generator.state import token_layout
 from afjax.training.generator.step import Draw, velocity_error
 
@@ -78,7 +80,7 @@ def places(frames: int, block: int, count: int) -> tuple[np.ndarray, int]:
 def make_probe(
     config: Config, windows: Windows, answers: Mapping[str, Answers], groups: Mapping[str, np.ndarray]
 ) -> Callable[[dict], dict[str, float]]:
-    """`probe(params) -> {"held_out/NAME": value}`, with one compiled forward.
+    """`probe(params) -> {"held_out/NAME": value}`, with one compiled forward. All processes must call it.
 
     Args:
       config: of the training; windows of `data.window` frames.
@@ -91,7 +93,7 @@ def make_probe(
     whole, deaf = (np.multiply(KEEP[name], config.objective.kept) for name in ("joint", "avatar"))
 
     def probe(params) -> dict[str, float]:
-        params = jax.device_put(params, jax.local_devices()[0])
+        params = jax.device_put(sharding.whole(params), _here(PartitionSpec()))
         found, by_group = {}, {name: [] for name in groups}
         shape = windows["avatar_motion"].shape[:2]
         for level in LEVELS:
@@ -156,16 +158,32 @@ def has_clean_past(layout: TokenLayout, frames: int, block: int) -> bool:
 
 def errors(config: Config, layout: TokenLayout, params, windows: Windows, level: np.ndarray, keep) -> np.ndarray:
     """Error of the velocity at every token `[w, n, d]`, a host array, for levels `[w, t]`; each window's noise is its
-    own, the same in every call."""
+    own, the same in every call. Windows are divided over processes and their devices."""
     count, frames, channels = windows["avatar_motion"].shape
     noise = np.random.default_rng(0).standard_normal((count, frames, channels)).astype(np.float32)
     batch = {name: np.asarray(windows[name]) for name in _NAMES}
-    draw = Draw(noise, level, np.zeros((count, 1), np.float32), np.tile(np.asarray(keep, np.float32), (count, 1)))
-    forward, found = _jitted(config.model), []
-    for first in range(0, count, BATCH):
-        chosen = np.arange(first, first + BATCH) % count  # the last one is filled up: one shape, one program
-        found.append(forward(params, *jax.tree.map(lambda x, rows=chosen: x[rows], (batch, draw)), layout))
-    return np.concatenate(jax.device_get(found))[:count]
+    zeros, keep = np.zeros((count, 1), np.float32), np.tile(np.asarray(keep, np.float32), (count, 1))
+    draw = Draw(noise, level, zeros, keep, zeros + 1)
+    forward, devices = _jitted(config.model), len(jax.local_devices())
+    size, place = -(-BATCH // devices) * devices, _here(PartitionSpec("windows"))
+
+    def part(rows: np.ndarray) -> np.ndarray:
+        found = []
+        for first in range(0, len(rows), size):
+            chosen = rows[np.arange(first, first + size) % len(rows)]  # filled up: one shape, one program
+            given = jax.device_put(jax.tree.map(lambda x, at=chosen: x[at], (batch, draw)), place)
+            found.append(forward(params, *given, layout))
+        return np.concatenate(jax.device_get(found))[: len(rows)]
+
+    return sharding.divided(part, count)
+
+
+def _here(spec: PartitionSpec):
+    """Sharding over this process's devices, whose only axis is `windows`."""
+    devices = jax.local_devices()
+    if len(devices) == 1:
+        return jax.sharding.SingleDeviceSharding(devices[0])
+    return NamedSharding(Mesh(np.array(devices), ("windows",)), spec)
 
 
 _NAMES = ("avatar_motion", "user_motion", "avatar_audio", "user_audio", "reference")

@@ -30,6 +30,7 @@ class Draw(NamedTuple):
     level: jax.Array  # [b, t]
     history: jax.Array  # [b, 1], of the noise that is added to frames of level 0
     keep: jax.Array  # [b, 3]
+    reference: jax.Array | float = 1.0  # [b, 1], 0 where the reference is dropped
 
 
 def make_draw(config: Config):
@@ -37,7 +38,7 @@ def make_draw(config: Config):
     c, o = config, config.objective
     shape = (c.data.batch, c.data.window)
 
-    @partial(jax.jit, out_shardings=sharding.batch_sharding(c))
+    @partial(jax.jit, out_shardings=sharding.batch_sharding(c.compute, c.data.batch))
     def draw(step):
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(c.training.seed), 1), step)
         k_noise, k_level, k_keep = jax.random.split(key, 3)
@@ -46,9 +47,15 @@ def make_draw(config: Config):
             noise_levels.draw(k_level, *shape, c.layout.block, o.levels, o.clean_prefix, o.level_power),
             noise_levels.draw_history(jax.random.fold_in(key, 3), shape[0], o.history_noise),
             guidance.draw_keep(k_keep, shape[0], o.drop, o.drop_table),
+            _kept_reference(jax.random.fold_in(key, 4), shape[0], o.drop_reference),
         )
 
     return draw
+
+
+def _kept_reference(key, clips: int, drop: float):
+    """[clips, 1]: 0 in a share `drop`, where the mean takes the reference's place, else 1."""
+    return (jax.random.uniform(key, (clips, 1)) >= drop).astype(jnp.float32)
 
 
 def token_level(draw: Draw, layout: TokenLayout):
@@ -79,7 +86,7 @@ def errors(model, params, batch, motion, draw: Draw, layout: TokenLayout):
     level = token_level(draw, layout)
     history = jnp.where(level > 0, 0.0, draw.history)
     x = path.interpolate(motion, noise, level[..., None]) + history[..., None] * noise
-    given = (x, level, batch["reference"], conditions, draw.keep, layout)
+    given = (x, level, batch["reference"] * draw.reference, conditions, draw.keep, layout)
     velocity, answer = model.apply(params, *given, method="forward_and_answer")
     return velocity - path.velocity(motion, noise), level, answer
 

@@ -10,13 +10,14 @@ from afjax.nn.transformer import ForcingTransformer
 from afjax.training.generator.state import TrainState, abstract_state, init_params, init_state, token_layout
 from afjax.training.generator.step import clip_loss, make_draw, make_train_step
 from afjax.training.loop import Task, run
+from afjax.training.optimizer import make_rates
 from afjax.training.sharding import make_mesh, make_place
 from afjax.training.throughput import Meter, matmul_flops
 
 
 def train(config: Config, workdir: Path, batches: Iterator, meta: dict, reference=None, **around) -> TrainState:
     """Trains a generator; `reference`: parameters to tune by preferences; the rest as for `run`."""
-    draw, layout, place = make_draw(config), token_layout(config), make_place(config)
+    draw, layout, place = make_draw(config), token_layout(config), make_place(config.compute, config.data.batch)
     step, listening = make_train_step(config, reference), make_train_step(config, listening=True)
 
     def advance(state, batch, number: int):
@@ -28,6 +29,7 @@ def train(config: Config, workdir: Path, batches: Iterator, meta: dict, referenc
         abstract=abstract_state(config),
         step=advance,
         meter=make_meter(config, tuned=reference is not None),
+        rates=make_rates(config.optimizer, config.training.num_steps, config.training.listening_steps),
     )
     return run(task, config.training, workdir, batches, meta, **around)
 

@@ -1,0 +1,26 @@
+"""Programs that several processes run together."""
+
+import os
+import sys
+
+from absl import flags
+
+__all__ = ["define_distributed", "join"]
+
+
+def define_distributed():
+    """The flag of a program that several processes can share."""
+    return flags.DEFINE_string("distributed", "", "Several processes: auto, or ADDRESS:PORT,INDEX/COUNT.")
+
+
+def join(where: str):
+    """Joins the processes of a program where its flag says so; the first alone goes on to print. Raises InputError."""
+    if not where:
+        return
+    import jax
+
+    from afjax.training import sharding
+
+    sharding.join(where)
+    if jax.process_index() > 0:
+        sys.stdout = open(os.devnull, "w")
