@@ -44,13 +44,6 @@ def write(folder: Path) -> Config:
     metadata = records.Metadata(codec.channels, described(MelFeatures()), 25, counts, normalizer)
     records.write_metadata(folder / "records", metadata)
     values = to_dict(from_dict(smoke.get_config().to_dict()))
-    for group, name, value in settings(folder):
-        values[group][name] = value
-    return from_dict(values)
-
-
-def settings(folder: Path) -> list[tuple]:
-    """Group, name and value of what differs from the smoke config."""
     changed = {
         "model": {"motion_dim": DIM, "width": 16, "condition_width": 16, "cause_kinds": 0},
         "layout": {"user_delay": DELAY},
@@ -58,7 +51,9 @@ def settings(folder: Path) -> list[tuple]:
         "data": {"path": str(folder / "records"), "codec": str(folder / "codec"), "batch": 4},
         "training": {"num_steps": 6, "log_every": 2, "save_every": 2, "sample_every": 2, "probe_every": 2},
     }
-    return [(group, name, value) for group, values in changed.items() for name, value in values.items()]
+    for group, changes in changed.items():
+        values[group] |= changes
+    return from_dict(values)
 
 
 def conversation(directions: np.ndarray, seed: int) -> schema.Conversation:

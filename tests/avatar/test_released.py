@@ -63,7 +63,7 @@ def test_raw_sound_to_motion_equals_the_reference_sampler(folder, given):
     model = ForcingTransformer(replace(released.FLOW, audio_dim=0))
     params = {"params": weights.flow.params()}
     expected = absolute(model, run.config.sampler, params, inputs, noises)[0, :FRAMES]
-    np.testing.assert_allclose(run.generate(FRAMES, motion, user, avatar, seed=5), expected, rtol=0, atol=1e-4)
+    np.testing.assert_allclose(run.generate(FRAMES, motion, user, avatar, 5, 0.0), expected, rtol=0, atol=1e-4)
 
 
 def test_nothing_compiles_after_warming_up(folder, given, caplog):
@@ -78,10 +78,10 @@ def test_nothing_compiles_after_warming_up(folder, given, caplog):
 
     run = load_released(folder)
     assert any("encode" in line for line in compiled(lambda: run.warm_up(FRAMES)))
-    assert not news(compiled(lambda: run.generate(FRAMES, *given)))
+    assert not news(compiled(lambda: run.generate(FRAMES, *given, reference=0.0)))
     silent = load_released(folder)
     assert not any("encode" in line for line in compiled(silent.warm_up))
-    assert not news(compiled(lambda: silent.generate(FRAMES, given[0])))
+    assert not news(compiled(lambda: silent.generate(FRAMES, given[0], reference=0.0)))
 
 
 def test_products_have_full_precision(folder, given, monkeypatch):
@@ -94,7 +94,7 @@ def test_products_have_full_precision(folder, given, monkeypatch):
     monkeypatch.setattr(Generator, "clips", watched)
     run = load_released(folder)
     run.warm_up()
-    run.generate(FRAMES, *given)
+    run.generate(FRAMES, *given, reference=0.0)
     assert seen == ["highest"] * 2
     listen = run.features.program(FRAMES).as_text()
     assert "operand_precision={highest,highest}" in listen and "operand_precision={default" not in listen

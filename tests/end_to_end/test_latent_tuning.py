@@ -16,6 +16,8 @@ from experiments.preferences.losing_samples import make_preferences
 from experiments.runs.train import train_run
 from tests.latent_conversations import DIM, DIRECTIONS, FRAMES, LAG, SPLITS, write
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Config:
