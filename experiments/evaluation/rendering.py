@@ -86,7 +86,7 @@ def render_held_out(
     makers = {"model": _Maker(run, "joint")} | {row: _Maker(other, "avatar") for row, other in (others or {}).items()}
     if portraits is None:
         makers |= {"recorded": _recorded, "user": _user}
-    folders = {row: out / "videos" / row for row in ("user", "recorded", *(set(makers) - {"user", "recorded"}))}
+    folders = {row: out / "videos" / row for row in dict.fromkeys(("user", "recorded", *makers))}
     kept = [n for n, name in enumerate(names) if portraits is None or name in portraits]
     with cli.Progress(len(kept) * len(makers), "render", "videos") as progress:
         for start in range(0, len(clips), BATCH):
