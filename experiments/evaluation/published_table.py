@@ -15,7 +15,8 @@ from afjax.metrics import groups
 from afjax.metrics.pretrained.dlib_face import DlibFace
 from afjax.metrics.pretrained.networks import SUFFIX, load_folder
 from afjax.metrics.table import published
-from afjax.metrics.table.pictures import of_pictures
+from afjax.metrics.table.dependence import of_dependence
+from afjax.metrics.table.pictures import NO_SOUND, of_pictures
 from afjax.metrics.table.tracks import EXPRESSION, POSE, of_tracks
 from experiments import cli
 from experiments.evaluation.protocols import Protocol
@@ -130,10 +131,14 @@ def measure(
         clips = {row: [_arrays(each) for each in found] for row, found in seen.items()}
         table, missing = of_pictures(clips, shown, networks, groups.of_people(people), seed)
     if tracks:
-        found, absent = _of_tracks(files.absolute(tracks), rows, protocol, names, people, seed)
-        for row, figures in found.items():
-            table.setdefault(row, {}).update(figures)
-        missing |= absent
+        user, ours = _tracks_of(files.absolute(tracks), rows, protocol, names)
+        figures = [of_tracks(user, ours, people, seed)]
+        if "R-DGG" in protocol.metrics:
+            figures.append(_dependence(user, ours, videos, names, people, reader, seed))
+        for found, absent in figures:
+            for row, more in found.items():
+                table.setdefault(row, {}).update(more)
+            missing |= absent
     else:
         motion = [metric for metric in protocol.metrics if published.PUBLISHED[metric].of == published.TRACKS]
         missing |= dict.fromkeys(motion, NO_TRACKS)
@@ -162,8 +167,23 @@ def _portraits(videos: Videos, names: list[str]):
             yield None
 
 
-def _of_tracks(folder: Path, rows, protocol: Protocol, names: list[str], people: np.ndarray, seed: int):
-    """The table of tracks: of `recorded`, of `user` where the protocol has one, and of every row that has some."""
+def _dependence(user, rows, videos: Videos, names: list[str], people: np.ndarray, reader: VideoReader, seed: int):
+    """R-DGG of tracks, which needs the voices of both."""
+    if user is None or "recorded" not in rows:
+        return {}, {"R-DGG": f"no tracks of {'users' if user is None else 'recorded avatars'}"}
+    if not {"user", "recorded"} <= set(videos.rows):
+        return {}, {"R-DGG": "no videos of users and recorded avatars, whose voices are needed"}
+    speech = []
+    for name in names:
+        seen = {role: reader(videos.rows[row][name]) for role, row in (("avatar", "recorded"), ("user", "user"))}
+        if not all(each.has_sound for each in seen.values()):
+            return {}, {"R-DGG": NO_SOUND}
+        speech.append({f"{role}_{k}": each.tracks[k] for role, each in seen.items() for k in ("features", "speaking")})
+    return of_dependence(user, rows, speech, people, seed)
+
+
+def _tracks_of(folder: Path, rows, protocol: Protocol, names: list[str]):
+    """Tracks of users, where the protocol has some and they are there, and by row of all that there are."""
     if not folder.is_dir():
         raise InputError("no such folder", folder, "docs/metrics.md describes it")
     there = [row for row in dict.fromkeys(("recorded", *rows)) if (folder / row).is_dir()]
@@ -173,7 +193,7 @@ def _of_tracks(folder: Path, rows, protocol: Protocol, names: list[str], people:
     user = None
     if protocol.user and (folder / "user").is_dir():
         user = [read_tracks(folder / "user" / f"{name}.npz") for name in names]
-    return of_tracks(user, found, people, seed)
+    return user, found
 
 
 def read_tracks(path: Path) -> np.ndarray:

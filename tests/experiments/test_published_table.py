@@ -24,7 +24,7 @@ class Known:
             moved[:2] = 3.0, 4.0
         tracks = {"thumbnail": thumbs + moved, "opening": rng.random(40), "found": np.ones(40, bool)}
         if path.parent.name != "mute":
-            tracks["envelope"] = tracks["opening"]
+            tracks |= {"envelope": tracks["opening"], "speaking": np.ones(40, bool), "features": rng.random((40, 3))}
         return Seen(path, tracks, {"dlib": np.ones((2, 4))}, (f"{path.stem}: seen",))
 
     def portrait(self, picture):
@@ -70,6 +70,7 @@ def test_pictures_and_tracks_make_one_table(folders):
     assert ours["CSIM-dlib"]["mean"] == pytest.approx(0.0) and ours["sync-lag-opening"]["mean"] == 0.0
     assert ours["FD-Pose"]["mean"] < 1e-6 < found.table["shuffled"]["rPCC-Exp"]["mean"]
     assert {"FID", "FVD", "CSIM", "LSE-D", "LSE-C"} <= set(found.missing) and "rPCC-Exp" not in found.missing
+    assert found.missing["R-DGG"].startswith("fewer than 60 stretches")
     write(folders / "out", found, protocol)
     stored = json.loads((folders / "out" / "published.json").read_text())
     assert stored["metrics"]["model"]["FD-thumbnail"]["rows"] == 40 * len(NAMES)
