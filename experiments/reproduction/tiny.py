@@ -6,6 +6,7 @@ different people; the same videos are the codec's faces, the talking heads (avat
 """
 
 import csv
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -27,7 +28,9 @@ from experiments.reproduction.recipe import Settings
 __all__ = ["settings"]
 
 SPLITS = {"train": 2, "eval": 2}
-SECONDS, SIZE = 5.0, 128
+SECONDS, SIZE = 5.0, 256
+SPEAKS = 0.1
+"""Least share of a conversation in which each of the two speaks: a silent voice is set aside."""
 DIM = 24
 """Of the latent codec's motion."""
 STEPS = 4
@@ -72,24 +75,29 @@ def _recordings(folder: Path):
     optional("soxr")
     with Speaker() as speaker:
         for split, count in SPLITS.items():
-            for n in range(count):
-                seed = n + 100 * (split == "eval")
+            seeds = (seed for seed in itertools.count() if _both_speak(simulate(seed, split, speaker, SECONDS)))
+            for n, seed in enumerate(itertools.islice(seeds, count)):
                 clip = simulate(seed, split, speaker, SECONDS, sound=True)
-                rows.append(_filmed(data, f"{split}{n}", split, seed, clip, codec))
+                rows.append(_filmed(data, f"{split}{n}", split, 2 * n + 100 * (split == "eval"), clip, codec))
     with (data / "pairs.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
 
 
-def _filmed(data: Path, name: str, split: str, seed: int, clip: Conversation, codec: FaceCodec) -> dict[str, str]:
-    """Writes both videos of a conversation, and links to them where other steps look; -> its line of the table."""
+def _both_speak(clip: Conversation) -> bool:
+    return min(clip.avatar_speaking.mean(), clip.user_speaking.mean()) >= SPEAKS
+
+
+def _filmed(data: Path, name: str, split: str, person: int, clip: Conversation, codec: FaceCodec) -> dict[str, str]:
+    """Writes both videos of a conversation, of drawn persons `person` and the next, and links to them where other steps
+    look; -> its line of the table."""
     import soxr
 
     row = {"conversation": name}
     for side in SIDES:
-        path, person = data / side / f"{name}.mp4", 2 * seed + (side == "user")
-        identity = codec.identity(draw_portrait(person, 2 * SIZE))
+        path = data / side / f"{name}.mp4"
+        identity = codec.identity(draw_portrait(person + (side == "user"), 2 * SIZE))
         pictures = codec.render(identity, getattr(clip, f"{side}_motion"))
         sound = getattr(clip, f"{side}_audio").astype(np.float32) / 32768
         with VideoWriter(path, SIZE, SIZE) as writer:
