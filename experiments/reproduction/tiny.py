@@ -29,6 +29,7 @@ __all__ = ["settings"]
 
 SPLITS = {"train": 2, "eval": 2}
 SECONDS, SIZE = 6.5, 256
+"""A record of 6 s holds two windows of the baseline, which generates 75 frames at once."""
 SPEAKS = 0.1
 """Least share of a conversation in which each of the two speaks: a silent voice is set aside."""
 DIM = 24
@@ -65,7 +66,7 @@ def settings(out: Path) -> Settings:
     )  # fmt: skip
     return Settings(
         data=given / "recordings", networks=given / "networks", out=out, codec_sizes=codec, sizes=sizes,
-        tuning=("--config.preference.validation=1",), seconds=6.0,  # two windows of the baseline that generates 75 frames at once
+        tuning=("--config.preference.validation=1",), seconds=6.0,
     )  # fmt: skip
 
 
