@@ -28,7 +28,7 @@ from experiments.reproduction.recipe import Settings
 __all__ = ["settings"]
 
 SPLITS = {"train": 2, "eval": 2}
-SECONDS, SIZE = 6.5, 256
+SECONDS, SIZE = 6.4, 256
 """A record of 6 s holds two windows of the baseline, which generates 75 frames at once."""
 SPEAKS = 0.1
 """Least share of a conversation in which each of the two speaks: a silent voice is set aside."""
