@@ -74,6 +74,8 @@ def _checked():
         raise InputError("--recordings is the table of a data set", do="leave it out for finished videos")
     if (_PORTRAITS.value or _PEOPLE.value) and not _GENERATED.value:
         raise InputError("--portraits and --people are for finished videos", do="they need --generated_video")
+    if _SIZE.value % 128:
+        raise InputError(f"--size={_SIZE.value} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
     for name in filter(None, (_TRACKS.value, _PORTRAITS.value)):
         if not files.absolute(name).is_dir():
             raise InputError("no such folder", name, "docs/metrics.md describes it")
@@ -89,7 +91,7 @@ def main():
         raise InputError("videos are rendered by one process", do="leave out --distributed")
     read, videos, arrays = None, None, None
     if wanted:
-        reader, kinds, said = published_table.reader_of(protocol, _NETWORKS.value, out / "features")
+        reader, networks, said = published_table.reader_of(protocol, _NETWORKS.value, out / "features")
         read = published_table.tracker(out / "features")
     if _GENERATED.value:
         sources = {"user": _USER.value, "recorded": _RECORDED.value, "model": _GENERATED.value}
@@ -120,9 +122,9 @@ def main():
         for note in notes:
             print(f"note: {note}")
     if wanted:
-        measured = published_table.measure(videos, protocol, reader, kinds, _TRACKS.value)
+        measured = published_table.measure(videos, protocol, reader, networks, _TRACKS.value)
         measured.notes[:0] = said
-        published_table.write(out, measured, protocol)
+        published_table.write(out, measured, protocol, networks)
         print(published.text(measured.table, measured.missing, protocol.metrics))
         for note in measured.notes:
             print(f"note: {note}")

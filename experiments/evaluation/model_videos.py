@@ -5,6 +5,7 @@ from pathlib import Path
 from afjax import digests, files
 from afjax.avatar.avatar import Avatar
 from afjax.codec.face.channels import CHANNELS
+from afjax.errors import InputError
 from data_pipeline.records import read_metadata
 from experiments import cli
 from experiments.evaluation import eval_set
@@ -31,6 +32,9 @@ def of_held_out(
     """
     clips = eval_set.held_out(data, run.codec().channels if run.config.data.codec else CHANNELS)
     others = {"talking_only": cli.load_avatar(talking_only)} if talking_only else {}
+    for name, other in others.items():
+        if other.config.data.codec != run.config.data.codec:
+            raise InputError("its codec is another than the model's", talking_only, f"{name} needs the same one")
     made_of = _model("model", run) | {"data": read_metadata(data).normalizer.to_json()["sha256"], "size": size}
     for name, other in others.items():
         made_of |= _model(name, other)

@@ -1,13 +1,14 @@
 """The metrics that papers print, of finished videos with their sound and of tracks made elsewhere."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from afjax import digests, files
+from afjax.audio.framing import FRAME
 from afjax.errors import InputError
 from afjax.media.image import read_portrait
 from afjax.media.video import probe, read_frames
@@ -18,6 +19,7 @@ from afjax.metrics.table import published
 from afjax.metrics.table.dependence import of_dependence
 from afjax.metrics.table.pictures import NO_SOUND, of_pictures
 from afjax.metrics.table.tracks import EXPRESSION, POSE, of_tracks
+from data_pipeline.records import EXTRACTOR
 from experiments import cli
 from experiments.evaluation.protocols import Protocol
 from experiments.evaluation.rendering import Videos
@@ -33,10 +35,11 @@ _MOTION = ("motion", "speaking", "envelope", "features")
 
 @dataclass
 class Measured:
-    """The table, why famous metrics are missing in it, and what to know of it."""
+    """The table, why famous metrics are missing in it, how many clips it is of, and what to know of it."""
 
     table: published.Table
     missing: dict[str, str]
+    clips: int
     notes: list[str] = field(default_factory=list)
 
 
@@ -75,8 +78,8 @@ def _people(path: str, names: list[str]) -> dict[str, tuple[str, str]]:
     return {name: found[name] for name in names}
 
 
-def reader_of(protocol: Protocol, networks: str, cache: Path) -> tuple[VideoReader, list[str], list[str]]:
-    """A reader of videos with the networks that a protocol needs; their kinds, and notes.
+def reader_of(protocol: Protocol, networks: str, cache: Path) -> tuple[VideoReader, dict[str, str], list[str]]:
+    """A reader of videos with the networks that a protocol needs; digests of their files by kind, and notes.
 
     Raises InputError for a folder that `load_folder` refuses.
     """
@@ -85,14 +88,14 @@ def reader_of(protocol: Protocol, networks: str, cache: Path) -> tuple[VideoRead
     if unused := sorted(set(loaded) - protocol.kinds):
         notes.append(f"not needed here: {', '.join(unused)}")
     loaded = {kind: network for kind, network in loaded.items() if kind in protocol.kinds}
-    known = {kind: digests.of_file(Path(networks) / f"{kind}{SUFFIX}") for kind in loaded}
+    known = {kind: digests.of_file(files.absolute(networks) / f"{kind}{SUFFIX}") for kind in loaded}
     embed = None
     if "CSIM" in protocol.metrics and "arcface" not in loaded:
         try:
             embed = DlibFace()
         except InputError as error:
             notes.append(f"no stand-in for CSIM: {error}")
-    return VideoReader(cache, loaded, known, embed), list(loaded), notes
+    return VideoReader(cache, loaded, known, embed), known, notes
 
 
 def tracker(cache: Path) -> Reader:
@@ -108,7 +111,7 @@ def tracker(cache: Path) -> Reader:
 
 
 def measure(
-    videos: Videos, protocol: Protocol, reader: VideoReader, networks: list[str], tracks: str = "", seed: int = 0
+    videos: Videos, protocol: Protocol, reader: VideoReader, networks: Collection[str], tracks: str = "", seed: int = 0
 ) -> Measured:
     """The metrics of a protocol.
 
@@ -129,12 +132,12 @@ def measure(
         pictures = list(_portraits(videos, names))
         shown = [{} if picture is None else reader.portrait(picture) for picture in pictures]
         clips = {row: [_arrays(each) for each in found] for row, found in seen.items()}
-        table, missing = of_pictures(clips, shown, networks, groups.of_people(people), seed)
+        table, missing = of_pictures(clips, shown, tuple(networks), groups.of_people(people), seed)
     if tracks:
         user, ours = _tracks_of(files.absolute(tracks), rows, protocol, names)
         figures = [of_tracks(user, ours, people, seed)]
         if "R-DGG" in protocol.metrics:
-            figures.append(_dependence(user, ours, videos, names, people, reader, seed))
+            figures.append(_dependence(user, ours, videos, protocol, people, reader, seed))
         for found, absent in figures:
             for row, more in found.items():
                 table.setdefault(row, {}).update(more)
@@ -145,7 +148,7 @@ def measure(
     table = {row: {name: value for name, value in found.items() if protocol.has(name)} for row, found in table.items()}
     missing = {name: missing[name] for name in protocol.metrics if name in missing}
     notes += _rows(table)
-    return Measured(table, missing, notes)
+    return Measured(table, missing, len(names), notes)
 
 
 def _arrays(seen: Seen) -> dict[str, np.ndarray]:
@@ -167,18 +170,26 @@ def _portraits(videos: Videos, names: list[str]):
             yield None
 
 
-def _dependence(user, rows, videos: Videos, names: list[str], people: np.ndarray, reader: VideoReader, seed: int):
-    """R-DGG of tracks, which needs the voices of both."""
+def _dependence(user, rows, videos: Videos, protocol: Protocol, people: np.ndarray, reader: VideoReader, seed: int):
+    """R-DGG of tracks, which needs the voices of both; an avatar that doesn't talk may have none."""
     if user is None or "recorded" not in rows:
         return {}, {"R-DGG": f"no tracks of {'users' if user is None else 'recorded avatars'}"}
     if not {"user", "recorded"} <= set(videos.rows):
         return {}, {"R-DGG": "no videos of users and recorded avatars, whose voices are needed"}
     speech = []
-    for name in names:
-        seen = {role: reader(videos.rows[row][name]) for role, row in (("avatar", "recorded"), ("user", "user"))}
-        if not all(each.has_sound for each in seen.values()):
-            return {}, {"R-DGG": NO_SOUND}
-        speech.append({f"{role}_{k}": each.tracks[k] for role, each in seen.items() for k in ("features", "speaking")})
+    for name in videos.people:
+        heard = {}
+        for role, row in (("avatar", "recorded"), ("user", "user")):
+            seen = reader(videos.rows[row][name])
+            if seen.has_sound:
+                heard |= {f"{role}_{track}": seen.tracks[track] for track in ("features", "speaking")}
+            elif role == "avatar" and not protocol.voice:
+                frames = len(seen.tracks["found"])
+                silence = EXTRACTOR.clip(np.zeros(frames * FRAME, np.float32), frames)
+                heard |= {"avatar_features": silence, "avatar_speaking": np.zeros(frames, bool)}
+            else:
+                return {}, {"R-DGG": NO_SOUND}
+        speech.append(heard)
     return of_dependence(user, rows, speech, people, seed)
 
 
@@ -226,9 +237,10 @@ def _rows(table: published.Table) -> list[str]:
     return notes
 
 
-def write(out: Path, measured: Measured, protocol: Protocol):
-    """Writes `published.json` and `published.txt`."""
+def write(out: Path, measured: Measured, protocol: Protocol, networks: Mapping[str, str]):
+    """Writes `published.json` and `published.txt`; `networks`: digests of the files by kind."""
     with files.aside(out / "published.txt") as path:
         path.write_text(published.text(measured.table, measured.missing, protocol.metrics) + "\n")
-    content = {"metrics": measured.table, "missing": measured.missing, "notes": measured.notes, "warnings": cli.said()}
+    content = {"metrics": measured.table, "missing": measured.missing, "clips": measured.clips}
+    content |= {"networks": networks, "notes": measured.notes, "warnings": cli.said()}
     files.write_json(out / "published.json", content)

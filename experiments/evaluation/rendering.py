@@ -97,8 +97,9 @@ def render_held_out(
             shown = {}
             for n in sorted({n for numbers in missing.values() for n in numbers}):
                 picture = drawn(codec, n) if portraits is None else portraits[names[n]]
-                write_picture(out / "portraits" / f"{names[n]}.png", picture)
                 shown[n] = codec.identity(picture)
+                if portraits is None:
+                    write_picture(out / "portraits" / f"{names[n]}.png", picture)
             for row, numbers in missing.items():
                 batch = _Batch(codec, clips, span, shown)
                 for n in numbers:

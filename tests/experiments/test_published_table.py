@@ -24,7 +24,7 @@ class Known:
             moved[:2] = 3.0, 4.0
         tracks = {"thumbnail": thumbs + moved, "opening": rng.random(40), "found": np.ones(40, bool)}
         if path.parent.name != "mute":
-            tracks |= {"envelope": tracks["opening"], "speaking": np.ones(40, bool), "features": rng.random((40, 3))}
+            tracks |= {"envelope": tracks["opening"], "speaking": np.ones(40, bool), "features": rng.random((40, 84))}
         return Seen(path, tracks, {"dlib": np.ones((2, 4))}, (f"{path.stem}: seen",))
 
     def portrait(self, picture):
@@ -71,7 +71,7 @@ def test_pictures_and_tracks_make_one_table(folders):
     assert ours["FD-Pose"]["mean"] < 1e-6 < found.table["shuffled"]["rPCC-Exp"]["mean"]
     assert {"FID", "FVD", "CSIM", "LSE-D", "LSE-C"} <= set(found.missing) and "rPCC-Exp" not in found.missing
     assert found.missing["R-DGG"].startswith("fewer than 60 stretches")
-    write(folders / "out", found, protocol)
+    write(folders / "out", found, protocol, {})
     stored = json.loads((folders / "out" / "published.json").read_text())
     assert stored["metrics"]["model"]["FD-thumbnail"]["rows"] == 40 * len(NAMES)
     assert stored["missing"]["FID"] == "no inception.onnx among the networks"
@@ -116,6 +116,17 @@ def test_videos_without_sound_have_no_lip_sync(folders):
     found = measure(finished(sources(folders, recorded="mute", model="mute")), PROTOCOLS["hdtf"], Known(), [])
     assert found.missing["LSE-D"] == "the videos have no sound"
     assert not [name for name in found.table["model"] if name.startswith("sync")]
+
+
+def test_listeners_without_sound_are_silent_and_users_without_sound_unknown(folders):
+    tracks = folders / "tracks"
+    for row in ("user", "recorded"):
+        save_tracks(tracks, row, noise(3))
+    videos = finished(sources(folders, recorded="mute", model="mute"))
+    said = measure(videos, PROTOCOLS["vico"], Known(), [], str(tracks)).missing["R-DGG"]
+    assert said.startswith("fewer than 60")
+    videos = finished(sources(folders, user="mute"))
+    assert measure(videos, PROTOCOLS["vico"], Known(), [], str(tracks)).missing["R-DGG"] == "the videos have no sound"
 
 
 def test_folders_that_do_not_fit_are_refused(folders):

@@ -33,5 +33,13 @@ def test_a_listener_depends_on_the_user_and_a_deaf_row_and_another_user_do_not()
     assert abs(gain["deaf"]) < 0.1 * gain["recorded"] and abs(gain["shuffled"]) < 0.1 * gain["recorded"]
 
 
+def test_a_listener_whose_voice_is_silence():
+    user, rows, speech = conversation(True)
+    for one in speech:
+        one["avatar_features"] = np.full((FRAMES, 3), -4.0)
+    table, _ = of_dependence(user, {"recorded": rows["recorded"]}, speech, PEOPLE, shifts=4)
+    assert table["recorded"]["R-DGG"]["mean"] > 0.05
+
+
 def test_users_who_never_speak_leave_nothing_to_measure():
     assert of_dependence(*conversation(False), PEOPLE) == ({}, {"R-DGG": FEW})
