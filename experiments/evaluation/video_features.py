@@ -16,13 +16,15 @@ import numpy as np
 from afjax import digests, files
 from afjax.audio.envelope import envelope, speaking
 from afjax.audio.framing import FRAME, RATE
+from afjax.codec.base import Encoded
+from afjax.codec.face.channels import CHANNELS
 from afjax.codec.face.codec import FaceCodec
 from afjax.codec.face.track.mesh import FaceLandmarks, landmarks_of
 from afjax.errors import InputError
 from afjax.media.audio import read_audio
 from afjax.media.video import VideoInfo, probe, read_frames
 from afjax.metrics.pretrained import faces, mfcc, pictures, stand_ins
-from afjax.metrics.pretrained.networks import Network
+from afjax.metrics.pretrained.networks import KINDS, Network
 from data_pipeline.records import EXTRACTOR
 from experiments import cli
 
@@ -73,7 +75,7 @@ class VideoReader:
             self._names["dlib"] = "dlib.npy"
 
     def __call__(self, path: Path) -> Seen:
-        """What is seen in a video. Raises InputError for one that can't be read or shows no face."""
+        """What is seen in a video, be it no face at all. Raises InputError for one that can't be read."""
         video = probe(path)
         folder = self._cache / digests.of_file(path)[:24]
         tracks = _stored(folder / "tracks.npz")
@@ -118,8 +120,10 @@ class VideoReader:
             try:
                 encoded = FaceCodec().encode(counted(progress), seen=lambda face: rows.append(_measured(face)))
             except InputError as error:
-                raise InputError(str(error), video.path) from None
-        rows = faces.bridged(np.array(rows))
+                if not rows or np.isfinite(rows).any():
+                    raise InputError(str(error), video.path) from None
+                encoded = Encoded(*faceless(len(rows)))
+        rows = faces.bridged(np.array(rows)) if encoded.found.any() else np.zeros((len(rows), 15))
         tracks = {"motion": encoded.motion, "found": encoded.found, "thumbnail": np.stack(thumbs)}
         tracks |= {"box": rows[:, :4], "points": rows[:, 4:14].reshape(-1, 5, 2), "opening": rows[:, 14]}
         return tracks | self._sound(video, len(rows))
@@ -136,7 +140,8 @@ class VideoReader:
 
     def _look(self, video: VideoInfo, folder: Path, tracks: dict[str, np.ndarray]):
         """The second reading: writes the features that are not there yet."""
-        frames, heard = len(tracks["found"]), "envelope" in tracks and len(tracks["found"]) > pictures.SYNC_FRAMES
+        frames, shown = len(tracks["found"]), tracks["found"].any()
+        heard = shown and "envelope" in tracks and frames > pictures.SYNC_FRAMES
         wanted = {kind for kind, name in self._names.items() if not (folder / name).is_file()}
         if not heard:
             wanted -= {"syncnet_lips", "syncnet_sound"}
@@ -180,6 +185,8 @@ class VideoReader:
     def _faces(self, batch: np.ndarray, tracks: dict[str, np.ndarray], at: int) -> np.ndarray:
         """ArcFace's embeddings of frames, 0 where no face is found."""
         span = slice(at, at + len(batch))
+        if not tracks["found"].any():
+            return np.zeros((len(batch), KINDS["arcface"].features), np.float32)
         aligned = [pictures.align(*each) for each in zip(batch, tracks["points"][span], strict=True)]
         embedded = self._networks["arcface"](pictures.arcface_input(np.stack(aligned)))
         return embedded * tracks["found"][span, None]
@@ -194,6 +201,12 @@ def _measured(landmarks: FaceLandmarks | None) -> np.ndarray:
     if landmarks is None:
         return np.full(15, np.nan)
     return np.concatenate([faces.box(landmarks), faces.five_points(landmarks).ravel(), [faces.opening(landmarks)]])
+
+
+def faceless(frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Motion, found and confidence of a video that shows no face."""
+    still = np.zeros((frames, len(CHANNELS)), np.float32)
+    return still, np.zeros(frames, bool), np.zeros(frames, np.float32)
 
 
 def fitted(wave: np.ndarray, frames: int) -> np.ndarray:

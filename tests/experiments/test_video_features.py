@@ -25,6 +25,8 @@ class StillFace:
             bright = float(frame.mean()) / 255
             found.append(bright > 0.1)
             seen(self.landmarks(bright) if bright > 0.1 else None)
+        if not any(found):
+            raise InputError(f"no face found in {len(found)} frames")
         motion = np.zeros((len(found), len(CHANNELS)), np.float32)
         return Encoded(motion, np.array(found), np.ones(len(found), np.float32))
 
@@ -119,6 +121,17 @@ def test_a_video_without_sound_and_frames_without_a_face(still, listening, write
     assert not seen.has_sound and not seen.features and seen.tracks["found"].tolist() == [False] * 2 + [True] * 20
     assert seen.notes == ("mute.mp4: the face is found in 20 of 22 frames", "mute.mp4: it has no sound")
     assert np.isfinite(seen.tracks["box"]).all()
+
+
+def test_a_system_that_shows_no_face_is_measured_all_the_same(still, write_video, tmp_path):
+    """It is nobody: an embedding of 0, no lips."""
+    pytest.importorskip("onnxruntime")
+    loaded = networks.load_folder(write_tiny(tmp_path / "networks"))
+    path = write_video(tmp_path / "dark.mp4", [10] * 20, sound=np.full(48_000, 0.1, np.float32))
+    seen = VideoReader(tmp_path / "cache", loaded)(path)
+    assert set(seen.features) == {"inception", "i3d", "arcface"} and not seen.features["arcface"].any()
+    assert not seen.tracks["found"].any() and not seen.tracks["motion"].any() and seen.has_sound
+    assert seen.notes == ("dark.mp4: the face is found in 0 of 20 frames",)
 
 
 def test_what_is_no_video_is_refused(tmp_path):

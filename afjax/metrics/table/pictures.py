@@ -113,7 +113,7 @@ def _synced(clip: Clip, known: bool) -> syncnet.Sync | None:
         pair = [clip.get(kind) for kind in ("syncnet_lips", "syncnet_sound")]
     else:
         tracks = [clip.get(name) for name in ("opening", "envelope")]
-        short = any(track is None or len(track) <= stand_ins.SYNC_FRAMES for track in tracks)
+        short = any(track is None or len(track) <= stand_ins.SYNC_FRAMES for track in tracks) or not np.any(tracks[0])
         pair = [None, None] if short else [stand_ins.sync_windows(track) for track in tracks]
     if any(each is None or not len(each) for each in pair):
         return None
