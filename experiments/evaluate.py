@@ -115,7 +115,12 @@ def main():
             return
     elif protocol.user:
         paths = (str(sources[role]) for role in ("user", "model", "recorded"))
-        arrays, table, notes = of_videos(*paths, _PIECE.value, _BLOCK.value, read)
+        try:
+            arrays, table, notes = of_videos(*paths, _PIECE.value, _BLOCK.value, read)
+        except InputError as error:
+            if not wanted:
+                raise
+            said.append(f"motion as our own tracker reads it is not measured: {error}")
     if arrays is not None:
         write(out, arrays, table, notes)
         print(report.text(table))

@@ -29,6 +29,8 @@ from experiments.evaluation.video_motion import SIDE, Reader, paired
 __all__ = ["Measured", "finished", "measure", "reader_of", "tracker", "write"]
 
 NO_TRACKS = "no tracks of SPECTRE or EMOCA (--tracks)"
+SLACK = 2
+"""Frames by which tracks and videos may differ in length."""
 _SEEN = ("thumbnail", "opening", "envelope")
 _MOTION = ("motion", "speaking", "envelope", "features")
 
@@ -135,6 +137,7 @@ def measure(
         table, missing = of_pictures(clips, shown, tuple(networks), groups.of_people(people), seed)
     if tracks:
         user, ours = _tracks_of(files.absolute(tracks), rows, protocol, names)
+        notes += _lengths(videos, names, ours | ({} if user is None else {"user": user}))
         figures = [of_tracks(user, ours, people, seed)]
         if "R-DGG" in protocol.metrics:
             figures.append(_dependence(user, ours, videos, protocol, people, reader, seed))
@@ -205,6 +208,18 @@ def _tracks_of(folder: Path, rows, protocol: Protocol, names: list[str]):
     if protocol.user and (folder / "user").is_dir():
         user = [read_tracks(folder / "user" / f"{name}.npz") for name in names]
     return user, found
+
+
+def _lengths(videos: Videos, names: list[str], tracks: Mapping[str, list[np.ndarray]]) -> list[str]:
+    """Tracks that have more or fewer frames than their videos at 25 a second: they may be of another rate."""
+    notes = []
+    for row, found in tracks.items():
+        for name, track in zip(names, found, strict=True):
+            if name in videos.rows.get(row, {}):
+                frames = probe(videos.rows[row][name]).frames
+                if abs(frames - len(track)) > SLACK:
+                    notes.append(f"{row}/{name}: {len(track)} frames of tracks, {frames} of the video at 25 a second")
+    return notes
 
 
 def read_tracks(path: Path) -> np.ndarray:

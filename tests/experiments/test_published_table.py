@@ -1,6 +1,7 @@
 """From folders of finished videos and of tracks to the table of papers' metrics; videos are replaced by features."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ def folders(tmp_path, monkeypatch):
         (tmp_path / folder).mkdir()
         for name in NAMES:
             (tmp_path / folder / f"{name}.mp4").touch()
-    monkeypatch.setattr(published_table, "probe", lambda path: path)
+    monkeypatch.setattr(published_table, "probe", lambda path: SimpleNamespace(frames=60))
     monkeypatch.setattr(published_table, "read_frames", lambda *_: iter([np.zeros((64, 64, 3), np.uint8)]))
     return tmp_path
 
@@ -77,6 +78,14 @@ def test_pictures_and_tracks_make_one_table(folders):
     assert stored["missing"]["FID"] == "no inception.onnx among the networks"
     lines = (folders / "out" / "published.txt").read_text().splitlines()
     assert any(line.startswith("FID ") and line.endswith("no inception.onnx among the networks") for line in lines)
+
+
+def test_tracks_of_another_rate_are_told(folders):
+    for row in ("user", "recorded", "model"):
+        save_tracks(folders / "tracks", row, noise(1))
+    np.savez(folders / "tracks" / "model" / "clip2.npz", exp=np.zeros((72, 50)), pose=np.zeros((72, 6)))
+    notes = measure(finished(sources(folders)), PROTOCOLS["vico"], Known(), [], str(folders / "tracks")).notes
+    assert notes == ["model/clip2: 72 frames of tracks, 60 of the video at 25 a second"]
 
 
 def test_each_protocol_has_its_own_figures(folders):
