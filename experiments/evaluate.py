@@ -82,57 +82,64 @@ def _checked():
     return protocol
 
 
-def main():
-    cli.join(_DISTRIBUTED.value)
-    out = files.writable(_OUT.value or "out/evaluation", folder=True)
-    protocol = _checked()
-    wanted = bool(_NETWORKS.value or _TRACKS.value or _PROTOCOL.value)
-    if wanted and _DISTRIBUTED.value:
-        raise InputError("videos are rendered by one process", do="leave out --distributed")
-    read, videos, arrays = None, None, None
-    if wanted:
-        reader, networks, said = published_table.reader_of(protocol, _NETWORKS.value, out / "features")
-        read = published_table.tracker(out / "features")
+def _videos(protocol, out):
+    """Finished videos, or those of a model, and where those of each role are; None for what is not wanted."""
     if _GENERATED.value:
         sources = {"user": _USER.value, "recorded": _RECORDED.value, "model": _GENERATED.value}
-        if wanted:
-            videos = published_table.finished(sources, _PEOPLE.value, _PORTRAITS.value)
-    elif _RECORDED.value:
-        run = cli.load_avatar(_WORKDIR.value)
+        return published_table.finished(sources, _PEOPLE.value, _PORTRAITS.value), sources
+    run, folders = cli.load_avatar(_WORKDIR.value), out / "videos"
+    if _RECORDED.value:
         videos = model_videos.of_recorded(run, _RECORDED.value, _USER.value, out, protocol, _SIZE.value)
-        sources = {"user": _USER.value, "recorded": out / "videos" / "recorded", "model": out / "videos" / "model"}
-    else:
-        run, sources = cli.load_avatar(_WORKDIR.value), None
-        if wanted:
-            data = measured_on(run, _DATA.value, out, _CLIPS.value)
-            given = _RECORDINGS.value, _TALKING_ONLY.value, _SIZE.value
-            videos = model_videos.of_held_out(run, data, out, *given)
-        if wanted and run.config.data.codec:
-            sources = {row: out / "videos" / row for row in ("user", "recorded", "model")}
+        return videos, {"user": _USER.value, "recorded": folders / "recorded", "model": folders / "model"}
+    data = measured_on(run, _DATA.value, out, _CLIPS.value)
+    videos = model_videos.of_held_out(run, data, out, _RECORDINGS.value, _TALKING_ONLY.value, _SIZE.value)
+    sources = {role: folders / role for role in ("user", "recorded", "model")}
+    return videos, sources if run.config.data.codec else None  # motion of the face codec needs no videos
+
+
+def _motion(sources, protocol, out, read):
+    """The table of motion as our own codec has it; -> what keeps it from being made of videos, for the notes."""
     if sources is None:
         arrays, table, notes = of_model(_WORKDIR.value, _DATA.value, _TALKING_ONLY.value, out, _CLIPS.value)
-        if not table:
-            return
-    elif protocol.user:
+        if not table:  # another process has it
+            return []
+    elif not protocol.user:
+        return []
+    else:
         paths = (str(sources[role]) for role in ("user", "model", "recorded"))
         try:
             arrays, table, notes = of_videos(*paths, _PIECE.value, _BLOCK.value, read)
         except InputError as error:
-            if not wanted:
+            if read is None:
                 raise
-            said.append(f"motion as our own tracker reads it is not measured: {error}")
-    if arrays is not None:
-        write(out, arrays, table, notes)
-        print(report.text(table))
-        for note in notes:
-            print(f"note: {note}")
-    if wanted:
-        measured = published_table.measure(videos, protocol, reader, networks, _TRACKS.value)
-        measured.notes[:0] = said
-        published_table.write(out, measured, protocol, networks)
-        print(published.text(measured.table, measured.missing, protocol.metrics))
-        for note in measured.notes:
-            print(f"note: {note}")
+            return [f"motion as our own tracker reads it is not measured: {error}"]
+    write(out, arrays, table, notes)
+    print(report.text(table))
+    for note in notes:
+        print(f"note: {note}")
+    return []
+
+
+def main():
+    cli.join(_DISTRIBUTED.value)
+    out = files.writable(_OUT.value or "out/evaluation", folder=True)
+    protocol = _checked()
+    if not (_NETWORKS.value or _TRACKS.value or _PROTOCOL.value):
+        finished = {"user": _USER.value, "recorded": _RECORDED.value, "model": _GENERATED.value}
+        _motion(finished if _GENERATED.value else None, protocol, out, None)
+        print(f"written: {out}")
+        return
+    if _DISTRIBUTED.value:
+        raise InputError("videos are rendered by one process", do="leave out --distributed")
+    reader, networks, said = published_table.reader_of(protocol, _NETWORKS.value, out / "features")
+    videos, sources = _videos(protocol, out)
+    said += _motion(sources, protocol, out, published_table.tracker(out / "features"))
+    measured = published_table.measure(videos, protocol, reader, networks, _TRACKS.value)
+    measured.notes[:0] = said
+    published_table.write(out, measured, protocol, networks)
+    print(published.text(measured.table, measured.missing, protocol.metrics))
+    for note in measured.notes:
+        print(f"note: {note}")
     print(f"written: {out}")
 
 
