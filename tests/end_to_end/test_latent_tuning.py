@@ -64,7 +64,7 @@ def test_tuning_and_figures_are_of_latent_motion(config, trained, tmp_path):
 
     arrays, table, _ = tables.of_model(str(tmp_path / "tuned"), out=tmp_path / "evaluation")
     assert arrays["model"].shape == (SPLITS["eval"], FRAMES, DIRECTIONS)
-    told = {"fd", "rpcc_motion", "rpcc_corpus_motion", "pfd_motion", "rdgg_motion", "variance", "sid", "jitter_inside"}
+    told = {"fd", "rpcc_motion", "rpcc_corpus_motion", "pfd_motion", "variance", "sid", "jitter_inside"}
     assert told <= set(table["model"]) and table["model"]["fd"]["mean"] > 0
     assert not [name for name in table["model"] if name.startswith(("lip", "event", "fd_pose", "response_share"))]
     assert table["recorded"]["response_lag_ms_motion"]["mean"] == pytest.approx(40 * LAG, abs=40)
