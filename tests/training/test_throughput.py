@@ -124,7 +124,7 @@ def test_every_record_has_its_columns(run):
     lines = [json.loads(line) for line in (run[0] / "metrics.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(1, 9))
     for line in lines:
-        assert line.keys() == {"step", "loss", "grad_norm"} | SPEED
+        assert line.keys() == {"step", "loss", "grad_norm", "learning_rate"} | SPEED
         assert 0 <= line["input_wait"] < 1 and line["flops_per_second"] > 0 and 0.05 < line["process_gb"] < 500
 
 
