@@ -121,6 +121,10 @@ def batches(
     if losing and (swap or len(folders) > 1):
         raise InputError("losing samples belong to one data set whose roles stay", losing, "one data.path, data.swap=0")
     first = read_metadata(Path(folders[0]))
+    block = first.features.get("block", 1)  # features of a stream's blocks: windows begin where blocks do
+    if user_delay % block:
+        what = f"features of blocks of {block} frames, layout.user_delay is {user_delay}"
+        raise InputError(what, folders[0], "make it a multiple, or the features with another --block")
     orders = []
     for number, path in enumerate(map(Path, folders)):
         found = read_metadata(path)
@@ -133,7 +137,7 @@ def batches(
             raise InputError(f"windows of {frames} frames from clips of {shortest}", path)
         orders.append(grain.MapDataset.source(clips).seed(seed + number).shuffle().repeat())
     order = orders[0] if len(orders) == 1 else grain.MapDataset.mix(orders, weights).seed(seed)
-    places = order.random_map(RandomPlace(frames, swap, user_delay))
+    places = order.random_map(RandomPlace(frames, swap, user_delay, block))
     windows = places.map(ReadWindow(frames, user_delay, first.normalizer.audio_silence))
     windows = windows if stored else windows.map(first.normalizer.scale)
     dataset = windows.batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]

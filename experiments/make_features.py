@@ -4,8 +4,10 @@
     python -m experiments.make_features --data out/sound --weights weights/ --out out/wav2vec2
     python -m experiments.make_features --data out/pairs --out out/mel
 
-With `--weights`, a folder of experiments.convert, features are the hidden layers of its wav2vec2, of whole clips as the
-released network hears them; without, mel. Motion, events and sound stay as they are, the statistics of the features are
+With `--weights`, a folder of experiments.convert, features are the hidden layers of its wav2vec2; without, mel. They
+are those that a stream computes in blocks of `--block` frames, the model's `layout.block`, from 2 s of sound that end
+with the block. `--block=0` makes those of whole clips, as the released network hears them, which know what comes later:
+`data.whole_clips` trains on them. Motion, events and sound stay as they are, the statistics of the features are
 new. Nine thousand numbers a frame need 18 KB: an hour of two voices is 3.3 GB. docs/training.md says what is faster.
 """
 
@@ -19,13 +21,14 @@ from experiments.data.features import make_features
 
 _DATA = flags.DEFINE_string("data", "", "Data set whose records hold sound.")
 _OUT = flags.DEFINE_string("out", "", "Folder to make.")
+_BLOCK = flags.DEFINE_integer("block", 10, "Frames of a stream's block; 0: whole clips. Of wav2vec2.", lower_bound=0)
 _WEIGHTS = flags.DEFINE_string("weights", "", "Converted folder, for wav2vec2.")
 
 
 def main():
     if not _DATA.value or not _OUT.value:
         raise InputError("--data and --out are needed", do="--help lists the flags")
-    extractor = load_features(_WEIGHTS.value)
+    extractor = load_features(_WEIGHTS.value, _BLOCK.value)
     summary = make_features(files.absolute(_DATA.value), files.writable(_OUT.value, folder=True), extractor)
     cli.print_table(list(summary.items()))
 

@@ -1,6 +1,6 @@
 """Sound to audio features, one row a frame of 25 fps: of whole clips, and of streams.
 
-    clip(wave, frames)                  a whole clip on the host: training data, videos from files
+    clip(wave, frames)                  recorded sound on the host: training data, evaluation, videos from files
     init(), step(params, state, sound)  a live voice: pure functions, mapped over sessions in a jitted step
 
 An extractor is a frozen object whose weights, `params`, are no part of its equality: extractors of one kind and size
@@ -8,7 +8,9 @@ share compiled programs. A stream reads no sample later than the last one given,
 
     name       clip                                          stream
     mel        strictly causal                               equal to the clip's rows after `mel.WINDOW` frames
-    wav2vec2   sees the whole clip, standardised over it     a window; statistics over all that was heard
+    wav2vec2   the stream's rows, one window a block that    a window; statistics over all that was heard
+               ends with the block; or (`block` = 0) those
+               of the whole clip, what comes later included
                (`afjax.audio.wav2vec2.extractor`)
 
 `python -m experiments.audio_window` measures how far apart the last two are.
@@ -36,12 +38,14 @@ class FeatureExtractor(Protocol):
       name: of the features, as records and runs name them.
       dim: F, numbers a frame.
       window: frames of sound that a stream's rows are computed from.
+      block: frames of the blocks in which `clip` computes a stream's rows; 0: not block by block.
       params: weights, a tree of arrays; () without any.
     """
 
     name: str
     dim: int
     window: int
+    block: int
     params: Any
 
     def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:
@@ -71,7 +75,8 @@ def silent_row(extractor: FeatureExtractor) -> np.ndarray:
 def described(extractor: FeatureExtractor) -> dict[str, Any]:
     """What a run stores of its extractor: equal descriptions, equal features."""
     weights = {"weights_sha256": digests.of_params(extractor.params)} if extractor.params else {}
-    return {"name": extractor.name, "dim": extractor.dim, "window": extractor.window, **weights}
+    blocks = {"block": extractor.block} if extractor.block else {}
+    return {"name": extractor.name, "dim": extractor.dim, "window": extractor.window, **blocks, **weights}
 
 
 def without_params(extractor: FeatureExtractor) -> FeatureExtractor:
@@ -86,6 +91,7 @@ class MelFeatures:
     name = "mel"
     dim = mel.DIM
     window = mel.WINDOW
+    block = 0
     params = ()
 
     def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:

@@ -10,7 +10,7 @@ from afjax import files
 from afjax.audio.feature_extractors import FeatureExtractor
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.codecs import codecs_of
-from afjax.avatar.features import load_features, require_same
+from afjax.avatar.features import features_of, require_same
 from afjax.config import Config, differences, stored_config, to_dict
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
@@ -49,7 +49,7 @@ def load_run(workdir: str | Path) -> Avatar:
 
 def _features(config: Config, stored: dict[str, Any] | None, path: Path) -> FeatureExtractor:
     """What a run hears with; `stored`: what it said of it when it was trained, None for an older run."""
-    features = load_features(config.data.features)
+    features = features_of(config)
     if stored is not None:
         require_same(features, stored, path)
     if features.dim != config.model.audio_dim:

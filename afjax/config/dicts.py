@@ -32,12 +32,16 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
 def stored_config(values: dict, where: str = "config") -> Config:
     """The config of an experiment as it was stored, settings of earlier names in today's: old runs keep working.
 
-    A solver that there is no more is read as the one in its place. Raises InputError for what is no config, and for
+    A solver that there is no more is read as the one in its place; wav2vec2 heard whole clips before there was a
+    setting. Raises InputError for what is no config, and for
     preference tuning by a formula that there is no more.
     """
     sampler = values.get("sampler") if isinstance(values, dict) else None
     if isinstance(sampler, dict) and sampler.get("solver") == "adams_bashforth":
         values = values | {"sampler": sampler | {"solver": "dpm_solver_pp", "grid": "power"}}
+    data = values.get("data") if isinstance(values, dict) else None
+    if isinstance(data, dict) and data.get("features") and "whole_clips" not in data:
+        values = values | {"data": data | {"whole_clips": True}}
     preference = values.get("preference") if isinstance(values, dict) else None
     if not isinstance(preference, dict) or not _READING.keys() & preference.keys():
         return from_dict(values, where=where)

@@ -112,13 +112,15 @@ class DataConfig:
     `path` may name several folders with weights (`A:3,B:1`): statistics and evaluation are the first's. In a share
     `swap` of the windows user and avatar exchange roles. `codec`: run folder of the latent codec whose motion the
     records hold; empty: the face codec's. `features`: folder of `experiments.convert` whose wav2vec2 made the records'
-    audio features; empty: mel.
+    audio features; empty: mel. `whole_clips`: they are of whole clips, what comes later included, not as a stream hears
+    in blocks of `layout.block`; mel never are.
     """
 
     path: str = ""
     swap: float = 0.0
     codec: str = ""
     features: str = ""
+    whole_clips: bool = False
     train_clips: int = 384
     eval_clips: int = 64
     seconds: float = 20.0

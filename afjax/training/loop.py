@@ -10,6 +10,7 @@ from typing import Any
 import jax
 
 from afjax.config import TrainingConfig
+from afjax.training.ahead import Ahead
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.guard import LossGuard
 from afjax.training.logging import Averages, MetricWriter
@@ -25,6 +26,7 @@ class Task:
     `init()`: the state before the first step, with the fields `step`, `params` and `ema_params`. `abstract`: shapes,
     dtypes and shardings of such a state. `step(state, batch, number)`: the state after step `number`, counted from 0,
     and metrics, `loss` and `grad_norm` among them; it may donate the state. `rates(number)`: learning rates of a step.
+    `place(batch)`: the batch as `step` takes it, on the device; a thread calls it while the step before runs.
     """
 
     init: Callable[[], Any]
@@ -32,6 +34,7 @@ class Task:
     step: Callable[[Any, dict, int], tuple[Any, dict]]
     meter: Meter
     rates: Callable[[int], dict[str, float]] = lambda number: {}
+    place: Callable[[dict], dict] = jax.device_put
 
 
 def run(
@@ -88,7 +91,8 @@ def run(
             batches.set_state(place)
         first = done = int(state.step)
         begun(done)
-        with contextlib.closing(MetricWriter(workdir, done, tensorboard, wandb)) as writer:
+        ahead = Ahead(batches, task.place, end - done)
+        with ahead as batches, contextlib.closing(MetricWriter(workdir, done, tensorboard, wandb)) as writer:
             guard = LossGuard(settings.explosion, writer.last.get("loss"))
             began = time.perf_counter() - writer.last.get("seconds", 0.0)
             while done < end:

@@ -143,7 +143,7 @@ def make_place(compute: ComputeConfig, batch: int) -> Callable[[dict], dict]:
     """`place(batch)`: this process's rows of a batch, as host arrays, become arrays over all devices."""
     sharding = batch_sharding(compute, batch)
     if sharding is None:
-        return lambda batch: batch
+        return jax.device_put
     return partial(jax.tree.map, partial(jax.make_array_from_process_local_data, sharding))
 
 

@@ -3,23 +3,12 @@
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.audio import framing
 from afjax.audio.wav2vec2 import features
+from afjax.audio.wav2vec2.extractor import Wav2Vec2Features
 from afjax.nn.condition_encoder import AudioProjection
 from afjax.weights import convert
 
 SECONDS = 60
-
-
-def streamed(params, config, wave: np.ndarray, rows: int, window: int) -> np.ndarray:
-    """Rows `[T, dim]` of sound `[T * 640]` as a stream makes them, `rows` at a time."""
-    past, found = features.unheard(config), []
-    for first in range(0, len(wave), rows * framing.FRAME):
-        block = wave[first : first + rows * framing.FRAME]
-        past = features.hear(params, config, past, block[None])
-        heard = wave[: first + len(block)]
-        found.append(features.latest(params, config, heard, len(block) // framing.FRAME, past, window))
-    return np.concatenate(found)
 
 
 def distance(found: np.ndarray, whole: np.ndarray) -> dict[str, float]:
@@ -39,7 +28,7 @@ def measure(weights: convert.Weights, wave: np.ndarray, rows: int, window: int) 
     project = AudioProjection(weights.flow.config.condition_width)
     wave = features.fill(wave)
     whole = features.features(params, config, wave)
-    stream = streamed(params, config, wave, rows, window)
+    stream = Wav2Vec2Features(config, params, window, rows).clip(wave, len(whole))
     found = {}
     for name, view in (("features", np.asarray), ("projected", lambda x: project.apply(projection, jnp.asarray(x)))):
         ours, theirs = np.asarray(view(stream)), np.asarray(view(whole))

@@ -11,7 +11,7 @@ from afjax import files
 from afjax.audio.feature_extractors import described, silent_row
 from afjax.audio.framing import FPS
 from afjax.avatar.avatar import Avatar
-from afjax.avatar.features import load_features, require_same
+from afjax.avatar.features import features_of, require_same
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config
 from afjax.errors import InputError
@@ -82,7 +82,7 @@ def check_data(config: Config, metadata: Metadata, folder: Path) -> dict[str, An
         do = f"0, or {len(EVENT_KINDS)}: those that the records name"
         raise InputError(f"model.cause_kinds is {config.model.cause_kinds}", "config", do)
     check_fits(config, len(metadata.channels), metadata.feature_dim, folder, "build the data again, or change model.*")
-    features = load_features(config.data.features)
+    features = features_of(config)
     require_same(features, metadata.features, folder)
     if config.layout.user_delay and not np.any(metadata.normalizer.audio_silence) and np.any(silent_row(features)):
         what = f"layout.user_delay needs the features of silence, which it lacks ({features.name})"

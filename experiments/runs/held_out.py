@@ -29,12 +29,13 @@ def held_out_probe(config: Config, folder: Path, metadata: Metadata) -> Callable
     if not clips:
         return None
     scaled = [scale(clip, metadata.normalizer, config.layout.user_delay) for clip in clips]
-    windows = stack([cut(scaled[clip], start, frames) for clip, start in even(clips, frames)])
+    step = metadata.features.get("block", 1)  # features of a stream's blocks: windows begin where blocks do
+    windows = stack([cut(scaled[clip], start // step * step, frames) for clip, start in even(clips, frames)])
     if metadata.channels != CHANNELS:
         return make_probe(config, windows, {}, {})
     answers = {}
     for kind, detector in EVENTS.items():
-        found = around(clips, kind, frames, config.layout.block)
+        found = around(clips, kind, frames, config.layout.block, step)
         if len(found) >= FEWEST:
             cuts = stack([cut(scaled[clip], start, frames) for clip, start, _ in found])
             answers[kind] = Answers(cuts, np.array([place for *_, place in found]), channel(detector.channel))
@@ -50,11 +51,17 @@ def even(clips: Sequence[Conversation], frames: int) -> list[tuple[int, int]]:
     return [(clip, (2 * turn + 1) * (clips[clip].frames - frames) // (2 * each)) for clip, turn in chosen]
 
 
-def around(clips: Sequence[Conversation], kind: str, frames: int, block: int) -> list[tuple[int, int, int]]:
-    """Clip, first frame, and the event's frame in it, of up to EVENT_WINDOWS windows around events of a kind."""
+def around(
+    clips: Sequence[Conversation], kind: str, frames: int, block: int, step: int = 1
+) -> list[tuple[int, int, int]]:
+    """Clip, first frame, and the event's frame in it, of up to EVENT_WINDOWS windows around events of a kind.
+
+    First frames are multiples of `step`.
+    """
     causes = [(number, int(frame)) for number, clip in enumerate(clips) for frame in clip.event_frames()[kind]]
     turns, after = places(frames, block, len(causes))
-    found = [(clip, frame - place, int(place)) for (clip, frame), place in zip(causes, turns, strict=True)]
+    starts = [(frame - int(place)) // step * step for (_, frame), place in zip(causes, turns, strict=True)]
+    found = [(clip, start, frame - start) for (clip, frame), start in zip(causes, starts, strict=True)]
     whole = [one for one in found if after > 0 and one[1] >= 0 and one[1] + frames <= clips[one[0]].frames]
     return spread(whole, EVENT_WINDOWS)
 

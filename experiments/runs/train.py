@@ -63,7 +63,7 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
         mixed, "train", config.data.batch, config.data.window, config.training.seed,
         losing=files.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
         user_delay=config.layout.user_delay, swap=config.data.swap,
-        part=sharding.rows(config.compute, config.data.batch),
+        part=sharding.rows(config.compute, config.data.batch), stored=True,
     )  # fmt: skip
     meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json(), "features": features}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
@@ -73,7 +73,7 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
     with TrainingProgress(config.training.num_steps) as progress:
         state = train(
             config, workdir, iterator, meta,
-            reference=reference, tensorboard=tensorboard, wandb=wandb, profile=profile,
+            reference=reference, normalizer=metadata.normalizer, tensorboard=tensorboard, wandb=wandb, profile=profile,
             begun=progress.begun, progress=progress.report,
             sample=sampler, validate=sharding.in_all(validation) if tuned else None,
             probe=probe,

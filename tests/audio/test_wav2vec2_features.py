@@ -157,3 +157,33 @@ def test_an_extractor_gives_the_rows_of_a_stream(params, wave):
         past = features.hear(params, CONFIG, past, sound[:1])
         near(rows[0], features.latest(params, CONFIG, wave[: end * 640], block, past, window=6))
     assert np.abs(rows[1] - rows[0]).max() > 1e-2
+
+
+def test_recorded_sound_is_heard_as_a_stream_hears_it(params, wave):
+    """Block by block, the last of them filled up with silence, and nothing of a block from what comes after it."""
+    extractor, block = Wav2Vec2Features(CONFIG, params, window=6, block=5), 5
+    rows = extractor.clip(wave, FRAMES)
+    assert rows.shape == (FRAMES, CONFIG.dim)
+    state, sound = extractor.init(), np.concatenate([wave, np.zeros(3 * 640, np.float32)])
+    step = jax.jit(lambda state, sound: extractor.step(params, state, sound))
+    for end in (5, 10, 15):
+        state, made = step(state, jnp.asarray(sound[(end - block) * 640 : end * 640]))
+        near(made[: FRAMES - end + block], rows[end - block : end], 1e-4)
+    changed = wave.copy()
+    changed[10 * 640 :] = 0.7
+    np.testing.assert_array_equal(extractor.clip(changed, FRAMES)[:10], rows[:10])
+    whole = Wav2Vec2Features(CONFIG, params)
+    assert np.abs(whole.clip(changed, FRAMES) - whole.clip(wave, FRAMES))[:10].max() > 1e-2
+    assert np.abs(rows[:5] - rows[5:10]).max() > 1e-2
+
+
+def test_how_long_sound_is_does_not_matter_to_its_beginning(params):
+    """A tenth block is computed beside others that fill up the programs' size."""
+    wave = np.asarray(0.1 * jax.random.normal(jax.random.key(3), (40 * 640,)), np.float32)
+    rows = features.streamed(params, CONFIG, wave, 4, 6)
+    np.testing.assert_array_equal(features.streamed(params, CONFIG, wave[: 36 * 640], 4, 6), rows[:36])
+    for block, window in ((3, 6), (8, 6)):
+        with pytest.raises(InputError, match="in blocks of"):
+            features.streamed(params, CONFIG, wave, block, window)
+    with pytest.raises(InputError, match="longer than the window"):
+        Wav2Vec2Features(CONFIG, params, window=6, block=8)

@@ -100,6 +100,19 @@ def test_windows_reach_both_ends(folder):
     assert starts == {0, 1, 2}
 
 
+def test_windows_of_a_stream_s_features_begin_where_its_blocks_do(folder, clip, save, tmp_path):
+    metadata = save(tmp_path, [clip(seed, evaluation=False) for seed in range(4)])
+    described = {"name": "wav2vec2", "dim": 100, "window": 50, "block": 10}
+    records.write_metadata(tmp_path, dataclasses.replace(metadata, features=described))
+    iterator, starts = batches(tmp_path, batch=8, frames=55, user_delay=10, swap=0.5), set()
+    for _ in range(8):
+        next(iterator)
+        starts |= {int(name.rpartition("@")[2].rstrip("s")) for name in iterator.windows}
+    assert starts == {0, 10, 20}
+    with pytest.raises(InputError, match="blocks of 10 frames, layout.user_delay is 5"):
+        batches(tmp_path, batch=8, frames=20, user_delay=5)
+
+
 def test_windows_longer_than_clips_are_refused(folder):
     with pytest.raises(InputError, match="windows of 81 frames"):
         batches(folder, frames=81)

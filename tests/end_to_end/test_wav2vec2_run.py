@@ -20,7 +20,9 @@ from afjax.weights import readers
 from afjax.weights import tiny_release as released
 from afjax.weights.folder import to_folder
 from data_pipeline import records, schema
+from data_pipeline.dataset import batches
 from experiments.data.features import make_features
+from experiments.evaluation import eval_set
 from experiments.export.bundle import export
 from experiments.live import call_benchmark, systems
 from experiments.live.comparison import compare
@@ -49,21 +51,26 @@ def conversation(seed: int) -> schema.Conversation:
     return schema.Conversation(**arrays, **none, seed=seed)
 
 
+def recorded(folder, splits: dict[str, list[schema.Conversation]]):
+    """A data set of these conversations and their sound, with mel's place for features empty."""
+    folder.mkdir()
+    for split, clips in splits.items():
+        records.write_split(folder, split, map(schema.encode, clips))
+    d, f = len(CHANNELS), MelFeatures.dim
+    plain = Normalizer(*(np.full(n, v, np.float32) for n in (d, f) for v in (0, 1)))
+    counts = {split: {"count": len(clips), "frames": FRAMES, "seed": 0} for split, clips in splits.items()}
+    records.write_metadata(folder, records.Metadata(CHANNELS, described(MelFeatures()), 25, counts, plain))
+    return folder
+
+
 @pytest.fixture(scope="module")
 def data(weights, tmp_path_factory):
     """Records with wav2vec2 features, made by the command's own function of records with sound."""
     folder = tmp_path_factory.mktemp("records")
-    (folder / "sound").mkdir()
     splits = {"train": 4, "eval": 2}
-    for split, count in splits.items():
-        clips = (schema.encode(conversation(100 * len(split) + n)) for n in range(count))
-        records.write_split(folder / "sound", split, clips)
-    d, f = len(CHANNELS), MelFeatures.dim
-    plain = Normalizer(*(np.full(n, v, np.float32) for n in (d, f) for v in (0, 1)))
-    counts = {split: {"count": count, "frames": FRAMES, "seed": 0} for split, count in splits.items()}
-    metadata = records.Metadata(CHANNELS, described(MelFeatures()), 25, counts, plain)
-    records.write_metadata(folder / "sound", metadata)
-    make_features(folder / "sound", folder / "wav2vec2", load_features(weights))
+    made = {split: [conversation(100 * len(split) + n) for n in range(count)] for split, count in splits.items()}
+    recorded(folder / "sound", made)
+    make_features(folder / "sound", folder / "wav2vec2", load_features(weights, BLOCK))
     return folder / "wav2vec2"
 
 
@@ -91,7 +98,7 @@ def test_the_run_knows_what_it_hears_with(run, config, weights, data):
     avatar = afjax.load(run)
     assert (avatar.features.name, avatar.features.dim) == ("wav2vec2", config.model.audio_dim)
     assert described(avatar.features) == records.read_metadata(data).features
-    assert set(described(avatar.features)) == {"name", "dim", "window", "weights_sha256"}
+    assert set(described(avatar.features)) == {"name", "dim", "window", "block", "weights_sha256"}
     clip = next(records.read_split(data, "eval"))
     heard = avatar.features.clip(clip.user_audio / np.float32(32768), FRAMES)
     np.testing.assert_array_equal(heard.astype(np.float16), clip.user_features)
@@ -140,6 +147,70 @@ def test_a_live_stream_hears_the_user(run):
         engine.leave(slot)
         made.append(np.concatenate(blocks))
     assert engine.compilations == 1 and np.isfinite(made).all() and np.abs(made[1] - made[0]).max() > 1e-4
+
+
+def test_nothing_before_the_end_of_a_block_knows_what_the_user_says_after_it(run, data, tmp_path):
+    """Not the features of training, nor evaluation by records or by files, nor a stream; those of whole clips do."""
+    avatar, end = afjax.load(run), 7 * BLOCK
+    before = [conversation(seed) for seed in (7, 8)]
+    after = [replace(clip, user_audio=clip.user_audio.copy()) for clip in before]
+    for clip in after:
+        clip.user_audio[end * 640 :] = conversation(9).user_audio[end * 640 :] * 3
+
+    def rows(clips, extractor, name):
+        """The user's features of windows as training reads them, whole clips of them, by the windows' names."""
+        sound = recorded(tmp_path / f"{name} sound", {"train": clips, "eval": clips})
+        make_features(sound, tmp_path / name, extractor)
+        iterator, found = batches(tmp_path / name, batch=2, frames=20, stored=True), {}
+        for _ in range(12):
+            batch = next(iterator)
+            found |= dict(zip(iterator.windows, batch["user_audio"].astype(np.float32), strict=True))
+        return found
+
+    def changed(one, other, first=0):
+        """Frames whose numbers differ, from `first` on."""
+        return {first + int(n) for n in np.flatnonzero(np.abs(np.asarray(one) - other).max(-1) > 0)}
+
+    def trained_on(extractor, name):
+        one, other = (rows(clips, extractor, f"{name} {n}") for n, clips in enumerate((before, after)))
+        assert one.keys() == other.keys()
+        return set().union(*(changed(one[at], other[at], int(at.rpartition("@")[2])) for at in one))
+
+    def evaluated(avatar, name):
+        one, other = (
+            eval_set.generate(avatar, list(records.read_split(tmp_path / f"{name} {n}", "eval")), kept={"m": "joint"})
+            for n in range(2)
+        )
+        return changed(*(np.concatenate(found["m"], -1) for found in (one, other)))
+
+    def from_files(avatar):
+        return changed(
+            *(
+                avatar.generate(FRAMES, clip.user_motion, clip.user_audio / np.float32(32768))
+                for clip in (before[0], after[0])
+            )
+        )
+
+    def streamed(clip):
+        engine, buffers, made = avatar.engine(), Session(BLOCK, channels=len(CHANNELS)), []
+        slot = engine.join(seed=1)
+        buffers.user_sound(clip.user_audio / np.float32(32768), 16_000)
+        for block in range(FRAMES // BLOCK):
+            given = jax.tree.map(lambda part: part[None], buffers.take((block + 1) * BLOCK / 25))
+            made.append(np.asarray(engine.step(given)[slot]))
+        return np.concatenate(made)
+
+    whole = replace(avatar.features, block=0)
+    heard = replace(avatar, hearing=lambda: whole)
+    found = {
+        "training": (trained_on(avatar.features, "blocks"), trained_on(whole, "whole")),
+        "records": (evaluated(avatar, "blocks"), evaluated(heard, "whole")),
+        "files": (from_files(avatar), from_files(heard)),
+        "stream": (changed(streamed(before[0]), streamed(after[0])), {0}),
+    }
+    for way, (blocks, clips) in found.items():
+        assert blocks and min(blocks) >= end, f"{way}: frame {min(blocks, default=None)} of {end}"
+        assert min(clips) < end, f"{way}: features of whole clips tell nothing of what comes later"
 
 
 @pytest.mark.slow

@@ -8,9 +8,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from afjax.audio import framing
+from afjax.audio.feature_extractors import silence
 from afjax.audio.framing import FRAME
 from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
+from afjax.errors import InputError
 
 __all__ = ["Heard", "Wav2Vec2Features"]
 
@@ -26,12 +29,14 @@ class Heard(NamedTuple):
 class Wav2Vec2Features:
     """`afjax.audio.wav2vec2.features`; `window` frames in a stream, the block among them.
 
-    Shorter sound is filled up by its last sample. `params`: the tree below "params".
+    `block`: rows of a clip are those of a stream in blocks of so many frames, and silence follows sound that is
+    shorter; 0: those of the whole clip, filled up by its last sample. `params`: the tree below "params".
     """
 
     config: Wav2Vec2Config
     params: Any = field(compare=False, repr=False)
     window: int = features.WINDOW
+    block: int = 0
     _programs: dict[int, Callable] = field(default_factory=dict, init=False, compare=False, repr=False)
     name = "wav2vec2"
 
@@ -39,10 +44,22 @@ class Wav2Vec2Features:
     def dim(self) -> int:
         return self.config.dim
 
+    def __post_init__(self):
+        if self.block > self.window:
+            raise InputError(f"blocks of {self.block} frames are longer than the window of {self.window}", "wav2vec2")
+
     def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:
+        if self.block:
+            sound = silence(-(-frames // self.block) * self.block)
+            heard = framing.check(wave)[: frames * FRAME]
+            sound[: len(heard)] = heard
+            return features.streamed(self.params, self.config, sound, self.block, self.window)[:frames]
         return np.asarray(self.program(frames)(self.params, features.whole(wave, frames)[None]))[0]
 
     def warm_up(self, frames: int) -> None:
+        if self.block:
+            self.clip(silence(self.block), self.block)
+            return
         self.program(frames)
 
     def program(self, frames: int) -> Callable:

@@ -9,6 +9,10 @@ nothing later is read. The network standardises the wave and each channel of its
 the stream does so over all that it has heard, which `hear` keeps as a few numbers: over the window alone, a pause
 would be turned up to speech. Sound before the stream's first sample is silence.
 
+`streamed` computes the rows of recorded sound so, block after block, whose windows do not wait for one another: what
+a model is trained on and measured with. Each row is then computed in a window of its own, window / block times as much
+work as for the whole clip.
+
 The rows differ from those of the whole clip, by how much depends on the weights and the window: measure it with
 
     python -m experiments.audio_window --weights DIR --sound FILE --out DIR
@@ -28,11 +32,13 @@ from afjax.errors import InputError
 
 __all__ = [
     "WINDOW", "Past", "encode", "features", "fill", "hear", "init_params", "interpolate", "latest", "recent",
-    "standardise", "unheard", "whole",
+    "standardise", "streamed", "unheard", "whole",
 ]  # fmt: skip
 
 WINDOW = 50
 """Frames of sound that a stream's rows are computed from."""
+_AT_ONCE = 8
+"""Blocks that `streamed` computes together."""
 
 
 def init_params(config: Wav2Vec2Config, key) -> dict:
@@ -140,3 +146,48 @@ def latest(params, config: Wav2Vec2Config, buffer, rows: int, past: Past | None 
     wave = wave[-window * framing.FRAME :]
     wave = np.pad(wave, (window * framing.FRAME - len(wave), 0))
     return np.asarray(recent(params, config, wave[None], past)[0, -rows:])
+
+
+def streamed(params, config: Wav2Vec2Config, wave, block: int, window: int = WINDOW) -> np.ndarray:
+    """Rows of whole blocks of sound `[K * block * 640]`, as it comes, each as a stream has it when its block ends.
+
+    Silence is taken to have come before. No row reads a sample after its block. Returns float32
+    `[K * block, config.dim]`. Raises InputError for other lengths, and blocks longer than the window.
+    """
+    wave = framing.check(wave)
+    if len(wave) % (block * framing.FRAME) or block > window:
+        raise InputError(f"{len(wave)} samples in blocks of {block} frames, windows of {window}")
+    blocks = wave.reshape(-1, block * framing.FRAME)
+    past = _pasts(params, config, blocks)
+    padded = np.concatenate([np.zeros(window * framing.FRAME, wave.dtype), wave])
+    found = []
+    for numbers in _together(len(blocks)):
+        starts = (numbers + 1) * block * framing.FRAME
+        waves = np.stack([padded[start : start + window * framing.FRAME] for start in starts])
+        so_far = jax.tree.map(lambda x, numbers=numbers: x[numbers] if x.ndim else x, past)
+        found.append(np.asarray(recent(params, config, waves, so_far))[:, -block:])
+    return np.concatenate(found)[: len(blocks)].reshape(-1, config.dim)
+
+
+def _together(count: int) -> list[np.ndarray]:
+    """Numbers below `count`, _AT_ONCE at a time; the last ones are filled up by the last number."""
+    return [np.minimum(np.arange(first, first + _AT_ONCE), count - 1) for first in range(0, count, _AT_ONCE)]
+
+
+def _pasts(params, config: Wav2Vec2Config, blocks: np.ndarray) -> Past:
+    """What was heard up to the end of each block `[K, n]`: statistics `[K, channels]`, of one block more each time."""
+    none, found = unheard(config, _AT_ONCE), []
+    for numbers in _together(len(blocks)):
+        found.append(jax.device_get(hear(params, config, none, blocks[numbers])))
+    number = np.arange(1, len(blocks) + 1)[:, None]
+
+    def pooled(parts: list[Statistics]) -> Statistics:
+        mean, variance = (
+            np.concatenate([getattr(part, name) for part in parts])[: len(blocks)].astype(np.float64)
+            for name in ("mean", "variance")
+        )
+        so_far = np.cumsum(mean, 0) / number
+        spread = np.cumsum(variance + np.square(mean), 0) / number - np.square(so_far)
+        return Statistics(parts[0].count, *(x.astype(np.float32) for x in (so_far, np.maximum(spread, 0))))
+
+    return Past(pooled([past.samples for past in found]), pooled([past.rows for past in found]))

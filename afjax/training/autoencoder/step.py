@@ -310,7 +310,7 @@ def train(
     `batches`: of `data_pipeline.face_crops.batches`; `pictures`: as for `init_state`.
     """
     first, whole, compute = make_encoder_step(config), make_step(config, vgg), config.compute
-    place, mesh = sharding.make_place(compute, config.pictures.batch), sharding.make_mesh(compute)
+    mesh = sharding.make_mesh(compute)
     shapes = jax.eval_shape(lambda: init_state(config))
     wanted = sharding.shardings(compute, shapes)
     if wanted is None:
@@ -320,8 +320,9 @@ def train(
             init_state(config, pictures) if mesh is None else sharding.put(compute, init_state(config, pictures))
         ),
         abstract=jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), shapes, wanted),
-        step=lambda state, batch, number: (first if number < config.encoder_steps else whole)(state, place(batch)),
+        step=lambda state, batch, number: (first if number < config.encoder_steps else whole)(state, batch),
         meter=Meter(2 * config.pictures.batch, devices=1 if mesh is None else mesh.size),
         rates=make_rates(config),
+        place=sharding.make_place(compute, config.pictures.batch),
     )
     return run(task, config.training, workdir, batches, meta, **around)

@@ -1,28 +1,41 @@
 """The motion generator in the training loop: its task, and what a step of it multiplies."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import jax
 
 from afjax.config import Config
 from afjax.nn.transformer import ForcingTransformer
+from afjax.normalizer import Normalizer
 from afjax.training.generator.state import TrainState, abstract_state, init_params, init_state, token_layout
 from afjax.training.generator.step import clip_loss, make_draw, make_train_step
 from afjax.training.loop import Task, run
 from afjax.training.optimizer import make_rates
-from afjax.training.sharding import make_mesh, make_place
+from afjax.training.sharding import batch_sharding, make_mesh, make_place
 from afjax.training.throughput import Meter, matmul_flops
 
 
-def train(config: Config, workdir: Path, batches: Iterator, meta: dict, reference=None, **around) -> TrainState:
-    """Trains a generator; `reference`: parameters to tune by preferences; the rest as for `run`."""
-    draw, layout, place = make_draw(config), token_layout(config), make_place(config.compute, config.data.batch)
+def train(
+    config: Config,
+    workdir: Path,
+    batches: Iterator,
+    meta: dict,
+    reference=None,
+    normalizer: Normalizer | None = None,
+    **around,
+) -> TrainState:
+    """Trains a generator; `reference`: parameters to tune by preferences; the rest as for `run`.
+
+    `normalizer`: by which the device standardises batches that come as they are stored; None: they are standardised.
+    """
+    draw, layout, scaled = make_draw(config), token_layout(config), make_scale(config, normalizer)
     step, listening = make_train_step(config, reference), make_train_step(config, listening=True)
 
     def advance(state, batch, number: int):
         chosen = listening if number < config.training.listening_steps else step
-        return chosen(state, place(batch), draw(number), layout)
+        return chosen(state, scaled(batch), draw(number), layout)
 
     task = Task(
         init=lambda: init_state(config, reference),
@@ -30,8 +43,19 @@ def train(config: Config, workdir: Path, batches: Iterator, meta: dict, referenc
         step=advance,
         meter=make_meter(config, tuned=reference is not None),
         rates=make_rates(config.optimizer, config.training.num_steps, config.training.listening_steps),
+        place=make_place(config.compute, config.data.batch),
     )
     return run(task, config.training, workdir, batches, meta, **around)
+
+
+def make_scale(config: Config, normalizer: Normalizer | None) -> Callable[[dict], dict]:
+    """`scale(batch)`: a batch on the device standardised, by a program of its own: the step's stays as it is."""
+    if normalizer is None:
+        return lambda batch: batch
+    # the statistics are arguments: a compiler may turn a division by constants into something that rounds otherwise
+    sharding = batch_sharding(config.compute, config.data.batch)
+    scaled = jax.jit(lambda by, batch: Normalizer(**by).scale(batch), out_shardings=sharding)
+    return partial(scaled, vars(normalizer))
 
 
 def step_flops(config: Config, tuned: bool = False) -> int:
