@@ -4,7 +4,8 @@
 
 A stream computes the features of each block from a window of past sound (`afjax.audio.wav2vec2.features`); the whole
 clip's see all of it. For the features and for their projection, which is what the generator reads, the table gives the
-rms difference as a share of the whole clip's own rms about its mean, and the correlation.
+rms difference as a share of the whole clip's own rms about its mean, and the correlation. R² says how much of the
+stream's rows a fixed projection to so many numbers keeps: fitted to the first half of the sound, counted in the other.
 """
 
 import time
@@ -40,7 +41,9 @@ def main():
     seconds = round(time.monotonic() - started, 1)
     summary = {"window": _WINDOW.value, "rows": _ROWS.value, "frames": framing.count(len(wave)), **found}
     files.write_json(out / "summary.json", {**summary, "seconds": seconds, "warnings": cli.said()})
+    kept = found.pop("r2")
     cli.print_table([[name, *row.values()] for name, row in found.items()], ["", "difference", "correlation"])
+    cli.print_table([[numbers, share] for numbers, share in kept.items()], ["projected to", "R²"])
     print(f"{seconds} s: {out / 'summary.json'}")
 
 

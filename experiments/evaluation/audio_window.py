@@ -9,6 +9,7 @@ from afjax.nn.condition_encoder import AudioProjection
 from afjax.weights import convert
 
 SECONDS = 60
+PROJECTIONS = (64, 256, 512)
 
 
 def distance(found: np.ndarray, whole: np.ndarray) -> dict[str, float]:
@@ -21,6 +22,18 @@ def distance(found: np.ndarray, whole: np.ndarray) -> dict[str, float]:
     }
 
 
+def explained(rows: np.ndarray, numbers: int) -> float:
+    """R² of a fixed projection of rows `[T, dim]` to so many numbers, standardised channels as a model reads them.
+
+    Its directions are those of most variance in the first half of the rows; the share of it is the second half's.
+    """
+    half = len(rows) // 2
+    standard = (rows - rows[:half].mean(0)) / np.maximum(rows[:half].std(0), 1e-6)
+    directions = np.linalg.svd(standard[:half], full_matrices=False)[2][:numbers]
+    rest = standard[half:]
+    return float(1 - np.square(rest - rest @ directions.T @ directions).sum() / np.square(rest).sum())
+
+
 def measure(weights: convert.Weights, wave: np.ndarray, rows: int, window: int) -> dict[str, dict[str, float]]:
     """Distances of features and projection, over the whole sound and without its first `window` frames."""
     params, config = weights.wav2vec2.params(), weights.wav2vec2.config
@@ -29,7 +42,7 @@ def measure(weights: convert.Weights, wave: np.ndarray, rows: int, window: int) 
     wave = features.fill(wave)
     whole = features.features(params, config, wave)
     stream = Wav2Vec2Features(config, params, window, rows).clip(wave, len(whole))
-    found = {}
+    found = {"r2": {str(n): explained(stream, n) for n in PROJECTIONS if n < len(stream) // 2}}
     for name, view in (("features", np.asarray), ("projected", lambda x: project.apply(projection, jnp.asarray(x)))):
         ours, theirs = np.asarray(view(stream)), np.asarray(view(whole))
         found[name] = distance(ours, theirs)

@@ -1,4 +1,4 @@
-"""Milliseconds of a training step beside those of features computed in it."""
+"""What a training step costs beside features computed in it: work and bytes as counted, milliseconds as measured."""
 
 import statistics
 import time
@@ -8,12 +8,14 @@ import jax
 import numpy as np
 
 from afjax.audio import mel
-from afjax.audio.framing import FRAME
+from afjax.audio.framing import FPS, FRAME
 from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.config import Config
 from afjax.training.generator.state import init_state, token_layout
 from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.train import step_flops
+from experiments.live.device import gflop
 
 
 def milliseconds(call: Callable[[], object], repeats: int) -> float:
@@ -42,6 +44,32 @@ def train_step(config: Config) -> Callable[[], object]:
         return metrics
 
     return call
+
+
+def counted(config: Config, wav2vec2: Wav2Vec2Config) -> list[dict[str, str | float]]:
+    """Of each way to have wav2vec2's features: GFLOP a step besides the model's, MB read a step, GB an hour of data.
+
+    The model's own are its matrix products as `afjax.training.throughput` counts them, wav2vec2's are counted by XLA.
+    Rows of a stream are computed in a window for each block; whole clips' for a window and the two seconds before it.
+    """
+    c, past = config, features.WINDOW
+    windows, second = 2 * c.data.batch, jax.ShapeDtypeStruct((1, past * FRAME), "float32")
+    params = jax.eval_shape(lambda: features.init_params(wav2vec2, jax.random.key(0)))
+    one = gflop(lambda params, wave: features.encode(params, wav2vec2, wave), params, second)
+    blocks, hour = -(-c.data.window // c.layout.block), 2 * 3600 * FPS
+    stored, sound = 2 * wav2vec2.dim, 2 * FRAME
+
+    def row(what: str, work: float, frames: int, size: int) -> dict[str, str | float]:
+        megabytes, gigabytes = windows * frames * size / 1e6, hour * size / 1e9
+        return {"features": what, "gflop_a_step": work, "mb_a_step": megabytes, "gb_an_hour": gigabytes}
+
+    return [
+        row("the model's own step", step_flops(c) / 1e9, 0, 0),
+        row("stored rows, float16", 0.0, c.data.window, stored),
+        row("computed of sound, a stream's rows", windows * blocks * one, past + c.data.window, sound),
+        row("computed of sound, one pass", windows * one * (past + c.data.window) / past, past + c.data.window, sound),
+        row("stored projection to 512, float16", 0.0, c.data.window, 2 * 512),
+    ]
 
 
 def measure(config: Config, wav2vec2: Wav2Vec2Config, voices: int, repeats: int) -> dict[str, float]:

@@ -24,3 +24,16 @@ def test_the_first_call_is_not_timed():
     seen = []
     assert feature_cost.milliseconds(lambda: seen.append(1), 3) >= 0
     assert len(seen) == 4
+
+
+def test_work_and_bytes_of_a_step_are_counted():
+    """Two voices; a stream's rows take a window of two seconds for each block; stored rows take two bytes a number."""
+    config = quick()
+    model, stored, stream, once, projected = feature_cost.counted(config, SPEECH)
+    assert model["gflop_a_step"] > 0 and stored["gflop_a_step"] == projected["gflop_a_step"] == 0
+    rows, window = 2 * config.data.batch * config.data.window, config.data.window
+    assert stored["mb_a_step"] == pytest.approx(rows * 2 * SPEECH.dim / 1e6)
+    assert once["mb_a_step"] == stream["mb_a_step"] == pytest.approx(rows * (50 + window) / window * 1280 / 1e6)
+    ratio = stream["gflop_a_step"] / once["gflop_a_step"]
+    assert ratio == pytest.approx(-(-window // config.layout.block) * 50 / (50 + window))
+    assert stored["gb_an_hour"] == pytest.approx(2 * 3600 * 25 * 2 * SPEECH.dim / 1e9)
