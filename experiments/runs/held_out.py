@@ -1,7 +1,8 @@
 """Windows of held-out conversations for the probe of a training (`afjax.training.generator.probe`).
 
 Windows lie at fixed places: WINDOWS for the losses, evenly over all clips, and for every kind of event up to
-EVENT_WINDOWS, evenly over the events that there are. Only motion of the face codec has events and groups of channels.
+EVENT_WINDOWS, evenly over the events that there are; they alone are read. Only motion of the face codec has events and
+groups of channels.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,9 +14,10 @@ from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE, channel
 from afjax.config import Config
 from afjax.metrics.events import EVENTS
 from afjax.training.generator.probe import Answers, Windows, make_probe, places
-from data_pipeline.records import Metadata, read_split
-from data_pipeline.schema import Conversation
-from data_pipeline.windows import cut, scale
+from data_pipeline.records import Metadata
+from data_pipeline.schema import EVENT_KINDS
+from data_pipeline.shards import open_split
+from data_pipeline.windows import Clip, Place, ReadWindow
 
 WINDOWS, EVENT_WINDOWS = 64, 32
 FEWEST = 4
@@ -25,26 +27,35 @@ FEWEST = 4
 def held_out_probe(config: Config, folder: Path, metadata: Metadata) -> Callable[[dict], dict] | None:
     """The probe of a run whose records are in `folder`; None where no held-out clip is as long as a window."""
     frames = config.data.window
-    clips = [clip for clip in read_split(folder, "eval") if clip.frames >= frames]
+    split = open_split(folder, "eval")
+    clips = [Clip(split, int(number), "") for number in np.flatnonzero(split.frames >= frames)]
     if not clips:
         return None
-    scaled = [scale(clip, metadata.normalizer, config.layout.user_delay) for clip in clips]
+    read = ReadWindow(frames, config.layout.user_delay)
     step = metadata.features.get("block", 1)  # features of a stream's blocks: windows begin where blocks do
-    windows = stack([cut(scaled[clip], start // step * step, frames) for clip, start in even(clips, frames)])
+
+    def window(clip: int, start: int) -> Windows:
+        found = read.map(Place(clips[clip], start, False, None))
+        del found["window"]
+        return metadata.normalizer.scale(found)
+
+    windows = stack([window(clip, start // step * step) for clip, start in even(clips, frames)])
     if metadata.channels != CHANNELS:
         return make_probe(config, windows, {}, {})
-    answers = {}
+    answers, events = {}, [clip.piece(0, 0) for clip in clips]
     for kind, detector in EVENTS.items():
-        found = around(clips, kind, frames, config.layout.block, step)
+        number = EVENT_KINDS.index(kind)
+        causes = [(n, int(at)) for n, one in enumerate(events) for at in one.event_frame[one.event_kind == number]]
+        found = around(clips, causes, frames, config.layout.block, step)
         if len(found) >= FEWEST:
-            cuts = stack([cut(scaled[clip], start, frames) for clip, start, _ in found])
+            cuts = stack([window(clip, start) for clip, start, _ in found])
             answers[kind] = Answers(cuts, np.array([place for *_, place in found]), channel(detector.channel))
     groups = {"expression": EXPRESSION, "pose": POSE}
     groups = {name: np.array([channel(one) for one in members]) for name, members in groups.items()}
     return make_probe(config, windows, answers, groups)
 
 
-def even(clips: Sequence[Conversation], frames: int) -> list[tuple[int, int]]:
+def even(clips: Sequence[Clip], frames: int) -> list[tuple[int, int]]:
     """Clip and first frame of WINDOWS windows, every clip as often, evenly over its length."""
     each = -(-WINDOWS // len(clips))
     chosen = spread([(clip, turn) for turn in range(each) for clip in range(len(clips))], WINDOWS)
@@ -52,13 +63,12 @@ def even(clips: Sequence[Conversation], frames: int) -> list[tuple[int, int]]:
 
 
 def around(
-    clips: Sequence[Conversation], kind: str, frames: int, block: int, step: int = 1
+    clips: Sequence[Clip], causes: Sequence[tuple[int, int]], frames: int, block: int, step: int = 1
 ) -> list[tuple[int, int, int]]:
-    """Clip, first frame, and the event's frame in it, of up to EVENT_WINDOWS windows around events of a kind.
+    """Clip, first frame, and the event's frame in it, of up to EVENT_WINDOWS windows around `causes`, clip and frame.
 
     First frames are multiples of `step`.
     """
-    causes = [(number, int(frame)) for number, clip in enumerate(clips) for frame in clip.event_frames()[kind]]
     turns, after = places(frames, block, len(causes))
     starts = [(frame - int(place)) // step * step for (_, frame), place in zip(causes, turns, strict=True)]
     found = [(clip, start, frame - start) for (clip, frame), start in zip(causes, starts, strict=True)]
