@@ -5,7 +5,8 @@
 For each of `--hours` it writes a data set of noise as wide as the paper's (512 latents, 9216 numbers of wav2vec2 a
 frame), whose files are links to one file, so that 200 hours take a quarter of a gigabyte; the disk itself is not
 measured. On it it trains a small network (`resident_mb`: what the process holds, pages of files apart), emulates steps
-of `--milliseconds` (`input_wait`: the share of the time that they wait for batches) and counts what is read for a
+of `--milliseconds` (`input_wait`: the share of the time that they wait for batches, which needs a machine that does
+nothing else; `processor_ms_per_batch` does not) and counts what is read for a
 window. Linux alone says these things of a process.
 """
 

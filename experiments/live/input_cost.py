@@ -74,22 +74,29 @@ def bytes_of_window(folder: Path, frames: int, windows: int = 50) -> float:
     return (read_so_far() - before) / windows
 
 
-def waited(folder: Path, batch: int, frames: int, milliseconds: float, steps: int, first: int = 5) -> float:
-    """Share of `steps` steps, after the `first`, in which a step waits for its batch; a step is a pause."""
+def waited(folder: Path, batch: int, frames: int, milliseconds: float, steps: int, first: int = 5) -> dict[str, float]:
+    """Of `steps` steps after the `first`, which are pauses: the share of the time that they wait for their batches, and
+    the processor's time that a batch takes, which tells what to expect where other processes share it.
+    """
     iterator, asking = batches(folder, batch=batch, frames=frames, stored=True), 0.0
     with Ahead(iterator, jax.device_put, first + steps) as ahead:
         for number in range(first + steps):
             if number == first:
-                begun, asking = time.perf_counter(), 0.0
+                begun, worked, asking = time.perf_counter(), time.process_time(), 0.0
             asked = time.perf_counter()
             next(ahead)
             asking += time.perf_counter() - asked
             time.sleep(milliseconds / 1000)
-        return asking / (time.perf_counter() - begun)
+        share, work = asking / (time.perf_counter() - begun), time.process_time() - worked
+    return {"input_wait": share, "processor_ms_per_batch": 1000 * work / steps}
 
 
 def trained(folder: Path, workdir: Path, batch: int, frames: int, steps: int, widths=WIDTHS) -> float:
-    """Most resident MB while a small network is trained for some steps on data of these widths."""
+    """Most resident MB while a small network is trained for some steps on data of these widths.
+
+    The step is compiled here, whatever a cache holds: compiling takes memory that is not given back.
+    """
+    jax.config.update("jax_enable_compilation_cache", False)
     small = ModelConfig(*widths, 16, 1, 2, condition_width=16, condition_heads=2)
     settings = TrainingConfig(num_steps=steps, log_every=1, save_every=steps, sample_every=steps)
     data, optimizer = DataConfig(window=frames, batch=batch), OptimizerConfig(kind="adamw")
@@ -108,7 +115,7 @@ def measure(
     return {
         "hours": hours,
         "resident_mb": apart(trained, made, folder / f"{hours:g} h, run", batch, frames, steps, widths),
-        "input_wait": apart(waited, made, batch, frames, milliseconds, steps),
+        **apart(waited, made, batch, frames, milliseconds, steps),
         "bytes_per_window": apart(bytes_of_window, made, frames),
     }
 
