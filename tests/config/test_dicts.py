@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from afjax.config import Config, stored_config, to_dict
+from afjax.config import Config, DataConfig, stored_config, to_dict
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
 
@@ -33,6 +33,14 @@ def test_a_solver_that_is_gone_is_read_as_the_one_in_its_place():
     values["sampler"] |= {"solver": "adams_bashforth", "nfe": 7}
     sampler = stored_config(values).sampler
     assert (sampler.solver, sampler.grid, sampler.nfe) == ("dpm_solver_pp", "power", 7)
+
+
+@pytest.mark.parametrize(("features", "whole"), [("weights", True), ("", False)])
+def test_wav2vec2_heard_whole_clips_before_there_was_a_setting(features, whole):
+    stored = to_dict(Config(data=DataConfig(features=features)))
+    assert not stored_config(stored).data.whole_clips
+    del stored["data"]["whole_clips"]
+    assert stored_config(stored).data.whole_clips == whole
 
 
 def test_today_s_settings_stay():

@@ -19,7 +19,7 @@ from experiments.data.features import make_features
 
 
 class Loudness:
-    name, dim, window, params = "loudness", 7, 1, ()
+    name, dim, window, block, params = "loudness", 7, 1, 0, ()
 
     def clip(self, wave, frames):
         return np.tile(np.abs(wave.reshape(frames, -1)).mean(1)[:, None], (1, 7))
