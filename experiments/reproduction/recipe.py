@@ -1,7 +1,7 @@
 """The steps from recordings to the paper's tables: which models are trained, tuned, rendered and measured, by what.
 
     recordings --- codec --- records --- features --+-- talking_only ----------- losing samples --+
-                                                    +-- infp                                      |
+                       of the model's blocks        +-- infp                                      |
                                                     +-- voice      (the user is heard, not seen)  |
                                                     +-- plain ------------------------------------+-- tuned
                                                     +-- plain_5, plain_25  (frames of a block) ---+-- tuned_5, tuned_25
@@ -19,7 +19,8 @@ from experiments.reproduction.steps import Step
 __all__ = ["Settings", "plan"]
 
 CONFIGS = "experiments/configs"
-BLOCKS = {"plain": 10, "plain_5": 5, "plain_25": 25}
+BLOCKS = {"talking_only": 50, "infp": 75, "voice": 10, "plain": 10, "plain_5": 5, "plain_25": 25}
+"""Trained models and the frames of their blocks: each hears what a stream in such blocks does."""
 TUNED = {"tuned": "plain", "tuned_5": "plain_5", "tuned_25": "plain_25"}
 MEASURED = {
     1: ("talking_only", "infp", "tuned"),
@@ -65,11 +66,12 @@ class Settings:
 def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
     """The steps that the tables need, each after what it needs."""
     needed = {model for table in tables for model in MEASURED[table]}
-    steps = _prepared(given)
     trained = {TUNED.get(model, model) for model in needed}
     if needed & set(TUNED):
         trained.add("talking_only")
-    steps += [_trained(model, given) for model in ("talking_only", "infp", "voice", *BLOCKS) if model in trained]
+    blocks = dict.fromkeys(block for model, block in BLOCKS.items() if model in trained)
+    steps = [*_prepared(given), *(_features(block, given) for block in blocks)]
+    steps += [_trained(model, given) for model in BLOCKS if model in trained]
     if needed & set(TUNED):
         steps.append(_losing(given))
     steps += [_tuned(model, given) for model in TUNED if model in needed]
@@ -96,47 +98,53 @@ def _prepared(given: Settings) -> list[Step]:
     )  # fmt: skip
     pictures = f"--config.pictures.videos={given.data / 'faces'}"
     pairs = (f"--pairs={given.data / 'pairs.csv'}", f"--latent={out / 'codec'}", f"--seconds={given.seconds:g}")
-    weights = f"--weights={given.networks / 'weights'}"
     return [
         Step("codec", "experiments.train_autoencoder", (*codec, pictures, f"--workdir={out / 'codec'}"), (), CODEC),
         Step("records", "data_pipeline.build", (*pairs, f"--out={out / 'records'}"), ("codec",)),
-        Step(
-            "features", "experiments.make_features",
-            (f"--data={out / 'records'}", weights, f"--out={out / 'data'}"), ("records",),
-        ),
-    ]  # fmt: skip
+    ]
+
+
+def _features(block: int, given: Settings) -> Step:
+    arguments = (f"--data={given.out / 'records'}", f"--weights={given.networks / 'weights'}", f"--block={block}")
+    out = f"--out={given.out / 'data' / str(block)}"
+    return Step(f"features_{block}", "experiments.make_features", (*arguments, out), ("records",))
+
+
+def _data(model: str, given: Settings) -> Path:
+    return given.out / "data" / str(BLOCKS[TUNED.get(model, model)])
 
 
 def _trained(model: str, given: Settings) -> Step:
     configs = {"talking_only": "talking_only.py:paper", "infp": "infp.py:paper", "voice": "paper.py:voice"}
-    arguments = (f"--config={CONFIGS}/{configs.get(model, 'paper.py')}", *_common(given), *_block(model))
+    arguments = (f"--config={CONFIGS}/{configs.get(model, 'paper.py')}", *_common(model, given), *_block(model))
     arguments += (*given.sizes, f"--workdir={_run(given, model)}")
-    return Step(model, "experiments.train", arguments, ("features",), GENERATOR)
+    return Step(model, "experiments.train", arguments, (f"features_{BLOCKS[model]}",), GENERATOR)
 
 
-def _common(given: Settings) -> tuple[str, ...]:
+def _common(model: str, given: Settings) -> tuple[str, ...]:
     weights = given.networks / "weights"
     return (
-        f"--config.data.path={given.out / 'data'}", f"--config.data.codec={given.out / 'codec'}",
+        f"--config.data.path={_data(model, given)}", f"--config.data.codec={given.out / 'codec'}",
         f"--config.data.features={weights}",
     )  # fmt: skip
 
 
 def _block(model: str) -> tuple[str, ...]:
     """Another block leaves the window of 50 frames as it is: what is not noisy of it is the cache."""
-    block = BLOCKS.get(TUNED.get(model, model), 10)
-    return () if block == 10 else (f"--config.layout.block={block}", f"--config.layout.cache={48 - block}")
+    block = BLOCKS[TUNED.get(model, model)]
+    return () if block not in (5, 25) else (f"--config.layout.block={block}", f"--config.layout.cache={48 - block}")
 
 
 def _losing(given: Settings) -> Step:
-    arguments = (f"--workdir={_run(given, 'talking_only')}", f"--data={given.out / 'data'}")
+    arguments = (f"--workdir={_run(given, 'talking_only')}", f"--data={_data('talking_only', given)}")
     return Step(
         "losing", "experiments.make_preferences", (*arguments, f"--out={given.out / 'losing'}"), ("talking_only",), 2.0
     )
 
 
 def _tuned(model: str, given: Settings) -> Step:
-    arguments = (f"--config={CONFIGS}/dpo.py:full", *_common(given), *_block(model), *given.sizes, *given.tuning)
+    arguments = (f"--config={CONFIGS}/dpo.py:full", *_common(model, given), *_block(model))
+    arguments += (*given.sizes, *given.tuning)
     arguments += (
         f"--config.preference.model={_run(given, TUNED[model])}", f"--config.preference.path={given.out / 'losing'}",
         f"--workdir={_run(given, model)}",
@@ -147,7 +155,7 @@ def _tuned(model: str, given: Settings) -> Step:
 def _measured(model: str, protocol: str, given: Settings) -> Step:
     data = given.data
     if protocol == "dyadic":
-        sources = (f"--data={given.out / 'data'}", f"--recordings={data / 'pairs.csv'}")
+        sources = (f"--data={_data(model, given)}", f"--recordings={data / 'pairs.csv'}")
     elif protocol == "hdtf":
         sources = ("--protocol=hdtf", f"--recorded_video={data / 'hdtf'}")
     else:

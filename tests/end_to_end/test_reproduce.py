@@ -38,7 +38,9 @@ def test_every_row_of_ours_is_measured(tmp_path):
 
 def test_a_table_alone_needs_less(tmp_path):
     names = [step.name for step in recipe.plan((5,), given(tmp_path))]
-    assert names[:3] == ["codec", "records", "features"] and "tuned" in names and "talking_only" in names
+    assert (
+        names[:4] == ["codec", "records", "features_50", "features_10"] and "tuned" in names and "talking_only" in names
+    )
     assert not {"infp", "plain_5", "study", "timed_tuned", "hdtf_tuned"} & set(names)
 
 
