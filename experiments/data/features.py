@@ -1,6 +1,7 @@
 """A data set with other audio features, of the sound that its records hold."""
 
 import dataclasses
+import shutil
 import time
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from afjax import files
 from afjax.audio.feature_extractors import FeatureExtractor, described, silent_row
 from afjax.errors import InputError
 from data_pipeline import records, schema
+from data_pipeline.recorded.build import WORK
 from experiments import cli
 
 
@@ -45,13 +47,23 @@ def make_features(data: Path, out: Path, extractor: FeatureExtractor) -> dict:
         normalizer = dataclasses.replace(metadata.normalizer, **heard)
         changed = dataclasses.replace(metadata, features=described(extractor), normalizer=normalizer)
         records.write_metadata(folder, changed)
+        _carry(data, folder)
         summary = {
             "out": out,
             "features": extractor.name,
             "width": extractor.dim,
             "conversations": total,
-            "bytes": sum(file.stat().st_size for file in folder.iterdir()),
+            "bytes": sum(file.stat().st_size for file in folder.rglob("*")),
             "seconds": time.monotonic() - started,
         }
         files.write_json(folder / "summary.json", summary)
     return summary
+
+
+def _carry(data: Path, folder: Path):
+    """Where recorded clips were cut, which `experiments.evaluate --recordings` asks for."""
+    for path in (data / "clips.csv", *data.glob(f"{WORK}/*/survey.json")):
+        if path.is_file():
+            copy = folder / path.relative_to(data)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)

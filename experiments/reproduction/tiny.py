@@ -27,7 +27,7 @@ from experiments.reproduction.recipe import Settings
 
 __all__ = ["settings"]
 
-SPLITS = {"train": 2, "eval": 2}
+SPLITS = {"train": 3, "eval": 2}
 SECONDS, SIZE = 6.4, 256
 """A record of 6 s holds two windows of the baseline, which generates 75 frames at once."""
 SPEAKS = 0.1
@@ -66,7 +66,7 @@ def settings(out: Path) -> Settings:
     )  # fmt: skip
     return Settings(
         data=given / "recordings", networks=given / "networks", out=out, codec_sizes=codec, sizes=sizes,
-        tuning=("--config.preference.validation=1",), seconds=6.0,
+        tuning=("--config.preference.validation=2",), seconds=6.0,
     )  # fmt: skip
 
 
