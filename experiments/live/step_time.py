@@ -33,5 +33,5 @@ def measure(run: Avatar, blocks: int) -> dict[str, Any]:
     return {
         "device": device.device(), "blocks": blocks, "algorithmic_ms": waits,
         "step_ms": percentiles(taken), "latency_s": (waits["collected"] + float(np.median(taken))) / 1000,
-        "compilations": engine.compilations(),
+        "compilations": engine.compilations,
     }  # fmt: skip
