@@ -24,7 +24,7 @@ from data_pipeline.dataset import batches
 from experiments.data.features import make_features
 from experiments.evaluation import eval_set
 from experiments.export.bundle import export
-from experiments.live import call_benchmark, systems
+from experiments.live import call_benchmark, step_time, systems
 from experiments.live.comparison import compare
 from experiments.runs.train import train_run
 
@@ -147,6 +147,12 @@ def test_a_live_stream_hears_the_user(run):
         engine.leave(slot)
         made.append(np.concatenate(blocks))
     assert engine.compilations == 1 and np.isfinite(made).all() and np.abs(made[1] - made[0]).max() > 1e-4
+
+
+def test_its_step_alone_is_timed(run):
+    summary = step_time.measure(afjax.load(run), blocks=6)
+    assert summary["blocks"] == 6 and summary["compilations"] == 1 and summary["step_ms"]["p50"] > 0
+    assert summary["latency_s"] == pytest.approx(BLOCK / 25 + summary["step_ms"]["p50"] / 1000)
 
 
 def test_nothing_before_the_end_of_a_block_knows_what_the_user_says_after_it(run, data, tmp_path):
