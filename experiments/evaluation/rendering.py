@@ -33,6 +33,8 @@ __all__ = ["Videos", "begun", "clip_name", "drawn", "render", "render_held_out",
 
 BATCH = 8
 """Clips that are generated at once."""
+PART = 50
+"""Frames that are rendered at once, whole blocks of the latent codec."""
 FIRST = 2_000_000_000
 """Seeds of drawn people start here: no codec is trained on so many others."""
 RECORD = "rendered.json"
@@ -174,9 +176,9 @@ def _video(folder: Path, name: str) -> Path:
 
 
 def render(path: Path, codec: Codec, identity, motion: np.ndarray, wave: np.ndarray):
-    """Writes the video of a face under motion `[T, D]`, a second at a time, with sound int16 `[S]` at 16 kHz."""
-    seconds = (codec.render(identity, motion[start : start + FPS]) for start in range(0, len(motion), FPS))
-    write_video(path, seconds, wave.astype(np.float32) / 32768)
+    """Writes the video of a face under motion `[T, D]`, PART frames at a time, with sound int16 `[S]` at 16 kHz."""
+    parts = (codec.render(identity, motion[start : start + PART]) for start in range(0, len(motion), PART))
+    write_video(path, parts, wave.astype(np.float32) / 32768)
 
 
 def write_video(path: Path, parts: Iterable[np.ndarray], wave: np.ndarray):

@@ -48,9 +48,11 @@ PUBLISHED = {
 def text(table: Table, missing: Mapping[str, str], metrics: Sequence[str], rows: Collection[str] = ()) -> str:
     """The table as plain lines: a line a metric, a column a row; famous ones that are missing have the reason there."""
     rows = list(rows or table)
-    others = [name for name in dict.fromkeys(name for row in rows for name in table[row]) if name not in PUBLISHED]
+    found = dict.fromkeys(name for row in rows for name in table[row])
+    ordered = [name for metric in metrics for name in (metric, f"{metric} (corpus)")]
+    others = [name for name in found if name not in (*PUBLISHED, *ordered)]
     lines = [["", *rows]]
-    for name in [*metrics, *others]:
+    for name in [*ordered, *others]:
         if any(name in table[row] for row in rows):
             lines.append([name, *(_cell(table[row].get(name, bootstrap.EMPTY)) for row in rows)])
         elif name in missing:
