@@ -31,7 +31,8 @@ __all__ = ["Measured", "finished", "measure", "reader_of", "tracker", "write"]
 NO_TRACKS = "no tracks of SPECTRE or EMOCA (--tracks)"
 SLACK = 2
 """Frames by which tracks and videos may differ in length."""
-_SEEN = ("thumbnail", "opening", "envelope")
+_SEEN = {"thumbnail": {"inception", "i3d"}, "opening": {"syncnet_lips"}, "envelope": {"syncnet_lips"}}
+"""Tracks of the stand-ins, and the networks with which they are not used."""
 _MOTION = ("motion", "speaking", "envelope", "features")
 
 
@@ -129,11 +130,8 @@ def measure(
     table: published.Table = {row: {} for row in rows}
     missing, notes = {}, list(videos.notes)
     if any(published.PUBLISHED[metric].of != published.TRACKS for metric in protocol.metrics):
-        seen = {row: [reader(found[name]) for name in names] for row, found in rows.items()}
-        notes += dict.fromkeys(note for row in seen.values() for each in row for note in each.notes)
-        pictures = list(_portraits(videos, names))
-        shown = [{} if picture is None else reader.portrait(picture) for picture in pictures]
-        clips = {row: [_arrays(each) for each in found] for row, found in seen.items()}
+        clips = {row: [_arrays(reader(found[name]), networks, notes) for name in names] for row, found in rows.items()}
+        shown = [{} if picture is None else reader.portrait(picture) for picture in _portraits(videos, names)]
         table, missing = of_pictures(clips, shown, tuple(networks), groups.of_people(people), seed)
     if tracks:
         user, ours = _tracks_of(files.absolute(tracks), rows, protocol, names)
@@ -154,8 +152,11 @@ def measure(
     return Measured(table, missing, len(names), notes)
 
 
-def _arrays(seen: Seen) -> dict[str, np.ndarray]:
-    return {name: seen.tracks[name] for name in _SEEN if name in seen.tracks} | seen.features
+def _arrays(seen: Seen, networks: Collection[str], notes: list[str]) -> dict[str, np.ndarray]:
+    """What `of_pictures` takes of a video: features, which stay on disk, and tracks of the stand-ins that are used."""
+    notes += [note for note in seen.notes if note not in notes]
+    wanted = [name for name, kinds in _SEEN.items() if name in seen.tracks and not kinds <= set(networks)]
+    return {name: seen.tracks[name] for name in wanted} | seen.features
 
 
 def _portraits(videos: Videos, names: list[str]):
@@ -179,11 +180,11 @@ def _dependence(user, rows, videos: Videos, protocol: Protocol, people: np.ndarr
         return {}, {"R-DGG": f"no tracks of {'users' if user is None else 'recorded avatars'}"}
     if not {"user", "recorded"} <= set(videos.rows):
         return {}, {"R-DGG": "no videos of users and recorded avatars, whose voices are needed"}
-    speech = []
+    speech, listener = [], reader.without_networks()
     for name in videos.people:
         heard = {}
         for role, row in (("avatar", "recorded"), ("user", "user")):
-            seen = reader(videos.rows[row][name])
+            seen = listener(videos.rows[row][name])
             if seen.has_sound:
                 heard |= {f"{role}_{track}": seen.tracks[track] for track in ("features", "speaking")}
             elif role == "avatar" and not protocol.voice:

@@ -93,6 +93,10 @@ class VideoReader:
         arrays = {kind: np.load(file, mmap_mode="r", allow_pickle=False) for kind, file in found.items()}
         return Seen(path, tracks, arrays, tuple(notes))
 
+    def without_networks(self) -> "VideoReader":
+        """One that gives tracks alone, from the same cache."""
+        return VideoReader(self._cache)
+
     def portrait(self, picture: np.ndarray) -> dict[str, np.ndarray]:
         """Embeddings of a portrait uint8 `[H, W, 3]` by kind, `arcface` and `dlib`; none where no face is found."""
         landmarks = landmarks_of(picture)
