@@ -1,6 +1,7 @@
 """The statistics by which motion and audio features are standardised, checked wherever they are read."""
 
-from collections.abc import Mapping
+import operator
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -39,14 +40,14 @@ class Normalizer:
         """The inverse of `scale_motion`."""
         return motion * self.motion_std + self.motion_mean
 
-    def scale(self, tracks: Mapping[str, Any]) -> dict[str, Any]:
+    def scale(self, tracks: Mapping[str, Any], divide: Callable = operator.truediv) -> dict[str, Any]:
         """Raw tracks by name, float32 and scaled: `*motion` and `reference` as motion, `*audio` as features."""
         scaled = dict(tracks)
         for name, track in tracks.items():
             if name.endswith(("motion", "reference")):
-                scaled[name] = self.scale_motion(track.astype(np.float32))
+                scaled[name] = divide(track.astype(np.float32) - self.motion_mean, self.motion_std)
             elif name.endswith("audio"):
-                scaled[name] = self.scale_audio(track.astype(np.float32))
+                scaled[name] = divide(track.astype(np.float32) - self.audio_mean, self.audio_std)
         return scaled
 
     def to_json(self) -> dict:

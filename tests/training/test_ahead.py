@@ -1,11 +1,16 @@
-"""Batches read ahead of the step: in the same order, with the state of what was handed out, and left there."""
+"""Batches read ahead of the step: in the same order, with the state of what was handed out, and left there; scaled on
+the device as on the host."""
 
 import threading
 
+import jax
 import numpy as np
 import pytest
 
+from afjax.normalizer import Normalizer
 from afjax.training.ahead import Ahead
+from afjax.training.generator.train import make_scale
+from tests.small_model import small_config
 
 
 class Numbers:
@@ -68,3 +73,16 @@ def test_a_fault_is_raised_when_its_batch_is_asked_for():
         with pytest.raises(ValueError, match="no such batch"):
             next(ahead)
     assert numbers.next == 2
+
+
+def test_a_batch_is_standardised_on_the_device_to_the_bit_of_the_host():
+    rng = np.random.default_rng(0)
+    statistics = [rng.random(width).astype(np.float32) + 0.1 for width in (3, 3, 100, 100)]
+    normalizer = Normalizer(*statistics)
+    batch = {"avatar_motion": rng.random((4, 20, 3), np.float32), "reference": rng.random((4, 3), np.float32)}
+    batch["user_audio"] = rng.standard_normal((4, 20, 100)).astype(np.float16)
+    batch["cause_age"] = rng.random((4, 20, 5), np.float32)
+    found = make_scale(small_config(), normalizer)(jax.device_put(batch))
+    for name, wanted in normalizer.scale(batch).items():
+        np.testing.assert_array_equal(found[name], wanted, err_msg=name)
+    np.testing.assert_array_equal(found["cause_age"], batch["cause_age"])

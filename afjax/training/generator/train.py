@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 
 from afjax.config import Config
 from afjax.nn.transformer import ForcingTransformer
@@ -52,9 +53,14 @@ def make_scale(config: Config, normalizer: Normalizer | None) -> Callable[[dict]
     """`scale(batch)`: a batch on the device standardised, by a program of its own: the step's stays as it is."""
     if normalizer is None:
         return lambda batch: batch
-    # the statistics are arguments: a compiler may turn a division by constants into something that rounds otherwise
+
+    def divide(x, std):
+        # where XLA sees that a divisor repeats it multiplies by 1 / std, which rounds otherwise than a division
+        return x / jax.lax.optimization_barrier(jnp.broadcast_to(std, x.shape))
+
+    # the statistics are arguments, so that the program is the same for all data
     sharding = batch_sharding(config.compute, config.data.batch)
-    scaled = jax.jit(lambda by, batch: Normalizer(**by).scale(batch), out_shardings=sharding)
+    scaled = jax.jit(lambda by, batch: Normalizer(**by).scale(batch, divide), out_shardings=sharding)
     return partial(scaled, vars(normalizer))
 
 
