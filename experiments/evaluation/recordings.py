@@ -37,6 +37,8 @@ from experiments.talk.inputs import track_user
 __all__ = ["cut_held_out", "render_from_videos"]
 
 PACE, FIRST = 5, 2.0
+PORTRAIT = 256
+"""Least side of a portrait in pixels: in one of a small codec's no face would be found again."""
 _ROWS = {"avatar": "recorded", "user": "user"}
 _AGAIN = "build the data again from its table, and keep its folder clips"
 
@@ -93,8 +95,7 @@ def _cut(pair: Pair, role: str, places, clips, out: Path, codec: Codec, progress
             at = start + clip.frames
             wave = getattr(clip, f"{role}_audio").astype(np.float32) / 32768
             portrait = out / "portraits" / f"{clip_name(record)}.png" if role == "avatar" else None
-            cropped = _cropped(islice(frames, clip.frames), square, codec.size)
-            write_video(path, _watched(cropped, codec, portrait), wave)
+            write_video(path, _watched(islice(frames, clip.frames), square, codec, portrait), wave)
         progress.update()
 
 
@@ -102,13 +103,18 @@ def _cropped(frames: Iterator[np.ndarray], square: Square, size: int) -> Iterato
     return (crop(frame, square, size)[None] for frame in frames)
 
 
-def _watched(pictures: Iterator[np.ndarray], codec: Codec, portrait: Path | None) -> Iterator[np.ndarray]:
-    """The pictures, of which the first that the codec accepts is written as the portrait, if one is wanted."""
-    for n, picture in enumerate(pictures):
-        if portrait is not None and n % PACE == 0 and n <= FIRST * FPS and accepted(codec, picture[0]):
-            write_picture(portrait, picture[0])
-            portrait = None
-        yield picture
+def _watched(frames: Iterator[np.ndarray], square: Square, codec: Codec, portrait: Path | None) -> Iterator[np.ndarray]:
+    """The square at the codec's size. The first that the codec accepts is written as the portrait, if one is wanted.
+
+    A small codec's portrait is larger: it is to find a face in it.
+    """
+    for n, frame in enumerate(frames):
+        if portrait is not None and n % PACE == 0 and n <= FIRST * FPS:
+            picture = crop(frame, square, max(codec.size, PORTRAIT))
+            if accepted(codec, picture):
+                write_picture(portrait, picture)
+                portrait = None
+        yield crop(frame, square, codec.size)[None]
 
 
 def accepted(codec: Codec, picture: np.ndarray) -> bool:
@@ -149,7 +155,7 @@ def render_from_videos(run: Avatar, recorded: str, user: str, out: Path, protoco
             wave = _voice(videos["recorded"], frames, needed=protocol.voice)
             if not (life.is_file() and face.is_file()):
                 square = _square(videos["recorded"], face, codec)
-                pictures = _cropped(islice(read_frames(videos["recorded"]), frames), square, codec.size)
+                pictures = _watched(islice(read_frames(videos["recorded"]), frames), square, codec, None)
                 silent = np.zeros(frames * RATE // FPS, np.float32)
                 write_video(life, pictures, silent if wave is None else wave)
             if not made.is_file():
@@ -201,7 +207,7 @@ def _square(video: VideoInfo, portrait: Path, codec: Codec) -> Square:
         raise InputError(f"no face in its first {FIRST:g} s", video.path, "leave it out")
     square = square_of(np.stack(boxes), *held[0].shape[:2], getattr(getattr(codec, "config", None), "margin", 1.0))
     for frame in held:
-        picture = crop(frame, square, codec.size)
+        picture = crop(frame, square, max(codec.size, PORTRAIT))
         if accepted(codec, picture):
             write_picture(portrait, picture)
             return square
