@@ -84,7 +84,7 @@ def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
     if 1 in tables:
         steps.append(_exported(given))
     if 2 in tables:
-        steps.append(_study(given))
+        steps += _study(given)
     return steps
 
 
@@ -183,7 +183,13 @@ def _exported(given: Settings) -> Step:
     return Step("bundle", "experiments.export_stream", arguments, ("tuned",))
 
 
-def _study(given: Settings) -> Step:
+def _study(given: Settings) -> list[Step]:
+    """The page for people, and the count of their answers where there are any."""
     ours, theirs = (given.out / "measured" / f"dyadic_{model}" / "videos" / "model" for model in ("tuned", "infp"))
-    arguments = (f"--a={ours}", f"--b={theirs}", f"--out={given.out / 'study' / 'site'}")
-    return Step("study", "experiments.preference_study", arguments, ("dyadic_tuned", "dyadic_infp"))
+    folder = given.out / "study"
+    arguments = (f"--a={ours}", f"--b={theirs}", f"--out={folder / 'site'}")
+    steps = [Step("study", "experiments.preference_study", arguments, ("dyadic_tuned", "dyadic_infp"))]
+    if (folder / "answers").is_dir():
+        arguments = (f"--key={folder / 'key.json'}", f"--answers={folder / 'answers'}", f"--out={folder / 'results'}")
+        steps.append(Step("answers", "experiments.preference_results", arguments, ("study",)))
+    return steps

@@ -11,15 +11,15 @@ from experiments.reproduction.recipe import PROTOCOL
 __all__ = ["write"]
 
 
-def write(out: Path, tables: tuple[int, ...]) -> Path:
-    """Writes `table1.json` .. and `tables.md` of what has been measured in `out`; -> the latter."""
+def write(out: Path, tables: tuple[int, ...], said: str = "") -> Path:
+    """Writes `table1.json` .. and `tables.md`, which begins with what is `said`, of what has been measured in `out`."""
     pages = []
     for number in tables:
         content = _study(out) if number == 2 else _measured(out, number)
         files.write_json(out / f"table{number}.json", content)
         pages.append(_page(number, content))
     with files.aside(out / "tables.md") as path:
-        path.write_text("# The paper's tables\n\n" + "\n\n".join(pages) + "\n")
+        path.write_text("\n\n".join(filter(None, ["# The paper's tables", said, *pages])) + "\n")
     return out / "tables.md"
 
 
