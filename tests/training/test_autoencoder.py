@@ -179,7 +179,9 @@ def test_bfloat16_trains_float32_weights_to_nearly_the_same_loss(state):
 def test_of_compute_there_are_devices_and_precision():
     with pytest.raises(InputError, match="the latent codec has data and dtype alone"):
         dataclasses.replace(tiny(), compute=ComputeConfig(fsdp=2))
-    rates = step.make_rates(dataclasses.replace(tiny(LossConfig(part_size=16), muon=0.5), encoder_steps=10))
+    sizes = dataclasses.replace(TINY, dim=16, directions=15)
+    config = dataclasses.replace(tiny(LossConfig(part_size=16), muon=0.5), codec=sizes, encoder_steps=10)
+    rates = step.make_rates(config)
     assert set(rates(0)) == {"learning_rate", "muon"} and set(rates(10)) == {"learning_rate", "muon", "critic_rate"}
 
 
