@@ -87,9 +87,9 @@ def test_nothing_compiles_after_warming_up(folder, given, caplog):
 def test_products_have_full_precision(folder, given, monkeypatch):
     seen, clips = [], Generator.clips
 
-    def watched(*arguments):
+    def watched(*arguments, **named):
         seen.append(jax.config.jax_default_matmul_precision)
-        return clips(*arguments)
+        return clips(*arguments, **named)
 
     monkeypatch.setattr(Generator, "clips", watched)
     run = load_released(folder)

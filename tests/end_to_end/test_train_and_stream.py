@@ -71,7 +71,8 @@ def test_probed_windows_hold_their_events_and_the_answers(config):
     assert all(0 <= start <= clips[clip].frames - frames for clip, start in places)
     assert len(set(places)) == len(places)
     for kind in EVENTS:
-        for clip, start, place in held_out.around(clips, kind, frames, block):
+        causes = [(n, int(frame)) for n, clip in enumerate(clips) for frame in clip.event_frames()[kind]]
+        for clip, start, place in held_out.around(clips, causes, frames, block):
             assert start >= 0 and start + frames <= clips[clip].frames and 5 <= place <= frames - 26
             assert start + place in clips[clip].event_frames()[kind]
 

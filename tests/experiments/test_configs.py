@@ -1,5 +1,6 @@
 """Every preset: a valid config that survives JSON, differs where it says so, and learns when made tiny."""
 
+import dataclasses
 import json
 
 import jax
@@ -60,7 +61,8 @@ def test_paper_is_as_written():
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     assert count(shapes) == 153_484_288  # 613.9 MB in float32, the released checkpoint's size
     small = read(paper, "quickstart")
-    assert (small.layout, small.objective, small.sampler) == (c, o, s)
+    assert o.drop_reference == 0.1
+    assert (small.layout, small.objective, small.sampler) == (c, dataclasses.replace(o, drop_reference=0.0), s)
 
 
 def test_paper_sizes_need_data_that_fit(tmp_path):

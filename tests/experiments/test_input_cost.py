@@ -38,11 +38,10 @@ def read(folder):
 
 
 def test_what_is_held_does_not_grow_with_the_data(sets):
-    """Of the same data read into a list it does."""
+    """Beside the same data read into a list it is some batches, read ahead as it happens."""
     few, many = (held(lambda folder=folder: read(folder)) for folder in sets)
-    assert many < 1.3 * few
-    few, many = (held(lambda folder=folder: list(read_split(folder, "train"))) for folder in sets)
-    assert many > 5 * few
+    whole = held(lambda: list(read_split(sets[1], "train")))
+    assert max(few, many) < whole / 8
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/io"), reason="Linux alone counts what a process reads")

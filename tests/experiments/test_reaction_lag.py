@@ -27,7 +27,10 @@ class Avatar:
         self.kind, self.block, self.delay = kind, block, delay
         self.normalizer = SimpleNamespace(motion_std=np.full(15, 0.1, np.float32))
 
-    def clips(self, avatar_features, user_features, user_motion, seed, keep):
+    def over(self, devices):
+        return self
+
+    def clips(self, avatar_features, user_features, user_motion, seed, keep, reference, numbers):
         count, frames, width = user_motion.shape
         if self.kind == "late":
             return np.pad(user_motion, [(0, 0), (LAG, 0), (0, 0)])[:, :frames]

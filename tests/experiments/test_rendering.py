@@ -45,10 +45,12 @@ class GreyCodec:
 class Counting:
     """Motion of a clip: its portrait, plus its number, plus who is heard."""
 
-    def clips(self, avatar, user, motion, seed, keep, reference, first):
-        number = first + np.arange(len(motion))
+    def over(self, devices):
+        return self
+
+    def clips(self, avatar, user, motion, seed, keep, reference, numbers):
         heard = 0.0 if keep == "avatar" else user[..., 0].mean(axis=1)
-        made = np.asarray(reference)[:, 0] + number + heard
+        made = np.asarray(reference)[:, 0] + numbers + heard
         return np.broadcast_to(made[:, None, None], (*motion.shape[:2], 1))
 
 

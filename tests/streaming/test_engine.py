@@ -26,6 +26,7 @@ class Scales:
 
     motion_mean, motion_std = np.full(3, 0.5, np.float32), np.full(3, 2.0, np.float32)
     audio_mean, audio_std = np.full(mel.DIM, 0.1, np.float32), np.full(mel.DIM, 0.5, np.float32)
+    audio_silence = 0.0
 
     def scale_motion(self, x):
         return (x - self.motion_mean) / self.motion_std
