@@ -41,10 +41,9 @@ SIDES = ("avatar", "user")
 
 def settings(out: Path) -> Settings:
     """Makes recordings and networks in `out`/given, unless they are there; -> what `recipe.plan` takes."""
-    # compiling takes most of the time: steps share what they have compiled, and optimise it little
+    # compiling takes most of the time: steps share what they have compiled
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(out / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
-    os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
     given = out / "given"
     if not given.is_dir():
         with files.folder_aside(given) as folder:
