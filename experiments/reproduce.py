@@ -46,7 +46,10 @@ def given(out: Path) -> recipe.Settings:
 def main():
     out = files.writable(_OUT.value, folder=True)
     asked = tuple(sorted(set(_TABLES.value))) or tuple(range(1, 8))
-    planned = recipe.plan(asked, given(out))
+    settings = given(out)
+    if _TINY.value and not _DRY.value:
+        tiny.prepare(out)
+    planned = recipe.plan(asked, settings)
     if _DRY.value:
         rows = [
             (step.name, "done" if steps.done(step, out) else "" if step.hours is None else f"{step.hours:g} h")

@@ -23,9 +23,7 @@ _SID = "SID: with the K that the paper states (15 expressions, 9 poses) it is at
 _RPCC = "rPCC: the paper does not say whether correlations are averaged over clips before they are subtracted."
 _VAR = "Var: the paper's own recorded value lies below its models', so that more is not better."
 _FLOAT = "FLOAT is not retrained: our talking-only model, which has its role in the paper, stands beside it."
-_LATENCY = (
-    "Latency: the block that has to be heard and the step; the paper's on one H100, ours on the machine named here."
-)
+_LATENCY = "Latency: the block that has to be heard and the step; the paper's on one H100."
 
 TABLES: dict[int, Table] = {
     1: Table(

@@ -8,7 +8,7 @@
 
 Every model is measured on the held-out conversations (`dyadic`), and where there are recordings of them, on talking
 heads (`hdtf`) and listening heads (`vico`). Hours are of one H100 and estimates: of the codec FLOAT's nine days of an
-A100 halved, of a generator 2,000,000 steps of 6 ms, of the others their share of those.
+A100 halved, of a generator 2,000,000 steps of 6 ms; those of losing samples and of rendering are guesses.
 """
 
 from dataclasses import dataclass

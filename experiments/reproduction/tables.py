@@ -43,17 +43,19 @@ def _measured(out: Path, number: int) -> dict[str, Any]:
         missing |= {column: why for column, why in found["missing"].items() if column in table.columns}
         notes += [note for note in found["notes"] if note not in notes]
         if "latency" in table.columns and model != "recorded":
-            rows[name]["ours"] |= _latency(out, model)
+            timed = _read(out / "timed" / model / "summary.json")
+            if timed is not None:
+                rows[name]["ours"] |= _latency(timed)
+                notes += [note for note in [f"Our steps were timed on {timed['device']}."] if note not in notes]
     return {
         "table": number, "title": table.title, "columns": table.columns, "rows": rows, "further": further,
         "missing": missing, "notes": notes,
     }  # fmt: skip
 
 
-def _latency(out: Path, model: str) -> dict[str, Any]:
+def _latency(timed: dict[str, Any]) -> dict[str, Any]:
     """Seconds that a block is waited for, and the median of its step."""
-    timed = _read(out / "timed" / model / "summary.json")
-    return {"latency": {"mean": timed["latency_s"], "low": None, "high": None, "n": timed["blocks"]}} if timed else {}
+    return {"latency": {"mean": timed["latency_s"], "low": None, "high": None, "n": timed["blocks"]}}
 
 
 def _study(out: Path) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from data_pipeline.simulate.speech.synthesis import Speaker
 from experiments.evaluation.tiny_networks import write_tiny
 from experiments.reproduction.recipe import Settings
 
-__all__ = ["settings"]
+__all__ = ["prepare", "settings"]
 
 SPLITS = {"train": 3, "eval": 2}
 SECONDS, SIZE = 6.4, 256
@@ -39,20 +39,23 @@ STEPS = 4
 SIDES = ("avatar", "user")
 
 
-def settings(out: Path) -> Settings:
-    """Makes recordings and networks in `out`/given, unless they are there; -> what `recipe.plan` takes."""
+def prepare(out: Path):
+    """Makes recordings and networks in `out`/given, unless they are there."""
     # compiling takes most of the time: steps share what they have compiled
     os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(out / "compiled"))
     os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+    if (out / "given").is_dir():
+        return
+    with files.folder_aside(out / "given") as folder:
+        _recordings(folder)
+        source, weights = tiny_release.write(folder / "source"), folder / "networks" / "weights"
+        to_folder(**source, out=str(weights), heads=tiny_release.FLOW.heads)
+        write_tiny(folder / "networks")
+
+
+def settings(out: Path) -> Settings:
+    """What `recipe.plan` takes, of what `prepare` makes."""
     given = out / "given"
-    if not given.is_dir():
-        with files.folder_aside(given) as folder:
-            _recordings(folder)
-            to_folder(
-                **tiny_release.write(folder / "source"), out=str(folder / "networks" / "weights"),
-                heads=tiny_release.FLOW.heads,
-            )  # fmt: skip
-            write_tiny(folder / "networks")
     speech = tiny_release.SPEECH
     steps = tuple(f"--config.training.{name}={STEPS}" for name in ("num_steps", "log_every", "save_every"))
     model = {

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from afjax.errors import InputError
-from experiments.reproduction import steps
 from experiments.reproduction.steps import Step, done, run
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -88,7 +87,3 @@ def test_a_killed_run_leaves_no_step_behind(tmp_path):
             return
         time.sleep(0.05)
     pytest.fail("the step lives on")
-
-
-def test_steps_run_in_the_clone():
-    assert (steps.ROOT / "experiments").is_dir()
