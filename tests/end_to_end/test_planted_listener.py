@@ -84,8 +84,17 @@ def gains(user: np.ndarray, avatar: np.ndarray) -> np.ndarray:
     return np.array([[slope(lag, c) for c in range(3)] for lag in range(20)])
 
 
+@pytest.fixture
+def optimised():
+    """Thousands of steps: here XLA's optimisations pay for their time."""
+    before = jax.config.jax_disable_most_optimizations
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.config.update("jax_disable_most_optimizations", before)
+
+
 @pytest.mark.slow
-def test_planted_gain_and_lag_are_recovered():
+def test_planted_gain_and_lag_are_recovered(optimised):
     config, rng = planted(), np.random.default_rng(1)
     params = trained(config)
     user, recorded = conversations(rng, SESSIONS, FRAMES)
