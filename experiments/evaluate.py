@@ -21,7 +21,8 @@ devices. Writes `eval.npz`, `summary.json` and `table.txt`.
 With `--networks`, `--tracks` or `--protocol` the metrics that papers print are measured as well, FID, FVD, CSIM, LSE
 and those of SPECTRE's or EMOCA's tracks (docs/metrics.md): `published.json` and `published.txt`. A model's videos are
 rendered into `--out`/videos first, by one process. Recorded videos without generated ones are given to the model, as
-the protocol says. What was stopped goes on with the same command.
+the protocol says. What was stopped goes on with the same command. What networks and trackers make of a video is kept by
+the video's digest: evaluations that name one folder by `--features` read the recordings they share once.
 """
 
 from absl import flags
@@ -54,6 +55,7 @@ _PEOPLE = flags.DEFINE_string("people", "", "Table of who is in each finished vi
 _RECORDINGS = flags.DEFINE_string("recordings", "", "Table that the data set was built from, for real pictures.")
 _SIZE = flags.DEFINE_integer("size", 0, "Side of rendered pictures; 0: the codec's own.", lower_bound=0)
 _DISTRIBUTED = cli.define_distributed()
+_FEATURES = flags.DEFINE_string("features", "", "Folder of what is read of videos; without it OUT/features.")
 _OUT = flags.DEFINE_string("out", "", "Folder of the results; out/evaluation without it.")
 
 
@@ -131,9 +133,10 @@ def main():
         return
     if _DISTRIBUTED.value:
         raise InputError("videos are rendered by one process", do="leave out --distributed")
-    reader, networks, said = published_table.reader_of(protocol, _NETWORKS.value, out / "features")
+    features = files.writable(_FEATURES.value, folder=True) if _FEATURES.value else out / "features"
+    reader, networks, said = published_table.reader_of(protocol, _NETWORKS.value, features)
     videos, sources = _videos(protocol, out)
-    said += _motion(sources, protocol, out, published_table.tracker(out / "features"))
+    said += _motion(sources, protocol, out, published_table.tracker(features))
     measured = published_table.measure(videos, protocol, reader, networks, _TRACKS.value)
     measured.notes[:0] = said
     published_table.write(out, measured, protocol, networks)

@@ -164,6 +164,7 @@ def _measured(model: str, protocol: str, given: Settings) -> Step:
             f"--user_video={data / 'vico' / 'talker'}",
         )  # fmt: skip
     arguments = (f"--workdir={_run(given, model)}", *sources, f"--networks={given.networks}")
+    arguments += (f"--features={given.out / 'features'}",)  # all measure the same recordings
     if given.tracks:
         arguments += (f"--tracks={Path(given.tracks) / protocol / model}",)
     name = f"{protocol}_{model}"

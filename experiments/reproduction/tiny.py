@@ -7,7 +7,6 @@ different people; the same videos are the codec's faces, the talking heads (avat
 
 import csv
 import itertools
-import os
 from pathlib import Path
 
 import numpy as np
@@ -41,9 +40,6 @@ SIDES = ("avatar", "user")
 
 def prepare(out: Path):
     """Makes recordings and networks in `out`/given, unless they are there."""
-    # compiling takes most of the time: steps share what they have compiled
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(out / "compiled"))
-    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     if (out / "given").is_dir():
         return
     with files.folder_aside(out / "given") as folder:

@@ -70,6 +70,12 @@ def test_a_stopped_evaluation_goes_on_to_the_same_table(workdir, short, tmp_path
     whole = json.loads((tmp_path / "whole" / "published.json").read_text())
     assert {"FID", "FVD", "CSIM", "LSE-D", "LSE-C"} <= set(whole["metrics"]["model"]) and not whole["warnings"]
     assert whole["metrics"]["model"]["FID"]["rows"] == FRAMES * CLIPS and "CSIM" in whole["metrics"]["recorded"]
+    features = tmp_path / "whole" / "features"
+    read = {file: file.stat().st_mtime_ns for file in features.rglob("*.np?")}
+    done(*given, "--features", features, "--out", tmp_path / "beside", cwd=tmp_path)
+    assert json.loads((tmp_path / "beside" / "published.json").read_text()) == whole
+    assert read == {file: file.stat().st_mtime_ns for file in features.rglob("*.np?")}
+    assert not (tmp_path / "beside" / "features").exists()
     stopped = tmp_path / "stopped"
     for pattern, count in (("videos/*/*.mp4", 2), ("features/*/inception-*.npy", 2)):
         process = started(*given, "--out", stopped, cwd=tmp_path)
