@@ -195,9 +195,9 @@ class Call:
             self._gestures.append((self._taken, rows))
         return rows is not None
 
-    def guide(self, user: float) -> None:
-        """From the next block on the model is guided by so much on its user (`Engine.guide`)."""
-        self._guide, self._guided = user, False
+    def guide(self, scale: float) -> None:
+        """From the next block on the model is guided by so much (`Engine.guide`)."""
+        self._guide, self._guided = scale, False
 
     # Blocks
 

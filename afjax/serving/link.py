@@ -208,8 +208,9 @@ class Link:
                 raise ProtocolError("unsupported", "gesture: this avatar has nod, smile and look, or none at all")
         elif command.type == "expressiveness":
             if not getattr(self._studio.engine, "guided", False):
-                raise ProtocolError("unsupported", "expressiveness: this model has no guidance on its user")
-            self._seat.call.guide(float(fields["value"]) * self._studio.engine.config.sampler.joint)
+                raise ProtocolError("unsupported", "expressiveness: this model has no guidance")
+            own = self._studio.engine.config.sampler.joint - 1.0  # what its guidance adds
+            self._seat.call.guide(1.0 + float(fields["value"]) * own)
         elif command.type == "voice":
             if fields["name"] not in self._studio.voices or not self._seat.use_voice(fields["name"]):
                 raise ProtocolError("unsupported", "voice: there is no such voice, or this brain has but one")

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.config import Config, SamplerConfig
+from afjax.config import KEEP, Config, SamplerConfig
 from afjax.diffusion.guidance import branches
 from afjax.errors import InputError
 from afjax.streaming import live_step
@@ -70,19 +70,20 @@ class Engine:
 
     @property
     def guided(self) -> bool:
-        """Whether the step has the two branches that `guide` weighs."""
+        """Whether the step has the two branches that `guide` weighs: all conditions, and fewer or none."""
         _, kept = branches(self.config.sampler)
-        return kept.tolist() == branches(SamplerConfig(avatar=0.5, joint=0.5))[1].tolist()
+        return len(kept) == 2 and kept[-1].tolist() == list(KEEP["joint"])
 
-    def guide(self, slot: int, user: float):
-        """From the next block on a session is guided by so much on its user, 1 as without guidance.
+    def guide(self, slot: int, scale: float):
+        """From the next block on a session is guided by so much, 1 as without guidance.
 
-        v = v_avatar + user (v_joint - v_avatar). Raises InputError where the step has other branches than these two.
+        v = v_less + scale (v_joint - v_less), v_less being the branch with fewer conditions or none. Raises InputError
+        where the step has other branches than these two.
         """
         if not self.guided:
-            raise InputError("this model has no guidance on its user", do="use one whose sampler has both branches")
+            raise InputError("this model has no guidance", do="use one whose sampler has the joint and another branch")
         one = self.state(slot)
-        weights = jnp.asarray([1 - user, user], one.stream.weights.dtype)[:, None]
+        weights = jnp.asarray([1 - scale, scale], one.stream.weights.dtype)[:, None]
         self.go_back(slot, one.replace(stream=one.stream.replace(weights=weights)))
 
     def step(self, inputs: live_step.Inputs, only: Collection[int] | None = None) -> jax.Array:

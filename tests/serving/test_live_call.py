@@ -310,7 +310,7 @@ def test_a_call_shows_what_a_live_session_does(model):
     np.testing.assert_array_equal(np.concatenate(sound), np.concatenate([block.sound for block in talk.blocks]))
 
 
-def test_guidance_on_the_user_is_per_session(pair):
+def test_guidance_is_per_session(pair):
     engine = pair
     calm, lively = engine.join(1), engine.join(1)
     engine.guide(calm, 0.0)

@@ -146,13 +146,13 @@ def test_expressiveness_is_in_units_of_the_model_s_own_guidance():
             engine, asked = server.studio.engine, []
             sampler = dataclasses.replace(engine.config.sampler, avatar=-0.4, joint=1.4)
             engine.config = dataclasses.replace(engine.config, sampler=sampler)
-            engine.guided, engine.guide = True, lambda slot, user: asked.append(user)
+            engine.guided, engine.guide = True, lambda slot, scale: asked.append(scale)
             async with Page(server) as page:
                 await page.begin(mic_rate=0, camera=False)
                 await page.hears("ready")
                 await page.json("expressiveness", value=0.5)
                 await page.until(lambda p: asked)
-            assert asked == [pytest.approx(0.7)]
+            assert asked == [pytest.approx(1.2)]
 
     run(work())
 

@@ -139,6 +139,19 @@ def test_a_batch_of_one_gives_the_same(config, params, alone):
     np.testing.assert_allclose(run(single, single.join(seed=7), blocks(config, 1)), alone, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "scales, guided",
+    [
+        ({"avatar": -0.5, "joint": 1.5}, True), ({"joint": 1.5}, True), ({"joint": 1.0}, False),
+        ({"avatar": 2.0, "user": 1.0, "joint": 0.0}, False), ({"avatar": -0.25, "joint": 1.5}, False),
+    ],
+)  # fmt: skip
+def test_a_step_of_all_conditions_beside_fewer_can_be_guided(config, scales, guided):
+    engine = object.__new__(Engine)  # the property reads the configuration alone
+    engine.config = dataclasses.replace(config, sampler=SamplerConfig(**{"avatar": 0.0, "user": 0.0, **scales}))
+    assert engine.guided is guided
+
+
 def test_guidance_belongs_to_the_session(config, engine, alone):
     slot = engine.join(seed=7, scales=dataclasses.replace(config.sampler, avatar=-1.0, joint=2.0))
     assert np.abs(run(engine, slot, blocks(config, 1)) - alone).max() > 1e-3
