@@ -5,7 +5,8 @@ it, so the same dialogue can be lived through again with other private noise.
 
 The styles differ in who talks. `talking`: the avatar listens for a little over a fifth of the time, as in recorded
 conversations, where a person mostly talks or is silent with the other. `listening`: it listens most of the time.
-`lively`: turns are short, and the user hardly lets one of the avatar's end. `silent`: it says nothing, and its user talks and pauses. Which of them a conversation has is drawn by STYLE_SHARES.
+`lively`: turns are short, and the user hardly lets one of the avatar's end. `silent`: it says nothing, and its user
+talks and pauses. Which of them a conversation has is drawn by STYLE_SHARES.
 `listening_style` makes others, by the share of the time that the avatar listens.
 """
 
