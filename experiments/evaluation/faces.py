@@ -2,7 +2,8 @@
 
 `scales` and `EXPRESSIONS` are the motions of a portrait's sheet. `read_back` renders motion whose channels are drawn
 independently in every frame and gives Pearson's r between what was put in and what the tracker reads, every frame
-detected anew: reading one channel is not helped by another.
+detected anew: reading one channel is not helped by another. `read_turns` gives what is read of single turns of the
+head, drawn beyond what the renderer follows in use.
 """
 
 import warnings
@@ -15,7 +16,8 @@ from afjax import files
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.codec import FaceCodec
 from afjax.codec.face.render.limits import LIMITS
-from afjax.codec.face.track.coefficients import measure, relative
+from afjax.codec.face.render.renderer import render_frames
+from afjax.codec.face.track.coefficients import RAW, measure, relative
 from afjax.codec.face.track.mesh import landmarks_of
 from afjax.codec.face.track.template import load_template
 from afjax.errors import InputError, InputWarning
@@ -32,6 +34,7 @@ __all__ = [
     "draw_motion",
     "look_at",
     "read_back",
+    "read_turns",
     "rest_and_laugh",
     "rest_difference",
     "scales",
@@ -50,6 +53,9 @@ DRAWN = {
     "blink": (0.0, 1.0),
 }
 """Ranges that `read_back` draws from: what conversation has, and a laugh."""
+
+TURNS = (20.0, 30.0, 40.0)
+"""Degrees to either side of rest that `read_turns` draws."""
 
 EXPRESSIONS = {
     "neutral": {},
@@ -117,6 +123,28 @@ def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> di
     }
 
 
+def read_turns(identity) -> dict[str, list[float]]:
+    """What is read of heads that are turned by `TURNS` to either side, each frame on its own.
+
+    Returns:
+      by axis the degrees that are read, `[2 len(TURNS)]` in the order of TURNS, each to the negative side first, with
+      the sign taken away; nan where no face is found.
+    """
+    axes = ("yaw", "pitch", "roll")
+    asked = np.array([side * turn for turn in TURNS for side in (-1, 1)], np.float32)
+    motion = np.zeros((1 + len(axes) * len(asked), len(CHANNELS)), np.float32)
+    for n, name in enumerate(axes):
+        motion[1 + n * len(asked) :, channel(name)][: len(asked)] = asked
+    frames = np.rint(np.asarray(render_frames(identity, motion, limited=False))).astype(np.uint8)
+    found = [landmarks_of(frame) for frame in frames]
+    if found[0] is None:
+        return {name: [float("nan")] * len(asked) for name in axes}
+    template = load_template()
+    raw = [np.full(len(RAW), np.nan) if each is None else measure(each, frames.shape[2], template) for each in found]
+    back = relative(np.stack(raw), raw[0])[1:].reshape(len(axes), len(asked), -1)
+    return {name: (back[n, :, channel(name)] * np.sign(asked)).tolist() for n, name in enumerate(axes)}
+
+
 def rest_and_laugh(codec: FaceCodec, identity, measures: Mapping[str, Callable]) -> dict[str, float]:
     """What each of `measures`, functions of two pictures, says of a portrait at rest and laughing."""
     pair = codec.render(identity, np.stack([expression("neutral"), expression("laugh")]))
@@ -136,8 +164,8 @@ def rest_difference(codec: FaceCodec, identity) -> float:
     return float(np.abs(rest - np.rint(np.clip(crop, 0, 255))).mean())
 
 
-def look_at(portrait: np.ndarray, out: Path, size: int, measures: Mapping[str, Callable]) -> dict[str, float]:
-    """Writes the two sheets `out`_channels.png and `out`_expressions.png of a portrait; -> its figures.
+def look_at(portrait: np.ndarray, out: Path, size: int, measures: Mapping[str, Callable]) -> tuple[dict, dict]:
+    """Writes the two sheets `out`_channels.png and `out`_expressions.png of a portrait; -> its figures, `read_turns`.
 
     measures: by name, of a pair of pictures.
     """
@@ -149,8 +177,9 @@ def look_at(portrait: np.ndarray, out: Path, size: int, measures: Mapping[str, C
     sheet(out.with_name(f"{out.name}_channels.png"), pictures, words, columns=motion.shape[1])
     pictures = codec.render(identity, np.stack([expression(name) for name in EXPRESSIONS]))
     sheet(out.with_name(f"{out.name}_expressions.png"), pictures, list(EXPRESSIONS), columns=3)
-    figures = read_back(FaceCodec(), FaceCodec().identity(portrait)) | {"rest": rest_difference(codec, identity)}
-    return figures | rest_and_laugh(codec, identity, measures)
+    small = FaceCodec().identity(portrait)
+    figures = read_back(FaceCodec(), small) | {"rest": rest_difference(codec, identity)}
+    return figures | rest_and_laugh(codec, identity, measures), read_turns(small)
 
 
 def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
@@ -161,12 +190,12 @@ def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
     if not pictures:
         raise InputError("no picture", folder, f"put portraits there ({', '.join(PICTURES)})")
     out.mkdir(parents=True, exist_ok=True)
-    measures, rows = _measures(vgg), {}
+    measures, rows, turns = _measures(vgg), {}, {}
     for path in pictures:
         try:
             with cli.quiet(), warnings.catch_warnings(record=True) as decided:
                 warnings.simplefilter("always", InputWarning)
-                rows[path.stem] = look_at(read_portrait(path), out / path.stem, size, measures)
+                rows[path.stem], turns[path.stem] = look_at(read_portrait(path), out / path.stem, size, measures)
         except InputError as error:
             print(f"left out: {error if str(path) in str(error) else InputError(str(error), path)}")
             continue
@@ -175,8 +204,22 @@ def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
         print(f"{path.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in rows[path.stem].items()))
     if not rows:
         raise InputError("no portrait can be used", folder)
-    files.write_json(out / "faces.json", rows)
+    cli.print_table(_turn_rows([*turns.values()]), header=("turned", "portraits", "found", "read", "from", "to"))
+    files.write_json(out / "faces.json", {name: row | {"turns": turns[name]} for name, row in rows.items()})
     print(f"written: {out}")
+
+
+def _turn_rows(turns: list[dict[str, list[float]]]) -> list[tuple]:
+    """For each axis and degree: portraits, share found, median, lowest and highest degrees read."""
+    rows = []
+    for name in turns[0]:
+        read = np.array([each[name] for each in turns]).reshape(len(turns), len(TURNS), 2)
+        for n, turn in enumerate(TURNS):
+            found = np.isfinite(read[:, n])
+            some = read[:, n][found] if found.any() else np.array([np.nan])
+            figures = (float(np.median(some)), float(some.min()), float(some.max()))
+            rows.append((f"{name} {turn:.0f}", len(turns), float(found.mean()), *figures))
+    return rows
 
 
 def _measures(vgg: str) -> dict:

@@ -4,13 +4,18 @@ All are made of scikit-image's photograph.
 """
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.codec import FaceCodec
+from afjax.codec.face.render.fields import outside
+from afjax.codec.face.render.portrait import make_identity
 from afjax.codec.face.render.renderer import render_frames
+from afjax.codec.face.render.seam import LOWER_INNER_LIP, UPPER_INNER_LIP
+from afjax.codec.face.track.mesh import landmarks_of
 from afjax.codec.face.track.portraits import portrait_face
 from afjax.errors import InputError, InputWarning
 
@@ -101,3 +106,33 @@ def test_closed_eyes_are_refused_and_an_open_mouth_is_said(photograph):
         codec.identity(dozing)
     with pytest.warns(InputWarning, match="mouth is open"):
         codec.identity(gaping)
+
+
+def test_a_grin_that_shows_its_teeth_is_not_drawn_shut(photograph, monkeypatch):
+    """Its teeth would stay in sight as a strip. With dark between the same lips the mouth is an open one."""
+    monkeypatch.setattr("afjax.codec.face.render.portrait.GRIN", 1.0)  # the smile alone does not say so
+    assert float(CODEC.identity(photograph).shut) == 0
+    landmarks = landmarks_of(photograph)
+    lips = np.concatenate([landmarks.mesh[list(UPPER_INNER_LIP), :2], landmarks.mesh[list(LOWER_INNER_LIP[::-1]), :2]])
+    y, x = np.mgrid[: photograph.shape[0], : photograph.shape[1]]
+    between = outside(np.stack([x, y], -1).reshape(-1, 2), lips).reshape(x.shape) < 0
+    dark = np.where(between[..., None], 30, photograph).astype(np.uint8)
+    with pytest.warns(InputWarning, match="mouth is open"):
+        identity = make_identity(dark, landmarks)
+    assert float(identity.shut) > 0.1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert float(make_identity(dark, landmarks, sure=False).shut) == 0
+
+
+def test_a_face_that_the_tracker_doubts_is_said(photograph, monkeypatch):
+    def doubted(image, face):
+        found = portrait_face(image, face)
+        return found._replace(landmarks=replace(found.landmarks, confidence=0.7))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        CODEC.identity(photograph)
+    monkeypatch.setattr("afjax.codec.face.codec.portrait_face", doubted)
+    with pytest.warns(InputWarning, match=r"doubts .*\(0\.70 of 1\)"):
+        CODEC.identity(photograph)

@@ -1,5 +1,6 @@
 """The `face` codec: explicit, named coefficients of a face, read by a tracker and rendered by warping a portrait."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from afjax.codec.face.track.portraits import portrait_face
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, POSE_SCALE, OneEuro, fill_gaps
 from afjax.codec.face.track.template import load_template
 from afjax.codec.face.track.tracker import FaceTracker
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 
 __all__ = ["FaceCodec"]
 
@@ -23,6 +24,8 @@ MIN_PORTRAIT, MAX_PORTRAIT = 64, 8192  # pixels a side
 MAX_PIXELS = 40_000_000
 OPEN_EYE = 0.15
 """Lid opening over the eye's width that the more open eye of a portrait has at least: closed ones have .03 to .14."""
+SURE = 0.9
+"""Confidence from which a portrait's landmarks are taken at their word: people and drawn people have .99 and more."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +106,7 @@ class FaceCodec:
           face: which one of several, counted from the left from 1 on; 0 takes the largest.
 
         What was decided for the user is said by InputWarning: turned upright, one face of several, a mouth that the
-        portrait shows open and the avatar closes, a face that its picture cuts off.
+        portrait shows open and the avatar closes, a face that its picture cuts off, one that the tracker doubts.
         """
         import jax
 
@@ -120,7 +123,14 @@ class FaceCodec:
         raw = dict(zip(RAW, measure(landmarks, upright.shape[1], load_template()), strict=True))
         if max(raw["opening_left"], raw["opening_right"]) < OPEN_EYE:
             raise InputError("the portrait's eyes are closed", do="use a picture with open eyes")
-        return jax.device_put(make_identity(upright, landmarks, size=self.size))
+        sure = landmarks.confidence >= SURE
+        if not sure:
+            words = (
+                f"the tracker doubts that the portrait shows a human face ({landmarks.confidence:.2f} of 1): "
+                "eyes and mouth may move beside their places"
+            )
+            warnings.warn(words, InputWarning, stacklevel=2)
+        return jax.device_put(make_identity(upright, landmarks, size=self.size, sure=sure))
 
     def reference(self, identity) -> float:
         """Motion is relative to the neutral face, which a portrait is taken to show."""

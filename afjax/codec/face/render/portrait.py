@@ -30,10 +30,8 @@ __all__ = ["Identity", "make_identity", "portrait_crop", "without_background"]
 
 NODES = 64
 CROP, TIGHTEST = 2.35, 1.25
-OPEN, GRIN = (
-    0.3,
-    0.08,
-)  # lips this far apart, in half widths of the mouth, are an open mouth, unless it smiles by so much
+# Lips this far apart, in half widths of the mouth, are an open mouth, unless it smiles by so much or shows its teeth.
+OPEN, GRIN = 0.3, 0.08
 CHEEKS, LIPS = (50, 280, 205, 425, 152, 151), (0, 17, 37, 267, 84, 314)
 _MIN_FACE = 32.0
 _ORDINARY = 0.05  # by which resting faces differ in how much they seem to smile
@@ -130,13 +128,14 @@ def _box(middle: np.ndarray, height: float, shape: tuple[int, ...]) -> np.ndarra
     return np.array([*np.where(room >= 0, inside, corner), side])
 
 
-def make_identity(image: np.ndarray, landmarks, size: int = 256) -> Identity:
+def make_identity(image: np.ndarray, landmarks, size: int = 256, sure: bool = True) -> Identity:
     """Prepares a portrait for `render`.
 
     Args:
       image: uint8 `[H, W, 3]` RGB.
       landmarks: of `afjax.codec.face.track.mesh.landmarks_of`: `mesh` `[468, 3]` and `eyes` `[2, 71, >=2]` in pixels.
       size: width of the rendered frames in pixels.
+      sure: whether the landmarks are taken at their word; otherwise a mouth that they see open stays as it is.
 
     Raises:
       InputError: the face is too small or its landmarks are not finite.
@@ -160,10 +159,10 @@ def make_identity(image: np.ndarray, landmarks, size: int = 256) -> Identity:
     scale = size / box[2]
     mesh = np.concatenate([(mesh[:, :2] + 0.5 - box[:2]) * scale - 0.5, mesh[:, 2:] * scale], 1)
     contours = (contours + 0.5 - box[:2]) * scale - 0.5
-    return _assemble(texture, crop, mesh, contours, box)
+    return _assemble(texture, crop, mesh, contours, box, sure)
 
 
-def _assemble(texture, crop, mesh, contours, box) -> Identity:
+def _assemble(texture, crop, mesh, contours, box, sure: bool) -> Identity:
     size = len(crop)
     pose = pose_of(mesh, load_template())
     frame = fields.face_frame(mesh, pose)
@@ -178,10 +177,12 @@ def _assemble(texture, crop, mesh, contours, box) -> Identity:
     base, low = fields.displacements(frame, mouth, points, grid, away / frame.unit)
     gap = mouth.gap * mouth.half / frame.unit
     smile = max(smile_of(frame.points) - RESTING_SMILE - _ORDINARY, 0.0)
-    shut = gap if mouth.gap > OPEN and smile < GRIN else 0.0
+    palette = make_palette(_colour(crop, mesh, CHEEKS), _colour(crop, mesh, LIPS), _between(crop, mesh), mouth.gap)
+    # Teeth that a smile shows would stay in sight as a strip between lips drawn together.
+    grin = smile >= GRIN or (smile > 0 and palette.teeth < 0.5)
+    shut = gap if mouth.gap > OPEN and sure and not grin else 0.0
     if shut:
         warnings.warn("the portrait's mouth is open: the avatar closes it when at rest", InputWarning, stacklevel=5)
-    palette = make_palette(_colour(crop, mesh, CHEEKS), _colour(crop, mesh, LIPS), _between(crop, mesh), mouth.gap)
     coarse = np.stack(np.meshgrid(*(np.linspace(0.5, SIDE - 0.5, SIDE) * size / SIDE - 0.5,) * 2), -1)
     beyond = fields.outside(coarse.reshape(-1, 2), mesh[list(fields.OVAL), :2]).reshape(SIDE, SIDE)
     below = (coarse - mesh[152, :2]) @ (mesh[152, :2] - mesh[10, :2]) / height**2

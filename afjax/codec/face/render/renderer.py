@@ -23,7 +23,7 @@ import numpy as np
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.render import fields, warp
 from afjax.codec.face.render.lids import gaze_shift, paint_lids
-from afjax.codec.face.render.limits import shown
+from afjax.codec.face.render.limits import drawn, shown
 from afjax.codec.face.render.mouth import paint_mouth
 from afjax.codec.face.render.portrait import NODES, Identity
 from afjax.codec.face.render.seam import SEAM_END
@@ -149,21 +149,22 @@ def _frame(identity: Identity, motion, size: int, windows: _Windows):
     return warp.paste(colour, shown_lips + inside[..., None] * (paint - shown_lips), at_jaw + at_mouth)
 
 
-@partial(jax.jit, static_argnames=("size", "windows"))
-def _frames(identity: Identity, motion, size: int, windows: _Windows):
-    motion = shown(motion.at[:, channel("jaw_open")].add(-identity.shut), identity.gap, identity.smile)
+@partial(jax.jit, static_argnames=("size", "windows", "limited"))
+def _frames(identity: Identity, motion, size: int, windows: _Windows, limited: bool):
+    motion = drawn(motion.at[:, channel("jaw_open")].add(-identity.shut))
+    motion = shown(motion, identity.gap, identity.smile) if limited else motion
     return jnp.clip(jax.vmap(lambda m: _frame(identity, m, size, windows))(motion), 0, 255)
 
 
-def render_frames(identity: Identity, motion):
+def render_frames(identity: Identity, motion, limited: bool = True):
     """Frames float32 `[T, size, size, 3]` in 0..255 of motion `[T, 15]`; differentiable in the motion.
 
-    Motion is followed within `limits.LIMITS`. Compiled once for each T, and once more for close pictures; the
-    identity's arrays must be known, not traced.
+    Motion is followed within `limits.LIMITS`; without `limited` as far as it goes, torn or not. Compiled once for each
+    T, and once more for close pictures; the identity's arrays must be known, not traced.
     """
     size = identity.texture.shape[0] // 2
     windows = CLOSE if float(identity.unit) > _CLOSE * size else FAR
-    return _frames(identity, jnp.asarray(motion, jnp.float32), size, windows)
+    return _frames(identity, jnp.asarray(motion, jnp.float32), size, windows, limited)
 
 
 def render(identity: Identity, motion: np.ndarray) -> np.ndarray:
