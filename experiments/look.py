@@ -10,8 +10,8 @@ last second of the user's motion, on the evaluation split. OUT receives `summary
 With `--portraits`, a folder of pictures, OUT receives two sheets for each: `NAME_channels.png`, every motion channel
 alone over what the renderer shows of it, and `NAME_expressions.png`, the portrait and named expressions. The table says
 how well the tracker reads back what is rendered (`experiments.evaluation.faces`), how near a laugh is to rest, by
-dlib's descriptor and with `--vgg` by LPIPS, and what is read of heads turned by 20, 30 and 40 degrees. All of it is in
-`faces.json`.
+dlib's descriptor and with `--vgg` by LPIPS; two more say what is read of each channel alone, and of heads turned by 20,
+30 and 40 degrees. All of it is in `faces.json`.
 """
 
 from pathlib import Path

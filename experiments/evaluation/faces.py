@@ -2,8 +2,9 @@
 
 `scales` and `EXPRESSIONS` are the motions of a portrait's sheet. `read_back` renders motion whose channels are drawn
 independently in every frame and gives Pearson's r between what was put in and what the tracker reads, every frame
-detected anew: reading one channel is not helped by another. `read_turns` gives what is read of single turns of the
-head, drawn beyond what the renderer follows in use.
+detected anew: reading one channel is not helped by another. `read_alone` moves one channel at a time: what is lost
+there a channel loses by itself, the rest to others. `read_turns` gives what is read of single turns of the head, drawn
+beyond what the renderer follows in use.
 """
 
 import warnings
@@ -33,6 +34,7 @@ __all__ = [
     "expression",
     "draw_motion",
     "look_at",
+    "read_alone",
     "read_back",
     "read_turns",
     "rest_and_laugh",
@@ -95,6 +97,13 @@ def draw_motion(frames: int, seed: int) -> np.ndarray:
     return motion
 
 
+def _raw(frames: np.ndarray) -> np.ndarray:
+    """The numbers `RAW` `[T, 17]` of frames, each detected anew; nan where no face is found."""
+    template, found = load_template(), [landmarks_of(frame) for frame in frames]
+    rows = [np.full(len(RAW), np.nan) if each is None else measure(each, frames.shape[2], template) for each in found]
+    return np.stack(rows)
+
+
 def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> dict[str, float]:
     """Agreement of what is shown and what is read.
 
@@ -103,13 +112,9 @@ def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> di
       read, `width_of_smile` the other way round; `found`: share of frames in which a face was found.
     """
     motion = draw_motion(frames, seed)
-    template, rows, found = load_template(), [], []
-    for frame in codec.render(identity, motion):
-        landmarks = landmarks_of(frame)
-        found.append(landmarks is not None)
-        if landmarks is not None:
-            rows.append(measure(landmarks, frame.shape[1], template))
-    shown, raw = motion[found], np.stack(rows)
+    raw = _raw(codec.render(identity, motion))
+    found = np.isfinite(raw[:, 0])
+    shown, raw = motion[found], raw[found]
     back = relative(raw, raw[0])
 
     def r(put: str, read: str) -> float:
@@ -121,6 +126,26 @@ def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> di
         "width_of_smile": abs(r("smile", "mouth_width")),
         "found": float(np.mean(found)),
     }
+
+
+def read_alone(codec: FaceCodec, identity, steps: int = 7) -> dict[str, list[float]]:
+    """What is read of each channel of `DRAWN` moved alone over its range in `steps`: Pearson's r and the slope.
+
+    nan where fewer than three frames of them, or not the portrait at rest, show a face.
+    """
+    motion = np.zeros((1 + len(DRAWN) * steps, len(CHANNELS)), np.float32)
+    for n, (name, ends) in enumerate(DRAWN.items()):
+        motion[1 + n * steps :, channel(name)][:steps] = np.linspace(*ends, steps)
+    raw = _raw(codec.render(identity, motion))
+    figures = {}
+    for n, name in enumerate(DRAWN):
+        part = slice(1 + n * steps, 1 + (n + 1) * steps)
+        put, found = motion[part, channel(name)], np.isfinite(raw[part, 0] + raw[0, 0])
+        figures[name] = [float("nan")] * 2
+        if found.sum() >= 3:
+            read = relative(raw[part][found], raw[0])[:, channel(name)]
+            figures[name] = [float(np.corrcoef(put[found], read)[0, 1]), float(np.polyfit(put[found], read, 1)[0])]
+    return figures
 
 
 def read_turns(identity) -> dict[str, list[float]]:
@@ -135,13 +160,9 @@ def read_turns(identity) -> dict[str, list[float]]:
     motion = np.zeros((1 + len(axes) * len(asked), len(CHANNELS)), np.float32)
     for n, name in enumerate(axes):
         motion[1 + n * len(asked) :, channel(name)][: len(asked)] = asked
-    frames = np.rint(np.asarray(render_frames(identity, motion, limited=False))).astype(np.uint8)
-    found = [landmarks_of(frame) for frame in frames]
-    if found[0] is None:
-        return {name: [float("nan")] * len(asked) for name in axes}
-    template = load_template()
-    raw = [np.full(len(RAW), np.nan) if each is None else measure(each, frames.shape[2], template) for each in found]
-    back = relative(np.stack(raw), raw[0])[1:].reshape(len(axes), len(asked), -1)
+    raw = _raw(np.rint(np.asarray(render_frames(identity, motion, limited=False))).astype(np.uint8))
+    with np.errstate(invalid="ignore"):
+        back = relative(raw, raw[0])[1:].reshape(len(axes), len(asked), -1)
     return {name: (back[n, :, channel(name)] * np.sign(asked)).tolist() for n, name in enumerate(axes)}
 
 
@@ -165,7 +186,9 @@ def rest_difference(codec: FaceCodec, identity) -> float:
 
 
 def look_at(portrait: np.ndarray, out: Path, size: int, measures: Mapping[str, Callable]) -> tuple[dict, dict]:
-    """Writes the two sheets `out`_channels.png and `out`_expressions.png of a portrait; -> its figures, `read_turns`.
+    """Writes the two sheets `out`_channels.png and `out`_expressions.png of a portrait.
+
+    Returns its figures, and what is read of channels alone (`alone`) and of turns (`turns`).
 
     measures: by name, of a pair of pictures.
     """
@@ -179,7 +202,8 @@ def look_at(portrait: np.ndarray, out: Path, size: int, measures: Mapping[str, C
     sheet(out.with_name(f"{out.name}_expressions.png"), pictures, list(EXPRESSIONS), columns=3)
     small = FaceCodec().identity(portrait)
     figures = read_back(FaceCodec(), small) | {"rest": rest_difference(codec, identity)}
-    return figures | rest_and_laugh(codec, identity, measures), read_turns(small)
+    single = {"alone": read_alone(FaceCodec(), small), "turns": read_turns(small)}
+    return figures | rest_and_laugh(codec, identity, measures), single
 
 
 def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
@@ -190,12 +214,12 @@ def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
     if not pictures:
         raise InputError("no picture", folder, f"put portraits there ({', '.join(PICTURES)})")
     out.mkdir(parents=True, exist_ok=True)
-    measures, rows, turns = _measures(vgg), {}, {}
+    measures, rows, single = _measures(vgg), {}, {}
     for path in pictures:
         try:
             with cli.quiet(), warnings.catch_warnings(record=True) as decided:
                 warnings.simplefilter("always", InputWarning)
-                rows[path.stem], turns[path.stem] = look_at(read_portrait(path), out / path.stem, size, measures)
+                rows[path.stem], single[path.stem] = look_at(read_portrait(path), out / path.stem, size, measures)
         except InputError as error:
             print(f"left out: {error if str(path) in str(error) else InputError(str(error), path)}")
             continue
@@ -204,9 +228,21 @@ def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
         print(f"{path.name}: " + "  ".join(f"{name} {value:.3f}" for name, value in rows[path.stem].items()))
     if not rows:
         raise InputError("no portrait can be used", folder)
-    cli.print_table(_turn_rows([*turns.values()]), header=("turned", "portraits", "found", "read", "from", "to"))
-    files.write_json(out / "faces.json", {name: row | {"turns": turns[name]} for name, row in rows.items()})
+    alone, turns = ([each[name] for each in single.values()] for name in ("alone", "turns"))
+    cli.print_table(_alone_rows(alone), header=("alone", "portraits", "r", "lowest", "slope", "from", "to"))
+    cli.print_table(_turn_rows(turns), header=("turned", "portraits", "found", "read", "from", "to"))
+    files.write_json(out / "faces.json", {name: row | single[name] for name, row in rows.items()})
     print(f"written: {out}")
+
+
+def _alone_rows(alone: list[dict[str, list[float]]]) -> list[tuple]:
+    """For each channel: portraits, median and lowest r, median, lowest and highest slope."""
+    rows = []
+    for name in alone[0]:
+        r, slope = np.array([each[name] for each in alone]).T
+        figures = (np.nanmedian(r), np.nanmin(r), np.nanmedian(slope), np.nanmin(slope), np.nanmax(slope))
+        rows.append((name, len(alone), *map(float, figures)))
+    return rows
 
 
 def _turn_rows(turns: list[dict[str, list[float]]]) -> list[tuple]:

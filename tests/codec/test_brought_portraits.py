@@ -113,7 +113,7 @@ def test_a_grin_that_shows_its_teeth_is_not_drawn_shut(photograph, monkeypatch):
     monkeypatch.setattr("afjax.codec.face.render.portrait.GRIN", 1.0)  # the smile alone does not say so
     assert float(CODEC.identity(photograph).shut) == 0
     landmarks = landmarks_of(photograph)
-    lips = np.concatenate([landmarks.mesh[list(UPPER_INNER_LIP), :2], landmarks.mesh[list(LOWER_INNER_LIP[::-1]), :2]])
+    lips = landmarks.mesh[[*UPPER_INNER_LIP, *LOWER_INNER_LIP[-2:0:-1]], :2]
     y, x = np.mgrid[: photograph.shape[0], : photograph.shape[1]]
     between = outside(np.stack([x, y], -1).reshape(-1, 2), lips).reshape(x.shape) < 0
     dark = np.where(between[..., None], 30, photograph).astype(np.uint8)

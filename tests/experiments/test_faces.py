@@ -16,6 +16,7 @@ def test_a_folder_of_portraits_becomes_sheets_and_figures(tmp_path, monkeypatch,
 
     monkeypatch.setattr(faces, "read_back", lambda codec, identity: {"smile": 0.5})
     turned = {"yaw": [19.0, 21.0, 29.0, 33.0, float("nan"), 36.0]}
+    monkeypatch.setattr(faces, "read_alone", lambda codec, identity: {"blink": [0.9, 1.1]})
     monkeypatch.setattr(faces, "read_turns", lambda identity: turned)
     folder, out = tmp_path / "portraits", tmp_path / "out"
     folder.mkdir()
@@ -27,6 +28,7 @@ def test_a_folder_of_portraits_becomes_sheets_and_figures(tmp_path, monkeypatch,
     said = capsys.readouterr().out
     assert "left out: " in said and "wall.png: no face found" in said and "ann.png: smile 0.500" in said
     lines = {line.split("  ")[0]: line.split() for line in said.splitlines()}
+    assert lines["blink"][1:] == ["1", "0.900", "0.900", "1.100", "1.100", "1.100"]
     assert lines["yaw 20"][2:] == ["1", "1.000", "20.000", "19.000", "21.000"]
     assert lines["yaw 40"][2:] == ["1", "0.500", "36.000", "36.000", "36.000"]
     assert {path.name for path in out.iterdir()} == {"ann_channels.png", "ann_expressions.png", "faces.json"}
