@@ -179,7 +179,8 @@ def _assemble(texture, crop, mesh, contours, box, sure: bool) -> Identity:
     smile = max(smile_of(frame.points) - RESTING_SMILE - _ORDINARY, 0.0)
     palette = make_palette(_colour(crop, mesh, CHEEKS), _colour(crop, mesh, LIPS), _between(crop, mesh), mouth.gap)
     # Teeth that a smile shows would stay in sight as a strip between lips drawn together.
-    grin = smile >= GRIN or (smile > 0 and palette.teeth < 0.5)
+    grin = smile >= GRIN or (smile > 0 and mouth.gap > OPEN and palette.teeth < 0.5)
+    smile = max(smile, GRIN) if grin else smile
     shut = gap if mouth.gap > OPEN and sure and not grin else 0.0
     if shut:
         warnings.warn("the portrait's mouth is open: the avatar closes it when at rest", InputWarning, stacklevel=5)

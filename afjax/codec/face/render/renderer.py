@@ -32,6 +32,7 @@ __all__ = ["CHUNK", "render", "render_frames"]
 
 CHUNK = 10
 SQUEEZE = 2.5  # by which a smile pushes the lower lids up (`paint_lids`)
+CORNER = 1.06  # where the mouth's inside ends, in half widths of the mouth
 LIFT = 0.8  # a smile raises the upper lip by this share of itself
 _FIELD_CHANNELS = np.array([channel(name) for name in fields.FIELDS])
 
@@ -139,7 +140,8 @@ def _frame(identity: Identity, motion, size: int, windows: _Windows):
     lids = paint_lids(identity.eyes, still, warp.cut(colour, at_eyes, eyes), motion[channel("blink")], SQUEEZE * smile)
     colour = warp.paste(colour, lids, at_eyes)
 
-    inside = jnp.clip(1 - is_low - is_base, 0, 1) * (jnp.abs(u_base) < 1.1)
+    # The seam's curve goes on beyond the corners: what parts there is no mouth, but a thorn in the cheek.
+    inside = jnp.clip(1 - is_low - is_base, 0, 1) * jnp.clip((CORNER - jnp.abs(u_base)) / 0.1, 0, 1)
     planes = jnp.stack([inside, (u_base + u_low) / 2, jnp.maximum(v_base, 0), jnp.maximum(-v_low, 0)], -1)
     at_mouth = jnp.clip(_corner(size, lips, mouth_at) - at_jaw, 0, jnp.array(jaw) - jnp.array(lips))
     inside, u, drop, rise = jnp.moveaxis(warp.cut(planes, at_mouth, lips), -1, 0)
