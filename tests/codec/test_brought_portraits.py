@@ -125,6 +125,17 @@ def test_a_grin_that_shows_its_teeth_is_not_drawn_shut(photograph, monkeypatch):
         assert float(make_identity(dark, landmarks, sure=False).shut) == 0
 
 
+def test_the_inside_of_a_mouth_ends_at_its_corners(photograph):
+    """Painted green, none of it is seen in the cheeks, into which the curve between the lips goes on."""
+    identity, green = CODEC.identity(photograph), np.array([0, 255, 0], np.float32)
+    inside = identity.palette._replace(throat=green, flesh=green, tongue=green, enamel=green)
+    frame = CODEC.render(identity._replace(palette=inside), motion(jaw_open=0.2, smile=0.2, blink=0.25))[0].astype(int)
+    painted = (frame[..., 1] > 100) & (2 * frame[..., [0, 2]].max(-1) < frame[..., 1])
+    at = np.argwhere(painted)[:, ::-1] - np.asarray(identity.mouth.centre)
+    along = np.abs(at @ np.asarray(identity.mouth.along)) / float(identity.mouth.half)
+    assert painted.sum() > 300 and along.max() < 1.08
+
+
 def test_a_face_that_the_tracker_doubts_is_said(photograph, monkeypatch):
     def doubted(image, face):
         found = portrait_face(image, face)
