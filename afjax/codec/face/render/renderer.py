@@ -32,7 +32,7 @@ __all__ = ["CHUNK", "render", "render_frames"]
 
 CHUNK = 10
 SQUEEZE = 2.5  # by which a smile pushes the lower lids up (`paint_lids`)
-CORNER = 1.06  # where the mouth's inside ends, in half widths of the mouth
+CORNER = 1.04  # where the mouth's inside ends, in half widths of the mouth
 LIFT = 0.8  # a smile raises the upper lip by this share of itself
 _FIELD_CHANNELS = np.array([channel(name) for name in fields.FIELDS])
 
