@@ -141,7 +141,7 @@ def _frame(identity: Identity, motion, size: int, windows: _Windows):
     colour = warp.paste(colour, lids, at_eyes)
 
     # The seam's curve goes on beyond the corners: what parts there is no mouth, but a thorn in the cheek.
-    inside = jnp.clip(1 - is_low - is_base, 0, 1) * jnp.clip((CORNER - jnp.abs(u_base)) / 0.04, 0, 1)
+    inside = jnp.clip(1 - is_low - is_base, 0, 1) * jnp.clip((CORNER - jnp.abs(u_base)) / 0.01, 0, 1)
     planes = jnp.stack([inside, (u_base + u_low) / 2, jnp.maximum(v_base, 0), jnp.maximum(-v_low, 0)], -1)
     at_mouth = jnp.clip(_corner(size, lips, mouth_at) - at_jaw, 0, jnp.array(jaw) - jnp.array(lips))
     inside, u, drop, rise = jnp.moveaxis(warp.cut(planes, at_mouth, lips), -1, 0)
