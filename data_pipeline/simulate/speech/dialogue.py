@@ -5,8 +5,7 @@ it, so the same dialogue can be lived through again with other private noise.
 
 The styles differ in who talks. `talking`: the avatar listens for a little over a fifth of the time, as in recorded
 conversations, where a person mostly talks or is silent with the other. `listening`: it listens most of the time.
-`lively`: turns are short, and the user hardly lets one of the avatar's end. `silent`: it says nothing, and its user
-talks and pauses. Which of them a conversation has is drawn by STYLE_SHARES.
+`silent`: it says nothing, and its user talks and pauses. Which of them a conversation has is drawn by STYLE_SHARES.
 `listening_style` makes others, by the share of the time that the avatar listens.
 """
 
@@ -35,11 +34,10 @@ class Style:
 STYLES = {
     "talking": Style(avatar_turn=(4.0, 6.6), user_turn=(1.0, 2.3), avatar_first=0.75, interlude=0.2),
     "listening": Style(avatar_turn=(1.8, 3.2), user_turn=(5.5, 8.0), avatar_first=0.35, interlude=0.55),
-    "lively": Style(avatar_turn=(1.8, 3.6), user_turn=(1.2, 3.2), avatar_first=0.6, interlude=0.3, interrupted=0.95),
     "silent": Style(avatar_turn=(1.0, 4.0), user_turn=(3.0, 9.0), avatar_first=0.5, interlude=0.5, silent=True),
 }
 STYLE_SHARES = {
-    "train": {"talking": 0.3, "listening": 0.35, "lively": 0.2, "silent": 0.15},
+    "train": {"talking": 0.4, "listening": 0.4, "silent": 0.2},
     "eval": {"listening": 1.0},
 }
 
