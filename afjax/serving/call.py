@@ -59,6 +59,7 @@ class Entry:
     inputs: BlockInputs
     generation: int
     words: list[tuple[str, int, int]] = field(default_factory=list)
+    speech: tuple[float, float] = (0.0, 0.0)
     fresh: bool = True
     seen: float | None = None
     started: bool = False
@@ -76,6 +77,7 @@ class Block:
     Attributes:
       motion: float32 `[n, D]`, gestures and closing lips in it; sound: float32 `[n * 640]` at 16 kHz.
       words: (text, first frame, last frame) that begin in it.
+      speech: (start, seconds) of the speech since the last cut that is heard from its first sample on.
       fresh: False for frames that are made again after a cut.
       seen: time of the newest of the user's pictures that it read; taken: when it was; parts: what was delivered when.
     """
@@ -89,6 +91,7 @@ class Block:
     seen: float | None = None
     taken: float = 0.0
     parts: list[tuple[int, float]] = field(default_factory=list)
+    speech: tuple[float, float] = (0.0, 0.0)
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,7 @@ class Call:
 
     Attributes:
       generation: counts cuts, modulo 65536; playout: the clock of the screen, on the session's time.
+      lead: seconds before its time at which a picture must be there.
       reactions: seconds from the newest of the user's frames that a block read until the block's first frame is due.
     """
 
@@ -125,7 +129,7 @@ class Call:
           patience: seconds for which a block waits for the user's sound.
         """
         layout, dim = config.layout, config.model.motion_dim
-        self.slot, self.block = slot, layout.block
+        self.slot, self.block, self.lead = slot, layout.block, 0.0
         self.session = Session(layout.block, layout.user_delay, dim, rest, patience)
         self.playout = Playout(offset(layout, headroom))
         self.transcript, self.clock, self.generation = Transcript(), PageClock(), 0
@@ -180,13 +184,14 @@ class Call:
         if row is not None:
             self._newest = self._own(at)
 
-    def say(self, speech: Speech) -> None:
-        """Queues a piece of the avatar's speech; what is no sound is counted and nothing else."""
+    def say(self, speech: Speech) -> bool:
+        """Queues a piece of the avatar's speech; what is no sound is counted and nothing else: False."""
         bad = self.counts.corrupt + self.counts.overflow
         self.session.say(speech.samples, speech.rate)
         refused = self.counts.corrupt + self.counts.overflow > bad
         seconds = 0.0 if refused else len(speech.samples) / speech.rate
         self.transcript.queue(seconds, [] if refused else speech.words, speech.last)
+        return not refused
 
     def gesture(self, name: str) -> bool:
         """Adds a gesture from the next block on; False where this codec has no such one."""
@@ -241,7 +246,8 @@ class Call:
         # a clock that was moved shows everything so much later
         self.playout.offset += (self.counts.skipped - skipped) / FPS
         words = self.transcript.take(self._taken, self.block, not self.session.speech.queue)
-        entry = Entry(self._taken, inputs, self.generation, words, seen=self._newest)
+        speech = self.transcript.taken_at(self._taken)
+        entry = Entry(self._taken, inputs, self.generation, words, speech, seen=self._newest)
         self._taken += self.block
         self._entries.append(entry)
         return entry
@@ -253,7 +259,9 @@ class Call:
         entry.motion, entry.rows = motion, self._shown(entry.first, motion)
         self._sounded = entry.first + self.block
         sound = entry.inputs.avatar_sound
-        return Block(self.generation, entry.first, entry.rows, sound, entry.words, entry.fresh, entry.seen)
+        block = Block(self.generation, entry.first, entry.rows, sound, entry.words, entry.fresh, entry.seen)
+        block.speech = entry.speech
+        return block
 
     def delivered(self, block: Block, count: int, now: float) -> None:
         """So many more frames of a block are on their way to the page.
@@ -273,7 +281,7 @@ class Call:
             del self.playout.slack[:-1000]
             if block.seen is not None:
                 self.reactions.append(self.playout.due(block.first) - block.seen)
-            self._move(self.playout.slack[-1], now)
+            self._move(self.playout.slack[-1] - self.lead, now)
 
     def _move(self, slack: float, now: float):
         """Moves the play-out clock after a block that came by `slack` seconds before it was due."""

@@ -14,10 +14,12 @@ from afjax.media.container import optional
 from afjax.media.image import portrait_of
 from afjax.serving.protocol import ProtocolError
 
-__all__ = ["PART", "Screen", "decode_camera", "decode_portrait", "encode"]
+__all__ = ["PART", "Screen", "camera", "decode_camera", "decode_portrait", "encode"]
 
 CAMERA = (1280, 720)
 """Pixels that a camera's picture has at most, its longer side and its shorter one."""
+SIDE = 640
+"""Pixels of a raw picture's longer side from which it is made smaller, as pages do."""
 QUALITY = 80
 PART = 4
 """Frames that are rendered at once after the first: what is shown later must not wait long for what comes after it."""
@@ -37,6 +39,18 @@ def decode_camera(data: bytes) -> np.ndarray:
         raise
     except Exception:  # decoders raise what they like
         raise ProtocolError("picture", "camera: this is no JPEG, or it is damaged") from None
+
+
+def camera(picture: np.ndarray) -> np.ndarray:
+    """A raw picture uint8 `[H, W, 3]` RGB as trackers want it: pixels averaged by whole numbers down to SIDE."""
+    if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise ProtocolError("picture", "camera: a raw picture is uint8 [H, W, 3] RGB")
+    if not picture.size:
+        raise ProtocolError("picture", "camera: the picture is empty")
+    by = -(-max(picture.shape[:2]) // SIDE)
+    if by == 1:
+        return picture
+    return np.asarray(optional("PIL.Image", "pillow").fromarray(picture).reduce(by))
 
 
 def decode_portrait(data: bytes) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from afjax.audio.resampling import Resampler
-from afjax.serving import protocol
+from afjax.serving import pictures, protocol
 from afjax.serving.brain import Brain, Cut, Heard, Silent, Speech, State
 from afjax.serving.call import Block, Call
 from afjax.serving.outbox import Outbox
@@ -25,13 +25,16 @@ log = logging.getLogger("afjax.serving")
 class Seat:
     """Attributes: `call`; `identity` of the portrait; `times`: seconds from a block's inputs to its last picture."""
 
-    def __init__(self, call: Call, identity: Any, brain: Brain, outbox: Outbox, track: Callable[[bytes], Any], wake):
-        """`track`: awaitable motion of a JPEG, None without a face; `wake`: tells the loop that there may be work."""
+    encode = staticmethod(pictures.encode)
+    """What is made of a rendered picture, in a thread, before it is shown."""
+
+    def __init__(self, call: Call, identity: Any, brain: Brain, outbox: Outbox, track: Callable[..., Any], wake):
+        """`track`: awaitable motion of a picture, None without a face; `wake`: tells the loop of possible work."""
         self.call, self.identity, self.outbox, self.open = call, identity, outbox, True
         self.times: deque[float] = deque(maxlen=500)
         self.pictures = {"seen": 0, "replaced": 0, "refused": 0}
         self._brain, self._track, self._wake = brain, track, wake
-        self._camera: tuple[bytes, float] | None = None
+        self._camera: tuple[bytes | np.ndarray, float] | None = None
         self._tracking: asyncio.Task | None = None
         self._rate, self._resampler = 16_000, Resampler(16_000)
         self._told = call.offset
@@ -50,8 +53,8 @@ class Seat:
             self._ask(self._brain.hear, wave, mic.seconds)
         self._wake()
 
-    def picture(self, data: bytes, at: float) -> None:
-        """A picture of the user; one that has not been tracked when a newer one comes is dropped."""
+    def picture(self, data: bytes | np.ndarray, at: float) -> None:
+        """A picture of the user, JPEG or uint8 `[H, W, 3]` RGB; newer ones replace what has not been tracked."""
         self.pictures["replaced"] += self._camera is not None
         self._camera = data, at
         if self._tracking is None or self._tracking.done():
@@ -115,12 +118,16 @@ class Seat:
         if block.words:
             self.send("caption", generation=block.generation, who="avatar", words=block.words)
 
-    def show(self, block: Block, first: int, pictures: list[bytes], now: float) -> None:
+    def put(self, generation: int, frame: int, picture: Any) -> None:
+        """One picture, as `encode` has made it."""
+        self.outbox.put_picture(protocol.picture(generation, frame, picture), generation)
+
+    def show(self, block: Block, first: int, pictures: list[Any], now: float) -> None:
         """Pictures of a block from its frame `first` on, encoded."""
         if block.generation != self.call.generation or not self.open:
             return
-        for n, jpeg in enumerate(pictures):
-            self.outbox.put_picture(protocol.picture(block.generation, block.first + first + n, jpeg), block.generation)
+        for n, picture in enumerate(pictures):
+            self.put(block.generation, block.first + first + n, picture)
         self.call.delivered(block, len(pictures), now)
         if block.fresh and first + len(pictures) == len(block.motion):
             self.times.append(now - block.taken)

@@ -175,22 +175,35 @@ class Studio:
         return identity, [str(one.message) for one in said if issubclass(one.category, InputWarning)]
 
     async def begin(self, begun: float, identity: Any, voice: str, outbox: Outbox) -> Seat:
-        """A call in the slot that was reserved for it; `begun`: `now` at its page's 0."""
-        tracker = await self.on("faces", self.codec.tracker)
+        """A page's call in the slot that was reserved for it; `begun`: `now` at its page's 0."""
         brain = await self.on("faces", self._brain, voice)
+        seat = await self.seat(begun, identity, partial(Seat, brain=brain, outbox=outbox))
+        seat.send("ready", offset=seat.call.offset, generation=seat.call.generation)
+        seat.send("state", state="listening")
+        return seat
+
+    async def seat(self, begun: float, identity: Any, make: Callable[..., Seat], lead: float = 0.0) -> Seat:
+        """A call in the slot that was reserved for it.
+
+        Args:
+          begun: `now` at 0 of the clock of what is seen and heard.
+          make: makes the seat, given `call`, `identity`, `track` and `wake` (see `Seat`).
+          lead: seconds before their time at which pictures are wanted.
+        """
+        tracker = await self.on("faces", self.codec.tracker)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
         rest = self.codec.reference(identity)  # a user whose face is not seen rests like the portrait
         slot = await self.on("device", self.engine.join, seed, rest)
-        call = self.group.begin(slot, self.now(), self.headroom, begun, rest)
-        seat = Seat(call, identity, brain, outbox, partial(self._track, tracker), self._wake)
-        seat.send("ready", offset=call.offset, generation=call.generation)
-        seat.send("state", state="listening")
+        call = self.group.begin(slot, self.now(), self.headroom + lead, begun, rest)
+        call.lead = lead
+        seat = make(call=call, identity=identity, track=partial(self._track, tracker), wake=self._wake)
         self.seats.append(seat)
         self._wake()
         return seat
 
-    async def _track(self, tracker, data: bytes):
-        return await self.on("tracker", lambda: tracker.step(pictures.decode_camera(data)))
+    async def _track(self, tracker, data: bytes | np.ndarray):
+        decode = pictures.decode_camera if isinstance(data, bytes) else pictures.camera
+        return await self.on("tracker", lambda: tracker.step(decode(data)))
 
     async def end(self, seat: Seat) -> None:
         """Ends a call and frees its slot; a second time does nothing."""
@@ -261,8 +274,8 @@ class Studio:
 
     async def _deliver(self, part: _Part, shown: np.ndarray):
         """The encoder is one thread, so that parts come out in order."""
-        jpegs = await self.on("encoder", lambda: [pictures.encode(picture) for picture in shown])
-        part.seat.show(part.block, part.first, jpegs, self.now())
+        encoded = await self.on("encoder", lambda: [part.seat.encode(picture) for picture in shown])
+        part.seat.show(part.block, part.first, encoded, self.now())
 
     async def _tick(self):
         told = self.now()

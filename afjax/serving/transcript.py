@@ -59,6 +59,11 @@ class Transcript:
             words.append((text, begin, max(begin, begin + math.ceil((end - start) * FPS) - 1)))
         return words
 
+    def taken_at(self, first: int) -> tuple[float, float]:
+        """(start, seconds) of the speech that the block from frame `first` on has taken; 0 seconds without any."""
+        found = self._segments[-1] if self._segments else (-1, self._taken, 0.0)
+        return found[1:] if found[0] == first else (self._taken, 0.0)
+
     def position(self, frame: float) -> float:
         """What has been heard when the play-out clock is at `frame`, which may lie between two frames."""
         while len(self._segments) > 1 and self._segments[1][0] <= frame:
