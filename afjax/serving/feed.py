@@ -14,6 +14,7 @@ The speech is given out as it came, at `rate`; the model alone hears 16 kHz.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
 from collections.abc import Callable
@@ -278,10 +279,9 @@ class Feed(Seat):
             if piece is not None:
                 return piece
             self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), wait)
-            except TimeoutError:
-                pass
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(wait):
+                    await self._news.wait()
         raise StopAsyncIteration
 
     def _next(self, now: float) -> tuple[Picture | Sound | None, float]:

@@ -10,6 +10,7 @@ Whatever the device does next is what is due on a screen first: a part of a bloc
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
 import time
@@ -263,10 +264,10 @@ class Studio:
             self._later(self._deliver(part, shown))
         else:
             self._news.clear()
-            try:
-                await asyncio.wait_for(self._news.wait(), max(0.001, self.group.next_due(now) - now))
-            except TimeoutError:
-                pass
+            # asyncio.wait_for would swallow that it is cancelled where news come at the same time
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(max(0.001, self.group.next_due(now) - now)):
+                    await self._news.wait()
 
     @staticmethod
     def _due(part: _Part) -> float:

@@ -159,10 +159,12 @@ def test_in_a_studio_the_user_is_seen_and_heard_and_slots_are_given_back():
                 pieces.append(piece)
 
         watching = asyncio.create_task(watch())
+        sent = studio.now()
         while len(pieces) < 100:
-            feed.see(np.full((900, 1280, 3), 60 if len(inputs) < 3 else 204, np.uint8))
-            feed.hear(np.full(640, 3000, np.int16), 16_000)
-            await asyncio.sleep(0.04)
+            await asyncio.sleep(0.02)
+            count, sent = round(16_000 * (studio.now() - sent)), studio.now()
+            feed.hear(np.full(count, 3000, np.int16), 16_000)
+            feed.see(np.full((900, 1280, 3), 60 if len(inputs) < 4 else 204, np.uint8))
         with pytest.raises(InputError, match="slots"):
             await open_feed(studio)
         assert not feed.speak(np.full(10, np.nan), RATE) and not feed._utterances
