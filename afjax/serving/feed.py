@@ -203,9 +203,11 @@ class Feed(Seat):
     def interrupt(self, now: float | None = None) -> float | None:
         """Stops the avatar; -> seconds of the utterance under way that were heard, None where there is none.
 
-        What has been given out and is not due yet must not be played: whoever plays empties its queues.
+        What has been given out and is not due yet must not be played: whoever plays empties its queues, whatever this
+        returns.
         """
         now = self._clock() if now is None else now
+        self._pace.end = now
         self.tick(now)
         if not self._utterances:
             return None
@@ -213,7 +215,6 @@ class Feed(Seat):
         self._voice.clear()
         self._pictures.clear()
         self._sounds.clear()
-        self._pace.end = now
         if cut.heard > 0:
             self._start()
         for n in range(self._utterances):
