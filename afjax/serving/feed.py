@@ -194,11 +194,13 @@ class Feed(Seat):
         self._voice.add(wave, rate)
         return True
 
-    def finish(self) -> None:
-        """The utterance is complete."""
-        if not self._complete:
-            self.call.say(Speech(np.zeros(0, np.float32), self.rate, [], True))
-            self._complete = True
+    def finish(self) -> bool:
+        """The utterance is complete; False where none is open."""
+        if self._complete:
+            return False
+        self.call.say(Speech(np.zeros(0, np.float32), self.rate, [], True))
+        self._complete = True
+        return True
 
     def interrupt(self, now: float | None = None) -> float | None:
         """Stops the avatar; -> seconds of the utterance under way that were heard, None where there is none.
