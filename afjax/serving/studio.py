@@ -140,6 +140,11 @@ class Studio:
             await asyncio.sleep(TICK)
         return self._free > 0
 
+    @property
+    def vacant(self) -> bool:
+        """Whether there is a free slot."""
+        return self._free > 0
+
     def reserve(self) -> bool:
         """Takes a slot of the engine for a call that is about to begin; False where all are taken."""
         if not self._free:

@@ -1,0 +1,92 @@
+"""One avatar in one room, from the first picture to the end: a feed, who plays it, and whom it sees."""
+
+import asyncio
+import logging
+
+from afjax.errors import InputError
+from afjax.serving.feed import open_feed
+from afjax.serving.livekit.runner import Runner
+from afjax.serving.livekit.user import User
+from afjax.serving.studio import Studio
+
+try:
+    from livekit import rtc
+    from livekit.agents.voice.avatar import AudioReceiver, DataStreamAudioReceiver
+except ImportError as missing:
+    raise InputError("the package livekit-agents is missing", do="pip install -r requirements-livekit.txt") from missing
+
+__all__ = ["Guest", "RATE", "join"]
+
+log = logging.getLogger("afjax.serving")
+RATE = 24_000
+"""Of the avatar's voice, Hz."""
+LEAD = 0.06
+"""Seconds of sound that wait in the source: what the event loop may be late by."""
+WAIT = 20.0
+"""Seconds for which a room, and the agent in it, are waited for."""
+FRAME = 20
+"""Milliseconds of the frames in which speech comes: its last ones come when they are full."""
+
+
+class Guest:
+    """An avatar in a room that is connected."""
+
+    def __init__(self, studio: Studio, room: rtc.Room):
+        self._studio, self._room = studio, room
+        self._feed = self._runner = self._user = None
+
+    async def start(self, receiver: AudioReceiver, portrait: str = "", user: str = "") -> None:
+        """Begins; `portrait` as for `open_feed`, `user` as for `User`. InputError where it can't; then it has ended."""
+        try:
+            self._feed = await open_feed(self._studio, portrait, RATE, LEAD)
+            self._runner = Runner(self._room, self._feed, receiver, self._studio.codec.size)
+            self._user = User(self._room, self._feed, user)
+            self._user.start()
+            await asyncio.wait_for(self._runner.start(), WAIT)
+        except TimeoutError:
+            await self.aclose()
+            raise InputError("no agent has come into the room", do="start the agent first") from None
+        except BaseException:
+            await self.aclose()
+            raise
+
+    async def aclose(self) -> None:
+        """Leaves; the room stays connected. A second time it does nothing."""
+        feed, runner, user = self._feed, self._runner, self._user
+        self._feed = self._runner = self._user = None
+        for part in (user, runner):
+            if part is not None:
+                await part.aclose()
+        if feed is not None:
+            await self._studio.end(feed)
+
+
+async def join(
+    studio: Studio, url: str, token: str, agent: str, portrait: str = "", user: str = ""
+) -> tuple[rtc.Room, Guest, asyncio.Event]:
+    """Connects to a room as its avatar.
+
+    Args:
+      url, token: of the room, with the avatar's identity.
+      agent: identity of the participant whose speech it says, sent by `DataStreamAudioOutput`.
+
+    Returns the room, the guest, and an event that is set when the agent or the room is gone: both are to be closed then.
+
+    Raises InputError where no slot is free, the room can't be reached or the agent does not come.
+    """
+    room, gone = rtc.Room(), asyncio.Event()
+    if not studio.vacant:
+        raise InputError("all slots of the engine are taken", do="try again later")
+    try:
+        await asyncio.wait_for(room.connect(url, token, rtc.RoomOptions(auto_subscribe=False)), WAIT)
+    except (rtc.ConnectError, TimeoutError) as error:
+        raise InputError(f"the room can't be entered ({str(error) or 'no answer'})", do="check url and token") from None
+    room.on("disconnected", lambda reason: gone.set())
+    room.on("participant_disconnected", lambda one: gone.set() if one.identity == agent else None)
+    guest = Guest(studio, room)
+    try:
+        await guest.start(DataStreamAudioReceiver(room, sender_identity=agent, frame_size_ms=FRAME), portrait, user)
+    except BaseException:
+        await room.disconnect()
+        raise
+    return room, guest, gone
