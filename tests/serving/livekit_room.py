@@ -59,10 +59,14 @@ class Room(rtc.EventEmitter):
 
 
 class Watcher:
-    """Watches the avatar's two tracks. `shown`: (time, level of the picture); `heard`: (time, int16 samples)."""
+    """Watches the avatar's two tracks.
+
+    `shown`: (time, level of the picture); `colours`: means of red, green and blue; `heard`: (time, int16 samples).
+    """
 
     def __init__(self, clock, rate=48_000):
-        self.clock, self.rate, self.shown, self.heard, self._tasks = clock, rate, [], [], []
+        self.clock, self.rate, self.shown, self.colours, self.heard = clock, rate, [], [], []
+        self._tasks = []
 
     def watch(self, video, audio):
         self._tasks = [asyncio.create_task(self._see(video)), asyncio.create_task(self._hear(audio))]
@@ -71,7 +75,8 @@ class Watcher:
         stream = rtc.VideoStream.from_track(track=track, format=rtc.VideoBufferType.RGB24)
         async with contextlib.aclosing(stream):
             async for event in stream:
-                self.shown.append((self.clock(), float(np.frombuffer(event.frame.data, np.uint8).mean())))
+                self.colours.append(np.frombuffer(event.frame.data, np.uint8).reshape(-1, 3).mean(0))
+                self.shown.append((self.clock(), float(self.colours[-1].mean())))
 
     async def _hear(self, track):
         stream = rtc.AudioStream.from_track(track=track, sample_rate=self.rate, num_channels=1, frame_size_ms=10)

@@ -214,7 +214,10 @@ def test_an_agent_session_without_a_room():
         async with scene(agent):
             session = AgentSession()
             session.output.audio = agent
-            session.on("conversation_item_added", lambda event: items.append(event.item) if event.item.type == "message" else None)
+            session.on(
+                "conversation_item_added",
+                lambda event: items.append(event.item) if event.item.type == "message" else None,
+            )
             session.on("agent_state_changed", lambda event: states.append(event.new_state))
             await session.start(Agent(instructions=""))
 

@@ -70,7 +70,7 @@ async def join(
       url, token: of the room, with the avatar's identity.
       agent: identity of the participant whose speech it says, sent by `DataStreamAudioOutput`.
 
-    Returns the room, the guest, and an event that is set when the agent or the room is gone: both are to be closed then.
+    Returns the room, the guest, and an event that is set when the agent or the room is gone: close both then.
 
     Raises InputError where no slot is free, the room can't be reached or the agent does not come.
     """

@@ -2,7 +2,7 @@
 
     POST /join   Authorization: Bearer SECRET
                  {"url", "token", "agent", "portrait", "user"}  ->  200 {"rate"} once the avatar is there
-                 401 without the secret, 400 {"error"}, 503 {"error"} where all slots are taken
+                 401 without the secret, 400 {"error"}, 503 {"error"} where all slots are taken, 500 {"error"}
     GET /health  {"sessions", "calls"}
 
 The token lets the avatar into a room under an identity; agents make it (`session`). It listens on loopback unless it is
@@ -83,6 +83,9 @@ class Worker:
             room, guest, gone = await join(self.studio, **asked)
         except InputError as error:
             return web.json_response({"error": str(error)}, status=400)
+        except Exception:
+            log.exception("an avatar could not come")
+            return web.json_response({"error": "the avatar could not come; the worker's log says why"}, status=500)
         call = asyncio.get_running_loop().create_task(self._stay(room, guest, gone))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
