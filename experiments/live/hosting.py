@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -50,8 +51,11 @@ def brains_of(name: str) -> tuple[Callable[[str], Brain], tuple[str, ...]]:
     return lambda voice: scripted(voice or first), tuple(VOICES)
 
 
-async def host(studio: Studio, server: Server, said: Callable[[str], None] = print) -> None:
-    """Serves until the process is interrupted or terminated; `said` is given the address once."""
+async def host(studio: Studio, server: Server | Any, said: Callable[[str], None] = print) -> None:
+    """Serves until the process is interrupted or terminated; `said` is given the address once.
+
+    `server`: one, or what has its `start` and `stop`.
+    """
     sys.setswitchinterval(SWITCH)
     ends, loop = asyncio.Event(), asyncio.get_running_loop()
     for sign in (signal.SIGINT, signal.SIGTERM):

@@ -97,8 +97,8 @@ class Watcher:
 class Camera:
     """A user's camera of one grey level, and a microphone with a tone: real tracks that nobody has to subscribe to."""
 
-    def __init__(self, level=60, size=(64, 48)):
-        self.level, self.size = level, size
+    def __init__(self, level=60, size=(64, 48), fps=25):
+        self.level, self.size, self.fps = level, size, fps
         self.video, self.audio = rtc.VideoSource(*size), rtc.AudioSource(48_000, 1)
         self.video_track = rtc.LocalVideoTrack.create_video_track("camera", self.video)
         self.audio_track = rtc.LocalAudioTrack.create_audio_track("microphone", self.audio)
@@ -111,7 +111,7 @@ class Camera:
         while True:
             pixels = np.full((self.size[1], self.size[0], 3), self.level, np.uint8)
             self.video.capture_frame(rtc.VideoFrame(*self.size, rtc.VideoBufferType.RGB24, pixels.tobytes()))
-            await asyncio.sleep(0.04)
+            await asyncio.sleep(1 / self.fps)
 
     async def _talk(self):
         tone = (8000 * np.sin(np.arange(960) * np.pi / 24)).astype(np.int16)

@@ -29,10 +29,10 @@ FRAME = 20
 
 
 class Guest:
-    """An avatar in a room that is connected."""
+    """An avatar in a room that is connected. `gone`: set when it has ended by itself, and is to be closed."""
 
     def __init__(self, studio: Studio, room: rtc.Room):
-        self._studio, self._room = studio, room
+        self._studio, self._room, self.gone = studio, room, asyncio.Event()
         self._feed = self._runner = self._user = None
 
     async def start(self, receiver: AudioReceiver, portrait: str = "", user: str = "") -> None:
@@ -40,6 +40,7 @@ class Guest:
         try:
             self._feed = await open_feed(self._studio, portrait, RATE, LEAD)
             self._runner = Runner(self._room, self._feed, receiver, self._studio.codec.size)
+            self._runner.on_end = self.gone.set
             self._user = User(self._room, self._feed, user)
             self._user.start()
             await asyncio.wait_for(self._runner.start(), WAIT)
@@ -63,30 +64,30 @@ class Guest:
 
 async def join(
     studio: Studio, url: str, token: str, agent: str, portrait: str = "", user: str = ""
-) -> tuple[rtc.Room, Guest, asyncio.Event]:
+) -> tuple[rtc.Room, Guest]:
     """Connects to a room as its avatar.
 
     Args:
       url, token: of the room, with the avatar's identity.
       agent: identity of the participant whose speech it says, sent by `DataStreamAudioOutput`.
 
-    Returns the room, the guest, and an event that is set when the agent or the room is gone: close both then.
+    Returns the room and the guest, who is `gone` when the agent or the room are, too.
 
     Raises InputError where no slot is free, the room can't be reached or the agent does not come.
     """
-    room, gone = rtc.Room(), asyncio.Event()
+    room = rtc.Room()
+    guest = Guest(studio, room)
     if not studio.vacant:
         raise InputError("all slots of the engine are taken", do="try again later")
     try:
         await asyncio.wait_for(room.connect(url, token, rtc.RoomOptions(auto_subscribe=False)), WAIT)
     except (rtc.ConnectError, TimeoutError) as error:
         raise InputError(f"the room can't be entered ({str(error) or 'no answer'})", do="check url and token") from None
-    room.on("disconnected", lambda reason: gone.set())
-    room.on("participant_disconnected", lambda one: gone.set() if one.identity == agent else None)
-    guest = Guest(studio, room)
+    room.on("disconnected", lambda reason: guest.gone.set())
+    room.on("participant_disconnected", lambda one: guest.gone.set() if one.identity == agent else None)
     try:
         await guest.start(DataStreamAudioReceiver(room, sender_identity=agent, frame_size_ms=FRAME), portrait, user)
     except BaseException:
         await room.disconnect()
         raise
-    return room, guest, gone
+    return room, guest

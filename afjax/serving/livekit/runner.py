@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import inspect
 import logging
+from collections.abc import Callable
 
 import numpy as np
 
@@ -38,13 +39,19 @@ BITRATE = 1_500_000
 
 
 class Runner:
-    """One avatar in one room. `audio` and `video` are its sources."""
+    """One avatar in one room.
+
+    Attributes:
+      audio, video: its sources.
+      on_end: called when it ends by itself: nobody sends speech any more, or something has failed.
+    """
 
     def __init__(self, room: rtc.Room, feed: Feed, receiver: AudioReceiver, size: int):
         """`size`: pixels a side of the feed's pictures. The room is connected."""
         self._room, self._feed, self._receiver = room, feed, receiver
         self.audio = rtc.AudioSource(feed.rate, 1, queue_size_ms=QUEUE)
         self.video = rtc.VideoSource(size, size)
+        self.on_end: Callable[[], None] = lambda: None
         self._coming = False  # a segment, of which some sound has come and not yet the end
         self._tasks: set[asyncio.Task] = set()
         feed.on_started, feed.on_finished = self._started, self._finished
@@ -53,9 +60,9 @@ class Runner:
         """Waits for the sender, publishes sound and picture, and begins to play."""
         await self._receiver.start()
         self._receiver.on("clear_buffer", self._clear)
-        self._later(self._read())
+        self._later(self._read(), ends=True)
         await self._publish()
-        self._later(self._play())
+        self._later(self._play(), ends=True)
 
     async def aclose(self) -> None:
         """Ends it; the feed is left to who has opened it."""
@@ -90,7 +97,8 @@ class Runner:
                 continue
             if not self._feed.finish() and self._coming:
                 self._finished(0.0, False)  # nothing of it could be used
-            self._coming = False
+            self.on_end: Callable[[], None] = lambda: None
+        self._coming = False
 
     async def _play(self):
         async for piece in self._feed:
@@ -106,6 +114,7 @@ class Runner:
         self.audio.clear_queue()
         if self._feed.interrupt() is None and self._coming:
             self._finished(0.0, True)
+        self.on_end: Callable[[], None] = lambda: None
         self._coming = False  # the end that a cleared segment may still have is none of another's
 
     def _started(self):
@@ -118,7 +127,7 @@ class Runner:
         if inspect.isawaitable(told):
             self._later(told)
 
-    def _later(self, work):
+    def _later(self, work, ends: bool = False):
         async def logged():
             try:
                 await work
@@ -126,6 +135,8 @@ class Runner:
                 raise
             except Exception:
                 log.exception("an avatar failed")
+            if ends:
+                self.on_end()
 
         task = asyncio.get_running_loop().create_task(logged())
         self._tasks.add(task)

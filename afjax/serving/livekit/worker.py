@@ -17,7 +17,7 @@ import logging
 import secrets
 
 from afjax.errors import InputError
-from afjax.serving.livekit.guest import RATE, join
+from afjax.serving.livekit.guest import RATE, Guest, join
 from afjax.serving.studio import Studio
 
 __all__ = ["FIELDS", "Worker"]
@@ -37,7 +37,7 @@ class Worker:
             raise InputError("the secret is shorter than 16 characters", do="give a longer one, or none")
         self.studio, self.secret, self.url = studio, secret or secrets.token_urlsafe(24), ""
         self._host, self._port, self._runner = host, port, None
-        self._calls: set[asyncio.Task] = set()
+        self._calls: dict[asyncio.Task, Guest] = {}
 
     async def start(self) -> str:
         """Listens; -> `url`. InputError where the port can't be had."""
@@ -80,21 +80,21 @@ class Worker:
             asked = _fields(await request.text())
             if not self.studio.vacant:
                 return web.json_response({"error": "all avatars are taken: try again later"}, status=503)
-            room, guest, gone = await join(self.studio, **asked)
+            room, guest = await join(self.studio, **asked)
         except InputError as error:
             return web.json_response({"error": str(error)}, status=400)
         except Exception:
             log.exception("an avatar could not come")
             return web.json_response({"error": "the avatar could not come; the worker's log says why"}, status=500)
-        call = asyncio.get_running_loop().create_task(self._stay(room, guest, gone))
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
+        call = asyncio.get_running_loop().create_task(self._stay(room, guest))
+        self._calls[call] = guest
+        call.add_done_callback(self._calls.pop)
         return web.json_response({"rate": RATE})
 
-    async def _stay(self, room, guest, gone: asyncio.Event):
+    async def _stay(self, room, guest: Guest):
         """Until the agent or the room is gone."""
         try:
-            await gone.wait()
+            await guest.gone.wait()
         finally:
             await guest.aclose()
             with contextlib.suppress(Exception):
