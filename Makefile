@@ -1,13 +1,14 @@
 # make setup   .venv with everything the project needs, redone only when a requirements file has changed
 # make test    the tests, without those marked slow
 # make test-live   the live page: its server, and itself in Chromium, slow ones too
+# make test-rooms  avatars in rooms of Pipecat and LiveKit, without their servers
 # make check   lint, the rules of the house, and the units of the network and the stream
 # make demo    trains the quickstart model, streams a conversation, writes out/demo/
 # make lint    ruff
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-live check demo lint
+.PHONY: setup test test-live test-rooms check demo lint
 
 # The first Python of 3.11 or newer; `make setup PYTHON=...` picks another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -39,6 +40,10 @@ test: setup
 test-live: setup
 	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-live.txt
 	@$(PY) -m pytest -q tests/serving
+
+test-rooms: setup
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-pipecat.txt -r requirements-livekit.txt
+	@$(PY) -m pytest -q -m "not slow" tests/serving/test_feed.py tests/serving/test_pipecat.py tests/serving/test_livekit*.py
 
 check: lint
 	@$(PY) -m pytest -q -m "not slow" -n 2 $(CHECKED)

@@ -104,8 +104,9 @@ class Camera:
         self.audio_track = rtc.LocalAudioTrack.create_audio_track("microphone", self.audio)
         self._tasks = []
 
-    def start(self):
-        self._tasks = [asyncio.create_task(self._film()), asyncio.create_task(self._talk())]
+    def start(self, talks=True):
+        self._tasks = [asyncio.create_task(self._film())]
+        self._tasks += [asyncio.create_task(self._talk())] if talks else []
 
     async def _film(self):
         while True:

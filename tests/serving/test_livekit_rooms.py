@@ -119,8 +119,8 @@ async def watching(room, identity="afjax-avatar"):
 
 
 @contextlib.asynccontextmanager
-async def filmed(room, camera):
-    camera.start()
+async def filmed(room, camera, talks=True):
+    camera.start(talks)
     source = rtc.TrackSource
     options = rtc.TrackPublishOptions(source=source.SOURCE_MICROPHONE)
     publication = await room.local_participant.publish_track(camera.audio_track, options)
@@ -205,13 +205,10 @@ def test_the_smile_of_a_user_reaches_the_avatar_through_a_worker(server):
             async with entered(server, "ann", name, listens=False) as home:
                 camera, watcher = Camera(60, (160, 120), 5), Watcher(Studio.now)
                 watcher.watch(*own_tracks(worker))
-                camera.start()
-                shot = rtc.TrackPublishOptions(source=rtc.TrackSource.SOURCE_CAMERA, simulcast=False)
-                await home.local_participant.publish_track(camera.video_track, shot)
-                await until(lambda: watcher.colours and 40 < watcher.colours[-1][1] < 80)
-                camera.level = 200
-                await until(lambda: watcher.colours[-1][1] > 170)
-                await camera.aclose()
+                async with filmed(home, camera, talks=False):
+                    await until(lambda: watcher.colours and 40 < watcher.colours[-1][1] < 80)
+                    camera.level = 200
+                    await until(lambda: watcher.colours[-1][1] > 170)
                 await watcher.aclose()
             await avatar.aclose()
 
