@@ -69,7 +69,7 @@ class Studio:
         """
         self.engine, self.codec, self.voices = engine, codec, tuple(voices)
         self.group, self.seats = Group(engine, codec.channels), []
-        self.headroom, self._brain, self._seed = headroom, brain, seed
+        self.headroom, self._brain, self._seed, self._prepared = headroom, brain, seed, False
         self._identities = {name: codec.identity(picture) for name, picture in portraits.items()}
         self.portraits = {name: pictures.encode(picture, "PNG") for name, picture in portraits.items()}
         self._screen, self._parts, self._free = pictures.Screen(codec), [], engine.sessions
@@ -85,12 +85,18 @@ class Studio:
         """Awaitable result of a function that runs in one of the threads."""
         return asyncio.get_running_loop().run_in_executor(self._threads[thread], partial(function, *arguments))
 
-    async def start(self) -> None:
-        """Compiles, measures the headroom and begins to make blocks."""
-        self._news = asyncio.Event()
-        taken = await self.on("device", self._calibrate)
+    def prepare(self) -> None:
+        """Compiles, and measures the headroom: what takes long of `start`, for who wants it done before."""
+        taken = self._calibrate()
         if self.headroom is None:
             self.headroom = 1.5 * taken + self.group.patience + TICK
+        self._prepared = True
+
+    async def start(self) -> None:
+        """Compiles, measures the headroom and begins to make blocks, on the running event loop."""
+        self._news = asyncio.Event()
+        if not self._prepared:
+            await self.on("device", self.prepare)
         for work in (self._make(), self._tick()):
             self._later(work)
 

@@ -4,7 +4,7 @@
 
 serves http://localhost:7860 (`--port` and the rest are Pipecat's own flags): connect, allow camera and microphone, and
 talk. What answers is afjax's scripted small talk; a bot of yours has its STT, LLM and TTS services in the place of
-`Talk`. The first call waits until the model is compiled.
+`Talk`.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ from afjax.serving.pipecat import AvatarVideo
 from afjax.serving.studio import Studio
 
 SIZE = 256
-STUDIO = {"lock": asyncio.Lock()}
+STUDIO = []  # the one of this process, once it has started
 
 
 class Talk(FrameProcessor):
@@ -92,18 +92,6 @@ class Talk(FrameProcessor):
             await self.push_frame(TTSStoppedFrame())
 
 
-async def studio() -> Studio:
-    """The one of this process: a model, its portraits, and the threads that make pictures."""
-    async with STUDIO["lock"]:
-        if "made" not in STUDIO:
-            avatar = await asyncio.to_thread(afjax.load, "listener")
-            engine = await asyncio.to_thread(avatar.engine, 1)
-            made = await asyncio.to_thread(Studio, engine, avatar.codec(SIZE), {"astronaut": astronaut()})
-            await made.start()
-            STUDIO["made"] = made
-        return STUDIO["made"]
-
-
 async def bot(runner_args):
     """One call; Pipecat's runner asks for it by this name."""
     params = TransportParams(
@@ -112,7 +100,10 @@ async def bot(runner_args):
         video_out_enabled=True, video_out_width=SIZE, video_out_height=SIZE, video_out_framerate=30,
     )  # fmt: skip
     transport = await create_transport(runner_args, {"webrtc": lambda: params})
-    face = AvatarVideo(await studio())
+    if not STUDIO:
+        STUDIO.append(MADE)
+        await MADE.start()  # on the event loop of the calls
+    face = AvatarVideo(MADE)
     pipeline = Pipeline([transport.input(), Talk(), face, transport.output()])
     worker = PipelineWorker(pipeline, params=PipelineParams(audio_out_sample_rate=24_000))
 
@@ -129,4 +120,8 @@ async def bot(runner_args):
 if __name__ == "__main__":
     from pipecat.runner.run import main
 
+    print("getting ready: model and portrait", flush=True)
+    avatar = afjax.load("listener")
+    MADE = Studio(avatar.engine(1), avatar.codec(SIZE), {"astronaut": astronaut()})
+    MADE.prepare()
     main()
