@@ -12,8 +12,10 @@ from livekit import rtc  # noqa: E402
 from livekit.agents import Agent, AgentSession  # noqa: E402
 from livekit.agents.voice.avatar import AudioSegmentEnd, QueueAudioOutput  # noqa: E402
 
+from afjax.errors import InputError  # noqa: E402
 from afjax.serving.feed import open_feed  # noqa: E402
 from afjax.serving.livekit.runner import Runner  # noqa: E402
+from afjax.serving.livekit.session import AvatarSession  # noqa: E402
 from afjax.serving.livekit.user import User  # noqa: E402
 from afjax.serving.studio import Studio  # noqa: E402
 from tests.serving import stubs  # noqa: E402
@@ -202,6 +204,33 @@ def test_the_avatar_sees_and_hears_the_user_and_nobody_else():
         sound = np.concatenate([given.user_sound[0] for given in one.inputs[:quiet]])
         assert np.mean(np.abs(sound) > 0.05) > 0.4
         assert one.feed.call.counts.corrupt == 0
+
+    run(work)
+
+
+def test_an_avatar_in_the_agents_own_process():
+    async def work():
+        face, told = {"grey": np.full((16, 16, 3), 128, np.uint8)}, []
+        studio, room = Studio(stubs.Engine(), stubs.Codec(), face, headroom=0.25), Room("agent")
+        await studio.start()
+        session, avatar = AgentSession(), AvatarSession(studio=studio)
+        await avatar.start(session, room)
+        await session.start(Agent(instructions=""))
+        session.output.audio.on("playback_finished", lambda e: told.append((e.playback_position, e.interrupted)))
+        assert avatar.avatar_identity == "agent" and len(studio.seats) == 1
+
+        async def speech():
+            for frame in frames(0.4):
+                yield frame
+
+        await asyncio.wait_for(session.say("Hello.", audio=speech()).wait_for_playout(), 20)
+        assert told == [(pytest.approx(0.4, abs=0.001), False)]
+        with pytest.raises(InputError, match="slots"):
+            await AvatarSession(studio=studio).start(session, room)
+        await avatar.aclose()
+        assert not studio.seats
+        await session.aclose()
+        await studio.close()
 
     run(work)
 
