@@ -47,11 +47,12 @@ class Talk(FrameProcessor):
     def __init__(self):
         super().__init__()
         self._brain, self._began, self._open, self._sent = scripted("Clara"), None, False, 0.0
+        self._task = None
 
     async def process_frame(self, frame, direction):
         await super().process_frame(frame, direction)
         if isinstance(frame, StartFrame):
-            self.create_task(self._talk())
+            self._task = self.create_task(self._talk())
         elif isinstance(frame, InputAudioRawFrame):
             self._brain.hear(np.frombuffer(frame.audio, "<i2").astype(np.float32) / 32768, time.monotonic())
         elif isinstance(frame, BotStartedSpeakingFrame):
@@ -62,6 +63,8 @@ class Talk(FrameProcessor):
         await self.push_frame(frame, direction)
 
     async def cleanup(self):
+        if self._task is not None:
+            await self.cancel_task(self._task)
         await super().cleanup()
         await asyncio.to_thread(self._brain.close)
 

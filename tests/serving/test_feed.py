@@ -1,6 +1,8 @@
 """A call whose page is a program: what it is given, when, and what has been heard when it is cut."""
 
 import asyncio
+import importlib
+import sys
 
 import numpy as np
 import pytest
@@ -216,6 +218,22 @@ def test_sound_without_stamps_is_put_where_it_belongs():
     assert ears.stamp(0.02, 15.0) == pytest.approx(14.98)  # a pause
     slow = [ears.stamp(0.02, 15.3 + n * 0.02) for n in range(60)]  # a short one
     assert slow[0] == pytest.approx(15.0) and slow[-1] == pytest.approx(15.28 + 59 * 0.02)
+
+
+@pytest.mark.parametrize(
+    ("module", "packages"),
+    [
+        ("pipecat", ("pipecat", "pipecat.frames.frames")),
+        *((f"livekit.{part}", ("livekit",)) for part in ("user", "runner", "guest", "session")),
+    ],
+)
+def test_a_package_that_is_missing_is_said_in_a_line(module, packages, monkeypatch):
+    for name in packages:
+        monkeypatch.setitem(sys.modules, name, None)
+    for name in [name for name in sys.modules if name.startswith(("afjax.serving.pipecat", "afjax.serving.livekit"))]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(InputError, match=f"is missing; pip install -r requirements-{module.partition('.')[0]}.txt"):
+        importlib.import_module(f"afjax.serving.{module}")
 
 
 def test_raw_pictures_are_made_smaller():

@@ -121,7 +121,7 @@ class Runner:
         self._tell(self._receiver.notify_playback_started())
 
     def _finished(self, seconds: float, interrupted: bool):
-        self._tell(self._receiver.notify_playback_finished(seconds, interrupted))
+        self._tell(self._receiver.notify_playback_finished(round(seconds, 6), interrupted))
 
     def _tell(self, told):
         if inspect.isawaitable(told):
