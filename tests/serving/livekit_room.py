@@ -68,8 +68,9 @@ class Watcher:
         self.clock, self.rate, self.shown, self.colours, self.heard = clock, rate, [], [], []
         self._tasks = []
 
-    def watch(self, video, audio):
-        self._tasks = [asyncio.create_task(self._see(video)), asyncio.create_task(self._hear(audio))]
+    def watch(self, video=None, audio=None):
+        self._tasks += [asyncio.create_task(self._see(video))] if video else []
+        self._tasks += [asyncio.create_task(self._hear(audio))] if audio else []
 
     async def _see(self, track):
         stream = rtc.VideoStream.from_track(track=track, format=rtc.VideoBufferType.RGB24)

@@ -194,7 +194,9 @@ def test_an_agent_speaks_through_a_worker(server):
     run(work)
 
 
-def test_the_smile_of_a_user_reaches_the_avatar_through_a_worker(server):
+def test_the_smile_of_a_user_comes_back_on_the_avatars_face(server):
+    """The user's camera goes to the worker, and the avatar's picture to the user, nothing else."""
+
     async def work():
         url, key, secret = server
         name = f"afjax-smile-{os.getpid()}"
@@ -204,8 +206,14 @@ def test_the_smile_of_a_user_reaches_the_avatar_through_a_worker(server):
             await avatar.start(AgentSession(), room, **options)
             async with entered(server, "ann", name, listens=False) as home:
                 camera, watcher = Camera(60, (160, 120), 5), Watcher(Studio.now)
-                watcher.watch(*own_tracks(worker))
+                await until(lambda: "afjax-avatar" in home.remote_participants)
+                found = home.remote_participants["afjax-avatar"].track_publications
+                await until(lambda: any(one.kind == rtc.TrackKind.KIND_VIDEO for one in found.values()))
                 async with filmed(home, camera, talks=False):
+                    shown = next(one for one in found.values() if one.kind == rtc.TrackKind.KIND_VIDEO)
+                    shown.set_subscribed(True)
+                    await until(lambda: shown.track is not None)
+                    watcher.watch(shown.track)
                     await until(lambda: watcher.colours and 40 < watcher.colours[-1][1] < 80)
                     camera.level = 200
                     await until(lambda: watcher.colours[-1][1] > 170)
