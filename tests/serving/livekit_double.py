@@ -8,6 +8,7 @@ server it shows nothing. Tokens are read and not checked. Every picture is decod
 
 import asyncio
 import base64
+import contextlib
 import json
 import sys
 import time
@@ -15,6 +16,7 @@ import time
 from aiohttp import web
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaRelay
+from aiortc.mediastreams import MediaStreamError
 from aiortc.sdp import candidate_from_sdp
 from livekit.protocol import models, rtc
 
@@ -107,6 +109,7 @@ class Client:
             self.added.get(track.id) or [t for t in self.info.tracks if t.type == kind and t.sid not in self.tracks][0]
         )
         self.tracks[info.sid] = track
+        asyncio.ensure_future(drain(self.room.relay.subscribe(track)))
         for other in self.room.others(self):
             if other.auto or info.sid in other.sent:
                 asyncio.ensure_future(other.subscribe(self, info.sid))
@@ -131,6 +134,13 @@ class Client:
         for other in self.room.others(self):
             if (not names or other.info.identity in names) and other.channels[channel].readyState == "open":
                 other.channels[channel].send(packet.SerializeToString())
+
+
+async def drain(track):
+    """Takes a track as it comes: what nobody takes waits, and is sent late to who subscribes later."""
+    with contextlib.suppress(MediaStreamError):
+        while True:
+            await track.recv()
 
 
 class Room:

@@ -100,27 +100,24 @@ async def speech(seconds):
         yield rtc.AudioFrame(piece.tobytes(), RATE, 1, len(piece))
 
 
-@contextlib.asynccontextmanager
-async def watching(room, identity="afjax-avatar"):
-    """Watches the avatar, once both of its tracks are there."""
+async def subscribed(room, kind):
+    """The avatar's track of a kind, which the room's participant subscribes to alone."""
 
-    def tracks():
-        avatar = room.remote_participants.get(identity)
-        found = avatar.track_publications.values() if avatar else ()
-        return {one.source: one.track for one in found if one.track is not None}
+    def found():
+        avatar = room.remote_participants.get("afjax-avatar")
+        return [one for one in avatar.track_publications.values() if one.kind == kind] if avatar else []
 
-    await until(lambda: len(tracks()) == 2)
-    watcher = Watcher(Studio.now)
-    watcher.watch(tracks()[rtc.TrackSource.SOURCE_CAMERA], tracks()[rtc.TrackSource.SOURCE_MICROPHONE])
-    try:
-        yield watcher
-    finally:
-        await watcher.aclose()
+    await until(found)
+    (publication,) = found()
+    publication.set_subscribed(True)
+    await until(lambda: publication.track is not None)
+    return publication.track
 
 
 @contextlib.asynccontextmanager
-async def filmed(room, camera, talks=True):
-    camera.start(talks)
+async def filmed(room, camera):
+    """A user's camera, published after a microphone that is silent: the double takes no picture first."""
+    camera.start(talks=False)
     source = rtc.TrackSource
     options = rtc.TrackPublishOptions(source=source.SOURCE_MICROPHONE)
     publication = await room.local_participant.publish_track(camera.audio_track, options)
@@ -206,68 +203,13 @@ def test_the_smile_of_a_user_comes_back_on_the_avatars_face(server):
             await avatar.start(AgentSession(), room, **options)
             async with entered(server, "ann", name, listens=False) as home:
                 camera, watcher = Camera(60, (160, 120), 5), Watcher(Studio.now)
-                await until(lambda: "afjax-avatar" in home.remote_participants)
-                found = home.remote_participants["afjax-avatar"].track_publications
-                await until(lambda: any(one.kind == rtc.TrackKind.KIND_VIDEO for one in found.values()))
-                async with filmed(home, camera, talks=False):
-                    shown = next(one for one in found.values() if one.kind == rtc.TrackKind.KIND_VIDEO)
-                    shown.set_subscribed(True)
-                    await until(lambda: shown.track is not None)
-                    watcher.watch(shown.track)
+                async with filmed(home, camera):
+                    watcher.watch(await subscribed(home, rtc.TrackKind.KIND_VIDEO))
                     await until(lambda: watcher.colours and 40 < watcher.colours[-1][1] < 80)
                     camera.level = 200
                     await until(lambda: watcher.colours[-1][1] > 170)
                 await watcher.aclose()
             await avatar.aclose()
-
-    run(work)
-
-
-@pytest.mark.slow  # three participants with sound and pictures: more than a busy machine's double can pass on in time
-def test_user_agent_and_avatar_in_one_room(server):
-    async def work():
-        url, key, secret = server
-        told, name = [], f"afjax-{os.getpid()}"
-        async with working() as worker, entered(server, "agent", name, "agent", False) as room:
-            async with entered(server, "ann", name) as home, filmed(home, camera := Camera(60, (160, 120), 15)):
-                session = AgentSession()
-                avatar = AvatarSession(worker.url, worker.secret)
-                options = {"livekit_url": url, "livekit_api_key": key, "livekit_api_secret": secret}
-                await avatar.start(session, room, **options)
-                await avatar.wait_for_join(timeout=60)
-                await session.start(Agent(instructions=""))
-                output = session.output.audio
-                output.on("playback_started", lambda event: told.append(("started",)))
-                output.on("playback_finished", lambda e: told.append((e.playback_position, e.interrupted)))
-                async with watching(home) as watcher:
-                    # the user's smile is on the avatar's face
-                    await until(lambda: watcher.colours and 40 < watcher.colours[-1][1] < 80)
-                    camera.level = 200
-                    await until(lambda: watcher.colours[-1][1] > 170)
-                    # what is said is heard, and told when it has been
-                    handle = session.say("It has been said.", audio=speech(1.0))
-                    await asyncio.wait_for(handle.wait_for_playout(), 60)
-                    await asyncio.sleep(1.5)
-                    assert told == [("started",), (pytest.approx(1.0, abs=0.001), False)]
-                    assert sum(loud for _, loud in watcher.loud()) * 0.01 == pytest.approx(1.0, abs=0.1)
-                    assert max(colour[0] for colour in watcher.colours) > 60
-                    # an interruption
-                    before = sum(loud for _, loud in watcher.loud())
-                    handle = session.say("one two three four", audio=speech(6.0))
-                    await until(lambda: len(told) == 3)
-                    await asyncio.sleep(1.5)
-                    await session.interrupt()
-                    await asyncio.wait_for(handle.wait_for_playout(), 60)
-                    await asyncio.sleep(1.5)
-                    (position, interrupted), heard = told[3], sum(loud for _, loud in watcher.loud()) - before
-                    print(f"position {position:.3f} s, heard {heard * 0.01:.3f} s")
-                    assert interrupted and len(told) == 4 and 1.0 < position < 5.0
-                    assert position == pytest.approx(heard * 0.01, abs=0.1)
-                    assert watcher.colours[-1][0] < 30 and watcher.colours[-1][1] > 170  # it listens on
-                assert len(worker.studio.seats) == 1
-                await session.aclose()
-                await room.disconnect()  # without its agent the avatar leaves
-                await until(lambda: not worker.studio.seats and not worker._calls)
 
     run(work)
 

@@ -83,6 +83,8 @@ class Worker:
             room, guest = await join(self.studio, **asked)
         except InputError as error:
             return web.json_response({"error": str(error)}, status=400)
+        except web.HTTPException:
+            raise
         except Exception:
             log.exception("an avatar could not come")
             return web.json_response({"error": "the avatar could not come; the worker's log says why"}, status=500)
