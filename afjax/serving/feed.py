@@ -37,6 +37,8 @@ from afjax.serving.studio import Studio
 __all__ = ["Feed", "Picture", "Sound", "open_feed"]
 
 log = logging.getLogger("afjax.serving")
+PICTURES = 50
+"""Pictures that wait at most, two seconds, where nobody takes them; the oldest goes."""
 LATE = 0.1
 """Seconds after its time from which a picture is left out where a newer one is there."""
 
@@ -245,6 +247,9 @@ class Feed(Seat):
 
     def put(self, generation: int, frame: int, picture: np.ndarray) -> None:
         """The picture of a frame."""
+        if len(self._pictures) >= PICTURES:
+            self._pictures.popleft()
+            self.dropped += 1
         self._pictures.append((frame, picture))
         self._news.set()
 

@@ -137,6 +137,19 @@ def test_after_a_standstill_sound_and_pictures_are_in_step_again():
     assert 0 <= seen[-1][0] - seen[-1][1].due < 0.006
 
 
+def test_who_takes_nothing_for_a_while_is_given_what_is_due():
+    show = Show()
+    give, show.feed._next = show.feed._next, lambda now: (None, 1.0)
+    show.live(5.0)
+    assert len(show.feed._pictures) == 50 and show.feed.dropped > 40
+    show.feed._next = give
+    show.live(6.0)
+    begin, last = show.frames[-1]
+    assert begin - last.due == pytest.approx(0.0, abs=0.0051)
+    late = [now - one.due for now, one in show.pieces if isinstance(one, Picture)]
+    assert max(late) <= 0.11 and late[-1] < 0.006
+
+
 def test_late_pictures_do_not_stop_the_sound():
     show = Show()
     show.live(1.0)

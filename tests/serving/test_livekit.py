@@ -16,7 +16,7 @@ from afjax.errors import InputError  # noqa: E402
 from afjax.serving.feed import open_feed  # noqa: E402
 from afjax.serving.livekit.runner import Runner  # noqa: E402
 from afjax.serving.livekit.session import AvatarSession  # noqa: E402
-from afjax.serving.livekit.user import User  # noqa: E402
+from afjax.serving.livekit.user import User, picture_of, samples_of  # noqa: E402
 from afjax.serving.studio import Studio  # noqa: E402
 from tests.serving import stubs  # noqa: E402
 from tests.serving.livekit_room import Camera, Participant, Room, Watcher  # noqa: E402
@@ -206,6 +206,16 @@ def test_the_avatar_sees_and_hears_the_user_and_nobody_else():
         assert one.feed.call.counts.corrupt == 0
 
     run(work)
+
+
+def test_pictures_are_upright_and_sound_is_mono():
+    pixels = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
+    frame = rtc.VideoFrame(4, 2, rtc.VideoBufferType.RGB24, pixels.tobytes())
+    for turns in range(4):  # LiveKit says by how many quarters a picture is to be turned clockwise
+        event = rtc.VideoFrameEvent(frame=frame, timestamp_us=0, rotation=turns, metadata=None)
+        np.testing.assert_array_equal(picture_of(event), np.rot90(pixels, -turns))
+    stereo = np.array([[100, 300], [-50, 50]], np.int16)
+    np.testing.assert_array_equal(samples_of(rtc.AudioFrame(stereo.tobytes(), 8000, 2, 2)), [200, 0])
 
 
 def test_an_avatar_in_the_agents_own_process():

@@ -52,7 +52,7 @@ class Guest:
             raise
 
     async def aclose(self) -> None:
-        """Leaves; the room stays connected. A second time it does nothing."""
+        """Ends it; the room stays connected. A second time it does nothing."""
         feed, runner, user = self._feed, self._runner, self._user
         self._feed = self._runner = self._user = None
         for part in (user, runner):
