@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ import pytest
 pytest.importorskip("pipecat")
 
 from pipecat.frames.frames import (  # noqa: E402
+    BotStartedSpeakingFrame,
+    BotStoppedSpeakingFrame,
     EndFrame,
     ErrorFrame,
     InputAudioRawFrame,
@@ -22,7 +25,10 @@ from pipecat.frames.frames import (  # noqa: E402
     TTSTextFrame,
     UserImageRawFrame,
 )
+from pipecat.pipeline.pipeline import Pipeline  # noqa: E402
 from pipecat.tests.utils import SleepFrame, run_test  # noqa: E402
+from pipecat.transports.base_output import BaseOutputTransport  # noqa: E402
+from pipecat.transports.base_transport import TransportParams  # noqa: E402
 
 from afjax.serving.pipecat import AvatarVideo  # noqa: E402
 from afjax.serving.studio import Studio  # noqa: E402
@@ -87,7 +93,8 @@ def test_the_voice_is_given_once_with_its_pictures_and_all_else_in_its_place():
         images = [f for f in down if isinstance(f, OutputImageRawFrame)]
         sound = [f for f in down if isinstance(f, OutputAudioRawFrame)]
         assert all(f.sync_with_audio and f.size == (16, 16) and len(f.image) == 768 for f in images)
-        assert [round(f.pts / 4e7) for f in images] == list(range(len(images)))
+        numbers = [round(f.pts / 4e7) for f in images]
+        assert numbers == sorted(set(numbers)) and len(numbers) > 0.7 * numbers[-1]  # late ones are left out
         pictured = [(f.pts, isinstance(f, OutputAudioRawFrame)) for f in down if f.pts is not None]
         ups = sum(a <= b for a, b in zip(pictured, pictured[1:], strict=False))
         assert ups >= 0.9 * (len(pictured) - 1)  # picture, its sound, the next one: but for those that came late
@@ -104,7 +111,52 @@ def test_the_voice_is_given_once_with_its_pictures_and_all_else_in_its_place():
         assert voiced[-1] < place[TTSStoppedFrame] < place[LLMFullResponseEndFrame]
         mouths = [np.frombuffer(f.image, np.uint8).mean() for f in images]
         first, last = (round(down[n].pts / 4e7) for n in (voiced[1], voiced[-2]))
-        assert min(mouths[first:last]) > 40 and max(mouths[: first - 1]) < 5
+        level = dict(zip(numbers, mouths, strict=True))
+        assert min(level[n] for n in numbers if first <= n < last) > 40
+        assert max(level[n] for n in numbers if n < first - 1) < 5
+
+    run(work)
+
+
+class Output(BaseOutputTransport):
+    """Pipecat's own output, into a list: plays sound at its pace. `written`: (time, kind, how loud or how open)."""
+
+    def __init__(self):
+        params = dict(audio_out_enabled=True, audio_out_sample_rate=RATE, video_out_enabled=True)
+        super().__init__(TransportParams(**params, video_out_width=16, video_out_height=16, video_out_framerate=30))
+        self.written, self._end = [], 0.0
+
+    async def start(self, frame):
+        await super().start(frame)
+        await self.set_transport_ready(frame)
+
+    async def write_audio_frame(self, frame):
+        now = time.monotonic()
+        begin = max(now, self._end)
+        self._end = begin + len(frame.audio) / 2 / RATE
+        self.written.append((begin, "sound", int(np.abs(samples(frame)).max())))
+        await asyncio.sleep(self._end - now)
+        return True
+
+    async def write_video_frame(self, frame):
+        self.written.append((time.monotonic(), "picture", float(np.frombuffer(frame.image, np.uint8).mean())))
+        return True
+
+
+def test_pipecats_output_shows_the_mouth_with_its_voice_and_knows_when_the_bot_speaks():
+    async def work():
+        async with opened() as studio:
+            output = Output()
+            sent = [SleepFrame(0.5), TTSStartedFrame(), *voice(1.0), TTSStoppedFrame(), SleepFrame(2.5)]
+            sent += [TTSStartedFrame(), *voice(5.0), TTSStoppedFrame(), SleepFrame(1.5), InterruptionFrame()]
+            _, up = await piped(Pipeline([AvatarVideo(studio), output]), [*sent, SleepFrame(0.6)])
+        speaking = [type(f) for f in up if isinstance(f, BotStartedSpeakingFrame | BotStoppedSpeakingFrame)]
+        assert speaking == [BotStartedSpeakingFrame, BotStoppedSpeakingFrame] * 2
+        loud = [at for at, kind, level in output.written if kind == "sound" and level > 3000]
+        shown = [at for at, kind, level in output.written if kind == "picture" and level > 40]
+        assert abs(loud[0] - shown[0]) < 0.15  # its video has a clock of its own, 33 ms, and the machine may be busy
+        assert 1.0 < len(loud) * 0.04 < 4.5 and loud[-1] < output.written[-1][0] - 0.3  # silent since the interruption
+        assert [level for _, kind, level in output.written if kind == "picture"][-1] < 25
 
     run(work)
 
@@ -127,11 +179,11 @@ def test_an_interruption_ends_the_voice_and_closes_the_lips():
         assert sum(isinstance(f, TTSStoppedFrame) for f in down) == 1
         before, after = ([f for f in part if isinstance(f, OutputImageRawFrame)] for part in (down[:cut], down[cut:]))
         numbers = [round(f.pts / 4e7) for f in after]
-        assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+        assert numbers == sorted(set(numbers))
         # those that waited in the transport, and at most one that was just being shown, are made again
-        assert -3 <= numbers[0] - round(before[-1].pts / 4e7) <= 1
+        assert numbers[0] - round(before[-1].pts / 4e7) >= -3
         mouths = [np.frombuffer(f.image, np.uint8).mean() for f in after]
-        assert mouths[0] > 40 and max(mouths[4:20]) < 25
+        assert max(mouths[5:20]) < 25
         assert sum(np.count_nonzero(samples(f)) for f in down[again:] if isinstance(f, TTSAudioRawFrame)) == 0.3 * RATE
 
     run(work)
