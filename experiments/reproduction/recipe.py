@@ -51,6 +51,7 @@ class Settings:
       out: folder of all that is made.
       sizes: flags that make codec and generators small; empty: the paper's.
       seconds: length of a record.
+      training: environment of the steps that train.
     """
 
     data: Path
@@ -61,6 +62,7 @@ class Settings:
     sizes: tuple[str, ...] = ()
     tuning: tuple[str, ...] = ()
     seconds: float = 20.0
+    training: tuple[tuple[str, str], ...] = ()
 
 
 def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
@@ -99,9 +101,12 @@ def _prepared(given: Settings) -> list[Step]:
     pictures = f"--config.pictures.videos={given.data / 'faces'}"
     pairs = (f"--pairs={given.data / 'pairs.csv'}", f"--latent={out / 'codec'}", f"--seconds={given.seconds:g}")
     return [
-        Step("codec", "experiments.train_autoencoder", (*codec, pictures, f"--workdir={out / 'codec'}"), (), CODEC),
+        Step(
+            "codec", "experiments.train_autoencoder", (*codec, pictures, f"--workdir={out / 'codec'}"), (), CODEC,
+            given.training,
+        ),
         Step("records", "data_pipeline.build", (*pairs, f"--out={out / 'records'}"), ("codec",)),
-    ]
+    ]  # fmt: skip
 
 
 def _features(block: int, given: Settings) -> Step:
@@ -118,7 +123,7 @@ def _trained(model: str, given: Settings) -> Step:
     configs = {"talking_only": "talking_only.py:paper", "infp": "infp.py:paper", "voice": "paper.py:voice"}
     arguments = (f"--config={CONFIGS}/{configs.get(model, 'paper.py')}", *_common(model, given), *_block(model))
     arguments += (*given.sizes, f"--workdir={_run(given, model)}")
-    return Step(model, "experiments.train", arguments, (f"features_{BLOCKS[model]}",), GENERATOR)
+    return Step(model, "experiments.train", arguments, (f"features_{BLOCKS[model]}",), GENERATOR, given.training)
 
 
 def _common(model: str, given: Settings) -> tuple[str, ...]:
@@ -149,7 +154,7 @@ def _tuned(model: str, given: Settings) -> Step:
         f"--config.preference.model={_run(given, TUNED[model])}", f"--config.preference.path={given.out / 'losing'}",
         f"--workdir={_run(given, model)}",
     )  # fmt: skip
-    return Step(model, "experiments.train", arguments, (TUNED[model], "losing"), TUNING)
+    return Step(model, "experiments.train", arguments, (TUNED[model], "losing"), TUNING, given.training)
 
 
 def _measured(model: str, protocol: str, given: Settings) -> Step:

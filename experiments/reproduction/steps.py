@@ -6,6 +6,7 @@ was stopped is, and goes on by itself where its program does.
 """
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -33,14 +34,15 @@ PR_SET_PDEATHSIG, which a new program of the same process keeps)."""
 
 @dataclass(frozen=True)
 class Step:
-    """`arguments`: of the program `module`; `needs`: names of steps; `hours` on one H100, None where it is minutes."""
+    """`arguments`: of the program `module`; `needs`: names of steps; `hours` on one H100, None where it is minutes;
+    `environment`: variables that it has besides ours."""
 
     name: str
     module: str
     arguments: tuple[str, ...]
     needs: tuple[str, ...] = ()
     hours: float | None = None
-    makes: str = ""
+    environment: tuple[tuple[str, str], ...] = ()
 
     @property
     def command(self) -> str:
@@ -104,7 +106,10 @@ def _forget(step: Step, steps: Sequence[Step], folder: Path):
 def _start(step: Step, folder: Path) -> subprocess.Popen:
     command = [sys.executable, "-c", FOLLOW, "-m", step.module, *step.arguments]
     with _log(step, folder).open("wb") as log:
-        return subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT)
+        return subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, **dict(step.environment)}, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
 
 
 def _end(step: Step, folder: Path, code: int, seconds: float):

@@ -28,7 +28,7 @@ from experiments.reproduction.recipe import Settings
 __all__ = ["prepare", "settings"]
 
 SPLITS = {"train": 3, "eval": 2}
-SECONDS, SIZE = 6.4, 256
+SECONDS, SIZE = 6.04, 256
 """A record of 6 s holds two windows of the baseline, which generates 75 frames at once."""
 SPEAKS = 0.1
 """Least share of a conversation in which each of the two speaks: a silent voice is set aside."""
@@ -70,6 +70,7 @@ def settings(out: Path) -> Settings:
     return Settings(
         data=given / "recordings", networks=given / "networks", out=out, codec_sizes=codec, sizes=sizes,
         tuning=("--config.preference.validation=2",), seconds=6.0,
+        training=(("JAX_DISABLE_MOST_OPTIMIZATIONS", "1"),),  # of four steps compiling takes the time
     )  # fmt: skip
 
 
@@ -101,7 +102,7 @@ def _filmed(data: Path, name: str, split: str, person: int, clip: Conversation, 
     row = {"conversation": name}
     for side in SIDES:
         path = data / side / f"{name}.mp4"
-        identity = codec.identity(draw_portrait(person + (side == "user"), 2 * SIZE))
+        identity = codec.identity(draw_portrait(person + (side == "user"), SIZE + SIZE // 4))
         pictures = codec.render(identity, getattr(clip, f"{side}_motion"))
         sound = getattr(clip, f"{side}_audio").astype(np.float32) / 32768
         with VideoWriter(path, SIZE, SIZE) as writer:
