@@ -77,14 +77,14 @@ def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
     if needed & set(TUNED):
         steps.append(_losing(given))
     steps += [_tuned(model, given) for model in TUNED if model in needed]
+    if 1 in tables:
+        steps.append(_exported(given))
     for protocol in ("dyadic", *PROTOCOL.values()):
         models = [m for t in tables if PROTOCOL.get(t, "dyadic") == protocol for m in MEASURED[t]]
         if protocol == "dyadic" or (given.data / protocol).is_dir():
             steps += [_measured(model, protocol, given) for model in dict.fromkeys(models)]
     for model in dict.fromkeys(m for t in tables if t in TIMED for m in MEASURED[t]):
         steps.append(_timed(model, given))
-    if 1 in tables:
-        steps.append(_exported(given))
     if 2 in tables:
         steps += _study(given)
     return steps
