@@ -11,7 +11,7 @@ heads (`hdtf`) and listening heads (`vico`). Hours are of one H100 and estimates
 A100 halved, of a generator 2,000,000 steps of 6 ms; those of losing samples and of rendering are guesses.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from experiments.reproduction.steps import Step
@@ -36,6 +36,7 @@ PROTOCOL = {3: "hdtf", 4: "vico"}
 """Of tables that are not of the dyadic recordings."""
 TIMED = (1, 7)
 """Tables with a column of latency."""
+TIMES = "experiments.benchmark"
 GENERATOR, CODEC, TUNING, RENDERING = 3.5, 108.0, 0.1, 0.5
 
 
@@ -51,7 +52,7 @@ class Settings:
       out: folder of all that is made.
       sizes: flags that make codec and generators small; empty: the paper's.
       seconds: length of a record.
-      training: environment of the steps that train.
+      environment: of every step but those that are timed.
     """
 
     data: Path
@@ -62,7 +63,7 @@ class Settings:
     sizes: tuple[str, ...] = ()
     tuning: tuple[str, ...] = ()
     seconds: float = 20.0
-    training: tuple[tuple[str, str], ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
 
 
 def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
@@ -87,7 +88,7 @@ def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
         steps.append(_timed(model, given))
     if 2 in tables:
         steps += _study(given)
-    return steps
+    return [step if step.module == TIMES else replace(step, environment=given.environment) for step in steps]
 
 
 def _run(given: Settings, model: str) -> str:
@@ -102,8 +103,7 @@ def _prepared(given: Settings) -> list[Step]:
     pairs = (f"--pairs={given.data / 'pairs.csv'}", f"--latent={out / 'codec'}", f"--seconds={given.seconds:g}")
     return [
         Step(
-            "codec", "experiments.train_autoencoder", (*codec, pictures, f"--workdir={out / 'codec'}"), (), CODEC,
-            given.training,
+            "codec", "experiments.train_autoencoder", (*codec, pictures, f"--workdir={out / 'codec'}"), (), CODEC
         ),
         Step("records", "data_pipeline.build", (*pairs, f"--out={out / 'records'}"), ("codec",)),
     ]  # fmt: skip
@@ -123,7 +123,7 @@ def _trained(model: str, given: Settings) -> Step:
     configs = {"talking_only": "talking_only.py:paper", "infp": "infp.py:paper", "voice": "paper.py:voice"}
     arguments = (f"--config={CONFIGS}/{configs.get(model, 'paper.py')}", *_common(model, given), *_block(model))
     arguments += (*given.sizes, f"--workdir={_run(given, model)}")
-    return Step(model, "experiments.train", arguments, (f"features_{BLOCKS[model]}",), GENERATOR, given.training)
+    return Step(model, "experiments.train", arguments, (f"features_{BLOCKS[model]}",), GENERATOR)
 
 
 def _common(model: str, given: Settings) -> tuple[str, ...]:
@@ -154,7 +154,7 @@ def _tuned(model: str, given: Settings) -> Step:
         f"--config.preference.model={_run(given, TUNED[model])}", f"--config.preference.path={given.out / 'losing'}",
         f"--workdir={_run(given, model)}",
     )  # fmt: skip
-    return Step(model, "experiments.train", arguments, (TUNED[model], "losing"), TUNING, given.training)
+    return Step(model, "experiments.train", arguments, (TUNED[model], "losing"), TUNING)
 
 
 def _measured(model: str, protocol: str, given: Settings) -> Step:
@@ -180,7 +180,7 @@ def _measured(model: str, protocol: str, given: Settings) -> Step:
 
 def _timed(model: str, given: Settings) -> Step:
     arguments = ("--step", f"--workdir={_run(given, model)}", f"--out={given.out / 'timed' / model}")
-    return Step(f"timed_{model}", "experiments.benchmark", arguments, (model,))
+    return Step(f"timed_{model}", TIMES, arguments, (model,))
 
 
 def _exported(given: Settings) -> Step:

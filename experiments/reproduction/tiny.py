@@ -70,7 +70,7 @@ def settings(out: Path) -> Settings:
     return Settings(
         data=given / "recordings", networks=given / "networks", out=out, codec_sizes=codec, sizes=sizes,
         tuning=("--config.preference.validation=2",), seconds=6.0,
-        training=(("JAX_DISABLE_MOST_OPTIMIZATIONS", "1"),),  # of four steps compiling takes the time
+        environment=(("JAX_DISABLE_MOST_OPTIMIZATIONS", "1"),),  # at this size it is compiling that takes the time
     )  # fmt: skip
 
 
