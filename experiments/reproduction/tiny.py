@@ -7,6 +7,7 @@ different people; the same videos are the codec's faces, the talking heads (avat
 
 import csv
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -76,14 +77,16 @@ def settings(out: Path) -> Settings:
 
 def _recordings(folder: Path):
     """`recordings` of a data folder (`recipe.Settings.data`), whose videos are named by their conversation."""
-    rows, data, codec = [], folder / "recordings", FaceCodec(SIZE)
+    data, codec, films = folder / "recordings", FaceCodec(SIZE), []
     optional("soxr")
-    with Speaker() as speaker:
+    with Speaker() as speaker, ThreadPoolExecutor() as threads:
         for split, count in SPLITS.items():
             seeds = (seed for seed in itertools.count() if _both_speak(simulate(seed, split, speaker, SECONDS)))
             for n, seed in enumerate(itertools.islice(seeds, count)):
                 clip = simulate(seed, split, speaker, SECONDS, sound=True)
-                rows.append(_filmed(data, f"{split}{n}", split, 2 * n + 100 * (split == "eval"), clip, codec))
+                person = 2 * n + 100 * (split == "eval")
+                films.append(threads.submit(_filmed, data, f"{split}{n}", split, person, clip, codec))
+        rows = [film.result() for film in films]
     with (data / "pairs.csv").open("w", newline="") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
