@@ -14,17 +14,22 @@ from afjax.weights import convert
 __all__ = ["load"]
 
 
-def load(model: str | Path) -> Avatar:
+def load(model: str | Path, precision: str | None = None) -> Avatar:
     """A trained model, ready to use.
 
     Args:
       model: the name of a model that ships with afjax, "listener"; a run folder of `experiments.train`, one of its
         checkpoints `RUN/checkpoints/STEP`, a folder that `Avatar.save` wrote, or one of released weights that
         `experiments.convert` wrote. A folder goes before a model of the same name.
+      precision: of its networks (`afjax.nn.precision`); as they were trained by default.
 
     Raises InputError, one line, where there is none or it is damaged.
     """
-    folder = files.absolute(model)
+    avatar = _load(files.absolute(model), model)
+    return avatar if precision is None else avatar.with_precision(precision)
+
+
+def _load(folder: Path, model: str | Path) -> Avatar:
     if not folder.is_dir() and str(model) in shipped():
         folder = shipped()[str(model)]
     if not folder.is_dir():

@@ -39,6 +39,7 @@ _BLOCK = flags.DEFINE_integer("block", 10, "Frames of a block of --preset.", low
 _BLOCKS = flags.DEFINE_integer("blocks", 200, "Blocks of --preset or --step that are timed.", lower_bound=5)
 _SESSIONS = flags.DEFINE_integer("sessions", 64, "Most sessions of --preset that are tried.", lower_bound=1)
 _SMALL = flags.DEFINE_bool("small", False, "--preset at a size that only shows that it runs.")
+_PRECISION = cli.define_precision()
 _PROFILE = flags.DEFINE_bool("profile", False, "Write a profiler's trace of some blocks of --preset.")
 _STAGES = flags.DEFINE_bool("stages", False, "Measure each stage of --preset alone, at the authors' shapes.")
 _REPEATS = flags.DEFINE_integer("repeats", 7, "Calls of each stage after the first.", lower_bound=5)
@@ -54,22 +55,26 @@ def main():
     elif _PRESET.value:
         sizes = released_pipeline.SMALL if _SMALL.value else released_pipeline.Sizes()
         profile = out / "profile" if _PROFILE.value else None
-        summary = released_pipeline.measure(sizes, _BLOCK.value, _BLOCKS.value, _SESSIONS.value, profile)
+        summary = released_pipeline.measure(
+            sizes, _BLOCK.value, _BLOCKS.value, _SESSIONS.value, profile, _PRECISION.value or "tf32"
+        )
         released_pipeline.report(summary)
     elif _STEP.value:
         if _BUNDLE.value:
             raise InputError("--step times a run", do="give --workdir DIR")
-        summary = step_time.measure(cli.load_avatar(_WORKDIR.value), _BLOCKS.value)
+        summary = step_time.measure(cli.load_avatar(_WORKDIR.value, _PRECISION.value), _BLOCKS.value)
         cli.print_table([(f"step, {name} ms", value) for name, value in summary["step_ms"].items()])
     elif _WORKDIR.value and _BUNDLE.value:
         raise InputError("one thing is measured", do="give --workdir DIR or --bundle DIR")
     else:
+        if _BUNDLE.value and _PRECISION.value:
+            raise InputError("a bundle has its precision", do="leave --precision out, or export another")
         if _BUNDLE.value:
             found = [systems.bundled(_BUNDLE.value)]
         else:
-            found = [systems.trained(_WORKDIR.value, _DATA.value, out)]
+            found = [systems.trained(_WORKDIR.value, _DATA.value, out, _PRECISION.value)]
         if _BASELINE.value:  # a bad folder is found before anything is measured
-            found.append(systems.trained(_BASELINE.value, _DATA.value, out / "baseline"))
+            found.append(systems.trained(_BASELINE.value, _DATA.value, out / "baseline", _PRECISION.value))
         summary = compare(found, out, _DATA.value, _SECONDS.value, _EVENTS.value, _SIZE.value)
         with files.aside(out / "latency.md") as path:
             path.write_text(table(summary))

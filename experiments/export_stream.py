@@ -19,13 +19,14 @@ _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model; wi
 _OUT = flags.DEFINE_string("out", None, "Folder to write, or a bundle to replace.")
 _PLATFORMS = flags.DEFINE_list("platforms", ["cpu", "cuda"], f"Where it shall run: {', '.join(PLATFORMS)}.")
 _SESSIONS = flags.DEFINE_integer("sessions", 1, "Sessions of one step.", lower_bound=1)
+_PRECISION = cli.define_precision()
 _LICENCE = flags.DEFINE_string("licence", "", "Licence of the model's parameters, for the manifest.")
 
 
 def main():
     if not _OUT.value:
         raise InputError("--out is missing", do="python -m experiments.export_stream --help")
-    summary = export(_WORKDIR.value, _OUT.value, _PLATFORMS.value, _SESSIONS.value, _LICENCE.value)
+    summary = export(_WORKDIR.value, _OUT.value, _PLATFORMS.value, _SESSIONS.value, _LICENCE.value, _PRECISION.value)
     cli.print_table([[name, f"{size / 1e3:.1f} kB"] for name, size in summary["bytes"].items()])
     if summary["latency_ms"]:
         latency, equal = summary["latency_ms"], "equal to the bit" if summary["example"]["bit_equal"] else "close"

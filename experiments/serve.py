@@ -30,6 +30,7 @@ _SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture, a multi
 _SESSIONS = flags.DEFINE_integer("sessions", 1, "Calls at the same time.", lower_bound=1, upper_bound=256)
 _CERTIFICATE = flags.DEFINE_string("certificate", "", "PEM: sign recordings with it and those that vouch for it.")
 _KEY = flags.DEFINE_string("key", "", "PEM: its private key.")
+_PRECISION = cli.define_precision()
 _BRAIN = flags.DEFINE_enum("brain", "scripted", hosting.BRAINS, "What answers: scripted small talk, or nothing.")
 
 
@@ -41,7 +42,7 @@ def main():
     signer = Signer(files.absolute(_CERTIFICATE.value), files.absolute(_KEY.value)) if _KEY.value else Signer.found()
     brain, voices = hosting.brains_of(_BRAIN.value)
     print("getting ready: model and portraits", flush=True)
-    avatar = cli.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "")
+    avatar = cli.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "", _PRECISION.value)
     portraits = hosting.portraits_of(_PORTRAIT.value)
     with cli.quiet():
         engine = avatar.engine(_SESSIONS.value)

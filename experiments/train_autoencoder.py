@@ -6,7 +6,7 @@ Without `--config.pictures.videos` people are drawn. The run folder holds `confi
 `metrics.jsonl`, `checkpoints/`, `samples/` (one person moved like another, and reconstructions) and `summary.json`
 (`experiments/runs/measure_autoencoder.py` says what its figures are). `experiments.latent_data` makes motion of it.
 Many devices divide the batch, `--config.compute.data=0`, and several processes join by `--distributed` as in
-`experiments.train`; `--config.compute.dtype=bfloat16` computes the maps so.
+`experiments.train`; `--config.compute.precision=bfloat16` computes the maps so.
 """
 
 from pathlib import Path

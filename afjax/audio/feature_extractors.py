@@ -51,6 +51,9 @@ class FeatureExtractor(Protocol):
     def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:
         """Features float32 `[frames, F]` of 16 kHz mono samples `[S]`, which may be shorter or longer than the clip."""
 
+    def at(self, precision: str) -> "FeatureExtractor":
+        """The same, its network in a precision of `afjax.nn.precision`."""
+
     def warm_up(self, frames: int) -> None:
         """Compiles what `clip` needs for so many frames."""
 
@@ -99,6 +102,11 @@ class MelFeatures:
         length = min(len(wave), len(samples))
         samples[:length] = wave[:length]
         return mel.features(samples)
+
+    def at(self, precision: str) -> "MelFeatures":
+        """Itself: there is no network."""
+        del precision
+        return self
 
     def warm_up(self, frames: int) -> None:
         """Nothing: a clip's features need no program."""

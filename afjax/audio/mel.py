@@ -119,7 +119,13 @@ def _mel_db(wave, rows: int):
     xp = wave.__array_namespace__()
     windows = framing.past_windows(wave[len(wave) % _HOP :], _LENGTH, _HOP)[-rows * HOPS :]
     power = _power(windows.astype(xp.float32) * _window())
-    return _db(power @ _filters()).reshape(rows, HOPS * BANDS)
+    return _db(_product(power, _filters())).reshape(rows, HOPS * BANDS)
+
+
+def _product(a, b):
+    """a @ b in full float32, which accelerators would round."""
+    xp = a.__array_namespace__()
+    return a @ b if xp is np else xp.matmul(a, b, precision="highest")
 
 
 def _power(windows):
@@ -132,7 +138,7 @@ def _power(windows):
     if xp is np:
         spectrum = np.fft.rfft(windows, _FFT)
         return np.square(spectrum.real) + np.square(spectrum.imag)
-    parts = (xp.matmul(windows, wave, precision="highest") for wave in _waves(windows.shape[1]))
+    parts = (_product(windows, wave) for wave in _waves(windows.shape[1]))
     return sum(xp.square(part) for part in parts)
 
 
@@ -212,7 +218,7 @@ def _autocorrelation(windows):
     xp, power, lags = windows.__array_namespace__(), _power(windows), _PITCH_LENGTH * _FINER // 2
     if xp is np:
         return np.fft.irfft(power, _FFT * _FINER)[:, :lags]
-    return xp.matmul(power, _back(lags), precision="highest")
+    return _product(power, _back(lags))
 
 
 @functools.cache

@@ -13,7 +13,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from afjax import files
@@ -24,6 +23,7 @@ from afjax.codec.base import Codec
 from afjax.config import Config, keep_name
 from afjax.export import bundle
 from afjax.export.example import drawn_blocks
+from afjax.nn.transformer import narrowed
 from afjax.normalizer import Normalizer
 from afjax.streaming.engine import Engine
 from afjax.streaming.live_step import Inputs, LiveParams
@@ -40,22 +40,19 @@ class Avatar:
       config: its settings.
       generator: motion from conditions, with the `normalizer` of both.
       hearing: gives its feature extractor, `features`, which is loaded when it is first asked for.
-      codecs: its codec for a side in pixels; 0: the codec's own.
+      codecs: its codec for a side in pixels, 0: the codec's own, and a precision.
       step: of its training.
       folder: that it was loaded from.
       hears_silence: whether an avatar without a voice is silent; else its voice is a condition that is dropped.
-      precision: of matrix products in `generate`, a name of `jax.default_matmul_precision`; None: JAX's own. The live
-        step has JAX's own, which accelerators round.
     """
 
     config: Config
     generator: Generator
     hearing: Callable[[], FeatureExtractor]
-    codecs: Callable[[int], Codec]
+    codecs: Callable[[int, str], Codec]
     step: int = 0
     folder: Path | None = None
     hears_silence: bool = True
-    precision: str | None = None
 
     @property
     def normalizer(self) -> Normalizer:
@@ -65,16 +62,20 @@ class Avatar:
     @cached_property
     def features(self) -> FeatureExtractor:
         """What it hears with. Raises InputError where its weights are missing or others than in training."""
-        return self.hearing()
+        return self.hearing().at(self.config.compute.precision)
 
     def with_config(self, config: Config) -> "Avatar":
         """The same weights under other settings, of the sampler, say."""
         made = self.generator
         return replace(self, config=config, generator=Generator(config, made.params, made.normalizer, made.absolute))
 
+    def with_precision(self, precision: str) -> "Avatar":
+        """The same weights in another precision (`afjax.nn.precision`). Raises InputError for an unknown one."""
+        return self.with_config(replace(self.config, compute=replace(self.config.compute, precision=precision)))
+
     def codec(self, size: int = 0) -> Codec:
         """The codec whose motion the model generates. Raises InputError for a size that it doesn't render."""
-        return self.codecs(size)
+        return self.codecs(size, self.config.compute.precision)
 
     def generate(
         self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference=None
@@ -100,8 +101,7 @@ class Avatar:
             np.zeros((frames, self.features.dim), np.float32) if wave is None else self.features.clip(wave, frames)
             for wave in (avatar_audio, user_audio)
         )  # fmt: skip
-        with jax.default_matmul_precision(self.precision):
-            return self.generator.clips(*(rows[None] for rows in voices), motion[None], seed, keep, reference)[0]
+        return self.generator.clips(*(rows[None] for rows in voices), motion[None], seed, keep, reference)[0]
 
     def render(self, portrait: np.ndarray, motion: np.ndarray, size: int = 0) -> np.ndarray:
         """Frames uint8 `[T, size, size, 3]` of a portrait, uint8 `[H, W, 3]` RGB, under motion `[T, D]`.
@@ -120,9 +120,8 @@ class Avatar:
             self.features.warm_up(sound)
         frames, model = self.config.sampler.start + self.config.layout.block, self.config.model
         voices = np.zeros((2, 1, frames, self.features.dim), np.float32)
-        with jax.default_matmul_precision(self.precision):
-            motion = np.zeros((1, frames, model.motion_dim), np.float32)
-            self.generator.clips(*voices, motion, reference=motion[0, 0])
+        motion = np.zeros((1, frames, model.motion_dim), np.float32)
+        self.generator.clips(*voices, motion, reference=motion[0, 0])
 
     @property
     def live_config(self) -> Config:
@@ -132,7 +131,8 @@ class Avatar:
     @property
     def live(self) -> tuple[LiveParams, FeatureExtractor]:
         """Parameters and feature extractor, as `afjax.streaming.live_step` takes them."""
-        return LiveParams.of(self.generator.params, self.features.params, self.normalizer), self.features
+        params = narrowed(self.generator.params, self.config.compute.precision)
+        return LiveParams.of(params, self.features.params, self.normalizer), self.features
 
     def engine(self, sessions: int = 1) -> Engine:
         """Slots for so many live sessions, which one step computes together."""

@@ -27,19 +27,20 @@ def load_autoencoder(workdir: str | Path) -> LatentCodec:
     return LatentCodec(config, load_ema(workdir, shapes)[0])
 
 
-def codecs_of(workdir: str = "") -> Callable[[int], Codec]:
-    """By size in pixels: the face codec (0: 256 px), or the latent codec of a run folder."""
+def codecs_of(workdir: str = "") -> Callable[[int, str], Codec]:
+    """By size in pixels and precision: the face codec (0: 256 px), or the latent codec of a run folder."""
     if not workdir:
-        return lambda size: FaceCodec(size=size or 256)
+        return lambda size, precision: FaceCodec(size=size or 256)
     return of_one_size(lambda: load_autoencoder(workdir))
 
 
-def of_one_size(load: Callable[[], LatentCodec]) -> Callable[[int], Codec]:
+def of_one_size(load: Callable[[], LatentCodec]) -> Callable[[int, str], Codec]:
     """A codec that is loaded when it is first asked for; InputError for another size than its own or 0."""
     load = cache(load)
+    at = cache(lambda precision: load().at(precision))
 
-    def codec(size: int) -> Codec:
-        found = load()
+    def codec(size: int, precision: str) -> Codec:
+        found = at(precision)
         if size not in (0, found.size):
             raise InputError(f"size {size}: this codec renders {found.size} px", do="leave the size out")
         return found

@@ -11,8 +11,9 @@ from afjax.audio.wav2vec2.extractor import Heard, Wav2Vec2Features
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.codecs import of_one_size
 from afjax.codec.latent.codec import LatentCodec
-from afjax.config import released
+from afjax.config import ComputeConfig, released
 from afjax.nn.condition_encoder import AudioProjection
+from afjax.nn.precision import products
 from afjax.normalizer import Normalizer
 from afjax.streaming.sampler import Generator
 from afjax.weights.convert import load
@@ -35,16 +36,15 @@ class ProjectedFeatures(Wav2Vec2Features):
         return self.width
 
     def encode(self, params: Any, waves: jax.Array) -> jax.Array:
-        with jax.default_matmul_precision("highest"):
-            return self._project(params, super().encode(params["wav2vec2"], waves))
+        return self._project(params, super().encode(params["wav2vec2"], waves))
 
     def step(self, params: Any, state: Heard, sound: jax.Array) -> tuple[Heard, jax.Array]:
         heard, rows = super().step(params["wav2vec2"], state, sound)
-        with jax.default_matmul_precision("highest"):
-            return heard, self._project(params, rows[None])[0]
+        return heard, self._project(params, rows[None])[0]
 
     def _project(self, params: Any, states: jax.Array) -> jax.Array:
-        return AudioProjection(self.width).apply({"params": params["projection"]}, states)
+        with products(self.precision):
+            return AudioProjection(self.width).apply({"params": params["projection"]}, states)
 
 
 def load_released(folder: str | Path, start: int = released.SAMPLER.start) -> Avatar:
@@ -60,7 +60,8 @@ def load_released(folder: str | Path, start: int = released.SAMPLER.start) -> Av
     features = ProjectedFeatures(weights.wav2vec2.config, hearing, width=width)
     zeros, voice = np.zeros(model.motion_dim, np.float32), np.zeros(width, np.float32)
     plain = Normalizer(zeros, zeros + 1, voice, voice + 1)  # released motion and features are used as they are
-    config = replace(released.config(start), model=replace(model, audio_dim=0))
+    exact = ComputeConfig(precision="float32")
+    config = replace(released.config(start), model=replace(model, audio_dim=0), compute=exact)
     part = weights.autoencoder
     return Avatar(
         config,
@@ -69,5 +70,4 @@ def load_released(folder: str | Path, start: int = released.SAMPLER.start) -> Av
         of_one_size(lambda: LatentCodec(part.config, part.params())),
         folder=Path(folder).expanduser().absolute(),
         hears_silence=False,
-        precision="highest",
     )

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 
 from afjax.config.checks import one_of, require
 
+PRECISIONS = ("float32", "tf32", "bfloat16")
+"""How exactly networks compute (`afjax.nn.precision`)."""
+
 
 @dataclass(frozen=True)
 class ComputeConfig:
@@ -12,8 +15,9 @@ class ComputeConfig:
     Devices form a mesh `data` x `fsdp` x `tensor`; `data` 0 takes all that the other two leave. `rules` says which of
     these mesh axes (several: "data,fsdp") divide a logical axis of the batch or of a parameter
     (`afjax.nn.logical_axes`); one without a rule is whole on every device. A step goes through its batch in
-    `accumulate` parts. `dtype`: of the network's activations; parameters, their average, the optimizer and the loss are
-    float32. `remat`: a block's activations are not kept for the backward pass but computed again.
+    `accumulate` parts. `precision`: of networks (`afjax.nn.precision`), in training and afterwards; parameters, their
+    average, the optimizer and the loss are float32. `remat`: a block's activations are not kept for the backward pass
+    but computed again.
     """
 
     data: int = 1
@@ -24,11 +28,11 @@ class ComputeConfig:
         hash=False,
     )
     accumulate: int = 1
-    dtype: str = "float32"
+    precision: str = "tf32"
     remat: bool = False
 
     def __post_init__(self):
-        one_of("compute.dtype", self.dtype, ("float32", "bfloat16"))
+        one_of("compute.precision", self.precision, PRECISIONS)
         require(self.data >= 0, "compute.data must not be negative")
         for name in ("fsdp", "tensor", "accumulate"):
             require(getattr(self, name) > 0, f"compute.{name} must be positive")

@@ -42,6 +42,7 @@ def stored_config(values: dict, where: str = "config") -> Config:
     data = values.get("data") if isinstance(values, dict) else None
     if isinstance(data, dict) and data.get("features") and "whole_clips" not in data:
         values = values | {"data": data | {"whole_clips": True}}
+    values = _precision(values)
     preference = values.get("preference") if isinstance(values, dict) else None
     if not isinstance(preference, dict) or not _READING.keys() & preference.keys():
         return from_dict(values, where=where)
@@ -54,6 +55,16 @@ def stored_config(values: dict, where: str = "config") -> Config:
     return from_dict(values | {"preference": kept | ({"formula": formula} if formula else {})}, where=where)
 
 
+def _precision(values):
+    """`compute.dtype` float32 left products to JAX, as tf32 does."""
+    compute = values.get("compute") if isinstance(values, dict) else None
+    if not isinstance(compute, dict) or "dtype" not in compute:
+        return values
+    kept = {name: value for name, value in compute.items() if name != "dtype"}
+    precision = "tf32" if compute["dtype"] == "float32" else compute["dtype"]
+    return values | {"compute": kept | {"precision": precision}}
+
+
 _READING = {"norm": "l2", "channels": "mean", "average": "before", "factor": 0.5}
 _FORMULAS = {"diffusion_dpo": _READING, "paper": {"norm": "l1", "channels": "sum", "average": "after", "factor": 1.0}}
 """Settings that became `preference.formula`, and their values by its names."""
@@ -64,7 +75,7 @@ def read_config(workdir: Path, kind: type, do: str):
     path = workdir / "config.json"
     try:
         values = json.loads(path.read_text())
-        return stored_config(values, str(path)) if kind is Config else from_dict(values, kind, str(path))
+        return stored_config(values, str(path)) if kind is Config else from_dict(_precision(values), kind, str(path))
     except InputError as error:
         raise InputError(str(error), do=do) from None
     except (OSError, ValueError) as error:

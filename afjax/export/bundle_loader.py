@@ -23,7 +23,7 @@ import jax
 import jaxlib
 import numpy as np
 from jax import export
-from safetensors.numpy import load
+from safetensors import deserialize
 
 
 class Stream:
@@ -38,7 +38,8 @@ class Stream:
         programs, platform = self.manifest["steps"], here()["platform"]
         if platform not in programs:
             raise ValueError(f"it has programs for {', '.join(programs)}, and jax runs on {platform} here")
-        self._first, params = (load(self.files[f"{name}.safetensors"]) for name in ("init_state", "params"))
+        self._first = _arrays(self.files["init_state.safetensors"], self.manifest["state"])
+        params = _arrays(self.files["params.safetensors"], self.manifest["params"])
         self._axes = {name: array["session_axis"] for name, array in self.manifest["state"].items()}
         self.params, self.state = jax.device_put((params, self._first), jax.local_devices()[0])
         exported = export.deserialize(bytearray(self.files[programs[platform]]))
@@ -70,6 +71,15 @@ class Stream:
     def _placed(self, state, slot, one):
         axes = self._axes
         return {n: jax.lax.dynamic_update_slice_in_dim(x, one[n], slot, axes[n]) for n, x in state.items()}
+
+
+def _arrays(content: bytes, described: dict) -> dict[str, np.ndarray]:
+    """Arrays by name, as the manifest describes them: the reader of safetensors for numpy knows no bfloat16."""
+    stored = dict(deserialize(content))
+    return {
+        name: np.frombuffer(stored[name]["data"], jax.numpy.dtype(array["dtype"])).reshape(array["shape"])
+        for name, array in described.items()
+    }
 
 
 def checked(folder: Path) -> tuple[dict, dict[str, bytes]]:

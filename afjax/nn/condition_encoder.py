@@ -39,6 +39,7 @@ from flax import linen as nn
 
 from afjax.config.model import MOVES
 from afjax.nn.attention import ConditionAttention
+from afjax.nn.layer_norm import LayerNorm
 from afjax.nn.linear import Linear
 from afjax.types import Audio, Motion
 
@@ -49,15 +50,6 @@ class Conditions(NamedTuple):
     avatar_audio: Audio
     user_audio: Audio
     user_motion: Motion
-
-
-class LayerNorm(nn.LayerNorm):
-    """LayerNorm, at least in float32, with a result of its input's dtype."""
-
-    epsilon: float = 1e-5
-
-    def __call__(self, x):
-        return super().__call__(x).astype(x.dtype)
 
 
 class AudioProjection(nn.Module):

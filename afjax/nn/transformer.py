@@ -4,6 +4,7 @@ Four methods over one parameter tree, because they run at different rates in a s
 and `project` once a block, `__call__` once a solver step.
 """
 
+from functools import wraps
 from typing import NamedTuple
 
 import jax
@@ -16,6 +17,7 @@ from afjax.nn.blocks import Block, Modulation, modulate
 from afjax.nn.condition_encoder import ConditionEncoder, Conditions
 from afjax.nn.embeddings import LevelEmbedding
 from afjax.nn.linear import Linear, zeros
+from afjax.nn.precision import activations, products
 
 
 class Answer(NamedTuple):
@@ -29,16 +31,41 @@ class Answer(NamedTuple):
     causes: jax.Array | None
 
 
+def narrowed(params, precision: str):
+    """Parameters as the network of a precision casts them at each use, cast once; those that it keeps wide stay."""
+    if precision != "bfloat16":
+        return params
+    wide = ("embed_level", "norm")
+
+    def one(path, leaf):
+        names = [step.key for step in path if isinstance(step, jax.tree_util.DictKey)]
+        kept = any(part in name for name in names for part in wide)
+        return leaf if kept else jnp.asarray(leaf, jnp.bfloat16)
+
+    return jax.tree_util.tree_map_with_path(one, params)
+
+
+def _precise(method):
+    """A method whose products have the module's precision."""
+
+    @wraps(method)
+    def inside(self, *arguments, **more):
+        with products(self.precision):
+            return method(self, *arguments, **more)
+
+    return inside
+
+
 class ForcingTransformer(nn.Module):
     """Denoises motion tokens [b, n, d] under a mask, given conditions (Avatar Forcing section 4.1).
 
-    It computes in the dtype of its motion, but norms, softmax, rotations and the level's embedding at least in float32.
-    For training: `dtype`, which `forward` casts to instead, and `remat`, whose blocks keep nothing for the backward
-    pass. Neither changes the parameters.
+    It computes in the dtype of its input or, by `precision` (`afjax.nn.precision`), in bfloat16; norms, softmax,
+    rotations and the level's embedding at least in float32, and the velocity has the motion's dtype. `remat`: in
+    training blocks keep nothing for the backward pass. Neither changes the parameters.
     """
 
     config: ModelConfig
-    dtype: jnp.dtype | None = None
+    precision: str = "tf32"
     remat: bool = False
 
     def setup(self):
@@ -60,18 +87,28 @@ class ForcingTransformer(nn.Module):
         if c.cause_kinds:
             self.cause_head = Linear(c.cause_kinds * (len(CAUSE_AGES) - 1), zeros)
 
+    def _narrow(self, tree):
+        """Arrays with the dtype of activations."""
+        return jax.tree.map(lambda x: x.astype(activations(self.precision, x.dtype)), tree)
+
+    @_precise
     def listen(self, conditions: Conditions) -> Conditions:
         """Conditions with both voices projected, as `encode` takes them."""
-        return self.condition_encoder.project(conditions)
+        voices = self.condition_encoder.project(self._narrow(conditions))
+        return voices._replace(user_motion=conditions.user_motion)
 
+    @_precise
     def encode(self, conditions: Conditions, keep, mask, positions):
         """Projected conditions -> [b, n, width]; `keep` [b, 3], `mask` [n, n] or [b, n, n], `positions` [n]."""
-        return self.condition_encoder(conditions, keep, mask, positions)
+        return self.condition_encoder(*self._narrow((conditions, keep)), mask, positions)
 
+    @_precise
     def project(self, condition, positions):
         """Encoded condition [b, k, width] at positions [k] -> cross-attention keys and values of every block."""
+        condition = self._narrow(condition)
         return [block.project(condition, positions) for block in self.blocks]
 
+    @_precise
     def __call__(self, motion, level, reference, cross, masks, positions, past=None):
         """Velocity (noise - motion) of each token, and each block's keys and values for the cache.
 
@@ -81,14 +118,14 @@ class ForcingTransformer(nn.Module):
           positions: [n]; past: per block (keys [b, m, h, e] already rotated, values), or None.
         """
         reference = jnp.broadcast_to(reference[:, None], motion.shape)
-        x = self.embed_motion(jnp.concatenate([motion, reference], axis=-1))
+        x = self.embed_motion(self._narrow(jnp.concatenate([motion, reference], axis=-1)))
         embedding = self.embed_level(level).astype(x.dtype)
         modulation = self.modulation(embedding)
         own = []
         for i, block in enumerate(self.blocks):
             x, keys_values = block(x, modulation, cross[i], masks, positions, None if past is None else past[i])
             own.append(keys_values)
-        return self.head(modulate(x, *self.head_modulation(embedding))), own
+        return self.head(modulate(x, *self.head_modulation(embedding))).astype(motion.dtype), own
 
     def forward(self, motion, level, reference, conditions: Conditions, keep, layout):
         """One forward over a whole token layout (`afjax.nn.token_layout.TokenLayout`); velocity [b, n, d].
@@ -99,9 +136,9 @@ class ForcingTransformer(nn.Module):
 
     def answer(self, conditions: Conditions, keep, layout) -> Answer:
         """What the condition alone tells, as `forward_and_answer` gives it."""
-        conditions, keep = jax.tree.map(lambda x: x.astype(self.dtype or x.dtype), (conditions, keep))
         return self._answer(self._condition(conditions, keep, layout))
 
+    @_precise
     def _answer(self, condition) -> Answer:
         c = self.config
         motion = self.answer_head(condition) if c.answer_head else None
@@ -113,8 +150,6 @@ class ForcingTransformer(nn.Module):
 
     def forward_and_answer(self, motion, level, reference, conditions: Conditions, keep, layout):
         """`forward`, and what the condition alone tells, an Answer."""
-        dtype, given = self.dtype or motion.dtype, (motion, reference, conditions, keep)
-        motion, reference, conditions, keep = jax.tree.map(lambda x: x.astype(dtype), given)
         condition = self._condition(conditions, keep, layout)
         masks = (layout.attention, layout.alignment)
         velocity = self(motion, level, reference, self.project(condition, layout.entry), masks, layout.frame)[0]

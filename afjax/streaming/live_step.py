@@ -70,7 +70,8 @@ class LiveState:
 
 def make_live_step(config: Config, extractor: FeatureExtractor):
     """The jitted step for a config and a feature extractor, one for equal arguments; `state` is donated."""
-    block_step = make_step(ForcingTransformer(config.model), config.layout, config.sampler)
+    network = ForcingTransformer(config.model, config.compute.precision)
+    block_step = make_step(network, config.layout, config.sampler)
     return _jitted(block_step, without_params(extractor))
 
 
@@ -97,7 +98,8 @@ def init_live(config: Config, extractor: FeatureExtractor, sessions: int) -> Liv
     reference = jnp.zeros((sessions, config.model.motion_dim))
     keys = jax.vmap(jax.random.key)(jnp.arange(sessions))
     keep = jnp.zeros((sessions, 3))
-    stream = init_stream(keys, reference, config.model, config.layout, config.sampler, keep)
+    sizes = (config.model, config.layout, config.sampler)
+    stream = init_stream(keys, reference, *sizes, keep, config.compute.precision)
     heard = [jax.tree.map(lambda x: jnp.tile(x[None], (sessions,) + (1,) * x.ndim), extractor.init()) for _ in range(2)]
     return LiveState(stream, *heard)
 

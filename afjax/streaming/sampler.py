@@ -30,7 +30,8 @@ class Generator:
         self.absolute = bool(config.data.codec) if absolute is None else absolute
         # Parameters and state are bound to one device alike: arrays that are and arrays that are not compile apart.
         self._devices = tuple(devices or jax.local_devices()[:1])
-        settings = (ForcingTransformer(config.model), config.layout, config.sampler)
+        network = ForcingTransformer(config.model, config.compute.precision)
+        settings = (network, config.layout, config.sampler)
         self._step, self._start = make_step(*settings), make_start(*settings)
         self._whole = self._by_clip = jax.sharding.SingleDeviceSharding(self._devices[0])
         if len(self._devices) > 1:
@@ -97,7 +98,8 @@ class Generator:
         kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
         reference = jnp.asarray(s.scale_motion(reference), jnp.float32)
         reference = jnp.broadcast_to(reference, (count, config.model.motion_dim))
-        state = init_stream(keys, reference, config.model, config.layout, config.sampler, kept)
+        sizes = (config.model, config.layout, config.sampler)
+        state = init_stream(keys, reference, *sizes, kept, config.compute.precision)
         return jax.device_put(state, self._by_clip)
 
     def go_on(self, state: StreamState, avatar_audio, user_audio, user_motion, first: int = 0):

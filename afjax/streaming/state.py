@@ -13,6 +13,7 @@ from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
 from afjax.diffusion.guidance import branches
 from afjax.errors import InputError
 from afjax.nn.condition_encoder import Conditions
+from afjax.nn.precision import activations
 from afjax.streaming.anchor import init_slow
 
 AXES = {"keys": 2, "values": 2, "condition": 1, "weights": 1}
@@ -69,10 +70,14 @@ def memory(model: ModelConfig, layout: LayoutConfig) -> int:
 
 
 def init_stream(
-    keys, reference, model: ModelConfig, layout: LayoutConfig, sampler: SamplerConfig, keep=None
+    keys, reference, model: ModelConfig, layout: LayoutConfig, sampler: SamplerConfig, keep=None, precision="tf32"
 ) -> StreamState:
-    """An empty stream: `keys` [b] typed random keys, `reference` [b, d], `keep` [b, 3] (default: everything)."""
+    """An empty stream: `keys` [b] typed random keys, `reference` [b, d], `keep` [b, 3] (default: everything).
+
+    `precision`: the network's, whose activations are kept.
+    """
     sessions, dtype = reference.shape[0], reference.dtype
+    narrow = activations(precision, dtype)
     weights = branches(sampler)[0]
     k = len(weights)
     cache = (model.depth, k, sessions, layout.cache, model.heads, model.width // model.heads)
@@ -83,12 +88,12 @@ def init_stream(
         keep=jnp.ones((sessions, 3), dtype) if keep is None else jnp.array(keep, dtype),
         weights=jnp.tile(jnp.asarray(weights, dtype)[:, None], (1, sessions)),
         reference=jnp.array(reference, copy=True),
-        keys=jnp.zeros(cache, dtype),
-        values=jnp.zeros(cache, dtype),
-        condition=jnp.zeros((k, sessions, layout.alignment, model.width), dtype),
+        keys=jnp.zeros(cache, narrow),
+        values=jnp.zeros(cache, narrow),
+        condition=jnp.zeros((k, sessions, layout.alignment, model.width), narrow),
         recent=Conditions(
-            jnp.zeros((sessions, past, model.condition_width), dtype),
-            jnp.zeros((sessions, past, model.condition_width), dtype),
+            jnp.zeros((sessions, past, model.condition_width), narrow),
+            jnp.zeros((sessions, past, model.condition_width), narrow),
             jnp.zeros((sessions, past, model.motion_dim), dtype),
         ),
         context=jnp.zeros((sessions, layout.look_ahead, model.motion_dim), dtype),

@@ -3,17 +3,25 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from absl import flags
+
 import afjax
+from afjax.config.compute import PRECISIONS
 
 if TYPE_CHECKING:
     from afjax.avatar.avatar import Avatar
 
-__all__ = ["SHIPPED", "load_avatar"]
+__all__ = ["SHIPPED", "define_precision", "load_avatar"]
 
 SHIPPED = "listener"
 """The model that ships with afjax."""
 
 
-def load_avatar(workdir: str | Path = "") -> "Avatar":
+def load_avatar(workdir: str | Path = "", precision: str | None = None) -> "Avatar":
     """The model of a `--workdir`: whatever `afjax.load` takes; without one the model that ships. Raises InputError."""
-    return afjax.load(workdir or SHIPPED)
+    return afjax.load(workdir or SHIPPED, precision)
+
+
+def define_precision():
+    """The flag of a program that runs a model."""
+    return flags.DEFINE_enum("precision", None, PRECISIONS, "How exactly networks compute; as trained without it.")

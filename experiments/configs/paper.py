@@ -7,7 +7,7 @@ layers of wav2vec2-base); simulated conversations have neither. 153.5 M paramete
 weights, their average and Adam's moments take 2.5 GB. What the paper leaves open is ours: a constant learning rate,
 clipping at norm 1, weights averaged over ten thousand steps (.9999), which take the place of a rate that decays. The
 reference is dropped in a tenth of the windows, as in the released code. The checkpoint with the smallest held-out loss
-is kept beside the newest ones. `--config.compute.dtype=bfloat16` is for accelerators (docs/training.md).
+is kept beside the newest ones. `--config.compute.precision=bfloat16` is for accelerators (docs/training.md).
 
 Variant `voice`: the user is heard and not seen, the first row of table 5.
 

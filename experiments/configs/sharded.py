@@ -28,6 +28,6 @@ def get_config(variant: str = "data") -> ConfigDict:
     if variant == "mesh":
         config.compute.update({"fsdp": 2, "tensor": 2})
     elif variant == "paper":
-        config.compute.update({"fsdp": 8, "accumulate": 2, "dtype": "bfloat16", "remat": True})
+        config.compute.update({"fsdp": 8, "accumulate": 2, "precision": "bfloat16", "remat": True})
         config.data.batch = 64
     return config

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import jax
 import numpy as np
 
 from afjax import files
@@ -107,8 +106,7 @@ def generate(run: Avatar, one: Inputs, user: np.ndarray, seeds: int, key: int, s
         features[1] = run.features.clip(one.user_audio, one.frames)
     keep = keep_name(run.hears_silence, hears and seen, seen)
     sides = [np.repeat(rows[None], seeds, axis=0) for rows in (*features, user if seen else np.zeros_like(user))]
-    with jax.default_matmul_precision(run.precision):
-        return run.generator.clips(*sides, seed=key, keep=keep)
+    return run.generator.clips(*sides, seed=key, keep=keep)
 
 
 def episodes_of(name: str, frames: int, labels: Path = LABELS) -> tuple[Episode, ...] | None:

@@ -17,7 +17,9 @@ from data_pipeline.records import read_split
 from experiments import cli
 
 
-def export(workdir: str, out: str, platforms: Sequence[str], sessions: int, licence: str) -> dict:
+def export(
+    workdir: str, out: str, platforms: Sequence[str], sessions: int, licence: str, precision: str | None = None
+) -> dict:
     """Writes the bundle of a run, or of the model that ships; -> the summary that is written into it.
 
     Raises InputError, and leaves nothing then.
@@ -25,7 +27,7 @@ def export(workdir: str, out: str, platforms: Sequence[str], sessions: int, lice
     started = time.monotonic()
     check_platforms(platforms)
     target = files.writable(out, folder=True)
-    run = cli.load_avatar(workdir)
+    run = cli.load_avatar(workdir, precision)
     clips = stored(run, sessions)
     facts = {"licence": {"run.py": "Apache-2.0", "model": licence or ("not stated" if workdir else "Apache-2.0")}}
     blocks = blocks_of(run.config.layout, clips) if clips else None

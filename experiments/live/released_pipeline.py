@@ -19,6 +19,7 @@ import resource
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -30,12 +31,13 @@ from afjax.audio.framing import FPS, FRAME
 from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.audio.wav2vec2.extractor import Wav2Vec2Features
-from afjax.codec.latent import autoencoder
+from afjax.codec.latent import autoencoder, codec
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import Config, ModelConfig, released
 from afjax.diffusion import guidance
 from afjax.diffusion.solver import make_grid
-from afjax.nn.transformer import ForcingTransformer
+from afjax.nn.precision import activations, products
+from afjax.nn.transformer import ForcingTransformer, narrowed
 from afjax.normalizer import Normalizer
 from afjax.streaming import live_step
 from afjax.streaming.latency import algorithmic, percentiles
@@ -70,20 +72,26 @@ class Pipeline:
     """The three programs for a number of sessions, in a state that goes on from block to block."""
 
     def __init__(self, config: Config, sizes: Sizes, sessions: int):
-        key, block = jax.random.key(0), config.layout.block
-        self.config, extractor = config, Wav2Vec2Features(sizes.speech, features.init_params(sizes.speech, key))
-        prepare = jax.jit(lambda k: autoencoder.prepare(autoencoder.init_params(sizes.codec, k)))
-        self._codec = prepare(key)
+        key, block, precision = jax.random.key(0), config.layout.block, config.compute.precision
+        self.config = config
+        extractor = Wav2Vec2Features(sizes.speech, features.init_params(sizes.speech, key), precision=precision)
+        self._codec = codec.ready_at(
+            codec.ready(jax.jit(partial(autoencoder.init_params, sizes.codec))(key)), precision
+        )
         dim, wide = config.model.motion_dim, config.model.audio_dim
         plain = Normalizer(*(np.full(n, v, np.float32) for n in (dim, wide) for v in (0, 1)))
-        self._params = jax.device_put(live_step.LiveParams.of(init_params(config, key), extractor.params, plain))
+        params = narrowed(init_params(config, key), precision)
+        self._params = jax.device_put(live_step.LiveParams.of(params, extractor.params, plain))
         self._state = live_step.init_live(config, extractor, sessions)
-        self.see, self.step, self.show = jax.jit(_see), live_step.make_live_step(config, extractor), jax.jit(_show)
+        self.step = live_step.make_live_step(config, extractor)
+        self.see = jax.jit(lambda weights, frames: jax.vmap(partial(codec.seen, weights, precision=precision))(frames))
+        self.show = jax.jit(
+            lambda weights, people, motion: jax.vmap(partial(codec.shown, weights, precision=precision))(people, motion)
+        )
         side = sizes.codec.size
-        portraits = jax.random.uniform(key, (sessions, 1, side, side, 3), minval=-1)
-        found = jax.jit(jax.vmap(autoencoder.encode, (None, 0)))(self._codec, portraits)
-        self._portraits = (found[0][:, 0], found[2])
         rng = np.random.default_rng(0)
+        portraits = rng.integers(0, 256, (sessions, side, side, 3), np.uint8)
+        self._people = jax.vmap(partial(codec.identified, self._codec, precision=precision))(portraits)
         self._frames = rng.integers(0, 256, (sessions, block, side, side, 3), np.uint8)
         self._sound = 0.1 * rng.standard_normal((2, sessions, block * FRAME)).astype(np.float32)
 
@@ -100,7 +108,7 @@ class Pipeline:
         return made
 
     def shown(self, motion):
-        return self.show(self._codec, self._portraits, motion)
+        return self.show(self._codec, self._people, motion)
 
     def gflop(self) -> dict[str, float]:
         """Work of each program as XLA counts it, and as often as the solver calls the transformer."""
@@ -108,7 +116,7 @@ class Pipeline:
         calls = {
             "see": (self.see, self._codec, self._frames),
             "step": (self.step, self._params, self._state, sound),
-            "show": (self.show, self._codec, self._portraits, motion),
+            "show": (self.show, self._codec, self._people, motion),
         }
         found = {name: f.lower(*given).cost_analysis()["flops"] / 1e9 for name, (f, *given) in calls.items()}
         c, sessions = self.config, len(motion)
@@ -119,20 +127,9 @@ class Pipeline:
         return found
 
 
-def _see(codec, frames):
-    signed = frames.astype(jnp.float32).reshape(-1, *frames.shape[2:]) / 127.5 - 1
-    return autoencoder.motion(codec, autoencoder.encode(codec, signed)[1]).reshape(*frames.shape[:2], -1)
-
-
-def _show(codec, portraits, motion):
-    def one(identity, maps, latents):
-        return autoencoder.decode(codec, identity + latents, maps)
-
-    pictures = jax.vmap(one)(*portraits, motion)
-    return jnp.round(jnp.clip((pictures + 1) / 2, 0, 1) * 255).astype(jnp.uint8)
-
-
-def measure(sizes: Sizes, block: int, blocks: int, most: int, profile: Path | None = None) -> dict[str, Any]:
+def measure(
+    sizes: Sizes, block: int, blocks: int, most: int, profile: Path | None = None, precision: str = "tf32"
+) -> dict[str, Any]:
     """The summary for blocks of `block` frames: times over `blocks` calls, and of up to `most` sessions.
 
     `profile`: a folder for the profiler's trace of some blocks.
@@ -140,7 +137,8 @@ def measure(sizes: Sizes, block: int, blocks: int, most: int, profile: Path | No
     config = released.config(start=0)
     cache = config.layout.cache + config.layout.block - block
     layout = replace(config.layout, block=block, cache=cache)
-    config = replace(config, model=sizes.flow, layout=layout, data=replace(config.data, window=block))
+    compute = replace(config.compute, precision=precision)
+    config = replace(config, model=sizes.flow, layout=layout, data=replace(config.data, window=block), compute=compute)
     length, sessions, tried, first = 1000 * block / FPS, 1, {}, None
     while sessions <= most:
         with cli.Progress(blocks, f"{sessions} sessions", "blocks") as progress:
@@ -159,7 +157,12 @@ def measure(sizes: Sizes, block: int, blocks: int, most: int, profile: Path | No
         "preset": "released, synthetic weights",
         "device": device(),
         "jax": jax.__version__,
-        "setting": {"block": block, "size": sizes.codec.size, "nfe": config.sampler.nfe},
+        "setting": {
+            "block": block,
+            "size": sizes.codec.size,
+            "nfe": config.sampler.nfe,
+            "precision": precision,
+        },  # fmt: skip
         "algorithmic_ms": algorithmic(layout),
         **first,
         "sessions_at_real_time": max((s for s, t in tried.items() if t["p99"] < length), default=0),
@@ -182,7 +185,7 @@ def _session_times(line: Pipeline, blocks: int, progress: cli.Progress) -> dict[
         took, motion = _milliseconds(line.stepped, motion)
         stages["step"].append(took)
         stages["show"].append(_milliseconds(line.shown, motion)[0])
-    rate, gflop = _peak(), line.gflop()
+    rate, gflop = _peak(line.config.compute.precision), line.gflop()
     return {
         "compile_seconds": compiled,
         "block_ms": percentiles(whole),
@@ -200,10 +203,10 @@ def _milliseconds(call: Callable, *arguments):
     return 1000 * (time.perf_counter() - start), result
 
 
-def _peak(size: int = 2048) -> float:
+def _peak(precision: str, size: int = 2048) -> float:
     """GFLOP/s of the fastest of ten products of large matrices."""
-    a = jax.random.normal(jax.random.key(0), (size, size))
-    product = jax.jit(jnp.matmul)
+    a = jax.random.normal(jax.random.key(0), (size, size), activations(precision))
+    product = jax.jit(products(precision)(jnp.matmul))
     jax.block_until_ready(product(a, a))
     return 2 * size**3 / 1e6 / min(_milliseconds(product, a, a)[0] for _ in range(10))
 

@@ -31,7 +31,7 @@ def measure(run: Avatar, blocks: int) -> dict[str, Any]:
         taken.append(1000 * (time.perf_counter() - started))
     waits = latency.algorithmic(run.config.layout)
     return {
-        "device": device.device(), "blocks": blocks, "algorithmic_ms": waits,
+        "device": device.device(), "precision": run.config.compute.precision, "blocks": blocks, "algorithmic_ms": waits,
         "step_ms": percentiles(taken), "latency_s": (waits["collected"] + float(np.median(taken))) / 1000,
         "compiled": engine.compilations - before,
     }  # fmt: skip

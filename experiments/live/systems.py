@@ -50,12 +50,14 @@ class Subject:
     data: Path | None
 
 
-def trained(workdir: str | Path, data: str | Path = "", out: Path | None = None) -> Subject:
+def trained(
+    workdir: str | Path, data: str | Path = "", out: Path | None = None, precision: str | None = None
+) -> Subject:
     """Of a run folder, or of the model that ships; `data` and `out`: as `measured_on` takes them.
 
     Raises InputError as `afjax.load`.
     """
-    run = cli.load_avatar(workdir)
+    run = cli.load_avatar(workdir, precision)
     return Subject(
         run.config,
         run.normalizer.motion_std,

@@ -144,6 +144,24 @@ def test_config_of_hugging_face():
             from_huggingface(content)
 
 
+def test_bfloat16_hears_nearly_the_same_and_keeps_statistics_wide(params, wave):
+    exact = Wav2Vec2Features(CONFIG, params, window=6)
+    narrow = exact.at("bfloat16")
+    assert narrow != exact == narrow.at("float32")
+    found = []
+    for extractor in (exact, narrow):
+        state, rows = extractor.init(), []
+        for sound in wave[: FRAMES // 3 * 3 * 640].reshape(-1, 3 * 640):
+            state, made = jax.jit(extractor.step)(params, state, jnp.asarray(sound))
+            rows.append(made)
+        found.append((state, np.concatenate(rows)))
+    jax.tree.map(np.testing.assert_array_equal, *(state for state, _ in found))
+    (_, wide), (_, rounded) = found
+    assert rounded.dtype == np.float32 and 1e-4 < np.sqrt(np.mean((wide - rounded) ** 2)) / wide.std() < 2e-2
+    dots = str(jax.make_jaxpr(narrow.encode)(params, jnp.asarray(wave[None, : 640 * 2]))).count("bf16")
+    assert dots > 20 and "bf16" not in str(jax.make_jaxpr(exact.encode)(params, jnp.asarray(wave[None, : 640 * 2])))
+
+
 def test_an_extractor_gives_the_rows_of_a_stream(params, wave):
     """Two voices of different pasts in one mapped call."""
     extractor, block = Wav2Vec2Features(CONFIG, params, window=6), 3

@@ -53,7 +53,7 @@ def avatar() -> Avatar:
         np.full(n, v, np.float32) for n, v in ((D, 100), (D, 20), (MelFeatures.dim, 0.5), (MelFeatures.dim, 0.3))
     ]
     generator = Generator(config, scrambled(config, 0.3), Normalizer(*numbers))
-    return Avatar(config, generator, MelFeatures, lambda size: Codec(), step=7)
+    return Avatar(config, generator, MelFeatures, lambda *_: Codec(), step=7)
 
 
 def test_a_session_shows_what_its_parts_compute(avatar):

@@ -5,6 +5,7 @@ import json
 import math
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -124,14 +125,32 @@ def test_every_parameter_in_use_has_a_gradient():
 def test_products_have_full_precision():
     picture, latents = np.zeros((64, 64, 3), np.uint8), np.zeros((10, 16), np.float32)
     prepared = tiny_prepared()
-    identity = jax.eval_shape(latent_codec._identity, prepared, picture)
+    identity = jax.eval_shape(latent_codec.identified, prepared, picture)
     for lowered in (
-        latent_codec._motion.lower(prepared, picture),
-        latent_codec._identity.lower(prepared, picture),
-        latent_codec._render.lower(prepared, identity, latents),
+        latent_codec.seen.lower(prepared, picture[None]),
+        latent_codec.identified.lower(prepared, picture),
+        latent_codec.shown.lower(prepared, identity, latents),
     ):
         text = lowered.as_text()
         assert "HIGHEST" in text and "DEFAULT" not in text
+
+
+def test_bfloat16_shows_and_sees_nearly_the_same():
+    exact, rng = LatentCodec(TINY, tiny_params()), np.random.default_rng(0)
+    narrow = exact.at("bfloat16")
+    assert exact.at("float32").sha256 == exact.sha256 != narrow.sha256
+    waves = np.sin(np.arange(64) / 9 + np.arange(9).reshape(3, 3, 1))  # as smooth as faces: warps move no noise
+    pictures = np.uint8(127 + 60 * (waves[:, :, None, :] + waves[:, :, :, None]).transpose(0, 2, 3, 1))
+    who = [latent_codec.identified(codec._ready, pictures[0], codec.precision) for codec in (exact, narrow)]
+    assert who[1].features[0].dtype == jnp.bfloat16 and who[1].latent.dtype == np.float32
+    motion = 0.3 * rng.standard_normal((5, 16)).astype(np.float32)
+    wide, rounded = (
+        codec.render(one, motion).astype(float) / 255 for codec, one in zip((exact, narrow), who, strict=True)
+    )
+    assert 0 < np.sqrt(np.mean((wide - rounded) ** 2)) < 4e-3 < wide.std()
+    latents = [np.asarray(latent_codec.seen(c._ready, pictures, c.precision)) for c in (exact, narrow)]
+    assert latents[1].dtype == np.float32
+    assert 0 < np.sqrt(np.mean((latents[0] - latents[1]) ** 2)) < 1.5e-2 * latents[0].std()
 
 
 @pytest.fixture(scope="module")

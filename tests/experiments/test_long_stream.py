@@ -174,7 +174,7 @@ def test_identity_goes_into_figures_table_and_files(clips, tmp_path, monkeypatch
         return None if embed.calls % 7 == 0 else picture.astype(float).ravel()
 
     embed.calls, embed.name = 0, "pixels"
-    found = long_stream.drift(replace(run(), codecs=lambda size: Pictures()), clips, 3, 2, embed)
+    found = long_stream.drift(replace(run(), codecs=lambda *_: Pictures()), clips, 3, 2, embed)
     for kind in endless_conditions.KINDS:
         identity = found[kind]["identity"]
         assert len(identity["minutes"]) == 3 and identity["name"] == "CSIM-pixels"

@@ -57,7 +57,6 @@ def run(codec=None):
         generator=Generator(),
         features=MelFeatures(),
         hears_silence=True,
-        precision=None,
         codec=lambda: codec or Codec(),
     )
 

@@ -14,12 +14,13 @@ import pytest
 
 from afjax.audio import mel
 from afjax.audio.feature_extractors import MelFeatures
-from afjax.config import SamplerConfig, to_dict
+from afjax.config import ComputeConfig, SamplerConfig, to_dict
 from afjax.errors import InputError
 from afjax.export import bundle_loader
 from afjax.export.bundle import named, rebuilt, started, write
 from afjax.export.example import drawn_blocks
 from afjax.files import folder_aside
+from afjax.nn.transformer import narrowed
 from afjax.streaming import live_step
 from experiments.export.bundle import export as export_run
 from tests.small_model import scrambled, small_config
@@ -199,6 +200,18 @@ def test_the_manifest_tells_what_is_needed(bundle, config):
             str(export_run.__code__.co_filename).rpartition("/experiments")[0].encode()
             not in (bundle / name).read_bytes()
         )
+
+
+@pytest.mark.slow
+def test_a_bundle_in_bfloat16_is_smaller_and_runs_to_the_same_bits(config, params, bundle, tmp_path):
+    narrow = dataclasses.replace(config, compute=ComputeConfig(precision="bfloat16"))
+    weights = params._replace(model=narrowed(params.model, "bfloat16"))
+    blocks = drawn_blocks(config.layout, config.model.motion_dim, SESSIONS)
+    manifest, result = write(tmp_path, narrow, weights, FEATURES, ("cpu",), blocks)
+    assert result["bit_equal"] and manifest["precision"] == "bfloat16"
+    assert manifest["state"]["stream.keys"]["dtype"] == "bfloat16"
+    sizes = [(folder / "params.safetensors").stat().st_size for folder in (bundle, tmp_path)]
+    assert sizes[1] < 0.8 * sizes[0]
 
 
 def test_names_give_the_tree_back(config):

@@ -166,7 +166,7 @@ def test_bfloat16_is_for_maps_and_float32_for_places_latents_and_pictures():
 def test_bfloat16_trains_float32_weights_to_nearly_the_same_loss(state):
     losses = {}
     for dtype in ("float32", "bfloat16"):
-        config = dataclasses.replace(tiny(), compute=ComputeConfig(dtype=dtype))
+        config = dataclasses.replace(tiny(), compute=ComputeConfig(precision=dtype))
         one, train_step, losses[dtype] = jax.tree.map(jnp.copy, state), step.make_step(config), []
         for _ in range(4):
             one, metrics = train_step(one, one_pair())
@@ -177,7 +177,7 @@ def test_bfloat16_trains_float32_weights_to_nearly_the_same_loss(state):
 
 
 def test_of_compute_there_are_devices_and_precision():
-    with pytest.raises(InputError, match="the latent codec has data and dtype alone"):
+    with pytest.raises(InputError, match="the latent codec has data and precision alone"):
         dataclasses.replace(tiny(), compute=ComputeConfig(fsdp=2))
     sizes = dataclasses.replace(TINY, dim=16, directions=15)
     config = dataclasses.replace(tiny(LossConfig(part_size=16), muon=0.5), codec=sizes, encoder_steps=10)

@@ -58,7 +58,7 @@ def equations(jaxpr):
 def test_bfloat16_is_for_layers_and_float32_for_what_needs_it(encoder):
     config = small_config(encoder)
     batch, draw, layout = batch_of(config, 0), jax.eval_shape(make_draw(config), 0), token_layout(config)
-    model = ForcingTransformer(config.model, jnp.bfloat16)
+    model = ForcingTransformer(config.model, "bfloat16")
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     traced = jax.make_jaxpr(lambda params, draw: clip_loss(model, "l2", params, batch, draw, layout)[0])(params, draw)
     dtypes = {}
@@ -73,7 +73,7 @@ def test_bfloat16_is_for_layers_and_float32_for_what_needs_it(encoder):
 
 def test_bfloat16_trains_float32_weights_to_nearly_the_same_loss():
     losses, state = after()
-    rounded, other = after(dtype="bfloat16")
+    rounded, other = after(precision="bfloat16")
     assert {leaf.dtype for leaf in jax.tree.leaves(other)} == {leaf.dtype for leaf in jax.tree.leaves(state)}
     assert rounded != losses
     np.testing.assert_allclose(rounded, losses, rtol=0.02)

@@ -1,7 +1,7 @@
 """wav2vec2 as a feature extractor (`afjax.audio.feature_extractors`)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 import jax
@@ -30,13 +30,15 @@ class Wav2Vec2Features:
     """`afjax.audio.wav2vec2.features`; `window` frames in a stream, the block among them.
 
     `block`: rows of a clip are those of a stream in blocks of so many frames, and silence follows sound that is
-    shorter; 0: those of the whole clip, filled up by its last sample. `params`: the tree below "params".
+    shorter; 0: those of the whole clip, filled up by its last sample. `params`: the tree below "params". `precision`:
+    of the network (`afjax.nn.precision`); statistics and rows are float32.
     """
 
     config: Wav2Vec2Config
     params: Any = field(compare=False, repr=False)
     window: int = features.WINDOW
     block: int = 0
+    precision: str = "float32"
     _programs: dict[int, Callable] = field(default_factory=dict, init=False, compare=False, repr=False)
     name = "wav2vec2"
 
@@ -53,8 +55,11 @@ class Wav2Vec2Features:
             sound = silence(-(-frames // self.block) * self.block)
             heard = framing.check(wave)[: frames * FRAME]
             sound[: len(heard)] = heard
-            return features.streamed(self.params, self.config, sound, self.block, self.window)[:frames]
+            return features.streamed(self.params, self.config, sound, self.block, self.window, self.precision)[:frames]
         return np.asarray(self.program(frames)(self.params, features.whole(wave, frames)[None]))[0]
+
+    def at(self, precision: str) -> "Wav2Vec2Features":
+        return self if precision == self.precision else replace(self, precision=precision)
 
     def warm_up(self, frames: int) -> None:
         if self.block:
@@ -71,7 +76,7 @@ class Wav2Vec2Features:
 
     def encode(self, params: Any, waves: jax.Array) -> jax.Array:
         """Standardised sound `[b, T * 640]` -> `[b, T, F]`."""
-        return features.encode(params, self.config, waves)
+        return features.encode(params, self.config, waves, self.precision)
 
     def init(self) -> Heard:
         return Heard(jnp.zeros(self.window * FRAME), features.unheard(self.config))
@@ -79,5 +84,5 @@ class Wav2Vec2Features:
     def step(self, params: Any, state: Heard, sound: jax.Array) -> tuple[Heard, jax.Array]:
         past = features.hear(params, self.config, state.past, sound[None])
         heard = jnp.concatenate([state.sound, sound])[len(sound) :]
-        rows = features.recent(params, self.config, heard[None], past)[0, -(len(sound) // FRAME) :]
+        rows = features.recent(params, self.config, heard[None], past, self.precision)[0, -(len(sound) // FRAME) :]
         return Heard(heard, past), rows

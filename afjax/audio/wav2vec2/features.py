@@ -29,6 +29,7 @@ from afjax.audio import framing
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.audio.wav2vec2.network import Statistics, Wav2Vec2, pool
 from afjax.errors import InputError
+from afjax.nn.precision import activations, products
 
 __all__ = [
     "WINDOW", "Past", "encode", "features", "fill", "hear", "init_params", "interpolate", "latest", "recent",
@@ -68,14 +69,24 @@ def interpolate(rows, frames: int):
     return rows[:, left] * (1 - share) + rows[:, right] * share
 
 
-@partial(jax.jit, static_argnums=1)
-def encode(params, config: Wav2Vec2Config, waves):
-    """Standardised sound `[b, T * 640]` -> `[b, T, config.dim]`; layer l has channels l * width and on.
+@partial(jax.jit, static_argnums=(1, 3))
+def encode(params, config: Wav2Vec2Config, waves, precision: str = "float32"):
+    """Standardised sound `[b, T * 640]` -> float32 `[b, T, config.dim]`; layer l has channels l * width and on.
 
     The memory needed grows with T by every layer's output, the result, and 1000 rows of attention for each head.
     """
-    with jax.default_matmul_precision("highest"):
-        return Wav2Vec2(config).apply({"params": params}, waves)
+    return _rows(params, config, waves, None, precision)
+
+
+def _rows(params, config: Wav2Vec2Config, waves, statistics: Statistics | None, precision: str):
+    """The network's, of the waves' own statistics where none are given; statistics are of products in full float32."""
+    network = Wav2Vec2(config)
+    with products("float32"):
+        if statistics is None:
+            statistics = network.apply({"params": params}, waves, method="statistics")
+    with products(precision):
+        narrow = waves.astype(activations(precision, waves.dtype))
+        return network.apply({"params": params}, narrow, statistics).astype(waves.dtype)
 
 
 def features(params, config: Wav2Vec2Config, wave, frames: int | None = None) -> np.ndarray:
@@ -112,20 +123,19 @@ def hear(params, config: Wav2Vec2Config, past: Past, waves) -> Past:
     mean = waves.mean(1, keepdims=True)
     count = jnp.asarray(waves.shape[1], waves.dtype)
     samples = Statistics(count, mean, jnp.square(waves - mean).mean(1, keepdims=True))
-    with jax.default_matmul_precision("highest"):
+    with products("float32"):
         rows = Wav2Vec2(config).apply({"params": params}, waves, method="statistics")
     both = jax.tree.map(lambda *y: jnp.stack(y), past, Past(samples, rows))
     return Past(pool(both.samples), pool(both.rows))
 
 
-@partial(jax.jit, static_argnums=1)
-def recent(params, config: Wav2Vec2Config, waves, past: Past):
+@partial(jax.jit, static_argnums=(1, 4))
+def recent(params, config: Wav2Vec2Config, waves, past: Past, precision: str = "float32"):
     """Sound `[b, T * 640]`, as it comes, and what was heard up to its end -> `[b, T, config.dim]`."""
     # only the scale: the group norm takes every offset away
     scale = 1 / jnp.sqrt(past.samples.variance + 1e-7)
     rows = Statistics(past.rows.count, past.rows.mean * scale, past.rows.variance * jnp.square(scale))
-    with jax.default_matmul_precision("highest"):
-        return Wav2Vec2(config).apply({"params": params}, waves * scale, rows)
+    return _rows(params, config, waves * scale, rows, precision)
 
 
 def latest(params, config: Wav2Vec2Config, buffer, rows: int, past: Past | None = None, window: int = WINDOW):
@@ -148,7 +158,9 @@ def latest(params, config: Wav2Vec2Config, buffer, rows: int, past: Past | None 
     return np.asarray(recent(params, config, wave[None], past)[0, -rows:])
 
 
-def streamed(params, config: Wav2Vec2Config, wave, block: int, window: int = WINDOW) -> np.ndarray:
+def streamed(
+    params, config: Wav2Vec2Config, wave, block: int, window: int = WINDOW, precision: str = "float32"
+) -> np.ndarray:
     """Rows of whole blocks of sound `[K * block * 640]`, as it comes, each as a stream has it when its block ends.
 
     Silence is taken to have come before. No row reads a sample after its block. Returns float32
@@ -165,7 +177,7 @@ def streamed(params, config: Wav2Vec2Config, wave, block: int, window: int = WIN
         starts = (numbers + 1) * block * framing.FRAME
         waves = np.stack([padded[start : start + window * framing.FRAME] for start in starts])
         so_far = jax.tree.map(lambda x, numbers=numbers: x[numbers] if x.ndim else x, past)
-        found.append(np.asarray(recent(params, config, waves, so_far))[:, -block:])
+        found.append(np.asarray(recent(params, config, waves, so_far, precision))[:, -block:])
     return np.concatenate(found)[: len(blocks)].reshape(-1, config.dim)
 
 

@@ -23,6 +23,7 @@ from jax import lax
 
 from afjax.audio.framing import FRAME
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
+from afjax.nn.layer_norm import LayerNorm
 from afjax.nn.linear import Linear, fan_in, zeros
 
 GROUP_EPSILON = 1e-5
@@ -111,15 +112,16 @@ class Layer(nn.Module):
 
 
 def norm(config: Wav2Vec2Config, name: str | None = None):
-    return nn.LayerNorm(epsilon=config.epsilon, use_fast_variance=False, name=name)
+    return LayerNorm(epsilon=config.epsilon, use_fast_variance=False, name=name)
 
 
 def attend(query, key, value):
     """Softmax attention of scaled queries, all [b, t, heads, e]; long inputs a few queries at a time."""
 
     def rows(some):
-        weights = jax.nn.softmax(jnp.einsum("qbhe,bkhe->qbhk", some, key), axis=-1)
-        return jnp.einsum("qbhk,bkhe->qbhe", weights, value)
+        wide = jnp.promote_types(some.dtype, jnp.float32)
+        scores = jnp.einsum("qbhe,bkhe->qbhk", some, key, preferred_element_type=wide)
+        return jnp.einsum("qbhk,bkhe->qbhe", jax.nn.softmax(scores, axis=-1).astype(value.dtype), value)
 
     queries = jnp.moveaxis(query, 1, 0)
     if len(queries) <= _QUERIES_AT_ONCE:

@@ -1,7 +1,8 @@
 """The `latent` codec on real pictures: face crops in, motion latents, and pictures out."""
 
-import functools
 from collections.abc import Iterable, Mapping
+from copy import copy
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -13,12 +14,13 @@ from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.track.portraits import portrait_face
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, fill_gaps
 from afjax.codec.face.track.tracker import FaceTracker
-from afjax.codec.latent.autoencoder import decode, encode, motion, prepare
+from afjax.codec.latent.autoencoder import decode, encode, motion, narrowed, prepare
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.crop import Square, box_of, crop, square_of
 from afjax.errors import InputError
+from afjax.nn.precision import activations, products
 
-__all__ = ["Identity", "LatentCodec", "LiveLatent"]
+__all__ = ["Identity", "LatentCodec", "LiveLatent", "identified", "ready", "ready_at", "seen", "shown"]
 
 BLOCK = 10
 """Frames that are rendered by one call of the compiled decoder."""
@@ -40,47 +42,45 @@ class Identity(NamedTuple):
     features: tuple[jax.Array, ...]
 
 
-def _jit(function):
-    """Compiled with products in full float32, which accelerators would round."""
-
-    @jax.jit
-    @functools.wraps(function)
-    def precise(*arguments):
-        with jax.default_matmul_precision("highest"):
-            return function(*arguments)
-
-    return precise
+@jax.jit
+@products("float32")
+def ready(params: Mapping[str, Any]) -> dict:
+    """Parameters as `afjax.weights` loads them -> what `identified`, `seen` and `shown` take."""
+    return prepare(params)
 
 
-_prepare = _jit(prepare)
+@partial(jax.jit, static_argnames="precision")
+def ready_at(ready, precision: str) -> dict:
+    """The same for a precision."""
+    return narrowed(ready, activations(precision))
 
 
-@_jit
-def _identity(prepared, picture):
-    identity, latent, features = _encoded(prepared, picture)
-    return Identity(identity[0], latent, features)
+@partial(jax.jit, static_argnames="precision")
+def identified(ready, picture, precision: str = "float32") -> Identity:
+    """Of a picture uint8 `[size, size, 3]`."""
+    with products(precision):
+        identity, coefficients, features = encode(ready, _signed(picture[None], precision))
+        return Identity(identity[0], motion(ready, coefficients)[0], features)
 
 
-@_jit
-def _motion(prepared, picture):
-    return _encoded(prepared, picture)[1]
+@partial(jax.jit, static_argnames="precision")
+def seen(ready, pictures, precision: str = "float32"):
+    """Motion latents `[n, dim]` of pictures uint8 `[n, size, size, 3]`."""
+    with products(precision):
+        return motion(ready, encode(ready, _signed(pictures, precision)).coefficients)
 
 
-def _encoded(prepared, picture):
-    """Identity [1, dim], motion latent [dim] and features of a picture."""
-    identity, coefficients, features = encode(prepared, _signed(picture)[None])
-    return identity, motion(prepared, coefficients)[0], features
-
-
-@_jit
-def _render(prepared, identity: Identity, latents):
-    pictures = decode(prepared, identity.latent + latents, identity.features)
+@partial(jax.jit, static_argnames="precision")
+def shown(ready, identity: Identity, latents, precision: str = "float32"):
+    """Pictures uint8 `[n, size, size, 3]` of an identity under motion latents `[n, dim]`."""
+    with products(precision):
+        pictures = decode(ready, identity.latent + latents, identity.features)
     return jnp.round(jnp.clip((pictures + 1) / 2, 0, 1) * 255).astype(jnp.uint8)
 
 
-def _signed(picture: jax.Array) -> jax.Array:
-    """uint8 as float32 in [-1, 1]."""
-    return picture.astype(jnp.float32) / 127.5 - 1
+def _signed(pictures: jax.Array, precision: str) -> jax.Array:
+    """uint8 in [-1, 1]."""
+    return (pictures.astype(jnp.float32) / 127.5 - 1).astype(activations(precision))
 
 
 class LatentCodec:
@@ -89,19 +89,26 @@ class LatentCodec:
     Attributes:
       size: side of identities and rendered frames in pixels.
       channels: names of the motion's columns.
+      precision: in which it computes (`afjax.nn.precision`).
     """
 
     def __init__(self, config: LatentConfig, params: Mapping[str, Any]):
         """Prepares parameters as `afjax.weights` loads them or `init_params` makes them."""
-        self.config = config
+        self.config, self.precision = config, "float32"
         self.size = config.size
         self.channels = tuple(f"latent_{n}" for n in range(config.dim))
-        self._prepared = _prepare(params)
+        self._ready = ready(params)
+
+    def at(self, precision: str) -> "LatentCodec":
+        """The same in another precision."""
+        made = copy(self)
+        made.precision, made._ready = precision, ready_at(self._ready, precision)
+        return made
 
     @property
     def sha256(self) -> str:
         """Of the weights as they are used."""
-        return digests.of_params(self._prepared)
+        return digests.of_params(self._ready)
 
     def identity(self, portrait: np.ndarray, face: int = 0) -> Identity:
         """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it shows no face or a tiny one.
@@ -110,7 +117,7 @@ class LatentCodec:
         """
         image, landmarks = portrait_face(portrait, face)
         square = square_of(box_of(landmarks.mesh)[None], *image.shape[:2], self.config.margin)
-        return _identity(self._prepared, crop(image, square, self.size))
+        return identified(self._ready, crop(image, square, self.size), self.precision)
 
     def encode(
         self, frames: Iterable[np.ndarray], fps: float = FPS, causal: bool = False, square: Square | None = None
@@ -167,7 +174,7 @@ class LatentCodec:
 
     def read(self, frame: np.ndarray, square: Square) -> np.ndarray:
         """The motion latent `[dim]` of a frame uint8 `[H, W, 3]` whose face is known to be in the square."""
-        return np.asarray(_motion(self._prepared, crop(frame, square, self.size)))
+        return np.asarray(seen(self._ready, crop(frame, square, self.size)[None], self.precision))[0]
 
     def tracker(self) -> "LiveLatent":
         """Of a live camera, whose square the first face places."""
@@ -179,7 +186,7 @@ class LatentCodec:
 
     def coefficients(self, motion: np.ndarray) -> np.ndarray:
         """Coefficients `[..., K]` of motion latents `[..., dim]`; what lies outside of the directions' span is lost."""
-        return np.asarray(motion) @ np.asarray(self._prepared["directions"])
+        return np.asarray(motion) @ np.asarray(self._ready["directions"])
 
     def render(self, identity: Identity, motion: np.ndarray) -> np.ndarray:
         """Frames uint8 `[T, size, size, 3]` of an identity under motion latents `[T, dim]`, decoded by blocks of 10."""
@@ -188,7 +195,7 @@ class LatentCodec:
             block = np.asarray(motion[first : first + BLOCK], np.float32)
             count = len(block)
             block = np.pad(block, [(0, BLOCK - count), (0, 0)], mode="edge")
-            pictures[first : first + count] = np.asarray(_render(self._prepared, identity, block))[:count]
+            pictures[first : first + count] = np.asarray(shown(self._ready, identity, block, self.precision))[:count]
         return pictures
 
 

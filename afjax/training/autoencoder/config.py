@@ -111,7 +111,7 @@ class AutoencoderConfig:
     """One training of the latent codec.
 
     `encoder_steps`: of `training.num_steps`, those at the start in which the encoder alone learns known motion.
-    `compute`: `data` divides the pairs of a step over devices; `dtype` is that of the maps of codec and perceptual
+    `compute`: `data` divides the pairs of a step over devices; `precision` is that of the maps of codec and perceptual
     network (`afjax.codec.latent.autoencoder.narrowed`). The other settings of `ComputeConfig` are the generator's.
     """
 
@@ -125,10 +125,10 @@ class AutoencoderConfig:
     encoder_steps: int = 0
 
     def __post_init__(self):
-        only = replace(ComputeConfig(), data=self.compute.data, dtype=self.compute.dtype)
+        only = replace(ComputeConfig(), data=self.compute.data, precision=self.compute.precision)
         require(
             self.compute == only,
-            "of compute the latent codec has data and dtype alone", "leave the others as they are",
+            "of compute the latent codec has data and precision alone", "leave the others as they are",
         )  # fmt: skip
         known = self.encoder_steps > 0 or self.loss.known_motion > 0
         require(

@@ -26,6 +26,7 @@ from afjax.codec.face.channels import USUAL_HIGH
 from afjax.codec.latent import autoencoder, parts
 from afjax.codec.latent.discriminator import discriminate, init_discriminator, prepare_discriminator
 from afjax.losses import autoencoder as losses
+from afjax.nn.precision import activations, products
 from afjax.nn.vgg import vgg_features
 from afjax.training import sharding
 from afjax.training.autoencoder.config import AutoencoderConfig
@@ -174,7 +175,7 @@ def codec_losses(
 ) -> dict:
     """The losses in use by name, unweighted, of pictures `[n, s, s, 3]` in [-1, 1] with `boxes` `[n, 3, 4]`."""
     weights, found = config.loss, {"pixels": losses.distance(made, targets)}
-    dtype = jnp.dtype(config.compute.dtype)
+    dtype = activations(config.compute.precision)
     if weights.part_pixels:
         found["part_pixels"] = _in_parts(made, targets, boxes)
     if weights.perceptual or weights.part_perceptual:
@@ -232,9 +233,11 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
 
     `vgg`: weights of `afjax.nn.vgg`, needed where a perceptual loss has a weight.
     """
-    (rule, critics_rule), dtype = _optimizers(config), jnp.dtype(config.compute.dtype)
+    (rule, critics_rule), precision = _optimizers(config), config.compute.precision
+    dtype = activations(precision)
 
     @partial(jax.jit, donate_argnums=1)
+    @products(precision)
     def step(vgg, state: AutoencoderState, batch):
         pictures = _signed(batch["pictures"])
         boxes = batch["boxes"].reshape(-1, *batch["boxes"].shape[2:])
@@ -270,13 +273,15 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
 def make_encoder_step(config: AutoencoderConfig):
     """`step(state, batch) -> (state, metrics)`, jitted, by which the encoder alone learns known motion."""
     rule, _ = _optimizers(config)
+    dtype = activations(config.compute.precision)
 
     @partial(jax.jit, donate_argnums=0)
+    @products(config.compute.precision)
     def step(state: AutoencoderState, batch):
         pictures = _signed(batch["pictures"])
 
         def error(params):
-            coefficients = autoencoder.encode(*_ready(params, pictures, config.compute.dtype)).coefficients
+            coefficients = autoencoder.encode(*_ready(params, pictures, dtype)).coefficients
             return losses.known_motion(coefficients, _wanted(batch).reshape(len(coefficients), -1))
 
         loss, grads = jax.value_and_grad(error)(state.params)

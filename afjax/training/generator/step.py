@@ -183,8 +183,8 @@ def _jitted(
     compute: ComputeConfig,
     listening: bool,
 ):
-    dtype = None if compute.dtype == "float32" else jnp.dtype(compute.dtype)
-    network, update_rule = ForcingTransformer(model, dtype, compute.remat), make_optimizer(optimizer, *lengths)
+    network = ForcingTransformer(model, compute.precision, compute.remat)
+    update_rule = make_optimizer(optimizer, *lengths)
 
     def step(frozen, state: TrainState, batch, draw: Draw, layout: TokenLayout):
         gather = partial(sharding.gathered, compute)

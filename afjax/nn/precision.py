@@ -1,0 +1,28 @@
+"""How exactly networks compute: one setting, `compute.precision`, for training, streaming, export and benchmark.
+
+    float32     products in full float32: what parity with other code's numbers needs
+    tf32        products as JAX has them by default: rounded to TF32 by NVIDIA's tensor cores, full on a CPU
+    bfloat16    activations, weights and caches have half the bytes and 8 bits of mantissa
+
+In bfloat16 norms, softmax, rotations, the embedding of the level, the solver with the motion that it moves, running
+means, latents and coordinates of warps stay in float32: what is a sum over many steps, or has more than 8 bits to say.
+"""
+
+import contextlib
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["activations", "products"]
+
+
+@contextlib.contextmanager
+def products(precision: str):
+    """Products and convolutions that are traced inside, or in a function that it decorates, have this precision."""
+    with jax.default_matmul_precision("highest") if precision == "float32" else contextlib.nullcontext():
+        yield
+
+
+def activations(precision: str, given=jnp.float32):
+    """dtype of activations where the input's is `given`."""
+    return jnp.dtype(jnp.bfloat16) if precision == "bfloat16" else jnp.dtype(given)
