@@ -68,7 +68,10 @@ class VideoWriter:
             self._container = av.open(str(self._aside), "w", format=kind, options={} if alpha else _MP4)
         except (OSError, av.error.FFmpegError) as error:
             raise InputError(f"cannot be written ({error.strerror or error})", self.path) from None
-        self._video = self._container.add_stream(codec, rate=fps, options=_QUALITY[codec])
+        # x264's macroblock tree reads what lies behind rows that are no multiple of eight blocks of 16 pixels: the same
+        # pictures would give other bytes each time
+        same = {"mbtree": "0"} if codec == "libx264" and -(-width // 16) % 8 else {}
+        self._video = self._container.add_stream(codec, rate=fps, options=_QUALITY[codec] | same)
         self._video.width, self._video.height = width + width % 2, height + height % 2
         self._video.pix_fmt = pixels
         self._audio = self._container.add_stream(sound, rate=SOUND_RATE, layout="stereo")

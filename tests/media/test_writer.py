@@ -140,3 +140,20 @@ def test_opacity_is_kept(tmp_path, name, codec):
     assert abs(int(found[16, 48, 0]) - 200) < 8
     with pytest.raises(InputError, match="with alpha as ProRes or VP9"):
         VideoWriter(tmp_path / "a.mp4", 64, 64, alpha=True)
+
+
+def test_the_same_pictures_give_the_same_bytes(tmp_path):
+    """Also where memory that lies behind the picture differs from one time to the next."""
+    rng = np.random.default_rng(0)
+    still = np.kron(rng.integers(40, 200, (24, 24, 3)), np.ones((8, 8, 1)))  # twice the picture, which moves over it
+    places = (30 + 25 * np.sin(np.arange(150)[:, None] / (9.0, 13.0))).astype(int)
+    moving = np.uint8([still[y : y + 96, x : x + 96] + 8 * rng.standard_normal((96, 96, 1)) for y, x in places])
+    seen = set()
+    for n in range(8):
+        with VideoWriter(tmp_path / "a.mp4", 96, 96) as writer:
+            for picture in moving:
+                writer.frames(picture[None])
+                junk = [rng.integers(0, 255, size, np.uint8) for size in (9_000, 50_000 + 500 * n)]
+        seen.add((tmp_path / "a.mp4").read_bytes())
+        del junk
+    assert len(seen) == 1
