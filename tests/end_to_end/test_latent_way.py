@@ -90,7 +90,6 @@ def test_a_codec_is_trained_measured_and_continued(tiny, tmp_path):
     assert steps == [1, 2, 3, 4, 5]
 
 
-@pytest.mark.slow
 def test_records_hold_latents_and_the_avatar_at_rest(config, latents):
     metadata = read_metadata(latents)
     assert metadata.channels == tuple(f"latent_{n}" for n in range(DIM))
