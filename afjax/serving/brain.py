@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Brain", "Cut", "Event", "Heard", "Silent", "Speech", "State"]
+__all__ = ["Brain", "Cut", "Event", "Heard", "Silent", "Speech", "State", "Trouble"]
 
 
 class Event:
@@ -53,6 +53,13 @@ class Heard(Event):
     """What the user said, where that is known: `words`, strings."""
 
     words: list
+
+
+@dataclass
+class Trouble(Event):
+    """Something that the brain needs is away or fails, in one line; it listens on."""
+
+    text: str
 
 
 class Brain(Protocol):

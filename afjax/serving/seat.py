@@ -11,7 +11,7 @@ import numpy as np
 
 from afjax.audio.resampling import Resampler
 from afjax.serving import pictures, protocol
-from afjax.serving.brain import Brain, Cut, Heard, Silent, Speech, State
+from afjax.serving.brain import Brain, Cut, Heard, Silent, Speech, State, Trouble
 from afjax.serving.call import Block, Call
 from afjax.serving.outbox import Outbox
 from afjax.serving.protocol import Mic, ProtocolError
@@ -155,6 +155,8 @@ class Seat:
                 frame = max(0, int(self.call.frame(now)))
                 words = [[str(word), frame, frame] for word in event.words]
                 self.send("caption", generation=self.call.generation, who="user", words=words)
+            elif isinstance(event, Trouble):
+                self.error("brain", event.text)
 
     def stats(self) -> None:
         """Figures of the last seconds."""

