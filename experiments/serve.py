@@ -3,10 +3,11 @@
     python -m experiments.serve
     python -m experiments.serve --workdir out/demo/run --portrait face.jpg --size 128
 
-prints one address, with a token in it, and serves until ctrl-C. Nothing leaves the machine and nothing is stored;
-docs/live.md has the protocol, and what to do for other machines. It needs the packages of requirements-media.txt and
-requirements-live.txt. With c2pa-python the page's recordings are signed as generated (C2PA), by a certificate of the
-server's own or by that of `--certificate` and `--key`.
+prints one address, with a token in it, and serves until ctrl-C. Nothing leaves the machine, unless a brain is a server
+elsewhere, and nothing is stored. docs/live.md has the protocol, and what to do for other machines, docs/brains.md the
+brains. It needs the packages of requirements-media.txt and requirements-live.txt. With c2pa-python the page's
+recordings are signed as generated (C2PA), by a certificate of the server's own or by that of `--certificate` and
+`--key`.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from afjax.serving.credentials import Signer
 from afjax.serving.server import Server
 from afjax.serving.studio import Studio
 from experiments import cli
-from experiments.live import hosting
+from experiments.live import brains, hosting
 
 _WORKDIR = flags.DEFINE_string("workdir", "", "Folder of a trained model; without it the one that ships.")
 _PORTRAIT = flags.DEFINE_multi_string("portrait", [], "Picture of a face to offer; may be given several times.")
@@ -31,7 +32,19 @@ _SESSIONS = flags.DEFINE_integer("sessions", 1, "Calls at the same time.", lower
 _CERTIFICATE = flags.DEFINE_string("certificate", "", "PEM: sign recordings with it and those that vouch for it.")
 _KEY = flags.DEFINE_string("key", "", "PEM: its private key.")
 _PRECISION = cli.define_precision()
-_BRAIN = flags.DEFINE_enum("brain", "scripted", hosting.BRAINS, "What answers: scripted small talk, or nothing.")
+_BRAIN = flags.DEFINE_enum("brain", "scripted", brains.BRAINS, "What answers (docs/brains.md).")
+_LISTEN = flags.DEFINE_string("listen", "", "What recognises words: nothing, offline, or a server's URL.")
+_LISTEN_MODEL = flags.DEFINE_string("listen_model", "whisper-1", "Model of that server.")
+_REPLY = flags.DEFINE_string("reply", "", "What answers: scripted, offline, or a server's URL.")
+_REPLY_MODEL = flags.DEFINE_string("reply_model", "", "Model of that server.")
+_SPEAK = flags.DEFINE_string("speak", "", "What speaks: espeak, offline, or a server's URL.")
+_SPEAK_MODEL = flags.DEFINE_string("speak_model", "tts-1", "Model of that server.")
+_SPEAK_VOICE = flags.DEFINE_string("speak_voice", "alloy", "Voice of that server.")
+_SPEAK_RATE = flags.DEFINE_integer("speak_rate", 24_000, "Samples a second of its pcm.", 8000, 96_000)
+_REALTIME = flags.DEFINE_string("realtime", brains.Choice.realtime, "WebSocket of a realtime server.")
+_REALTIME_MODEL = flags.DEFINE_string("realtime_model", brains.Choice.realtime_model, "Model of that server.")
+_REALTIME_VOICE = flags.DEFINE_string("realtime_voice", brains.Choice.realtime_voice, "Voice of that server.")
+_PROMPT = flags.DEFINE_string("prompt", "", "Who a language model is told to be.")
 
 
 def main():
@@ -40,7 +53,13 @@ def main():
     if bool(_CERTIFICATE.value) != bool(_KEY.value):
         raise InputError("--certificate and --key belong together", do="give both or neither")
     signer = Signer(files.absolute(_CERTIFICATE.value), files.absolute(_KEY.value)) if _KEY.value else Signer.found()
-    brain, voices = hosting.brains_of(_BRAIN.value)
+    brain, voices = brains.brains_of(
+        brains.Choice(
+            _BRAIN.value, _LISTEN.value, _LISTEN_MODEL.value, _REPLY.value, _REPLY_MODEL.value, _SPEAK.value,
+            _SPEAK_MODEL.value, _SPEAK_VOICE.value, _SPEAK_RATE.value, _REALTIME.value, _REALTIME_MODEL.value,
+            _REALTIME_VOICE.value, _PROMPT.value,
+        )
+    )  # fmt: skip
     print("getting ready: model and portraits", flush=True)
     avatar = cli.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "", _PRECISION.value)
     portraits = hosting.portraits_of(_PORTRAIT.value)

@@ -1,4 +1,4 @@
-"""What `experiments.serve` puts together: a model, portraits, brains, a studio and a server."""
+"""What `experiments.serve` puts together: portraits, a studio and a server."""
 
 import asyncio
 import contextlib
@@ -10,19 +10,16 @@ from typing import Any
 
 import numpy as np
 
-from afjax.errors import InputError
 from afjax.media.image import read_portrait
-from afjax.serving.brain import Brain, Silent
 from afjax.serving.server import Server
 from afjax.serving.studio import Studio
 from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments.report.conversation_video import AVATAR
 
-__all__ = ["BRAINS", "brains_of", "host", "portraits_of"]
+__all__ = ["host", "portraits_of"]
 
 SWITCH = 0.0005
 """Seconds after which a thread gives way: sockets must not wait 5 ms for brains and encoders at every turn."""
-BRAINS = ("scripted", "silent")
 
 
 def portraits_of(files: Sequence[str]) -> dict[str, np.ndarray]:
@@ -35,20 +32,6 @@ def portraits_of(files: Sequence[str]) -> dict[str, np.ndarray]:
 
         found["astronaut"] = astronaut()
     return found
-
-
-def brains_of(name: str) -> tuple[Callable[[str], Brain], tuple[str, ...]]:
-    """What makes the brain of a call, given a voice, and the voices. InputError where what it needs is missing."""
-    if name == "silent":
-        return lambda voice: Silent(), ()
-    try:
-        from afjax.serving.brains.scripted import scripted
-        from afjax.serving.brains.voice import VOICES
-    except ImportError as error:
-        raise InputError(f"the scripted brain is not there ({error})", do="use --brain=silent") from None
-    first = next(iter(VOICES))
-    scripted(first).close()  # what is missing is said before anybody calls
-    return lambda voice: scripted(voice or first), tuple(VOICES)
 
 
 async def host(studio: Studio, server: Server | Any, said: Callable[[str], None] = print) -> None:

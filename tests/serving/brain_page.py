@@ -30,8 +30,10 @@ class Page:
     @property
     def sound(self) -> np.ndarray:
         """What was played, from frame 0 on."""
-        silence = np.zeros(FRAME, np.float32)
-        return np.concatenate([self._sound.get(n, silence) for n in range(max(self._sound, default=-1) + 1)])
+        sound = np.zeros((max(self._sound, default=-1) + 1, FRAME), np.float32)
+        for frame, samples in self._sound.items():
+            sound[frame] = samples
+        return sound.ravel()
 
     def live(self, wave: np.ndarray) -> None:
         """The user's voice, float32 `[n]` at 16 kHz, 20 ms at a time."""

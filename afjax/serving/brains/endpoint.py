@@ -70,31 +70,24 @@ class Endpoint:
         self._connection: http.client.HTTPConnection | None = None
         self._cancelled = self._busy = False
 
-    def json(self, path: str, query: dict) -> dict:
-        """Posts JSON; -> the answer's JSON."""
-        body = self.post(path, json.dumps(query).encode(), "application/json")
-        try:
-            answer = json.loads(body)
-        except ValueError:
-            answer = None
-        if not isinstance(answer, dict):
-            raise InputError("the answer is no JSON", self.name, "is it a server of this kind?")
-        return answer
-
-    def post(self, path: str, body: bytes, kind: str) -> bytes:
-        """Posts `body` of the media type `kind`; -> the answer."""
+    def post(self, path: str, body: bytes, kind: str = "application/json") -> tuple[bytes, str]:
+        """Posts `body` of the media type `kind`; -> the answer and its media type."""
         with self._asked(path, body, kind) as answer:
             data = answer.read(MAX_ANSWER + 1)
             if len(data) > MAX_ANSWER:
                 raise InputError("the answer is too long", self.name)
-            return data
+            return data, answer.headers.get_content_type()
 
     def stream(self, path: str, query: dict) -> Iterator[str]:
         """Posts JSON; -> the data of the server-sent events of the answer, as they come."""
         with self._asked(path, json.dumps(query).encode(), "application/json") as answer:
+            count = 0
             while line := answer.readline(MAX_LINE):
                 if line.startswith(b"data:"):
+                    count += 1
                     yield line[5:].strip().decode(errors="replace")
+            if not count:
+                raise InputError("the answer is no stream of events", self.name, "is it a server of this kind?")
 
     def cancel(self) -> None:
         """Ends the request under way, from another thread: it raises `Cancelled` there. Returns at once."""

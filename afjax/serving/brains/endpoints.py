@@ -61,7 +61,7 @@ class Transcription:
         body = b"".join(f"--{mark}\r\nContent-Disposition: form-data; ".encode() + part + b"\r\n" for part in parts)
         kind = f"multipart/form-data; boundary={mark}"
         try:
-            answer = self._endpoint.post("/audio/transcriptions", body + f"--{mark}--\r\n".encode(), kind)
+            answer, _ = self._endpoint.post("/audio/transcriptions", body + f"--{mark}--\r\n".encode(), kind)
             text = json.loads(answer)["text"]
         except Cancelled:
             return []
@@ -112,16 +112,21 @@ class Chat:
             asked = self._endpoint()
             with self._lock:
                 self._asked = asked
+            ended = False
             for data in asked.stream("/chat/completions", query):
                 if data == "[DONE]":
+                    ended = True
                     break
-                text = _piece(data, asked.name)
+                text, over = _piece(data, asked.name)
+                ended |= over
                 with self._lock:
                     if self.messages[-1] is not own or "heard" in own:
                         return
                     own["content"] += text
                 if text:
                     yield text
+            if not ended:
+                raise InputError("the answer ended in the middle", asked.name)
         except Cancelled:
             return
         finally:
@@ -155,15 +160,15 @@ class Chat:
         del self.messages[self._first : -REMEMBERED]
 
 
-def _piece(data: str, name: str) -> str:
-    """The text of one event of a streamed answer."""
+def _piece(data: str, name: str) -> tuple[str, bool]:
+    """The text of one event of a streamed answer, and whether it is the last."""
     try:
         event = json.loads(data)
         if "error" in event:
             said = event["error"]
             raise InputError(str(said.get("message", said) if isinstance(said, dict) else said)[:200], name)
-        choices = event.get("choices") or [{}]
-        return str((choices[0].get("delta") or {}).get("content") or "")
+        choice = (event.get("choices") or [{}])[0]
+        return str((choice.get("delta") or {}).get("content") or ""), bool(choice.get("finish_reason"))
     except InputError:
         raise
     except (ValueError, AttributeError, TypeError, KeyError, IndexError):
@@ -182,9 +187,11 @@ class Voice:
         """Raises InputError where the server gives no sound."""
         query = {"model": self._model, "voice": self.voice, "input": sentence, "response_format": "pcm"}
         try:
-            data = self._endpoint.post("/audio/speech", json.dumps(query).encode(), "application/json")
+            data, kind = self._endpoint.post("/audio/speech", json.dumps(query).encode())
         except Cancelled:
             raise InputError("was ended", self._endpoint.name) from None
+        if kind.startswith("text/") or kind == "application/json":
+            raise InputError(f"the answer is no sound but {kind}", self._endpoint.name, "does it give pcm?")
         wave_, rate = self._sound(data)
         loud = np.sqrt(np.mean(wave_**2)) if len(wave_) else 0.0
         if loud < 1e-5:

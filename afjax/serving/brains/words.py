@@ -56,7 +56,7 @@ class Recorder:
 class Splitter:
     """Sentences out of pieces of a text."""
 
-    _END = re.compile(r"""(?<=[.!?…])["')\]]*\s+|\n+""")
+    _END = re.compile(r"""[.!?…]["'”’)\]]*(?=\s)|\n""")
 
     def __init__(self):
         self._text = ""
@@ -64,8 +64,9 @@ class Splitter:
     def add(self, piece: str) -> list[str]:
         """The sentences that a piece completes. Marks that are not spoken are left out."""
         self._text += re.sub(r"[*_#`]+", "", piece)
-        *complete, self._text = self._END.split(self._text)
-        return [line for text in complete for line in sentences(text)]
+        end = max((found.end() for found in self._END.finditer(self._text)), default=0)
+        complete, self._text = self._text[:end], self._text[end:]
+        return [line for text in complete.split("\n") for line in sentences(text)]
 
     def rest(self) -> list[str]:
         """What is left at the end of the text."""
