@@ -14,9 +14,9 @@ from afjax.serving.brain import Cut, Heard, Speech, State, Trouble
 from afjax.serving.brains.endpoint import Cancelled, Endpoint, checked_url, key_of
 from afjax.serving.brains.endpoints import Chat, Transcription, Voice, wav
 from afjax.serving.brains.parts import Spoken, Turn
-from afjax.serving.brains.timing import aligned, spread
+from afjax.serving.brains.timing import spread
 from afjax.serving.brains.vad import Ear
-from afjax.serving.brains.words import Recorder, Splitter, WordsBrain
+from afjax.serving.brains.words import WordsBrain
 from data_pipeline.simulate.speech import vocal
 from tests.serving import stubs
 from tests.serving.brain_page import Page
@@ -346,6 +346,30 @@ def test_a_user_who_goes_on_is_answered_once_to_all_of_it(double):
     brain.close()
 
 
+def test_words_are_recognised_at_the_pause_that_ends_a_turn_and_not_again(double):
+    brain = brain_of(double, threads=True)
+    brain._speak, brain._recognise.early = Slow(), True
+    quiet = np.zeros(RATE, np.float32)
+    at = feed(brain, np.concatenate([quiet[: RATE // 2], voice_sound(), quiet[: RATE // 2]]))
+    until(lambda: double.asked)
+    assert not any(isinstance(event, Heard) for event in brain.events())
+    feed(brain, quiet, at)
+    until(lambda: any(isinstance(event, Speech) for event in brain.events()))
+    assert [path for path, _ in double.asked] == ["transcriptions", "chat"]
+    brain.close()
+
+
+def test_a_turn_that_goes_on_after_a_pause_is_recognised_whole(double):
+    brain = brain_of(double, threads=True)
+    brain._speak, brain._recognise.early = Slow(), True
+    quiet = np.zeros(RATE, np.float32)
+    feed(brain, np.concatenate([quiet[: RATE // 2], voice_sound(), quiet[: RATE // 2], voice_sound(), quiet]))
+    until(lambda: any(isinstance(event, Speech) for event in brain.events()))
+    sizes = [len(fields["file"]) / 2 / RATE for path, fields in double.asked if path == "transcriptions"]
+    assert sizes == pytest.approx([1.7, 3.4], abs=0.15) and len([p for p, _ in double.asked if p == "chat"]) == 1
+    brain.close()
+
+
 def test_a_cut_ends_what_is_under_way(double):
     brain = brain_of(double, threads=True, patience=30.0)
     double.fault = "hang"
@@ -356,36 +380,3 @@ def test_a_cut_ends_what_is_under_way(double):
     begun = time.monotonic()
     brain.close()
     assert time.monotonic() - begun < 2.0 and not any(isinstance(e, Trouble | Cut) for e in brain.events())
-
-
-# Small parts
-
-
-def test_sentences_are_complete_when_the_next_begins():
-    splitter = Splitter()
-    assert splitter.add("Well. That is **3.5 ") == ["Well."]
-    assert splitter.add("dollars**! “Really?” ") == ["That is 3.5 dollars!", "“Really?”"]
-    assert splitter.add("- a\n- b") == ["- a"] and splitter.rest() == ["- b"] and splitter.rest() == []
-
-
-def test_the_recorder_gives_a_turn_by_its_times():
-    recorder, ramp = Recorder(5.0), np.arange(10 * RATE, dtype=np.float32)
-    feed_at = range(0, len(ramp), 320)
-    for n in feed_at:
-        recorder.add(ramp[n : n + 320], 3.0 + n / RATE)
-    np.testing.assert_array_equal(recorder.between(11.0, 12.01), ramp[8 * RATE : int(9.01 * RATE)])
-    assert len(recorder.between(0.0, 100.0)) == pytest.approx(5 * RATE, abs=640)
-
-
-def test_words_are_laid_on_the_phonemes_of_the_sentence():
-    sentence = [(letter, 0.1 * n, 0.1 * n + 0.1) for n, letter in enumerate("ðiæplzn")]
-    times = aligned(["The", "apple", "is", "–", "in"], ["ðə", "æpl", "ɪz", "", "ɪn"], sentence)
-    assert [word for word, _, _ in times] == ["The", "apple", "is", "–", "in"]
-    np.testing.assert_allclose([t[1:] for t in times], [(0, 0.2), (0.2, 0.5), (0.5, 0.6), (0.6, 0.6), (0.6, 0.7)])
-
-
-def test_words_without_times_are_spread_over_the_loud_parts():
-    sound = np.concatenate([np.zeros(RATE), np.ones(RATE), np.zeros(RATE), np.ones(RATE)]).astype(np.float32)
-    (_, a, b), (_, c, d) = spread(["abc", "def"], sound, RATE)
-    assert (a, b, c, d) == pytest.approx((1.0, 2.0, 3.0, 4.0), abs=0.02)
-    assert spread(["a"], np.zeros(0, np.float32), RATE) == [("a", 0.0, 0.0)]

@@ -55,7 +55,10 @@ class Listen(Protocol):
 
 
 class Recognise(Protocol):
-    """Makes words of sound; may take its time."""
+    """Makes words of sound; may take its time.
+
+    One that costs nothing but time may have `early = True`: it is asked at pauses that may be the end of a turn.
+    """
 
     def words(self, samples: np.ndarray) -> list[str]:
         """Of float32 `[n]` at 16 kHz, one turn. Raises InputError if it can't."""

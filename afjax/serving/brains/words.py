@@ -4,6 +4,8 @@
     mind   has a turn's sound recognised and answered; each sentence goes to the mouth as soon as it is complete
     mouth  has sentences made into sound
 
+A recogniser that may be asked `early` begins at a pause of 0.3 s; a turn that is over there has its words by then.
+
 A user who goes on before anything of the answer was heard takes both pieces to be one turn: the answer is thrown away
 and made anew to all of it. A cut tells the reply how much of its answer was heard, by the times of its words.
 """
@@ -83,6 +85,7 @@ class WordsBrain(ScriptedBrain):
         self._open: list[np.ndarray] = []  # sound of turns of whose answer nothing has been heard
         self._words: list[tuple[str, float, float]] = []  # of the utterance under way
         self._said, self._answering = 0.0, False
+        self._early: tuple[tuple, list[str]] = (), []
         super().__init__(listen, reply, speak, threads)
 
     def close(self) -> None:
@@ -129,13 +132,22 @@ class WordsBrain(ScriptedBrain):
                 self._forget(0.0)
                 self._stop()
             super()._follow(sign)
+            early = self._threads and getattr(self._recognise, "early", False)
+            if sign.kind == "pause" and sign.turn and early and not self._talking:
+                self._turns.put((self._round, sign.turn, self._sounds(sign.turn), True))
+
+    def _sounds(self, turn: Turn) -> np.ndarray:
+        """A turn, after those that have not been answered."""
+        sound = self._recorder.between(turn.at - BEFORE, turn.at + turn.seconds + AFTER)
+        return np.concatenate([*self._open, sound])[-int(LONGEST * RATE) :]
 
     def _answer(self, turn: Turn) -> str:
         """Nothing at once: the turn goes to the mind."""
-        self._open.append(self._recorder.between(turn.at - BEFORE, turn.at + turn.seconds + AFTER))
+        samples = self._sounds(turn)
+        self._open = [samples]
         self._talking, self._minor, self._answering = True, False, True
         self._set("thinking")
-        item = self._round, turn, np.concatenate(self._open)[-int(LONGEST * RATE) :]
+        item = self._round, turn, samples, False
         if self._threads:
             self._turns.put(item)
         else:
@@ -144,11 +156,15 @@ class WordsBrain(ScriptedBrain):
 
     # the mind
 
-    def _thinks(self, at_round: int, turn: Turn, samples: np.ndarray):
+    def _thinks(self, at_round: int, turn: Turn, samples: np.ndarray, early: bool):
         if at_round != self._round:
             return
+        key = turn.at, turn.seconds, len(samples)
         try:
-            words = self._recognise.words(samples)
+            words = self._early[1] if self._early[0] == key else self._recognise.words(samples)
+            if early:
+                self._early = key, words
+                return
             with self._lock:
                 if at_round != self._round:
                     return
@@ -161,7 +177,7 @@ class WordsBrain(ScriptedBrain):
             self._reads([said] if isinstance(said, str) else said, at_round)
         except InputError as error:
             with self._lock:
-                if at_round == self._round:
+                if at_round == self._round and not early:
                     self._open.clear()
                     self._fail(error)
 

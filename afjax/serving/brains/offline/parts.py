@@ -40,6 +40,8 @@ def worker_of(name: str) -> Worker:
 class Whisper:
     """`recognise` of a brain, in English."""
 
+    early = True
+
     def __init__(self, worker: Worker | None = None):
         """`worker`: one that calls share, and wait for each other; it is not closed with one of them."""
         self._worker, self._own = worker or worker_of("recogniser"), worker is None

@@ -11,10 +11,34 @@ without it), `alone` those of each word when it is spoken by itself. Of both, bl
 
 from afjax.serving.brains.worker import serve
 
+LONG = "ː"
+_SILENT = set(' ^$_.,;:!?¡¿—…"«»“”()-ˈˌ' + LONG)
+
 
 def is_sound(letter: str) -> bool:
     """Whether a phoneme is a sound: no blank, no mark, no stress, no begin or end."""
-    return letter not in ' ^$_.,;:!?¡¿—…"«»“”()-ˈˌː'
+    return letter not in _SILENT
+
+
+def sounds(symbols: list[tuple[str, int]], at: int = 0) -> list[list]:
+    """[letter, first sample, end] of the sounds of (symbol, samples) in a row, from the sample `at` on.
+
+    The voice gives blanks between words a time, too. In it one word goes over into the next, to which it is counted;
+    next to a mark it is a pause and counts to none.
+    """
+    found, begin, before = [], None, ""
+    for symbol, count in symbols:
+        if is_sound(symbol):
+            found.append([symbol, at if begin is None else begin, at + count])
+            begin = None
+        elif symbol == LONG and found:
+            found[-1][2] = at + count
+        elif symbol == " ":
+            begin = at if before and (is_sound(before) or before == LONG) else None
+        elif symbol not in "ˈˌ":
+            begin = None
+        before, at = symbol, at + count
+    return found
 
 
 def main():
@@ -27,15 +51,9 @@ def main():
     def answer(query: dict, data: bytes) -> tuple[dict, bytes]:
         waves, phonemes, at = [np.zeros(0, np.int16)], [], 0
         for chunk in voice.synthesize(query["text"], include_alignments=True):
-            for one in chunk.phoneme_alignments or ():
-                end = at + int(one.num_samples)
-                if is_sound(one.phoneme):
-                    phonemes.append([one.phoneme, at, end])
-                elif one.phoneme == "ː" and phonemes:
-                    phonemes[-1][2] = end
-                at = end
+            phonemes += sounds([(one.phoneme, int(one.num_samples)) for one in chunk.phoneme_alignments or ()], at)
             waves.append(chunk.audio_int16_array)
-            at = sum(map(len, waves))
+            at += len(waves[-1])
         alone = []
         for word in query["words"]:
             letters = [letter for sentence in voice.phonemize(word) for letter in sentence]
