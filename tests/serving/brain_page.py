@@ -7,9 +7,17 @@ import time
 
 import numpy as np
 
+from afjax.audio.feature_extractors import MelFeatures
 from afjax.audio.framing import FPS, FRAME, RATE
+from afjax.audio.resampling import Resampler
+from afjax.config.dicts import from_dict
+from afjax.normalizer import Normalizer
 from afjax.serving.brain import Cut, Heard, Speech, State, Trouble
 from afjax.serving.group import Group
+from afjax.streaming.engine import Engine
+from afjax.streaming.live_step import LiveParams
+from experiments.configs import smoke
+from tests.small_model import scrambled
 
 HEADROOM = 0.1
 STEP = 0.02
@@ -19,10 +27,13 @@ class Page:
     """One call in an engine, and its brain; blocks are there at once.
 
     Attributes: `events`: (time, event) of the brain; `captions`: (word, first frame, last frame) of what was shown;
-    `sound`: float32 `[frames * 640]` of what was played.
+    `sound`: float32 `[frames * 640]` of what was played; `begun`: seconds in it at which speech began;
+    `late`: most seconds that the real clock was ahead of this one.
     """
 
-    def __init__(self, engine, brain, channels=(), cut_at=None):
+    def __init__(self, engine, brain, channels=(), live=False):
+        """`live`: on the real clock, at its pace."""
+        self.started, self.begun, self.late = time.monotonic() if live else None, None, 0.0
         self.group, self.brain, self.now = Group(engine, channels), brain, 0.0
         self.call = self.group.begin(engine.join(0), 0.0, HEADROOM)
         self.events, self.captions, self._sound, self.cuts = [], [], {}, []
@@ -43,6 +54,10 @@ class Page:
             self.call.hear((np.clip(chunk, -1, 1) * 32767).astype(np.int16), RATE, self.now)
             self.brain.hear(chunk, self.now)
             self.now += STEP
+            if self.started is not None:
+                left = self.started + self.now - time.monotonic()
+                self.late = max(self.late, -left)
+                time.sleep(max(0.0, left))
             self._tick()
 
     def quiet(self, seconds: float) -> None:
@@ -91,6 +106,8 @@ class Page:
     def _show(self, block):
         self.call.delivered(block, len(block.motion), self.now)
         self.captions += block.words
+        if block.speech[1] > 0 and self.begun is None:
+            self.begun = block.first / FPS
         for n, sound in enumerate(block.sound.reshape(-1, FRAME)):
             self._sound[block.first + n] = sound
 
@@ -126,6 +143,15 @@ class Stopwatch:
         return timed
 
 
-def seconds_of(frames: int) -> float:
-    """Seconds that frames last."""
-    return frames / FPS
+def smoke_engine() -> Engine:
+    """The model of the smoke preset, with random weights."""
+    config, features = from_dict(smoke.get_config().to_dict()), MelFeatures()
+    sizes = (config.model.motion_dim, 0), (config.model.motion_dim, 1), (features.dim, 0), (features.dim, 1)
+    numbers = [np.full(n, value, np.float32) for n, value in sizes]
+    return Engine(config, LiveParams.of(scrambled(config, 0.1), features.params, Normalizer(*numbers)), features)
+
+
+def at_16k(samples: np.ndarray, rate: int) -> np.ndarray:
+    """A whole sound at 16 kHz."""
+    resample = Resampler(rate)
+    return np.concatenate([resample(samples), resample.flush()])
