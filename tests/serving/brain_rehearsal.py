@@ -5,9 +5,9 @@
 So many questions of espeak-ng's voice are heard, 20 ms at a time; the call has the model of the smoke preset, and no
 pictures. Medians in seconds from the end of a question's sound on: `decided` (the turn is over), `words`, `sentence`
 (the first one is complete), `speech` (its sound is there) and `heard` (the call plays it), of which `longest` is the
-most. `cpu`: seconds of the three processes for a question and its answer, `cpu_first` until its first sentence is sound:
-what of the waiting is computing, on a core of its own. `waited`: the longest that the call waited
-for its brain. `behind`: the most that the clock of the rehearsal was late by, which is in none of them.
+most. `cpu`: seconds of the three processes for a question and its answer; `cpu_first`: until its first sentence is
+sound. `waited`: the longest that the call waited for its brain. `behind`: the most that the clock of the rehearsal was
+late by, which is in none of them.
 """
 
 import json

@@ -85,11 +85,18 @@ class Chat:
 
     def __init__(
         self, endpoint: Callable[[], Endpoint], model: str, prompt: str = PROMPT, greeting: str = GREETING,
-        settings: dict | None = None,
+        settings: dict | None = None, remembered: int = REMEMBERED,
     ):  # fmt: skip
-        """`endpoint`: gives the server, at each answer; `settings`: more fields of requests, such as max_tokens."""
+        """A conversation that begins with the greeting.
+
+        Args:
+          endpoint: gives the server, at each answer.
+          settings: more fields of requests, such as max_tokens.
+          remembered: messages that are sent along at most, besides the prompt.
+        """
         self._endpoint, self._model, self._settings = endpoint, model, settings or {}
-        self._greeting, self._lock, self._asked = greeting, threading.Lock(), None
+        self._greeting, self._remembered = greeting, remembered
+        self._lock, self._asked = threading.Lock(), None
         self.messages: list[dict[str, str]] = [{"role": "system", "content": prompt}] if prompt else []
         self._first = len(self.messages)
         if greeting:
@@ -157,7 +164,7 @@ class Chat:
 
     def _add(self, role: str, content: str):
         self.messages.append({"role": role, "content": content})
-        del self.messages[self._first : -REMEMBERED]
+        del self.messages[self._first : -self._remembered]
 
 
 def _piece(data: str, name: str) -> tuple[str, bool]:

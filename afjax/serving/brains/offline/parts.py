@@ -93,6 +93,7 @@ class SmallModel:
     """A language model's server on this machine, for `Chat(model.endpoint, model="")`; calls share it."""
 
     SETTINGS = {"max_tokens": 80, "temperature": 0.3, "cache_prompt": True}
+    REMEMBERED = 14  # messages of which its context of 2048 tokens is not overfull
 
     def __init__(self):
         self._worker, self._key = worker_of("thinker"), secrets.token_urlsafe(24)
