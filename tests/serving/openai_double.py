@@ -101,7 +101,7 @@ class Double:
         await answer.prepare(request)
         for n, piece in enumerate(self.answer):
             if self.fault == "slow":
-                await asyncio.sleep(0.3)
+                await asyncio.sleep(0.15)
             if self.fault == "break" and n == 1:
                 request.transport.abort()
                 return answer
@@ -114,7 +114,7 @@ class Double:
         fields = await request.json()
         self.asked.append(("speech", fields))
         if self.fault == "slow":
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.4)
         return web.Response(body=pcm(tone(fields["input"])), content_type="audio/pcm")
 
     async def _transcriptions(self, request):

@@ -64,6 +64,13 @@ def test_a_worker_answers_and_what_it_prints_is_not_in_the_way(worker):
     assert worker.ask({})[0]["pid"] == reply["pid"]
 
 
+def test_a_worker_is_given_no_keys(worker, monkeypatch):
+    monkeypatch.setenv("AFJAX_REPLY_KEY", "sk")
+    monkeypatch.setenv("AFJAX_TEST", "yes")
+    names = worker.ask({})[0]["names"]
+    assert "AFJAX_TEST" in names and "AFJAX_REPLY_KEY" not in names
+
+
 @pytest.mark.parametrize(("do", "what"), [("hang", "does not answer"), ("die", "ended")])
 def test_a_worker_that_is_gone_is_started_again(worker, do, what):
     before = worker.ask({})[0]["pid"]

@@ -370,6 +370,21 @@ def test_a_turn_that_goes_on_after_a_pause_is_recognised_whole(double):
     brain.close()
 
 
+def test_a_cut_ends_an_answer_that_is_being_written(double):
+    brain = brain_of(double, threads=True)
+    brain._speak, double.fault = Slow(), "slow"
+    double.answer = ["First one here. ", *(f"Line {n}. " for n in range(50))]
+    feed(brain, np.concatenate([np.zeros(RATE // 2, np.float32), voice_sound(), np.zeros(RATE, np.float32)]))
+    until(lambda: any(isinstance(event, Speech) for event in brain.events()))
+    brain.spoken(0.4, False)
+    brain.cut(0.6)  # of a second with three words
+    until(lambda: brain._reply._asked is None, 1.0)
+    assert brain._reply.messages[-1] == {"role": "assistant", "content": "First one —"}
+    time.sleep(0.3)
+    assert not any(isinstance(event, Speech) for event in brain.events())
+    brain.close()
+
+
 def test_a_cut_ends_what_is_under_way(double):
     brain = brain_of(double, threads=True, patience=30.0)
     double.fault = "hang"

@@ -14,7 +14,7 @@ def answer(query, data):
         time.sleep(60)
     if query.get("do") == "die":
         os._exit(1)
-    return {"pid": os.getpid()}, data * 2
+    return {"pid": os.getpid(), "names": sorted(os.environ)}, data * 2
 
 
 if __name__ == "__main__":

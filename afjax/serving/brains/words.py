@@ -163,7 +163,8 @@ class WordsBrain(ScriptedBrain):
         try:
             words = self._early[1] if self._early[0] == key else self._recognise.words(samples)
             if early:
-                self._early = key, words
+                if words and at_round == self._round:
+                    self._early = key, words
                 return
             with self._lock:
                 if at_round != self._round:

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from afjax.errors import InputError
@@ -68,7 +68,7 @@ class Worker:
         self._end()
         self._process = subprocess.Popen(
             [sys.executable, "-m", self._module], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, bufsize=0,
+            stderr=subprocess.DEVNULL, bufsize=0, env=_without_keys(os.environ),
         )  # fmt: skip
         os.set_blocking(self._process.stdin.fileno(), False)
 
@@ -106,6 +106,11 @@ class Worker:
     def _wait(reads: list[int], writes: list[int], until: float):
         if not any(select.select(reads, writes, [], max(0.0, until - time.monotonic()))):
             raise TimeoutError
+
+
+def _without_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """An environment for code of others: keys of servers stay here."""
+    return {name: value for name, value in environment.items() if not name.endswith(("_KEY", "_SECRET", "_TOKEN"))}
 
 
 def serve(answer: Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]) -> None:
