@@ -6,7 +6,8 @@ It stays in tests/ and proves our use of the protocols as they are documented, n
 a tone of 0.1 s a letter, its recognition whatever `words` holds, its answers the pieces in `answer`.
 
 `fault` breaks it: "status" (500 with a message), "hang" (no answer), "break" (ends in the middle), "garbage", "slow"
-(a pause before each piece), "redirect".
+(a pause before each piece), "stall" (closes after its
+answer, which does not go on after a piece), "redirect".
 """
 
 import asyncio
@@ -30,9 +31,12 @@ def pcm(wave: np.ndarray) -> bytes:
 
 
 class Double:
-    """Attributes: `asked`: (path, fields) of requests; `told`: events of realtime clients; `heads`: of the last one."""
+    """Attributes: `asked`: (path, fields) of requests; `told`: events of realtime clients; `heads`: of the last one;
+    `peers`: addresses of connections. `tls`: a context for https.
+    """
 
-    def __init__(self, key: str = "", beta: bool = False):
+    def __init__(self, key: str = "", beta: bool = False, tls=None):
+        self._tls, self.peers = tls, set()
         self.key, self.beta, self.fault = key, beta, ""
         self.words, self.answer = "what is new", ["Not ", "much. And", " with you?"]
         self.asked, self.told, self.heads = [], [], {}
@@ -64,10 +68,11 @@ class Double:
         app.router.add_get("/v1/realtime", self._realtime)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", port)
+        site = web.TCPSite(self._runner, "127.0.0.1", port, ssl_context=self._tls)
         await site.start()
         self.port = self._runner.addresses[0][1]
-        self.url, self.realtime = (f"{kind}://127.0.0.1:{self.port}/v1" for kind in ("http", "ws"))
+        kinds = ("https", "wss") if self._tls else ("http", "ws")
+        self.url, self.realtime = (f"{kind}://127.0.0.1:{self.port}/v1" for kind in kinds)
         self.realtime += "/realtime"
 
     def go_away(self):
@@ -82,6 +87,7 @@ class Double:
     @web.middleware
     async def _gate(self, request, handler):
         self.heads = dict(request.headers)
+        self.peers.add(request.transport.get_extra_info("peername"))
         if self.key and request.headers.get("Authorization") != f"Bearer {self.key}":
             said = f"Incorrect API key provided: {request.headers.get('Authorization', '')[7:]}"
             return web.json_response({"error": {"message": said}}, status=401)
@@ -98,10 +104,15 @@ class Double:
     async def _chat(self, request):
         self.asked.append(("chat", await request.json()))
         answer = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+        if self.fault == "stall":
+            answer.force_close()
         await answer.prepare(request)
         for n, piece in enumerate(self.answer):
             if self.fault == "slow":
                 await asyncio.sleep(0.15)
+            if self.fault == "stall" and n == 1:
+                await self._leaving.wait()
+                return answer
             if self.fault == "break" and n == 1:
                 request.transport.abort()
                 return answer

@@ -36,6 +36,12 @@ def talk(request):
         brain.close()
 
 
+def waiting(brain, kind) -> int:
+    """Events of a kind that the brain has not given out."""
+    with brain._lock:
+        return sum(isinstance(event, kind) for event in brain._events)
+
+
 def told(double, kind):
     return [event for event in double.told if event["type"] == kind]
 
@@ -44,7 +50,7 @@ def said(double, page, item="item_1", seconds=2.0, **more):
     """The double says something, and the brain has taken it."""
     double.speaks(item, WORDS, seconds, **more)
     pieces = round(seconds / 0.2) + more.get("ends", True)
-    until(lambda: sum(isinstance(event, Speech) for event in page.brain._events) >= pieces)
+    until(lambda: waiting(page.brain, Speech) >= pieces)
 
 
 def test_the_session_is_what_was_asked_for(talk):
@@ -94,11 +100,11 @@ def test_the_user_cuts_it_and_the_server_is_told_what_was_heard(talk):
     while not page.sound.any() or page.now < page.first_sound() + 0.7:
         page.quiet(0.02)
     double.tell({"type": "input_audio_buffer.speech_started"})
-    until(lambda: any(isinstance(event, Cut) for event in page.brain._events))
+    until(lambda: waiting(page.brain, Cut))
     page.quiet(0.02)
     heard = page.cuts[0].heard
     assert heard == pytest.approx(0.7, abs=0.1)
-    until(lambda: told(double, "conversation.item.truncate"))
+    until(lambda: told(double, "conversation.item.truncate") and told(double, "response.cancel"))
     truncate = told(double, "conversation.item.truncate")
     assert [(t["item_id"], t["content_index"]) for t in truncate] == [("item_1", 0)]
     assert truncate[0]["audio_end_ms"] == pytest.approx(1000 * heard, abs=1)
@@ -114,12 +120,24 @@ def test_the_user_cuts_it_and_the_server_is_told_what_was_heard(talk):
     assert len(page.of(Speech)) > count and page.of(State)[-1].state == "listening"
 
 
+def test_sound_that_comes_behind_the_users_first_word_is_not_heard(talk):
+    double, page = talk
+    said(double, page, ends=False)
+    page.quiet(1.0)
+    count = len(page.of(Speech))
+    double.tell({"type": "input_audio_buffer.speech_started"})
+    double.speaks("item_1", WORDS, 1.0)
+    time.sleep(0.1)
+    page.quiet(0.5)
+    assert len(page.cuts) == 1 and len(page.of(Speech)) == count and not page.call.speaking(page.now)
+
+
 def test_sound_between_the_cut_and_the_servers_answer_is_not_heard(talk):
     double, page = talk
     said(double, page, ends=False)
     page.quiet(1.0)
     page.brain.cut(0.3)
-    until(lambda: told(double, "response.cancel"))
+    until(lambda: told(double, "response.cancel") and told(double, "conversation.item.truncate"))
     assert told(double, "conversation.item.truncate")[0]["audio_end_ms"] == 300
     double.tell({"type": "error", "error": {"code": "response_cancel_not_active", "message": "no active response"}})
     time.sleep(0.05)
@@ -184,7 +202,7 @@ def test_a_server_that_goes_away_is_told_once_and_comes_back(monkeypatch):
 def test_a_wrong_key_is_said_and_not_shown():
     with Double(key=KEY) as double:
         brain = RealtimeBrain(double.realtime, "sk-wrong")
-        until(lambda: any(isinstance(event, Trouble) for event in brain._events))
+        until(lambda: waiting(brain, Trouble))
         text = next(event.text for event in brain.events() if isinstance(event, Trouble))
         assert "answers 401, is the key right?" in text and "sk-wrong" not in text
         begun = time.monotonic()
@@ -201,13 +219,13 @@ def test_a_key_is_not_sent_in_the_clear():
 
 
 def test_nothing_waits_while_there_is_no_server():
-    begun = time.monotonic()
+    begun, events = time.monotonic(), []
     brain = RealtimeBrain("ws://127.0.0.1:9/v1/realtime")
     for n in range(50):
         brain.hear(np.zeros(320, np.float32), n * 0.02)
-        brain.events()
+        events += brain.events()
     brain.say("Hello.")
     brain.cut(0.0)
-    assert time.monotonic() - begun < 0.5
-    until(lambda: any(isinstance(event, Trouble) for event in brain._events))
+    assert time.monotonic() - begun < 1.0
+    until(lambda: events.extend(brain.events()) or any(isinstance(event, Trouble) for event in events))
     brain.close()

@@ -5,6 +5,7 @@ message. Redirections are not followed. Whatever goes wrong is an `InputError` o
 """
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -21,6 +22,10 @@ __all__ = ["Cancelled", "Endpoint", "checked_url", "key_of"]
 LOCAL = ("localhost", "127.0.0.1", "::1")
 MAX_ANSWER = 1 << 25
 MAX_LINE = 1 << 20
+
+
+_TAIL = 0.5
+"""Seconds in which a stream of events ends after its last one."""
 
 
 class Cancelled(Exception):
@@ -68,6 +73,7 @@ class Endpoint:
         self._key, self._connect, self._patience = key, connect, patience
         self._lock, self._state = threading.Lock(), threading.Lock()
         self._connection: http.client.HTTPConnection | None = None
+        self._socket: socket.socket | None = None  # the connection forgets it where the server wants to close it
         self._cancelled = self._busy = False
 
     def post(self, path: str, body: bytes, kind: str = "application/json") -> tuple[bytes, str]:
@@ -85,7 +91,16 @@ class Endpoint:
             while line := answer.readline(MAX_LINE):
                 if line.startswith(b"data:"):
                     count += 1
-                    yield line[5:].strip().decode(errors="replace")
+                    data = line[5:].strip().decode(errors="replace")
+                    yield data
+                    if data == "[DONE]":  # the connection is kept if the answer ends here
+                        self._socket.settimeout(_TAIL)
+                        with contextlib.suppress(OSError):
+                            answer.read()
+                        self._socket.settimeout(self._patience)
+                        return
+            if self._cancelled:  # a socket that is shut looks like an end
+                raise Cancelled
             if not count:
                 raise InputError("the answer is no stream of events", self.name, "is it a server of this kind?")
 
@@ -147,27 +162,26 @@ class Endpoint:
     def _open(self):
         host, port = self._parts.hostname, self._parts.port
         if self._parts.scheme == "https":
-            made = http.client.HTTPSConnection(host, port, timeout=self._connect, context=ssl.create_default_context())
+            made = http.client.HTTPSConnection(host, port, timeout=self._connect, context=_trust())
         else:
             made = http.client.HTTPConnection(host, port, timeout=self._connect)
         made.connect()
         made.sock.settimeout(self._patience)
         made.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with self._state:
-            self._connection = made
+            self._connection, self._socket = made, made.sock
             if self._cancelled:
                 self._hang_up()
 
     def _hang_up(self):
-        sock = self._connection and self._connection.sock
-        if sock is not None:
+        if self._socket is not None:
             with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
+                self._socket.shutdown(socket.SHUT_RDWR)
 
     def _drop(self):
         if self._connection is not None:
             self._connection.close()
-            self._connection = None
+            self._connection = self._socket = None
 
     def _check(self, answer: http.client.HTTPResponse):
         if answer.status == 200:
@@ -190,6 +204,12 @@ class Endpoint:
         if isinstance(error, ConnectionRefusedError):
             return "nothing listens there"
         return f"the connection failed ({type(error).__name__})"
+
+
+@functools.cache
+def _trust() -> ssl.SSLContext:
+    """The certificates of this machine, read once."""
+    return ssl.create_default_context()
 
 
 def _message(said: bytes) -> str:

@@ -123,11 +123,11 @@ class Chat:
             for data in asked.stream("/chat/completions", query):
                 if data == "[DONE]":
                     ended = True
-                    break
+                    continue
                 text, over = _piece(data, asked.name)
                 ended |= over
                 with self._lock:
-                    if self.messages[-1] is not own or "heard" in own:
+                    if self.messages[-1] is not own:  # it was cut
                         return
                     own["content"] += text
                 if text:

@@ -180,8 +180,7 @@ class RealtimeBrain:
     def _lost(self, trouble: str):
         """What was being said ends where its sound does, and what was asked for is forgotten."""
         with self._lock:
-            if self._items and not self._items[-1].complete:
-                self._finish(self._items[-1])
+            self._finish_all()
             self._response = ""
             self._lines.clear()
             if not self._items:
@@ -262,9 +261,7 @@ class RealtimeBrain:
             self._set("thinking")
 
     def _response_done(self, event: dict):
-        for item in self._items:
-            if not item.complete:
-                self._finish(item)
+        self._finish_all()
         self._silenced.discard(self._response)
         self._response = ""
         response = event.get("response") or {}
@@ -297,6 +294,12 @@ class RealtimeBrain:
         item = self._item(event)
         if item is not None and not item.complete:
             self._finish(item)
+
+    def _finish_all(self):
+        """No more comes of what has come; what was cut has ended there."""
+        for item in self._items:
+            if not item.complete and item.id not in self._silenced:
+                self._finish(item)
 
     def _finish(self, item: _Item):
         item.complete = True
