@@ -2,6 +2,7 @@
 
     python -m experiments.serve
     python -m experiments.serve --workdir out/demo/run --portrait face.jpg --size 128
+    python -m experiments.serve --brain=offline
 
 prints one address, with a token in it, and serves until ctrl-C. Nothing leaves the machine, unless a brain is a server
 elsewhere, and nothing is stored. docs/live.md has the protocol, and what to do for other machines, docs/brains.md the
@@ -53,13 +54,13 @@ def main():
     if bool(_CERTIFICATE.value) != bool(_KEY.value):
         raise InputError("--certificate and --key belong together", do="give both or neither")
     signer = Signer(files.absolute(_CERTIFICATE.value), files.absolute(_KEY.value)) if _KEY.value else Signer.found()
-    brain, voices = brains.brains_of(
-        brains.Choice(
-            _BRAIN.value, _LISTEN.value, _LISTEN_MODEL.value, _REPLY.value, _REPLY_MODEL.value, _SPEAK.value,
-            _SPEAK_MODEL.value, _SPEAK_VOICE.value, _SPEAK_RATE.value, _REALTIME.value, _REALTIME_MODEL.value,
-            _REALTIME_VOICE.value, _PROMPT.value,
-        )
+    choice = brains.Choice(
+        _BRAIN.value, listen=_LISTEN.value, listen_model=_LISTEN_MODEL.value, reply=_REPLY.value,
+        reply_model=_REPLY_MODEL.value, speak=_SPEAK.value, speak_model=_SPEAK_MODEL.value,
+        speak_voice=_SPEAK_VOICE.value, speak_rate=_SPEAK_RATE.value, realtime=_REALTIME.value,
+        realtime_model=_REALTIME_MODEL.value, realtime_voice=_REALTIME_VOICE.value, prompt=_PROMPT.value,
     )  # fmt: skip
+    brain, voices = brains.brains_of(choice)
     print("getting ready: model and portraits", flush=True)
     avatar = cli.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "", _PRECISION.value)
     portraits = hosting.portraits_of(_PORTRAIT.value)

@@ -70,7 +70,7 @@ def ask(page: Page, question: np.ndarray, said: list, parts) -> dict[str, float]
 
 def main(count: int) -> None:
     parts = whisper, model, voice = Whisper(), SmallModel(), PiperVoice()
-    chat = Chat(model.endpoint, "", greeting="", settings=SmallModel.SETTINGS)
+    chat = Chat(model.endpoint, "", greeting="", settings={**SmallModel.SETTINGS, "temperature": 0.0})
     whisper.words(np.zeros(16_000, np.float32))
     voice.say("Hello.")
     next(iter(chat.answer(Turn(1.0, 1.0, 0, -20.0, words=("Hi.",)))), "")

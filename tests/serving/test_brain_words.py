@@ -203,6 +203,22 @@ def test_a_turn_that_goes_on_after_a_pause_is_recognised_whole(double):
     brain.close()
 
 
+def test_a_turn_long_after_one_without_an_answer_is_another(double):
+    brain = brain_of(double, threads=True)
+    brain._speak, double.fault = Slow(), "slow"
+    quiet = np.zeros(RATE, np.float32)
+    at = feed(brain, np.concatenate([quiet[: RATE // 2], voice_sound(), quiet]))
+    until(lambda: any(path == "chat" for path, _ in double.asked))
+    brain.cut(0.0)
+    for _ in range(5):
+        at = feed(brain, quiet, at)
+    feed(brain, np.concatenate([voice_sound(), quiet]), at)
+    until(lambda: len([path for path, _ in double.asked if path == "transcriptions"]) == 2)
+    first, second = (len(fields["file"]) for path, fields in double.asked if path == "transcriptions")
+    assert second / first == pytest.approx(1.0, abs=0.1)
+    brain.close()
+
+
 def test_a_cut_ends_an_answer_that_is_being_written(double):
     brain = brain_of(double, threads=True)
     brain._speak, double.fault = Slow(), "slow"

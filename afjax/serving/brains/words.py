@@ -29,6 +29,8 @@ __all__ = ["Recorder", "Splitter", "WordsBrain"]
 
 LONGEST = 30.0
 """Seconds of the user's sound that are remembered."""
+GOES_ON = 5.0
+"""Seconds after a turn within which the next one goes on with it, where nothing of an answer was heard."""
 BEFORE, AFTER = 0.3, 0.2
 """Seconds around a turn's voice that belong to it: unvoiced sounds."""
 
@@ -83,6 +85,7 @@ class WordsBrain(ScriptedBrain):
         self._recognise, self._recorder = recognise, Recorder()
         self._turns: queue.Queue = queue.Queue()
         self._open: list[np.ndarray] = []  # sound of turns of whose answer nothing has been heard
+        self._open_until = 0.0
         self._words: list[tuple[str, float, float]] = []  # of the utterance under way
         self._said, self._answering = 0.0, False
         self._early: tuple[tuple, list[str]] = (), []
@@ -138,13 +141,15 @@ class WordsBrain(ScriptedBrain):
 
     def _sounds(self, turn: Turn) -> np.ndarray:
         """A turn, after those that have not been answered."""
+        if turn.at > self._open_until + GOES_ON:
+            self._open.clear()
         sound = self._recorder.between(turn.at - BEFORE, turn.at + turn.seconds + AFTER)
         return np.concatenate([*self._open, sound])[-int(LONGEST * RATE) :]
 
     def _answer(self, turn: Turn) -> str:
         """Nothing at once: the turn goes to the mind."""
         samples = self._sounds(turn)
-        self._open = [samples]
+        self._open, self._open_until = [samples], turn.at + turn.seconds
         self._talking, self._minor, self._answering = True, False, True
         self._set("thinking")
         item = self._round, turn, samples, False
