@@ -9,7 +9,7 @@ from afjax.audio.framing import RATE
 from afjax.errors import InputError
 from afjax.serving.brain import Cut, Heard, Speech, State, Trouble
 from afjax.serving.brains import realtime_link
-from afjax.serving.brains.realtime import RealtimeBrain
+from afjax.serving.brains.realtime import PACE, RealtimeBrain
 from tests.serving import stubs
 from tests.serving.brain_page import Page
 
@@ -90,6 +90,9 @@ def test_an_answer_is_said_with_words_in_its_sound(talk):
     loud = np.flatnonzero(np.abs(page.sound) > 0.01)
     assert (loud[-1] - loud[0]) / RATE == pytest.approx(2.0, abs=0.02)
     first = loud[0] // 640
+    begins = np.array([begin for _, begin, _ in page.captions]) - first
+    paced = np.cumsum([0, *(len(word) + 1 for word in WORDS.split()[:-1])]) / PACE * 25
+    assert np.abs(begins - np.minimum(paced, 48))[:-2].max() <= 1 and (np.diff(begins) > 0).all()
     assert page.captions[0][1] == first and all(first <= a <= b < first + 50 for _, a, b in page.captions)
     assert not page.call.speaking(page.now) and not told(double, "conversation.item.truncate")
 

@@ -53,9 +53,9 @@ class _Item:
         words, whole = self.text.split(), self.complete or self.text.endswith((" ", "\n"))
         left = max(0.0, self.seconds - self.word)
         pace = max(PACE, len(self.text) / max(left, 0.1)) if self.complete else PACE
-        timed = []
+        least, timed = _LEAST * self.complete, []
         while len(words) > (not whole) and (self.complete or self.word < self.seconds):
-            begin = min(self.word, max(0.0, self.seconds - _LEAST * len(words)))
+            begin = min(self.word, max(0.0, self.seconds - least * len(words)))
             self.word += (len(words[0]) + 1) / pace
             timed.append((words.pop(0), begin - origin, min(self.word, self.seconds) - origin))
         self.text = " ".join(words) + " " * (whole and bool(words))
