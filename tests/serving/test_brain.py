@@ -182,6 +182,22 @@ def test_an_interruption_cuts_once_and_what_was_to_come_is_dropped(speaker):
     assert not of(brain, State)
 
 
+def test_an_answer_behind_another_utterance_is_followed_and_cut_like_any(speaker):
+    brain = ScriptedBrain(Ear(packaged=False), OnlyListens(), Tape(), threads=False)
+    brain.say("Mm-hm.")
+    brain.say("One. Two.")
+    brain.spoken(0.5, False)
+    brain.spoken(1.0, True)  # of the first
+    brain.spoken(0.4, False)
+    assert [event.state for event in of(brain, State)] == ["listening", "thinking", "speaking"]
+    assert brain._echo.level() == pytest.approx(-40.0, abs=1.5)  # a tape's level, and the coupling
+    said = speaker.say(phrases.statement(np.random.default_rng(2), "eval"), synthesis.Voice("en-us", 170, 50, 50, 100))
+    assert sum(isinstance(event, Cut) for event in play(brain, leveled(said.wave, -20), 5.0)) == 1
+    brain.say("Three.")
+    brain.spoken(1.0, True)
+    assert of(brain, State)[-1].state == "listening"
+
+
 def test_a_silent_user_is_asked_three_times():
     brain = ScriptedBrain(Ear(packaged=False), SmallTalk(0), Tape(), threads=False)
     brain.spoken(1.0, True)

@@ -9,7 +9,7 @@ from afjax.audio.framing import RATE
 from afjax.serving.brain import Cut, Heard, Speech, State, Trouble
 from afjax.serving.brains.endpoint import Endpoint
 from afjax.serving.brains.endpoints import Chat, Transcription, Voice
-from afjax.serving.brains.parts import Spoken
+from afjax.serving.brains.parts import Spoken, Turn
 from afjax.serving.brains.timing import spread
 from afjax.serving.brains.vad import Ear
 from afjax.serving.brains.words import WordsBrain
@@ -103,6 +103,20 @@ def test_a_server_that_fails_is_told_once_and_the_avatar_listens_on(double, page
     page.live(voice_sound())
     page.until(Speech)
     assert len(page.of(Trouble)) == 1
+
+
+def test_words_heard_are_those_of_the_utterance_under_way(double):
+    brain = brain_of(double)
+    brain._speak = Slow()  # a second a sentence
+    brain.say("Mm-hm, mm-hm.")
+    brain._answer(Turn(1.0, 1.0, 0, -20.0))
+    brain.spoken(0.5, False)
+    brain.spoken(1.0, True)
+    brain.spoken(0.3, False)
+    assert brain._answering and [word for word, _, _ in brain._words] == "Not much. And with you?".split()
+    brain.cut(1.35)
+    assert brain._reply.messages[-1]["content"] == "Not much. And —"
+    brain.close()
 
 
 def test_a_sound_without_words_is_not_answered(double, page):

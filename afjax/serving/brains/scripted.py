@@ -48,6 +48,11 @@ class _Echo:
     def at(self, position: float | None):
         self._position = position
 
+    def drop(self, seconds: float):
+        """So much of it has been heard to its end, and positions count from there."""
+        self._levels = [np.concatenate(self._levels)[round(seconds * _ENVELOPE) :]] if self._levels else []
+        self._position = 0.0
+
     def clear(self):
         self._levels, self._position = [], None
 
@@ -72,6 +77,7 @@ class ScriptedBrain:
         self._state = ""
         self._talking = False  # speech is on its way or heard
         self._minor = False  # it is a backchannel, over which the user goes on
+        self._unheard = 0  # utterances that have not been heard to their end
         self._begun = False  # an utterance of which more is to come
         self._round = 0  # a cut begins another: older sentences are thrown away
         self._quiet_since: float | None = None
@@ -111,8 +117,11 @@ class ScriptedBrain:
             if not self._talking:
                 return
             self._echo.at(seconds)
-            if done:
+            self._unheard -= done
+            if done and self._unheard <= 0:
                 self._ends()
+            elif done:
+                self._echo.drop(seconds)
             elif seconds > 0:
                 self._set("speaking")
 
@@ -164,6 +173,7 @@ class ScriptedBrain:
 
     def _ends(self):
         self._talking = self._minor = self._begun = False
+        self._unheard = 0
         self._quiet_since = self._now
         self._echo.clear()
         self._set("listening")
@@ -176,6 +186,7 @@ class ScriptedBrain:
             if not self._talking:
                 self._set("thinking")
             self._talking, self._minor = True, minor
+            self._unheard += 1
             for n, line in enumerate(lines):
                 self._lines.put((self._round, line, n == len(lines) - 1))
         self._drain()
@@ -190,7 +201,7 @@ class ScriptedBrain:
         log.warning("%s", error)
         self._events.append(Trouble(str(error)))
         if self._begun:
-            self._round += 1
+            self._round, self._unheard = self._round + 1, 1
             self._made(_END, True)
         else:
             self._stop()

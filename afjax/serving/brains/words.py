@@ -104,7 +104,9 @@ class WordsBrain(ScriptedBrain):
                 self._open.clear()
             super().spoken(seconds, done)
             if done:
-                self._words, self._said, self._answering = [], 0.0, False
+                rest = [(word, start - seconds, end - seconds) for word, start, end in self._words]
+                self._words = [one for one in rest if one[1] > -1e-3]
+                self._said, self._answering = max(0.0, self._said - seconds), self._answering and self._talking
 
     def cut(self, heard: float) -> None:
         """Forgets the rest, and tells the reply what was heard."""
@@ -151,6 +153,7 @@ class WordsBrain(ScriptedBrain):
         samples = self._sounds(turn)
         self._open, self._open_until = [samples], turn.at + turn.seconds
         self._talking, self._minor, self._answering = True, False, True
+        self._unheard += 1
         self._set("thinking")
         item = self._round, turn, samples, False
         if self._threads:
