@@ -54,6 +54,7 @@ def main():
     if bool(_CERTIFICATE.value) != bool(_KEY.value):
         raise InputError("--certificate and --key belong together", do="give both or neither")
     signer = Signer(files.absolute(_CERTIFICATE.value), files.absolute(_KEY.value)) if _KEY.value else Signer.found()
+    print("getting ready: brain, model and portraits", flush=True)
     choice = brains.Choice(
         _BRAIN.value, listen=_LISTEN.value, listen_model=_LISTEN_MODEL.value, reply=_REPLY.value,
         reply_model=_REPLY_MODEL.value, speak=_SPEAK.value, speak_model=_SPEAK_MODEL.value,
@@ -61,7 +62,6 @@ def main():
         realtime_model=_REALTIME_MODEL.value, realtime_voice=_REALTIME_VOICE.value, prompt=_PROMPT.value,
     )  # fmt: skip
     brain, voices = brains.brains_of(choice)
-    print("getting ready: model and portraits", flush=True)
     avatar = cli.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "", _PRECISION.value)
     portraits = hosting.portraits_of(_PORTRAIT.value)
     with cli.quiet():

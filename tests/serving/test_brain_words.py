@@ -172,6 +172,8 @@ def test_sentences_are_spoken_as_they_come_and_nothing_waits(double):
     until(lambda: spoken()[-1].last, 20)
     assert [len(event.samples) > 0 for event in spoken()] == [True, True, True, False]
     brain.close()
+    parts = brain._recognise._endpoint, brain._speak._endpoint, brain._reply._kept
+    assert [part._connection for part in parts] == [None] * 3
     assert not any(thread.is_alive() for thread in brain._threads)
 
 

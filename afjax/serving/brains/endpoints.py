@@ -96,7 +96,7 @@ class Chat:
         """
         self._endpoint, self._model, self._settings = endpoint, model, settings or {}
         self._greeting, self._remembered = greeting, remembered
-        self._lock, self._asked = threading.Lock(), None
+        self._lock, self._asked, self._kept = threading.Lock(), None, None
         self.messages: list[dict[str, str]] = [{"role": "system", "content": prompt}] if prompt else []
         self._first = len(self.messages)
         if greeting:
@@ -117,8 +117,10 @@ class Chat:
             own = self.messages[-1]
         try:
             asked = self._endpoint()
+            if asked is not self._kept:
+                self.close()
             with self._lock:
-                self._asked = asked
+                self._asked = self._kept = asked
             ended = False
             for data in asked.stream("/chat/completions", query):
                 if data == "[DONE]":
@@ -161,6 +163,11 @@ class Chat:
     def silence(self, seconds: float) -> str:
         """It waits."""
         return ""
+
+    def close(self) -> None:
+        """Ends its connection."""
+        if self._kept is not None:
+            self._kept.close()
 
     def _add(self, role: str, content: str):
         self.messages.append({"role": role, "content": content})

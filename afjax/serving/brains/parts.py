@@ -71,7 +71,7 @@ class Reply(Protocol):
     """Decides what is said; "" says nothing.
 
     One that knows words may have `heard(text)`, too: its last answer was cut, and so much of it was heard. It returns
-    at once and ends the answer, from another thread than the one that reads it.
+    at once and ends the answer, from another thread than the one that reads it. What holds something has `close()`.
     """
 
     def greeting(self) -> str:

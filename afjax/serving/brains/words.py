@@ -96,6 +96,7 @@ class WordsBrain(ScriptedBrain):
         self._forget(0.0)
         super().close()
         self._recognise.close()
+        getattr(self._reply, "close", lambda: None)()
 
     def spoken(self, seconds: float, done: bool) -> None:
         """Follows the play-out."""
