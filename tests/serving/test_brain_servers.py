@@ -64,6 +64,13 @@ def test_a_long_conversation_keeps_its_prompt(double):
     assert sent[0]["content"] == "Be brief." and len(sent) == 41
 
 
+def test_a_model_that_does_not_stop_is_stopped(double):
+    double.answer = ["And so on. "] * 2000
+    chat = chat_of(Endpoint(double.url))
+    assert 4000 < len("".join(chat.answer(HELLO))) < 4020
+    assert len(list(chat.answer(HELLO))) > 300
+
+
 def test_a_voice_is_asked_for_pcm_and_its_words_have_times(double):
     voice = Voice(Endpoint(double.url), "tts", "alloy")
     said = voice.say("One two.")

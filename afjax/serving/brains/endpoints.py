@@ -28,6 +28,8 @@ PROMPT = (
     "without lists, headings or emoji."
 )
 GREETING = "Hello! What would you like to talk about?"
+LONGEST = 4000
+"""Letters after which an answer is complete, whatever more the server writes: some five minutes of speech."""
 REMEMBERED = 40
 """Messages of a conversation that are sent along."""
 
@@ -134,6 +136,9 @@ class Chat:
                     own["content"] += text
                 if text:
                     yield text
+                if len(own["content"]) > LONGEST:
+                    ended = True
+                    break
             if not ended:
                 raise InputError("the answer ended in the middle", asked.name)
         except Cancelled:
