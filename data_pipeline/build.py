@@ -12,14 +12,15 @@ the sound of the training conversations too (630 MB), so that `experiments.make_
 held-out ones in which it only listens.
 
 With `--pairs` the records come from videos of two people (docs/data.md). Faces are tracked at about 40 frames a second
-and process. A build that was stopped goes on; what is unusable is set aside with the reason in `DIR/clips.csv` and
-`DIR/report.html`.
+and process. A build that was stopped or killed goes on; what is unusable is set aside, the reason is in `DIR/clips.csv`
+and `DIR/report.html`. With `--executor ray` the work is done by a cluster (docs/data.md).
 """
 
 from absl import flags
 
 from afjax.errors import InputError
 from data_pipeline import command
+from data_pipeline.executors import EXECUTORS
 from data_pipeline.simulate import build as simulated
 
 _OUT = flags.DEFINE_string("out", None, "Folder to make.")
@@ -38,9 +39,16 @@ _LISTENING = flags.DEFINE_float(
     0.0, 0.9,
 )  # fmt: skip
 _WORKERS = flags.DEFINE_integer("workers", 2, "Processes.", lower_bound=1)
+_EXECUTOR = flags.DEFINE_enum(
+    "executor", "local", EXECUTORS, "With --pairs: processes of this machine, or of a cluster."
+)
+_RAY_ADDRESS = flags.DEFINE_string("ray_address", "local", "Of a running cluster; local: one that ends with the build.")
+_RAY_GPUS = flags.DEFINE_float("ray_gpus", 0.0, "Share of a GPU that a conversation takes on a cluster.", 0.0, 1.0)
 
 SIMULATED = ("train", "eval", "seed", "slow_posture", "sound", "listening")
 """Flags that recorded conversations have no use for."""
+RECORDED = ("latent", "executor", "ray_address", "ray_gpus")
+"""Flags that simulated ones have no use for."""
 
 
 def simulated_table(summary: dict) -> str:
@@ -68,11 +76,12 @@ def main() -> None:
             raise InputError(f"--{odd} belongs to simulated conversations", do="leave it out with --pairs")
         from data_pipeline.recorded import build as recorded
 
-        summary = recorded.build(_PAIRS.value, _OUT.value, _SECONDS.value, _WORKERS.value, _LATENT.value)
-        print(recorded_table(summary))
+        settings = (_SECONDS.value, _WORKERS.value, _LATENT.value, _EXECUTOR.value, _RAY_ADDRESS.value, _RAY_GPUS.value)
+        print(recorded_table(recorded.build(_PAIRS.value, _OUT.value, *settings)))
         return
-    if _LATENT.value:
-        raise InputError("--latent needs --pairs", do="simulated conversations have no pictures")
+    odd = next((name for name in RECORDED if flags.FLAGS[name].present), None)
+    if odd:
+        raise InputError(f"--{odd} needs --pairs", do="it belongs to recorded conversations")
     counts = {"train": _TRAIN.value, "eval": _EVAL.value}
     summary = simulated.build(
         _OUT.value, counts, _SECONDS.value, _SEED.value, _WORKERS.value, _SLOW.value, _SOUND.value, _LISTENING.value

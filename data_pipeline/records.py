@@ -10,7 +10,7 @@ outputs are scaled by, so they are stored with a hash and checked whenever they 
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ class Metadata:
     Attributes:
       splits: of each split {"count", "frames", "seed"}.
       features: what made the audio features (`afjax.audio.feature_extractors.described`).
+      sets: the public data sets that it was made of, if any, by name: {"licences", "conversations", "clips"}.
     """
 
     channels: tuple[str, ...]
@@ -45,6 +46,7 @@ class Metadata:
     fps: int
     splits: dict[str, dict[str, int]]
     normalizer: Normalizer
+    sets: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def feature_dim(self) -> int:
@@ -64,6 +66,16 @@ class Moments:
         self._sum = self._sum + rows.sum(axis=0)
         self._square = self._square + np.square(rows).sum(axis=0)
 
+    def sums(self) -> tuple[int, list[float], list[float]]:
+        """Count, sum and sum of squares `[K]`, exactly."""
+        return self._count, np.asarray(self._sum).tolist(), np.asarray(self._square).tolist()
+
+    def merge(self, count: int, total: list[float], square: list[float]) -> None:
+        """Adds what `sums` gave for other rows."""
+        if count:
+            self._count += count
+            self._sum, self._square = self._sum + np.asarray(total), self._square + np.asarray(square)
+
     def result(self) -> tuple[np.ndarray, np.ndarray]:
         """-> mean, std, float32 `[K]`. A channel that never moves gets std 1: it is left at 0, not blown up."""
         mean = self._sum / self._count
@@ -76,8 +88,8 @@ def write_split(folder: Path, split: str, records: Iterable[bytes]) -> int:
     return write_shards(folder, split, map(decode, records))
 
 
-def write_metadata(folder: Path, metadata: Metadata) -> None:
-    """Writes `folder/metadata.json`."""
+def write_metadata(folder: Path, metadata: Metadata, written: Iterable[dict[str, Any]] = ()) -> None:
+    """Writes `folder/metadata.json`; `written`: {"name", "count", "bytes", "sha256"} of its files, kept as a note."""
     stored = {
         "version": VERSION,
         "channels": list(metadata.channels),
@@ -86,6 +98,8 @@ def write_metadata(folder: Path, metadata: Metadata) -> None:
         "splits": metadata.splits,
         "statistics": metadata.normalizer.to_json(),
     }
+    stored |= {"sets": metadata.sets} if metadata.sets else {}
+    stored |= {"files": listed} if (listed := list(written)) else {}
     with files.aside(folder / METADATA) as path:
         path.write_text(json.dumps(stored, indent=1))
 
@@ -107,7 +121,7 @@ def read_metadata(folder: Path) -> Metadata:
         if not (isinstance(features, dict) and isinstance(features.get("dim"), int) and "name" in features):
             raise InputError("features is no table with name and dim", path, AGAIN)
         normalizer = Normalizer.from_json(stored["statistics"], len(channels), features["dim"])
-        return Metadata(channels, features, stored["fps"], stored["splits"], normalizer)
+        return Metadata(channels, features, stored["fps"], stored["splits"], normalizer, stored.get("sets", {}))
     except KeyError as error:
         raise InputError(f"{error.args[0]} is missing", path, AGAIN) from None
 

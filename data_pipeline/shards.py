@@ -29,7 +29,7 @@ from afjax.errors import InputError
 from afjax.normalizer import AGAIN
 from data_pipeline.schema import ARRAYS, DTYPES, META, Conversation, decode
 
-__all__ = ["Piece", "Split", "open_split", "write_shards"]
+__all__ = ["Piece", "Split", "open_split", "shard_name", "size_of", "write_shard", "write_shards"]
 
 SHARD = 1 << 28
 """Bytes from which on a file is full."""
@@ -85,6 +85,16 @@ class Split(Protocol):
         """All of it, checked."""
 
 
+def shard_name(split: str, number: int, count: int) -> str:
+    """Of a file: `train-00012-of-00256.safetensors`."""
+    return f"{split}-{number:05d}-of-{count:05d}.safetensors"
+
+
+def size_of(clip: Conversation) -> int:
+    """Bytes of a conversation's arrays, by which files are filled up to SHARD."""
+    return sum(getattr(clip, name).nbytes for name in _form(clip))
+
+
 def write_shards(folder: Path, split: str, clips: Iterable[Conversation]) -> int:
     """Writes a split into a folder, in place of one that is there; -> the number of conversations."""
     for old in [*_shards(folder, split), folder / f"{split}.array_record"]:
@@ -92,15 +102,15 @@ def write_shards(folder: Path, split: str, clips: Iterable[Conversation]) -> int
     written, held, size, count = [], [], 0, 0
     for clip in clips:
         if held and (size >= SHARD or _form(clip) != _form(held[0])):
-            written.append(_write(folder / f".{split}-{len(written):05d}.safetensors", held))
+            written.append(write_shard(folder / f".{split}-{len(written):05d}.safetensors", held))
             held, size = [], 0
         held.append(clip)
-        size += sum(getattr(clip, name).nbytes for name in _form(clip))
+        size += size_of(clip)
         count += 1
     if held or not written:
-        written.append(_write(folder / f".{split}-{len(written):05d}.safetensors", held))
+        written.append(write_shard(folder / f".{split}-{len(written):05d}.safetensors", held))
     for number, path in enumerate(written):
-        path.rename(folder / f"{split}-{number:05d}-of-{len(written):05d}.safetensors")
+        path.rename(folder / shard_name(split, number, len(written)))
     return count
 
 
@@ -110,7 +120,7 @@ def open_split(folder: str | Path, split: str) -> Split:
     if not paths:
         return _Records(Path(folder) / f"{split}.array_record")
     wanted = int(paths[0].stem.rpartition("-")[2])
-    if [path.name for path in paths] != [f"{split}-{n:05d}-of-{wanted:05d}.safetensors" for n in range(wanted)]:
+    if [path.name for path in paths] != [shard_name(split, n, wanted) for n in range(wanted)]:
         raise InputError(f"{len(paths)} files of the split {split!r}, {wanted} were written", folder, AGAIN)
     return _Shards(paths)
 
@@ -126,7 +136,8 @@ def _form(clip: Conversation) -> dict[str, int]:
     return {name: array.shape[-1] if array.ndim > 1 else 1 for name, array in arrays.items() if array is not None}
 
 
-def _write(path: Path, clips: list[Conversation]) -> Path:
+def write_shard(path: Path, clips: list[Conversation]) -> Path:
+    """Writes conversations that have the same arrays as one file; -> `path`."""
     from afjax.weights.readers import write_safetensors  # a simulation's processes do without JAX
 
     stored = {

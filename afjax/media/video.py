@@ -21,7 +21,7 @@ from afjax.media.container import MAX_SECONDS, check_file, open_media
 from afjax.media.frame import picture
 from afjax.media.joined import parts_of
 
-__all__ = ["FPS", "VideoInfo", "probe", "read_frames"]
+__all__ = ["FPS", "VideoInfo", "probe", "read_frames", "shown_frames"]
 
 FPS = 25
 MAX_PIXELS = 1 << 25
@@ -122,6 +122,17 @@ def read_frames(info: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
     shown = picture(upcoming[1], info.aspect, max_side)
     for _ in range(n, info.frames):
         yield shown
+
+
+def shown_frames(info: VideoInfo) -> np.ndarray:
+    """Which frame of the file, by its time, each frame of `read_frames` shows, int `[info.frames]` from 0 on."""
+    with open_media(info.path, "video", parts_of(info.path)[0].open()) as container:
+        stream = _stream(container, info.path)
+        packets = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        stamps = [packet.pts if packet.pts is not None else packet.dts for packet in packets]
+        times = np.unique([float(stamp * stream.time_base) - info.start for stamp in stamps if stamp is not None])
+    begins = times - np.minimum(np.diff(times, prepend=times[0]) / 2, 0.5 / FPS)
+    return np.searchsorted(begins, np.arange(info.frames) / FPS + 1e-6, "right") - 1
 
 
 def _stream(container, path: Path):

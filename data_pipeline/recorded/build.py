@@ -1,26 +1,23 @@
 """A data set from a table of recorded conversations.
 
-    OUT/clips/NAME/            the work on each conversation (`prepare`); may be deleted when the set is done
+    OUT/attempts/              the work that goes on (`attempts`); gone when the set is done
+    OUT/clips/NAME/            what is finished of each conversation (`prepare`); may be deleted when the set is done
     OUT/clips.csv              a line for every clip and every conversation that was set aside: kept or not, and why
     OUT/report.html            the same to look at, with contact sheets
     OUT/train-*.safetensors, eval-*.safetensors, metadata.json, summary.json    the data set (`data_pipeline.records`)
 
-A build that was stopped goes on where it was, and one whose table has grown makes what is missing. `metadata.json`,
-without which there is no data set, is removed when all clips are there and comes back when all records are.
+A build that was stopped, in whatever way, goes on where it was, and one whose table has grown makes what is missing.
+Files of records depend on the table and the recordings alone: not on who built them, in what order or how often.
+`metadata.json`, without which there is no data set, is removed when all clips are there and comes back, last of all,
+when all records are.
 """
 
-import csv
-import io
 import json
-import multiprocessing
-import os
-import threading
+import shutil
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from afjax import digests, files
@@ -30,62 +27,66 @@ from afjax.codec.face.track.models import load_model
 from afjax.errors import InputError, InputWarning
 from afjax.media.container import optional
 from afjax.normalizer import Normalizer
-from data_pipeline.recorded import page
+from data_pipeline.executors import Run, executor
+from data_pipeline.recorded import page, sharding
+from data_pipeline.recorded.attempts import TRIALS, WORK, attempt
 from data_pipeline.recorded.clip import is_run, load_codec
-from data_pipeline.recorded.pairs import ROLES, Pair, read_pairs
-from data_pipeline.recorded.prepare import lines, prepare
-from data_pipeline.records import EXTRACTOR, METADATA, SPLITS, Metadata, Moments, write_metadata, write_split
-from data_pipeline.schema import Conversation, decode, encode
+from data_pipeline.recorded.pairs import Pair, read_pairs
+from data_pipeline.recorded.prepare import kept
+from data_pipeline.recorded.tally import Tally, of_pair, said, tabulate
+from data_pipeline.records import EXTRACTOR, METADATA, SPLITS, Metadata, write_metadata
 
-WORK = "clips"
-COLUMNS = (
-    "conversation", "clip", "split", "record", "kept", "reason", "start_seconds", "seconds",
-    *(f"{role}_{what}" for role in ROLES for what in ("person", "face", "speaks", "sync")),
-)  # fmt: skip
+__all__ = ["WORK", "build"]
 
 
-def build(table: str | Path, out: str | Path, seconds: float, workers: int = 2, latent: str = "") -> dict:
+def build(
+    table: str | Path,
+    out: str | Path,
+    seconds: float,
+    workers: int = 2,
+    latent: str = "",
+    engine: str = "local",
+    address: str = "local",
+    gpus: float = 0.0,
+) -> dict:
     """Builds a data set of clips of `seconds`; -> its summary, which is also written to `summary.json`.
 
-    `latent`: the folder of a latent codec (`data_pipeline.recorded.clip.load_codec`), for motion of it in place of
-    the `face` codec's.
+    Args:
+      latent: the folder of a latent codec (`data_pipeline.recorded.clip.load_codec`), for motion of it in place of
+        the `face` codec's.
+      engine, workers, address, gpus: who does the work (`data_pipeline.executors`).
 
-    Raises InputError for a faulty table, if `out` holds other things, or if no clip is left to train on. Conversations
-    and clips with faults are set aside.
+    Raises InputError for a faulty table, if `out` holds other things or is being built by another process, or if no
+    clip is left to train on. Conversations and clips with faults are set aside.
     """
     started = time.monotonic()
-    pairs = read_pairs(table)
+    pairs = sorted(read_pairs(table), key=lambda pair: pair.name)
     for package in ("av", "soxr"):
         optional(package)
     optional("PIL.Image", "pillow")
-    channels, out = load_codec(latent).channels, _folder(Path(out).expanduser().absolute())
-    length, results = round(seconds * FPS), {}
-    for pair, result in _prepared(pairs, out / WORK, length, workers, latent):
-        results[pair.name] = result
-        said = f"set aside, {result['reason']}" if result["reason"] else "done"
-        print(f"{pair.name}: {said} ({len(results)}/{len(pairs)} conversations)", flush=True)
-        for sentence in _said(pair, result):
-            warnings.warn(sentence, InputWarning, stacklevel=2)
-    rows = [row for pair in pairs for row in _rows(pair, out / WORK / pair.name, results[pair.name], length)]
-    for split in SPLITS:
-        for number, row in enumerate(_kept(rows, split)):
-            row["record"] = number
-    (out / METADATA).unlink(missing_ok=True)
-    _write(out / "clips.csv", _csv(rows))
-    summary = {"out": str(out), "seconds": round(time.monotonic() - started, 1), "codec": _name(latent)}
-    summary |= _counts(pairs, rows, results)
-    summary["warnings"] = [said for pair in pairs for said in _said(pair, results[pair.name])]
-    _write(out / "report.html", page.page(summary, pairs, rows, results, out / WORK))
-    if not _kept(rows, "train"):
-        raise InputError("no clip is left to train on", out / "clips.csv", "it says why each was set aside")
-    _records(out, rows, channels, length)
-    _write(out / "summary.json", json.dumps(summary, indent=1) + "\n")
+    channels, out, length = (
+        load_codec(latent).channels,
+        _folder(Path(out).expanduser().absolute()),
+        round(seconds * FPS),
+    )
+    with files.held(out), executor(engine, workers, address, gpus) as run:
+        for left in out.glob(".*.partial*"):  # of a build that was killed
+            left.unlink()
+        results = dict(_prepared(run, pairs, out, length, latent))
+        (out / METADATA).unlink(missing_ok=True)
+        tally = tabulate(out / "clips.csv", pairs, out / WORK, length, sum(each["kept"] for each in results.values()))
+        summary = {"out": str(out), "seconds": round(time.monotonic() - started, 1), "codec": _name(latent)}
+        summary |= {"conversations": len(pairs), "splits": tally.splits(length), "set_aside": tally.set_aside}
+        summary["minutes"] = sum(result["frames"] for result in results.values()) / FPS / 60
+        summary["attempts"] = {name: each["attempts"] for name, each in results.items() if each["attempts"] > 1}
+        summary["warnings"] = said(pairs, results)
+        _write(out / "report.html", page.page(summary, pairs, results, tally, out / WORK))
+        if not tally.clips["train"]:
+            raise InputError("no clip is left to train on", out / "clips.csv", "it says why each was set aside")
+        _records(run, out, pairs, results, tally, channels, length)
+        shutil.rmtree(out / TRIALS, ignore_errors=True)
+        _write(out / "summary.json", json.dumps(summary, indent=1) + "\n")
     return summary
-
-
-def _said(pair: Pair, result: dict) -> list[str]:
-    """What was decided for the user about a conversation."""
-    return [f"{pair.name}: {sentence}" for sentence in result.get("warnings", [])]
 
 
 def _folder(out: Path) -> Path:
@@ -108,108 +109,61 @@ def _name(latent: str) -> str:
     return f"latent {digests.of_file(Path(latent) / 'provenance.json')[:16]}"
 
 
-def _prepared(pairs: Sequence[Pair], work: Path, length: int, workers: int, latent: str) -> Iterator[tuple[Pair, dict]]:
-    """Every conversation's result, as they are finished by several processes."""
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(min(workers, len(pairs)), context, _start, (latent,))
-    try:
-        jobs = {pool.submit(_job, pair, work / pair.name, length, _name(latent)): pair for pair in pairs}
-        for job in as_completed(jobs):
-            yield jobs[job], job.result()
-    except BrokenProcessPool:
-        do = "give --workers=1; what is finished is kept"
-        raise InputError("a process died, perhaps for want of memory", work, do) from None
-    finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        for child in multiprocessing.active_children():
-            child.terminate()
+def _prepared(run: Run, pairs: Sequence[Pair], out: Path, length: int, latent: str) -> Iterator[tuple[str, dict]]:
+    """Every conversation's result in short, as they are finished."""
+    named, name = {pair.name: pair for pair in pairs}, _name(latent)
+    jobs = ((pair.name, (pair, out, length, latent, name)) for pair in pairs)
+    for number, (conversation, result) in enumerate(run(_job, jobs), 1):
+        outcome = f"set aside, {result['reason']}" if result["reason"] else "done"
+        print(f"{conversation}: {outcome} ({number}/{len(pairs)} conversations)", flush=True)
+        for sentence in of_pair(named[conversation], result):
+            warnings.warn(sentence, InputWarning, stacklevel=2)
+        yield conversation, result
 
 
-_codec = None
-
-
-def _start(latent: str):
-    """Of a process: loads the codec, is quiet on stderr, and ends when the one that started it does."""
-    global _codec
-
-    def follow():
-        multiprocessing.parent_process().join()
-        os._exit(1)
-
-    threading.Thread(target=follow, daemon=True).start()
-    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    _codec = load_codec(latent)
-
-
-def _job(pair: Pair, folder: Path, length: int, codec_name: str) -> dict:
+def _job(pair: Pair, out: Path, length: int, latent: str, codec_name: str) -> dict:
+    """A conversation's result in short: what the summary and the report say of it."""
     load_model("face_landmark")  # a missing package is no fault of the conversation
-    return prepare(pair, folder, length, _codec, codec_name, lambda line: print(line, flush=True))
+    found = attempt(pair, out, length, _codec(latent), codec_name, lambda line: print(line, flush=True))
+    short = {name: found[name] for name in ("reason", "frames", "clips", "warnings", "attempts")}
+    says = {role: check["says"] for role, check in found["sync"].items()}
+    return short | {"says": says, "kept": len(kept(found))}
 
 
-def _rows(pair: Pair, folder: Path, result: dict, length: int) -> list[dict]:
-    """Lines of the table: one a clip, or one for a conversation that has none."""
-    shared = {"conversation": pair.name, "split": pair.split}
-    shared |= {f"{role}_person": getattr(pair, role).person for role in ROLES}
-    shared |= {f"{role}_sync": found["says"] for role, found in result["sync"].items()}
-    rows = []
-    for name, line in lines(folder):
-        reason = line.pop("reason") or result["reason"]
-        start = line.pop("start") / FPS
-        span = {"start_seconds": start, "seconds": length / FPS}
-        rows.append(shared | line | span | {"clip": name, "kept": not reason, "reason": reason})
-    return rows or [shared | {"clip": "", "kept": False, "reason": result["reason"]}]
+_codec = lru_cache(1)(load_codec)  # once a process
 
 
-def _kept(rows: Sequence[dict], split: str) -> list[dict]:
-    return [row for row in rows if row["kept"] and row["split"] == split]
-
-
-def _csv(rows: Sequence[dict]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows({**row, "kept": int(row["kept"])} for row in rows)
-    return text.getvalue()
-
-
-def _counts(pairs: Sequence[Pair], rows: Sequence[dict], results: dict[str, dict]) -> dict:
-    splits = {}
+def _records(
+    run: Run, out: Path, pairs: Sequence[Pair], results: Mapping, tally: Tally, channels: Sequence[str], length: int
+):
+    """Writes the kept clips as records, numbered through, with the statistics of the training split; then metadata."""
+    each = sharding.records_of_a_file(out, next(pair.name for pair in pairs if results[pair.name]["kept"]))
+    splits, plan, first = {}, [], 0
     for split in SPLITS:
-        kept = _kept(rows, split)
-        people = {row[f"{role}_person"] for row in kept for role in ROLES}
-        minutes = sum(row["seconds"] for row in kept) / 60
-        conversations = len({row["conversation"] for row in kept})
-        splits[split] = {"conversations": conversations, "clips": len(kept), "minutes": minutes, "people": len(people)}
-    aside = [row for row in rows if not row["kept"]]
-    whole = sum(result["frames"] for result in results.values()) / FPS / 60
-    return {"conversations": len(pairs), "minutes": whole, "splits": splits, "set_aside": len(aside)}
+        counts = [(pair.name, results[pair.name]["kept"]) for pair in pairs if pair.split == split]
+        plan += sharding.planned(split, counts, each, first)
+        splits[split] = {"count": tally.clips[split], "frames": length, "seed": first}
+        first += tally.clips[split]
+    done = dict(run(sharding.write, ((shard.name, (shard, out)) for shard in plan)))
+    written = [done[shard.name] for shard in plan]
+    _clean(out, {shard.name for shard in plan})
+    train = [said for said in written if said["name"].startswith("train-")]
+    metadata = Metadata(
+        tuple(channels), described(EXTRACTOR), FPS, splits, Normalizer(*sharding.added(train)), tally.sets
+    )
+    notes = [{name: said[name] for name in ("name", "count", "bytes", "sha256")} for said in written]
+    write_metadata(out, metadata, notes)
 
 
-def _records(out: Path, rows: Sequence[dict], channels: Sequence[str], length: int):
-    """Writes the kept clips as records, numbered through, with the statistics of the training split."""
-    moments = {name: Moments() for name in ("motion", "audio")}
-    splits, number = {}, 0
-
-    def numbered(split: str):
-        nonlocal number
-        for row in _kept(rows, split):
-            record = decode((out / WORK / row["conversation"] / f"{row['clip']}.npz").read_bytes())
-            if split == "train":
-                _add(moments, record)
-            yield encode(replace(record, seed=number))
-            number += 1
-
+def _clean(out: Path, names: set[str]):
+    """Removes files of records that an earlier build has left, and what was noted of them."""
     for split in SPLITS:
-        first = number
-        splits[split] = {"count": write_split(out, split, numbered(split)), "frames": length, "seed": first}
-    normalizer = Normalizer(*(array for moment in moments.values() for array in moment.result()))
-    write_metadata(out, Metadata(tuple(channels), described(EXTRACTOR), FPS, splits, normalizer))
-
-
-def _add(moments: dict[str, Moments], record: Conversation):
-    moments["motion"].add(record.avatar_motion)
-    moments["audio"].add(record.avatar_features)
-    moments["audio"].add(record.user_features)
+        for path in (*out.glob(f"{split}-*-of-*.safetensors"), out / f"{split}.array_record"):
+            if path.name not in names:
+                path.unlink(missing_ok=True)
+    for note in (out / sharding.NOTES).glob("*.json"):
+        if note.stem not in names:
+            note.unlink()
 
 
 def _write(path: Path, text: str):

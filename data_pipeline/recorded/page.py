@@ -2,9 +2,9 @@
 
 import base64
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from html import escape
+from itertools import islice
 from pathlib import Path
 
 from data_pipeline.recorded.pairs import ROLES, Pair
@@ -13,6 +13,8 @@ SHEETS = 120
 """Kept clips of which the contact sheet is shown, evenly spread."""
 ASIDE = 500
 """Lines of clips that were set aside."""
+CONVERSATIONS = 2_000
+"""Lines of conversations."""
 
 _CSS = """
 :root { --ink: #1b1f24; --soft: #5b6572; --line: #dfe3e8; --page: #fbfbfc; --card: #ffffff; --accent: #b84f00; }
@@ -41,42 +43,44 @@ figcaption { color: var(--soft); font-size: 0.8rem; margin-top: 0.25rem; overflo
 """
 
 
-def page(
-    summary: Mapping, pairs: Sequence[Pair], rows: Sequence[Mapping], results: Mapping[str, Mapping], work: Path
-) -> str:
+def page(summary: Mapping, pairs: Sequence[Pair], results: Mapping[str, Mapping], tally, work: Path) -> str:
     """The page's text.
 
     Args:
-      summary: of the build; rows: lines of the table; results: by conversation (`prepare`).
-      work: folder with the conversations' folders, for the contact sheets.
+      summary: of the build; results: by conversation, with what was `kept` (`recorded.build`).
+      tally: of all clips (`recorded.tally`); work: folder with the conversations' folders, for the contact sheets.
     """
-    kept = [row for row in rows if row["kept"]]
-    aside = [row for row in rows if not row["kept"]]
     parts = [
         "<h1>Recorded conversations</h1>",
         f"<p>{escape(summary['out'])}, motion of the {escape(summary['codec'])} codec.</p>",
-        _cards(summary, len(aside)),
+        _cards(summary),
         "<h2>Conversations</h2>",
         "<p>Sync is how late the mouth is against its voice. Lips move up to 0.3 s before they are heard. In little "
         "speech it can't be told.</p>",
-        _conversations(pairs, rows, results),
+        _conversations(pairs, results),
+        _more(len(pairs) - CONVERSATIONS),
     ]
-    if aside:
-        reasons = Counter(_kind(row["reason"]) for row in aside).most_common()
-        parts += ["<h2>Set aside</h2>", _table(("reason", "#lines"), reasons)]
+    if tally.sets:
+        lines = [(n, s["conversations"], s["clips"], ", ".join(s["licences"])) for n, s in tally.sets.items()]
+        parts += ["<h2>Sets</h2>", _table(("set", "#conversations", "#clips kept", "licence"), lines)]
+    if tally.set_aside:
         listed = [
             (row["conversation"], row["clip"], _seconds(row.get("start_seconds")), ("reason", row["reason"]))
-            for row in aside[:ASIDE]
+            for row in tally.aside
         ]
-        parts += ["<p></p>", _table(("conversation", "clip", "#start", "reason"), listed)]
-        if len(aside) > ASIDE:
-            parts.append(f"<p>{len(aside) - ASIDE} more are in clips.csv.</p>")
-    if kept:
-        shown = kept[:: -(-len(kept) // SHEETS)]
+        parts += [
+            "<h2>Set aside</h2>",
+            _table(("reason", "#lines"), tally.reasons.most_common()),
+            "<p></p>",
+            _table(("conversation", "clip", "#start", "reason"), listed),
+            _more(tally.set_aside - len(listed)),
+        ]
+    if tally.sheets:
         parts += [
             "<h2>Contact sheets</h2>",
-            f"<p>{len(shown)} of {len(kept)} kept clips: six moments each, the user above, the avatar below.</p>",
-            f'<div class="sheets">{"".join(_sheet(row, work) for row in shown)}</div>',
+            f"<p>{len(tally.sheets)} of {sum(tally.clips.values())} kept clips: six moments each, the user above, the "
+            "avatar below.</p>",
+            f'<div class="sheets">{"".join(_sheet(row, work) for row in tally.sheets)}</div>',
         ]
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -88,24 +92,27 @@ def page(
     )
 
 
-def _cards(summary: Mapping, aside: int) -> str:
+def _more(count: int) -> str:
+    return f"<p>{count} more are in clips.csv.</p>" if count > 0 else ""
+
+
+def _cards(summary: Mapping) -> str:
     cards = [(str(summary["conversations"]), "conversations"), (f"{summary['minutes']:.1f}", "minutes recorded")]
     for split, found in summary["splits"].items():
         label = f"{split}: clips kept, {found['minutes']:.1f} min, {found['people']} people"
         cards.append((str(found["clips"]), label))
-    cards.append((str(aside), "lines set aside"))
+    cards.append((str(summary["set_aside"]), "lines set aside"))
     boxes = "".join(f'<div class="card"><b>{escape(a)}</b><span>{escape(b)}</span></div>' for a, b in cards)
     return f'<div class="cards">{boxes}</div>'
 
 
-def _conversations(pairs: Sequence[Pair], rows: Sequence[Mapping], results: Mapping[str, Mapping]) -> str:
-    kept = Counter(row["conversation"] for row in rows if row["kept"])
+def _conversations(pairs: Sequence[Pair], results: Mapping[str, Mapping]) -> str:
     lines = []
-    for pair in pairs:
+    for pair in islice(pairs, CONVERSATIONS):
         result = results[pair.name]
-        said = [result["sync"].get(role, {}).get("says", "") for role in ROLES]
+        said = [result["says"].get(role, "") for role in ROLES]
         people = [getattr(pair, role).person for role in ROLES]
-        clips = f"{kept[pair.name]} of {result['clips']}"
+        clips = f"{result['kept']} of {result['clips']}"
         length = _seconds(result["frames"] / 25)
         lines.append((pair.name, pair.split, *people, length, clips, *said, ("reason", result["reason"])))
     header = ("conversation", "split", *ROLES, "#seconds", "#clips", *(f"{role} sync" for role in ROLES), "set aside")
@@ -129,7 +136,7 @@ def _table(header: Sequence[str], lines: Sequence[Sequence]) -> str:
     return f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'
 
 
-def _kind(reason: str) -> str:
+def kind(reason: str) -> str:
     """A reason without its role, file and figures, to count by."""
     return re.sub(r"[\d.]*\d", "…", reason.split("; ")[0].split(": ")[-1])
 

@@ -1,14 +1,15 @@
 """The table of conversations: a CSV file with a line each, read and checked before any work is done.
 
-docs/data.md describes the columns. Splits never share a person: conversations that are linked by common people, however
-indirectly, form a group, and a group goes to one split.
+It is read as a stream. docs/data.md describes the columns. Splits never share a person: conversations that are linked
+by common people, however indirectly, form a group, and a group goes to one split.
 """
 
 import csv
 import difflib
 import hashlib
 import re
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,37 +18,61 @@ from data_pipeline.records import SPLITS
 
 ROLES = ("avatar", "user")
 NEEDED = ("conversation", "avatar_video", "user_video", "avatar_person", "user_person")
-FURTHER = ("avatar_audio", "user_audio", "avatar_channel", "user_channel", "avatar_half", "split")
+FURTHER = (
+    "avatar_audio", "user_audio", "avatar_channel", "user_channel", "avatar_half", "split", "start", "end",
+    "avatar_boxes", "user_boxes", "avatar_speech", "user_speech", "set", "licence",
+)  # fmt: skip
+SILENT = "none"
+"""In place of a sound file: nothing was recorded of this person's voice, who listens."""
 EVAL_SHARE = 0.1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
-_MAX_BYTES = 64 << 20
+_MAX_LINE = 1 << 16
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A file of labels, and which of them: what follows `#` in the table, or ""."""
+
+    path: Path
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Side:
     """One person of a conversation.
 
     Attributes:
       video: the file that shows them; `half`: "left" or "right" of a picture that shows both, "" for the whole.
-      sound: the file with their voice, perhaps the video; `channel`: which of its channels, from 1; 0 mixes all.
+      sound: the file with their voice, perhaps the video, None for silence; `channel`: which of its channels, from 1; 0
+        mixes all.
       person: who it is.
+      span: seconds of the files that belong to the conversation, from and to; to 0: up to the end.
+      boxes, speech: where their face is and when they speak, if that is known (`recorded.labels`).
     """
 
     video: Path
     half: str
-    sound: Path
+    sound: Path | None
     channel: int
     person: str
+    span: tuple[float, float] = (0.0, 0.0)
+    boxes: Label | None = None
+    speech: Label | None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pair:
-    """A conversation to build from; `split` is "" until `split_by_person` has chosen one."""
+    """A conversation to build from; `split` is "" until `split_by_person` has chosen one.
+
+    `set`, `licence`: of the public data set that it is of, or "".
+    """
 
     name: str
     avatar: Side
     user: Side
     split: str
+    set: str = ""
+    licence: str = ""
 
 
 def read_pairs(path: str | Path) -> list[Pair]:
@@ -74,16 +99,22 @@ def read_pairs(path: str | Path) -> list[Pair]:
 def _rows(path: Path):
     """(line, cells by column) of every line that is not empty."""
     try:
-        if path.stat().st_size > _MAX_BYTES:
-            raise InputError(f"over {_MAX_BYTES >> 20} MiB, is it a table?", path)
-        data = path.read_bytes()
-        text = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig")
+        with path.open("rb") as file:
+            wide = file.read(2) in (b"\xff\xfe", b"\xfe\xff")
+        with path.open(newline="", encoding="utf-16" if wide else "utf-8-sig") as file:
+            head = file.readline(_MAX_LINE)
+            if len(head) == _MAX_LINE:
+                raise InputError("its first line has no end, is it a table?", path)
+            file.seek(0)
+            yield from _cells(file, head, path)
     except OSError as error:
         raise InputError(error.strerror or "can't be read", path, "docs/data.md describes the table") from None
-    except UnicodeDecodeError:
+    except UnicodeError:
         raise InputError("it is neither UTF-8 nor UTF-16 text", path, "save the table as CSV, UTF-8") from None
-    lines = text.splitlines()
-    reader = csv.reader(lines, delimiter=_delimiter(lines), strict=True)
+
+
+def _cells(file: Iterable[str], head: str, path: Path):
+    reader = csv.reader(file, delimiter=_delimiter(head), strict=True)
     try:
         header = [name.strip() for name in next(reader, [])]
         while header and not header[-1]:  # spreadsheets keep columns that were emptied
@@ -101,10 +132,9 @@ def _rows(path: Path):
         raise InputError(f"it is no CSV ({error})", f"{path}, line {reader.line_num}") from None
 
 
-def _delimiter(lines: Sequence[str]) -> str:
+def _delimiter(head: str) -> str:
     """What stands between the columns of a table: a comma, or what a spreadsheet puts there."""
-    head = lines[0] if lines else ""
-    return max(",;\t", key=lambda mark: sum(name.strip(' "') in NEEDED for name in head.split(mark)))
+    return max(",;\t", key=lambda mark: sum(name.strip(' "\r\n') in NEEDED for name in head.split(mark)))
 
 
 def _check_header(header: list[str], path: Path):
@@ -133,7 +163,8 @@ def _pair(row: dict[str, str], folder: Path, place: str) -> Pair:
     if split not in ("", *SPLITS):
         raise InputError(f"split is {split!r}", place, "train, eval, or empty")
     halves = {"avatar": half, "user": {"": "", "left": "right", "right": "left"}[half]}
-    avatar, user = (_side(row, role, halves[role], folder, place) for role in ROLES)
+    span = _span(row, place)
+    avatar, user = (_side(row, role, halves[role], span, folder, place) for role in ROLES)
     if avatar.person == user.person:
         raise InputError(f"{user.person} is on both sides", place)
     if (avatar.video == user.video) != bool(half):
@@ -141,20 +172,46 @@ def _pair(row: dict[str, str], folder: Path, place: str) -> Pair:
             "both sides have the same video", "say where the avatar is: avatar_half left or right"
         )  # fmt: skip
         raise InputError(what, place, do)
+    if avatar.sound is None and user.sound is None:
+        raise InputError(f"neither has a voice, both are {SILENT!r}", place)
     if avatar.sound == user.sound and not (avatar.channel and user.channel and avatar.channel != user.channel):
         do = "name two files or two channels; docs/data.md says how voices are separated"
         raise InputError("both sides have the same sound", place, do)
-    return Pair(row["conversation"], avatar, user, split)
+    source, licence = row.get("set", ""), row.get("licence", "")
+    return Pair(row["conversation"], avatar, user, split, sys.intern(source), sys.intern(licence))
 
 
-def _side(row: dict[str, str], role: str, half: str, folder: Path, place: str) -> Side:
+def _span(row: dict[str, str], place: str) -> tuple[float, float]:
+    span = []
+    for name in ("start", "end"):
+        cell = row.get(name, "") or "0"
+        try:
+            span.append(float(cell))
+        except ValueError:
+            span.append(-1.0)
+        if not 0 <= span[-1] < 1e6:
+            raise InputError(f"{name} is {cell!r}", place, "seconds, or empty")
+    if row.get("end") and span[1] <= span[0]:
+        raise InputError(f"it ends at {span[1]:g} s, before its start", place)
+    return span[0], span[1]
+
+
+def _side(row: dict[str, str], role: str, half: str, span: tuple[float, float], folder: Path, place: str) -> Side:
     channel = row.get(f"{role}_channel", "") or "0"
     if not (channel.isascii() and channel.isdigit() and int(channel) <= 16):
         raise InputError(f"{role}_channel is {channel!r}", place, "a number from 1 on, or empty")
     video = folder / Path(row[f"{role}_video"]).expanduser()
     sound = row.get(f"{role}_audio", "")
-    sound = folder / Path(sound).expanduser() if sound else video
-    return Side(video, half, sound, int(channel), row[f"{role}_person"])
+    sound = None if sound == SILENT else folder / Path(sound).expanduser() if sound else video
+    boxes, speech = (_label(row.get(f"{role}_{what}", ""), folder) for what in ("boxes", "speech"))
+    return Side(video, half, sound, int(channel), row[f"{role}_person"], span, boxes, speech)
+
+
+def _label(cell: str, folder: Path) -> Label | None:
+    if not cell:
+        return None
+    name, _, key = cell.rpartition("#") if "#" in cell else (cell, "", "")
+    return Label(folder / Path(name).expanduser(), key)
 
 
 def _check_splits(pairs: Sequence[Pair], path: Path):

@@ -27,6 +27,7 @@ FOUND = 0.9
 FACE = 64
 """Pixels of a face's longer side that are needed."""
 _THUMB = 32
+_LEAST_REGION = 16
 
 
 @dataclass(frozen=True)
@@ -46,19 +47,46 @@ class Survey:
     boxes: dict[int, tuple[float, float, float, float]]
 
 
-def survey(frames: Iterable[np.ndarray]) -> Survey:
-    """Survey of a picture's frames, uint8 `[H, W, 3]`, read once and in order."""
-    tracker, change, boxes, last, size = FaceTracker(), [], {}, None, (0, 0)
+def survey(
+    frames: Iterable[np.ndarray], given: np.ndarray | None = None, whole: tuple[int, int] | None = None
+) -> Survey:
+    """Survey of a picture's frames, uint8 `[H, W, 3]`, read once and in order.
+
+    Args:
+      given: where the person's face is roughly, `[T, 4]` in pixels of the whole size, nan where it isn't; None: the
+        largest face is theirs.
+      whole: (height, width) that the picture has in fact; None: as the frames have it.
+    """
+    tracker, change, boxes, last, size, scale = FaceTracker(), [], {}, None, whole or (0, 0), np.ones(4)
     for n, frame in enumerate(frames):
-        size = frame.shape[:2]
+        size = whole or frame.shape[:2]
+        scale = np.array([size[1], size[0]] * 2) / ([frame.shape[1], frame.shape[0]] * 2)
         thumb = np.asarray(to_image(frame).resize((_THUMB, _THUMB), 4, reducing_gap=2.0), np.float32)
         change.append(0.0 if last is None else float(np.abs(thumb - last).mean()))
         last = thumb
-        if n % STRIDE == 0 and (landmarks := tracker.step(frame)) is not None:
-            boxes[n] = tuple(box_of(landmarks.mesh).tolist())
+        if n % STRIDE == 0:
+            near = None if given is None else given[n] / scale if n < len(given) else np.full(4, np.nan)
+            if (box := _face(tracker, frame, near)) is not None:
+                boxes[n] = tuple((box * scale).tolist())
     cuts = scene_cuts(np.array(change))
     breaks = [(n, n) for n in cuts] + _jumps(boxes, cuts)
     return Survey(len(change), *size, tuple(sorted(breaks)), boxes)
+
+
+def _face(tracker: FaceTracker, frame: np.ndarray, near: np.ndarray | None) -> np.ndarray | None:
+    """Box `[4]` of the largest face of a frame, or of that in the square of twice the side around a box."""
+    left = top = 0
+    if near is not None:
+        if not np.isfinite(near).all():
+            return None
+        reach = max(near[2] - near[0], near[3] - near[1])
+        left, top = (max(0, int(middle - reach)) for middle in (near[:2] + near[2:]) / 2)
+        right, bottom = (int(middle + reach) + 1 for middle in (near[:2] + near[2:]) / 2)
+        frame = frame[top : max(bottom, 0), left : max(right, 0)]
+        if min(frame.shape[:2]) < _LEAST_REGION:
+            return None
+    landmarks = tracker.step(frame)
+    return None if landmarks is None else box_of(landmarks.mesh) + [left, top, left, top]
 
 
 def scene_cuts(change: np.ndarray) -> list[int]:

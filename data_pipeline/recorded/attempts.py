@@ -1,0 +1,109 @@
+"""A conversation's work, tried until it is done: at most three times, whoever tries, and published once.
+
+    OUT/attempts/NAME/SOURCE/2/    the second attempt at a conversation of these files and settings
+    OUT/clips/NAME/                what the first attempt that came to its end has made (`prepare`)
+
+Making an attempt's folder, which succeeds for one process only, counts it before work starts. An attempt that ends by
+an exception, or because the program does, leaves a file `stopped` and is not counted: what remains are those whose
+process died, from a decoder's crash or for want of memory. After ATTEMPTS of them the conversation is set aside. The
+clips that earlier attempts have finished are taken over. The finished folder is renamed; if one of the same source is
+there already, that one stays. The build removes `attempts` when all are done.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import uuid
+from pathlib import Path
+
+from afjax import files
+from afjax.codec.base import Codec
+from data_pipeline.recorded.pairs import Pair
+from data_pipeline.recorded.prepare import prepare, read_json, source_of, write_result
+
+WORK, TRIALS = "clips", "attempts"
+ATTEMPTS = 3
+_STOPPED = "stopped"
+
+
+def attempt(pair: Pair, out: Path, length: int, codec: Codec, codec_name: str = "face", say=print) -> dict:
+    """What `prepare` returns, of a conversation that is published in `out`, with the number of `attempts` it took."""
+    source, done = source_of(pair, length, codec_name), out / WORK / pair.name
+    if (result := _published(done, source)) is not None:
+        return result
+    tries = out / TRIALS / pair.name / source[:16]
+    number, died, folder = _begin(tries)
+    if died >= ATTEMPTS:
+        reason = f"the process that reads it died in {died} attempts"
+        result = {"source": source, "reason": reason, "frames": 0, "clips": 0, "sync": {}, "warnings": [], "lines": []}
+    else:
+        if number > 1:
+            say(f"{pair.name}: attempt {number}")
+        try:
+            _take_over(tries, number, folder)
+            result = prepare(pair, folder, length, codec, codec_name, say)
+        except BaseException:
+            (folder / _STOPPED).touch()
+            raise
+    result["attempts"] = number
+    write_result(folder, result)
+    return _publish(folder, done, source)
+
+
+def _published(done: Path, source: str) -> dict | None:
+    result = read_json(done / "result.json")
+    return result if result is not None and result.get("source") == source else None
+
+
+def _begin(tries: Path) -> tuple[int, int, Path]:
+    """(number of this attempt, how many before it died, its folder)."""
+    tries.mkdir(parents=True, exist_ok=True)
+    while True:
+        before = [path for path in tries.iterdir() if path.name.isdigit()]
+        number = 1 + max((int(path.name) for path in before), default=0)
+        with contextlib.suppress(FileExistsError):
+            (tries / str(number)).mkdir()
+            return number, sum(not (path / _STOPPED).exists() for path in before), tries / str(number)
+
+
+def _take_over(tries: Path, number: int, folder: Path):
+    """Links what earlier attempts have finished: the survey, and every clip that has its line."""
+    for before in range(1, number):
+        old = tries / str(before)
+        if not (old / "survey.json").is_file():
+            continue
+        _link(old / "survey.json", folder)
+        for line in sorted(old.glob("[0-9]*.json")):
+            for part in (*(p for p in sorted(old.glob(f"{line.stem}.*")) if p != line), line):
+                _link(part, folder)
+
+
+def _link(path: Path, folder: Path):
+    try:
+        os.link(path, folder / path.name)
+    except FileExistsError:
+        pass
+    except OSError:  # a file system without links
+        with files.aside(folder / path.name) as partial:
+            shutil.copyfile(path, partial)
+
+
+def _publish(folder: Path, done: Path, source: str) -> dict:
+    """Renames an attempt's folder, unless a result of this source is there; -> the result that is."""
+    done.parent.mkdir(parents=True, exist_ok=True)
+    while True:
+        try:
+            os.rename(folder, done)
+        except OSError as error:
+            if (result := _published(done, source)) is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                return result
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            old = folder.with_name(f"old-{uuid.uuid4().hex}")  # of other files or settings
+            with contextlib.suppress(FileNotFoundError):
+                os.rename(done, old)
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            return read_json(done / "result.json")
