@@ -36,7 +36,7 @@ class Clips(Sequence):
         self, folder: Path, split: str, losing: str | Path = "", leave: int = 0, prefix: str = "", swap: float = 0.0
     ):
         self._split = open_split(folder, split)
-        if swap and self._split.referenced:
+        if swap and not self._split.exchangeable:
             raise InputError("the users' faces at rest are not known in it, roles stay", folder, "set data.swap=0")
         lengths = self._split.frames
         self._losing = Losing(losing, len(lengths)) if losing else None

@@ -31,7 +31,8 @@ class Conversation:
 
     Motion float32 `[T, D]` in raw channel units, features float16 `[T, F]`, speaking bool `[T]`. Events `[E]`: kind
     (index into EVENT_KINDS), frame of the cause, whether the avatar reacted, frame at which it starts to (-1: none).
-    `avatar_reference` `[D]` is the avatar's face at rest, where the codec's motion isn't relative to it (None: zero).
+    `avatar_reference` and `user_reference` `[D]` are their faces at rest, where the codec's motion isn't relative to it
+    (None: zero; of the user, not known where the avatar's is).
     Evaluation records also hold `avatar_oracle`, the avatar of the same conversation under other private noise, and
     the sound of both sides, int16 `[T * 640]`.
     """
@@ -53,6 +54,7 @@ class Conversation:
     avatar_audio: np.ndarray | None = None
     user_audio: np.ndarray | None = None
     avatar_reference: np.ndarray | None = None
+    user_reference: np.ndarray | None = None
 
     def __post_init__(self):
         check(self)
@@ -66,13 +68,18 @@ class Conversation:
         """The avatar's motion `[D]` at rest."""
         return np.zeros_like(self.avatar_motion[0]) if self.avatar_reference is None else self.avatar_reference
 
+    @property
+    def user_rest(self) -> np.ndarray:
+        """The user's, zero where it isn't known."""
+        return np.zeros_like(self.user_motion[0]) if self.user_reference is None else self.user_reference
+
     def event_frames(self) -> dict[str, np.ndarray]:
         """Frames of the events of each kind."""
         return {kind: self.event_frame[self.event_kind == index] for index, kind in enumerate(EVENT_KINDS)}
 
 
 META = ("seed", "avatar_voice", "user_voice")
-_OPTIONAL = ("avatar_oracle", "avatar_audio", "user_audio", "avatar_reference")
+_OPTIONAL = ("avatar_oracle", "avatar_audio", "user_audio", "avatar_reference", "user_reference")
 ARRAYS = tuple(field.name for field in fields(Conversation) if field.name not in META)
 DTYPES = {
     "avatar_motion": "float32",
@@ -89,6 +96,7 @@ DTYPES = {
     "avatar_audio": "int16",
     "user_audio": "int16",
     "avatar_reference": "float32",
+    "user_reference": "float32",
 }
 
 

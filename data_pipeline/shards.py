@@ -36,8 +36,9 @@ SHARD = 1 << 28
 WIDE = 64
 KEPT = 1 << 30
 """Bytes of unpacked conversations that are kept of a data set of the older form."""
-_MOTION = ("avatar_motion", "user_motion", "avatar_oracle", "avatar_reference")
+_MOTION = ("avatar_motion", "user_motion", "avatar_oracle", "avatar_reference", "user_reference")
 _TRACKS = ("avatar_motion", "user_motion", "avatar_features", "user_features")
+_RESTS = ("avatar_reference", "user_reference")
 _AUDIO = ("avatar_audio", "user_audio")
 
 
@@ -48,7 +49,7 @@ class Piece:
     Attributes:
       avatar_motion, user_motion: `[N, D]`; avatar_features, user_features: `[N, F]`.
       event_kind, event_frame: of all events of the conversation `[E]`, frames counted from the piece's first.
-      rest: the avatar's motion `[D]` at rest.
+      rest, user_rest: the avatar's and the user's motion `[D]` at rest; the user's is zero where it isn't known.
     """
 
     avatar_motion: np.ndarray
@@ -58,6 +59,7 @@ class Piece:
     event_kind: np.ndarray
     event_frame: np.ndarray
     rest: np.ndarray
+    user_rest: np.ndarray
 
     @property
     def frames(self) -> int:
@@ -69,11 +71,11 @@ class Split(Protocol):
 
     Attributes:
       frames: of each `[n]`.
-      referenced: whether the avatars' faces at rest are stored.
+      exchangeable: whether users' faces at rest are stored where avatars' are, so that roles can be exchanged.
     """
 
     frames: np.ndarray
-    referenced: bool
+    exchangeable: bool
 
     def __len__(self) -> int:
         """How many there are."""
@@ -198,8 +200,8 @@ class _Shard:
         return int(self.first[-1])
 
     @property
-    def referenced(self) -> bool:
-        return "avatar_reference" in self._places
+    def exchangeable(self) -> bool:
+        return "user_reference" in self._places or "avatar_reference" not in self._places
 
     def _read(self, file, name: str, first: int, count: int) -> np.ndarray:
         """Rows `first .. first + count - 1` of an array."""
@@ -216,9 +218,9 @@ class _Shard:
             events = int(self._event[number + 1]) - event
             tracks = [self._read(file, name, frame, stop - start) for name in _TRACKS]
             kinds, frames = (self._read(file, name, event, events) for name in ("event_kind", "event_frame"))
-            rest = self._read(file, "avatar_reference", number, 1)[0] if self.referenced else None
-        rest = np.zeros_like(tracks[0], shape=tracks[0].shape[1:]) if rest is None else rest
-        return Piece(*tracks, kinds, frames - np.int32(start), rest)
+            zero = np.zeros_like(tracks[0], shape=tracks[0].shape[1:])
+            rests = [self._read(file, name, number, 1)[0] if name in self._places else zero for name in _RESTS]
+        return Piece(*tracks, kinds, frames - np.int32(start), *rests)
 
     def conversation(self, number: int) -> Conversation:
         first, stop = self.first[number : number + 2].tolist()
@@ -249,7 +251,7 @@ class _Shards:
         self._files = [_Shard(path) for path in paths]
         self.frames = np.concatenate([shard.frames for shard in self._files])
         self._first = np.cumsum([0, *(len(shard.frames) for shard in self._files)])
-        self.referenced = any(shard.referenced for shard in self._files)
+        self.exchangeable = all(shard.exchangeable for shard in self._files)
 
     def __len__(self) -> int:
         return len(self.frames)
@@ -303,13 +305,14 @@ class _Records:
         return np.array([self._kept(number).frames for number in range(self._count)], np.int64)
 
     @cached_property
-    def referenced(self) -> bool:
-        return any(self._kept(number).avatar_reference is not None for number in range(self._count))
+    def exchangeable(self) -> bool:
+        clips = map(self._kept, range(self._count))
+        return all(clip.avatar_reference is None or clip.user_reference is not None for clip in clips)
 
     def piece(self, number: int, start: int, stop: int) -> Piece:
         clip = self._kept(number)
         tracks = [getattr(clip, name)[start:stop] for name in _TRACKS]
-        return Piece(*tracks, clip.event_kind, clip.event_frame - np.int32(start), clip.rest)
+        return Piece(*tracks, clip.event_kind, clip.event_frame - np.int32(start), clip.rest, clip.user_rest)
 
     def conversation(self, number: int) -> Conversation:
         with self._faults():

@@ -128,9 +128,10 @@ class ReadWindow(grain.transforms.Map):
 
     def map(self, element: Place) -> Window:
         first, end = element.start, element.start + self.frames
-        if element.swapped:  # `reference` stays: each face's own neutral is zero in raw units
-            piece = tracks(element.clip.piece(first, end + 2 * self.user_delay), self.user_delay, self.silence)
-            found = piece | exchanged(piece, self.user_delay)
+        if element.swapped:
+            piece = element.clip.piece(first, end + 2 * self.user_delay)
+            made = tracks(piece, self.user_delay, self.silence)
+            found = made | exchanged(made, self.user_delay) | {"reference": piece.user_rest}
             # they are causes of the one who has become the avatar
             found["cause_age"] = np.full((self.frames, len(EVENT_KINDS)), np.nan, np.float32)
         else:  # what a late user did before

@@ -121,7 +121,7 @@ def make(
         **{f"{role}_audio": np.round(32767 * sound[role].clip(-1, 1)).astype(np.int16) for role in ROLES},
         event_kind=none, event_frame=none, event_responded=none.astype(bool), event_response=none,
         seed=0, avatar_voice=pair.avatar.person, user_voice=pair.user.person,
-        avatar_reference=np.float32(seen["avatar"].rest) if np.ndim(seen["avatar"].rest) else None,
+        **{f"{role}_reference": np.float32(seen[role].rest) if np.ndim(seen[role].rest) else None for role in ROLES},
     )  # fmt: skip
     figures = {f"{role}_face": round(seen[role].found, 3) for role in ROLES}
     figures |= {f"{role}_speaks": round(float(speaking[role].mean()), 3) for role in ROLES}

@@ -167,9 +167,10 @@ def _pair(row: dict[str, str], folder: Path, place: str) -> Pair:
     avatar, user = (_side(row, role, halves[role], span, folder, place) for role in ROLES)
     if avatar.person == user.person:
         raise InputError(f"{user.person} is on both sides", place)
-    if (avatar.video == user.video) != bool(half):
+    told_apart = bool(half) or bool(avatar.boxes and user.boxes and avatar.boxes != user.boxes)
+    if avatar.video != user.video and half or avatar.video == user.video and not told_apart:
         what, do = ("two videos have no halves", "leave avatar_half empty") if half else (
-            "both sides have the same video", "say where the avatar is: avatar_half left or right"
+            "both sides have the same video", "say where the avatar is: avatar_half left or right, or boxes of both"
         )  # fmt: skip
         raise InputError(what, place, do)
     if avatar.sound is None and user.sound is None:

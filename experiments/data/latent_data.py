@@ -63,7 +63,8 @@ def act(clip: Conversation, codec: LatentCodec, person: int) -> Conversation:
     avatar, user = (
         _latents(motion, codec, person + n) for n, motion in enumerate((clip.avatar_motion, clip.user_motion))
     )
-    return replace(clip, avatar_motion=avatar[1:], user_motion=user[1:], avatar_reference=avatar[0], avatar_oracle=None)
+    rests = {"avatar_reference": avatar[0], "user_reference": user[0]}
+    return replace(clip, avatar_motion=avatar[1:], user_motion=user[1:], avatar_oracle=None, **rests)
 
 
 def _latents(motion: np.ndarray, codec: LatentCodec, person: int) -> np.ndarray:

@@ -284,3 +284,10 @@ def test_a_folder_s_own_name_is_no_list(tmp_path, monkeypatch, name):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     (tmp_path / ("home" if name == "~" else name)).mkdir()
     assert sources(name) == [(name, 1.0)]
+
+
+def test_an_exchanged_window_has_the_user_s_face_at_rest(clip, save, tmp_path):
+    rests = {"avatar_reference": np.full(15, 1, np.float32), "user_reference": np.full(15, 2, np.float32)}
+    save(tmp_path, [dataclasses.replace(clip(0, evaluation=False), **rests)])
+    for swap, rest in ((0.0, 1), (1.0, 2)):
+        np.testing.assert_array_equal(next(batches(tmp_path, batch=1, frames=20, swap=swap))["reference"], rest)

@@ -7,7 +7,7 @@ import pytest
 
 from afjax.errors import InputError, InputWarning
 from afjax.media.audio import read_audio
-from afjax.media.video import probe, read_frames
+from afjax.media.video import probe, read_frames, shown_frames
 
 pytest.importorskip("av")
 
@@ -200,3 +200,12 @@ def test_of_joined_videos_the_first_is_read_and_it_is_said(tmp_path, write_video
     with pytest.warns(InputWarning, match="2 videos joined: the first is read"):
         info = probe(tmp_path / "b.mp4")
     assert len(list(read_frames(info))) == 10 and abs(len(read_audio(info.path, start=info.start)) - 6_400) < 1_000
+
+
+@pytest.mark.parametrize("rate", [25, 30, 12])
+def test_every_frame_tells_which_of_the_file_it_shows(tmp_path, write_video, rate):
+    """Frames of the file are as bright as twice their number; one is missing in the middle."""
+    times = [n / rate for n in range(40) if n != 17]
+    info = probe(write_video(tmp_path / "a.mp4", [20 + 5 * n for n in range(39)], times=times))
+    found = [round((frame.mean() - 20) / 5) for frame in read_frames(info)]
+    assert shown_frames(info).tolist() == found

@@ -1,0 +1,46 @@
+"""The frame of every importer: flags, table, report, and a few lines about both."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from absl import flags
+
+from afjax import files
+from afjax.errors import InputError
+from data_pipeline import command
+from data_pipeline.sets import table
+
+
+def run(read: Callable[..., Iterator[table.Row]], source: str, licence: str, **further: tuple[str, str]):
+    """Runs an importer.
+
+    Args:
+      read: of a folder, a `table.Skipped` and what the further flags say, the lines of the table.
+      further: by name, default and help of flags of its own.
+    """
+    flags.DEFINE_string("root", None, f"Folder of {source} as it was downloaded.")
+    flags.DEFINE_string("out", "pairs.csv", "Table to write; what was left out lies beside it.")
+    for name, (default, said) in further.items():
+        flags.DEFINE_string(name, default, said)
+    command.run(lambda: _main(read, source, licence, tuple(further)))
+
+
+def folder(path: str | None, flag: str = "root") -> Path:
+    """A folder that is there. InputError where it isn't."""
+    if not path:
+        raise InputError(f"--{flag} is missing", do=f"name the folder: --{flag} FOLDER")
+    found = files.absolute(path)
+    if not found.is_dir():
+        raise InputError("no such folder", found, f"--{flag} names it")
+    return found
+
+
+def _main(read, source: str, licence: str, further: tuple[str, ...]):
+    settings, skip = {name: flags.FLAGS[name].value for name in further}, table.Skipped()
+    rows = read(folder(flags.FLAGS.root), skip, **settings)
+    summary = table.write(flags.FLAGS.out, rows, skip, source, licence)
+    for split, count in summary["conversations"].items():
+        print(f"{split:10}{count:>8} conversations")
+    for reason, count in skip.counts().most_common(12):
+        print(f"{'left out':10}{count:>8} {reason}")
+    print(f"{summary['table']}, {summary['report']}")
