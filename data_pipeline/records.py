@@ -66,9 +66,9 @@ class Moments:
         self._sum = self._sum + rows.sum(axis=0)
         self._square = self._square + np.square(rows).sum(axis=0)
 
-    def sums(self) -> tuple[int, list[float], list[float]]:
-        """Count, sum and sum of squares `[K]`, exactly."""
-        return self._count, np.asarray(self._sum).tolist(), np.asarray(self._square).tolist()
+    def sums(self) -> list:
+        """[count, sum, sum of squares], the latter lists of K numbers, for JSON and exact."""
+        return [self._count, np.asarray(self._sum).tolist(), np.asarray(self._square).tolist()]
 
     def merge(self, count: int, total: list[float], square: list[float]) -> None:
         """Adds what `sums` gave for other rows."""

@@ -120,22 +120,18 @@ def test_a_killed_driver_and_files_that_kill_their_process(media, tmp_path):
 
 @pytest.mark.slow
 def test_sixty_conversations_end_the_same_whoever_dies(media, tmp_path):
-    """With one worker and two, with a worker killed, a driver killed, and a second build that comes along."""
+    """With one worker and two, with a worker killed, and a driver."""
     builds, slow = Builds(media, tmp_path, [line(n, "slow" if n % 20 == 9 else "") for n in range(60)]), "c29"
     builds.build("one", "--workers=1")
     wanted = contents(tmp_path / "one")
     assert sum(name.startswith("train") for name in wanted) > 5
     builds.build("two", "--workers=2")
     assert contents(tmp_path / "two") == wanted
-    for case in ("worker", "driver", "both"):
+    for case in ("worker", "driver"):
         for path in builds.noted.iterdir():
             path.unlink()
         first = builds.start(case, "--workers=2")
         worker = builds.wait_for(slow, first)
-        if case == "both":
-            second = builds.start(case)
-            said, errors = second.communicate(timeout=60)
-            assert second.returncode == 2 and errors.count("\n") == 1 and "another process is at work" in errors
         os.kill(first.pid if case == "driver" else worker, signal.SIGKILL)
         said, errors = first.communicate(timeout=600)
         if case == "driver":
@@ -143,3 +139,16 @@ def test_sixty_conversations_end_the_same_whoever_dies(media, tmp_path):
         assert first.returncode == (-9 if case == "driver" else 0) and f"{slow}: attempt 2" in said, errors
         assert contents(tmp_path / case) == wanted
         assert len(builds.notes(slow)) == 2
+
+
+@pytest.mark.slow
+def test_of_two_builds_of_one_folder_one_refuses(media, tmp_path):
+    builds = Builds(media, tmp_path, [line(n, "slow") for n in range(40)])
+    first = builds.start("set", "--workers=1")
+    builds.wait_for("c00", first)
+    second = builds.start("set")
+    _, errors = second.communicate(timeout=60)
+    assert second.returncode == 2 and errors.count("\n") == 1 and "another process is at work" in errors
+    said, errors = first.communicate(timeout=600)
+    assert first.returncode == 0, said + errors
+    contents(tmp_path / "set")

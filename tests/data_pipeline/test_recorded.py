@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from afjax import files
 from afjax.codec.base import Encoded
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.codec import FaceCodec
@@ -160,6 +161,13 @@ def test_nothing_left_is_one_line_and_a_strange_folder_is_left_alone(media, tmp_
     (tmp_path / "taken" / "thesis.txt").touch()
     with pytest.raises(InputError, match="exists already"):
         build(media / "bad.csv", tmp_path / "taken", seconds=1.0, workers=1)
+
+
+def test_a_folder_that_is_being_built_is_left_alone(built, media):
+    out, _, _ = built
+    with files.held(out), pytest.raises(InputError, match="another process is at work"):
+        build(media / "pairs.csv", out, seconds=1.0, workers=1)
+    assert read_metadata(out)
 
 
 class Stub(FaceCodec):
