@@ -38,8 +38,6 @@ def attempt(pair: Pair, out: Path, length: int, codec: Codec, codec_name: str = 
         reason = f"the process that reads it died in {died} attempts"
         result = {"source": source, "reason": reason, "frames": 0, "clips": 0, "sync": {}, "warnings": [], "lines": []}
     else:
-        if number > 1:
-            say(f"{pair.name}: attempt {number}")
         try:
             _take_over(tries, number, folder)
             result = prepare(pair, folder, length, codec, codec_name, say)

@@ -64,6 +64,10 @@ def build(
     for package in ("av", "soxr"):
         optional(package)
     optional("PIL.Image", "pillow")
+    if engine == "ray" and latent:  # devices are the jobs'
+        import jax
+
+        jax.config.update("jax_platforms", "cpu")
     channels, out, length = (
         load_codec(latent).channels,
         _folder(Path(out).expanduser().absolute()),
@@ -115,6 +119,7 @@ def _prepared(run: Run, pairs: Sequence[Pair], out: Path, length: int, latent: s
     jobs = ((pair.name, (pair, out, length, latent, name)) for pair in pairs)
     for number, (conversation, result) in enumerate(run(_job, jobs), 1):
         outcome = f"set aside, {result['reason']}" if result["reason"] else "done"
+        outcome += f", attempt {result['attempts']}" if result["attempts"] > 1 else ""
         print(f"{conversation}: {outcome} ({number}/{len(pairs)} conversations)", flush=True)
         for sentence in of_pair(named[conversation], result):
             warnings.warn(sentence, InputWarning, stacklevel=2)

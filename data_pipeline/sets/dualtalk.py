@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from absl import flags
 
 from afjax import files
 from afjax.audio.envelope import speaking
@@ -23,7 +22,6 @@ from afjax.audio.framing import FPS, FRAME
 from afjax.errors import InputError
 from afjax.media.audio import read_audio
 from afjax.normalizer import Normalizer
-from data_pipeline import command
 from data_pipeline.records import EXTRACTOR, Metadata, Moments, write_metadata, write_split
 from data_pipeline.schema import Conversation, encode
 from data_pipeline.sets import program
@@ -128,8 +126,14 @@ def _motion(path: Path) -> np.ndarray:
     return motion
 
 
-def main():
-    summary = build(program.folder(flags.FLAGS.root), flags.FLAGS.out, flags.FLAGS.seconds)
+def main(root: Path, out: str, seconds: str):
+    try:
+        length = float(seconds)
+    except ValueError:
+        length = 0.0
+    if not 1 <= length <= 120:
+        raise InputError(f"--seconds is {seconds!r}", do="a number from 1 to 120")
+    summary = build(root, out, length)
     for split, count in summary["clips"].items():
         print(f"{split:10}{count:>8} clips")
     for name, reason in summary["skipped"].lines:
@@ -137,7 +141,4 @@ def main():
 
 
 if __name__ == "__main__":
-    flags.DEFINE_string("root", None, "Folder of DualTalk as it was downloaded.")
-    flags.DEFINE_string("out", "records", "Folder to make.")
-    flags.DEFINE_float("seconds", 8.0, "Length of a clip.", 1.0, 120.0)
-    command.run(main)
+    program.start(main, "DualTalk", "records", seconds=("8", "Length of a clip."))

@@ -1,6 +1,7 @@
 """The frame of every importer: flags, table, report, and a few lines about both."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 from absl import flags
@@ -18,11 +19,20 @@ def run(read: Callable[..., Iterator[table.Row]], source: str, licence: str, **f
       read: of a folder, a `table.Skipped` and what the further flags say, the lines of the table.
       further: by name, default and help of flags of its own.
     """
+    start(partial(_main, read, source, licence), source, "pairs.csv", **further)
+
+
+def start(main: Callable[..., None], source: str, out: str, **further: tuple[str, str]):
+    """Defines flags and calls `main(root, out, **further)` with what they say."""
     flags.DEFINE_string("root", None, f"Folder of {source} as it was downloaded.")
-    flags.DEFINE_string("out", "pairs.csv", "Table to write; what was left out lies beside it.")
+    flags.DEFINE_string("out", out, "What to make.")
     for name, (default, said) in further.items():
         flags.DEFINE_string(name, default, said)
-    command.run(lambda: _main(read, source, licence, tuple(further)))
+
+    def called():
+        main(folder(flags.FLAGS.root), flags.FLAGS.out, **{name: flags.FLAGS[name].value for name in further})
+
+    command.run(called)
 
 
 def folder(path: str | None, flag: str = "root") -> Path:
@@ -35,10 +45,9 @@ def folder(path: str | None, flag: str = "root") -> Path:
     return found
 
 
-def _main(read, source: str, licence: str, further: tuple[str, ...]):
-    settings, skip = {name: flags.FLAGS[name].value for name in further}, table.Skipped()
-    rows = read(folder(flags.FLAGS.root), skip, **settings)
-    summary = table.write(flags.FLAGS.out, rows, skip, source, licence)
+def _main(read, source: str, licence: str, root: Path, out: str, **settings: str):
+    skip = table.Skipped()
+    summary = table.write(out, read(root, skip, **settings), skip, source, licence)
     for split, count in summary["conversations"].items():
         print(f"{split:10}{count:>8} conversations")
     for reason, count in skip.counts().most_common(12):

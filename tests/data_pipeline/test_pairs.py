@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from afjax.errors import InputError
-from data_pipeline.recorded.pairs import Pair, Side, read_pairs, split_by_person
+from data_pipeline.recorded.pairs import Label, Pair, Side, read_pairs, split_by_person
 
 HEADER = "conversation,avatar_video,user_video,avatar_person,user_person"
 
@@ -24,6 +24,19 @@ def test_two_videos_and_one_side_by_side(tmp_path):
     assert one.avatar == Side(video, "", video, 0, "ann") and one.split == "train"
     both, voices = tmp_path / "both.mp4", tmp_path / "v.wav"
     assert two == Pair("two", Side(both, "right", voices, 2, "cy"), Side(both, "left", voices, 1, "di"), "eval")
+
+
+def test_further_columns(tmp_path):
+    header = HEADER + ",avatar_audio,user_audio,start,end,avatar_boxes,user_boxes,user_speech,set,licence"
+    cells = "a.wav,none,1.5,61,t.json#p0,t.json#p1,vad.json,RealTalk,Apache-2.0"
+    lines = [f"one,both.avi,both.avi,ann,bob,{cells}", "two,a.mp4,b.mp4,cy,di,,,,,,,,,"]
+    one, two = read_pairs(table(tmp_path, *lines, header=header))
+    boxes = [Label(tmp_path / "t.json", key) for key in ("p0", "p1")]
+    both, span = tmp_path / "both.avi", (1.5, 61.0)
+    assert one.avatar == Side(both, "", tmp_path / "a.wav", 0, "ann", span, boxes[0])
+    assert one.user == Side(both, "", None, 0, "bob", span, boxes[1], Label(tmp_path / "vad.json"))
+    assert (one.set, one.licence) == ("RealTalk", "Apache-2.0")
+    assert two.avatar == Side(tmp_path / "a.mp4", "", tmp_path / "a.mp4", 0, "cy") and two.set == ""
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -53,6 +66,11 @@ def test_tables_as_spreadsheets_save_them(tmp_path, encoding, mark):
         (["a,x.mp4,y.mp4,ann,bob,test"], ",split", "split is 'test'"),
         (["a,x.mp4,y.mp4,ann,bob,train", "b,x.mp4,y.mp4,cy,di,"], ",split", "b has no split"),
         (["a,x.mp4,y.mp4,ann,bob,train", "b,x.mp4,y.mp4,cy,ann,eval"], ",split", r"ann is in train \(a\) and in eval"),
+        (["a,x.mp4,y.mp4,ann,bob,9,8"], ",start,end", "line 2: it ends at 8 s, before its start"),
+        (["a,x.mp4,y.mp4,ann,bob,soon"], ",start", "start is 'soon'; seconds, or empty"),
+        (["a,x.mp4,y.mp4,ann,bob,nan"], ",end", "end is 'nan'"),
+        (["a,x.mp4,y.mp4,ann,bob,none,none"], ",avatar_audio,user_audio", "neither has a voice"),
+        (["a,x.mp4,x.mp4,ann,bob,b.json#p,b.json#p"], ",avatar_boxes,user_boxes", "or boxes of both"),
         (["a,x.mp4,y.mp4,ann,bob,1"], ",avatar_vidoe", "unknown column 'avatar_vidoe'; did you mean avatar_video"),
         (['a,"x.mp4,y.mp4,ann,bob'], "", "no CSV"),
     ],
@@ -67,6 +85,9 @@ def test_what_is_no_table_is_refused(tmp_path):
         read_pairs(tmp_path / "none.csv")
     with pytest.raises(InputError, match="column avatar_person, user_person is missing"):
         read_pairs(table(tmp_path, header="conversation,avatar_video,user_video"))
+    (tmp_path / "pairs.csv").write_bytes(b"x" * (1 << 17))
+    with pytest.raises(InputError, match="its first line has no end"):
+        read_pairs(tmp_path / "pairs.csv")
     (tmp_path / "pairs.csv").write_bytes("Jürgen".encode("latin1"))
     with pytest.raises(InputError, match="neither UTF-8 nor"):
         read_pairs(tmp_path / "pairs.csv")

@@ -3,6 +3,7 @@
 import csv
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from data_pipeline.dataset import batches
 from data_pipeline.recorded import prepare as work
 from data_pipeline.recorded.build import build
 from data_pipeline.recorded.clip import load_codec
-from data_pipeline.recorded.pairs import Pair, Side
+from data_pipeline.recorded.pairs import Label, Pair, Side
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import decode
 
@@ -168,6 +169,31 @@ def test_a_folder_that_is_being_built_is_left_alone(built, media):
     with files.held(out), pytest.raises(InputError, match="another process is at work"):
         build(media / "pairs.csv", out, seconds=1.0, workers=1)
     assert read_metadata(out)
+
+
+def test_a_span_of_a_conversation_is_cut_by_its_start_and_end(media, tmp_path):
+    """Frames 10 .. 41 of 50, with the sound that belongs to them; a listener without a voice is silent."""
+    sides = [Side(media / f"{name}.mp4", "", media / f"{name}.mp4", 0, name) for name in "ab"]
+    sides[1] = replace(sides[1], sound=None)
+    whole = work.prepare(Pair("pair", *sides, "train"), tmp_path / "whole", 10, Stub(), say=str)
+    cut = Pair("pair", *(replace(side, span=(0.4, 1.68)) for side in sides), "train")
+    part = work.prepare(cut, tmp_path / "part", 10, Stub(), say=str)
+    assert (whole["frames"], part["frames"], part["clips"]) == (50, 32, 3) and whole["source"] != part["source"]
+    records = [decode((tmp_path / name).read_bytes()) for name in ("whole/0001.npz", "part/0000.npz")]
+    for name in ("avatar_motion", "user_motion", "avatar_audio", "avatar_speaking"):
+        np.testing.assert_array_equal(*(getattr(record, name) for record in records))
+    assert not records[0].user_audio.any() and not records[0].user_speaking.any()
+    late = Pair("pair", *(replace(side, span=(9.0, 0.0)) for side in sides), "train")
+    assert "it starts at 9 s" in work.prepare(late, tmp_path / "late", 10, Stub(), say=str)["reason"]
+
+
+def test_labels_say_when_somebody_speaks(media, tmp_path):
+    (tmp_path / "vad.json").write_text('[{"start": 0.2, "end": 0.6}]')
+    sides = [Side(media / f"{name}.mp4", "", media / f"{name}.mp4", 0, name) for name in "ab"]
+    sides[0] = replace(sides[0], speech=Label(tmp_path / "vad.json"))
+    work.prepare(Pair("pair", *sides, "train"), tmp_path / "made", 25, Stub(), say=str)
+    record = decode((tmp_path / "made" / "0000.npz").read_bytes())
+    assert np.flatnonzero(record.avatar_speaking).tolist() == list(range(5, 15))
 
 
 class Stub(FaceCodec):
