@@ -46,13 +46,15 @@ class Builds:
         self.table.write_text(HEADER + "".join(lines))
         self.folder, self.noted = folder, folder / "notes"
         self.noted.mkdir()
+        path = os.pathsep.join([str(ROOT / "tests" / "data_pipeline" / "faults"), str(ROOT)])
+        self.environment = {**os.environ, "PYTHONPATH": path, "AFJAX_TEST_NOTES": str(self.noted)}
 
     def start(self, out, *further):
         command = [sys.executable, "-m", "data_pipeline.build", f"--pairs={self.table}", f"--seconds={SECONDS}"]
-        path = os.pathsep.join([str(ROOT / "tests" / "data_pipeline" / "faults"), str(ROOT)])
-        environment = {**os.environ, "PYTHONPATH": path, "AFJAX_TEST_NOTES": str(self.noted)}
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([*command, f"--out={self.folder / out}", *further], cwd=ROOT, env=environment, **pipes)
+        return subprocess.Popen(
+            [*command, f"--out={self.folder / out}", *further], cwd=ROOT, env=self.environment, **pipes
+        )
 
     def build(self, out, *further):
         done = self.start(out, *further)

@@ -1,6 +1,7 @@
 """Jobs of a cluster of Ray on this machine; skipped where Ray is not installed."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -90,3 +91,54 @@ def test_a_cluster_that_loses_processes_builds_the_same(tmp_path, write_video, v
     assert first.returncode == (0 if victim == "worker" else -9), said + errors
     assert "c03: done, attempt 2" in said and "c04: set aside, the process that reads it died in 3 attempts" in said
     assert contents(tmp_path / "ray") == wanted and len(builds.notes("c03")) == 2
+
+
+NODES = """
+import os, signal, sys, threading, time
+from pathlib import Path
+from ray.cluster_utils import Cluster
+from data_pipeline.recorded.build import build
+
+table, out, notes = map(Path, sys.argv[1:])
+own = {"num_cpus": 1, "node_ip_address": "127.0.0.1"}
+cluster = Cluster(initialize_head=True, head_node_args={**own, "include_dashboard": False})
+raylet = cluster.add_node(**own).all_processes["raylet"][0].process.pid
+
+def of_raylet(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1] == str(raylet)
+    except OSError:
+        return False
+
+def kill():
+    while not (found := [note.name for note in notes.iterdir() if of_raylet(note.name.split(".")[1])]):
+        time.sleep(0.02)
+    name, worker = found[-1].split(".")[:2]
+    for pid in (raylet, int(worker)):  # a machine without power
+        os.kill(pid, signal.SIGKILL)
+    print("node lost at work on", name, flush=True)
+
+threading.Thread(target=kill, daemon=True).start()
+build(table, out, 4, engine="ray", address=cluster.address)
+print("built", flush=True)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_a_cluster_that_loses_a_machine_builds_the_same(tmp_path, write_video):
+    """Two nodes in a network of their own, so that nothing else is reached and nothing reaches them."""
+    pytest.importorskip("ray")
+    alone = ["unshare", "-n", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], capture_output=True).returncode:
+        pytest.skip("no network of one's own is allowed")
+    media = write_media(tmp_path / "media", write_video)
+    builds = Builds(media, tmp_path, [line(n, f"slow{n}") for n in range(10)])
+    builds.build("local", "--workers=1")
+    for path in builds.noted.iterdir():
+        path.unlink()
+    command = [*alone, sys.executable, "-c", NODES, builds.table, tmp_path / "ray", builds.noted]
+    environment = builds.environment | {"RAY_USAGE_STATS_ENABLED": "0"}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=600)
+    assert "node lost at work on c" in done.stdout and "built" in done.stdout, done.stdout + done.stderr
+    assert contents(tmp_path / "ray") == contents(tmp_path / "local") and len(builds.notes()) > 10

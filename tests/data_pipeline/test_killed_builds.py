@@ -70,7 +70,7 @@ def test_sixty_conversations_end_the_same_whoever_dies(media, tmp_path):
 
 @pytest.mark.slow
 def test_of_two_builds_of_one_folder_one_refuses(media, tmp_path):
-    builds = Builds(media, tmp_path, [line(n, "slow") for n in range(40)])
+    builds = Builds(media, tmp_path, [line(n, f"slow{n}") for n in range(40)])
     first = builds.start("set", "--workers=1")
     builds.wait_for("c00", first)
     second = builds.start("set")
