@@ -1,4 +1,4 @@
-"""`afjax PROGRAM --flags`: the programs of experiments/, and `build` of data_pipeline/.
+"""`afjax PROGRAM --flags`: the programs of experiments/, and of data_pipeline/ `build` and importers, `sets.NAME`.
 
     afjax stream --workdir RUN --portrait face.jpg --user_video user.mp4 --avatar_audio avatar.wav --out talk.mp4
 
@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 OTHERS = {"build": "data_pipeline.build"}
+SETS = ("candor", "dualtalk", "iemocap", "realtalk", "seamless", "udiva", "vico")
 CONFIGS = "experiments/configs/"
 
 
@@ -40,6 +41,7 @@ def _programs() -> tuple[Path, dict[str, tuple[str, str]]]:
     own = Path(__file__).resolve().parent
     folder = own / "programs" if (own / "programs").is_dir() else own.parent
     modules = {file.stem: f"experiments.{file.stem}" for file in sorted(folder.glob("experiments/[!_]*.py"))} | OTHERS
+    modules |= {f"sets.{name}": f"data_pipeline.sets.{name}" for name in SETS}
     return folder, {name: (module, _said(folder, module)) for name, module in modules.items()}
 
 

@@ -4,8 +4,8 @@
     OUT/clips/NAME/                what the first attempt that came to its end has made (`prepare`)
 
 Making an attempt's folder, which succeeds for one process only, counts it before work starts. An attempt that ends by
-an exception, or because the program does, leaves a file `stopped` and is not counted: what remains are those whose
-process died, from a decoder's crash or for want of memory. After ATTEMPTS of them the conversation is set aside. The
+an exception, or with the whole build, has a file `stopped` and is not counted: what remains are those whose process
+died, from a decoder's crash or for want of memory. After ATTEMPTS of them the conversation is set aside. The
 clips that earlier attempts have finished are taken over. The finished folder is renamed; if one of the same source is
 there already, that one stays. The build removes `attempts` when all are done.
 """
@@ -34,6 +34,7 @@ def attempt(pair: Pair, out: Path, length: int, codec: Codec, codec_name: str = 
         return result
     tries = out / TRIALS / pair.name / source[:16]
     number, died, folder = _begin(tries)
+    tried = number - (died >= ATTEMPTS)
     if died >= ATTEMPTS:
         reason = f"the process that reads it died in {died} attempts"
         result = {"source": source, "reason": reason, "frames": 0, "clips": 0, "sync": {}, "warnings": [], "lines": []}
@@ -44,9 +45,21 @@ def attempt(pair: Pair, out: Path, length: int, codec: Codec, codec_name: str = 
         except BaseException:
             (folder / _STOPPED).touch()
             raise
-    result["attempts"] = number
+    result["attempts"] = tried
     write_result(folder, result)
     return _publish(folder, done, source)
+
+
+def forgive(out: Path):
+    """Before a build: does not count attempts that may have died because the build did, each conversation's last.
+
+    A build that lives begins a conversation anew where its process died, so that only the last one can have gone with
+    it. One that has been begun often is not forgiven any more: it may be what takes whole machines down.
+    """
+    for tries in (out / TRIALS).glob("*/*"):
+        numbers = [int(path.name) for path in tries.iterdir() if path.name.isdigit()] if tries.is_dir() else []
+        if numbers and max(numbers) < 2 * ATTEMPTS:
+            (tries / str(max(numbers)) / _STOPPED).touch()
 
 
 def _published(done: Path, source: str) -> dict | None:

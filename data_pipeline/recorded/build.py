@@ -29,7 +29,7 @@ from afjax.media.container import optional
 from afjax.normalizer import Normalizer
 from data_pipeline.executors import Run, executor
 from data_pipeline.recorded import page, sharding
-from data_pipeline.recorded.attempts import TRIALS, WORK, attempt
+from data_pipeline.recorded.attempts import TRIALS, WORK, attempt, forgive
 from data_pipeline.recorded.clip import is_run, load_codec
 from data_pipeline.recorded.pairs import Pair, read_pairs
 from data_pipeline.recorded.prepare import kept
@@ -76,6 +76,7 @@ def build(
     with files.held(out), executor(engine, workers, address, gpus) as run:
         for left in out.glob(".*.partial*"):  # of a build that was killed
             left.unlink()
+        forgive(out)
         results = dict(_prepared(run, pairs, out, length, latent))
         (out / METADATA).unlink(missing_ok=True)
         tally = tabulate(out / "clips.csv", pairs, out / WORK, length, sum(each["kept"] for each in results.values()))
@@ -119,7 +120,7 @@ def _prepared(run: Run, pairs: Sequence[Pair], out: Path, length: int, latent: s
     jobs = ((pair.name, (pair, out, length, latent, name)) for pair in pairs)
     for number, (conversation, result) in enumerate(run(_job, jobs), 1):
         outcome = f"set aside, {result['reason']}" if result["reason"] else "done"
-        outcome += f", attempt {result['attempts']}" if result["attempts"] > 1 else ""
+        outcome += f", attempt {result['attempts']}" if result["attempts"] > 1 and not result["reason"] else ""
         print(f"{conversation}: {outcome} ({number}/{len(pairs)} conversations)", flush=True)
         for sentence in of_pair(named[conversation], result):
             warnings.warn(sentence, InputWarning, stacklevel=2)

@@ -165,15 +165,17 @@ def frames_of(side: Side, video: VideoInfo, max_side: int = 0) -> Iterator[np.nd
 
 def _survey(side: Side, video: VideoInfo, limit: int) -> shots.Survey:
     """Survey at a reduced size, in pixels of the full one."""
-    whole, first = next(frames_of(side, video)).shape, span_of(side, video)[0]
-    frames, boxes = islice(frames_of(side, video, SURVEYED), limit), None
+    (height, width), first = next(read_frames(video)).shape[:2], span_of(side, video)[0]
+    whole = (height, width // 2 if side.half else width)
+    close = not (side.half or side.boxes)  # else the person takes a part of the picture
+    frames, boxes = islice(frames_of(side, video, SURVEYED if close else 2 * SURVEYED), limit), None
     if side.boxes:
         given, shown = labels.read_boxes(side.boxes), shown_frames(video)[first : first + limit]
         boxes = np.full((len(shown), 4), np.nan)
         boxes[shown < len(given)] = given[shown[shown < len(given)]]
         if side.half == "right":  # its first column is this one of the whole picture
-            boxes[:, 0::2] -= next(read_frames(video)).shape[1] - whole[1]
-    return shots.survey(frames, boxes, whole[:2])
+            boxes[:, 0::2] -= width - whole[1]
+    return shots.survey(frames, boxes, whole)
 
 
 def _plan(pair, folder: Path, length: int, source: str, videos, voices) -> dict:

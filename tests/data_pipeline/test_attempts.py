@@ -57,6 +57,17 @@ def test_three_attempts_that_died_set_it_aside_and_it_stays_there(pair, work, tm
         assert found["reason"] == "the process that reads it died in 3 attempts" and found["lines"] == []
 
 
+def test_the_last_attempt_may_have_died_with_its_build(pair, work, tmp_path):
+    for count in (3, 1, 1):
+        died(pair, tmp_path, count)
+        attempts.forgive(tmp_path)
+    assert attempt(pair, tmp_path / "none")["attempts"] == 1
+    died(pair, tmp_path, 1)  # the sixth, of which three are forgiven
+    attempts.forgive(tmp_path)
+    found = attempt(pair, tmp_path)
+    assert found["attempts"] == 6 and "died in 3 attempts" in found["reason"]
+
+
 def test_a_changed_file_has_attempts_of_its_own(pair, work, tmp_path):
     died(pair, tmp_path / "out", 3)
     pair.user.video.write_bytes(b"repaired")

@@ -57,6 +57,8 @@ def test_it_puts_one_name_into_an_environment(site, call):
 def test_the_command_lists_programs_and_names_the_nearest(call):
     listed = call("-m", "afjax").stdout
     programs = {path.stem for path in ROOT.glob("experiments/*.py") if path.stem != "__init__"} | {"build"}
+    sets = {path.stem for path in ROOT.glob("data_pipeline/sets/*.py")} - {"__init__", "program", "table"}
+    programs |= {f"sets.{name}" for name in sets}
     assert programs == {line.split()[0] for line in listed.splitlines()[1:]}
     refused = call("-m", "afjax", "steam", code=2)
     assert refused.stderr == "error: no program 'steam'; did you mean stream?\n"

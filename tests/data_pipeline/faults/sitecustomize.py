@@ -1,8 +1,8 @@
 """What tests put in place of networks and decoders, in every process that has this folder on its path.
 
 Faces are found in the middle of every picture, motion is how bright it is. In a conversation whose avatar is named
-`poison` the process is killed, in one of `fragile` for the first time; those of `slow...` wait. Processes note themselves in
-the folder AFJAX_TEST_NOTES. A file of records is full at 1 MiB.
+`poison` the process is killed, in one of `fragile` for the first time; those of `slow...` wait. Processes note
+themselves in the folder AFJAX_TEST_NOTES. A file of records is full at 1 MiB.
 """
 
 import os
