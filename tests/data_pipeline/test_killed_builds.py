@@ -23,6 +23,7 @@ def media(tmp_path_factory, write_video):
 LINES = [line(n, {1: "slow", 3: "fragile", 4: "poison"}.get(n, "")) for n in (5, 4, 3, 2, 1, 0)]
 
 
+@pytest.mark.slow
 def test_a_killed_driver_and_files_that_kill_their_process(media, tmp_path):
     builds, out = Builds(media, tmp_path, LINES), tmp_path / "set"
     first = builds.start("set", "--workers=1")
