@@ -80,3 +80,16 @@ def test_of_two_builds_of_one_folder_one_refuses(media, tmp_path):
     said, errors = first.communicate(timeout=600)
     assert first.returncode == 0, said + errors
     contents(tmp_path / "set")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
+def test_what_is_in_work_when_a_build_is_ended_is_not_held_against_it(media, tmp_path, sign, code):
+    builds = Builds(media, tmp_path, [line(n, f"slow{n}") for n in range(4)])
+    first = builds.start("set", "--workers=1")
+    builds.wait_for("c00", first)
+    first.send_signal(sign)
+    first.communicate(timeout=60)
+    assert first.returncode == code and not list((tmp_path / "set").rglob("*partial*"))
+    assert [path.name for path in (tmp_path / "set" / "attempts").glob("*/*/1/*")] == ["stopped"]
+    assert "c00: done, attempt 2" in builds.build("set", "--workers=1")
