@@ -17,7 +17,8 @@ from data_pipeline.recorded.sharding import planned
 ROOT = Path(__file__).resolve().parents[2]
 COLUMNS = "conversation,avatar_video,user_video,avatar_person,user_person,avatar_boxes,avatar_speech,set,licence\n"
 SIZE = """
-import resource, sys, time
+import re, sys, time
+from pathlib import Path
 from data_pipeline import shards
 from data_pipeline.recorded.pairs import read_pairs
 from data_pipeline.recorded.sharding import planned
@@ -27,7 +28,8 @@ pairs = sorted(read_pairs(sys.argv[1]), key=lambda pair: pair.name)
 for split in ("train", "eval"):
     files = planned(split, [(pair.name, 7) for pair in pairs if pair.split == split], 170)
     print(split, sum(stop - first for file in files for _, first, stop in file.spans), len(files))
-print(time.monotonic() - begun, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+most = re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())  # what a parent has is not in it
+print(time.monotonic() - begun, int(most[1]) / 1024)
 """
 
 
