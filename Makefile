@@ -1,6 +1,6 @@
 # make setup   .venv with everything the project needs, redone only when a requirements file has changed
 # make test    the tests, without those marked slow
-# make test-live   the live page: its server, and itself in Chromium, slow ones too
+# make test-live   the live page: its server, WebRTC, and itself in Chromium, slow ones too
 # make test-rooms  avatars in rooms of Pipecat and LiveKit, without their servers
 # make test-brains brains that know words, their servers as doubles, and the offline one with its packages, slow
 # make check   lint, the rules of the house, and the units of the network and the stream
@@ -39,7 +39,7 @@ test: setup
 	@$(PY) -m pytest -q -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-live: setup
-	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-live.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check -r requirements-live.txt -r requirements-webrtc.txt
 	@$(PY) -m pytest -q tests/serving
 
 test-rooms: setup

@@ -9,9 +9,13 @@ elsewhere, and nothing is stored. docs/live.md has the protocol, and what to do 
 brains. It needs the packages of requirements-media.txt and requirements-live.txt. With c2pa-python the page's
 recordings are signed as generated (C2PA), by a certificate of the server's own or by that of `--certificate` and
 `--key`.
+
+`--broadcast` gives the call to programs that know nothing of us, as a camera or as a stream (docs/broadcast.md).
+`--webrtc` lets pages in by WebRTC, too: docs/webrtc.md, requirements-webrtc.txt.
 """
 
 import asyncio
+import os
 
 from absl import flags
 
@@ -32,6 +36,9 @@ _SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture, a multi
 _SESSIONS = flags.DEFINE_integer("sessions", 1, "Calls at the same time.", lower_bound=1, upper_bound=256)
 _CERTIFICATE = flags.DEFINE_string("certificate", "", "PEM: sign recordings with it and those that vouch for it.")
 _KEY = flags.DEFINE_string("key", "", "PEM: its private key.")
+_WEBRTC = flags.DEFINE_bool("webrtc", False, "Let pages in by WebRTC, too; the address printed is for that.")
+_ICE = flags.DEFINE_multi_string("ice", [], "stun:HOST or turn:HOST for --webrtc; none by default.")
+_BROADCAST = flags.DEFINE_multi_string("broadcast", [], "/dev/videoN of v4l2loopback, or rtmp://HOST/APP/KEY.")
 _PRECISION = cli.define_precision()
 _BRAIN = flags.DEFINE_enum("brain", "scripted", brains.BRAINS, "What answers (docs/brains.md).")
 _LISTEN = flags.DEFINE_string("listen", "", "What recognises words: nothing, offline, or a server's URL.")
@@ -53,22 +60,40 @@ def main():
         raise InputError(f"--size={_SIZE.value} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
     if bool(_CERTIFICATE.value) != bool(_KEY.value):
         raise InputError("--certificate and --key belong together", do="give both or neither")
+    if _ICE.value and not _WEBRTC.value:
+        raise InputError("--ice is for WebRTC", do="give --webrtc, too")
+    servers = hosting.ice_of(_ICE.value, os.environ) if _WEBRTC.value else None
     signer = Signer(files.absolute(_CERTIFICATE.value), files.absolute(_KEY.value)) if _KEY.value else Signer.found()
-    print("getting ready: brain, model and portraits", flush=True)
-    choice = brains.Choice(
+    print("getting ready: brain, portraits and model", flush=True)
+    brain, voices = brains.brains_of(_choice())
+    portraits = hosting.portraits_of(_PORTRAIT.value)
+    with hosting.outlets(_BROADCAST.value, next(iter(portraits.values())), _SIZE.value) as outlets:
+        _serve(portraits, brain, voices, signer, servers, outlets)
+
+
+def _choice() -> brains.Choice:
+    return brains.Choice(
         _BRAIN.value, listen=_LISTEN.value, listen_model=_LISTEN_MODEL.value, reply=_REPLY.value,
         reply_model=_REPLY_MODEL.value, speak=_SPEAK.value, speak_model=_SPEAK_MODEL.value,
         speak_voice=_SPEAK_VOICE.value, speak_rate=_SPEAK_RATE.value, realtime=_REALTIME.value,
         realtime_model=_REALTIME_MODEL.value, realtime_voice=_REALTIME_VOICE.value, prompt=_PROMPT.value,
     )  # fmt: skip
-    brain, voices = brains.brains_of(choice)
+
+
+def _serve(portraits, brain, voices, signer, servers, outlets):
     avatar = cli.load_avatar(files.absolute(_WORKDIR.value) if _WORKDIR.value else "", _PRECISION.value)
-    portraits = hosting.portraits_of(_PORTRAIT.value)
     with cli.quiet():
         engine = avatar.engine(_SESSIONS.value)
         studio = Studio(engine, avatar.codec(_SIZE.value), portraits, brain, voices)
-    server = Server(studio, _HOST.value, _PORT.value, origins=_ORIGIN.value, signer=signer)
-    asyncio.run(hosting.host(studio, server, lambda url: print(f"open {url}   (ctrl-C ends it)", flush=True)))
+    for outlet in outlets:
+        outlet.follow(studio)
+    door = None if servers is None else hosting.door_of(studio, servers)
+    server = Server(studio, _HOST.value, _PORT.value, origins=_ORIGIN.value, signer=signer, door=door)
+
+    def said(url: str):
+        print(f"open {url if door is None else url.replace('/#', '/?webrtc#')}   (ctrl-C ends it)", flush=True)
+
+    asyncio.run(hosting.host(studio, server, said))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from afjax.audio.framing import FPS
@@ -46,8 +47,10 @@ class Socket(Protocol):
 class Link:
     """`run` talks with one page until it goes."""
 
-    def __init__(self, studio: Studio, socket: Socket):
+    def __init__(self, studio: Studio, socket: Socket, begin: Callable[..., Awaitable[Seat]] | None = None, idle=IDLE):
+        """`begin`: begins the call as `Studio.begin` does, which is the default; `idle`: seconds of its silence."""
         self._studio, self._socket, self._outbox = studio, socket, Outbox(self._too_slow)
+        self._begin_call, self._idle = begin or studio.begin, idle
         self._sending: asyncio.Task | None = None
         self._zero = studio.now()  # of the clock that `pong` tells: the call's, once it has begun
         self._seat: Seat | None = None
@@ -116,7 +119,7 @@ class Link:
             silent = self._studio.now() - self._last
             if self._sending.done():
                 self._ended = (1008, "slow") if self._outbox.full else (1000, "")
-            elif silent > (HELLO if self._opening is None else IDLE):
+            elif silent > (HELLO if self._opening is None else self._idle):
                 self._ended = 1008, "idle"
             else:
                 continue
@@ -244,7 +247,7 @@ class Link:
                         self._say("error", code=error.code, text=str(error))
                         self._portrait = asyncio.get_running_loop().create_future()
             self._warn(said)
-            self._seat = await self._studio.begin(begun, identity, voice, self._outbox)
+            self._seat = await self._begin_call(begun, identity, voice, self._outbox)
         except Exception as error:
             text = "begin: no portrait has come" if isinstance(error, TimeoutError) else "begin: it failed"
             text = f"begin: {error}" if isinstance(error, InputError) else text

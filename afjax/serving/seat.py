@@ -3,7 +3,7 @@
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from afjax.serving.brain import Brain, Cut, Heard, Silent, Speech, State, Troubl
 from afjax.serving.call import Block, Call
 from afjax.serving.outbox import Outbox
 from afjax.serving.protocol import Mic, ProtocolError
+from afjax.serving.tap import Tap
 from afjax.streaming.latency import percentiles
 
 __all__ = ["Seat"]
@@ -23,7 +24,8 @@ log = logging.getLogger("afjax.serving")
 
 
 class Seat:
-    """Attributes: `call`; `identity` of the portrait; `times`: seconds from a block's inputs to its last picture."""
+    """Attributes: `call`; `identity` of the portrait; `times`: seconds from a block's inputs to its last picture;
+    `taps` that are closed with it."""
 
     encode = staticmethod(pictures.encode)
     """What is made of a rendered picture, in a thread, before it is shown."""
@@ -32,6 +34,7 @@ class Seat:
         """`track`: awaitable motion of a picture, None without a face; `wake`: tells the loop of possible work."""
         self.call, self.identity, self.outbox, self.open = call, identity, outbox, True
         self.times: deque[float] = deque(maxlen=500)
+        self.taps: list[Tap] = []
         self.pictures = {"seen": 0, "replaced": 0, "refused": 0}
         self._brain, self._track, self._wake = brain, track, wake
         self._camera: tuple[bytes | np.ndarray, float] | None = None
@@ -45,12 +48,16 @@ class Seat:
     def voice(self, mic: Mic, rate: int, now: float) -> None:
         """A chunk of the user's voice: to the model and to the brain."""
         self.call.follow(mic.seconds + len(mic.samples) / rate, now)
-        self.call.hear(mic.samples, rate, mic.seconds)
+        self.listen(mic.samples, rate, mic.seconds)
+
+    def listen(self, samples: np.ndarray, rate: int, at: float) -> None:
+        """The user's voice, int16 `[n]`, whose first sample was at `at` on the page's clock."""
+        self.call.hear(samples, rate, at)
         if rate != self._rate:
             self._rate, self._resampler = rate, Resampler(rate)
-        wave = self._resampler(mic.samples.astype(np.float32) / 32768)
+        wave = self._resampler(samples.astype(np.float32) / 32768)
         if len(wave):
-            self._ask(self._brain.hear, wave, mic.seconds)
+            self._ask(self._brain.hear, wave, at)
         self._wake()
 
     def picture(self, data: bytes | np.ndarray, at: float) -> None:
@@ -95,12 +102,18 @@ class Seat:
             return
         cut = self.call.cut(now)
         self._speaking = False
-        self.outbox.forget(cut.generation)
+        self.forget(cut.generation)
         self.send("cut", generation=cut.generation, frame=cut.frame, heard=round(cut.heard, 3))
         self._ask(self._brain.cut, cut.heard)
         if cut.rest is not None:
             self.play(cut.rest)
         self._wake(self, cut.rest)
+
+    def forget(self, generation: int) -> None:
+        """Drops what is under way to the page and older than this generation."""
+        self.outbox.forget(generation)
+        for tap in self.taps:
+            tap.cut()
 
     # To the page
 
@@ -114,20 +127,29 @@ class Seat:
 
     def play(self, block: Block) -> None:
         """Sound and words of a block, as soon as it is computed."""
-        self.outbox.put(protocol.sound(block.generation, block.first, block.sound))
+        self.sound(block)
+        for tap in self.taps:
+            tap.play(block)
         if block.words:
             self.send("caption", generation=block.generation, who="avatar", words=block.words)
+
+    def sound(self, block: Block) -> None:
+        """The sound of a block."""
+        self.outbox.put(protocol.sound(block.generation, block.first, block.sound))
 
     def put(self, generation: int, frame: int, picture: Any) -> None:
         """One picture, as `encode` has made it."""
         self.outbox.put_picture(protocol.picture(generation, frame, picture), generation)
 
-    def show(self, block: Block, first: int, pictures: list[Any], now: float) -> None:
-        """Pictures of a block from its frame `first` on, encoded."""
+    def show(self, block: Block, first: int, pictures: list[Any], now: float, raw: Sequence[np.ndarray] = ()) -> None:
+        """Pictures of a block from its frame `first` on, encoded, and as they were for the taps."""
         if block.generation != self.call.generation or not self.open:
             return
         for n, picture in enumerate(pictures):
             self.put(block.generation, block.first + first + n, picture)
+        for tap in self.taps:
+            for n, picture in enumerate(raw):
+                tap.put(block.first + first + n, picture)
         self.call.delivered(block, len(pictures), now)
         if block.fresh and first + len(pictures) == len(block.motion):
             self.times.append(now - block.taken)
@@ -146,7 +168,7 @@ class Seat:
             self._ask(self._brain.spoken, seconds, done)
         for event in self._ask(self._brain.events) or ():
             if isinstance(event, Speech):
-                self.call.say(event)
+                self.speech(event)
             elif isinstance(event, Cut):
                 self.interrupt(now)
             elif isinstance(event, State):
@@ -158,6 +180,12 @@ class Seat:
             elif isinstance(event, Trouble):
                 self.error("brain", event.text)
 
+    def speech(self, event: Speech) -> None:
+        """A piece of the avatar's speech."""
+        if self.call.say(event):
+            for tap in self.taps:
+                tap.speech(event)
+
     def stats(self) -> None:
         """Figures of the last seconds."""
         times, reactions = percentiles([1000 * t for t in self.times]), percentiles(self.call.reactions)
@@ -165,12 +193,19 @@ class Seat:
         self.send(
             "stats", compute_ms={"p50": times["p50"], "p95": times["p95"]}, late_blocks=int(playout.late_blocks),
             blocks=playout.blocks, offset=self.call.offset, reaction_ms=reactions["p50"] and 1000 * reactions["p50"],
-            counts={**vars(self.call.counts), **self.pictures, "dropped": self.outbox.dropped},
+            counts={**vars(self.call.counts), **self.pictures, "dropped": self.dropped},
         )  # fmt: skip
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that were not sent to the page."""
+        return self.outbox.dropped
 
     def close(self) -> Callable[[], None]:
         """Ends the camera; -> what ends the brain, which may wait for its threads."""
         self.open = False
+        for tap in self.taps:
+            tap.close()
         if self._tracking is not None:
             self._tracking.cancel()
         return partial(self._ask, self._brain.close)

@@ -8,10 +8,12 @@ Nothing that a page sends is written anywhere, but for a recording that it asks 
 import asyncio
 import contextlib
 import hmac
+import json
 import secrets
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import afjax
@@ -34,7 +36,8 @@ RECORDING = 1 << 30
 """Bytes of a recording to be signed, some fifty minutes of the page's."""
 UPLOAD, PATIENCE = 900, 10
 """Seconds that a recording may take to come or to go, and that may pass without any of it."""
-PART = 1 << 16
+PART = OFFER = 1 << 16
+"""Bytes that are read at once, and that an offer of WebRTC has at most."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -63,7 +66,7 @@ class Server:
 
     def __init__(
         self, studio: Studio, host: str = "127.0.0.1", port: int = 0, token: str = "", origins=(), page: Path = PAGE,
-        signer: Callable[[Path, Path], None] | None = None,
+        signer: Callable[[Path, Path], None] | None = None, door: Any = None,
     ):  # fmt: skip
         """Nothing listens before `start`.
 
@@ -73,6 +76,7 @@ class Server:
           origins: further origins, "https://name", under which a proxy offers the page.
           page: folder with index.html and what it reads from /static.
           signer: writes a signed copy of a recording (`afjax.serving.credentials`); None: recordings stay unsigned.
+          door: lets pages in by WebRTC (`afjax.serving.webrtc.door.Door`); None: by WebSocket alone.
 
         Raises InputError for a token or origins that can't be, and where aiohttp is missing.
         """
@@ -89,6 +93,7 @@ class Server:
             raise InputError(f"{host or 'every address'} is no name", "host", "give the --origin that pages have, too")
         self._page, self._open, self._silent = page, set(), set()
         self._signer, self._signing, self._recordings = signer, asyncio.Lock(), 0
+        self._door = door
         self._runner = self._server = None
         self.url = ""
 
@@ -104,7 +109,7 @@ class Server:
         app.add_routes([
             web.get("/", self._index), web.get("/static/{name}", self._static), web.get("/health", self._health),
             web.get("/portraits/{name}", self._portrait), web.get("/live", self._live),
-            web.post("/recording", self._recording),
+            web.post("/recording", self._recording), web.post("/webrtc/{what}", self._webrtc),
         ])  # fmt: skip
         self._runner = web.AppRunner(app, access_log=None, keepalive_timeout=15, lingering_time=1, shutdown_timeout=2)
         await self._runner.setup()
@@ -132,6 +137,8 @@ class Server:
         for socket in list(self._open):
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(socket.close(code=1001, message=b"the server ends"), 2)
+        if self._door is not None:
+            await self._door.close()
         await self._runner.cleanup()
 
     def _connection(self):
@@ -180,7 +187,7 @@ class Server:
     async def _health(self, request):
         facts = {"version": afjax.__version__, "protocol": PROTOCOL}
         facts |= {"sessions": self.studio.engine.sessions, "calls": len(self.studio.seats)}
-        facts["signs"] = self._signer is not None
+        facts |= {"signs": self._signer is not None, "webrtc": self._door is not None}
         return self._web.json_response(facts)
 
     async def _portrait(self, request):
@@ -250,6 +257,46 @@ class Server:
                 request.transport.abort()  # the head is sent: no other answer can be
         return response
 
+    def _crowded(self) -> bool:
+        peers = 0 if self._door is None else len(self._door.peers)
+        return len(self._open) + peers >= self.studio.engine.sessions + SPARE
+
+    async def _webrtc(self, request):
+        """`ice`: the servers of ICE; `offer`: a page's description in JSON -> ours."""
+        what = request.match_info["what"]
+        if self._door is None or what not in ("ice", "offer"):
+            raise self._web.HTTPNotFound()
+        kind, _, token = request.headers.get("Authorization", "").partition(" ")
+        if refused := self._stranger(request, [token] if kind == "Bearer" else []):
+            return refused
+        if what == "ice":
+            return self._web.json_response({"iceServers": self._door.servers})
+        if self._crowded():
+            return self._answer("too many pages are open\n", 503)
+        try:
+            offer = await self._offer(request)
+            return self._web.json_response({"type": "answer", "sdp": await self._door.answer(offer)})
+        except InputError as error:
+            return self._answer(f"{error}\n", 422)
+        except (TimeoutError, ConnectionError):
+            return self._answer("the offer came too slowly\n", 408)
+
+    @staticmethod
+    async def _offer(request) -> str:
+        data = b""
+        async with asyncio.timeout(PATIENCE):
+            while part := await request.content.read(PART):
+                data += part
+                if len(data) > OFFER:
+                    raise InputError(f"an offer is at most {OFFER} bytes")
+        try:
+            offer = json.loads(data)
+            if offer["type"] != "offer" or not isinstance(offer["sdp"], str):
+                raise ValueError
+        except (ValueError, TypeError, KeyError, RecursionError):
+            raise InputError("an offer is JSON with `type` offer and `sdp`") from None
+        return offer["sdp"]
+
     async def _live(self, request):
         """Refuses with a status before the socket is accepted, or talks until its end."""
         asked = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
@@ -258,7 +305,7 @@ class Server:
             return refused
         if PROTOCOL not in asked:
             return self._answer(f"this server speaks {PROTOCOL}\n", 400)
-        if len(self._open) >= self.studio.engine.sessions + SPARE:
+        if self._crowded():
             return self._answer("too many pages are open\n", 503)
         socket = self._web.WebSocketResponse(
             protocols=(PROTOCOL,), max_msg_size=LIMITS.portrait + HEAD.size, compress=False, heartbeat=15, timeout=2

@@ -49,7 +49,8 @@ class _Part(NamedTuple):
 
 
 class Studio:
-    """Attributes: `portraits`: PNG by name; `voices` of the brain; `seats`: the calls under way."""
+    """Attributes: `portraits`: PNG by name; `voices` of the brain; `seats`: the calls under way; `on_begin`: called
+    with the seat of a page's call that begins."""
 
     def __init__(
         self, engine, codec: Codec, portraits: Mapping[str, np.ndarray],
@@ -71,6 +72,7 @@ class Studio:
         self.group, self.seats = Group(engine, codec.channels), []
         self.headroom, self._brain, self._seed, self._prepared = headroom, brain, seed, False
         self._identities = {name: codec.identity(picture) for name, picture in portraits.items()}
+        self.on_begin: Callable[[Seat], None] = lambda seat: None
         self.portraits = {name: pictures.encode(picture, "PNG") for name, picture in portraits.items()}
         self._screen, self._parts, self._free = pictures.Screen(codec), [], engine.sessions
         self._tasks: set[asyncio.Task] = set()
@@ -186,10 +188,13 @@ class Studio:
         self._warm_up(identity)
         return identity, [str(one.message) for one in said if issubclass(one.category, InputWarning)]
 
-    async def begin(self, begun: float, identity: Any, voice: str, outbox: Outbox) -> Seat:
-        """A page's call in the slot that was reserved for it; `begun`: `now` at its page's 0."""
+    async def begin(
+        self, begun: float, identity: Any, voice: str, outbox: Outbox, make: Callable[..., Seat] = Seat, lead=0.0
+    ) -> Seat:
+        """A page's call in the slot that was reserved for it; `begun`: `now` at its page's 0; others as of `seat`."""
         brain = await self.on("faces", self._brain, voice)
-        seat = await self.seat(begun, identity, partial(Seat, brain=brain, outbox=outbox))
+        seat = await self.seat(begun, identity, partial(make, brain=brain, outbox=outbox), lead)
+        self.on_begin(seat)
         seat.send("ready", offset=seat.call.offset, generation=seat.call.generation)
         seat.send("state", state="listening")
         return seat
@@ -287,7 +292,7 @@ class Studio:
     async def _deliver(self, part: _Part, shown: np.ndarray):
         """The encoder is one thread, so that parts come out in order."""
         encoded = await self.on("encoder", lambda: [part.seat.encode(picture) for picture in shown])
-        part.seat.show(part.block, part.first, encoded, self.now())
+        part.seat.show(part.block, part.first, encoded, self.now(), shown)
 
     async def _tick(self):
         told = self.now()

@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
+import logging
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from afjax.serving.studio import Studio
 from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments.report.conversation_video import AVATAR
 
-__all__ = ["host", "portraits_of"]
+__all__ = ["door_of", "host", "ice_of", "outlets", "portraits_of"]
 
 SWITCH = 0.0005
 """Seconds after which a thread gives way: sockets must not wait 5 ms for brains and encoders at every turn."""
@@ -32,6 +33,43 @@ def portraits_of(files: Sequence[str]) -> dict[str, np.ndarray]:
 
         found["astronaut"] = astronaut()
     return found
+
+
+def ice_of(urls: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, Any]]:
+    """Servers of ICE; the name and the password of TURN are AFJAX_TURN_USER and AFJAX_TURN_PASSWORD."""
+    from afjax.serving.webrtc.door import ice_servers
+
+    return ice_servers(urls, environment.get("AFJAX_TURN_USER", ""), environment.get("AFJAX_TURN_PASSWORD", ""))
+
+
+def door_of(studio: Studio, servers: Sequence[dict[str, Any]]) -> Any:
+    """What lets pages in by WebRTC. InputError where aiortc is missing."""
+    from afjax.serving.webrtc.door import Door
+
+    for name in ("aioice", "aiortc"):  # every address that is tried has a line
+        logging.getLogger(name).setLevel(logging.WARNING)
+    return Door(studio, servers)
+
+
+@contextlib.contextmanager
+def outlets(targets: Sequence[str], portrait: np.ndarray, size: int) -> Iterator[list[Any]]:
+    """Who plays the call under way to cameras and streams, from the portrait on; InputError for what takes none."""
+    if not targets:
+        yield []
+        return
+    from PIL import Image, ImageOps
+
+    from afjax.serving.outlet import Outlet, target_of
+
+    still, started = np.asarray(ImageOps.fit(Image.fromarray(portrait), (size, size))), []
+    try:
+        for outlet in [Outlet(target_of(text), still) for text in targets]:
+            started.append(outlet)
+            outlet.start()
+        yield started
+    finally:
+        for outlet in started:
+            outlet.close()
 
 
 async def host(studio: Studio, server: Server | Any, said: Callable[[str], None] = print) -> None:

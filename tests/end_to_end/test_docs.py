@@ -35,7 +35,7 @@ for page, module, rest in json.load(sys.stdin):
         try:
             found = runpy.run_module(module, run_name="read")
         except ModuleNotFoundError as error:
-            if error.name.partition(".")[0] in ("livekit", "pipecat"):  # extras that `make setup` leaves out
+            if error.name.partition(".")[0] in ("aiortc", "livekit", "pipecat"):  # extras that `make setup` leaves out
                 continue
             raise
         if "flags" in found:

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from afjax.errors import InputError
-from afjax.serving.feed import Ears, Feed, Pace, Picture, Sound, Voice, open_feed
+from afjax.serving.feed import Ears, Feed, Picture, Sound, open_feed
 from afjax.serving.group import Group
 from afjax.serving.pictures import camera
+from afjax.serving.pieces import Pace, Voice
 from afjax.serving.studio import Studio
 from tests.serving import stubs
 from tests.serving.stubs import SMILE
@@ -50,7 +51,7 @@ class Show:
                 self._coming.remove(one)
                 self.feed.show(one[1], 0, list(self.codec.render(0, one[1].motion)), self.now)
             self.feed.tick(self.now)
-            while (piece := self.feed._next(self.now)[0]) is not None:
+            while (piece := self.feed._pieces._next(self.now)[0]) is not None:
                 self.pieces.append((self.now, piece))
                 if isinstance(piece, Sound):
                     begin = max(self.now, self.end)
@@ -139,10 +140,10 @@ def test_after_a_standstill_sound_and_pictures_are_in_step_again():
 
 def test_who_takes_nothing_for_a_while_is_given_what_is_due():
     show = Show()
-    give, show.feed._next = show.feed._next, lambda now: (None, 1.0)
+    give, show.feed._pieces._next = show.feed._pieces._next, lambda now: (None, 1.0)
     show.live(5.0)
-    assert len(show.feed._pictures) == 50 and show.feed.dropped > 40
-    show.feed._next = give
+    assert len(show.feed._pieces._pictures) == 50 and show.feed.dropped > 40
+    show.feed._pieces._next = give
     show.live(6.0)
     begin, last = show.frames[-1]
     assert begin - last.due == pytest.approx(0.0, abs=0.0051)

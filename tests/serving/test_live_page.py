@@ -193,7 +193,7 @@ def test_face_voice_gestures_and_a_picture_of_ones_own(fake, tmp_path):
                 f"(() => {{ const e = document.getElementById('{name}'); e.value = '{value}';"
                 "e.dispatchEvent(new Event('input')); e.dispatchEvent(new Event('change')); })()"
             )
-        wait(lambda: fake.of("voice"))
+        wait(lambda: fake.of("voice") and fake.of("expressiveness"))
         assert fake.of("look") == [{"type": "look", "portrait": "grace.jpg"}]
         assert fake.of("gesture") == [{"type": "gesture", "name": "nod"}]
         assert fake.of("voice") == [{"type": "voice", "name": "Martin"}]

@@ -46,12 +46,23 @@ export class Call extends EventTarget {
     const mic_rate = this.sound.hasMic ? this.sound.rate : 0;
     link.json({ type: 'begin', portrait: upload ? '' : portrait, voice, mic_rate, camera: this.camera.on });
     if (upload) link.binary(PORTRAIT, 0, 0, 0, upload);
+    this.sound.follow(link.tracks?.audio);
+    this.stage.follow(link.tracks?.video);
+    this.carry();
     clearInterval(this.#timer);
     this.#timer = setInterval(() => this.#second(), 1000);
   }
 
+  /** Gives the user's tracks to a link that has tracks. */
+  carry() {
+    this.#link?.carry?.('audio', this.sound.micTrack);
+    this.#link?.carry?.('video', this.camera.track);
+  }
+
   /** Nothing more is sent or taken. */
   leave() {
+    this.stage.follow(null);
+    this.sound.follow(null);
     clearInterval(this.#timer);
     this.#link = null;
     this.ready = false;
@@ -115,11 +126,11 @@ export class Call extends EventTarget {
 
   #mic({ seconds, pcm, peak }) {
     this.level = this.muted ? 0 : peak;
-    if (this.#link && seconds >= 0) this.#link.binary(MIC, this.generation, this.#mics++, seconds, pcm);
+    if (this.#link && !this.#link.tracks && seconds >= 0) this.#link.binary(MIC, this.generation, this.#mics++, seconds, pcm);
   }
 
   #picture(at, jpeg, took) {
-    if (!this.#link || this.#link.waiting > FULL) return;
+    if (!this.#link || this.#link.tracks || this.#link.waiting > FULL) return;
     const seconds = this.sound.at(at);
     if (seconds < 0) return;
     this.capture_ms = this.capture_ms === null ? took : this.capture_ms + 0.1 * (took - this.capture_ms);

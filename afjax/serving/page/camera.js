@@ -9,12 +9,17 @@ export class Camera {
   #last = 0;
   #canvas = new OffscreenCanvas(SIDE, SIDE);
 
-  constructor(video) {
-    this.video = video;
+  /** video: the self-view; jpegs: whether pictures are wanted at all, or the track alone. */
+  constructor(video, jpegs = true) {
+    Object.assign(this, { video, jpegs });
   }
 
   get on() {
     return this.#stream !== null;
+  }
+
+  get track() {
+    return this.#stream?.getVideoTracks()[0] ?? null;
   }
 
   async start() {
@@ -22,7 +27,7 @@ export class Camera {
     this.#stream = await navigator.mediaDevices.getUserMedia({ video: size });
     this.video.srcObject = this.#stream;
     await this.video.play();
-    this.#wait(this.#stream);
+    if (this.jpegs) this.#wait(this.#stream);
   }
 
   stop() {

@@ -10,11 +10,13 @@ import { Sound } from './player.js';
 import { Link, tokenOf } from './protocol.js';
 import { Stage } from './stage.js';
 import { Tape } from './tape.js';
+import { RtcLink } from './webrtc.js';
 
 const $ = (id) => document.getElementById(id);
 const STATES = { wait: 'Getting ready', listening: 'Listening', thinking: 'Thinking', speaking: 'Speaking' };
 const RETRIES = [0.5, 1, 2, 4, 8, 8];
 const token = tokenOf(location.hash);
+const webrtc = new URLSearchParams(location.search).has('webrtc');
 
 let hello = null;
 let link = null;
@@ -24,7 +26,7 @@ let choice = null;
 let connecting = null;
 let saved = null;
 
-const camera = new Camera($('self'));
+const camera = new Camera($('self'), !webrtc);
 const stage = new Stage($('avatar'), () => (sound ? sound.heard() : 0));
 const captions = new Captions($('log'), $('screen'), $('spoken'));
 const figures = new Figures($('waterfall'), $('numbers'));
@@ -64,7 +66,7 @@ function notice(text, action = null) {
 /** A link that has said hello; rejects with 'busy', 'refused' or 'silent'. */
 function connect() {
   connecting ??= new Promise((done, fail) => {
-    const fresh = new Link(token);
+    const fresh = webrtc ? new RtcLink(token) : new Link(token);
     const timer = setTimeout(() => { fresh.close(); fail(new Error('silent')); }, 8000);
     fresh.addEventListener('json', ({ detail }) => {
       if (detail.type === 'busy') { fresh.close(); fail(new Error('busy')); }
@@ -112,6 +114,9 @@ async function arrive() {
 function unreachable(error, again) {
   if (error.message === 'busy') {
     wait('All seats are taken', 'As many people are talking as this machine can hold. Try again in a minute.', again);
+  } else if (webrtc) {
+    wait('No way to the server', 'WebRTC does not get through, or the server was started without it. The address may work '
+      + 'without ?webrtc in it.', again);
   } else {
     wait('The server does not answer', 'Is it still running? Open the address that it printed last: each start has a '
       + 'new one.', again);
@@ -255,6 +260,7 @@ const acts = {
   async camera() {
     if (camera.on) camera.stop();
     else await openCamera();
+    call?.carry();
     buttons();
   },
   interrupt() {
@@ -400,6 +406,14 @@ function frame() {
   if (Math.abs(level - $('level').value) > 0.04) $('level').value = level;
 }
 requestAnimationFrame(frame);
+
+if (webrtc) {
+  // nothing else tells the server at once that this page has gone
+  addEventListener('pagehide', () => {
+    link?.json({ type: 'end' });
+    link?.close();
+  });
+}
 
 watch(stage, () => call, () => sound);
 arrive();

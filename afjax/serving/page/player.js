@@ -1,6 +1,7 @@
 // Sound, and the clock of a call: seconds since `begin`, by the AudioContext.
 
 const MAX_LATENCY = 0.3;
+const FADE = 0.005, HUSH = 0.25; // seconds: of a cut, and for which what is under way by a track is not heard
 
 export class Sound {
   missing = 0;
@@ -12,6 +13,7 @@ export class Sound {
   #meter;
   #mic = null;
   #tape;
+  #voice = null; // of a track
   #cutAt = 0;
   #samples = new Float32Array(256);
 
@@ -81,6 +83,24 @@ export class Sound {
     this.#player.port.postMessage({ frame, samples }, [samples]);
   }
 
+  /** Plays a track from here on, or none; what comes through `play` is heard beside it. */
+  follow(track) {
+    this.#voice?.source.disconnect();
+    this.#voice?.gain.disconnect();
+    this.#voice = null;
+    if (!track) return;
+    const stream = new MediaStream([track]);
+    const source = new MediaStreamAudioSourceNode(this.context, { mediaStream: stream });
+    const gain = new GainNode(this.context);
+    source.connect(gain).connect(this.#meter);
+    gain.connect(this.#tape);
+    const pump = new Audio(); // Chromium decodes a track only where an element plays it
+    pump.muted = true;
+    pump.srcObject = stream;
+    pump.play().catch(() => {});
+    this.#voice = { source, gain, pump };
+  }
+
   shift(offset) {
     this.#player.port.postMessage({ offset });
   }
@@ -88,6 +108,13 @@ export class Sound {
   cut() {
     this.#cutAt = this.context.currentTime;
     this.#player.port.postMessage({ cut: true });
+    if (!this.#voice) return;
+    const { gain } = this.#voice.gain, now = this.context.currentTime;
+    gain.cancelScheduledValues(now);
+    gain.setValueAtTime(gain.value, now);
+    gain.linearRampToValueAtTime(0, now + FADE);
+    gain.setValueAtTime(0, now + HUSH);
+    gain.linearRampToValueAtTime(1, now + HUSH + FADE);
   }
 
   /** Loudest sample of the last 5 ms. */
@@ -106,6 +133,10 @@ export class Sound {
     source.connect(node);
     source.connect(this.#tape);
     this.#mic = { stream, source, node };
+  }
+
+  get micTrack() {
+    return this.#mic?.stream.getAudioTracks()[0] ?? null;
   }
 
   get hasMic() {

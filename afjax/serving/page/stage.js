@@ -19,6 +19,7 @@ export class Stage {
   #waiting = new Map();
   #lagSum = 0;
   #lagCount = 0;
+  #video = null;
   #context;
 
   constructor(canvas, clock) {
@@ -72,6 +73,38 @@ export class Stage {
     }
     this.#waiting.get(entry.frame)?.picture.close();
     this.#waiting.set(entry.frame, entry);
+  }
+
+  /** Draws the pictures of a track when they come, until another or none is followed. */
+  follow(track) {
+    this.#video?.remove();
+    this.#video = null;
+    if (!track) return;
+    const video = this.#video = document.createElement('video');
+    video.className = 'unseen';
+    video.muted = video.playsInline = true;
+    video.srcObject = new MediaStream([track]);
+    this.canvas.after(video);
+    video.play().catch(() => {});
+    const next = () => {
+      if (this.#video !== video) return;
+      const { videoWidth: width, videoHeight: height } = video;
+      if (width && height) this.#paint(video, width, height);
+      wait();
+    };
+    const wait = () => {
+      if (video.requestVideoFrameCallback) video.requestVideoFrameCallback(next);
+      else setTimeout(next, 40);
+    };
+    wait();
+  }
+
+  #paint(source, width, height) {
+    if (this.canvas.width !== width || this.canvas.height !== height) Object.assign(this.canvas, { width, height });
+    this.#context.drawImage(source, 0, 0);
+    this.frames++;
+    this.last = this.due();
+    this.lastGeneration = this.generation;
   }
 
   /** Everything older than `generation` is gone at once. */

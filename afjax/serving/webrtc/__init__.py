@@ -1,0 +1,1 @@
+"""The page's protocol over WebRTC (docs/webrtc.md). aiortc does the work; requirements-webrtc.txt."""

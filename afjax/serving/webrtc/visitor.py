@@ -1,0 +1,55 @@
+"""A page in a call whose pictures and sound go and come by tracks. It runs on the event loop of the studio."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from afjax.serving.brain import Brain
+from afjax.serving.call import Block, Call
+from afjax.serving.feed import Ears
+from afjax.serving.outbox import Outbox
+from afjax.serving.seat import Seat
+from afjax.serving.tap import Player, Tap
+
+__all__ = ["LEAD", "Visitor"]
+
+LEAD = 0.02
+"""Seconds before its time at which a picture is wanted: its encoding, and the way to the network's thread."""
+GAP = 0.03
+"""Seconds by which sound that always comes later has a new time; less than the 40 ms for which a block waits for it."""
+
+
+class Visitor(Seat):
+    """A seat whose page is given messages by the outbox, and all else by a player."""
+
+    encode = staticmethod(lambda picture: picture)
+
+    def __init__(
+        self, call: Call, identity: Any, brain: Brain, outbox: Outbox, track: Callable[..., Any], wake,
+        player: Player, begun: float, clock: Callable[[], float],
+    ):  # fmt: skip
+        """`begun`: `clock()` at the page's 0."""
+        super().__init__(call, identity, brain, outbox, track, wake)
+        self._begun, self._clock, self._ears = begun, clock, Ears(GAP)
+        self._tap = Tap(call, clock, player)
+        self.taps.append(self._tap)
+
+    def hear(self, samples: np.ndarray, rate: int) -> None:
+        """The user's sound as it comes, int16 `[n]`."""
+        self.listen(samples, rate, self._ears.stamp(len(samples) / rate, self._clock() - self._begun))
+
+    def see(self, pixels: np.ndarray) -> None:
+        """The newest picture of the user, uint8 `[H, W, 3]` RGB."""
+        self.picture(pixels, self._clock() - self._begun)
+
+    @property
+    def dropped(self) -> int:
+        """Pictures that were not sent."""
+        return self._tap.dropped
+
+    def sound(self, block: Block) -> None:
+        """Its page hears the track."""
+
+    def put(self, generation: int, frame: int, picture: np.ndarray) -> None:
+        """Its page sees the track."""
