@@ -320,6 +320,8 @@ def test_guidance_is_per_session(pair):
     first = np.asarray(engine.step(Inputs(*given)))
     again = [rng.standard_normal((1, *s)).astype(np.float32).repeat(2, 0) for s in ((3200,), (3200,), (BLOCK, D))]
     second = np.asarray(engine.step(Inputs(given[0], *again[1:])))
+    for slot in (calm, lively):
+        engine.leave(slot)
     assert np.abs(first[0] - first[1]).max() > 1e-4 and np.isfinite(second).all()
 
 
