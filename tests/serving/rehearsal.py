@@ -43,6 +43,7 @@ from data_pipeline.simulate.portrait.draw import draw_portrait
 from experiments import cli
 from tests import browser
 from tests.serving.client import Page, camera, jpeg_of
+from tests.serving.server_process import Process
 
 _SECONDS = flags.DEFINE_float("seconds", 60.0, "How long the conversation lasts.", lower_bound=5)
 _SIZE = flags.DEFINE_integer("size", 256, "Side of the avatar's picture.")
@@ -262,25 +263,6 @@ def served():
     finally:
         process.send_signal(signal.SIGINT)
         process.wait(30)
-
-
-class Process:
-    """Memory and processor time of the server."""
-
-    def __init__(self, process):
-        self._path, self._start = Path("/proc", str(process.pid)), time.monotonic()
-        self._first, self._cpu = self._memory(), self._seconds()
-
-    def _memory(self) -> float:
-        return int(re.search(r"VmRSS:\s+(\d+)", (self._path / "status").read_text())[1]) / 1024
-
-    def _seconds(self) -> float:
-        ticks = (self._path / "stat").read_text().rsplit(")", 1)[1].split()
-        return (int(ticks[11]) + int(ticks[12])) / 100
-
-    def figures(self) -> dict:
-        cores = (self._seconds() - self._cpu) / (time.monotonic() - self._start)
-        return {"server_mb": [round(self._first), round(self._memory())], "server_cores": round(cores, 2)}
 
 
 async def rehearse(server, user: User) -> dict:

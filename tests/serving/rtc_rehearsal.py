@@ -18,7 +18,6 @@ The server is a process of its own: a model of a few numbers, whose picture is a
 import asyncio
 import json
 import logging
-import re
 import tempfile
 import time
 from pathlib import Path
@@ -28,6 +27,7 @@ from absl import app, flags
 
 from tests import browser
 from tests.serving.rtc_client import RtcPage
+from tests.serving.server_process import Process
 from tests.serving.stub_server import STUB, served
 
 _CUTS = flags.DEFINE_integer("cuts", 20, "Utterances that are interrupted.", lower_bound=1)
@@ -41,25 +41,6 @@ LINE = "one two three four"
 
 def percentiles(values) -> dict:
     return {f"p{p}": round(float(np.percentile(values, p)), 1) for p in (5, 50, 95, 100)} if len(values) else {}
-
-
-class Process:
-    """Memory and processor time of the server."""
-
-    def __init__(self, process):
-        self._path, self._start = Path("/proc", str(process.pid)), time.monotonic()
-        self._first, self._cpu = self._memory(), self._seconds()
-
-    def _memory(self) -> float:
-        return int(re.search(r"VmRSS:\s+(\d+)", (self._path / "status").read_text())[1]) / 1024
-
-    def _seconds(self) -> float:
-        ticks = (self._path / "stat").read_text().rsplit(")", 1)[1].split()
-        return (int(ticks[11]) + int(ticks[12])) / 100
-
-    def figures(self) -> dict:
-        cores = (self._seconds() - self._cpu) / (time.monotonic() - self._start)
-        return {"server_mb": [round(self._first), round(self._memory())], "server_cores": round(cores, 2)}
 
 
 def first(found, since: float, above: float) -> float | None:
