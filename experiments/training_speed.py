@@ -45,7 +45,7 @@ def main():
                 rows.append({"network": network, "precision": precision, "batch": batch, **found})
                 files.write_json(Path(out) / "summary.json", {"small": _SMALL.value, "rows": rows})
     _report(rows)
-    print(f"on {rows[0]['device']}; written: {Path(out) / 'summary.json'}")
+    print(f"on {max(row['device'] for row in rows)}; written: {Path(out) / 'summary.json'}")
 
 
 def _configs(small: bool) -> dict:

@@ -15,7 +15,7 @@ from afjax.config import Config, differences, stored_config, to_dict
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
-from afjax.streaming.sampler import Generator
+from afjax.streaming.sampler import Generator, generating
 from afjax.training.checkpoint import load_ema
 from afjax.training.generator.state import init_params
 
@@ -25,7 +25,8 @@ __all__ = ["load_run"]
 def load_run(workdir: str | Path) -> Avatar:
     """Avatar of a folder that `experiments.train` wrote, or of one of its checkpoints, `WORKDIR/checkpoints/STEP`.
 
-    Raises InputError without a checkpoint or with another config.
+    One that was trained in bfloat16 generates in tf32, as its samples did. Raises InputError without a checkpoint or
+    with another config.
     """
     workdir, step = files.absolute(workdir), None
     if workdir.parent.name == "checkpoints" and workdir.name.isdigit():
@@ -42,6 +43,7 @@ def load_run(workdir: str | Path) -> Avatar:
     changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "training", "compute"))
     if changed:
         raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
+    config = generating(config)
     normalizer = Normalizer.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
     hearing = partial(_features, config, meta.get("features"), path)
     return Avatar(config, Generator(config, params, normalizer), hearing, codecs_of(config.data.codec), step, workdir)

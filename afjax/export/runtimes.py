@@ -88,6 +88,8 @@ def to_iree(bundle: Path, path: Path) -> dict[str, Any]:
     except ImportError as error:
         raise InputError(f"{error.name} is missing", do=INSTALL) from None
     stream = Stream(bundle)
+    if stream.manifest.get("precision") == "bfloat16":
+        raise InputError("IREE is given steps in float32", bundle, "export it with --precision tf32")
     exported = export.deserialize(bytearray(stream.files["step.jax_exported"]))
     program = iree.compiler.compile_str(
         exported.mlir_module_serialized, input_type="stablehlo", target_backends=["llvm-cpu"],

@@ -153,14 +153,16 @@ class ConditionEncoder(nn.Module):
         return nn.silu(self.user_norm(user + self.user(user, user_audio, mask, positions)))
 
     def __call__(self, conditions: Conditions, keep, mask, positions):
-        """`conditions` projected; `keep` [b, 3] in {0, 1}: avatar audio, user audio, user motion.
+        """`conditions` projected, in the dtype of whose voices it computes; `keep` [b, 3] in {0, 1}: avatar audio, user
+        audio, user motion.
 
         `mask` [n, n] or [b, n, n].
         """
         avatar_audio = conditions.avatar_audio * keep[:, 0, None, None]
         user_audio = conditions.user_audio * keep[:, 1, None, None]
         user_motion = conditions.user_motion * keep[:, 2, None, None]
-        moved = self.embed_motion(user_motion)
+        narrow = user_motion.astype(avatar_audio.dtype)
+        moved = self.embed_motion(narrow)
         user = self.hear(moved, user_audio, mask, positions)
         if self.memory_size:
             both = avatar_audio + self.verbal(avatar_audio) + user + self.non_verbal(user)
@@ -168,6 +170,7 @@ class ConditionEncoder(nn.Module):
             both = avatar_audio + self.avatar(avatar_audio, user, mask, positions)
         if self.convolutions:  # a frame that is there sees itself
             there = jnp.diagonal(jnp.asarray(mask), axis1=-2, axis2=-1)
-            tracks = (avatar_audio, user_audio, moved, user_motion, moves(user_motion, there))
+            change = moves(user_motion, there).astype(narrow.dtype)  # of wide motion: small nods are differences
+            tracks = (avatar_audio, user_audio, moved, narrow, change)
             both = both + self.fast(tracks, there)
         return self.out(nn.silu(self.avatar_norm(both)))

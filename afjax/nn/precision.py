@@ -4,8 +4,10 @@
     tf32        products as JAX has them by default: rounded to TF32 by NVIDIA's tensor cores, full on a CPU
     bfloat16    activations, weights and caches have half the bytes and 8 bits of mantissa
 
-In bfloat16 norms, softmax, rotations, the embedding of the level, the solver with the motion that it moves, running
-means, latents and coordinates of warps stay in float32: what is a sum over many steps, or has more than 8 bits to say.
+In bfloat16 norms, softmax, rotations, the embedding of the level, how much the user moves, the solver with the motion
+that it moves, running means, latents and coordinates of warps stay in float32 (products among them as in tf32): what is
+a sum over many steps, or has more than 8 bits to say. Narrow weights are the generator's and the latent codec's; those
+of wav2vec2 are cast at use.
 """
 
 import contextlib

@@ -100,7 +100,8 @@ class ForcingTransformer(nn.Module):
     @_precise
     def encode(self, conditions: Conditions, keep, mask, positions):
         """Projected conditions -> [b, n, width]; `keep` [b, 3], `mask` [n, n] or [b, n, n], `positions` [n]."""
-        return self.condition_encoder(*self._narrow((conditions, keep)), mask, positions)
+        voices = self._narrow(conditions)._replace(user_motion=conditions.user_motion)
+        return self.condition_encoder(voices, self._narrow(keep), mask, positions)
 
     @_precise
     def project(self, condition, positions):
@@ -150,6 +151,8 @@ class ForcingTransformer(nn.Module):
 
     def forward_and_answer(self, motion, level, reference, conditions: Conditions, keep, layout):
         """`forward`, and what the condition alone tells, an Answer."""
+        given = (reference, conditions, keep)
+        reference, conditions, keep = jax.tree.map(lambda x: x.astype(motion.dtype), given)
         condition = self._condition(conditions, keep, layout)
         masks = (layout.attention, layout.alignment)
         velocity = self(motion, level, reference, self.project(condition, layout.entry), masks, layout.frame)[0]

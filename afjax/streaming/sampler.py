@@ -1,6 +1,7 @@
 """A trained model with its normalizer: raw conditions in, raw motion out."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +16,13 @@ from afjax.normalizer import Normalizer
 from afjax.streaming.rollout import rollout
 from afjax.streaming.state import StreamState, init_stream, own_motion, spread
 from afjax.streaming.step import make_start, make_step, on_mesh
+
+
+def generating(config: Config) -> Config:
+    """The config by which a model of a training generates: in bfloat16 only where that is asked for."""
+    if config.compute.precision != "bfloat16":
+        return config
+    return replace(config, compute=replace(config.compute, precision="tf32"))
 
 
 class Generator:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["SHIPPED", "define_precision", "load_avatar"]
 
+flags.disclaim_key_flags()  # --help lists them as the program's
+
 SHIPPED = "listener"
 """The model that ships with afjax."""
 

@@ -7,6 +7,8 @@ from absl import flags
 
 __all__ = ["define_distributed", "join"]
 
+flags.disclaim_key_flags()  # --help lists them as the program's
+
 
 def define_distributed():
     """The flag of a program that several processes can share."""

@@ -9,7 +9,7 @@ from experiments import cli
 
 
 def onnx(workdir: str, folder: Path) -> dict:
-    run = cli.load_avatar(workdir)
+    run = cli.load_avatar(workdir, "float32")
     return runtimes.to_onnx(run.config, run.live[0], folder / "step.onnx")
 
 

@@ -5,6 +5,8 @@ Batches are noise of the right shapes, placed before the clock starts, so that i
 
 import time
 from collections.abc import Mapping
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import get_context
 from typing import Any
@@ -94,9 +96,12 @@ def _work(flops: float) -> dict[str, float]:
 
 def measured(call, *arguments) -> dict[str, Any]:
     """Figures of `generator` or `codec`, measured in a process of its own, whose memory is its alone; `error` where
-    the device has too little of it."""
-    with get_context("spawn").Pool(1) as pool:
-        return pool.apply(_apart, (call, arguments))
+    the device, or the machine, has too little of it."""
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        try:
+            return pool.submit(_apart, call, arguments).result()
+        except BrokenProcessPool:
+            return {"device": "", "error": "the process was killed"}
 
 
 def _apart(call, arguments) -> dict[str, Any]:

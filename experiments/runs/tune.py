@@ -12,7 +12,7 @@ from afjax.config import Config, differences, to_dict
 from afjax.config.checks import require
 from afjax.errors import InputError
 from afjax.metrics.table import report
-from afjax.streaming.sampler import Generator
+from afjax.streaming.sampler import Generator, generating
 from data_pipeline.records import Metadata, read_split
 from experiments.runs import divided
 from experiments.runs.columns import columns_for
@@ -53,7 +53,7 @@ class Validation:
 
     def __init__(self, config: Config, folder: Path, metadata: Metadata, log: Path):
         self._clips = list(read_split(folder, "train", -config.preference.validation))
-        self._generator = Generator(config, None, metadata.normalizer)
+        self._generator = Generator(generating(config), None, metadata.normalizer)
         self._columns = columns_for(metadata.channels, config.data.codec, folder)
         self._config, self._log = config, log
         self.reason = ""

@@ -80,7 +80,7 @@ def test_columns_of_the_latent_codec_are_its_coefficients():
     directions = np.linalg.qr(np.random.default_rng(0).standard_normal((8, 3)))[0]
     codec = object.__new__(LatentCodec)
     codec.config = type("Config", (), {"directions": 3})
-    codec._prepared, codec.channels = {"directions": directions}, tuple(f"latent_{n}" for n in range(8))
+    codec._ready, codec.channels = {"directions": directions}, tuple(f"latent_{n}" for n in range(8))
     columns = long_stream.columns_of(codec)
     assert columns.names == ("direction_0", "direction_1", "direction_2") and list(columns.groups) == ["all"]
     known = np.random.default_rng(1).standard_normal((4, 5, 3))

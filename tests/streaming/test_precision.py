@@ -11,12 +11,14 @@ from small_model import scrambled, small_config
 
 from afjax.audio import mel
 from afjax.audio.feature_extractors import MelFeatures
+from afjax.avatar.avatar import Avatar
 from afjax.config import ComputeConfig, SamplerConfig, from_dict, stored_config, to_dict
 from afjax.errors import InputError
 from afjax.nn.transformer import narrowed
 from afjax.normalizer import Normalizer
 from afjax.streaming import live_step
 from afjax.streaming.engine import Engine
+from afjax.streaming.sampler import Generator, generating
 
 BLOCKS = 40
 WIDE = ("exp", "sin", "cos", "rsqrt", "sqrt", "reduce_sum")
@@ -131,6 +133,18 @@ def test_a_session_in_bfloat16_goes_on_from_a_snapshot_to_the_same_bits():
     engine.leave(slot)
     slot = engine.restore(kept)
     np.testing.assert_array_equal([step(block) for block in inputs[1:]], once)
+
+
+def test_what_was_trained_in_bfloat16_generates_in_tf32_unless_asked():
+    config, params = model("bfloat16")
+    assert generating(config).compute.precision == "tf32" and generating(model("float32")[0]) == model("float32")[0]
+    normalizer = Normalizer(*(np.asarray(x) for x in params[2:]))
+    avatar = Avatar(generating(config), Generator(config, params.model, normalizer), MelFeatures, lambda *_: None)
+    kinds = [
+        {leaf.dtype for leaf in jax.tree.leaves(each.live[0].model)}
+        for each in (avatar, avatar.with_precision("bfloat16"))
+    ]
+    assert kinds == [{np.dtype("float32")}, {np.dtype("float32"), np.dtype(jnp.bfloat16)}]
 
 
 def test_an_unknown_precision_is_refused_and_an_earlier_name_understood():

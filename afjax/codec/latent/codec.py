@@ -100,7 +100,9 @@ class LatentCodec:
         self._ready = ready(params)
 
     def at(self, precision: str) -> "LatentCodec":
-        """The same in another precision."""
+        """The same in another precision; ValueError of a codec whose weights have been rounded."""
+        if self.precision == "bfloat16" != precision:
+            raise ValueError("weights in bfloat16 are no others")
         made = copy(self)
         made.precision, made._ready = precision, ready_at(self._ready, precision)
         return made

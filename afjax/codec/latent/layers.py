@@ -1,7 +1,6 @@
 """Layers of the latent codec (after StyleGAN2, Karras et al. 2020, and LIA, Wang et al. 2022), channels last.
 
-Products have JAX's default precision, which accelerators round: good enough to train; who renders asks for the highest
-(`jax.default_matmul_precision`).
+Products have the precision of whoever traces them (`afjax.nn.precision`).
 
 Equalised weights are stored with unit variance and divided by sqrt(fan in); `equalise` does it once per parameter set.
 
