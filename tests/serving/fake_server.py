@@ -18,6 +18,8 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.serving.loop_thread import LoopThread
+
 PAGE = Path(__file__).resolve().parents[2] / "afjax" / "serving" / "page"
 TYPES = {"js": "text/javascript", "css": "text/css", "svg": "image/svg+xml", "html": "text/html"}
 POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -62,21 +64,16 @@ class FakeServer:
         self.received: list = []
         self.busy, self.sounds, self.generation, self.frame = False, True, 0, 0
         self.sockets: list = []
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread = LoopThread()
 
     def __enter__(self):
         self._thread.start()
-        self._run(self._open())
+        self._thread.run(self._open())
         return self
 
     def __exit__(self, *_):
-        self._run(self._close())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(10)
-
-    def _run(self, coroutine, seconds: float = 20):
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(seconds)
+        self._thread.run(self._close())
+        self._thread.close()
 
     @property
     def url(self) -> str:
@@ -188,15 +185,15 @@ class FakeServer:
 
     def tell(self, message):
         """Sends a JSON message, or bytes, to every page."""
-        self._run(self._send(message))
+        self._thread.run(self._send(message))
 
     def cut(self):
         """A new generation, silent from here on."""
-        self._run(self._cut())
+        self._thread.run(self._cut())
 
     def drop(self):
         """Closes all sockets, as a lost network does."""
-        self._run(self._drop())
+        self._thread.run(self._drop())
 
     def of(self, kind) -> list:
         """Messages of a JSON type, or of a binary kind."""

@@ -13,10 +13,11 @@ answer, which does not go on after a piece), "redirect".
 import asyncio
 import base64
 import json
-import threading
 
 import numpy as np
 from aiohttp import WSMsgType, web
+
+from tests.serving.loop_thread import LoopThread
 
 RATE = 24_000
 KEY = "sk-double"
@@ -42,23 +43,17 @@ class Double:
         self.asked, self.told, self.heads = [], [], {}
         self.sound = np.zeros(0, np.float32)
         self._sockets: list[web.WebSocketResponse] = []
-        self._loop, self._leaving = asyncio.new_event_loop(), asyncio.Event()
-        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self._thread, self._leaving = LoopThread(), asyncio.Event()
 
     def __enter__(self):
         self._thread.start()
-        self._on(self._start())
+        self._thread.run(self._start())
         return self
 
     def __exit__(self, *_):
-        self._loop.call_soon_threadsafe(self._leaving.set)
-        self._on(self._runner.cleanup())
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(5)
-        self._loop.close()
-
-    def _on(self, work):
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
+        self._thread.loop.call_soon_threadsafe(self._leaving.set)
+        self._thread.run(self._runner.cleanup())
+        self._thread.close()
 
     async def _start(self, port: int = 0):
         app = web.Application(middlewares=[self._gate], client_max_size=1 << 25)
@@ -77,12 +72,12 @@ class Double:
 
     def go_away(self):
         """Ends, with all connections."""
-        self._on(self._hang_up())
-        self._on(self._runner.cleanup())
+        self._thread.run(self._hang_up())
+        self._thread.run(self._runner.cleanup())
 
     def come_back(self):
         """Is there again, at the same port."""
-        self._on(self._start(self.port))
+        self._thread.run(self._start(self.port))
 
     @web.middleware
     async def _gate(self, request, handler):
@@ -156,7 +151,7 @@ class Double:
     def tell(self, *events: dict):
         """Sends events to the newest realtime client."""
         for event in events:
-            self._on(self._sockets[-1].send_json(event))
+            self._thread.run(self._sockets[-1].send_json(event))
 
     async def _hang_up(self):
         for socket in self._sockets:
@@ -164,7 +159,7 @@ class Double:
 
     def hang_up(self):
         """Closes the realtime connections."""
-        self._on(self._hang_up())
+        self._thread.run(self._hang_up())
 
     def speaks(self, item: str, words: str, seconds: float, response: str = "resp_1", ends: bool = True):
         """An answer: its events in the order and under the names of the version, sound in pieces of 0.2 s."""
