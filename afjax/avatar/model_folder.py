@@ -19,7 +19,7 @@ import jax
 from afjax import __version__, digests, files
 from afjax.audio.feature_extractors import MelFeatures, described
 from afjax.codec.face.channels import CHANNELS
-from afjax.config import Config, stored_config, to_dict
+from afjax.config import Config, DistillationConfig, stored_config, to_dict
 from afjax.errors import InputError
 from afjax.export.bundle import named, rebuilt
 from afjax.normalizer import Normalizer
@@ -123,7 +123,7 @@ def read(folder: str | Path) -> Model:
 def _portable(config: Config) -> Config:
     """The config without the folders of the machine that trained."""
     data, preference = replace(config.data, path=""), replace(config.preference, path="", model="")
-    return replace(config, data=data, preference=preference)
+    return replace(config, data=data, preference=preference, distillation=DistillationConfig())
 
 
 def _replaceable(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Every setting of the library, as frozen dataclasses that are checked when they are made.
 
 model       ModelConfig, LayoutConfig, SamplerConfig, and which conditions a branch keeps
-training    ObjectiveConfig, PreferenceConfig, OptimizerConfig, DataConfig, TrainingConfig
+training    ObjectiveConfig, PreferenceConfig, DistillationConfig, OptimizerConfig, DataConfig, TrainingConfig
 compute     ComputeConfig: mesh, precision, memory
 config      Config, all of these: one experiment
 dicts       from_dict, to_dict, what `config.json` holds
@@ -20,10 +20,17 @@ from afjax.config.model import (
     SamplerConfig,
     keep_name,
 )
-from afjax.config.training import DataConfig, ObjectiveConfig, OptimizerConfig, PreferenceConfig, TrainingConfig
+from afjax.config.training import (
+    DataConfig,
+    DistillationConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    PreferenceConfig,
+    TrainingConfig,
+)
 
 __all__ = [
-    "CONDITION_ENCODERS", "FREE", "KEEP", "MASKS", "ComputeConfig", "Config", "DataConfig", "LayoutConfig",
-    "ModelConfig", "ObjectiveConfig", "OptimizerConfig", "PreferenceConfig", "SamplerConfig", "TrainingConfig",
-    "differences", "from_dict", "keep_name", "stored_config", "to_dict",
+    "CONDITION_ENCODERS", "FREE", "KEEP", "MASKS", "ComputeConfig", "Config", "DataConfig", "DistillationConfig",
+    "LayoutConfig", "ModelConfig", "ObjectiveConfig", "OptimizerConfig", "PreferenceConfig", "SamplerConfig",
+    "TrainingConfig", "differences", "from_dict", "keep_name", "stored_config", "to_dict",
 ]  # fmt: skip

@@ -5,7 +5,14 @@ from dataclasses import dataclass, field
 from afjax.config.checks import require
 from afjax.config.compute import ComputeConfig
 from afjax.config.model import LayoutConfig, ModelConfig, SamplerConfig
-from afjax.config.training import DataConfig, ObjectiveConfig, OptimizerConfig, PreferenceConfig, TrainingConfig
+from afjax.config.training import (
+    DataConfig,
+    DistillationConfig,
+    ObjectiveConfig,
+    OptimizerConfig,
+    PreferenceConfig,
+    TrainingConfig,
+)
 
 
 @dataclass(frozen=True)
@@ -17,6 +24,7 @@ class Config:
     layout: LayoutConfig = field(default_factory=LayoutConfig)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     preference: PreferenceConfig = field(default_factory=PreferenceConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     data: DataConfig = field(default_factory=DataConfig)
@@ -38,8 +46,12 @@ class Config:
             "training.listening_steps needs an answer head (model.answer_head)",
         )
         require(
-            self.training.listening_steps == 0 or not self.preference.path,
-            "training.listening_steps must be 0 where preferences tune a model that has learned to listen",
+            self.training.listening_steps == 0 or not (self.preference.path or self.distillation.model),
+            "training.listening_steps must be 0 where preferences or a teacher tune a model that has learned to listen",
+        )
+        require(
+            not self.distillation.model or self.layout.tokens == "stream" and not self.preference.path,
+            "distillation.model needs layout.tokens stream, every block after a finished past, and no preference.path",
         )
         require(
             self.layout.tokens != "stream" or self.objective.clean_prefix == 0,

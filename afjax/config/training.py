@@ -81,6 +81,17 @@ class PreferenceConfig:
 
 
 @dataclass(frozen=True)
+class DistillationConfig:
+    """Distillation into few evaluations (`afjax.training.generator.distillation`); off while `model` is empty.
+
+    `model`: the teacher, a run or model folder, or the name of a model that ships. The student takes the steps of this
+    config's `sampler`.
+    """
+
+    model: str = ""
+
+
+@dataclass(frozen=True)
 class OptimizerConfig:
     """Adam, Muon or plain gradient descent with warm-up, cosine decay and clipping by global norm, and an average of
     the weights.

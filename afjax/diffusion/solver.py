@@ -68,10 +68,26 @@ def make_grid(sampler: SamplerConfig) -> Grid:
 
 def solve(velocity_fn, noise, sampler: SamplerConfig):
     """Integrates `velocity_fn(x, level)` from noise (level 1) to motion (level 0)."""
+    step, entries = _stepping(velocity_fn, noise, sampler)
+    return jax.lax.scan(step, (noise, jnp.zeros_like(noise)), entries)[0][0]
+
+
+def states(velocity_fn, noise, sampler: SamplerConfig):
+    """What `solve` goes through, `[nfe + 1, ...]`: the noise, and the state after every evaluation."""
+    step, entries = _stepping(velocity_fn, noise, sampler)
+
+    def kept(carry, entry):
+        carry = step(carry, entry)[0]
+        return carry, carry[0]
+
+    return jnp.concatenate([noise[None], jax.lax.scan(kept, (noise, jnp.zeros_like(noise)), entries)[1]])
+
+
+def _stepping(velocity_fn, noise, sampler: SamplerConfig):
+    """The body of a scan over (state, what the method carries), and its entries."""
     grid, method = make_grid(sampler), _dpm_solver_pp if sampler.solver == "dpm_solver_pp" else _euler
     step, coefficients = method(velocity_fn, grid.sigmas)
-    entries = [jnp.asarray(values, noise.dtype) for values in (grid.levels, *coefficients)]
-    return jax.lax.scan(step, (noise, jnp.zeros_like(noise)), entries)[0][0]
+    return step, [jnp.asarray(values, noise.dtype) for values in (grid.levels, *coefficients)]
 
 
 def _euler(velocity_fn, sigmas):

@@ -145,6 +145,10 @@ class ForcingTransformer(nn.Module):
         motion = self.answer_head(condition) if c.answer_head else None
         return Answer(motion, self.cause_head(condition) if c.cause_kinds else None)
 
+    def told(self, conditions: Conditions, keep, layout):
+        """Cross-attention keys and values of the conditions on a layout, as `__call__` takes them with any noise."""
+        return self.project(self._condition(conditions, keep, layout), layout.entry)
+
     def _condition(self, conditions: Conditions, keep, layout):
         heard = jax.tree.map(lambda x: x[:, layout.entry], self.listen(conditions))
         return self.encode(heard, keep, layout.encoder, layout.entry)

@@ -15,7 +15,7 @@ from afjax.training.generator.train import train
 from afjax.training.logging import require_boards
 from data_pipeline.dataset import batches, sources
 from data_pipeline.records import read_metadata
-from experiments.runs import tune
+from experiments.runs import teacher, tune
 from experiments.runs.data import check_data, training_data
 from experiments.runs.folder import TrainingProgress, outcome, read_metrics, remember
 from experiments.runs.held_out import held_out_probe
@@ -54,7 +54,9 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
     prepared = time.perf_counter()
     preference = config.preference
     tuned = bool(preference.path)
-    reference = tune.start(config, metadata) if tuned else None
+    reference, guided = tune.start(config, metadata) if tuned else None, None
+    if config.distillation.model:
+        reference, guided, metadata = teacher.start(config, metadata)
     validation = tune.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     mixed = (
         [(files.absolute(path), weight) for path, weight in sources(config.data.path)] if config.data.path else folder
@@ -73,7 +75,8 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
     with TrainingProgress(config.training.num_steps) as progress:
         state = train(
             config, workdir, iterator, meta,
-            reference=reference, normalizer=metadata.normalizer, tensorboard=tensorboard, wandb=wandb, profile=profile,
+            reference=reference, normalizer=metadata.normalizer, teacher=guided,
+            tensorboard=tensorboard, wandb=wandb, profile=profile,
             begun=progress.begun, progress=progress.report,
             sample=sampler, validate=sharding.in_all(validation) if tuned else None,
             probe=probe,

@@ -12,13 +12,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from afjax.config import ComputeConfig, Config, ModelConfig, OptimizerConfig, PreferenceConfig
+from afjax.config import ComputeConfig, Config, ModelConfig, OptimizerConfig, PreferenceConfig, SamplerConfig
 from afjax.diffusion import guidance, noise_levels, path
 from afjax.losses import causes, dpo, flow
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import TokenLayout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import sharding
+from afjax.training.generator import distillation
 from afjax.training.generator.state import TrainState
 from afjax.training.optimizer import make_optimizer
 
@@ -160,16 +161,16 @@ def preference_loss(
     return fit + c.weight * preferred, watched
 
 
-def make_train_step(config: Config, reference=None, listening: bool = False):
+def make_train_step(config: Config, reference=None, listening: bool = False, teacher: SamplerConfig | None = None):
     """Jitted `step(state, batch, draw, layout) -> (state, {loss, grad_norm, ...})`; `state` is donated.
 
-    With `reference`, the (whole) parameters of a frozen model, it tunes by preferences; with `listening` it changes
-    what hears and sees alone, LISTENING, by `answer_loss`. Configurations that differ in nothing that is compiled share
-    one program.
+    With `reference`, the (whole) parameters of a frozen model, it tunes by preferences or, with the sampler of a
+    `teacher`, by distillation; with `listening` it changes what hears and sees alone, LISTENING, by `answer_loss`.
+    Configurations that differ in nothing that is compiled share one program.
     """
-    c, preference = config, None if reference is None else config.preference
-    lengths = (c.training.num_steps, c.training.listening_steps)
-    compiled = _jitted(c.model, c.optimizer, lengths, c.objective.norm, preference, c.compute, listening)
+    c, lengths = config, (config.training.num_steps, config.training.listening_steps)
+    tuned = None if reference is None else c.preference if teacher is None else (teacher, c.sampler)
+    compiled = _jitted(c.model, c.optimizer, lengths, c.objective.norm, tuned, c.compute, listening)
     return partial(compiled, sharding.put(c.compute, reference))
 
 
@@ -179,7 +180,7 @@ def _jitted(
     optimizer: OptimizerConfig,
     lengths: tuple[int, int],
     norm: str,
-    preference: PreferenceConfig | None,
+    tuned: PreferenceConfig | tuple[SamplerConfig, SamplerConfig] | None,
     compute: ComputeConfig,
     listening: bool,
 ):
@@ -190,10 +191,12 @@ def _jitted(
         gather = partial(sharding.gathered, compute)
         if listening:
             loss_fn = partial(answer_loss, network)
-        elif preference is None:
+        elif tuned is None:
             loss_fn = partial(clip_loss, network, norm)
+        elif isinstance(tuned, PreferenceConfig):
+            loss_fn = partial(preference_loss, tuned, gather(frozen), network, norm)
         else:
-            loss_fn = partial(preference_loss, preference, gather(frozen), network, norm)
+            loss_fn = partial(distillation.loss, *tuned, norm, gather(frozen), network)
 
         def gradient(part):
             def total(params):

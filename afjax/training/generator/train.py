@@ -7,9 +7,10 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 
-from afjax.config import Config
+from afjax.config import Config, SamplerConfig
 from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
+from afjax.training.generator import distillation
 from afjax.training.generator.state import TrainState, abstract_state, init_params, init_state, token_layout
 from afjax.training.generator.step import clip_loss, make_draw, make_train_step
 from afjax.training.loop import Task, run
@@ -25,14 +26,16 @@ def train(
     meta: dict,
     reference=None,
     normalizer: Normalizer | None = None,
+    teacher: SamplerConfig | None = None,
     **around,
 ) -> TrainState:
-    """Trains a generator; `reference`: parameters to tune by preferences; the rest as for `run`.
+    """Trains a generator; `reference`: parameters to tune by preferences, or by distillation of what they make with the
+    sampler of a `teacher`; the rest as for `run`.
 
     `normalizer`: by which the device standardises batches that come as they are stored; None: they are standardised.
     """
     draw, layout, scaled = make_draw(config), token_layout(config), make_scale(config, normalizer)
-    step, listening = make_train_step(config, reference), make_train_step(config, listening=True)
+    step, listening = make_train_step(config, reference, teacher=teacher), make_train_step(config, listening=True)
 
     def advance(state, batch, number: int):
         chosen = listening if number < config.training.listening_steps else step
@@ -42,7 +45,7 @@ def train(
         init=lambda: init_state(config, reference),
         abstract=abstract_state(config),
         step=advance,
-        meter=make_meter(config, tuned=reference is not None),
+        meter=make_meter(config, tuned=reference is not None, teacher=teacher),
         rates=make_rates(config.optimizer, config.training.num_steps, config.training.listening_steps),
         place=make_place(config.compute, config.data.batch),
     )
@@ -64,8 +67,9 @@ def make_scale(config: Config, normalizer: Normalizer | None) -> Callable[[dict]
     return partial(scaled, vars(normalizer))
 
 
-def step_flops(config: Config, tuned: bool = False) -> int:
-    """FLOPs of one step as `afjax.training.throughput` counts; `tuned`: by preferences, with a frozen reference."""
+def step_flops(config: Config, tuned: bool = False, teacher: SamplerConfig | None = None) -> int:
+    """FLOPs of one step as `afjax.training.throughput` counts; `tuned`: by preferences, with a frozen reference, or by
+    distillation of what that makes with the sampler of a `teacher`."""
     c, b, t = config.model, config.data.batch, config.data.window
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
     widths |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim or c.condition_width)
@@ -74,15 +78,24 @@ def step_flops(config: Config, tuned: bool = False) -> int:
     batch["reference"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     draw, layout = jax.eval_shape(make_draw(config), 0), token_layout(config)
+    model, norm = ForcingTransformer(c), config.objective.norm
 
     def loss(params, batch, draw):
-        return clip_loss(ForcingTransformer(c), config.objective.norm, params, batch, draw, layout)
+        return clip_loss(model, norm, params, batch, draw, layout)
 
+    def distilled(params, batch, draw):
+        return distillation.loss(teacher, config.sampler, norm, params, model, params, batch, draw, layout)
+
+    def frozen(params, batch, draw):
+        return distillation.teacher_states(teacher, model, params, batch, draw, layout)
+
+    if teacher is not None:
+        return 3 * matmul_flops(distilled, params, batch, draw) - 2 * matmul_flops(frozen, params, batch, draw)
     return (3 * 2 + 2 if tuned else 3) * matmul_flops(loss, params, batch, draw)
 
 
-def make_meter(config: Config, tuned: bool = False) -> "Meter":
+def make_meter(config: Config, tuned: bool = False, teacher: SamplerConfig | None = None) -> "Meter":
     """The meter of a generator's training."""
     mesh = make_mesh(config.compute)
     frames = config.data.batch * config.data.window
-    return Meter(frames, step_flops(config, tuned), 1 if mesh is None else mesh.size)
+    return Meter(frames, step_flops(config, tuned, teacher), 1 if mesh is None else mesh.size)

@@ -1,0 +1,106 @@
+"""Distillation of a generator into few evaluations a block, its guidance folded in.
+
+The teacher goes down its grid from noise to motion, guided, in every block of a window at once, each after its finished
+past (`stream_layout`). The student takes n steps of Euler's method to the same motion, without guidance; its levels
+s_0 = 1 > s_1 > .. > s_n = 0 are every k-th of the teacher's, and X_i is the teacher's state there. From the same noise,
+
+    x_0 = X_0 = noise        x_(i+1) = x_i + (s_(i+1) - s_i) v(x_i, s_i)
+
+    loss = mean_i || v(x_i, s_i) - (x_i - X_(i+1)) / (s_i - s_(i+1)) ||        without a gradient through x_i
+
+so that v becomes the mean velocity from where the student is to where the teacher goes: a deterministic function of
+noise, past and conditions, which has no level of its own to learn, but n. It starts from the teacher's weights.
+(Progressive distillation, Salimans and Ho, arXiv 2202.00512, halves the steps again and again on data; guidance is
+folded in as by Meng et al., arXiv 2210.03142. Here all steps are taken at once, from states that the student itself
+has come to, as it will in a stream.)
+
+For a teacher of 12 steps and n = 2:
+
+    teacher  X_0 . . . . . X_1 . . . . . X_2        24 forwards with two branches, no gradient
+    student  x_0 ────────► x_1 ────────► x_2         2 forwards
+"""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from afjax.config import SamplerConfig
+from afjax.config.checks import require
+from afjax.diffusion import guidance, solver
+from afjax.losses import flow
+from afjax.nn.condition_encoder import Conditions
+from afjax.nn.token_layout import TokenLayout
+
+
+def check(teacher: SamplerConfig, student: SamplerConfig) -> None:
+    """Raises InputError unless the student's levels are some of the teacher's, taken without guidance."""
+    plain = (student.solver, student.avatar, student.user, student.joint) == ("euler", 0.0, 0.0, 1.0)
+    require(plain, "sampler: a student takes Euler's steps without guidance: solver euler, joint 1, avatar and user 0")
+    require(
+        teacher.grid == student.grid != "released" and teacher.nfe % student.nfe == 0,
+        f"sampler: grid {student.grid} with nfe {student.nfe}, but the teacher's is {teacher.grid} with {teacher.nfe}",
+        "take its grid, which can't be `released`, and a divisor of its nfe",
+    )
+
+
+def loss(
+    teacher: SamplerConfig, sampler: SamplerConfig, norm: str, frozen, model, params, batch, draw, layout, whole=None
+):
+    """Loss of a batch of windows, `avatar_motion` [b, t, d] among them, and what else to log.
+
+    `frozen`: the teacher's parameters; `draw.keep` drops conditions for both. Logged: `endpoint`, the mean squared
+    distance between the motions that both come to. `whole` is as in `clip_loss`.
+    """
+    finished, noise = _tokens(batch, draw, layout)
+    there = jax.lax.stop_gradient(teacher_states(teacher, model, frozen, batch, draw, layout))
+    there = there[:: teacher.nfe // sampler.nfe]
+    velocity = _velocity(model, params, batch, draw, layout, finished, np.ones((1, 3), np.float32))
+    weight = jnp.broadcast_to(jnp.where(layout.context, 0.0, 1.0), noise.shape[:2])
+    share = 1.0 if whole is None else len(noise) / len(whole)
+
+    def size(error, norm):
+        return share * flow.mean(flow.per_token(error, norm), weight)
+
+    total, x, grid = 0.0, noise, solver.make_grid(sampler)
+    for level, step, wanted in zip(grid.levels, np.diff(grid.sigmas), there[1:], strict=True):
+        v = velocity(x, level)[0]
+        total += size(v - (wanted - x) / step, norm)
+        x = jax.lax.stop_gradient(x + step * v)
+    return total / sampler.nfe, {"endpoint": size(x - there[-1], "l2")}
+
+
+def teacher_states(sampler: SamplerConfig, model, params, batch, draw, layout: TokenLayout):
+    """States [nfe + 1, b, n, d] of the tokens on the teacher's way down from a batch's noise."""
+    finished, noise = _tokens(batch, draw, layout)
+    weights, kept = guidance.branches(sampler)
+    velocity = _velocity(model, params, batch, draw, layout, finished, kept)
+    return solver.states(lambda x, level: guidance.combine(velocity(x, level), weights), noise, sampler)
+
+
+def _tokens(batch, draw, layout: TokenLayout):
+    """Finished motion, with as much noise as `draw.history` asks for, and noise of all tokens [b, n, d]."""
+    noise = draw.noise[:, layout.frame]
+    return batch["avatar_motion"][:, layout.frame] + draw.history[..., None] * noise, noise
+
+
+def _velocity(model, params, batch, draw, layout: TokenLayout, finished, kept):
+    """`velocity(x, level)` of the noisy tokens x [b, n, d] -> [k, b, n, d] of k branches, which keep `kept` [k, 3].
+
+    Conditions are encoded once. A window's branches lie side by side, so that a divided batch stays where it lies.
+    """
+    count = len(kept)
+    repeat = partial(jnp.repeat, repeats=count, axis=0)
+    conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
+    keep = (draw.keep[:, None] * kept).reshape(-1, 3)
+    given = model.apply(params, jax.tree.map(repeat, conditions), keep, layout, method="told")
+    reference, masks = repeat(batch["reference"] * draw.reference), (layout.attention, layout.alignment)
+
+    def velocity(x, level):
+        tokens = jnp.where(layout.context[:, None], finished, x)
+        levels = jnp.broadcast_to(jnp.where(layout.context, 0.0, level), tokens.shape[:2])
+        v = model.apply(params, repeat(tokens), repeat(levels), reference, given, masks, layout.frame)[0]
+        return jnp.moveaxis(v.reshape(-1, count, *v.shape[1:]), 1, 0)
+
+    return velocity
