@@ -349,13 +349,16 @@ def test_a_page_whose_clock_drifts_is_followed(ppm):
 def test_a_long_call_stays_as_it_began(hours, request):
     """An avatar that speaks half of the time, a cut a minute: nothing grows, and nothing drifts apart.
 
-    Eight hours with a network, a few minutes without.
+    Eight hours with a network (half an hour of a core with JAX_DISABLE_MOST_OPTIMIZATIONS=0, hours where XLA does not
+    optimise), a few minutes without.
     """
     group, dim = (new(), 15) if hours < 1 else (Group(request.getfixturevalue("pair")), D)
     talk = Talk(group, dim=dim)
     call, rng, sounded, worst = talk.call, np.random.default_rng(0), 0, 0.0
     voice = rng.integers(-3000, 3000, 640).astype(np.int16)
     for n in range(round(hours * 3600 * 25)):
+        if n % 22_500 == 0:
+            print(f"{n / 90_000:g} of {hours:g} hours", flush=True)  # under -s
         now = (n + 1) / 25
         call.see(np.zeros(dim, np.float32), n / 25 + 0.01)
         call.hear(voice, 16_000, n / 25)
