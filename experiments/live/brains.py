@@ -12,6 +12,8 @@ __all__ = ["BRAINS", "Choice", "brains_of"]
 BRAINS = ("scripted", "silent", "offline", "realtime")
 KEYS = {part: f"AFJAX_{part.upper()}_KEY" for part in ("listen", "reply", "speak", "realtime")}
 """Environment variables: a key for each server, so that none is sent to another."""
+KEYED = ("api.openai.com",)
+"""Servers that answer nobody without one."""
 OFFLINE = {"listen": "offline", "reply": "offline", "speak": "offline"}
 SCRIPTED = {"listen": "nothing", "reply": "scripted", "speak": "espeak"}
 
@@ -78,11 +80,22 @@ def _part(choice: Choice, name: str):
 
 def _server(name: str, url: str):
     """What makes the client of a server for one call; the first is made to see whether it can be."""
-    from afjax.serving.brains.endpoint import Endpoint, key_of
+    from afjax.serving.brains.endpoint import Endpoint
 
-    make = functools.partial(Endpoint, url, key_of(KEYS[name]))
+    make = functools.partial(Endpoint, url, _key(name, url))
     make()
     return make
+
+
+def _key(name: str, url: str, schemes: tuple[str, str] = ("http", "https")) -> str:
+    """The key for a server, "" where it needs none. InputError where it does, and where the URL is none."""
+    from afjax.serving.brains.endpoint import checked_url, key_of
+
+    key = key_of(KEYS[name])
+    host = checked_url(url, key, schemes).hostname
+    if not key and host in KEYED:
+        raise InputError(f"{host} asks for a key", f"--{name}", f"set the environment variable {KEYS[name]}")
+    return key
 
 
 def _transcription(choice: Choice, url: str):
@@ -156,11 +169,9 @@ def _piper(choice: Choice):
 
 
 def _realtime(choice: Choice):
-    from afjax.serving.brains.endpoint import checked_url, key_of
     from afjax.serving.brains.realtime import RealtimeBrain
 
-    key = key_of(KEYS["realtime"])
-    checked_url(choice.realtime, key, ("ws", "wss"))
+    key = _key("realtime", choice.realtime, ("ws", "wss"))
     model, voice = choice.realtime_model, choice.realtime_voice
     return lambda _: RealtimeBrain(choice.realtime, key, model, voice, choice.prompt), ()
 

@@ -42,7 +42,11 @@ def test_each_part_is_chosen_on_its_own():
         (Choice(reply=URL), "nothing recognises"),
         (Choice(listen="offlin"), "--listen=offlin is unknown; choose nothing, offline or a server's URL"),
         (Choice(listen="ftp://here"), "no address"),
+        (Choice(listen="http://here:port"), "no address"),
+        (Choice(listen="http://[here"), "no address"),
         (Choice("realtime", realtime="https://here"), "no address"),
+        (Choice("realtime"), "asks for a key; set the environment variable AFJAX_REALTIME_KEY"),
+        (Choice(speak="https://api.openai.com/v1"), "asks for a key; set the environment variable AFJAX_SPEAK_KEY"),
     ],
 )
 def test_what_does_not_go_is_one_line(choice, what):

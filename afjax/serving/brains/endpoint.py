@@ -45,11 +45,11 @@ def checked_url(url: str, key: str = "", schemes: tuple[str, str] = ("http", "ht
 
     InputError where it is none, holds a secret, or a key would go over a network in the clear.
     """
-    parts = urlsplit(url)
     try:
+        parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        port = 0
+        raise InputError(f"{url.split('@')[-1]!r} is no address", do=f"give {schemes[1]}://NAME/v1") from None
     shown = f"{parts.scheme}://{parts.hostname}"
     if parts.scheme not in schemes or not parts.hostname or port == 0:
         raise InputError(f"{shown if parts.hostname else url!r} is no address", do=f"give {schemes[1]}://NAME/v1")
