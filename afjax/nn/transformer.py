@@ -145,7 +145,7 @@ class ForcingTransformer(nn.Module):
         motion = self.answer_head(condition) if c.answer_head else None
         return Answer(motion, self.cause_head(condition) if c.cause_kinds else None)
 
-    def told(self, conditions: Conditions, keep, layout):
+    def prepare(self, conditions: Conditions, keep, layout):
         """Cross-attention keys and values of the conditions on a layout, as `__call__` takes them with any noise."""
         return self.project(self._condition(conditions, keep, layout), layout.entry)
 

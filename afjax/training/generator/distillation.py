@@ -94,7 +94,7 @@ def _velocity(model, params, batch, draw, layout: TokenLayout, finished, kept):
     repeat = partial(jnp.repeat, repeats=count, axis=0)
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
     keep = (draw.keep[:, None] * kept).reshape(-1, 3)
-    given = model.apply(params, jax.tree.map(repeat, conditions), keep, layout, method="told")
+    given = model.apply(params, jax.tree.map(repeat, conditions), keep, layout, method="prepare")
     reference, masks = repeat(batch["reference"] * draw.reference), (layout.attention, layout.alignment)
 
     def velocity(x, level):
