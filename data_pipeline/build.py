@@ -13,7 +13,8 @@ held-out ones in which it only listens.
 
 With `--pairs` the records come from videos of two people (docs/data.md). Faces are tracked at about 40 frames a second
 and process. A build that was stopped or killed goes on; what is unusable is set aside, the reason is in `DIR/clips.csv`
-and `DIR/report.html`. With `--executor ray` the work is done by a cluster (docs/data.md).
+and `DIR/report.html`. `--separate`, `--speech` and `--identity` call in programs and networks of others; with
+`--executor ray` the work is done by a cluster (docs/data.md).
 """
 
 from absl import flags
@@ -21,6 +22,8 @@ from absl import flags
 from afjax.errors import InputError
 from data_pipeline import command
 from data_pipeline.executors import EXECUTORS
+from data_pipeline.recorded.options import SPEECH, Options
+from data_pipeline.recorded.separation import separator
 from data_pipeline.simulate import build as simulated
 
 _OUT = flags.DEFINE_string("out", None, "Folder to make.")
@@ -44,10 +47,19 @@ _EXECUTOR = flags.DEFINE_enum(
 )
 _RAY_ADDRESS = flags.DEFINE_string("ray_address", "local", "Of a running cluster; local: one that ends with the build.")
 _RAY_GPUS = flags.DEFINE_float("ray_gpus", 0.0, "Share of a GPU that a conversation takes on a cluster.", 0.0, 1.0)
+_SEPARATE = flags.DEFINE_string(
+    "separate",
+    "",
+    "With --pairs: program that separates mixed voices, with places {video} {boxes} {out} (docs/data.md).",
+)
+_SPEECH = flags.DEFINE_enum(
+    "speech", "loudness", SPEECH, "With --pairs: how to tell who speaks where no labels say; silero: by its network."
+)
+_IDENTITY = flags.DEFINE_bool("identity", False, "With --pairs: compare faces with the person's other clips (dlib).")
 
 SIMULATED = ("train", "eval", "seed", "slow_posture", "sound", "listening")
 """Flags that recorded conversations have no use for."""
-RECORDED = ("latent", "executor", "ray_address", "ray_gpus")
+RECORDED = ("latent", "executor", "ray_address", "ray_gpus", "separate", "speech", "identity")
 """Flags that simulated ones have no use for."""
 
 
@@ -76,8 +88,10 @@ def main() -> None:
             raise InputError(f"--{odd} belongs to simulated conversations", do="leave it out with --pairs")
         from data_pipeline.recorded import build as recorded
 
+        of_voices = separator(_SEPARATE.value) if _SEPARATE.present else None
+        options = Options(of_voices, _SPEECH.value, _IDENTITY.value)
         settings = (_SECONDS.value, _WORKERS.value, _LATENT.value, _EXECUTOR.value, _RAY_ADDRESS.value, _RAY_GPUS.value)
-        print(recorded_table(recorded.build(_PAIRS.value, _OUT.value, *settings)))
+        print(recorded_table(recorded.build(_PAIRS.value, _OUT.value, *settings, options)))
         return
     odd = next((name for name in RECORDED if flags.FLAGS[name].present), None)
     if odd:

@@ -10,6 +10,7 @@ data set's begin with `2/` and so on; those of exchanged roles end in `s`.
 """
 
 import hashlib
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,8 +18,9 @@ import grain
 import numpy as np
 
 from afjax import files
-from afjax.errors import InputError
+from afjax.errors import InputError, InputWarning
 from data_pipeline.preferences import Losing
+from data_pipeline.recorded.table import CLIPS, passing
 from data_pipeline.records import read_metadata
 from data_pipeline.shards import open_split
 from data_pipeline.windows import Clip, RandomPlace, ReadWindow
@@ -29,11 +31,19 @@ AHEAD = 4
 class Clips(Sequence):
     """Clips of one split but its last `leave`, unread, with losing motions from `losing` if given.
 
-    As a sequence it holds a clip as often as an epoch visits it.
+    As a sequence it holds a clip as often as an epoch visits it. With a `filter` (`data.filter`) it holds those alone
+    for which it is true; `kept` of `total`.
     """
 
     def __init__(
-        self, folder: Path, split: str, losing: str | Path = "", leave: int = 0, prefix: str = "", swap: float = 0.0
+        self,
+        folder: Path,
+        split: str,
+        losing: str | Path = "",
+        leave: int = 0,
+        prefix: str = "",
+        swap: float = 0.0,
+        filter: str = "",
     ):
         self._split = open_split(folder, split)
         if swap and not self._split.exchangeable:
@@ -47,8 +57,16 @@ class Clips(Sequence):
         lengths = lengths[: len(lengths) - leave]
         if not len(lengths):
             raise InputError(f"the split {split!r} has no conversations to train on", folder)
-        self.shortest = int(lengths.min())
-        self._visits = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths // self.shortest)
+        passes = np.ones(len(lengths), bool)
+        if filter:
+            passes = passing(folder, split, filter, len(self._split.frames))[: len(lengths)]
+        self.kept, self.total = int(passes.sum()), len(lengths)
+        if not self.kept:
+            raise InputError(
+                f"data.filter leaves none of {self.total} clips", folder, "loosen it; report.html has histograms"
+            )
+        self.shortest = int(lengths[passes].min())
+        self._visits = np.repeat(np.arange(len(lengths), dtype=np.int32), passes * (lengths // self.shortest))
         self._name = f"{prefix}{split}"
 
     def __len__(self) -> int:
@@ -64,11 +82,14 @@ class Batches:
 
     `windows` are the names in the last batch, of which a process may hold a part: `names` is then an iterator of those
     of whole batches. `sha256` is the hash of all names so far: after each batch that of the
-    hash before it (64 hexadecimal digits, at first none) followed by the batch's names, joined by line feeds.
+    hash before it (64 hexadecimal digits, at first none) followed by the batch's names, joined by line feeds. `kept`:
+    of a filtered data set (folder, clips kept, of how many).
     """
 
-    def __init__(self, iterator: grain.DatasetIterator, names: grain.DatasetIterator | None = None):
-        self._iterator, self._names = iterator, names
+    def __init__(
+        self, iterator: grain.DatasetIterator, names: grain.DatasetIterator | None = None, kept: Sequence[tuple] = ()
+    ):
+        self._iterator, self._names, self.kept = iterator, names, kept
         self.windows, self.sha256 = [], ""
 
     def __iter__(self):
@@ -103,6 +124,7 @@ def batches(
     swap: float = 0.0,
     part: tuple[int, int] = (0, 1),
     stored: bool = False,
+    filter: str = "",
 ) -> Batches:
     """Endless batches of windows of a data set, or of several folders with weights.
 
@@ -110,7 +132,9 @@ def batches(
     folder of losing samples, one of them a window: losing_motion `[B, N, D]`. The last `leave` conversations of the
     split are not read from. The user's tracks come `user_delay` frames late. In a share `swap` of the windows user and
     avatar are exchanged. `part` (index, count): of every batch only part `index` of `count` equal parts is read,
-    B / count windows; a place counts whole batches, whatever the parts.
+    B / count windows; a place counts whole batches, whatever the parts. `filter` (`data.filter`): clips of whose
+    quality numbers it is not true are left out; of several folders those without such numbers are read whole, which is
+    said (InputWarning).
 
     All float32 numpy arrays, standardised by the stored statistics; with `stored` as they lie on disk, features and
     latents in float16, for the device to standardise (`Normalizer.scale`). `get_state` and `set_state` continue it
@@ -125,13 +149,15 @@ def batches(
     if user_delay % block:
         what = f"features of blocks of {block} frames, layout.user_delay is {user_delay}"
         raise InputError(what, folders[0], "make it a multiple, or the features with another --block")
-    orders = []
+    orders, kept = [], []
     for number, path in enumerate(map(Path, folders)):
         found = read_metadata(path)
         if (found.channels, found.features) != (first.channels, first.features):
             raise InputError(f"other channels or features than {folders[0]} has", path, "build both alike")
         prefix = f"{number + 1}/" if number else ""
-        clips = Clips(path, split, losing, leave, prefix, swap)
+        clips = Clips(path, split, losing, leave, prefix, swap, _of_folder(filter, path, folders))
+        if filter:
+            kept.append((path, clips.kept, clips.total))
         shortest = clips.shortest - (2 * user_delay if swap else 0)
         if not 1 <= frames <= shortest:
             raise InputError(f"windows of {frames} frames from clips of {shortest}", path)
@@ -143,9 +169,17 @@ def batches(
     dataset = windows.batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]
     iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD))
     if part[1] == 1:
-        return Batches(iter(iterable))
+        return Batches(iter(iterable), kept=kept)
     whole = places.map(lambda place: place.name).batch(batch, drop_remainder=True)
-    return Batches(iter(iterable), iter(whole.to_iter_dataset(grain.ReadOptions(num_threads=0))))
+    return Batches(iter(iterable), iter(whole.to_iter_dataset(grain.ReadOptions(num_threads=0))), kept)
+
+
+def _of_folder(filter: str, path: Path, folders: Sequence) -> str:
+    """The filter, or none for a folder of several that has no quality numbers, while another has."""
+    if not filter or (path / CLIPS).exists() or not any((Path(other) / CLIPS).exists() for other in folders):
+        return filter
+    warnings.warn(f"data.filter: {path} has no {CLIPS}, all of it is read", InputWarning, stacklevel=3)
+    return ""
 
 
 def sources(path: str) -> list[tuple[str, float]]:

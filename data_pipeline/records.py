@@ -39,6 +39,7 @@ class Metadata:
       splits: of each split {"count", "frames", "seed"}.
       features: what made the audio features (`afjax.audio.feature_extractors.described`).
       sets: the public data sets that it was made of, if any, by name: {"licences", "conversations", "clips"}.
+      tools: programs and networks of others that decided what is in it, if any (`recorded.options`).
     """
 
     channels: tuple[str, ...]
@@ -47,6 +48,7 @@ class Metadata:
     splits: dict[str, dict[str, int]]
     normalizer: Normalizer
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    tools: dict[str, Any] = field(default_factory=dict)
 
     @property
     def feature_dim(self) -> int:
@@ -98,7 +100,7 @@ def write_metadata(folder: Path, metadata: Metadata, written: Iterable[dict[str,
         "splits": metadata.splits,
         "statistics": metadata.normalizer.to_json(),
     }
-    stored |= {"sets": metadata.sets} if metadata.sets else {}
+    stored |= {name: value for name in ("sets", "tools") if (value := getattr(metadata, name))}
     stored |= {"files": listed} if (listed := list(written)) else {}
     with files.aside(folder / METADATA) as path:
         path.write_text(json.dumps(stored, indent=1))
@@ -121,7 +123,8 @@ def read_metadata(folder: Path) -> Metadata:
         if not (isinstance(features, dict) and isinstance(features.get("dim"), int) and "name" in features):
             raise InputError("features is no table with name and dim", path, AGAIN)
         normalizer = Normalizer.from_json(stored["statistics"], len(channels), features["dim"])
-        return Metadata(channels, features, stored["fps"], stored["splits"], normalizer, stored.get("sets", {}))
+        further = stored.get("sets", {}), stored.get("tools", {})
+        return Metadata(channels, features, stored["fps"], stored["splits"], normalizer, *further)
     except KeyError as error:
         raise InputError(f"{error.args[0]} is missing", path, AGAIN) from None
 

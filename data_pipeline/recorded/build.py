@@ -3,7 +3,9 @@
     OUT/attempts/              the work that goes on (`attempts`); gone when the set is done
     OUT/clips/NAME/            what is finished of each conversation (`prepare`); may be deleted when the set is done
     OUT/clips.csv              a line for every clip and every conversation that was set aside: kept or not, and why
-    OUT/report.html            the same to look at, with contact sheets
+    OUT/clips.parquet          the same with the quality numbers of every clip (`table`), if pyarrow is installed
+    OUT/report.html            the same to look at, with contact sheets and histograms
+    OUT/cost.jsonl             processor time of each job, stage by stage (`metering`)
     OUT/train-*.safetensors, eval-*.safetensors, metadata.json, summary.json    the data set (`data_pipeline.records`)
 
 A build that was stopped, in whatever way, goes on where it was, and one whose table has grown makes what is missing.
@@ -28,11 +30,12 @@ from afjax.errors import InputError, InputWarning
 from afjax.media.container import optional
 from afjax.normalizer import Normalizer
 from data_pipeline.executors import Run, executor
-from data_pipeline.recorded import page, sharding
+from data_pipeline.recorded import costs, metering, page, sharding
 from data_pipeline.recorded.attempts import TRIALS, WORK, attempt, forgive
 from data_pipeline.recorded.clip import is_run, load_codec
+from data_pipeline.recorded.options import Options
 from data_pipeline.recorded.pairs import Pair, read_pairs
-from data_pipeline.recorded.prepare import kept
+from data_pipeline.recorded.prepare import PLAIN, kept
 from data_pipeline.recorded.tally import Tally, of_pair, said, tabulate
 from data_pipeline.records import EXTRACTOR, METADATA, SPLITS, Metadata, write_metadata
 
@@ -48,6 +51,7 @@ def build(
     engine: str = "local",
     address: str = "local",
     gpus: float = 0.0,
+    options: Options = PLAIN,
 ) -> dict:
     """Builds a data set of clips of `seconds`; -> its summary, which is also written to `summary.json`.
 
@@ -55,15 +59,17 @@ def build(
       latent: the folder of a latent codec (`data_pipeline.recorded.clip.load_codec`), for motion of it in place of
         the `face` codec's.
       engine, workers, address, gpus: who does the work (`data_pipeline.executors`).
+      options: what else is done.
 
-    Raises InputError for a faulty table, if `out` holds other things or is being built by another process, or if no
-    clip is left to train on. Conversations and clips with faults are set aside.
+    Raises InputError for a faulty table, a missing package, if `out` holds other things or is being built by another
+    process, or if no clip is left to train on. Conversations and clips with faults are set aside.
     """
     started = time.monotonic()
-    pairs = sorted(read_pairs(table), key=lambda pair: pair.name)
+    pairs = sorted(read_pairs(table, options.separator is not None), key=lambda pair: pair.name)
     for package in ("av", "soxr"):
         optional(package)
     optional("PIL.Image", "pillow")
+    options.check()
     if engine == "ray" and latent:  # devices are the jobs'
         import jax
 
@@ -77,18 +83,20 @@ def build(
         for left in out.glob(".*.partial*"):  # of a build that was killed
             left.unlink()
         forgive(out)
-        results = dict(_prepared(run, pairs, out, length, latent))
+        results = dict(_prepared(run, pairs, out, length, latent, options))
         (out / METADATA).unlink(missing_ok=True)
-        tally = tabulate(out / "clips.csv", pairs, out / WORK, length, sum(each["kept"] for each in results.values()))
+        total = sum(each["kept"] for each in results.values())
+        tally = tabulate(out / "clips.csv", pairs, out / WORK, length, total, options.identity)
         summary = {"out": str(out), "seconds": round(time.monotonic() - started, 1), "codec": _name(latent)}
         summary |= {"conversations": len(pairs), "splits": tally.splits(length), "set_aside": tally.set_aside}
         summary["minutes"] = sum(result["frames"] for result in results.values()) / FPS / 60
         summary["attempts"] = {name: each["attempts"] for name, each in results.items() if each["attempts"] > 1}
+        summary["tools"] = options.said(sum(pair.mixed for pair in pairs))
         summary["warnings"] = said(pairs, results)
         _write(out / "report.html", page.page(summary, pairs, results, tally, out / WORK))
         if not tally.clips["train"]:
             raise InputError("no clip is left to train on", out / "clips.csv", "it says why each was set aside")
-        _records(run, out, pairs, results, tally, channels, length)
+        _records(run, out, pairs, results, tally, channels, length, summary["tools"])
         shutil.rmtree(out / TRIALS, ignore_errors=True)
         _write(out / "summary.json", json.dumps(summary, indent=1) + "\n")
     return summary
@@ -114,33 +122,52 @@ def _name(latent: str) -> str:
     return f"latent {digests.of_file(Path(latent) / 'provenance.json')[:16]}"
 
 
-def _prepared(run: Run, pairs: Sequence[Pair], out: Path, length: int, latent: str) -> Iterator[tuple[str, dict]]:
+def _prepared(
+    run: Run, pairs: Sequence[Pair], out: Path, length: int, latent: str, options: Options
+) -> Iterator[tuple[str, dict]]:
     """Every conversation's result in short, as they are finished."""
     named, name = {pair.name: pair for pair in pairs}, _name(latent)
-    jobs = ((pair.name, (pair, out, length, latent, name)) for pair in pairs)
+    jobs = ((pair.name, (pair, out, length, latent, name, options)) for pair in pairs)
     for number, (conversation, result) in enumerate(run(_job, jobs), 1):
         outcome = f"set aside, {result['reason']}" if result["reason"] else "done"
         outcome += f", attempt {result['attempts']}" if result["attempts"] > 1 and not result["reason"] else ""
         print(f"{conversation}: {outcome} ({number}/{len(pairs)} conversations)", flush=True)
         for sentence in of_pair(named[conversation], result):
             warnings.warn(sentence, InputWarning, stacklevel=2)
+        costs.note(out, conversation, result.pop("seconds"), result["frames"] / FPS, result["attempts"])
         yield conversation, result
 
 
-def _job(pair: Pair, out: Path, length: int, latent: str, codec_name: str) -> dict:
-    """A conversation's result in short: what the summary and the report say of it."""
+def _job(pair: Pair, out: Path, length: int, latent: str, codec_name: str, options: Options) -> dict:
+    """A conversation's result in short: what the summary and the report say of it, and processor `seconds`."""
     load_model("face_landmark")  # a missing package is no fault of the conversation
-    found = attempt(pair, out, length, _codec(latent), codec_name, lambda line: print(line, flush=True))
+    codec = _codec(latent)
+    with metering.metered() as seconds:
+        found = attempt(pair, out, length, codec, codec_name, lambda line: print(line, flush=True), options)
     short = {name: found[name] for name in ("reason", "frames", "clips", "warnings", "attempts")}
     says = {role: check["says"] for role, check in found["sync"].items()}
-    return short | {"says": says, "kept": len(kept(found))}
+    return short | {"says": says, "kept": len(kept(found)), "seconds": seconds}
+
+
+def _record_job(shard: sharding.Shard, out: Path) -> tuple[dict, dict[str, float]]:
+    """What is noted of a file of records, and processor seconds."""
+    with metering.metered() as seconds:
+        said = sharding.write(shard, out)
+    return said, seconds
 
 
 _codec = lru_cache(1)(load_codec)  # once a process
 
 
 def _records(
-    run: Run, out: Path, pairs: Sequence[Pair], results: Mapping, tally: Tally, channels: Sequence[str], length: int
+    run: Run,
+    out: Path,
+    pairs: Sequence[Pair],
+    results: Mapping,
+    tally: Tally,
+    channels: Sequence[str],
+    length: int,
+    tools: Mapping,
 ):
     """Writes the kept clips as records, numbered through, with the statistics of the training split; then metadata."""
     each = sharding.records_of_a_file(out, next(pair.name for pair in pairs if results[pair.name]["kept"]))
@@ -150,12 +177,15 @@ def _records(
         plan += sharding.planned(split, counts, each, first)
         splits[split] = {"count": tally.clips[split], "frames": length, "seed": first}
         first += tally.clips[split]
-    done = dict(run(sharding.write, ((shard.name, (shard, out)) for shard in plan)))
+    done = {}
+    for name, (note, seconds) in run(_record_job, ((shard.name, (shard, out)) for shard in plan)):
+        done[name] = note
+        costs.note(out, name, seconds, note["count"] * length / FPS)
     written = [done[shard.name] for shard in plan]
     _clean(out, {shard.name for shard in plan})
     train = [said for said in written if said["name"].startswith("train-")]
     metadata = Metadata(
-        tuple(channels), described(EXTRACTOR), FPS, splits, Normalizer(*sharding.added(train)), tally.sets
+        tuple(channels), described(EXTRACTOR), FPS, splits, Normalizer(*sharding.added(train)), tally.sets, tools
     )
     notes = [{name: said[name] for name in ("name", "count", "bytes", "sha256")} for said in written]
     write_metadata(out, metadata, notes)

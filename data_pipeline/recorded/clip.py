@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,15 @@ from afjax.audio.framing import FPS, FRAME
 from afjax.codec.base import Codec
 from afjax.codec.face.channels import CHANNELS
 from afjax.codec.face.codec import FaceCodec
-from afjax.codec.face.track.coefficients import measure, neutral_of, relative
+from afjax.codec.face.track.coefficients import measure, neutral_of, relative, turned
 from afjax.codec.face.track.template import load_template
 from afjax.codec.face.track.tracker import FaceTracker
 from afjax.codec.latent.crop import Square, crop
 from afjax.errors import InputError
+from data_pipeline.recorded import quality
+from data_pipeline.recorded.metering import stage
 from data_pipeline.recorded.pairs import ROLES, Pair
-from data_pipeline.recorded.shots import FOUND
+from data_pipeline.recorded.shots import FOUND, STRIDE
 from data_pipeline.recorded.sync import mouth_speed
 from data_pipeline.records import EXTRACTOR
 from data_pipeline.schema import Conversation
@@ -33,6 +36,10 @@ SAME = 0.1
 SPOKEN = 0.02
 """Share of a clip in which at least one of the two must speak."""
 MOMENTS, THUMB = 6, 96
+DESCRIBED = 2
+"""Every how many moments the face is described."""
+DESCRIPTOR = 128
+"""Numbers of a description."""
 
 
 @dataclass(frozen=True)
@@ -49,15 +56,19 @@ class Clip:
 
     Attributes:
       record: the conversation.
-      mouths: speed of the mouth `[T]` by role, for the sync check.
+      mouths, loud: speed of the mouth and loudness of the voice `[T]` by role, for the sync check.
       pictures: a row of moments `[THUMB, MOMENTS * THUMB, 3]` by role.
-      figures: for the table.
+      figures: for the table; quality: numbers by role (`recorded.quality`).
+      faces: descriptors `[2, 128]` in the order of ROLES, nan where no face was described; None if not asked for.
     """
 
     record: Conversation
     mouths: dict[str, np.ndarray]
+    loud: dict[str, np.ndarray]
     pictures: dict[str, np.ndarray]
     figures: dict[str, Any]
+    quality: dict[str, dict[str, float | None]]
+    faces: np.ndarray | None
 
 
 def load_codec(weights: str) -> Codec:
@@ -88,20 +99,23 @@ def make(
     frames: dict[str, Iterator[np.ndarray]],
     voices: dict[str, Voice],
     codec: Codec,
+    identity: bool = False,
 ) -> Clip:
     """Frames `start .. start + length - 1` of a conversation as a record; its seed is 0.
 
     Args:
       squares, voices: by role; frames: by role, iterators whose next frame is `start`. They are read to the clip's end
         in any case, so that the next clip can follow.
+      identity: whether faces are described.
 
     Raises InputError with what is wrong with the clip.
     """
     seen, faults = {}, []
     for role in ROLES:
-        watched = Watched(frames[role], length, squares[role], mouth=codec.channels != CHANNELS)
+        watched = Watched(frames[role], length, squares[role], codec.channels != CHANNELS, identity)
         try:
-            seen[role] = watched.encode(codec)
+            with stage("clips: motion"):
+                seen[role] = watched.encode(codec)
         except InputError as error:
             faults.append(f"{role}: {error}")
         finally:
@@ -114,9 +128,11 @@ def make(
         raise InputError("nobody speaks in it")
     sound = {role: voices[role].wave[span.start * FRAME : span.stop * FRAME] for role in ROLES}
     none = np.zeros(0, np.int32)
+    with stage("features"):
+        heard = {role: EXTRACTOR.clip(sound[role], length).astype(np.float16) for role in ROLES}
     record = Conversation(
         **{f"{role}_motion": seen[role].motion for role in ROLES},
-        **{f"{role}_features": EXTRACTOR.clip(sound[role], length).astype(np.float16) for role in ROLES},
+        **{f"{role}_features": heard[role] for role in ROLES},
         **{f"{role}_speaking": speaking[role] for role in ROLES},
         **{f"{role}_audio": np.round(32767 * sound[role].clip(-1, 1)).astype(np.int16) for role in ROLES},
         event_kind=none, event_frame=none, event_responded=none.astype(bool), event_response=none,
@@ -125,7 +141,25 @@ def make(
     )  # fmt: skip
     figures = {f"{role}_face": round(seen[role].found, 3) for role in ROLES}
     figures |= {f"{role}_speaks": round(float(speaking[role].mean()), 3) for role in ROLES}
-    return Clip(record, {r: seen[r].mouth for r in ROLES}, {r: seen[r].pictures for r in ROLES}, figures)
+    with stage("quality"):
+        loud = loudness(record)
+        numbers = {role: _numbers(role, seen[role], loud[role], sound, speaking) for role in ROLES}
+    faces = np.stack([seen[role].face for role in ROLES]) if identity else None
+    mouths, pictures = {r: seen[r].mouth for r in ROLES}, {r: seen[r].pictures for r in ROLES}
+    return Clip(record, mouths, loud, pictures, figures, numbers, faces)
+
+
+def _numbers(role: str, seen: "Seen", loud: np.ndarray, sound: dict, speaking: dict) -> dict[str, float | None]:
+    """Quality numbers of one person in a clip but for those that need more than the clip."""
+    other = ROLES[1 - ROLES.index(role)]
+    return {
+        "face_share": seen.found,
+        "sharpness": seen.sharpness,
+        **seen.turned,
+        "bleed": quality.bleed(sound[role], sound[other], speaking[role], speaking[other]),
+        **quality.of_sync(seen.mouth, loud),
+        "speech": float(speaking[role].mean()),
+    }
 
 
 def loudness(clip: Conversation) -> dict[str, np.ndarray]:
@@ -135,13 +169,19 @@ def loudness(clip: Conversation) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True)
 class Seen:
-    """One person in one clip: `motion` `[T, D]` and its `rest`, `mouth` `[T]`, share of frames `found`, `pictures`."""
+    """One person in one clip: `motion` `[T, D]` and its `rest`, `mouth` `[T]`, share of frames `found`, `pictures`.
+
+    `sharpness`, `turned`: numbers of `recorded.quality`; `face`: descriptor `[128]`, nan if there is none.
+    """
 
     motion: np.ndarray
     rest: np.ndarray | float
     mouth: np.ndarray
     found: float
     pictures: np.ndarray
+    sharpness: float
+    turned: dict[str, float | None]
+    face: np.ndarray
 
 
 @dataclass
@@ -156,10 +196,13 @@ class Watched:
     length: int
     square: Square
     mouth: bool
+    identity: bool = False
     read: int = 0
     held: int = 0
     moments: list[np.ndarray] = field(default_factory=list)
     raw: list[np.ndarray] = field(default_factory=list)
+    sharp: list[float] = field(default_factory=list)
+    faces: list[np.ndarray] = field(default_factory=list)
 
     def encode(self, codec: Codec) -> Seen:
         if self.mouth:
@@ -176,7 +219,11 @@ class Watched:
             raise InputError(f"a face is seen in {found:.0%} of it")
         if self.held > HELD * self.length:
             raise InputError(f"the picture stands still in {self.held / self.length:.0%} of it")
-        return Seen(encoded.motion, encoded.rest, mouth, found, np.concatenate(self.moments, axis=1))
+        pictures, sharp = np.concatenate(self.moments, axis=1), float(np.median(self.sharp))
+        angles = turned(np.stack(self.raw)) if self.raw else encoded.report
+        face = np.median(self.faces, axis=0) if self.faces else np.full(DESCRIPTOR, np.nan)
+        angles = {name: angles.get(name) for name in ("yaw", "pitch")}
+        return Seen(encoded.motion, encoded.rest, mouth, found, pictures, sharp, angles, face)
 
     def __iter__(self) -> Iterator[np.ndarray]:
         wanted = set(np.linspace(0, self.length - 1, MOMENTS).astype(int).tolist())
@@ -188,7 +235,13 @@ class Watched:
             picture = crop(frame, self.square, side)
             self.held += last is not None and np.abs(np.subtract(picture, last, dtype=np.int16)).mean() < SAME
             if self.read in wanted:
+                if self.identity and len(self.moments) % DESCRIBED == 0:
+                    with stage("identity"):
+                        self.faces += [] if (face := _descriptor()(picture)) is None else [face]
                 self.moments.append(crop(picture, Square(0, 0, side), THUMB))
+            if self.read % STRIDE == 0:
+                with stage("quality"):
+                    self.sharp.append(quality.sharpness(picture))
             if tracker and (landmarks := tracker.step(picture)) is not None:
                 self.raw.append(measure(landmarks, side, template))
             elif self.raw:
@@ -205,6 +258,13 @@ class Watched:
         """Reads what is left of the clip."""
         while self.read < self.length and next(self.frames, None) is not None:
             self.read += 1
+
+
+@lru_cache(1)  # once a process
+def _descriptor():
+    from afjax.metrics.pretrained.dlib_face import DlibFace
+
+    return DlibFace()
 
 
 def sheet(clip: Clip) -> bytes:

@@ -7,6 +7,7 @@ from html import escape
 from itertools import islice
 from pathlib import Path
 
+from data_pipeline.recorded import quality_page, separation
 from data_pipeline.recorded.pairs import ROLES, Pair
 
 SHEETS = 120
@@ -60,9 +61,18 @@ def page(summary: Mapping, pairs: Sequence[Pair], results: Mapping[str, Mapping]
         _conversations(pairs, results),
         _more(len(pairs) - CONVERSATIONS),
     ]
+    if summary.get("tools"):
+        parts.append(f"<p>{escape(_tools(summary['tools']))}</p>")
     if tally.sets:
         lines = [(n, s["conversations"], s["clips"], ", ".join(s["licences"])) for n, s in tally.sets.items()]
         parts += ["<h2>Sets</h2>", _table(("set", "#conversations", "#clips kept", "licence"), lines)]
+    parts += ["<h2>Yield</h2>", quality_page.yields(tally.yields, _table)]
+    parts += [
+        "<h2>Quality</h2>",
+        "<p>Numbers of both people in kept clips; nothing was cut by them. clips.parquet has them clip by clip, and "
+        "--config.data.filter leaves clips out when a training reads.</p>",
+        quality_page.plots(tally.numbers, _table),
+    ]
     if tally.set_aside:
         listed = [
             (row["conversation"], row["clip"], _seconds(row.get("start_seconds")), ("reason", row["reason"]))
@@ -70,8 +80,6 @@ def page(summary: Mapping, pairs: Sequence[Pair], results: Mapping[str, Mapping]
         ]
         parts += [
             "<h2>Set aside</h2>",
-            _table(("reason", "#lines"), tally.reasons.most_common()),
-            "<p></p>",
             _table(("conversation", "clip", "#start", "reason"), listed),
             _more(tally.set_aside - len(listed)),
         ]
@@ -86,7 +94,7 @@ def page(summary: Mapping, pairs: Sequence[Pair], results: Mapping[str, Mapping]
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         '<meta name="color-scheme" content="light dark">'
-        f"<title>Recorded conversations</title><style>{_CSS}</style></head><body><main>\n"
+        f"<title>Recorded conversations</title><style>{_CSS}{quality_page.CSS}</style></head><body><main>\n"
         + "\n".join(parts)
         + "\n</main></body></html>\n"
     )
@@ -94,6 +102,16 @@ def page(summary: Mapping, pairs: Sequence[Pair], results: Mapping[str, Mapping]
 
 def _more(count: int) -> str:
     return f"<p>{count} more are in clips.csv.</p>" if count > 0 else ""
+
+
+def _tools(tools: Mapping) -> str:
+    """Whose work is in it."""
+    said = []
+    if found := tools.get("separation"):
+        said.append(f"Voices of {found['conversations']} conversations were separated by {separation.said(found)}.")
+    if "speech" in tools:
+        said.append(f"Where no labels say who speaks, it is {tools['speech']}.")
+    return " ".join(said)
 
 
 def _cards(summary: Mapping) -> str:

@@ -24,6 +24,8 @@ FURTHER = (
 )  # fmt: skip
 SILENT = "none"
 """In place of a sound file: nothing was recorded of this person's voice, who listens."""
+MIXED = "mixed"
+"""In place of a sound file: the video's own track, which both voices are on."""
 EVAL_SHARE = 0.1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
 _MAX_LINE = 1 << 16
@@ -48,6 +50,7 @@ class Side:
       person: who it is.
       span: seconds of the files that belong to the conversation, from and to; to 0: up to the end.
       boxes, speech: where their face is and when they speak, if that is known (`recorded.labels`).
+      mixed: whether the other person can be heard in the sound, so that the voices must be separated.
     """
 
     video: Path
@@ -58,6 +61,7 @@ class Side:
     span: tuple[float, float] = (0.0, 0.0)
     boxes: Label | None = None
     speech: Label | None = None
+    mixed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +78,22 @@ class Pair:
     set: str = ""
     licence: str = ""
 
+    @property
+    def mixed(self) -> bool:
+        """Whether voices of it must be separated."""
+        return self.avatar.mixed or self.user.mixed
 
-def read_pairs(path: str | Path) -> list[Pair]:
-    """The conversations of a table, each with its split. Raises InputError for the first fault, with its line."""
+
+def read_pairs(path: str | Path, separate: bool = False) -> list[Pair]:
+    """The conversations of a table, each with its split. Raises InputError for the first fault, with its line.
+
+    `separate`: whether voices that are mixed can be taken apart; else they are a fault.
+    """
     path = Path(path).expanduser().absolute()
     pairs, names = [], {}
     for line, row in _rows(path):
         place = f"{path}, line {line}"
-        pair = _pair(row, path.parent, place)
+        pair = _pair(row, path.parent, place, separate)
         if pair.name.lower() in names:
             raise InputError(f"conversation {pair.name!r} is in line {names[pair.name.lower()]} already", place)
         names[pair.name.lower()] = line
@@ -150,7 +162,7 @@ def _check_header(header: list[str], path: Path):
         raise InputError(f"column {', '.join(missing)} is missing", path, "docs/data.md describes the table")
 
 
-def _pair(row: dict[str, str], folder: Path, place: str) -> Pair:
+def _pair(row: dict[str, str], folder: Path, place: str, separate: bool) -> Pair:
     for name in NEEDED:
         if not row[name]:
             raise InputError(f"{name} is empty", place)
@@ -176,8 +188,13 @@ def _pair(row: dict[str, str], folder: Path, place: str) -> Pair:
     if avatar.sound is None and user.sound is None:
         raise InputError(f"neither has a voice, both are {SILENT!r}", place)
     if avatar.sound == user.sound and not (avatar.channel and user.channel and avatar.channel != user.channel):
-        do = "name two files or two channels; docs/data.md says how voices are separated"
-        raise InputError("both sides have the same sound", place, do)
+        if avatar.channel or user.channel:
+            raise InputError("both sides have the same sound, and a channel of one", place, "name a channel of both")
+        avatar, user = replace(avatar, mixed=True), replace(user, mixed=True)
+    if (avatar.mixed or user.mixed) and not separate:
+        do = "name two files or two channels, or a program: --separate (docs/data.md)"
+        what = "both sides have the same sound" if avatar.sound == user.sound else "a voice is mixed with the other one"
+        raise InputError(what, place, do)
     source, licence = row.get("set", ""), row.get("licence", "")
     return Pair(row["conversation"], avatar, user, split, sys.intern(source), sys.intern(licence))
 
@@ -203,9 +220,12 @@ def _side(row: dict[str, str], role: str, half: str, span: tuple[float, float], 
         raise InputError(f"{role}_channel is {channel!r}", place, "a number from 1 on, or empty")
     video = folder / Path(row[f"{role}_video"]).expanduser()
     sound = row.get(f"{role}_audio", "")
-    sound = None if sound == SILENT else folder / Path(sound).expanduser() if sound else video
+    mixed = sound == MIXED
+    if mixed and int(channel):
+        raise InputError(f"{role}_channel is {channel}, {role}_audio is {MIXED!r}", place, "leave the channel empty")
+    sound = None if sound == SILENT else folder / Path(sound).expanduser() if sound and not mixed else video
     boxes, speech = (_label(row.get(f"{role}_{what}", ""), folder) for what in ("boxes", "speech"))
-    return Side(video, half, sound, int(channel), row[f"{role}_person"], span, boxes, speech)
+    return Side(video, half, sound, int(channel), row[f"{role}_person"], span, boxes, speech, mixed)
 
 
 def _label(cell: str, folder: Path) -> Label | None:

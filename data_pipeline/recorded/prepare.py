@@ -2,7 +2,9 @@
 
     FOLDER/survey.json    what it was made from, where the clips start, and the face's square in each
     FOLDER/0007.json      a finished clip's line of the table; with 0007.npz, its record, 0007.jpg, its contact sheet,
-                          and 0007.tracks.npy, mouths and loudness for the sync check, where nothing is wrong with it
+                          0007.tracks.npy, mouths and loudness for the sync check, and if asked for 0007.faces.npy, the
+                          faces' descriptors, where nothing is wrong with it
+    FOLDER/voice-ROLE.wav a voice that was separated, until all clips are made
     FOLDER/result.json    the whole conversation is finished: what is wrong with it, if anything, what was decided for
                           the user, the sync check, and every clip's line
 
@@ -13,7 +15,7 @@ import io
 import json
 import shutil
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
@@ -21,31 +23,33 @@ from pathlib import Path
 import numpy as np
 
 from afjax import digests, files
-from afjax.audio.envelope import envelope, speaking
-from afjax.audio.framing import FPS, FRAME, RATE
+from afjax.audio.framing import FPS
 from afjax.codec.base import Codec
 from afjax.codec.latent.crop import Square
 from afjax.errors import InputError, InputWarning
-from afjax.media.audio import read_audio
 from afjax.media.video import VideoInfo, probe, read_frames, shown_frames
-from data_pipeline.recorded import clip, labels, shots, sync
+from data_pipeline.recorded import clip, labels, quality, separation, shots, sync, voices
+from data_pipeline.recorded.metering import stage, staged
+from data_pipeline.recorded.options import Options
 from data_pipeline.recorded.pairs import ROLES, Pair, Side
+from data_pipeline.recorded.voices import named, span_of
 from data_pipeline.schema import encode
 
-SAME = 0.95
-"""Correlation of two voices' loudness from which they are one sound."""
+PLAIN = Options()
 SURVEYED = 512
 """Larger side of the pictures in which faces and cuts are looked for before clips are made."""
-VERSION = 3
+VERSION = 4
 
 
-def prepare(pair: Pair, folder: Path, length: int, codec: Codec, codec_name: str = "face", say=print) -> dict:
+def prepare(
+    pair: Pair, folder: Path, length: int, codec: Codec, codec_name: str = "face", say=print, options: Options = PLAIN
+) -> dict:
     """Makes whatever is not made yet of a conversation's clips of `length` frames; -> what `result.json` holds.
 
     `say` is called with a line for every clip. Faults of the input are results, not errors, as is what was decided for
     the user (`warnings`).
     """
-    source = source_of(pair, length, codec_name)
+    source = source_of(pair, length, codec_name, options)
     result, made_from = read_json(folder / "result.json"), read_json(folder / "survey.json")
     if made_from is not None and made_from.get("source") != source:
         shutil.rmtree(folder)
@@ -56,11 +60,13 @@ def prepare(pair: Pair, folder: Path, length: int, codec: Codec, codec_name: str
     result = {"source": source, "reason": "", "frames": 0, "clips": 0, "sync": {}}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", InputWarning)
-        result |= _outcome(pair, folder, length, source, made_from, codec, say)
+        result |= _outcome(pair, folder, length, source, made_from, codec, say, options)
     decided = (str(each.message) for each in caught if issubclass(each.category, InputWarning))
     result["warnings"] = list(dict.fromkeys(decided))
     result["lines"] = _lines(folder)
     write_result(folder, result)
+    for path in folder.glob("voice-*.wav"):
+        path.unlink()
     return result
 
 
@@ -73,34 +79,39 @@ def kept(result: dict) -> list[str]:
     return [] if result["reason"] else [name for name, line in result["lines"] if not line["reason"]]
 
 
-def _outcome(pair: Pair, folder: Path, length: int, source: str, made_from, codec: Codec, say) -> dict:
+def _outcome(
+    pair: Pair, folder: Path, length: int, source: str, made_from, codec: Codec, say, options: Options
+) -> dict:
     """Of a conversation whose clips are made: frames, clips and sync check, or as far as it came and the reason."""
     result = {}
     try:
-        videos = {role: _named(role, probe, getattr(pair, role).video) for role in ROLES}
-        voices = {role: _named(role, _sound, getattr(pair, role), videos[role]) for role in ROLES}
-        voices = _checked(pair, voices)
-        plan = made_from or _plan(pair, folder, length, source, videos, voices)
+        with stage("opening"):
+            videos = {role: named(role, probe, getattr(pair, role).video) for role in ROLES}
+        surveys: dict[str, shots.Survey] = {}
+        apart = _apart(pair, folder, videos, surveys, options) if pair.mixed else {}
+        heard = voices.read(pair, videos, apart, options.speech)
+        plan = made_from or _plan(pair, folder, length, source, videos, heard, surveys)
         result |= {"frames": plan["frames"], "clips": len(plan["clips"])}
         if not plan["clips"]:
             whole = plan["frames"] / FPS
             raise InputError(f"no stretch of {length / FPS:g} s without a cut in {whole:.1f} s")
-        _clips(pair, folder, length, plan, videos, voices, codec, say)
+        _clips(pair, folder, length, plan, videos, heard, codec, say, options)
         result |= _synchrony(folder, len(plan["clips"]))
     except InputError as error:
         result["reason"] = str(error)
     return result
 
 
-def source_of(pair: Pair, length: int, codec_name: str) -> str:
+def source_of(pair: Pair, length: int, codec_name: str, options: Options = PLAIN) -> str:
     """Hash of all that decides the result but the split; files count by their contents, wherever they lie."""
-    parts: list = [VERSION, length, codec_name]
+    labelled = all(getattr(pair, role).speech for role in ROLES)
+    parts: list = [VERSION, length, codec_name, options.token(pair.mixed, labelled)]
     for role in ROLES:
         side = getattr(pair, role)
-        labels = [label for label in (side.boxes, side.speech) if label]
-        parts += [side.half, side.channel, side.person, side.sound == side.video, side.span]
-        parts += [bool(side.boxes), bool(side.speech), *(label.key for label in labels)]
-        for file in (side.video, side.sound, *(label.path for label in labels)):
+        given = [label for label in (side.boxes, side.speech) if label]
+        parts += [side.half, side.channel, side.person, side.sound == side.video, side.span, side.mixed]
+        parts += [bool(side.boxes), bool(side.speech), *(label.key for label in given)]
+        for file in (side.video, side.sound, *(label.path for label in given)):
             try:
                 parts.append(digests.of_ends(file) if file else "silence")
             except OSError:
@@ -108,52 +119,45 @@ def source_of(pair: Pair, length: int, codec_name: str) -> str:
     return digests.of_json(parts)
 
 
-def _named(role: str, function, *arguments):
-    try:
-        return function(*arguments)
-    except InputError as error:
-        raise InputError(f"{role}: {error}") from None
+def _apart(pair: Pair, folder: Path, videos, surveys: dict, options: Options) -> dict[str, Path]:
+    """Files of the voices that are separated, by role: made, unless they are there. Fills `surveys` for it."""
+    if options.separator is None:
+        raise InputError("its voices are mixed, and no program separates them", do="--separate")
+    wanted = [role for role in ROLES if getattr(pair, role).mixed]
+    found = {role: folder / f"voice-{role}.wav" for role in wanted}
+    if all(path.is_file() for path in found.values()):
+        return found
+    surveys |= _surveys(pair, videos, {})
+    runs: dict[tuple, list[str]] = {}
+    for role in wanted:
+        runs.setdefault((getattr(pair, role).video, getattr(pair, role).sound), []).append(role)
+    made: dict[str, np.ndarray] = {}
+    for (video, sound), roles in runs.items():
+        boxes = {role: _boxes(getattr(pair, role), videos[role], surveys[role]) for role in roles}
+        if sound == video and not videos[roles[0]].has_sound:
+            raise InputError(f"{roles[0]}: the video has no sound track", video, "name a file in the audio column")
+        with stage("separating voices"):
+            made |= separation.separate(options.separator, videos[roles[0]], sound, boxes, folder / "separating")
+    if len(runs) == 2 and separation.alike(*made.values()):
+        raise InputError("separated voices: both people got the same sound")
+    for role, voice in made.items():
+        separation.store(found[role], voice)
+    return found
 
 
-def _sound(side: Side, video: VideoInfo) -> np.ndarray:
-    """A person's voice `[S]` at 16 kHz from the conversation's first frame on."""
-    first, stop = span_of(side, video)
-    if side.sound is None:
-        return np.zeros((stop - first) * FRAME, np.float32)
-    own = side.sound == side.video
-    if own and not video.has_sound:
-        raise InputError("the video has no sound track", side.video, "name a file in the audio column")
-    wave = read_audio(side.sound, RATE, video.start if own else None, side.channel)
-    wave = wave[first * FRAME : stop * FRAME if side.span[1] else None]
-    return wave[: len(wave) // FRAME * FRAME]
+def _boxes(side: Side, video: VideoInfo, survey: shots.Survey) -> np.ndarray:
+    """A person's face `[frames, 4]` in every frame of a video, of the sample before it, nan where there was none."""
+    first, _ = span_of(side, video)
+    boxes = np.full((video.frames, 4), np.nan)
+    shift = _width(video) - survey.width if side.half == "right" else 0
+    for n in range(0, survey.frames, shots.STRIDE):
+        if n in survey.boxes:
+            boxes[first + n : first + n + shots.STRIDE] = survey.boxes[n] + np.array([shift, 0, shift, 0])
+    return boxes
 
 
-def span_of(side: Side, video: VideoInfo) -> tuple[int, int]:
-    """First frame of a conversation among those of its video, and the one after its last."""
-    first, stop = round(side.span[0] * FPS), min(round(side.span[1] * FPS) or video.frames, video.frames)
-    if first >= stop:
-        raise InputError(f"it starts at {side.span[0]:g} s, the video ends at {video.frames / FPS:g} s", side.video)
-    return first, stop
-
-
-def _checked(pair: Pair, waves: dict[str, np.ndarray]) -> dict[str, clip.Voice]:
-    """The voices up to the shorter one's end. Raises InputError if one is silent or both are the same."""
-    frames = min(map(len, waves.values())) // FRAME
-    if not frames:
-        raise InputError("the sound is shorter than a frame")
-    voices, loudness = {}, []
-    for role, wave in waves.items():
-        side = getattr(pair, role)
-        spoken = speaking(wave, len(wave) // FRAME)[:frames] if side.sound else np.zeros(frames, bool)
-        if side.sound and not spoken.any():
-            raise InputError(f"{role}: the sound is silent")
-        if side.speech:
-            spoken = labels.speaking(_named(role, labels.read_speech, side.speech), side.span[0], frames, FPS)
-        voices[role] = clip.Voice(wave[: frames * FRAME], spoken)
-        loudness += [envelope(wave, frames)] if side.sound else []
-    if len(loudness) == 2 and np.corrcoef(loudness)[0, 1] > SAME:
-        raise InputError("both voices are the same sound: separate them first (docs/data.md)")
-    return voices
+def _width(video: VideoInfo) -> int:
+    return next(read_frames(video)).shape[1]
 
 
 def frames_of(side: Side, video: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
@@ -175,19 +179,26 @@ def _survey(side: Side, video: VideoInfo, limit: int) -> shots.Survey:
         boxes[shown < len(given)] = given[shown[shown < len(given)]]
         if side.half == "right":  # its first column is this one of the whole picture
             boxes[:, 0::2] -= width - whole[1]
-    return shots.survey(frames, boxes, whole)
+    with stage("survey: faces and cuts"):
+        return shots.survey(staged("survey: decoding", frames), boxes, whole)
 
 
-def _plan(pair, folder: Path, length: int, source: str, videos, voices) -> dict:
-    """Surveys both pictures and writes where the clips are: start and, by role, the square or what is wrong."""
+def _surveys(pair: Pair, videos: Mapping[str, VideoInfo], heard: Mapping[str, clip.Voice]) -> dict[str, shots.Survey]:
+    """Of both pictures, as far as both go on and the voices, if they are known."""
     spans = [span_of(getattr(pair, role), videos[role]) for role in ROLES]
-    limit = min(*(stop - first for first, stop in spans), *(len(voice.speaking) for voice in voices.values()))
-    surveys = {role: _named(role, _survey, getattr(pair, role), videos[role], limit) for role in ROLES}
-    limit = min(limit, *(each.frames for each in surveys.values()))
+    limit = min(*(stop - first for first, stop in spans), *(len(voice.speaking) for voice in heard.values()))
+    return {role: named(role, _survey, getattr(pair, role), videos[role], limit) for role in ROLES}
+
+
+def _plan(pair, folder: Path, length: int, source: str, videos, heard, surveys: dict) -> dict:
+    """Writes where the clips are: start and, by role, the square or what is wrong, and pixels of the faces."""
+    surveys = surveys or _surveys(pair, videos, heard)
+    limit = min(*(each.frames for each in surveys.values()), *(len(voice.speaking) for voice in heard.values()))
     clips = []
     for start in shots.starts(surveys.values(), length, limit):
-        entry = {"start": start}
+        entry = {"start": start, "faces": {}}
         for role in ROLES:
+            entry["faces"][role] = shots.face_size(surveys[role], start, length)
             try:
                 entry[role] = asdict(shots.square(surveys[role], start, length))
             except InputError as error:
@@ -198,40 +209,47 @@ def _plan(pair, folder: Path, length: int, source: str, videos, voices) -> dict:
     return plan
 
 
-def _clips(pair, folder: Path, length: int, plan: dict, videos, voices, codec: Codec, say):
+def _clips(pair, folder: Path, length: int, plan: dict, videos, heard, codec: Codec, say, options: Options):
     """Makes the clips that have no line yet."""
-    frames = {role: frames_of(getattr(pair, role), videos[role]) for role in ROLES}
+    frames = {role: staged("clips: decoding", frames_of(getattr(pair, role), videos[role])) for role in ROLES}
     at = 0
     for number, entry in enumerate(plan["clips"]):
         name, start = f"{number:04d}", entry["start"]
         if (folder / f"{name}.json").is_file():
             continue
         line = {"start": start, "reason": entry.get("reason", "")}
+        numbers = {role: {"face_size": entry["faces"][role]} for role in ROLES}
         if not line["reason"]:
             for role in ROLES:
                 next(islice(frames[role], start - at, start - at), None)
             at = start + length
             squares = {role: Square(**entry[role]) for role in ROLES}
             try:
-                made = clip.make(pair, start, length, squares, frames, voices, codec)
+                made = clip.make(pair, start, length, squares, frames, heard, codec, options.identity)
             except InputError as error:
                 line["reason"] = str(error)
             else:
                 line |= made.figures
+                numbers = {role: numbers[role] | made.quality[role] for role in ROLES}
                 _save(folder, name, made)
+        line["quality"] = {role: quality.rounded(numbers[role]) for role in ROLES}
         _write(folder / f"{name}.json", json.dumps(line).encode())
         done = f"{pair.name} {number + 1}/{len(plan['clips'])}"
         say(f"{done}: set aside, {line['reason']}" if line["reason"] else f"{done}: kept")
 
 
 def _save(folder: Path, name: str, made: clip.Clip):
-    loud = clip.loudness(made.record)
-    tracks = io.BytesIO()
-    np.save(tracks, np.stack([track[role] for role in ROLES for track in (made.mouths, loud)]).astype(np.float32))
-    for kind, content in (
-        ("tracks.npy", tracks.getvalue()), ("jpg", clip.sheet(made)), ("npz", encode(made.record)),
-    ):  # fmt: skip
-        _write(folder / f"{name}.{kind}", content)
+    tracks = np.stack([track[role] for role in ROLES for track in (made.mouths, made.loud)])
+    parts = {"tracks.npy": _array(tracks)} | ({} if made.faces is None else {"faces.npy": _array(made.faces)})
+    with stage("writing clips"):
+        for kind, content in (*parts.items(), ("jpg", clip.sheet(made)), ("npz", encode(made.record))):
+            _write(folder / f"{name}.{kind}", content)
+
+
+def _array(values: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values.astype(np.float32))
+    return buffer.getvalue()
 
 
 def _synchrony(folder: Path, count: int) -> dict:

@@ -17,6 +17,7 @@ from pathlib import Path
 from afjax import digests, files
 from data_pipeline import shards
 from data_pipeline.recorded.attempts import TRIALS, WORK
+from data_pipeline.recorded.metering import stage
 from data_pipeline.recorded.prepare import kept, read_json
 from data_pipeline.records import Moments
 from data_pipeline.schema import VERSION, Conversation, decode
@@ -84,6 +85,11 @@ def write(shard: Shard, out: Path) -> dict:
     said = read_json(note)
     if said is not None and said.get("key") == key and path.is_file() and digests.of_file(path) == said["sha256"]:
         return said
+    with stage("files of records"):
+        return _written(shard, out, clips, key)
+
+
+def _written(shard: Shard, out: Path, clips: Sequence[tuple[str, str]], key: str) -> dict:
     moments = {name: Moments() for name in TRACKS}
     held = [replace(_read(out, *clip), seed=shard.first + n) for n, clip in enumerate(clips)]
     for record in held:
@@ -95,8 +101,8 @@ def write(shard: Shard, out: Path) -> dict:
     shards.write_shard(aside / shard.name, held)
     said = {"key": key, "name": shard.name, "count": len(held), "bytes": (aside / shard.name).stat().st_size}
     said |= {"sha256": digests.of_file(aside / shard.name), "sums": {name: m.sums() for name, m in moments.items()}}
-    os.replace(aside / shard.name, path)
-    with files.aside(note) as partial:
+    os.replace(aside / shard.name, out / shard.name)
+    with files.aside(out / NOTES / f"{shard.name}.json") as partial:
         partial.write_text(json.dumps(said))
     aside.rmdir()
     return said

@@ -122,13 +122,25 @@ def starts(surveys: Iterable[Survey], length: int, limit: int) -> list[int]:
     return found
 
 
+def face_size(of: Survey, start: int, length: int) -> float | None:
+    """Mean of the face's larger side in one clip, pixels; None where none was found."""
+    boxes = _boxes(of, start, length)[1]
+    return float((boxes[:, 2:] - boxes[:, :2]).max(axis=1).mean()) if len(boxes) else None
+
+
 def square(of: Survey, start: int, length: int) -> Square:
     """The square around the face of one clip. Raises InputError where there is too little face to track."""
-    samples = [n for n in range(start, start + length) if n % STRIDE == 0]
-    boxes = np.array([of.boxes[n] for n in samples if n in of.boxes])
-    if len(boxes) < FOUND * len(samples):
-        raise InputError(f"a face is seen in {len(boxes) / len(samples):.0%} of it")
-    face = float((boxes[:, 2:] - boxes[:, :2]).max(axis=1).mean())
+    share, boxes = _boxes(of, start, length)
+    if share < FOUND:
+        raise InputError(f"a face is seen in {share:.0%} of it")
+    face = face_size(of, start, length)
     if face < FACE:
         raise InputError(f"the face is {face:.0f} px high, at least {FACE} are needed")
     return square_of(boxes, of.height, of.width)
+
+
+def _boxes(of: Survey, start: int, length: int) -> tuple[float, np.ndarray]:
+    """Share of a clip's samples with a face, and its boxes."""
+    samples = [n for n in range(start, start + length) if n % STRIDE == 0]
+    boxes = np.array([of.boxes[n] for n in samples if n in of.boxes])
+    return len(boxes) / len(samples), boxes

@@ -1,4 +1,4 @@
-"""What became of every clip: a table on disk, written line by line, and in memory what the report shows of it."""
+"""What became of every clip: tables on disk, written line by line, and in memory what the report shows of them."""
 
 import csv
 from collections import Counter
@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from afjax import files
 from afjax.audio.framing import FPS
-from data_pipeline.recorded import page
+from data_pipeline.recorded import page, quality, table
+from data_pipeline.recorded.histograms import Histograms
 from data_pipeline.recorded.pairs import ROLES, Pair
 from data_pipeline.recorded.prepare import read_json
 from data_pipeline.records import SPLITS
@@ -28,6 +31,8 @@ class Tally:
       clips, conversations, people: of kept clips, by split.
       reasons: how often which kind of fault; aside: the first lines that were set aside; sheets: kept lines, evenly
         spread; sets: by name {"licences", "conversations", "clips"}.
+      yields: by set, how many clips became what: "" of a kept one, else the kind of fault.
+      numbers: quality of the kept clips, by set.
     """
 
     clips: Counter = field(default_factory=Counter)
@@ -37,6 +42,8 @@ class Tally:
     aside: list[dict] = field(default_factory=list)
     sheets: list[dict] = field(default_factory=list)
     sets: dict[str, dict[str, Any]] = field(default_factory=dict)
+    yields: dict[str, Counter] = field(default_factory=dict)
+    numbers: Histograms = field(default_factory=Histograms)
 
     @property
     def set_aside(self) -> int:
@@ -55,7 +62,7 @@ class Tally:
 
 
 def rows(pair: Pair, result: Mapping, length: int) -> Iterator[dict]:
-    """Lines of the table of one conversation: one a clip, or one where it has none."""
+    """Lines of the table of one conversation: one a clip, or one where it has none. `quality`: its numbers by role."""
     shared = {"conversation": pair.name, "split": pair.split}
     shared |= {f"{role}_person": getattr(pair, role).person for role in ROLES}
     shared |= {f"{role}_sync": found["says"] for role, found in result["sync"].items()}
@@ -68,31 +75,62 @@ def rows(pair: Pair, result: Mapping, length: int) -> Iterator[dict]:
         yield shared | {"clip": "", "kept": False, "reason": result["reason"]}
 
 
-def tabulate(path: Path, pairs: Sequence[Pair], work: Path, length: int, total: int) -> Tally:
-    """Writes `clips.csv`, each kept clip with its number in its split, and counts.
+def tabulate(path: Path, pairs: Sequence[Pair], work: Path, length: int, total: int, identity: bool = False) -> Tally:
+    """Writes `clips.csv`, each kept clip with its number in its split, `clips.parquet` beside it, and counts.
 
     Args:
       pairs: in the order of records; work: folder with their finished folders.
       total: of the kept clips, for an even choice of sheets.
+      identity: whether faces were described.
     """
     tally, step, seen = Tally(), max(1, -(-total // page.SHEETS)), 0
-    with files.aside(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n")
+    medians = _people(pairs, work).medians() if identity else {}
+    with (
+        files.aside(path) as partial,
+        partial.open("w", newline="", encoding="utf-8") as file,
+        table.written(path.with_name(table.CLIPS)) as keep,
+    ):
+        writer = csv.DictWriter(file, COLUMNS, restval="", lineterminator="\n", extrasaction="ignore")
         writer.writeheader()
         for pair in pairs:
             found = list(rows(pair, read_json(work / pair.name / "result.json"), length))
+            outcome = tally.yields.setdefault(pair.set, Counter())
             for row in found:
                 if row["kept"]:
                     row["record"] = tally.clips[pair.split]
                     tally.clips[pair.split] += 1
                     tally.sheets += [row] if seen % step == 0 else []
                     seen += 1
+                    if identity:
+                        _compare(row, pair, work, medians)
+                    tally.numbers.add(pair.set, row["quality"])
+                    outcome[""] += 1
                 else:
-                    tally.reasons[page.kind(row["reason"])] += 1
+                    kind = page.kind(row["reason"])
+                    tally.reasons[kind] += 1
+                    outcome[kind] += 1
                     tally.aside += [row] if len(tally.aside) < page.ASIDE else []
                 writer.writerow({**row, "kept": int(row["kept"])})
+                keep(row, pair)
             _count(tally, pair, sum(row["kept"] for row in found))
     return tally
+
+
+def _people(pairs: Iterable[Pair], work: Path) -> quality.People:
+    people = quality.People()
+    for pair in pairs:
+        for path in sorted((work / pair.name).glob("[0-9]*.faces.npy")):
+            for role, face in zip(ROLES, np.load(path, allow_pickle=False), strict=True):
+                people.add(getattr(pair, role).person, face)
+    return people
+
+
+def _compare(row: dict, pair: Pair, work: Path, medians: Mapping[str, np.ndarray]):
+    """Adds the identity of both people to a kept clip's numbers."""
+    faces = np.load(work / pair.name / f"{row['clip']}.faces.npy", allow_pickle=False)
+    for role, face in zip(ROLES, faces, strict=True):
+        cosine = quality.likeness(face, medians.get(getattr(pair, role).person))
+        row["quality"][role] |= quality.rounded({"identity": cosine})
 
 
 def _count(tally: Tally, pair: Pair, kept: int):

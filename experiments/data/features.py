@@ -12,6 +12,7 @@ from afjax.audio.feature_extractors import FeatureExtractor, described, silent_r
 from afjax.errors import InputError
 from data_pipeline import records, schema
 from data_pipeline.recorded.build import WORK
+from data_pipeline.recorded.table import CLIPS
 from experiments import cli
 
 
@@ -61,8 +62,8 @@ def make_features(data: Path, out: Path, extractor: FeatureExtractor) -> dict:
 
 
 def _carry(data: Path, folder: Path):
-    """Where recorded clips were cut, which `experiments.evaluate --recordings` asks for."""
-    for path in (data / "clips.csv", *data.glob(f"{WORK}/*/survey.json")):
+    """Where recorded clips were cut, which `experiments.evaluate --recordings` asks for; what `data.filter` reads."""
+    for path in (data / "clips.csv", data / CLIPS, *data.glob(f"{WORK}/*/survey.json")):
         if path.is_file():
             copy = folder / path.relative_to(data)
             copy.parent.mkdir(parents=True, exist_ok=True)

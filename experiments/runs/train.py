@@ -65,8 +65,11 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
         mixed, "train", config.data.batch, config.data.window, config.training.seed,
         losing=files.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
         user_delay=config.layout.user_delay, swap=config.data.swap,
-        part=sharding.rows(config.compute, config.data.batch), stored=True,
+        part=sharding.rows(config.compute, config.data.batch), stored=True, filter=config.data.filter,
     )  # fmt: skip
+    if jax.process_index() == 0:
+        for path, kept, total in iterator.kept:
+            print(f"data.filter keeps {kept} of {total} clips of {path}")
     meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json(), "features": features}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
     sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None

@@ -8,7 +8,7 @@ import numpy as np
 
 from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.channels import CHANNELS, POSE
-from afjax.codec.face.track.coefficients import RAW, RunningNeutral, measure, neutral_of, relative
+from afjax.codec.face.track.coefficients import RAW, RunningNeutral, measure, neutral_of, relative, turned
 from afjax.codec.face.track.live_tracker import LiveFace
 from afjax.codec.face.track.mesh import FaceLandmarks
 from afjax.codec.face.track.portraits import portrait_face
@@ -92,6 +92,7 @@ class FaceCodec:
             "detections": tracker.detections,
             "cuts": len(tracker.cuts),
             "mean_confidence": float(np.mean(confidence)),
+            **turned(raw[found]),
         }
         return Encoded(filled, found, np.array(confidence, np.float32), report)
 

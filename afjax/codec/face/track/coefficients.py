@@ -47,7 +47,17 @@ from afjax.codec.face.channels import CHANNELS, clamp
 from afjax.codec.face.track.mesh import FaceLandmarks
 from afjax.codec.face.track.template import angles, canonical, pose_of
 
-__all__ = ["RAW", "RESTING_SMILE", "RunningNeutral", "measure", "neutral_of", "relative", "smile_measures", "smile_of"]
+__all__ = [
+    "RAW",
+    "RESTING_SMILE",
+    "RunningNeutral",
+    "measure",
+    "neutral_of",
+    "relative",
+    "smile_measures",
+    "smile_of",
+    "turned",
+]
 
 RAW = (
     *("yaw", "pitch", "roll", "tx", "ty", "scale", "lip_gap", "lip_height", "mouth_width"),
@@ -190,6 +200,14 @@ def relative(raw: np.ndarray, neutral: np.ndarray) -> np.ndarray:
     difference["blink"] = _closure(raw[..., _OPENINGS], neutral[..., _OPENINGS])
     motion = np.stack([GAIN[name] * difference[name] for name in CHANNELS], -1)
     return clamp(motion).astype(np.float32)
+
+
+def turned(raw: np.ndarray) -> dict[str, float]:
+    """How far a head turns against the camera in raw numbers `[n, 17]`: `yaw` and `pitch` in degrees, either way.
+
+    It is what one frame in fifty exceeds, so that a frame in which the tracker errs doesn't count.
+    """
+    return {name: float(np.percentile(np.abs(GAIN[name] * raw[:, RAW.index(name)]), 98)) for name in ("yaw", "pitch")}
 
 
 def _closure(opening: np.ndarray, neutral: np.ndarray) -> np.ndarray:

