@@ -28,8 +28,12 @@ def note(out: Path, job: str, seconds: Mapping[str, float], conversation: float,
     if set(seconds) - {OTHER}:
         line = {"job": job, "hours": round(conversation / 3600, 6), "attempts": attempts}
         line["seconds"] = {name: round(spent, 3) for name, spent in seconds.items()}
-        with (out / COSTS).open("a", encoding="utf-8") as file:
-            file.write(json.dumps(line) + "\n")
+        with (out / COSTS).open("ab+") as file:
+            if file.tell():
+                file.seek(-1, 2)
+                torn = file.read() != b"\n"  # by the end of a build
+                file.write(b"\n" * torn)
+            file.write(json.dumps(line).encode() + b"\n")
 
 
 def summed(out: Path) -> dict[str, Any]:
@@ -49,7 +53,7 @@ def summed(out: Path) -> dict[str, Any]:
             line = json.loads(text)
             jobs[line["job"]] = line
         except (ValueError, KeyError, TypeError):
-            continue  # torn by the end of a build
+            continue  # torn
     whole = [line for line in jobs.values() if line["attempts"] == 1]
     minutes, hours = {}, {}
     for line in whole:

@@ -1,10 +1,11 @@
 """RealTalk: two people in one picture, their faces marked in every frame, both voices on one track.
 
+    python -m data_pipeline.sets.realtalk --root FOLDER --out pairs.csv
     python -m data_pipeline.sets.realtalk --root FOLDER --voices VOICES --out pairs.csv
 
     videos/.../YOUTUBEID.avi        from videos_00.tar and so on, unpacked
     metadata/YOUTUBEID.json         from annotations.tar.gz, unpacked
-    VOICES/YOUTUBEID/{p0,p1}.wav    a voice each, separated by a program of yours (docs/data.md)
+    VOICES/YOUTUBEID/{p0,p1}.wav    a voice each, if they have been separated; else the build does it, --separate
 
 Who is p0 and who p1 is said for each frame by a box; nothing ties them to a side of the picture. People recur, but
 nobody says who they are: a person is a person of one video. The pickles of emoca.tar.gz are not touched.
@@ -13,6 +14,7 @@ nobody says who they are: a person is a person of one video. The pickles of emoc
 from collections.abc import Iterator
 from pathlib import Path
 
+from data_pipeline.recorded.pairs import MIXED
 from data_pipeline.sets import program
 from data_pipeline.sets.table import Row, Skipped, json_of, name_of, usable
 
@@ -21,15 +23,15 @@ _PEOPLE = ("p0", "p1")
 
 
 def read(root: Path, skip: Skipped, voices: str) -> Iterator[Row]:
-    """Videos with boxes of two people and a voice each."""
-    separated, taken = program.folder(voices, "voices"), set()
+    """Videos with boxes of two people, and a voice each or both mixed."""
+    separated, taken = program.folder(voices, "voices") if voices else None, set()
     for archive in sorted([*root.glob("videos/*.tar"), *root.glob("*.tar.gz")]):
         if not any(root.glob("videos/**/*.avi" if archive.suffix == ".tar" else "metadata/*.json")):
             skip(archive.relative_to(root), "the archive is not unpacked")
     for video in sorted(root.glob("videos/**/*.avi")):
         name, boxes = video.stem, root / "metadata" / f"{video.stem}.json"
-        sounds = [separated / name / f"{person}.wav" for person in _PEOPLE]
-        if not usable((video, *sounds), skip, name):
+        sounds = [separated / name / f"{person}.wav" if separated else MIXED for person in _PEOPLE]
+        if not usable((video, *(sounds if separated else ())), skip, name):
             continue
         frames = json_of(boxes, skip, name)
         if frames is None:
@@ -54,4 +56,4 @@ def _seen(frames) -> set[str]:
 
 
 if __name__ == "__main__":
-    program.run(read, "RealTalk", LICENCE, voices=("", "Folder of a separated voice each: YOUTUBEID/{p0,p1}.wav."))
+    program.run(read, "RealTalk", LICENCE, voices=("", "Folder of voices separated already: YOUTUBEID/{p0,p1}.wav."))

@@ -99,7 +99,10 @@ def test_the_table_of_clips_is_written_as_a_stream(tmp_path):
     """Of 400 conversations the report keeps a few lines and sheets, and counts all."""
     pairs = sorted(read_pairs(write_table(tmp_path / "pairs.csv", 400)), key=lambda pair: pair.name)
     for number, pair in enumerate(pairs):
-        lines = [[f"{n:04d}", {"start": 100 * n, "reason": "" if n else f"dark in {number}%"}] for n in range(3)]
+        lines = [
+            [f"{n:04d}", {"start": 100 * n, "reason": "" if n else f"dark in {number}%", "quality": {}}]
+            for n in range(3)
+        ]
         folder = tmp_path / "clips" / pair.name
         folder.mkdir(parents=True)
         (folder / "result.json").write_text(json.dumps({"sync": {}, "reason": "", "lines": lines}))

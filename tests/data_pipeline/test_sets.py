@@ -14,7 +14,7 @@ import pytest
 from afjax.errors import InputError
 from data_pipeline.dataset import batches
 from data_pipeline.recorded.build import build
-from data_pipeline.recorded.pairs import SILENT, read_pairs
+from data_pipeline.recorded.pairs import MIXED, SILENT, read_pairs
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.sets import candor, dualtalk, iemocap, realtalk, seamless, table, udiva, vico
 
@@ -198,8 +198,9 @@ def test_realtalk(talks, tmp_path):
     assert not pairs and pair.avatar.video == pair.user.video and pair.user.boxes.key == "p1"
     assert left["onlyOneSeen"] == "boxes of 1 people, two are needed" and left["noVoicesYet"] == "p0.wav is missing"
     assert "can't be read" in left["brokenBoxes"]
-    with pytest.raises(InputError, match="--voices is missing"):
-        list(realtalk.read(talks[0], table.Skipped(), ""))
+    rows = {row["conversation"]: row for row in realtalk.read(talks[0], table.Skipped(), "")}
+    assert list(rows) == ["realtalk_-aBc_dEfGhI", "realtalk_noVoicesYet"]
+    assert {row[f"{role}_audio"] for row in rows.values() for role in ("avatar", "user")} == {MIXED}
 
 
 @pytest.mark.slow
