@@ -1,6 +1,8 @@
 """Quality numbers of many clips: the table on disk, filters that read it, and a report that stays small."""
 
+import dataclasses
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -8,8 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from afjax.audio.feature_extractors import described
+from afjax.codec.face.channels import CHANNELS
 from afjax.config.filters import NUMBERS
 from afjax.errors import InputError, InputWarning
+from data_pipeline import records
 from data_pipeline.dataset import batches
 from data_pipeline.recorded import page, table, tally
 from data_pipeline.recorded.pairs import Pair, Side
@@ -64,8 +69,7 @@ def test_the_report_of_a_corpus_can_be_read(tmp_path, count):
     text = page.page(summary, pairs, {pair.name: short for pair in pairs}, found, tmp_path / "clips")
     print(f"{count} clips: {len(text) / 1e6:.1f} MB, {text.count('<')} tags")
     assert len(text) < 5e6 and text.count("<") < 60_000
-    assert f'<td class="number">{count // 5}</td>' in text or found.set_aside == count // 5
-    assert f"{count // CLIPS} " not in "" and text.count("<svg") == len(NUMBERS) - 2  # no lag is clear, no identity
+    assert found.set_aside == count // 5 and text.count("<svg") == len(NUMBERS) - 2  # no lag is clear, no identity
     per_set = {source: counts.total() for source, counts in found.yields.items()}
     assert sum(per_set.values()) == count and set(per_set) == {"Seamless", "CANDOR", ""}
     assert sum(counts[""] for counts in found.yields.values()) == count * 4 // 5
@@ -155,13 +159,16 @@ def test_of_several_sets_those_without_numbers_are_read_whole(filtered, tmp_path
     save(tmp_path, [clip(seed, evaluation=False) for seed in range(3)])
     with pytest.warns(InputWarning, match="all of it is read"):
         iterator = batches([(filtered, 1.0), (tmp_path, 1.0)], batch=4, frames=20, filter="avatar_face_size>100")
-    assert [(kept, total) for _, kept, total in iterator.kept] == [(7, 40), (3, 3)]
+    assert [(kept, total) for _, kept, total in iterator.kept] == [(8, 40), (3, 3)]
 
 
 @pytest.mark.parametrize("filter, said", [("nose>1", "there is no number 'nose'"), ("face_size>900", "leaves none")])
 def test_a_training_says_so_in_one_line(filtered, tmp_path, filter, said):
+    copied = Path(shutil.copytree(filtered, tmp_path / "records"))
+    made = dataclasses.replace(records.read_metadata(copied), channels=CHANNELS, features=described(records.EXTRACTOR))
+    records.write_metadata(copied, made)
     line = [sys.executable, "-m", "experiments.train", "--config=experiments/configs/quickstart.py"]
-    line += [f"--config.data.path={filtered}", f"--workdir={tmp_path}/run", f"--config.data.filter={filter}"]
+    line += [f"--config.data.path={copied}", f"--workdir={tmp_path}/run", f"--config.data.filter={filter}"]
     done = subprocess.run(line, capture_output=True, text=True, cwd=ROOT)
     assert done.returncode == 2 and said in done.stderr.splitlines()[-1], done.stderr
     assert "Traceback" not in done.stderr
