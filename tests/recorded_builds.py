@@ -76,7 +76,7 @@ class Builds:
 def contents(out):
     """All that must be the same whoever built it, by name; nothing unfinished lies beside it."""
     assert not [path for path in out.rglob("*") if "partial" in path.name or path.name == "attempts"]
-    found = [*out.glob("*.safetensors"), out / "metadata.json", out / "clips.csv"]
+    found = [*out.glob("*.safetensors"), out / "metadata.json", out / "clips.csv", *out.glob("clips.parquet")]
     return {path.name: path.read_bytes() for path in found}
 
 

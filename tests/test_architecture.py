@@ -68,6 +68,7 @@ ONLY = {
         "afjax.audio",
         "afjax.media",
         "afjax.weights",
+        "afjax.metrics",  # dlib's face descriptor, to compare a person's clips
         "afjax.avatar",  # a latent codec of one's own
     },
 }
