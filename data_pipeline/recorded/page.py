@@ -53,7 +53,8 @@ def page(summary: Mapping, pairs: Sequence[Pair], results: Mapping[str, Mapping]
     """
     parts = [
         "<h1>Recorded conversations</h1>",
-        f"<p>{escape(summary['out'])}, motion of the {escape(summary['codec'])} codec.</p>",
+        f"<p>{escape(summary['out'])}, motion of the {escape(summary['codec'])} codec. "
+        f"{escape(_tools(summary.get('tools', {})))}</p>",
         _cards(summary),
         "<h2>Conversations</h2>",
         "<p>Sync is how late the mouth is against its voice. Lips move up to 0.3 s before they are heard. In little "
@@ -61,8 +62,6 @@ def page(summary: Mapping, pairs: Sequence[Pair], results: Mapping[str, Mapping]
         _conversations(pairs, results),
         _more(len(pairs) - CONVERSATIONS),
     ]
-    if summary.get("tools"):
-        parts.append(f"<p>{escape(_tools(summary['tools']))}</p>")
     if tally.sets:
         lines = [(n, s["conversations"], s["clips"], ", ".join(s["licences"])) for n, s in tally.sets.items()]
         parts += ["<h2>Sets</h2>", _table(("set", "#conversations", "#clips kept", "licence"), lines)]
@@ -110,7 +109,7 @@ def _tools(tools: Mapping) -> str:
     if found := tools.get("separation"):
         said.append(f"Voices of {found['conversations']} conversations were separated by {separation.said(found)}.")
     if "speech" in tools:
-        said.append(f"Where no labels say who speaks, it is {tools['speech']}.")
+        said.append(f"Where no labels say who speaks, it was told by {tools['speech']}.")
     return " ".join(said)
 
 

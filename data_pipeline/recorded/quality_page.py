@@ -15,6 +15,7 @@ from data_pipeline.recorded.histograms import EDGES, Histograms, quantile
 SETS, REASONS = 40, 12
 """Most sets, and reasons of a set, that have a line of their own."""
 WIDTH, HEIGHT = 360, 96
+LOGARITHMIC = {"sharpness": " (logarithmic)"}
 CSS = """
 .plots { display: grid; grid-template-columns: repeat(auto-fill, minmax(320px, 1fr)); gap: 0.9rem; }
 .plot { background: var(--card); border: 1px solid var(--line); border-radius: 10px; padding: 0.7rem 0.9rem; }
@@ -52,10 +53,9 @@ def plots(numbers: Histograms, table: Table) -> str:
         largest = sorted(found, key=lambda source: -found[source].sum())[:8]
         lines = [("all", *_quantiles(total, name))] if len(found) > 1 else []
         lines += [(source or "no set named", *_quantiles(found[source], name)) for source in largest]
-        quantiles = table(("", "#people", "#5 %", "#half", "#95 %"), lines)
-        parts.append(
-            f'<div class="plot"><b>{name}</b><p>{escape(meaning)}</p>{_histogram(total, name)}{quantiles}</div>'
-        )
+        quantiles = table(("", "#values", "#5 %", "#median", "#95 %"), lines)
+        said = f"<b>{name}</b><p>{escape(meaning)}{LOGARITHMIC.get(name, '')}</p>"
+        parts.append(f'<div class="plot">{said}{_histogram(total, name)}{quantiles}</div>')
     return f'<div class="plots">{"".join(parts)}</div>' if parts else "<p>No clip was kept.</p>"
 
 
@@ -73,7 +73,7 @@ def _histogram(counts: np.ndarray, name: str) -> str:
     edges = EDGES[name]
     marks = "".join(
         f'<text x="{WIDTH * share:.0f}" y="{HEIGHT + 14}" text-anchor="{anchor}">'
-        f"{edges[round(share * (len(edges) - 1))]:.3g}</text>"
+        f"{edges[round(share * (len(edges) - 1))]:.5g}</text>"
         for share, anchor in ((0.0, "start"), (0.5, "middle"), (1.0, "end"))
     )
     return (

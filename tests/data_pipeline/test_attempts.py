@@ -21,7 +21,7 @@ def work(monkeypatch):
     """Function: what `prepare` does beside leaving a result of one clip; None: nothing."""
     done = {}
 
-    def prepare(pair, folder, length, codec, name, say):
+    def prepare(pair, folder, length, codec, name, say, options):
         (folder / "survey.json").write_text("{}")
         if (found := done.get("do")) is not None:
             found(folder)

@@ -208,3 +208,21 @@ def test_speech_is_told_from_noise_that_is_as_loud(speaker):
     said = slice(25, 25 + len(words) // 640)
     assert by_network[said].mean() > 0.6 and by_network[:20].mean() == 0
     assert by_network[-20:].mean() < 0.2 and by_level[-20:].all()
+
+
+def test_a_build_says_whose_work_is_in_it(media, tmp_path):
+    pytest.importorskip("ai_edge_litert")
+    from data_pipeline.recorded.build import build
+    from data_pipeline.records import read_metadata, read_split
+
+    table = media / "pairs.csv"
+    table.write_text(HEAD + "pair,both.mp4,both.mp4,ann,bob,left,mixed.wav,mixed.wav,\n")
+    of = separator(command())
+    build(table, tmp_path / "set", seconds=1.0, workers=1, options=Options(of))
+    assert read_metadata(tmp_path / "set").tools == {"separation": {**of.said(), "conversations": 1}}
+    first = next(read_split(tmp_path / "set", "train"))
+    assert np.corrcoef(first.user_audio / 32768, VOICES[1][:RATE])[0, 1] > 0.98
+    text = (tmp_path / "set" / "report.html").read_text()
+    assert "Voices of 1 conversations were separated by by pitch 1.2." in text
+    stages = json.loads((tmp_path / "set" / "cost.jsonl").read_text().splitlines()[0])["seconds"]
+    assert stages["separating voices"] > 0.2 and stages["clips: motion"] > 0.2
