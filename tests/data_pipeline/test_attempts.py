@@ -89,12 +89,12 @@ def test_attempts_that_end_by_themselves_are_not_counted(pair, work, tmp_path):
 def test_what_earlier_attempts_finished_is_taken_over(pair, work, tmp_path):
     died(pair, tmp_path, 1)
     first = next((tmp_path / "attempts").rglob("survey.json")).parent
-    for name in ("0000.npz", "0000.json", "0001.npz", ".0001.7.partial.npz"):  # clip 1 has no line yet
+    for name in ("0000.npz", "0000.json", "0001.npz", ".0001.7.partial.npz", "voice-user.wav"):  # 1: no line
         (first / name).write_text("whole")
     work(lambda folder: found.extend(sorted(path.name for path in folder.iterdir())))
     found = []
     attempt(pair, tmp_path)
-    assert found == ["0000.json", "0000.npz", "survey.json"]
+    assert found == ["0000.json", "0000.npz", "survey.json", "voice-user.wav"]
 
 
 def test_of_two_at_once_the_first_to_end_is_published(pair, work, tmp_path):
