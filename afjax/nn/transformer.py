@@ -1,7 +1,7 @@
 """The forcing transformer: velocity of every motion token, each at its own noise level.
 
-Four methods over one parameter tree, because they run at different rates in a stream: `listen` once a frame, `encode`
-and `project` once a block, `__call__` once a solver step.
+Five methods over one parameter tree, because they run at different rates in a stream: `listen` once a frame, `encode`,
+`project` and `tell` once a block, `__call__` once a solver step.
 """
 
 from functools import wraps
@@ -29,6 +29,13 @@ class Answer(NamedTuple):
 
     motion: jax.Array | None
     causes: jax.Array | None
+
+
+class Told(NamedTuple):
+    """What blocks (six arrays) and head (two) are told of levels [...], each [..., width] (`afjax.nn.blocks`)."""
+
+    blocks: tuple[jax.Array, ...]
+    head: tuple[jax.Array, ...]
 
 
 def narrowed(params, precision: str):
@@ -110,23 +117,28 @@ class ForcingTransformer(nn.Module):
         return [block.project(condition, positions) for block in self.blocks]
 
     @_precise
+    def tell(self, level) -> Told:
+        """Modulations of levels [...] in [0, 1]: a stream has few of them, and many tokens at each."""
+        embedding = self.embed_level(level).astype(activations(self.precision, level.dtype))
+        return Told(tuple(self.modulation(embedding)), tuple(self.head_modulation(embedding)))
+
+    @_precise
     def __call__(self, motion, level, reference, cross, masks, positions, past=None):
         """Velocity (noise - motion) of each token, and each block's keys and values for the cache.
 
         Args:
-          motion: [b, n, d] noisy tokens; level: [b, n] in [0, 1], 1 = noise; reference: [b, d].
+          motion: [b, n, d] noisy tokens; reference: [b, d].
+          level: [b, n] in [0, 1], 1 = noise, or what `tell` returned for them, [b, n, width] or [1, n, width] each.
           cross: what `project` returned; masks: (attention [n, m + n], alignment [n, k]), or with a batch axis.
           positions: [n]; past: per block (keys [b, m, h, e] already rotated, values), or None.
         """
         reference = jnp.broadcast_to(reference[:, None], motion.shape)
         x = self.embed_motion(self._narrow(jnp.concatenate([motion, reference], axis=-1)))
-        embedding = self.embed_level(level).astype(x.dtype)
-        modulation = self.modulation(embedding)
-        own = []
+        told, own = level if isinstance(level, Told) else self.tell(level.astype(motion.dtype)), []
         for i, block in enumerate(self.blocks):
-            x, keys_values = block(x, modulation, cross[i], masks, positions, None if past is None else past[i])
+            x, keys_values = block(x, told.blocks, cross[i], masks, positions, None if past is None else past[i])
             own.append(keys_values)
-        return self.head(modulate(x, *self.head_modulation(embedding))).astype(motion.dtype), own
+        return self.head(modulate(x, *told.head)).astype(motion.dtype), own
 
     def forward(self, motion, level, reference, conditions: Conditions, keep, layout):
         """One forward over a whole token layout (`afjax.nn.token_layout.TokenLayout`); velocity [b, n, d].

@@ -26,7 +26,7 @@ from afjax.nn import masks
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout
-from afjax.nn.transformer import ForcingTransformer
+from afjax.nn.transformer import ForcingTransformer, Told
 from afjax.streaming.anchor import anchored
 from afjax.streaming.state import StreamState, history, memory, specs
 
@@ -96,20 +96,26 @@ def _step(model, layout, sampler, make_pass, params, state: StreamState, conditi
 
 def solve(model, params, now: Pass, noise, sampler: SamplerConfig):
     """Motion [b, n - c, d] of the pass from noise."""
-    context = now.context.shape[1]
+    context, levels = now.context.shape[1], solver.make_grid(sampler).levels
+    known = np.arange(context + noise.shape[1])[:, None] < context
+    told = model.apply(params, jnp.asarray([0.0, *levels], noise.dtype), method="tell")
 
-    def velocity(x, level):
+    def velocity(x, now_told):
         tokens = jnp.concatenate([now.context, x], axis=1)
-        levels = jnp.where(np.arange(tokens.shape[1]) < context, 0.0, level).astype(x.dtype)
-        return combine(evaluate(model, params, now, tokens, levels)[0][:, :, context:], now.weights)
+        modulation = jax.tree.map(lambda all, one: jnp.where(known, all[0], one)[None], told, now_told)
+        return combine(evaluate(model, params, now, tokens, modulation)[0][:, :, context:], now.weights)
 
-    return solver.solve(velocity, noise, sampler)
+    return solver.solve(velocity, noise, sampler, jax.tree.map(lambda x: x[1:], told), written_out=True)
 
 
 def evaluate(model, params, now: Pass, tokens, levels):
-    """Velocity of every branch [k, b, n, d] for tokens [b, n, d] at levels [n], and their keys and values by block."""
+    """Velocity of every branch [k, b, n, d] for tokens [b, n, d], and their keys and values by block.
+
+    `levels`: [n], or what the model's `tell` gives for them, [1, n, width] each.
+    """
     count = len(now.weights)
-    levels = jnp.broadcast_to(levels, (count * len(tokens), tokens.shape[1]))
+    if not isinstance(levels, Told):
+        levels = jnp.broadcast_to(levels, (count * len(tokens), tokens.shape[1]))
     repeated = jnp.tile(tokens, (count, 1, 1))
     velocity, pairs = model.apply(
         params, repeated, levels, now.reference, now.cross, now.masks, now.positions, now.past
@@ -121,7 +127,8 @@ def advance(model, layout: LayoutConfig, params, state: StreamState, now: Pass, 
     """State after the pass has been solved; its key and running mean are the caller's."""
     tokens = jnp.concatenate([now.context, motion], axis=1)
     final = tokens.shape[1] - layout.look_ahead  # the tokens after it are fed again
-    pairs = evaluate(model, params, now, tokens, jnp.zeros(tokens.shape[1], tokens.dtype))[1]
+    told = model.apply(params, jnp.zeros((1, 1), tokens.dtype), method="tell")  # that of every token
+    pairs = evaluate(model, params, now, tokens, told)[1]
     keys, values = (
         _append(old, jnp.stack(fresh).reshape(*old.shape[:3], -1, *old.shape[4:])[:, :, :, :final], 3)
         for old, fresh in zip((state.keys, state.values), zip(*pairs, strict=True), strict=True)

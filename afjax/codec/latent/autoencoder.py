@@ -131,12 +131,12 @@ def motion(prepared: Tree, coefficients: jax.Array) -> jax.Array:
     return motion_of(prepared["directions"], coefficients)
 
 
-def decode(prepared: Tree, latents: jax.Array, features, together: int = decoder.TOGETHER) -> jax.Array:
+def decode(prepared: Tree, latents: jax.Array, features, together: int | None = None) -> jax.Array:
     """Pictures `[n, size, size, 3]`, about [-1, 1], not clamped.
 
     Args:
       latents: `[n, dim]`, identity + motion.
       features: those of `encode`, `[1, ...]` (one portrait for all n) or `[n, ...]`.
-      together: largest side of maps that are computed for all n at once.
+      together: largest side of maps that are computed for all n at once; None: as it suits the device.
     """
     return decoder.decode(prepared["decoder"], latents, features, together)
