@@ -40,6 +40,7 @@ class FeatureExtractor(Protocol):
       window: frames of sound that a stream's rows are computed from.
       block: frames of the blocks in which `clip` computes a stream's rows; 0: not block by block.
       params: weights, a tree of arrays; () without any.
+      live_params: the same for `step`, as narrow as its precision uses them.
     """
 
     name: str
@@ -47,6 +48,7 @@ class FeatureExtractor(Protocol):
     window: int
     block: int
     params: Any
+    live_params: Any
 
     def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:
         """Features float32 `[frames, F]` of 16 kHz mono samples `[S]`, which may be shorter or longer than the clip."""
@@ -95,7 +97,7 @@ class MelFeatures:
     dim = mel.DIM
     window = mel.WINDOW
     block = 0
-    params = ()
+    params = live_params = ()
 
     def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:
         samples = silence(frames)

@@ -132,7 +132,7 @@ class Avatar:
     def live(self) -> tuple[LiveParams, FeatureExtractor]:
         """Parameters and feature extractor, as `afjax.streaming.live_step` takes them."""
         params = narrowed(self.generator.params, self.config.compute.precision)
-        return LiveParams.of(params, self.features.params, self.normalizer), self.features
+        return LiveParams.of(params, self.features.live_params, self.normalizer), self.features
 
     def engine(self, sessions: int = 1) -> Engine:
         """Slots for so many live sessions, which one step computes together."""

@@ -6,8 +6,8 @@
 
 In bfloat16 norms, softmax, rotations, the embedding of the level, how much the user moves, the solver with the motion
 that it moves, running means, latents and coordinates of warps stay in float32 (products among them as in tf32): what is
-a sum over many steps, or has more than 8 bits to say. Narrow weights are the generator's and the latent codec's; those
-of wav2vec2 are cast at use.
+a sum over many steps, or has more than 8 bits to say. Weights of products are cast once where a model streams; those
+of wav2vec2 at each use where it reads recorded sound.
 """
 
 import contextlib

@@ -78,13 +78,19 @@ def make_live_step(config: Config, extractor: FeatureExtractor):
 @lru_cache(maxsize=8)
 def _jitted(block_step, extractor):
 
-    def hear(params: LiveParams, heard, sound):
+    def hear(params: LiveParams, *voices):
+        """What the extractor keeps of each voice, and each voice's rows; all voices are one batch, as weights are read
+        once for a batch."""
+        heard, sound = jax.tree.map(lambda *each: jnp.concatenate(each), *voices)
         heard, rows = jax.vmap(partial(extractor.step, params.extractor))(heard, sound)
-        return heard, params.normalizer.scale_audio(rows)
+        rows = params.normalizer.scale_audio(rows)
+        cut = partial(jnp.split, indices_or_sections=len(voices))
+        pieces, tree = jax.tree.flatten(heard)
+        return [jax.tree.unflatten(tree, each) for each in zip(*map(cut, pieces), strict=True)], cut(rows)
 
     def step(params: LiveParams, state: LiveState, inputs: Inputs):
-        avatar_heard, avatar_audio = hear(params, state.avatar_heard, inputs.avatar_sound)
-        user_heard, user_audio = hear(params, state.user_heard, inputs.user_sound)
+        voices = ((state.avatar_heard, inputs.avatar_sound), (state.user_heard, inputs.user_sound))
+        (avatar_heard, user_heard), (avatar_audio, user_audio) = hear(params, *voices)
         user_motion = params.normalizer.scale_motion(inputs.user_motion)
         conditions = Conditions(avatar_audio, user_audio, user_motion)
         stream, motion = block_step(params.model, state.stream, conditions)

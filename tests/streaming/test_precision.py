@@ -79,7 +79,7 @@ def test_bfloat16_is_for_products_and_caches_and_float32_for_sums():
         if equation.primitive.name == "dot_general" and kinds[0] in (jnp.bfloat16, jnp.float32):
             narrow[kinds[0] == jnp.bfloat16] += 1
         assert equation.primitive.name not in WIDE or jnp.bfloat16 not in kinds, equation
-    mels, levels = 2 * 6, 2 * 2  # of both voices; the level's embedding in the solver and in the clean pass
+    mels, levels = 6, 2 * 2  # of both voices at once; the embedding of levels in the solver and in the clean pass
     assert narrow[False] == mels + levels < narrow[True]
     state = live_step.init_live(*(model("bfloat16")[0], MelFeatures(), 1)).stream
     kinds = {name: getattr(state, name).dtype for name in ("keys", "values", "condition", "context", "reference")}

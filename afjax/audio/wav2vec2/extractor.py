@@ -61,6 +61,10 @@ class Wav2Vec2Features:
     def at(self, precision: str) -> "Wav2Vec2Features":
         return self if precision == self.precision else replace(self, precision=precision)
 
+    @property
+    def live_params(self) -> Any:
+        return features.narrowed(self.params, self.precision)
+
     def warm_up(self, frames: int) -> None:
         if self.block:
             self.clip(silence(self.block), self.block)

@@ -32,8 +32,8 @@ from afjax.errors import InputError
 from afjax.nn.precision import activations, products
 
 __all__ = [
-    "WINDOW", "Past", "encode", "features", "fill", "hear", "init_params", "interpolate", "latest", "recent",
-    "standardise", "streamed", "unheard", "whole",
+    "WINDOW", "Past", "encode", "features", "fill", "hear", "init_params", "interpolate", "latest", "narrowed",
+    "recent", "standardise", "streamed", "unheard", "whole",
 ]  # fmt: skip
 
 WINDOW = 50
@@ -45,6 +45,20 @@ _AT_ONCE = 8
 def init_params(config: Wav2Vec2Config, key) -> dict:
     """Random parameters, the tree below "params"."""
     return jax.jit(Wav2Vec2(config).init)(key, jnp.zeros((1, framing.FRAME)))["params"]
+
+
+def narrowed(params, precision: str):
+    """Parameters as the network of a precision casts them at each use, cast once: those of products but for the first
+    convolution, of which `statistics` are, and the positional one, whose kernel is normalised at use."""
+    if precision != "bfloat16":
+        return params
+    wide = ("convs_0", "group_", "norm", "positional")
+
+    def one(path, leaf):
+        names = [step.key for step in path if isinstance(step, jax.tree_util.DictKey)]
+        return leaf if any(part in name for name in names for part in wide) else jnp.asarray(leaf, jnp.bfloat16)
+
+    return jax.tree_util.tree_map_with_path(one, params)
 
 
 def standardise(wave: np.ndarray) -> np.ndarray:
