@@ -67,35 +67,45 @@ def lower(function, *arguments, platform: str = "cuda"):
 
 def operations(module) -> Iterator[Operation]:
     """Every operation that a call of the module's main function runs."""
-    functions = {ir.StringAttr(each.attributes["sym_name"]).value: each for each in module.body.operations}
     with module.context:
-        yield from _inside(functions["main"].regions[0], functions, 1, "")
+        yield from _Walk(module).called("main", "")
 
 
-def _inside(region, functions, times: int, caller: str) -> Iterator[Operation]:
-    """`caller`: where a function of a library was called, whose operations have that place; else empty."""
-    for block in region.blocks:
-        for found in block.operations:
-            operation = found.operation
-            dialect, _, name = operation.name.partition(".")
-            frames = _frames(operation.location)
-            place = caller or (frames[0][1] if frames else "")
-            if name in PRODUCTS:  # of a layer, which says little without who uses it
-                place = " < ".join(frame for _, frame in frames[:2])
-            if name == "call":
-                callee = ir.FlatSymbolRefAttr(operation.attributes["callee"]).value
-                body = functions[callee].regions[0]
-                yield from _inside(body, functions, times, caller or ("" if _ours(callee, body) else place))
-            elif dialect == "stablehlo" and name == "while":
-                trips = _trips(operation)
-                yield Operation(name, place, times, (), 0, 0, trips=trips)
-                for part in operation.regions:
-                    yield from _inside(part, functions, times * (1 if trips is None else trips), caller)
-            elif dialect == "stablehlo":
-                yield _operation(operation, name, place, times)
-                if name in ("case", "if"):
-                    for part in operation.regions:
-                        yield from _inside(part, functions, times, caller)
+class _Walk:
+    """Goes through a module, once through each function and place it is called from."""
+
+    def __init__(self, module):
+        self._functions = {ir.StringAttr(each.attributes["sym_name"]).value: each for each in module.body.operations}
+        self._known = {}
+
+    def called(self, name: str, caller: str) -> list[Operation]:
+        """Operations of a function; `caller`: where one of a library was called, their place then; else empty."""
+        if (name, caller) not in self._known:
+            self._known[name, caller] = list(self._inside(self._functions[name].regions[0], 1, caller))
+        return self._known[name, caller]
+
+    def _inside(self, region, times: int, caller: str) -> Iterator[Operation]:
+        for block in region.blocks:
+            for found in block.operations:
+                operation = found.operation
+                dialect, _, name = operation.name.partition(".")
+                place = caller or _place(operation, name)
+                if name == "call":
+                    callee = ir.FlatSymbolRefAttr(operation.attributes["callee"]).value
+                    above = caller or ("" if _ours(callee, self._functions[callee].regions[0]) else place)
+                    for each in self.called(callee, above):
+                        yield each._replace(times=times * each.times)
+                elif dialect == "stablehlo":
+                    trips = _trips(operation) if name == "while" else None
+                    yield _operation(operation, name, place, times)._replace(trips=trips)
+                    if name in ("while", "case", "if"):
+                        for part in operation.regions:
+                            yield from self._inside(part, times * (1 if trips is None else trips), caller)
+
+
+def _place(operation, name: str) -> str:
+    """Of products with who uses them: of a layer alone it says little."""
+    return " < ".join(place for _, place in _frames(operation.location)[: 2 if name in PRODUCTS else 1])
 
 
 def _operation(operation, name: str, place: str, times: int) -> Operation:

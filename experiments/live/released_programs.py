@@ -1,10 +1,10 @@
 """The released network's programs as the product runs them, by shapes alone: nothing is computed to have them.
 
-    hear      sound of both voices -> rows of wav2vec2, a window of two seconds each
+    hear      sound of both voices -> rows of wav2vec2, a window of two seconds each, in one batch
     see       a block of the user's pictures -> motion latents
     generate  a block's conditions -> the avatar's motion: condition encoder, the solver's evaluations, the clean pass
     show      motion latents and a portrait -> a block of pictures
-    step      what `afjax.streaming.live_step` jits: hear twice, normalise, generate
+    step      what `afjax.streaming.live_step` jits: hear, normalise, generate
 
 `see` and `show` are one session's; the others have any number of them.
 """
@@ -32,7 +32,7 @@ from afjax.streaming import live_step
 from afjax.streaming.step import make_step
 from afjax.training.generator.state import init_params
 
-__all__ = ["SMALL", "Program", "Sizes", "programs", "setting"]
+__all__ = ["SMALL", "Program", "Sizes", "bytes_of", "programs", "setting"]
 
 
 @dataclass(frozen=True)
@@ -55,11 +55,12 @@ SMALL = Sizes(
 
 
 class Program(NamedTuple):
-    """A jitted function and its arguments' shapes, the weights first; `reads`: how often a call reads all weights."""
+    """A jitted function and its arguments' shapes, the weights first; `again`: bytes of weights that a call must read
+    after their first time, being more than a cache holds."""
 
     call: Any
     arguments: tuple
-    reads: int = 1
+    again: int = 0
 
 
 def setting(sizes: Sizes, block: int = 10, precision: str = "tf32") -> Config:
@@ -77,7 +78,8 @@ def programs(config: Config, sizes: Sizes, sessions: int = 1) -> dict[str, Progr
 
     def weights(key):
         ready = codec.ready_at(codec.ready(autoencoder.init_params(sizes.codec, key)), precision)
-        return ready, narrowed(init_params(config, key), precision), features.init_params(sizes.speech, key)
+        speech = features.narrowed(features.init_params(sizes.speech, key), precision)
+        return ready, narrowed(init_params(config, key), precision), speech
 
     ready, flow, speech = jax.eval_shape(weights, key)
     extractor = Wav2Vec2Features(sizes.speech, speech, precision=precision)
@@ -90,28 +92,29 @@ def programs(config: Config, sizes: Sizes, sessions: int = 1) -> dict[str, Progr
     conditions = Conditions(_of(sessions, block, wide), _of(sessions, block, wide), motion)
     pictures = jax.ShapeDtypeStruct((block, side, side, 3), np.uint8)
     person = jax.eval_shape(partial(codec.identified, precision=precision), ready, pictures.update(shape=(side, side, 3)))
-    evaluations = len(make_grid(config.sampler).levels) + 1
+    each = {name: tree for name, tree in flow["params"].items() if name.startswith(("blocks_", "embed_motion", "head"))}
+    again = len(make_grid(config.sampler).levels) * bytes_of(each)  # first by the clean pass
     generate = make_step(model, config.layout, config.sampler)
-    heard = jax.tree.map(lambda x: x, state.avatar_heard)
+    heard = jax.eval_shape(partial(live_step.init_live, config, extractor, 2 * sessions)).avatar_heard
     return {
-        "hear": Program(_hear(extractor), (speech, (heard, heard), (sound, sound))),
+        "hear": Program(_hear(extractor), (speech, heard, _of(2 * sessions, block * FRAME))),
         "see": Program(_bound(codec.seen, precision), (ready, pictures)),
-        "generate": Program(generate, (flow, state.stream, conditions), evaluations),
+        "generate": Program(generate, (flow, state.stream, conditions), again),
         "show": Program(_bound(codec.shown, precision), (ready, person, _of(block, dim))),
         "step": Program(
-            live_step.make_live_step(config, extractor), (params, state, live_step.Inputs(sound, sound, motion))
+            live_step.make_live_step(config, extractor), (params, state, live_step.Inputs(sound, sound, motion)), again
         ),
     }
 
 
-def _hear(extractor: Wav2Vec2Features):
-    def both(params, states, sounds):
-        return [
-            jax.vmap(partial(extractor.step, params))(state, sound)
-            for state, sound in zip(states, sounds, strict=True)
-        ]
+def bytes_of(tree) -> int:
+    """Bytes of a tree of shapes; a random key's are left out."""
+    leaves = (leaf for leaf in jax.tree.leaves(tree) if not jax.dtypes.issubdtype(leaf.dtype, jax.dtypes.prng_key))
+    return sum(leaf.size * np.dtype(leaf.dtype).itemsize for leaf in leaves)
 
-    return jax.jit(both)
+
+def _hear(extractor: Wav2Vec2Features):
+    return jax.jit(lambda params, state, sound: jax.vmap(partial(extractor.step, params))(state, sound))
 
 
 def _bound(function, precision: str):
