@@ -74,8 +74,8 @@ def make_grid(sampler: SamplerConfig) -> Grid:
 def solve(velocity_fn, noise, sampler: SamplerConfig, told=None, written_out: bool = False):
     """Integrates `velocity_fn(x, level)` from noise (level 1) to motion (level 0).
 
-    `told`: arrays [evaluations, ...], whose entry `velocity_fn` is given in place of the level. `written_out`: on GPUs a
-    grid of up to WRITTEN_OUT evaluations is no loop, so that all its kernels are launched at once; it compiles longer.
+    `told`: arrays [evaluations, ...], whose entry `velocity_fn` is given in place of the level. `written_out`: on GPUs
+    a grid of up to WRITTEN_OUT evaluations is no loop, so that one graph can hold its kernels; it compiles longer.
     """
     step, entries = _stepping(velocity_fn, noise, sampler)
     entries = [entries[0] if told is None else told, *entries[1:]]

@@ -3,7 +3,8 @@
 A jitted function is lowered for a platform, which need not be at hand, and its StableHLO is walked: calls are followed
 and weigh as often as they are made, bodies of loops as often as they run where that is a constant (`loops` has None
 for the others, whose bodies count once). An operation's place is the innermost function of this project in its stack,
-`nn.blocks.normalise` say (of products with the one that calls it). What XLA makes of it (fusions, layouts, copies of its own) can't be seen here.
+`nn.blocks.normalise` say; of products with the one that calls it. What XLA makes of it (fusions, layouts, copies of
+its own) can't be seen here.
 """
 
 import math
@@ -55,12 +56,12 @@ class Operation(NamedTuple):
     trips: int | None = None
 
 
-def lower(function, *arguments, platform: str = "cuda"):
-    """StableHLO of a jitted function, lowered for a platform; shapes will do as arguments."""
+def lower(function, *arguments, platform: str | None = "cuda"):
+    """StableHLO of a jitted function, lowered for a platform, None: the one at hand; shapes will do as arguments."""
     before = jax.config.jax_traceback_in_locations_limit
     jax.config.update("jax_traceback_in_locations_limit", -1)
     try:
-        return function.trace(*arguments).lower(lowering_platforms=(platform,)).compiler_ir("stablehlo")
+        return function.trace(*arguments).lower(lowering_platforms=platform and (platform,)).compiler_ir("stablehlo")
     finally:
         jax.config.update("jax_traceback_in_locations_limit", before)
 

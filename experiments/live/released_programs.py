@@ -91,7 +91,9 @@ def programs(config: Config, sizes: Sizes, sessions: int = 1) -> dict[str, Progr
     model = ForcingTransformer(config.model, precision)
     conditions = Conditions(_of(sessions, block, wide), _of(sessions, block, wide), motion)
     pictures = jax.ShapeDtypeStruct((block, side, side, 3), np.uint8)
-    person = jax.eval_shape(partial(codec.identified, precision=precision), ready, pictures.update(shape=(side, side, 3)))
+    person = jax.eval_shape(
+        partial(codec.identified, precision=precision), ready, pictures.update(shape=(side, side, 3))
+    )
     each = {name: tree for name, tree in flow["params"].items() if name.startswith(("blocks_", "embed_motion", "head"))}
     again = len(make_grid(config.sampler).levels) * bytes_of(each)  # first by the clean pass
     generate = make_step(model, config.layout, config.sampler)
