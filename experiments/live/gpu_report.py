@@ -42,7 +42,7 @@ __all__ = ["LIMIT", "run"]
 
 LIMIT = 460.0
 """Seconds after which the program ends, whatever it is at."""
-TRIED = replace(SMALL, flow=replace(SMALL.flow, depth=1), speech=replace(SMALL.speech, depth=1))
+TRIED = replace(SMALL, flow=replace(SMALL.flow, depth=1, audio_dim=8), speech=replace(SMALL.speech, depth=1))
 """Sizes of `--small`: nearly all of its time goes into compiling."""
 TRACED = 10
 """Blocks of the profile."""

@@ -9,7 +9,9 @@ its own) can't be seen here.
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import cache
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -106,7 +108,8 @@ class _Walk:
 
 def _place(operation, name: str) -> str:
     """Of products with who uses them: of a layer alone it says little."""
-    return " < ".join(place for _, place in _frames(operation.location)[: 2 if name in PRODUCTS else 1])
+    frames = islice(_frames(operation.location), 2 if name in PRODUCTS else 1)
+    return " < ".join(place for _, place in frames)
 
 
 def _operation(operation, name: str, place: str, times: int) -> Operation:
@@ -157,24 +160,26 @@ def _width(element: str) -> int:
     return _BYTES.get(element) or max(int(digits) // 8, 1)
 
 
-def _frames(location) -> list[tuple[str, str]]:
+def _frames(location) -> Iterator[tuple[str, str]]:
     """(function, place) of every function of the project in an operation's stack, innermost first."""
     if isinstance(location, ir.CallSiteLoc):
-        return _frames(location.callee) + _frames(location.caller)
-    if isinstance(location, ir.FusedLoc):
-        return next(filter(None, map(_frames, location.locations)), [])
-    if not isinstance(location, ir.NameLoc):
-        return []
-    inner = location.child_loc
-    if not isinstance(inner, ir.FileLineColLoc):
-        return _frames(inner)
-    file = Path(inner.filename)
-    root = next((root for root in _ROOTS if file.is_relative_to(root)), None)
-    if root is None:
-        return []
-    module = ".".join(file.relative_to(root).with_suffix("").parts)
-    function = location.name_str.rpartition(".")[2]
-    return [(function, f"{module}.{location.name_str}")]
+        yield from _frames(location.callee)
+        yield from _frames(location.caller)
+    elif isinstance(location, ir.FusedLoc):
+        yield from next(filter(None, (list(_frames(each)) for each in location.locations)), [])
+    elif isinstance(location, ir.NameLoc):
+        inner = location.child_loc
+        if not isinstance(inner, ir.FileLineColLoc):
+            yield from _frames(inner)
+        elif module := _module(inner.filename):
+            yield location.name_str.rpartition(".")[2], f"{module}.{location.name_str}"
+
+
+@cache
+def _module(file: str) -> str:
+    """Dotted name of a file of the project below its packages, of others the empty one."""
+    root = next((root for root in _ROOTS if Path(file).is_relative_to(root)), None)
+    return ".".join(Path(file).relative_to(root).with_suffix("").parts) if root else ""
 
 
 def _ours(callee: str, body) -> bool:
@@ -201,11 +206,12 @@ def _trips(operation) -> int | None:
 def _constant(value) -> int | None:
     if value is None or isinstance(value.owner, ir.Block) or value.owner.name != "stablehlo.constant":
         return None
-    return int(ir.DenseIntElementsAttr(value.owner.attributes["value"])[0])
+    number = value.owner.attributes["value"]
+    return int(number[0]) if isinstance(number, ir.DenseIntElementsAttr) else None
 
 
-def counts(module) -> dict[str, Any]:
-    """Of a module: the table that `experiments.benchmark --lower` writes, in operations and bytes.
+def counts(found: Iterable[Operation]) -> dict[str, Any]:
+    """Of a program's operations: the table that `experiments.benchmark --lower` writes, in operations and bytes.
 
     `products` by precision, `wide_products` (those in more than bfloat16) and `float32_islands` (what else computes in
     float32) by place, `transposes` and `copies` (bytes written), `loops` by trips, `callbacks`, `custom_calls` by
@@ -216,7 +222,7 @@ def counts(module) -> dict[str, Any]:
     targets, loops, callbacks, double = Counter(), [], 0, 0
     kind_of = {"transpose": "transposes", "gather": "gathers", "scatter": "scatters", "convert": "converts"}
     kind_of |= dict.fromkeys(COPIES, "copies")
-    for each in operations(module):
+    for each in found:
         double += each.times * ("f64" in each.kinds)
         if each.name in PRODUCTS:
             entry = Counter(ops=each.times, gflop=each.times * each.flops / 1e9, bytes=each.times * bytes_of(each))

@@ -45,11 +45,11 @@ def measure(
 
 def counted(program: Program, platform: str = "cuda") -> dict[str, Any]:
     """`counts` of a program, `bytes` of its weights, inputs and results, and its `roofline`."""
-    module = lower(program.call, *program.arguments, platform=platform)
+    found = list(operations(lower(program.call, *program.arguments, platform=platform)))
     weights, *inputs = program.arguments
     made = jax.eval_shape(program.call, *program.arguments)
     moved = {"weights": bytes_of(weights), "again": program.again, "in": bytes_of(inputs), "out": bytes_of(made)}
-    return counts(module) | {"bytes": moved, "roofline": roofline(operations(module), sum(moved.values()))}
+    return counts(found) | {"bytes": moved, "roofline": roofline(found, sum(moved.values()))}
 
 
 def report(summary: dict[str, Any]):

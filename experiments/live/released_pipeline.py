@@ -39,7 +39,7 @@ from afjax.streaming.latency import algorithmic, percentiles
 from afjax.training.generator.state import init_params
 from experiments import cli
 from experiments.live.device import device
-from experiments.live.lowered import counts, lower
+from experiments.live.lowered import counts, lower, operations
 from experiments.live.released_programs import SMALL, Sizes, setting
 
 __all__ = ["SMALL", "Pipeline", "Sizes", "measure", "milliseconds", "peak", "session_times"]
@@ -95,7 +95,8 @@ class Pipeline:
             "show": (sessions, bound[1], self._codec, self._people[0], motion[0]),
         }
         return {
-            name: times * sum(each["gflop"] for each in counts(lower(*call, platform=None))["products"].values())
+            name: times
+            * sum(each["gflop"] for each in counts(operations(lower(*call, platform=None)))["products"].values())
             for name, (times, *call) in calls.items()
         }
 

@@ -109,9 +109,10 @@ def generator_block(sizes: ModelConfig | None = None) -> Stage:
 
 
 def forward_gflop(model, params, layout, branches: int, tokens: int) -> float:
-    """One forward of a pass's tokens against the cache."""
+    """One forward of a pass's tokens against the cache, their levels told already."""
     sizes = model.config
-    motion, level = jnp.zeros((branches, tokens, sizes.motion_dim)), jnp.zeros((branches, tokens))
+    motion = jnp.zeros((branches, tokens, sizes.motion_dim))
+    told = model.apply(params, jnp.zeros((1, tokens)), method="tell")
     head = sizes.width // sizes.heads
 
     def pairs(count):
@@ -120,10 +121,10 @@ def forward_gflop(model, params, layout, branches: int, tokens: int) -> float:
     near = np.ones((tokens, tokens + layout.alignment), bool)
     rows = np.ones((tokens, tokens + layout.cache), bool)
 
-    def forward(params, motion, level, cross, past):
-        return model.apply(params, motion, level, motion[:, 0], cross, (rows, near), np.arange(tokens), past)[0]
+    def forward(params, motion, told, cross, past):
+        return model.apply(params, motion, told, motion[:, 0], cross, (rows, near), np.arange(tokens), past)[0]
 
-    return gflop(forward, params, motion, level, pairs(tokens + layout.alignment), pairs(layout.cache))
+    return gflop(forward, params, motion, told, pairs(tokens + layout.alignment), pairs(layout.cache))
 
 
 STAGES = {stage.__name__: stage for stage in (matrix_product, encode_frame, decode_block, generator_block)}

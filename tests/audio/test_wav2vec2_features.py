@@ -205,3 +205,17 @@ def test_how_long_sound_is_does_not_matter_to_its_beginning(params):
             features.streamed(params, CONFIG, wave, block, window)
     with pytest.raises(InputError, match="longer than the window"):
         Wav2Vec2Features(CONFIG, params, window=6, block=8)
+
+
+def test_weights_cast_once_give_the_rows_of_weights_cast_at_use(params, wave):
+    params = jax.tree.map(jnp.asarray, params)
+    once = features.narrowed(params, "bfloat16")
+    assert sum(x.nbytes for x in jax.tree.leaves(once)) < 0.8 * sum(x.nbytes for x in jax.tree.leaves(params))
+    assert features.narrowed(params, "tf32") is params
+    extractor = Wav2Vec2Features(CONFIG, params, window=FRAMES, precision="bfloat16")
+    rows = [
+        jax.jit(extractor.step)(weights, extractor.init(), wave[: 5 * 640])[1]
+        for weights in (params, extractor.live_params)
+    ]
+    np.testing.assert_array_equal(*rows)
+    assert {x.dtype for x in jax.tree.leaves(extractor.live_params)} == {np.dtype(np.float32), np.dtype(jnp.bfloat16)}

@@ -85,6 +85,8 @@ def test_one_portrait_serves_every_frame():
     moved = identity + autoencoder.motion(prepared, rng.normal(size=(3, 4)).astype(np.float32))
     decode = jax.jit(autoencoder.decode)
     together = decode(prepared, moved, features)
+    at_once = jax.jit(functools.partial(autoencoder.decode, together=64))  # as on a GPU
+    np.testing.assert_allclose(at_once(prepared, moved, features), together, atol=2e-5)
     assert together.shape == (3, 64, 64, 3)
     tiled = decode(prepared, moved, [np.repeat(each, 3, 0) for each in features])
     np.testing.assert_allclose(together, tiled, atol=2e-5)

@@ -34,6 +34,25 @@ def test_solvers_are_exact_on_straight_paths(kind, nfe):
     np.testing.assert_allclose(sorted(seen, reverse=True), np.linspace(1, 0, nfe + 1)[:-1], atol=1e-6)
 
 
+def test_a_solver_written_out_for_gpus_is_the_loop(monkeypatch):
+    """And what is told in place of a level comes at its evaluation."""
+    noise, sampler = jnp.linspace(-1.0, 1.0, 6), SamplerConfig(nfe=5, solver="dpm_solver_pp", grid="power")
+    levels = jnp.asarray(solver.make_grid(sampler).levels, jnp.float32)
+
+    def run(**more):
+        return solver.solve(lambda x, level: jnp.sin(x) * level, noise, sampler, **more)
+
+    looped, program = run(), jax.jit(lambda: run(written_out=True))
+    monkeypatch.setattr(jax.lax, "platform_dependent", lambda *given, cuda, **others: cuda(*given))
+    np.testing.assert_allclose(run(written_out=True), looped, atol=1e-6)
+    assert "while" not in program.lower().as_text()
+    np.testing.assert_array_equal(run(told=levels), looped)
+    assert np.abs(run(told=levels[::-1]) - looped).max() > 1e-3
+    many = SamplerConfig(nfe=solver.WRITTEN_OUT + 1)
+    long = jax.jit(lambda: solver.solve(lambda x, level: x, noise, many, written_out=True))
+    assert "while" in long.lower().as_text()
+
+
 @pytest.mark.parametrize(
     "kind, grid, least, most", [("euler", "uniform", 0.9, 1.1), ("dpm_solver_pp", "power", 1.5, 2)]
 )

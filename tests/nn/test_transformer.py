@@ -95,3 +95,28 @@ def test_perturbation_reaches_exactly_what_the_masks_allow(encoder, mask, make, 
 def test_moves_are_over_three_frames_that_are_there():
     motion, there = jnp.array([0, 1, 5, -2, -2, -2, 4.0])[None, :, None], jnp.arange(7) > 0
     np.testing.assert_array_equal(moves(motion, there)[0, :, 0], [0, 0, 0, 0, 3, 7, 6])
+
+
+def test_levels_that_are_told_are_those_of_the_tokens():
+    config = small_config()
+    model, params = ForcingTransformer(config.model), scrambled(config, 0.2)
+    rng, n = np.random.default_rng(0), 8
+    motion = jnp.asarray(rng.standard_normal((2, n, config.model.motion_dim)), jnp.float32)
+    condition = jnp.asarray(rng.standard_normal((2, n, config.model.width)), jnp.float32)
+    level = jnp.where(jnp.arange(n) < 3, 0.0, 0.7)
+    masks_, place = (np.ones((n, n), bool),) * 2, np.arange(n)
+
+    @jax.jit
+    def both(params, other):
+        cross = model.apply(params, condition, place, method="project")
+
+        def velocity(level):
+            return model.apply(params, motion, level, motion[:, 0], cross, masks_, place)[0]
+
+        return [velocity(jnp.broadcast_to(level, (2, n)))] + [
+            velocity(model.apply(params, each[None], method="tell")) for each in (level, other)
+        ]
+
+    tokens, told, wrong = both(params, level + 0.1)
+    np.testing.assert_allclose(told, tokens, atol=1e-6)
+    assert np.abs(wrong - tokens).max() > 1e-4
