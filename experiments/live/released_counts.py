@@ -37,7 +37,8 @@ def measure(
                 stages[name] = counted(program, platform)
                 progress.update(note=name)
         rooflines = [stages[name]["roofline"] for name in WHOLE]
-        whole = {name: sum(each[name] for each in rooflines) for name in ("floor_ms", "expected_ms", "kernels")}
+        names = ("floor_ms", "expected_ms", "between_ms", "kernels")
+        whole = {name: sum(each[name] for each in rooflines) for name in names}
         summary["precisions"][precision] = {"stages": stages, "block": whole}
         write(summary)
     return summary
@@ -60,11 +61,13 @@ def report(summary: dict[str, Any]):
             products, line = stage["products"], stage["roofline"]
             gflop = [round(products.get(kind, {}).get("gflop", 0.0), 2) for kind in ("bfloat16", "tf32", "float32")]
             moved = sum(stage["bytes"].values()) / 1e9
-            rows.append([name, *gflop, moved, line["floor_ms"], line["expected_ms"], line["bound"], line["kernels"],
+            rows.append([name, *gflop, moved, line["floor_ms"], line["expected_ms"], line["between_ms"],
+                         line["bound"], line["kernels"],
                          stage["transposes"]["ops"], len(stage["loops"]), stage["callbacks"]])  # fmt: skip
         whole = found["block"]
-        rows.append(["block", "", "", "", "", whole["floor_ms"], whole["expected_ms"], "", whole["kernels"]])
+        times = [whole[name] for name in ("floor_ms", "expected_ms", "between_ms")]
+        rows.append(["block", "", "", "", "", *times, "", whole["kernels"]])
         print(f"{precision}, {H100.name}")
-        head = ("", "GFLOP bf16", "tf32", "float32", "GB", "floor ms", "expected ms", "bound by", "kernels",
-                "transposes", "loops", "callbacks")  # fmt: skip
+        head = ("", "GFLOP bf16", "tf32", "float32", "GB", "floor ms", "expected ms", "between",
+                "bound by", "kernels", "transposes", "loops", "callbacks")  # fmt: skip
         cli.print_table(rows, head)

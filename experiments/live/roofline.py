@@ -35,8 +35,9 @@ H100 = Device(
 
 
 def roofline(found: Iterable[Operation], moved: int, device: Device = H100) -> dict[str, Any]:
-    """Milliseconds of a program with these operations, which moves so many bytes at least; `bound`: what the floor is.
+    """Milliseconds of a program with these operations, which moves so many bytes at least.
 
+    `bound`: what the floor is made of; `between_ms`: what of `expected_ms` passes from product to product, by memory.
     Products of integers or of other precisions raise KeyError: the device's peak for them is not known here.
     """
     computing = busy = fused = kernels = 0.0
@@ -51,9 +52,9 @@ def roofline(found: Iterable[Operation], moved: int, device: Device = H100) -> d
         busy += each.times * max(each.flops / (COMPUTE * peak), memory)
         fused += each.times * 2 * each.written
         kernels += 2 * each.times
-    memory = moved / device.bandwidth
+    memory, between = moved / device.bandwidth, fused / (MEMORY * device.bandwidth)
     return {
         "products_ms": 1000 * computing, "memory_ms": 1000 * memory, "floor_ms": 1000 * max(computing, memory),
         "bound": "products" if computing > memory else "memory", "kernels": int(kernels),
-        "expected_ms": 1000 * (busy + fused / (MEMORY * device.bandwidth) + kernels * KERNEL),
+        "expected_ms": 1000 * (busy + between + kernels * KERNEL), "between_ms": 1000 * between,
     }  # fmt: skip
