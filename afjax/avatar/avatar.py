@@ -8,6 +8,7 @@
 """
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -139,9 +140,20 @@ class Avatar:
         return Engine(self.live_config, *self.live, sessions)
 
     def session(self, portrait: np.ndarray, size: int = 0, seed: int = 0) -> LiveSession:
-        """A live conversation with a portrait, uint8 `[H, W, 3]` RGB. Raises InputError where it can't be used."""
-        codec = self.codec(size)
-        return LiveSession(self.engine(), codec, codec.identity(portrait), seed)
+        """A live conversation with a portrait, uint8 `[H, W, 3]` RGB. Raises InputError where it can't be used.
+
+        Nothing is compiled in its first block: the model is got ready here and, beside it, what shows the portrait.
+        """
+        codec, still = self.codec(size), (self.config.layout.block, self.config.model.motion_dim)
+
+        def seen():
+            identity = codec.identity(portrait)
+            codec.render(identity, np.broadcast_to(codec.reference(identity), still).astype(np.float32))
+            return identity
+
+        with ThreadPoolExecutor(1, "portrait") as beside:
+            identity = beside.submit(seen)
+            return LiveSession(self.engine(), codec, identity.result(), seed)
 
     def export(
         self, folder: str | Path, platforms: Sequence[str] = ("cpu",), sessions: int = 1, blocks: Inputs | None = None

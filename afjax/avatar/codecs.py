@@ -14,13 +14,14 @@ from afjax.codec.latent.codec import LatentCodec
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
 from afjax.training.autoencoder.config import AutoencoderConfig
-from afjax.training.checkpoint import load_ema
 
 __all__ = ["codecs_of", "load_autoencoder", "of_one_size"]
 
 
 def load_autoencoder(workdir: str | Path) -> LatentCodec:
     """The codec of a run folder, with averaged weights. Raises InputError without a checkpoint."""
+    from afjax.training.checkpoint import load_ema  # imports orbax, which models that ship do without
+
     workdir = files.absolute(workdir)
     config = read_config(workdir, AutoencoderConfig, "give the run folder of experiments.train_autoencoder").codec
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))

@@ -16,7 +16,6 @@ from afjax.config.dicts import read_config
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
 from afjax.streaming.sampler import Generator, generating
-from afjax.training.checkpoint import load_ema
 from afjax.training.generator.state import init_params
 
 __all__ = ["load_run"]
@@ -28,6 +27,8 @@ def load_run(workdir: str | Path) -> Avatar:
     One that was trained in bfloat16 generates in tf32, as its samples did. Raises InputError without a checkpoint or
     with another config.
     """
+    from afjax.training.checkpoint import load_ema  # imports orbax, which models that ship do without
+
     workdir, step = files.absolute(workdir), None
     if workdir.parent.name == "checkpoints" and workdir.name.isdigit():
         workdir, step = workdir.parents[1], int(workdir.name)
