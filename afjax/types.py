@@ -1,27 +1,140 @@
-"""Array vocabulary of the library and the `typed` decorator.
+"""Array vocabulary of the library, and `typed`, which checks it in tests.
 
-Shapes are written in jaxtyping's notation. Letters used everywhere:
+Shapes are written in one way: `[b, t, d]`, small letters in brackets, in docstrings between backticks; annotations say
+the same in jaxtyping's notation, "b t d". A letter means one thing:
 
-  b  sessions or clips in a batch          n  tokens (frames in some layout)
-  d  motion channels                       f  features of an audio frame
+    b  sessions, clips or windows of a batch       d  channels of motion
+    w  those of the whole batch of which b are a part    f  features of an audio frame
+    k  branches of guidance                        c  channels inside a network (its width)
+    l  blocks of the transformer                   h  heads
+    t  frames                                      e  channels of a head
+    n  tokens: frames in some layout               s  samples of sound
+    m  what tokens attend to: entries of conditions, cached tokens
+
+Pictures and maps are `[n, h, w, c]`: n of them, rows, columns, channels. `...` stands for any axes, and `[b, 3]` has an
+axis of 3. Where a function has letters of its own its docstring says what they count.
 """
 
-from jaxtyping import Array, Float, jaxtyped
+import functools
+import inspect
+import os
+import types
+from collections.abc import Callable
+from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-__all__ = ["Audio", "Level", "Motion", "Scalar", "WholeLevel", "typed"]
+import numpy as np
+from jaxtyping import AbstractArray, Array, Bool, Float, Key, Num, jaxtyped
 
-Motion = Float[Array, "b n d"]
-Audio = Float[Array, "b n f"]
-Level = Float[Array, "b n"]
-WholeLevel = Float[Array, "w n"]  # of a whole batch, where others are of a part of it
+__all__ = [
+    "Audio", "Embedding", "FrameLevel", "Heads", "HostOrDevice", "Keep", "Keys", "Level", "Mask", "Motion", "Params",
+    "Positions", "Reference", "Scalar", "Tokens", "Weights", "WholeLevel", "typed",
+]  # fmt: skip
+
+HostOrDevice = Array | np.ndarray
+"""An array of JAX or of NumPy."""
+
+Motion = Float[HostOrDevice, "b t d"]
+Audio = Float[HostOrDevice, "b t f"]
+Embedding = Float[HostOrDevice, "b t c"]
+Reference = Float[HostOrDevice, "b d"]
+Tokens = Float[HostOrDevice, "b n d"]
+Level = Float[HostOrDevice, "b n"]
+FrameLevel = Float[HostOrDevice, "b t"]
+WholeLevel = Float[HostOrDevice, "w n"]  # of a whole batch, where others are of a part of it
+Keep = Float[HostOrDevice, "b 3"]  # 1 or 0: avatar audio, user audio, user motion
+Weights = Float[HostOrDevice, " k"] | Float[HostOrDevice, "k b"]
+Heads = Float[HostOrDevice, "b m h e"]
+Mask = Bool[HostOrDevice, "... n m"]
+Positions = Num[HostOrDevice, " n"]
+Keys = Key[Array, " b"]  # typed random keys, one per session
 Scalar = Float[Array, ""]
+Params = Any  # a tree of arrays
 
-try:
-    from beartype import beartype as _checker
-except ImportError:  # checking is a development aid: without beartype the annotations only document
-    _checker = None
+CHECKS = bool(os.environ.get("AFJAX_CHECK_TYPES"))
+"""Whether `typed` checks: the tests say so, nobody else does."""
+
+Function = TypeVar("Function", bound=Callable)
 
 
-def typed(function):
-    """Checks array shapes and dtypes of a function's arguments and result while it is traced."""
-    return function if _checker is None else jaxtyped(typechecker=_checker)(function)
+def typed(function: Function) -> Function:
+    """Checks shapes and dtypes of a function's arguments and result, inside compiled functions while they are traced.
+
+    Only where AFJAX_CHECK_TYPES is set, as tests have it; else this is `function` itself. Fields of NamedTuples and of
+    flax dataclasses are checked as well. A letter counts the same in all arguments and in the result. Raises TypeError,
+    whose message names the function, the argument or field, and both shapes.
+    """
+    return _checked(function) if CHECKS else function
+
+
+def _checked(function):
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def checked(*arguments, **more):
+        hints, given = _hints(function), signature.bind(*arguments, **more).arguments
+        with jaxtyped("context"):
+            for name, value in given.items():
+                if name in hints:
+                    _require(function, name, value, hints[name], given)
+            result = function(*arguments, **more)
+            if "return" in hints:
+                _require(function, "the result", result, hints["return"], given)
+        return result
+
+    return checked
+
+
+@functools.cache
+def _hints(kind) -> dict[str, Any]:
+    """Annotations of a function or class. Those of *arguments are of each, so they are left out."""
+    parameters = getattr(kind, "__code__", None) and inspect.signature(kind).parameters
+    several = {
+        name for name, each in (parameters or {}).items() if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+    }
+    return {name: hint for name, hint in get_type_hints(kind).items() if name not in several}
+
+
+def _require(function, name: str, value, hint, given: dict):
+    fault = _fault(name, value, hint)
+    if fault:
+        beside = ", ".join(f"{k} {_shape(v)}" for k, v in given.items() if hasattr(v, "shape") and k != name)
+        where = f"{function.__module__}.{function.__qualname__}"
+        raise TypeError(f"{where}: {fault}" + (f" (beside {beside})" if beside else ""))
+
+
+def _fault(name: str, value, hint, nested: bool = False) -> str:
+    """What is wrong with a value, in one line; empty if nothing is."""
+    from beartype.door import is_bearable
+
+    options = [each for each in _options(hint) if _has_fields(each) and isinstance(value, each)]
+    if options and not nested:
+        faults = (
+            _fault(f"{name}.{field}", getattr(value, field), each, nested=True)
+            for field, each in _hints(options[0]).items()
+        )
+        return next(filter(None, faults), "")
+    return "" if options or is_bearable(value, hint) else f"{name} is {_shape(value)}, not {_written(hint)}"
+
+
+def _options(hint) -> tuple:
+    return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
+
+
+def _has_fields(hint) -> bool:
+    return isinstance(hint, type) and (hasattr(hint, "_fields") or hasattr(hint, "_flax_dataclass"))
+
+
+def _shape(value) -> str:
+    if not hasattr(value, "shape"):
+        return f"of type {type(value).__name__}"
+    return f"{value.dtype}[{', '.join(map(str, value.shape))}]"
+
+
+def _written(hint) -> str:
+    """A hint as docstrings write it."""
+    found = []
+    for each in _options(hint):
+        array = isinstance(each, type) and issubclass(each, AbstractArray)
+        text = f"{each.dtype.__name__}[{', '.join(each.dim_str.split())}]" if array else getattr(each, "__name__", each)
+        found += [str(text)] if str(text) not in found else []
+    return " or ".join(found)

@@ -11,6 +11,7 @@ os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 # Compiling takes most of the tests' time: they run code that is optimised little, in the same arithmetic.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.setdefault("MPLBACKEND", "Agg")
+os.environ.setdefault("AFJAX_CHECK_TYPES", "1")  # `afjax.types.typed`
 
 
 def pytest_configure(config):

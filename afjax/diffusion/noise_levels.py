@@ -11,10 +11,22 @@ is added and not mixed in: a model that is used to a past made smaller makes a c
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Key
+
+from afjax.types import FrameLevel, typed
 
 
-def draw(key, clips: int, frames: int, block: int, kind: str, clean_prefix: float, power: float = 1.0):
-    """Levels [clips, frames] in (0, 1] with density power * level^(power - 1); clean frames have 0 and no loss."""
+@typed
+def draw(
+    key: Key[Array, ""], clips: int, frames: int, block: int, kind: str, clean_prefix: float, power: float = 1.0
+) -> FrameLevel:
+    """Levels `[b, t]` in (0, 1] with density power * level^(power - 1); clean frames have 0 and no loss.
+
+    Args:
+      clips, frames: b and t; block: frames.
+      kind: `token`, `block` or `clip`, what has one level.
+      clean_prefix: share of the clips that begin with clean blocks.
+    """
     k_level, k_clean, k_start = jax.random.split(key, 3)
     width = {"token": 1, "block": block, "clip": frames}[kind]
     drawn = (1 - jax.random.uniform(k_level, (clips, -(-frames // width)))) ** (1 / power)
@@ -24,6 +36,7 @@ def draw(key, clips: int, frames: int, block: int, kind: str, clean_prefix: floa
     return jnp.where(chosen & (jnp.arange(frames) < start), 0.0, level)
 
 
-def draw_history(key, clips: int, most: float):
-    """Deviation of the noise that a clip's clean frames get [clips, 1], uniform in [0, most); 0 for `most` 0."""
+@typed
+def draw_history(key: Key[Array, ""], clips: int, most: float) -> Float[Array, "b 1"]:
+    """Deviation of the noise that clean frames get, `[b, 1]`, one per clip, uniform in [0, most); 0 for `most` 0."""
     return most * jax.random.uniform(key, (clips, 1))

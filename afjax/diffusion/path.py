@@ -3,15 +3,23 @@
     x = (1 - level) * motion + level * noise          level in [0, 1], 1 = noise
     velocity = dx / dlevel = noise - motion           so motion = x - level * velocity
 
-`level` broadcasts to the motion: pass [b, n, 1] for one level a token.
+`level` broadcasts to the motion: pass `[b, n, 1]` for one level per token.
 """
 
+from jaxtyping import Float
 
-def interpolate(motion, noise, level):
-    """Point of the path at `level`."""
+from afjax.types import HostOrDevice, typed
+
+Points = Float[HostOrDevice, "*any"]
+
+
+@typed
+def interpolate(motion: Points, noise: Points, level: Float[HostOrDevice, "..."] | float) -> Points:
+    """Point `[..., d]` of the path at `level`, between motion and noise `[..., d]`."""
     return (1 - level) * motion + level * noise
 
 
-def velocity(motion, noise):
-    """Target of the network."""
+@typed
+def velocity(motion: Points, noise: Points) -> Points:
+    """Target of the network `[..., d]`, for motion and noise `[..., d]`."""
     return noise - motion

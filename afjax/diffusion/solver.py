@@ -24,14 +24,21 @@ the network is told the nominal time t / 1000, and the state moves by entries of
 nearest to t (the first of two equally near ones), but for sigma = 0 at t = 0.
 """
 
+from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Int
 
 from afjax.config import SamplerConfig
+from afjax.types import HostOrDevice, typed
+
+State = Float[HostOrDevice, "*any"]
+Evaluate = Callable[[Array, Any], Array]
+"""`velocity_fn(x, level)`: the velocity at a state `[...]`, of its shape."""
 
 TABLE = 1000
 
@@ -44,26 +51,29 @@ WRITTEN_OUT = 16
 
 
 class Grid(NamedTuple):
-    """`levels` [n]: what the network is told at each evaluation; `sigmas` [n + 1]: the state's levels, 1 to 0."""
+    """What the network is told at each of `nfe` evaluations, and the state's levels `[nfe + 1]`, from 1 to 0."""
 
-    levels: np.ndarray
-    sigmas: np.ndarray
+    levels: Float[np.ndarray, " nfe"]
+    sigmas: Float[np.ndarray, " nfe+1"]
 
 
-def sigma_table() -> np.ndarray:
-    """The released scheduler's levels, float32 [1000], 1 to 0: rounded once, from the nearer end, to the same bits."""
+@typed
+def sigma_table() -> Float[np.ndarray, "1000"]:
+    """The released scheduler's levels, float32 `[1000]`, 1 to 0: rounded once, from the nearer end, to equal bits."""
     step, index = np.float64(np.float32(-1 / (TABLE - 1))), np.arange(TABLE)
     return np.where(index < TABLE // 2, 1 + step * index, -step * (TABLE - 1 - index)).astype(np.float32)
 
 
-def nearest_entry(times) -> np.ndarray:
-    """Index of the table's entry nearest to each time [n] in 0 .. 1000."""
+@typed
+def nearest_entry(times: Float[np.ndarray, " i"]) -> Int[np.ndarray, " i"]:
+    """Index of the table's entry nearest to each time `[i]` in 0 .. 1000."""
     entries = np.float32(1000) * sigma_table()
     return np.abs(entries - np.asarray(times, np.float32)[:, None]).argmin(axis=1)
 
 
+@typed
 def make_grid(sampler: SamplerConfig) -> Grid:
-    """Grid of a sampler's settings."""
+    """Grid of a sampler's settings. (A `released` one has nfe - 1 evaluations.)"""
     if sampler.grid != "released":
         sigmas = np.linspace(1.0, 0.0, sampler.nfe + 1) ** (POWER if sampler.grid == "power" else 1.0)
         return Grid(sigmas[:-1], sigmas)
@@ -71,10 +81,13 @@ def make_grid(sampler: SamplerConfig) -> Grid:
     return Grid(times / 1000, np.append(sigma_table()[nearest_entry(times)], 0.0).astype(np.float64))
 
 
-def solve(velocity_fn, noise, sampler: SamplerConfig, told=None, written_out: bool = False):
-    """Integrates `velocity_fn(x, level)` from noise (level 1) to motion (level 0).
+@typed
+def solve(
+    velocity_fn: Evaluate, noise: State, sampler: SamplerConfig, told: Any = None, written_out: bool = False
+) -> State:
+    """Integrates `velocity_fn(x, level)` from noise (level 1) to motion (level 0), both of noise's shape.
 
-    `told`: arrays [evaluations, ...], whose entry `velocity_fn` is given in place of the level. `written_out`: on GPUs
+    `told`: arrays `[nfe, ...]`, whose entry `velocity_fn` is given in place of the level. `written_out`: on GPUs
     a grid of up to WRITTEN_OUT evaluations is no loop, so that one graph can hold its kernels; it compiles longer.
     """
     step, entries = _stepping(velocity_fn, noise, sampler)
@@ -89,7 +102,8 @@ def solve(velocity_fn, noise, sampler: SamplerConfig, told=None, written_out: bo
     return jax.lax.platform_dependent(noise, entries, cuda=line, rocm=line, default=run)
 
 
-def states(velocity_fn, noise, sampler: SamplerConfig):
+@typed
+def states(velocity_fn: Evaluate, noise: State, sampler: SamplerConfig) -> Float[Array, " _ *any"]:
     """What `solve` goes through, `[nfe + 1, ...]`: the noise, and the state after every evaluation."""
     step, entries = _stepping(velocity_fn, noise, sampler)
 

@@ -13,13 +13,18 @@ from collections.abc import Callable, Sequence
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
-from afjax.types import Scalar
+from afjax.types import HostOrDevice, Scalar, typed
 
 __all__ = ["adversarial", "discriminator", "distance", "gram", "known_motion", "r1", "style"]
 
+Maps = Float[HostOrDevice, "n h w c"]
+Logits = Float[HostOrDevice, " n"]
 
-def distance(found: jax.Array, wanted: jax.Array, mask: jax.Array | None = None) -> Scalar:
+
+@typed
+def distance(found: Maps, wanted: Maps, mask: Float[HostOrDevice, "n h w"] | None = None) -> Scalar:
     """Mean absolute difference of maps `[n, h, w, c]`, or of what a mask `[n, h, w]` leaves of them."""
     error = jnp.abs(found - wanted).mean(-1)
     if mask is None:
@@ -27,33 +32,39 @@ def distance(found: jax.Array, wanted: jax.Array, mask: jax.Array | None = None)
     return (mask * error).sum() / jnp.maximum(mask.sum(), 1e-6)
 
 
-def gram(maps: jax.Array) -> jax.Array:
+@typed
+def gram(maps: Maps) -> Float[Array, "n c c"]:
     """Products of channels `[n, c, c]` of maps `[n, h, w, c]`, mean over pixels and divided by c."""
     _, height, width, channels = maps.shape
     return jnp.einsum("nhwc,nhwd->ncd", maps, maps) / (height * width * channels)
 
 
-def style(found: Sequence[jax.Array], wanted: Sequence[jax.Array]) -> Scalar:
-    """Mean absolute difference of Gram matrices, summed over maps."""
+@typed
+def style(found: Sequence[Float[HostOrDevice, "n _ _ _"]], wanted: Sequence[Float[HostOrDevice, "n _ _ _"]]) -> Scalar:
+    """Mean absolute difference of the Gram matrices of maps `[n, h, w, c]`, summed over maps."""
     return sum(jnp.abs(gram(f) - gram(w)).mean() for f, w in zip(found, wanted, strict=True))
 
 
-def known_motion(coefficients: jax.Array, known: jax.Array) -> Scalar:
-    """Mean squared error of coefficients `[..., K]`, of which the first D are to be the known ones `[..., D]`."""
+@typed
+def known_motion(coefficients: Float[HostOrDevice, "*any c"], known: Float[HostOrDevice, "*any d"]) -> Scalar:
+    """Mean squared error of coefficients `[..., c]`, of which the first d are to be the known ones `[..., d]`."""
     return ((coefficients[..., : known.shape[-1]] - known) ** 2).mean()
 
 
-def adversarial(logits: jax.Array) -> Scalar:
+@typed
+def adversarial(logits: Logits) -> Scalar:
     """The generator's loss of logits `[n]` of its pictures."""
     return jax.nn.softplus(-logits).mean()
 
 
-def discriminator(real: jax.Array, made: jax.Array) -> Scalar:
-    """The discriminator's loss of logits `[n]` of real and of made pictures."""
+@typed
+def discriminator(real: Logits, made: Logits) -> Scalar:
+    """The discriminator's loss of logits `[n]` of real and of made pictures, as many of each."""
     return jax.nn.softplus(-real).mean() + jax.nn.softplus(made).mean()
 
 
-def r1(logits_of: Callable[[jax.Array], jax.Array], images: jax.Array) -> Scalar:
+@typed
+def r1(logits_of: Callable[[Array], Array], images: Maps) -> Scalar:
     """Half of the squared gradient of logits `[n]` by real pictures `[n, h, w, c]`."""
     gradient = jax.grad(lambda each: logits_of(each).sum())(images)
     return 0.5 * (gradient**2).sum((1, 2, 3)).mean()

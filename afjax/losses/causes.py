@@ -13,12 +13,18 @@ the user's causes, as simulated conversations do, have such ages.
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from afjax.config.model import CAUSE_AGES
+from afjax.types import HostOrDevice, Scalar, typed
 
 
-def mean(logits, age):
-    """Loss of logits [b, t, kinds * spans] for ages [b, t, kinds], summed over spans; none where no age is known."""
+@typed
+def mean(logits: Float[HostOrDevice, "b t logits"], age: Float[HostOrDevice, "b t kinds"]) -> Scalar:
+    """Loss of logits `[b, t, kinds * spans]` for ages `[b, t, kinds]` in frames, summed over spans, mean over the rest.
+
+    An age that is not known (nan) counts as 0.
+    """
     age = age[..., None]
     first, end = (jnp.asarray(edge, age.dtype) for edge in (CAUSE_AGES[:-1], CAUSE_AGES[1:]))
     inside = ((age >= first) & (age < end)).astype(logits.dtype)

@@ -23,21 +23,23 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from afjax.config import PreferenceConfig
 from afjax.losses import flow
-from afjax.types import Level, Scalar, WholeLevel, typed
+from afjax.types import Level, Scalar, Tokens, WholeLevel, typed
 
 
 class Errors(NamedTuple):
-    """Errors of the velocity by token [b, n], for the better and the worse motion."""
+    """Errors of the velocity by token `[b, n]`, for the better and the worse motion."""
 
     win: Level
     lose: Level
 
 
-def per_token(error, formula: str):
-    """|| error || of one token each: [..., n, d] -> [..., n]."""
+@typed
+def per_token(error: Tokens, formula: str) -> Float[Array, "b n"]:
+    """|| error || of one token each: `[b, n, d]` -> `[b, n]`; `formula` as in `PreferenceConfig`."""
     return flow.per_token(error, "l2") if formula == "diffusion_dpo" else jnp.abs(error).sum(-1)
 
 
@@ -45,11 +47,11 @@ def per_token(error, formula: str):
 def loss(
     policy: Errors, reference: Errors, level: Level, config: PreferenceConfig, whole: WholeLevel | None = None
 ) -> tuple[Scalar, dict[str, Scalar]]:
-    """The loss of a batch of pairs, and what to watch.
+    """The loss of a batch of pairs, errors and levels `[b, n]`, and what to watch.
 
     Tokens at level 0 count nowhere. Watched: `margin`, its mean (beta left out, below 0 where the policy prefers
     winners); `accuracy`, the share of pairs that it prefers rightly; `pull`, the mean weight sigmoid(beta * margin) of
-    a pair's gradient. `whole`: levels of the whole batch where this is a part of it; all means are then its share.
+    a pair's gradient. `whole`: levels `[w, n]` of the whole batch where this is a part of it; means are then its share.
     """
     counted, every = (level > 0).astype(level.dtype), (level if whole is None else whole) > 0
     margin = (policy.win - reference.win) - (policy.lose - reference.lose)

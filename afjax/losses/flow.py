@@ -7,20 +7,20 @@ averaged over channels, the norm absolute or squared; tokens at level 0 carry no
 
 import jax.numpy as jnp
 
-from afjax.types import Level, Motion, Scalar, WholeLevel, typed
+from afjax.types import Level, Scalar, Tokens, WholeLevel, typed
 
 
 @typed
-def per_token(error: Motion, norm: str) -> Level:
-    """Size of the velocity's error at every token [b, n]: mean over channels, absolute (`l1`) or squared (`l2`)."""
+def per_token(error: Tokens, norm: str) -> Level:
+    """Size `[b, n]` of the velocity's error `[b, n, d]`: mean over channels, absolute (`l1`) or squared (`l2`)."""
     return jnp.abs(error).mean(-1) if norm == "l1" else jnp.square(error).mean(-1)
 
 
 @typed
 def mean(losses: Level, level: Level, whole: WholeLevel | None = None) -> Scalar:
-    """Mean over tokens above level 0; a batch without any gives 0.
+    """Mean of losses `[b, n]` over tokens whose level `[b, n]` is above 0; a batch without any gives 0.
 
-    `whole`: levels of the whole batch, of which this is a part: the part's share of that batch's mean.
+    `whole`: levels `[w, n]` of the whole batch, of which this is a part: the part's share of that batch's mean.
     """
     weight = (level > 0).astype(losses.dtype)
     count = weight.sum() if whole is None else (whole > 0).sum()

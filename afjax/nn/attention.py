@@ -3,16 +3,33 @@
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Float, Num
 
 from afjax.nn.linear import Linear
 from afjax.nn.rope import rotate
+from afjax.types import Heads, HostOrDevice, Mask, Positions, typed
+
+KeysValues = tuple[Heads, Heads]
+"""Keys and values `[b, m, h, e]`."""
+Past = tuple[Float[HostOrDevice, "b past h e"], Float[HostOrDevice, "b past h e"]]
+"""The same of cached tokens, which are some of those that are attended to."""
+Hidden = Float[HostOrDevice, "b n c"]
+"""Tokens inside a network."""
+Queries = Float[HostOrDevice, "b n h e"]
 
 HIDDEN = -1e9  # finite, so that a row without any key (a token that is not there yet) stays finite
 
 
-def attend(query, key, value, mask):
-    """Softmax attention, scores at least float32. `query` [b, q, h, e], `key` and `value` [b, k, h, e], `mask` [q, k]
-    or [b, q, k]."""
+@typed
+def attend(query: Queries, key: Heads, value: Heads, mask: Mask) -> Hidden:
+    """Softmax attention, scores at least float32.
+
+    Args:
+      query: `[b, n, h, e]`; key, value: `[b, m, h, e]`.
+      mask: `[n, m]` or `[b, n, m]`, True where a query may attend. A query that may attend to nothing gets a mean.
+
+    Returns `[b, n, h * e]`.
+    """
     wide = jnp.promote_types(query.dtype, jnp.float32)
     scores = jnp.einsum("bqhe,bkhe->bhqk", query, key, preferred_element_type=wide) * query.shape[-1] ** -0.5
     mask = mask[:, None] if mask.ndim == 3 else mask
@@ -21,21 +38,26 @@ def attend(query, key, value, mask):
     return mixed.reshape(*mixed.shape[:2], -1)
 
 
-def split_heads(x, heads: int):
+@typed
+def split_heads(x: Float[HostOrDevice, "*any c"], heads: int) -> Float[HostOrDevice, "*any h e"]:
+    """Channels `[..., c]` by head, `[..., h, e]`; `heads` divides c."""
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
 
 
 class SelfAttention(nn.Module):
     """Rotary self-attention over past and present tokens.
 
-    `past` holds keys and values [b, m, h, e] of earlier tokens, keys already rotated; the returned pair are the
-    present tokens' own, keys not rotated, so that whoever caches them may renumber their positions.
+    `past` holds keys and values `[b, m, h, e]` of earlier tokens, keys already rotated. Returned are `[b, n, c]` and
+    the present tokens' own keys and values, not rotated, so that whoever caches them may renumber their positions.
     """
 
     heads: int
 
     @nn.compact
-    def __call__(self, x, mask, positions, past=None):
+    @typed
+    def __call__(
+        self, x: Hidden, mask: Mask, positions: Positions, past: Past | None = None
+    ) -> tuple[Hidden, tuple[Queries, Queries]]:
         query, key, value = (
             split_heads(y, self.heads) for y in jnp.split(Linear(3 * x.shape[-1], name="qkv")(x), 3, axis=-1)
         )
@@ -62,12 +84,14 @@ class CrossAttention(nn.Module):
         self.kv = Linear(2 * self.width)
         self.out = Linear(self.width)
 
-    def project(self, condition, positions):
-        """Condition [b, k, c] at positions [k] -> keys and values, each [b, k, h, e]."""
+    @typed
+    def project(self, condition: Float[HostOrDevice, "b m c"], positions: Num[HostOrDevice, " m"]) -> KeysValues:
+        """Condition `[b, m, c]` at positions `[m]` -> keys and values, each `[b, m, h, e]`."""
         key, value = (split_heads(y, self.heads) for y in jnp.split(self.kv(condition), 2, axis=-1))
         return (rotate(key, positions) if self.rotary else key), value
 
-    def __call__(self, x, keys_values, mask, positions):
+    @typed
+    def __call__(self, x: Hidden, keys_values: KeysValues, mask: Mask, positions: Positions) -> Hidden:
         query = split_heads(self.q(x), self.heads)
         return self.out(attend(rotate(query, positions) if self.rotary else query, *keys_values, mask))
 
@@ -79,7 +103,10 @@ class ConditionAttention(nn.Module):
     rotary: bool
 
     @nn.compact
-    def __call__(self, queries, keys, mask, positions):
+    @typed
+    def __call__(
+        self, queries: Hidden, keys: Float[HostOrDevice, "b m c"], mask: Mask, positions: Positions | None
+    ) -> Hidden:
         width = queries.shape[-1]
         query = split_heads(Linear(width, name="q")(queries), self.heads)
         key = split_heads(Linear(width, name="k")(keys), self.heads)

@@ -32,44 +32,74 @@ to half of one at 2 Hz.
 A dropped condition is zero after its projection (audio) or before it (motion).
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Bool, Float, Shaped
 
 from afjax.config.model import MOVES
 from afjax.nn.attention import ConditionAttention
 from afjax.nn.layer_norm import LayerNorm
 from afjax.nn.linear import Linear
-from afjax.types import Audio, Motion
+from afjax.types import Audio, Embedding, HostOrDevice, Keep, Motion, typed
+
+There = Bool[HostOrDevice, " t"] | Bool[HostOrDevice, "b t"]
+"""Which frames there are."""
+FrameMask = Bool[HostOrDevice, "... t t"]
+FramePositions = Shaped[HostOrDevice, " t"]
 
 
-class Conditions(NamedTuple):
-    """What the generator is told, frame by frame, all standardised."""
+class RawConditions(NamedTuple):
+    """What the generator is told, frame by frame, as it was measured: features as extracted, motion in the codec's
+    units. `afjax.streaming.sampler.standardised` makes Conditions of it."""
 
     avatar_audio: Audio
     user_audio: Audio
     user_motion: Motion
 
 
+class Conditions(NamedTuple):
+    """The same standardised: mean 0 and deviation 1 over the training split. `listen` projects it."""
+
+    avatar_audio: Audio
+    user_audio: Audio
+    user_motion: Motion
+
+
+class ProjectedConditions(NamedTuple):
+    """The same with both voices projected to the encoder's width c, as `encode` takes it; motion stays as it is.
+
+    A network without a projection of its own (`audio_dim` 0) is given conditions whose voices are of this width, and
+    takes them as they are.
+    """
+
+    avatar_audio: Embedding
+    user_audio: Embedding
+    user_motion: Motion
+
+
 class AudioProjection(nn.Module):
-    """Audio features [b, n, f] -> [b, n, width], the same weights for both speakers."""
+    """Audio features `[b, t, f]` -> `[b, t, width]`, the same weights for both speakers."""
 
     width: int
 
     @nn.compact
-    def __call__(self, features):
+    @typed
+    def __call__(self, features: Audio) -> Embedding:
         return nn.silu(LayerNorm(name="norm")(Linear(self.width, name="linear")(features)))
 
 
 class MemoryBank(nn.Module):
-    """What a track [b, n, width] recalls from `size` learned vectors: [b, n, width]."""
+    """What a track `[b, t, c]` recalls from `size` learned vectors: `[b, t, c]`."""
 
     size: int
     heads: int
 
     @nn.compact
-    def __call__(self, queries):
+    @typed
+    def __call__(self, queries: Embedding) -> Embedding:
         count, frames, width = queries.shape
         bank = self.param("bank", nn.initializers.normal(1.0), (self.size, width), jnp.float32)
         bank = jnp.broadcast_to(bank.astype(queries.dtype), (count, self.size, width))
@@ -77,24 +107,33 @@ class MemoryBank(nn.Module):
         return ConditionAttention(self.heads, rotary=False, name="attention")(queries, bank, every, positions=None)
 
 
-def before(x, frames: int):
-    """`x` [b, n, ...] so many frames earlier, zeros at first."""
+@typed
+def before(x: Shaped[HostOrDevice, "b t c"], frames: int) -> Shaped[HostOrDevice, "b t c"]:
+    """What `x` `[b, t, c]` was so many frames earlier, zeros at first."""
     return jnp.pad(x, ((0, 0), (frames, 0), (0, 0)))[:, : x.shape[1]]
 
 
-def moves(motion, there):
-    """How much each channel [b, n, d] has moved in MOVES frames; zero where the earlier frame is not there."""
+@typed
+def moves(motion: Motion, there: There) -> Motion:
+    """How much each channel `[b, t, d]` has moved in MOVES frames; zero where the earlier frame is not there.
+
+    `there`: `[t]` or `[b, t]`.
+    """
     there = jnp.broadcast_to(there, motion.shape[:2])[..., None]
     return jnp.where(there & before(there, MOVES), jnp.abs(motion - before(motion, MOVES)), 0)
 
 
 class CausalConvolutions(nn.Module):
-    """Tracks [b, n, width] each -> [b, n, width] through dilated causal convolutions; `there` [n] or [b, n]."""
+    """Tracks `[b, t, c]` of any widths -> `[b, t, c]` of the first one's, through dilated causal convolutions.
+
+    `there`: `[t]` or `[b, t]`, which frames there are; the others are zero.
+    """
 
     layers: int
 
     @nn.compact
-    def __call__(self, tracks, there):
+    @typed
+    def __call__(self, tracks: Sequence[Float[HostOrDevice, "b t _"]], there: There) -> Embedding:
         width, there = tracks[0].shape[-1], jnp.broadcast_to(there, tracks[0].shape[:2])[..., None]
         x = jnp.where(there, Linear(width, name="mix")(jnp.concatenate(tracks, axis=-1)), 0)
         for i in range(self.layers):
@@ -105,7 +144,7 @@ class CausalConvolutions(nn.Module):
 
 
 class ConditionEncoder(nn.Module):
-    """Conditions [b, n, ...] -> [b, n, out_width].
+    """Conditions of t frames -> `[b, t, out_width]`.
 
     `projects`: audio features are projected here; `memory_size`: vectors in each memory bank, 0 = the avatar's voice
     attends to the user; `convolutions`: layers of the second path, 0 = none.
@@ -135,28 +174,36 @@ class ConditionEncoder(nn.Module):
         self.avatar_norm = LayerNorm()
         self.out = Linear(self.out_width)
 
-    def project(self, conditions: Conditions) -> Conditions:
-        """Both voices projected [b, n, width]: once a frame, however often the encoder reads it again."""
+    @typed
+    def project(self, conditions: Conditions) -> ProjectedConditions:
+        """Both voices projected, `[b, t, width]`: once per frame, however often the encoder reads it again."""
         if not self.projects:
-            return conditions
+            return ProjectedConditions(*conditions)
         avatar, user = self.audio_projection(conditions.avatar_audio), self.audio_projection(conditions.user_audio)
-        return conditions._replace(avatar_audio=avatar, user_audio=user)
+        return ProjectedConditions(avatar, user, conditions.user_motion)
 
-    def embed_motion(self, motion):
-        """User motion [b, n, d] -> [b, n, width]."""
+    @typed
+    def embed_motion(self, motion: Motion) -> Embedding:
+        """User motion `[b, t, d]` -> `[b, t, width]`."""
         for linear, norm in zip(self.motion, self.motion_norm, strict=True):
             motion = nn.silu(norm(linear(motion)))
         return motion
 
-    def hear(self, user, user_audio, mask, positions):
-        """The user's embedded motion with what the user's voice adds."""
+    @typed
+    def hear(self, user: Embedding, user_audio: Embedding, mask: FrameMask, positions: FramePositions) -> Embedding:
+        """The user's embedded motion `[b, t, width]` with what the user's voice `[b, t, width]` adds."""
         return nn.silu(self.user_norm(user + self.user(user, user_audio, mask, positions)))
 
-    def __call__(self, conditions: Conditions, keep, mask, positions):
-        """`conditions` projected, in the dtype of whose voices it computes; `keep` [b, 3] in {0, 1}: avatar audio, user
-        audio, user motion.
+    @typed
+    def __call__(
+        self, conditions: ProjectedConditions, keep: Keep, mask: FrameMask, positions: FramePositions
+    ) -> Float[HostOrDevice, "b t _"]:
+        """The condition `[b, t, out_width]`, computed in the dtype of the voices.
 
-        `mask` [n, n] or [b, n, n].
+        Args:
+          conditions: of t frames.
+          keep: `[b, 3]`, 1 or 0: avatar audio, user audio, user motion.
+          mask: `[t, t]` or `[b, t, t]`, True where a frame may attend; positions: `[t]` in frames.
         """
         avatar_audio = conditions.avatar_audio * keep[:, 0, None, None]
         user_audio = conditions.user_audio * keep[:, 1, None, None]

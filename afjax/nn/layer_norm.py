@@ -1,12 +1,16 @@
 """LayerNorm with learned scale and bias."""
 
 from flax import linen as nn
+from jaxtyping import Float
+
+from afjax.types import HostOrDevice, typed
 
 
 class LayerNorm(nn.LayerNorm):
-    """LayerNorm, at least in float32, with a result of its input's dtype."""
+    """LayerNorm of `[..., c]`, at least in float32, with a result of its input's dtype."""
 
     epsilon: float = 1e-5
 
-    def __call__(self, x):
+    @typed
+    def __call__(self, x: Float[HostOrDevice, "*any c"]) -> Float[HostOrDevice, "*any c"]:
         return super().__call__(x).astype(x.dtype)

@@ -6,13 +6,23 @@ Avatar Forcing eq. (5) and the text around it; `framewise_lookahead` is what the
 """
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from afjax.config import MASKS
 from afjax.errors import InputError
+from afjax.types import HostOrDevice, typed
+
+Numbers = Int[HostOrDevice, "..."] | int
+"""Numbers of frames, of any shapes that broadcast."""
+Square = Bool[np.ndarray, "t t"]
 
 
-def allowed(mask: str, query, key, block: int, look_ahead: int):
-    """Whether frame `query` may attend to frame `key` (broadcasting integer arrays of numpy or jax)."""
+@typed
+def allowed(mask: str, query: Numbers, key: Numbers, block: int, look_ahead: int) -> Bool[HostOrDevice, "..."]:
+    """Whether frame `query` may attend to frame `key`, arrays of integers that broadcast; block, look-ahead in frames.
+
+    Raises InputError for a name that is none of `afjax.config.MASKS`.
+    """
     if mask == "framewise":
         return key <= query
     if mask == "blockwise":
@@ -26,13 +36,13 @@ def allowed(mask: str, query, key, block: int, look_ahead: int):
     raise InputError(f"unknown mask {mask!r}", do=f"choose one of {', '.join(MASKS)}")
 
 
-def _square(mask: str, frames: int, block: int = 1, look_ahead: int = 0) -> np.ndarray:
+def _square(mask: str, frames: int, block: int = 1, look_ahead: int = 0) -> Square:
     n = np.arange(frames)
     return allowed(mask, n[:, None], n[None, :], block, look_ahead)
 
 
-def framewise(frames: int) -> np.ndarray:
-    """Causal by frame. `framewise(4)`:
+def framewise(frames: int) -> Square:
+    """Causal by frame, `[t, t]`. `framewise(4)`:
 
     1 0 0 0
     1 1 0 0
@@ -42,8 +52,8 @@ def framewise(frames: int) -> np.ndarray:
     return _square("framewise", frames)
 
 
-def blockwise(frames: int, block: int) -> np.ndarray:
-    """Own block and earlier ones. `blockwise(6, 2)`:
+def blockwise(frames: int, block: int) -> Square:
+    """Own block and earlier ones, `[t, t]`. `blockwise(6, 2)`:
 
     1 1 0 0 0 0
     1 1 0 0 0 0
@@ -55,7 +65,7 @@ def blockwise(frames: int, block: int) -> np.ndarray:
     return _square("blockwise", frames, block)
 
 
-def blockwise_lookahead(frames: int, block: int, look_ahead: int) -> np.ndarray:
+def blockwise_lookahead(frames: int, block: int, look_ahead: int) -> Square:
     """Own block and earlier ones, plus `look_ahead` frames (the paper's text). `blockwise_lookahead(6, 3, 1)`:
 
     1 1 1 0 0 0
@@ -68,7 +78,7 @@ def blockwise_lookahead(frames: int, block: int, look_ahead: int) -> np.ndarray:
     return _square("blockwise_lookahead", frames, block, look_ahead)
 
 
-def framewise_lookahead(frames: int, look_ahead: int) -> np.ndarray:
+def framewise_lookahead(frames: int, look_ahead: int) -> Square:
     """Causal by frame plus `look_ahead` frames (the released network). `framewise_lookahead(5, 2)`:
 
     1 1 1 0 0
@@ -80,8 +90,8 @@ def framewise_lookahead(frames: int, look_ahead: int) -> np.ndarray:
     return _square("framewise_lookahead", frames, look_ahead=look_ahead)
 
 
-def bidirectional(frames: int) -> np.ndarray:
-    """Everything sees everything. `bidirectional(2)`:
+def bidirectional(frames: int) -> Square:
+    """Everything sees everything, `[t, t]`. `bidirectional(2)`:
 
     1 1
     1 1
@@ -89,7 +99,7 @@ def bidirectional(frames: int) -> np.ndarray:
     return _square("bidirectional", frames)
 
 
-def alignment(frames: int, window: int) -> np.ndarray:
+def alignment(frames: int, window: int) -> Square:
     """Cross-attention to the conditions of at most `window` frames away. `alignment(5, 1)`:
 
     1 1 0 0 0
@@ -102,7 +112,7 @@ def alignment(frames: int, window: int) -> np.ndarray:
     return np.abs(n[:, None] - n[None, :]) <= window
 
 
-def causal_window(frames: int, window: int) -> np.ndarray:
+def causal_window(frames: int, window: int) -> Square:
     """The present frame and the `window - 1` before it (windowed condition encoder). `causal_window(5, 2)`:
 
     1 0 0 0 0
@@ -115,13 +125,14 @@ def causal_window(frames: int, window: int) -> np.ndarray:
     return in_window(n[:, None], n[None, :], window)
 
 
-def in_window(query, key, window: int):
-    """Whether frame `key` is `query` or one of the `window - 1` frames before it."""
+@typed
+def in_window(query: Numbers, key: Numbers, window: int) -> Bool[HostOrDevice, "..."]:
+    """Whether frame `key` is `query` or one of the `window - 1` frames before it; arrays of integers that broadcast."""
     return (key <= query) & (key > query - window)
 
 
-def stream_rows(mask: str, block: int, look_ahead: int, cache: int) -> np.ndarray:
-    """What the tokens of one pass of a stream see: `cache` old frames, then the pass (look_ahead + block).
+def stream_rows(mask: str, block: int, look_ahead: int, cache: int) -> Bool[np.ndarray, "n m"]:
+    """What the tokens of one pass of a stream see: `cache` old frames, then the pass (look_ahead + block). `[n, m]`.
 
     `stream_rows("blockwise_lookahead", 3, 1, 2)`, rows: the re-fed frame, then the block; columns: 2 cached, pass:
 
@@ -135,8 +146,9 @@ def stream_rows(mask: str, block: int, look_ahead: int, cache: int) -> np.ndarra
     return np.concatenate([np.ones((len(n), cache), bool), own], axis=1)
 
 
-def reached(mask: np.ndarray, layers: int) -> np.ndarray:
-    """Transitive closure: which keys can influence which queries through `layers` layers of the same mask.
+@typed
+def reached(mask: Square, layers: int) -> Square:
+    """Transitive closure `[t, t]`: which keys influence which queries through `layers` layers of the same mask.
 
     Look-ahead leaks through depth: under `framewise_lookahead` with l frames, `layers` layers read l * layers ahead.
     """

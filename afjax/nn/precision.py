@@ -11,20 +11,26 @@ of wav2vec2 at each use where it reads recorded sound.
 """
 
 import contextlib
+from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.typing import DTypeLike
 
 __all__ = ["activations", "products"]
 
 
 @contextlib.contextmanager
-def products(precision: str):
-    """Products and convolutions that are traced inside, or in a function that it decorates, have this precision."""
+def products(precision: str) -> Iterator[None]:
+    """Products and convolutions that are traced inside, or in a function that it decorates, have this precision.
+
+    `precision`: `float32`, `tf32` or `bfloat16`.
+    """
     with jax.default_matmul_precision("highest") if precision == "float32" else contextlib.nullcontext():
         yield
 
 
-def activations(precision: str, given=jnp.float32):
-    """dtype of activations where the input's is `given`."""
+def activations(precision: str, given: DTypeLike = jnp.float32) -> np.dtype:
+    """dtype of activations where the input's is `given`, at a `precision` as `products` takes it."""
     return jnp.dtype(jnp.bfloat16) if precision == "bfloat16" else jnp.dtype(given)

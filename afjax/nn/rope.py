@@ -4,13 +4,19 @@ Scores depend on differences of positions only, so a stream may number the slots
 """
 
 import jax.numpy as jnp
+from jaxtyping import Float, Num
+
+from afjax.types import HostOrDevice, typed
 
 
-def rotate(x, positions, theta: float = 1e4):
-    """Rotates `x` [..., n, heads, head_dim] by `positions` [n] or [..., n], at least in float32; head_dim is even."""
+@typed
+def rotate(
+    x: Float[HostOrDevice, "*any n h e"], positions: Num[HostOrDevice, "... n"], theta: float = 1e4
+) -> Float[HostOrDevice, "*any n h e"]:
+    """Rotates `x` `[..., n, h, e]` by `positions` `[n]` or `[..., n]` in frames, at least in float32; e is even."""
     half, wide = x.shape[-1] // 2, jnp.promote_types(x.dtype, jnp.float32)
     frequency = theta ** (-jnp.arange(half, dtype=wide) / half)
-    angle = jnp.asarray(positions, wide)[..., None, None] * frequency  # [..., n, 1, half]
+    angle = jnp.asarray(positions, wide)[..., None, None] * frequency  # [..., n, 1, e / 2]
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     pairs = x.reshape(*x.shape[:-1], half, 2)
     even, odd = pairs[..., 0], pairs[..., 1]

@@ -45,25 +45,28 @@ sees its whole pass reads every pass's frames by themselves (an entry a token).
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from afjax.config import LayoutConfig
 from afjax.errors import InputError
 from afjax.nn import masks
+from afjax.types import HostOrDevice, typed
 
 
 class TokenLayout(NamedTuple):
     """Tokens of one forward: which frame each one is, and what it may see (host arrays, inputs of the jitted step)."""
 
-    frame: np.ndarray  # [n] int32
-    context: np.ndarray  # [n] bool: a finished frame fed again, without loss
-    attention: np.ndarray  # [n, n] bool, self-attention
-    entry: np.ndarray  # [m] int32, frame of each entry of the condition encoder
-    alignment: np.ndarray  # [n, m] bool, cross-attention to the conditions
-    encoder: np.ndarray  # [m, m] bool, inside the condition encoder
+    frame: Int[HostOrDevice, " n"]
+    context: Bool[HostOrDevice, " n"]  # a finished frame fed again, without loss
+    attention: Bool[HostOrDevice, "n n"]  # self-attention
+    entry: Int[HostOrDevice, " m"]  # frame of each entry of the condition encoder
+    alignment: Bool[HostOrDevice, "n m"]  # cross-attention to the conditions
+    encoder: Bool[HostOrDevice, "m m"]  # inside the condition encoder
 
 
+@typed
 def frame_layout(config: LayoutConfig, frames: int) -> TokenLayout:
-    """One token a frame, under the configured mask; the alignment window is not cut at block ends."""
+    """One token per frame, under the configured mask; the alignment window is not cut at block ends."""
     n = np.arange(frames)
     query, key = n[:, None], n[None, :]
     return TokenLayout(
@@ -76,16 +79,22 @@ def frame_layout(config: LayoutConfig, frames: int) -> TokenLayout:
     )
 
 
+@typed
 def pass_layout(config: LayoutConfig, frames: int) -> TokenLayout:
     """All passes of a stream of `frames` frames (a multiple of the block), side by side.
 
-    frames + look_ahead * (frames / block - 1) tokens; for look-ahead 0 a plain banded mask with one token a frame.
+    frames + look_ahead * (frames / block - 1) tokens; for look-ahead 0 a plain banded mask with one token per frame.
+    Raises InputError where `frames` is no multiple of the block.
     """
     return _passes(config, frames, copies=False)
 
 
+@typed
 def stream_layout(config: LayoutConfig, frames: int) -> TokenLayout:
-    """All passes of a stream side by side, and a clean copy of each but the last, which alone later passes see."""
+    """All passes of a stream side by side, and a clean copy of each but the last, which alone later passes see.
+
+    Raises InputError where `frames` is no multiple of the block.
+    """
     return _passes(config, frames, copies=True)
 
 

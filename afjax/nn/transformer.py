@@ -4,41 +4,54 @@ Five methods over one parameter tree, because they run at different rates in a s
 `project` and `tell` once a block, `__call__` once a solver step.
 """
 
+from collections.abc import Sequence
 from functools import wraps
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import linen as nn
+from jaxtyping import Float, Num
 
 from afjax.config import ModelConfig
 from afjax.config.model import CAUSE_AGES
+from afjax.nn.attention import KeysValues, Past
 from afjax.nn.blocks import Block, Modulation, modulate
-from afjax.nn.condition_encoder import ConditionEncoder, Conditions
+from afjax.nn.condition_encoder import (
+    ConditionEncoder,
+    Conditions,
+    FrameMask,
+    FramePositions,
+    ProjectedConditions,
+)
 from afjax.nn.embeddings import LevelEmbedding
 from afjax.nn.linear import Linear, zeros
 from afjax.nn.precision import activations, products
+from afjax.nn.token_layout import TokenLayout
+from afjax.types import HostOrDevice, Keep, Level, Params, Positions, Reference, Tokens, typed
+
+Encoded = Float[HostOrDevice, "b m c"]
 
 
 class Answer(NamedTuple):
     """What the condition alone tells, by entry; each is None without its head.
 
-    Motion [b, m, d], and logits [b, m, kinds * spans] of how long ago the user gave which cause
+    Motion `[b, m, d]`, and logits `[b, m, kinds * spans]` of how long ago the user gave which cause
     (`afjax.losses.causes`).
     """
 
-    motion: jax.Array | None
-    causes: jax.Array | None
+    motion: Float[HostOrDevice, "b m d"] | None
+    causes: Float[HostOrDevice, "b m _"] | None
 
 
 class Told(NamedTuple):
-    """What blocks (six arrays) and head (two) are told of levels [...], each [..., width] (`afjax.nn.blocks`)."""
+    """What blocks (six arrays) and head (two) are told of levels `[...]`, each `[..., c]` (`afjax.nn.blocks`)."""
 
-    blocks: tuple[jax.Array, ...]
-    head: tuple[jax.Array, ...]
+    blocks: tuple[Float[HostOrDevice, "... c"], ...]
+    head: tuple[Float[HostOrDevice, "... c"], ...]
 
 
-def narrowed(params, precision: str):
+def narrowed(params: Params, precision: str) -> Params:
     """Parameters as the network of a precision casts them at each use, cast once; those that it keeps wide stay."""
     if precision != "bfloat16":
         return params
@@ -64,7 +77,7 @@ def _precise(method):
 
 
 class ForcingTransformer(nn.Module):
-    """Denoises motion tokens [b, n, d] under a mask, given conditions (Avatar Forcing section 4.1).
+    """Denoises motion tokens `[b, n, d]` under a mask, given conditions (Avatar Forcing section 4.1).
 
     It computes in the dtype of its input or, by `precision` (`afjax.nn.precision`), in bfloat16; norms, softmax,
     rotations and the level's embedding at least in float32, and the velocity has the motion's dtype. `remat`: in
@@ -98,39 +111,57 @@ class ForcingTransformer(nn.Module):
         """Arrays with the dtype of activations."""
         return jax.tree.map(lambda x: x.astype(activations(self.precision, x.dtype)), tree)
 
+    @typed
     @_precise
-    def listen(self, conditions: Conditions) -> Conditions:
+    def listen(self, conditions: Conditions) -> ProjectedConditions:
         """Conditions with both voices projected, as `encode` takes them."""
         voices = self.condition_encoder.project(self._narrow(conditions))
         return voices._replace(user_motion=conditions.user_motion)
 
+    @typed
     @_precise
-    def encode(self, conditions: Conditions, keep, mask, positions):
-        """Projected conditions -> [b, n, width]; `keep` [b, 3], `mask` [n, n] or [b, n, n], `positions` [n]."""
+    def encode(
+        self, conditions: ProjectedConditions, keep: Keep, mask: FrameMask, positions: FramePositions
+    ) -> Float[HostOrDevice, "b t _"]:
+        """The condition `[b, t, width]`, arguments as in `ConditionEncoder`: `keep` `[b, 3]`, `mask` `[t, t]` or
+        `[b, t, t]`, `positions` `[t]` in frames."""
         voices = self._narrow(conditions)._replace(user_motion=conditions.user_motion)
         return self.condition_encoder(voices, self._narrow(keep), mask, positions)
 
+    @typed
     @_precise
-    def project(self, condition, positions):
-        """Encoded condition [b, k, width] at positions [k] -> cross-attention keys and values of every block."""
+    def project(self, condition: Encoded, positions: Num[HostOrDevice, " m"]) -> list[KeysValues]:
+        """Encoded condition `[b, m, c]` at positions `[m]` -> cross-attention keys and values of every block."""
         condition = self._narrow(condition)
         return [block.project(condition, positions) for block in self.blocks]
 
+    @typed
     @_precise
-    def tell(self, level) -> Told:
-        """Modulations of levels [...] in [0, 1]: a stream has few of them, and many tokens at each."""
+    def tell(self, level: Float[HostOrDevice, "..."]) -> Told:
+        """Modulations of levels `[...]` in 0 to 1: a stream has few of them, and many tokens at each."""
         embedding = self.embed_level(level).astype(activations(self.precision, level.dtype))
         return Told(tuple(self.modulation(embedding)), tuple(self.head_modulation(embedding)))
 
+    @typed
     @_precise
-    def __call__(self, motion, level, reference, cross, masks, positions, past=None):
-        """Velocity (noise - motion) of each token, and each block's keys and values for the cache.
+    def __call__(
+        self,
+        motion: Tokens,
+        level: Level | Told,
+        reference: Reference,
+        cross: Sequence[tuple],
+        masks: tuple,
+        positions: Positions,
+        past: Sequence[Past] | None = None,
+    ) -> tuple[Tokens, list[tuple]]:
+        """Velocity (noise - motion) of each token `[b, n, d]`, and each block's keys and values for the cache.
 
         Args:
-          motion: [b, n, d] noisy tokens; reference: [b, d].
-          level: [b, n] in [0, 1], 1 = noise, or what `tell` returned for them, [b, n, width] or [1, n, width] each.
-          cross: what `project` returned; masks: (attention [n, m + n], alignment [n, k]), or with a batch axis.
-          positions: [n]; past: per block (keys [b, m, h, e] already rotated, values), or None.
+          motion: `[b, n, d]` noisy tokens; reference: `[b, d]`.
+          level: `[b, n]` in 0 to 1, 1 = noise, or what `tell` returned for them, `[b, n, c]` or `[1, n, c]` each.
+          cross: what `project` returned; masks: attention `[n, m + n]` and alignment `[n, m]` (each with the m of what
+            is attended to), or with a batch axis.
+          positions: `[n]` in frames; past: per block keys `[b, m, h, e]`, already rotated, and values; or None.
         """
         reference = jnp.broadcast_to(reference[:, None], motion.shape)
         x = self.embed_motion(self._narrow(jnp.concatenate([motion, reference], axis=-1)))
@@ -140,14 +171,19 @@ class ForcingTransformer(nn.Module):
             own.append(keys_values)
         return self.head(modulate(x, *told.head)).astype(motion.dtype), own
 
-    def forward(self, motion, level, reference, conditions: Conditions, keep, layout):
-        """One forward over a whole token layout (`afjax.nn.token_layout.TokenLayout`); velocity [b, n, d].
+    @typed
+    def forward(
+        self, motion: Tokens, level: Level, reference: Reference, conditions: Conditions, keep: Keep,
+        layout: TokenLayout,
+    ) -> Tokens:  # fmt: skip
+        """One forward over a whole token layout; velocity `[b, n, d]`.
 
-        `motion` and `level` are given token by token, conditions frame by frame [b, t, ...].
+        `motion` `[b, n, d]` and `level` `[b, n]` are given token by token, conditions frame by frame.
         """
         return self.forward_and_answer(motion, level, reference, conditions, keep, layout)[0]
 
-    def answer(self, conditions: Conditions, keep, layout) -> Answer:
+    @typed
+    def answer(self, conditions: Conditions, keep: Keep, layout: TokenLayout) -> Answer:
         """What the condition alone tells, as `forward_and_answer` gives it."""
         return self._answer(self._condition(conditions, keep, layout))
 
@@ -157,7 +193,8 @@ class ForcingTransformer(nn.Module):
         motion = self.answer_head(condition) if c.answer_head else None
         return Answer(motion, self.cause_head(condition) if c.cause_kinds else None)
 
-    def prepare(self, conditions: Conditions, keep, layout):
+    @typed
+    def prepare(self, conditions: Conditions, keep: Keep, layout: TokenLayout) -> list[KeysValues]:
         """Cross-attention keys and values of the conditions on a layout, as `__call__` takes them with any noise."""
         return self.project(self._condition(conditions, keep, layout), layout.entry)
 
@@ -165,8 +202,12 @@ class ForcingTransformer(nn.Module):
         heard = jax.tree.map(lambda x: x[:, layout.entry], self.listen(conditions))
         return self.encode(heard, keep, layout.encoder, layout.entry)
 
-    def forward_and_answer(self, motion, level, reference, conditions: Conditions, keep, layout):
-        """`forward`, and what the condition alone tells, an Answer."""
+    @typed
+    def forward_and_answer(
+        self, motion: Tokens, level: Level, reference: Reference, conditions: Conditions, keep: Keep,
+        layout: TokenLayout,
+    ) -> tuple[Tokens, Answer]:  # fmt: skip
+        """`forward`, and what the condition alone tells."""
         given = (reference, conditions, keep)
         reference, conditions, keep = jax.tree.map(lambda x: x.astype(motion.dtype), given)
         condition = self._condition(conditions, keep, layout)

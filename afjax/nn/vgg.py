@@ -11,6 +11,9 @@ from collections.abc import Mapping
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jaxtyping import Float
+
+from afjax.types import HostOrDevice, typed
 
 __all__ = ["STAGES", "lpips", "vgg_features"]
 
@@ -18,9 +21,11 @@ STAGES = ((64, 64), (128, 128), (256, 256, 256), (512, 512, 512), (512, 512, 512
 """Channels of the convolutions between poolings."""
 _SHIFT = (-0.030, -0.088, -0.188)
 _SCALE = (0.458, 0.448, 0.450)
+Pictures = Float[HostOrDevice, "n h w 3"]
 
 
-def vgg_features(weights: Mapping, images: jax.Array) -> tuple[jax.Array, ...]:
+@typed
+def vgg_features(weights: Mapping, images: Pictures) -> tuple[Float[jax.Array, "n _ _ _"], ...]:
     """The five maps of pictures `[n, h, w, 3]` in [-1, 1]; weights: `convolutions`, pairs of kernel (HWIO) and bias."""
     x = (images - jnp.array(_SHIFT, images.dtype)) / jnp.array(_SCALE, images.dtype)
     layers, maps = iter(weights["convolutions"]), []
@@ -35,7 +40,8 @@ def vgg_features(weights: Mapping, images: jax.Array) -> tuple[jax.Array, ...]:
     return tuple(maps)
 
 
-def lpips(weights: Mapping, images: jax.Array, others: jax.Array) -> jax.Array:
+@typed
+def lpips(weights: Mapping, images: Pictures, others: Pictures) -> Float[jax.Array, " n"]:
     """Distances `[n]` of pictures `[n, h, w, 3]` in [-1, 1]; weights also hold `heads`, `[c]` for every map."""
 
     def unit(x):
