@@ -97,9 +97,18 @@ def _hints(kind) -> dict[str, Any]:
 def _require(function, name: str, value, hint, given: dict):
     fault = _fault(name, value, hint)
     if fault:
-        beside = ", ".join(f"{k} {_shape(v)}" for k, v in given.items() if hasattr(v, "shape") and k != name)
+        beside = ", ".join(f"{other} {_shape(array)}" for other, array in _arrays(given) if not fault.startswith(other))
         where = f"{function.__module__}.{function.__qualname__}"
         raise TypeError(f"{where}: {fault}" + (f" (beside {beside})" if beside else ""))
+
+
+def _arrays(given: dict):
+    """(name, array) of arguments and of the fields of NamedTuples among them."""
+    for name, value in given.items():
+        fields = value._asdict() if hasattr(value, "_asdict") else {}
+        for key, array in {name: value, **{f"{name}.{field}": each for field, each in fields.items()}}.items():
+            if hasattr(array, "shape") and hasattr(array, "dtype"):
+                yield key, array
 
 
 def _fault(name: str, value, hint, nested: bool = False) -> str:

@@ -13,20 +13,29 @@ the stream's memory, and the model goes on from where it was pulled to, so block
 
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float
 
 from afjax.audio.framing import FPS
 from afjax.config import SamplerConfig
+from afjax.types import HostOrDevice, Motion, Reference, typed
+
+Slow = Float[HostOrDevice, "b _"]
+"""`[b, d]`, or `[b, 0]` without an anchor."""
 
 
-def init_slow(reference, sampler: SamplerConfig):
-    """Running mean of an empty stream, 0 [b, d]; without an anchor there is none, [b, 0]."""
+@typed
+def init_slow(reference: Reference, sampler: SamplerConfig) -> Slow:
+    """Running mean of an empty stream, 0 `[b, d]`; without an anchor there is none, `[b, 0]`."""
     return jnp.zeros_like(reference[:, : reference.shape[1] if sampler.anchor_seconds else 0])
 
 
-def anchored(slow, motion, reference, sampler: SamplerConfig):
-    """The running mean [b, d] after a block, and the block's motion [b, n, d], pulled where the mean left the band.
+@typed
+def anchored(slow: Slow, motion: Motion, reference: Reference, sampler: SamplerConfig) -> tuple[Slow, Motion]:
+    """The running mean `[b, d]` after a block, and the block's motion, pulled where the mean left the band.
 
-    `slow` is the mean of the motion less the reference [b, d] so far.
+    Args:
+      slow: mean of the motion less the reference so far, `[b, d]`.
+      motion: the block's `[b, t, d]`; reference: `[b, d]`; all standardised.
 
     Without an anchor both are returned as they are.
     """

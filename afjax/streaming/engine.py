@@ -9,12 +9,15 @@ from collections.abc import Collection, Mapping
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
+from afjax.audio.feature_extractors import FeatureExtractor
 from afjax.config import KEEP, Config, SamplerConfig
 from afjax.diffusion.guidance import branches
 from afjax.errors import InputError
 from afjax.streaming import live_step
 from afjax.streaming.state import own_motion
+from afjax.types import HostOrDevice
 
 __all__ = ["Engine"]
 
@@ -29,7 +32,11 @@ class Engine:
       taken: slots that hold a session.
     """
 
-    def __init__(self, config: Config, params: live_step.LiveParams, extractor, sessions: int = 1, device=None):
+    def __init__(
+        self, config: Config, params: live_step.LiveParams, extractor: FeatureExtractor, sessions: int = 1,
+        device: jax.Device | None = None,
+    ):  # fmt: skip
+        """`device`: by default this process's first."""
         self._device = device or jax.local_devices()[0]
         self.config, self.extractor, self.sessions = config, extractor, sessions
         self.params = jax.device_put(params, self._device)
@@ -42,7 +49,10 @@ class Engine:
         for slot in range(sessions):
             self.leave(slot)
 
-    def join(self, seed: int = 0, reference=None, keep: str = "joint", scales: SamplerConfig | None = None) -> int:
+    def join(
+        self, seed: int = 0, reference: Float[HostOrDevice, " d"] | float | None = None, keep: str = "joint",
+        scales: SamplerConfig | None = None,
+    ) -> int:  # fmt: skip
         """Slot of a session that starts with the next block; the arguments are those of `live_step.fresh`.
 
         Raises InputError where all slots are taken, or where a latent codec's motion has no `reference`.
@@ -52,7 +62,10 @@ class Engine:
         return self._occupy(slot, one)
 
     def fork(self, slot: int) -> int:
-        """Slot of a session that has all that another one has, its noise to come among it."""
+        """Slot of a session that has all that another one has, its noise to come among it.
+
+        Raises InputError where all slots are taken.
+        """
         return self._occupy(self._free(), live_step.take(self._state, self._slot(slot)))
 
     def leave(self, slot: int):
@@ -86,8 +99,8 @@ class Engine:
         weights = jnp.asarray([1 - scale, scale], one.stream.weights.dtype)[:, None]
         self.go_back(slot, one.replace(stream=one.stream.replace(weights=weights)))
 
-    def step(self, inputs: live_step.Inputs, only: Collection[int] | None = None) -> jax.Array:
-        """Motion [sessions, block, d] of the next block of every slot, raw, on the device and not waited for.
+    def step(self, inputs: live_step.Inputs, only: Collection[int] | None = None) -> Float[Array, "b t d"]:
+        """Motion `[b, t, d]` of the next block of every slot, in raw units, on the device and not waited for.
 
         `only`: slots that go on; the other sessions stay where they are, and their rows mean nothing. None: all do.
         """

@@ -10,6 +10,7 @@ restores or empties a slot without a new compilation.
 The user's tracks are those of `layout.user_delay` frames before the avatar's block; the caller brings them so late.
 """
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -17,40 +18,45 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Float, Int
 
 from afjax.audio.feature_extractors import FeatureExtractor, without_params
 from afjax.audio.framing import FRAME
-from afjax.config import KEEP, Config
+from afjax.config import KEEP, Config, SamplerConfig
 from afjax.diffusion.guidance import branches
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
 from afjax.streaming.state import AXES, StreamState, init_stream
 from afjax.streaming.step import make_step
+from afjax.types import HostOrDevice, Motion, Params, typed
 
 __all__ = ["Inputs", "LiveParams", "LiveState", "fresh", "init_live", "make_live_step", "put", "silence", "take"]
 
 
 class Inputs(NamedTuple):
-    """One block of b sessions: sound [b, block * 640] float32 at 16 kHz, user motion [b, block, d] in raw units."""
+    """One block of b sessions: sound `[b, t * 640]` float32 at 16 kHz, user motion `[b, t, d]` in raw units.
 
-    avatar_sound: jax.Array
-    user_sound: jax.Array
-    user_motion: jax.Array
+    t is `layout.block`.
+    """
+
+    avatar_sound: Float[HostOrDevice, "b s"]
+    user_sound: Float[HostOrDevice, "b s"]
+    user_motion: Float[HostOrDevice, "b t d"]
 
 
 class LiveParams(NamedTuple):
     """All numbers of a model: the transformer's parameters, the feature extractor's, the normalizer's."""
 
-    model: Any
-    extractor: Any
-    motion_mean: jax.Array  # [d]
-    motion_std: jax.Array
-    audio_mean: jax.Array  # [f]
-    audio_std: jax.Array
+    model: Params
+    extractor: Params
+    motion_mean: Float[HostOrDevice, " d"]
+    motion_std: Float[HostOrDevice, " d"]
+    audio_mean: Float[HostOrDevice, " f"]
+    audio_std: Float[HostOrDevice, " f"]
 
     @classmethod
-    def of(cls, model: Any, extractor: Any, normalizer: Normalizer) -> "LiveParams":
+    def of(cls, model: Params, extractor: Params, normalizer: Normalizer) -> "LiveParams":
         """Of a network's parameters, a feature extractor's, and a normalizer."""
         return cls(model, extractor, **{name: getattr(normalizer, name) for name in cls._fields[2:]})
 
@@ -61,15 +67,18 @@ class LiveParams(NamedTuple):
 
 @flax.struct.dataclass
 class LiveState:
-    """b sessions: the generator's state, and what the extractor keeps of both voices (every array with [b] first)."""
+    """b sessions: the generator's state, and what the extractor keeps of both voices (arrays with b first)."""
 
     stream: StreamState
     avatar_heard: Any
     user_heard: Any
 
 
-def make_live_step(config: Config, extractor: FeatureExtractor):
-    """The jitted step for a config and a feature extractor, one for equal arguments; `state` is donated."""
+def make_live_step(config: Config, extractor: FeatureExtractor) -> Callable:
+    """The jitted step for a config and a feature extractor, one for equal arguments; `state` is donated.
+
+    `step(params: LiveParams, state: LiveState, inputs: Inputs)` -> the state, and motion `[b, t, d]` in raw units.
+    """
     network = ForcingTransformer(config.model, config.compute.precision)
     block_step = make_step(network, config.layout, config.sampler)
     return _jitted(block_step, without_params(extractor))
@@ -88,7 +97,8 @@ def _jitted(block_step, extractor):
         pieces, tree = jax.tree.flatten(heard)
         return [jax.tree.unflatten(tree, each) for each in zip(*map(cut, pieces), strict=True)], cut(rows)
 
-    def step(params: LiveParams, state: LiveState, inputs: Inputs):
+    @typed
+    def step(params: LiveParams, state: LiveState, inputs: Inputs) -> tuple[LiveState, Motion]:
         voices = ((state.avatar_heard, inputs.avatar_sound), (state.user_heard, inputs.user_sound))
         (avatar_heard, user_heard), (avatar_audio, user_audio) = hear(params, *voices)
         user_motion = params.normalizer.scale_motion(inputs.user_motion)
@@ -110,13 +120,18 @@ def init_live(config: Config, extractor: FeatureExtractor, sessions: int) -> Liv
     return LiveState(stream, *heard)
 
 
-def fresh(config: Config, extractor, params: LiveParams, seed: int, reference=0.0, keep: str = "joint", scales=None):
+def fresh(
+    config: Config, extractor: FeatureExtractor, params: LiveParams, seed: int,
+    reference: Float[HostOrDevice, " d"] | float = 0.0, keep: str = "joint", scales: SamplerConfig | None = None,
+) -> LiveState:  # fmt: skip
     """State of one session before its first block.
 
     Args:
-      seed: of its noise; reference: the portrait's own motion [d] in raw units.
+      seed: of its noise; reference: the portrait's own motion `[d]` in raw units.
       keep: the conditions that it has (a name of `afjax.config.KEEP`).
       scales: a SamplerConfig with other guidance scales but the same branches; the config's own by default.
+
+    Raises ValueError where the scales need other branches than the step computes.
     """
     one = init_live(config, extractor, 1)
     weights, kept = branches(scales or config.sampler)
@@ -138,13 +153,13 @@ def silence(config: Config, sessions: int) -> Inputs:
 
 
 @partial(jax.jit, donate_argnums=(0,))
-def put(state: LiveState, slot, one: LiveState) -> LiveState:
+def put(state: LiveState, slot: Int[HostOrDevice, ""] | int, one: LiveState) -> LiveState:
     """`state` with a single session's state in a slot; the others keep their bits."""
     return _by_axis(lambda axis, x, y: jax.lax.dynamic_update_slice_in_dim(x, y, slot, axis), state, one)
 
 
 @jax.jit
-def take(state: LiveState, slot) -> LiveState:
+def take(state: LiveState, slot: Int[HostOrDevice, ""] | int) -> LiveState:
     """A single session's state, as `put` takes it."""
     return _by_axis(lambda axis, x: jax.lax.dynamic_slice_in_dim(x, slot, 1, axis), state)
 

@@ -8,19 +8,32 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from afjax.config import LayoutConfig, SamplerConfig
 from afjax.diffusion import solver
 from afjax.diffusion.guidance import branches, combine
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import pass_layout
+from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.anchor import anchored, init_slow
 from afjax.streaming.rollout import pad_to_blocks
 from afjax.streaming.step import session_noise
+from afjax.types import Keep, Keys, Params, Reference, typed
 
 
-def offline(model, layout: LayoutConfig, sampler: SamplerConfig, params, keys, reference, keep, conditions: Conditions):
-    """The stream's exact offline twin: motion [b, t, d] for the same keys, references, kept conditions and inputs."""
+@typed
+def offline(
+    model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig, params: Params, keys: Keys,
+    reference: Reference, keep: Keep, conditions: Conditions,
+) -> Float[Array, "b t d"]:  # fmt: skip
+    """The stream's exact offline twin: motion `[b, t, d]`, standardised.
+
+    Args:
+      model, params: the network; layout, sampler: as for `make_step`.
+      keys: `[b]` typed random keys; reference: `[b, d]`; keep: `[b, 3]`, as for `init_stream`.
+      conditions: of t frames.
+    """
     frames = conditions.user_motion.shape[1]
     padded = pad_to_blocks(conditions, layout.block)
     total = padded.user_motion.shape[1]

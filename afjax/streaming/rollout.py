@@ -1,21 +1,35 @@
 """Whole clips through the stream's step."""
 
+from collections.abc import Callable
+
 import jax
 import numpy as np
+from jaxtyping import Float
 
 from afjax.nn.condition_encoder import Conditions
+from afjax.streaming.state import StreamState
+from afjax.types import Params, typed
 
 
 def pad_to_blocks(conditions: Conditions, block: int) -> Conditions:
-    """Repeats the last frame of [b, t, ...] up to a multiple of the block; on the host, where it compiles nothing."""
+    """Repeats the last frame up to a multiple of `block` frames; on the host, where it compiles nothing."""
     extra = -conditions.user_motion.shape[1] % block
     return jax.tree.map(lambda x: np.pad(x, [(0, 0), (0, extra), (0, 0)], mode="edge"), jax.device_get(conditions))
 
 
-def rollout(step, params, state, conditions: Conditions, block: int, start=None, first: int = 0):
-    """Motion [b, t, d] for conditions [b, t, ...] of any length, a NumPy array, and the state after the last block.
+@typed
+def rollout(
+    step: Callable, params: Params, state: StreamState, conditions: Conditions, block: int,
+    start: Callable | None = None, first: int = 0,
+) -> tuple[Float[np.ndarray, "b t d"], StreamState]:  # fmt: skip
+    """Motion `[b, t, d]` for conditions of any number t of frames, a NumPy array, and the state after the last block.
 
-    `start` (from `make_start`) makes the `first` frames at once where `first` is not 0.
+    Args:
+      step: of `make_step`; `block`: its frames.
+      params: of the network; state: is used up.
+      start: of `make_start`, which makes the `first` frames at once where `first` is not 0.
+
+    All is standardised.
     """
     frames = conditions.user_motion.shape[1]
     blocks = []

@@ -1,21 +1,37 @@
 """A trained model with its normalizer: raw conditions in, raw motion out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float
 
 from afjax import user_delay
 from afjax.config import KEEP, Config
-from afjax.nn.condition_encoder import Conditions
+from afjax.nn.condition_encoder import Conditions, RawConditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
 from afjax.streaming.rollout import rollout
 from afjax.streaming.state import StreamState, init_stream, own_motion, spread
 from afjax.streaming.step import make_start, make_step, on_mesh
+from afjax.types import Audio, HostOrDevice, Motion, Params, Reference, typed
+
+PortraitMotion = Float[HostOrDevice, " d"] | Reference
+"""A portrait's own motion `[d]` in raw units, or one per clip `[b, d]`."""
+
+
+@typed
+def standardised(normalizer: Any, raw: RawConditions) -> Conditions:
+    """Raw conditions by a Normalizer, as float32 host arrays."""
+    return Conditions(
+        np.asarray(normalizer.scale_audio(raw.avatar_audio), np.float32),
+        np.asarray(normalizer.scale_audio(raw.user_audio), np.float32),
+        np.asarray(normalizer.scale_motion(raw.user_motion), np.float32),
+    )
 
 
 def generating(config: Config) -> Config:
@@ -33,7 +49,10 @@ class Generator:
     motion must be given; by default it is so where the config names a latent codec.
     """
 
-    def __init__(self, config: Config, params, normalizer: Normalizer, absolute: bool | None = None, devices=()):
+    def __init__(
+        self, config: Config, params: Params, normalizer: Normalizer, absolute: bool | None = None,
+        devices: Iterable[jax.Device] = (),
+    ):  # fmt: skip
         self.config, self.normalizer = config, normalizer
         self.absolute = bool(config.data.codec) if absolute is None else absolute
         # Parameters and state are bound to one device alike: arrays that are and arrays that are not compile apart.
@@ -49,35 +68,36 @@ class Generator:
         self.params = params
 
     @property
-    def params(self):
+    def params(self) -> Params:
         """Those of the network, on the devices."""
         return self._params
 
     @params.setter
-    def params(self, params):
+    def params(self, params: Params):
         self._params = jax.device_put(params, self._whole)
 
-    def over(self, devices) -> "Generator":
+    def over(self, devices: Iterable[jax.Device]) -> "Generator":
         """The same on other devices of this process."""
         devices = tuple(devices)
         if devices == self._devices:
             return self
         return Generator(self.config, jax.device_get(self.params), self.normalizer, self.absolute, devices)
 
+    @typed
     def clips(
-        self, avatar_audio, user_audio, user_motion, seed: int = 0, keep: str = "joint", reference=None,
-        numbers: Sequence[int] | None = None,
-    ) -> np.ndarray:  # fmt: skip
-        """Motion [b, t, d] in raw units.
+        self, avatar_audio: Audio, user_audio: Audio, user_motion: Motion, seed: int = 0, keep: str = "joint",
+        reference: PortraitMotion | None = None, numbers: Sequence[int] | np.ndarray | None = None,
+    ) -> Motion:  # fmt: skip
+        """Motion `[b, t, d]` in raw units, a host array.
 
         Args:
-          avatar_audio, user_audio: raw features [b, t, f]; user_motion: [b, t, d] in raw units.
+          avatar_audio, user_audio: raw features `[b, t, f]`; user_motion: `[b, t, d]` in raw units.
           seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are; `numbers`: i of each,
             0 .. b - 1 by default.
           keep: the conditions that the model is given, a name of `afjax.config.KEEP`; those that it never had in
             training (`ObjectiveConfig.kept`) are dropped whatever this says.
-          reference: the portrait's own motion [d] in raw units, or one a clip [b, d]; without it the neutral face of
-            a codec with relative coefficients, which is 0.
+          reference: the portrait's own motion `[d]` in raw units, or one per clip `[b, d]`; without it the neutral
+            face of a codec with relative coefficients, which is 0.
 
         A user who comes late (`layout.user_delay`) is silent and rests like the portrait before. Raises InputError
         where motion is absolute and there is no reference.
@@ -94,10 +114,12 @@ class Generator:
         user_motion = user_delay.delayed(np.asarray(user_motion), delay, 0.0 if reference is None else reference)
         return self.go_on(state, avatar_audio, user_audio, user_motion, self.config.sampler.start)[0]
 
+    @typed
     def begin(
-        self, count: int, seed: int = 0, keep: str = "joint", reference=None, numbers: Sequence[int] | None = None
-    ) -> StreamState:
-        """`count` sessions that have made nothing yet; arguments as in `clips`."""
+        self, count: int, seed: int = 0, keep: str = "joint", reference: PortraitMotion | None = None,
+        numbers: Sequence[int] | np.ndarray | None = None,
+    ) -> StreamState:  # fmt: skip
+        """`count` sessions that have made nothing yet; arguments and errors as in `clips`."""
         s, config = self.normalizer, self.config
         reference = own_motion(reference, self.absolute)
         numbers = jnp.arange(count) if numbers is None else jnp.asarray(numbers, jnp.int32)
@@ -110,23 +132,21 @@ class Generator:
         state = init_stream(keys, reference, *sizes, kept, config.compute.precision)
         return jax.device_put(state, self._by_clip)
 
-    def go_on(self, state: StreamState, avatar_audio, user_audio, user_motion, first: int = 0):
-        """Motion [b, t, d] of the sessions' next t frames, raw as in `clips`, and their state after it.
+    @typed
+    def go_on(
+        self, state: StreamState, avatar_audio: Audio, user_audio: Audio, user_motion: Motion, first: int = 0
+    ) -> tuple[Motion, StreamState]:
+        """Motion `[b, t, d]` of the sessions' next t frames, raw as in `clips`, and their state after it.
 
         The user's tracks come `layout.user_delay` frames late. `state` is used up. t is a multiple of the block but for
         the end of a session, `first` is 0 but for the start of one whose sampler makes the first frames at once.
         """
-        s = self.normalizer
-        conditions = Conditions(
-            np.asarray(s.scale_audio(avatar_audio), np.float32),
-            np.asarray(s.scale_audio(user_audio), np.float32),
-            np.asarray(s.scale_motion(user_motion), np.float32),
-        )
+        conditions = standardised(self.normalizer, RawConditions(avatar_audio, user_audio, user_motion))
         block = self.config.layout.block
         motion, state = rollout(self._step, self.params, state, conditions, block, self._start, first)
-        return s.raw_motion(motion), state
+        return self.normalizer.raw_motion(motion), state
 
     @property
     def compilations(self) -> int:
-        """How many steps have been compiled: one a batch size."""
+        """How many steps have been compiled: one per batch size."""
         return self._step._cache_size()

@@ -4,17 +4,21 @@ Cached keys are stored without rotation and numbered by their slot at use, so po
 no end. `made` counts finished frames only up to the point from which every slot of the memory is filled.
 """
 
+from typing import Any
+
 import flax.struct
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Array, Float, Int, Key
 
 from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
 from afjax.diffusion.guidance import branches
 from afjax.errors import InputError
-from afjax.nn.condition_encoder import Conditions
+from afjax.nn.condition_encoder import ProjectedConditions
 from afjax.nn.precision import activations
 from afjax.streaming.anchor import init_slow
+from afjax.types import Keep, Keys, Reference, typed
 
 AXES = {"keys": 2, "values": 2, "condition": 1, "weights": 1}
 """Axis of the sessions in the fields of a StreamState, 0 in all others."""
@@ -22,25 +26,25 @@ AXES = {"keys": 2, "values": 2, "condition": 1, "weights": 1}
 
 @flax.struct.dataclass
 class StreamState:
-    """b sessions, k guidance branches, L blocks of the transformer, m cached frames, a aligned frames."""
+    """What b sessions remember, with k branches of guidance; all standardised."""
 
-    key: jax.Array  # [b] typed keys, one a session
-    made: jax.Array  # [b] int32 finished frames, saturating
-    keep: jax.Array  # [b, 3] which conditions the session has: avatar audio, user audio, user motion
-    weights: jax.Array  # [k, b] of the guidance branches
-    reference: jax.Array  # [b, d]
-    keys: jax.Array  # [L, k, b, m, h, e], not rotated
-    values: jax.Array  # [L, k, b, m, h, e]
-    condition: jax.Array  # [k, b, a, width], encoded conditions of the frames before the re-fed ones
-    recent: Conditions  # [b, r, ...], conditions that the encoder reads again, voices projected
-    context: jax.Array  # [b, look_ahead, d], the last finished frames
-    slow: jax.Array  # [b, d], running mean of the motion from the reference; [b, 0] without an anchor
+    key: Key[Array, " b"]  # typed random keys, one per session
+    made: Int[Array, " b"]  # finished frames, saturating
+    keep: Float[Array, "b 3"]  # which conditions the session has: avatar audio, user audio, user motion
+    weights: Float[Array, "k b"]  # of the branches
+    reference: Float[Array, "b d"]
+    keys: Float[Array, "l k b cached h e"]  # not rotated
+    values: Float[Array, "l k b cached h e"]
+    condition: Float[Array, "k b aligned c"]  # encoded conditions of the frames before the re-fed ones
+    recent: ProjectedConditions  # that the encoder reads again, `history` frames
+    context: Float[Array, "b look_ahead d"]  # the last finished frames
+    slow: Float[Array, "b _"]  # running mean of the motion from the reference [b, d]; [b, 0] without an anchor
 
 
-def own_motion(reference, absolute: bool):
-    """The portrait's own motion as it was given; the neutral face's, 0, where it was not and motion is relative to it.
+def own_motion(reference: Any, absolute: bool) -> Any:
+    """The portrait's own motion `[d]`, as it was given; 0, the neutral face's, where it was not.
 
-    Raises InputError where it was not and motion is `absolute`.
+    Raises InputError where it was not and motion is `absolute`: not relative to the neutral face.
     """
     if reference is None and absolute:
         do = "give reference=codec.reference(codec.identity(portrait))"
@@ -69,12 +73,17 @@ def memory(model: ModelConfig, layout: LayoutConfig) -> int:
     return layout.look_ahead + max(layout.cache, layout.alignment, history(model, layout))
 
 
+@typed
 def init_stream(
-    keys, reference, model: ModelConfig, layout: LayoutConfig, sampler: SamplerConfig, keep=None, precision="tf32"
-) -> StreamState:
-    """An empty stream: `keys` [b] typed random keys, `reference` [b, d], `keep` [b, 3] (default: everything).
+    keys: Keys, reference: Reference, model: ModelConfig, layout: LayoutConfig, sampler: SamplerConfig,
+    keep: Keep | None = None, precision: str = "tf32",
+) -> StreamState:  # fmt: skip
+    """An empty stream of b sessions.
 
-    `precision`: the network's, whose activations are kept.
+    Args:
+      keys: `[b]` typed random keys; reference: standardised `[b, d]`.
+      keep: `[b, 3]`, 1 or 0: avatar audio, user audio, user motion; None: everything.
+      precision: the network's, whose activations are kept.
     """
     sessions, dtype = reference.shape[0], reference.dtype
     narrow = activations(precision, dtype)
@@ -91,7 +100,7 @@ def init_stream(
         keys=jnp.zeros(cache, narrow),
         values=jnp.zeros(cache, narrow),
         condition=jnp.zeros((k, sessions, layout.alignment, model.width), narrow),
-        recent=Conditions(
+        recent=ProjectedConditions(
             jnp.zeros((sessions, past, model.condition_width), narrow),
             jnp.zeros((sessions, past, model.condition_width), narrow),
             jnp.zeros((sessions, past, model.motion_dim), dtype),

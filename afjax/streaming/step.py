@@ -11,6 +11,7 @@ The released sampler makes its first 50 frames at once: `make_start`. That pass 
 window.
 """
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 
 import flax.struct
@@ -18,37 +19,42 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jax.typing import DTypeLike
+from jaxtyping import Array, Float, Num
 
 from afjax.config import LayoutConfig, SamplerConfig
 from afjax.diffusion import solver
 from afjax.diffusion.guidance import branches, combine
 from afjax.nn import masks
-from afjax.nn.condition_encoder import Conditions
+from afjax.nn.condition_encoder import Conditions, ProjectedConditions
 from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout
 from afjax.nn.transformer import ForcingTransformer, Told
 from afjax.streaming.anchor import anchored
 from afjax.streaming.state import StreamState, history, memory, specs
+from afjax.types import HostOrDevice, Keys, Motion, Params, Tokens, typed
+
+Velocities = Float[Array, "k b n d"]
 
 
 @lru_cache(maxsize=8)
-def make_step(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig):
+def make_step(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig) -> Callable:
     """The jitted step, one for equal arguments; `state` is donated.
 
-    Conditions are [b, block, ...], motion [b, block, d], standardised. A fourth argument `noise` [b, block, d] takes
-    the place of what the sessions would draw; their keys then stay.
+    Conditions are of t = `layout.block` frames, motion is `[b, t, d]`, both standardised. A fourth argument `noise`
+    `[b, t, d]` takes the place of what the sessions would draw; their keys then stay.
     """
     return jax.jit(partial(_step, model, layout, sampler, _block_pass), donate_argnums=(1,))
 
 
 @lru_cache(maxsize=8)
-def make_start(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig):
+def make_start(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig) -> Callable:
     """The jitted joint start of an empty stream, of as many frames as it is given: `make_step` in all else."""
     return jax.jit(partial(_step, model, layout, sampler, _start_pass), donate_argnums=(1,))
 
 
 @lru_cache(maxsize=8)
-def on_mesh(step, mesh: Mesh):
+def on_mesh(step: Callable, mesh: Mesh) -> Callable:
     """A step of `make_step` or `make_start` for sessions that are divided over the only axis of a mesh: each device
     runs the same program on its own."""
     (axis,) = mesh.axis_names
@@ -66,25 +72,29 @@ class Pass:
     """What stays the same over the evaluations of a pass of n tokens: k branches, b sessions.
 
     Attributes:
-      context: [b, c, d] finished motion at level 0, before the tokens that are solved.
-      condition: [k, b, n, width] encoded conditions of the pass.
-      recent: conditions [b, r, ...] up to the end of the pass, voices projected.
+      context: `[b, look_ahead, d]` finished motion at level 0, before the tokens that are solved; at a start none.
+      condition: `[k, b, n, c]` encoded conditions of the pass.
+      recent: conditions up to the end of the pass.
       cross: per block keys and values of the aligned conditions; past: per block those of the cached frames, or None.
-      masks: (attention, alignment); positions: [n]; reference: [k * b, d]; weights: [k, b].
+      masks: (attention, alignment); positions: `[n]`; reference: `[k * b, d]`; weights: `[k, b]`.
     """
 
-    context: jax.Array
-    condition: jax.Array
-    recent: Conditions
+    context: Float[HostOrDevice, "b context d"]
+    condition: Float[HostOrDevice, "k b n c"]
+    recent: ProjectedConditions
     cross: list
     past: list | None
     masks: tuple
-    positions: jax.Array
-    reference: jax.Array
-    weights: jax.Array
+    positions: Num[HostOrDevice, " n"]
+    reference: Float[HostOrDevice, "k*b d"]
+    weights: Float[HostOrDevice, "k b"]
 
 
-def _step(model, layout, sampler, make_pass, params, state: StreamState, conditions: Conditions, noise=None):
+@typed
+def _step(
+    model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig, make_pass: Callable, params: Params,
+    state: StreamState, conditions: Conditions, noise: Motion | None = None,
+) -> tuple[StreamState, Motion]:  # fmt: skip
     now = make_pass(model, layout, sampler, params, state, conditions)
     if noise is None:
         key, noise = session_noise(state.key, *conditions.user_motion.shape[1:], state.reference.dtype)
@@ -94,8 +104,9 @@ def _step(model, layout, sampler, make_pass, params, state: StreamState, conditi
     return advance(model, layout, params, state.replace(slow=slow), now, motion), motion
 
 
-def solve(model, params, now: Pass, noise, sampler: SamplerConfig):
-    """Motion [b, n - c, d] of the pass from noise."""
+@typed
+def solve(model: ForcingTransformer, params: Params, now: Pass, noise: Motion, sampler: SamplerConfig) -> Motion:
+    """Motion `[b, t, d]` of the pass from noise `[b, t, d]`; n = look-ahead + t."""
     context, levels = now.context.shape[1], solver.make_grid(sampler).levels
     known = np.arange(context + noise.shape[1])[:, None] < context
     told = model.apply(params, jnp.asarray([0.0, *levels], noise.dtype), method="tell")
@@ -108,10 +119,13 @@ def solve(model, params, now: Pass, noise, sampler: SamplerConfig):
     return solver.solve(velocity, noise, sampler, jax.tree.map(lambda x: x[1:], told), written_out=True)
 
 
-def evaluate(model, params, now: Pass, tokens, levels):
-    """Velocity of every branch [k, b, n, d] for tokens [b, n, d], and their keys and values by block.
+@typed
+def evaluate(
+    model: ForcingTransformer, params: Params, now: Pass, tokens: Tokens, levels: Float[HostOrDevice, "..."] | Told
+) -> tuple[Velocities, list]:
+    """Velocity of every branch `[k, b, n, d]` for tokens `[b, n, d]`, and their keys and values by block.
 
-    `levels`: [n], or what the model's `tell` gives for them, [1, n, width] each.
+    `levels`: `[n]` or one number, or what the model's `tell` gives for them, `[1, n, c]` each.
     """
     count = len(now.weights)
     if not isinstance(levels, Told):
@@ -123,8 +137,11 @@ def evaluate(model, params, now: Pass, tokens, levels):
     return velocity.reshape(count, *tokens.shape), pairs
 
 
-def advance(model, layout: LayoutConfig, params, state: StreamState, now: Pass, motion) -> StreamState:
-    """State after the pass has been solved; its key and running mean are the caller's."""
+@typed
+def advance(
+    model: ForcingTransformer, layout: LayoutConfig, params: Params, state: StreamState, now: Pass, motion: Motion
+) -> StreamState:
+    """State after the pass has been solved, with motion `[b, t, d]`; its key and running mean are the caller's."""
     tokens = jnp.concatenate([now.context, motion], axis=1)
     final = tokens.shape[1] - layout.look_ahead  # the tokens after it are fed again
     told = model.apply(params, jnp.zeros((1, 1), tokens.dtype), method="tell")  # that of every token
@@ -182,15 +199,19 @@ def _start_pass(model, layout: LayoutConfig, sampler, params, state: StreamState
     )
 
 
-def session_noise(keys, frames: int, channels: int, dtype):
-    """The next key of each session and its noise [b, frames, channels], independent of the other sessions."""
+@typed
+def session_noise(keys: Keys, frames: int, channels: int, dtype: DTypeLike) -> tuple[Keys, Float[Array, "b t d"]]:
+    """The next key of each session and its noise `[b, t, d]`, independent of the other sessions.
+
+    `keys`: `[b]` typed random keys; `frames`, `channels`: t and d.
+    """
     split = jax.vmap(jax.random.split)(keys)
     drawn = jax.vmap(lambda key: jax.random.normal(key, (frames * channels,), dtype))(split[:, 1])
     return split[:, 0], drawn.reshape(len(keys), frames, channels)
 
 
-def _encode(model, layout: LayoutConfig, params, state: StreamState, recent: Conditions, kept):
-    """Conditions aligned with the pass [k, b, a + n, width], and those of the pass alone."""
+def _encode(model, layout: LayoutConfig, params, state: StreamState, recent: ProjectedConditions, kept):
+    """Conditions aligned with the pass `[k, b, aligned + n, c]`, and those of the pass alone."""
     past = history(model.config, layout)
     frame = np.arange(-past, layout.block)
     windowed = masks.in_window(frame[:, None], frame[None, :], layout.condition_window)
@@ -206,7 +227,8 @@ def _encode(model, layout: LayoutConfig, params, state: StreamState, recent: Con
 
 
 def _visible(layout: LayoutConfig, made, branch_count: int):
-    """Masks of a pass, (attention [k * b, n, m + n], alignment [k * b, n, a + n]), for each session's own position."""
+    """Masks of a pass for each session's own position: attention `[k * b, n, cached + n]`, alignment
+    `[k * b, n, aligned + n]`."""
     frame = np.arange(-layout.look_ahead, layout.block)
     attention = masks.stream_rows(layout.mask, layout.block, layout.look_ahead, layout.cache)
     keys = np.concatenate([np.arange(-layout.cache, 0) - layout.look_ahead, frame])
@@ -219,7 +241,7 @@ def _visible(layout: LayoutConfig, made, branch_count: int):
 
 
 def _past(layout: LayoutConfig, state: StreamState):
-    """Cached keys, rotated to the slots 0 .. m - 1, and values, per block of the transformer."""
+    """Cached keys, rotated to their slots 0, 1, .., and values, per block of the transformer."""
     positions = np.arange(layout.cache)
     return [
         (rotate(_flat(keys), positions), _flat(values)) for keys, values in zip(state.keys, state.values, strict=True)
@@ -232,7 +254,7 @@ def _append(old, new, axis: int):
 
 
 def _flat(x):
-    """Branches and sessions as one batch axis: [k, b, ...] -> [k * b, ...]."""
+    """Branches and sessions as one batch axis: `[k, b, ...]` -> `[k * b, ...]`."""
     return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])  # no -1: a cache may hold no frame
 
 
