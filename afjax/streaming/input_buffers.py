@@ -46,7 +46,7 @@ class Edges:
         self.dying, self.age, self.risen = self.last, 0, 0
 
     def __call__(self, sound: np.ndarray) -> np.ndarray:
-        """float32 `[n]`, n > 0, with NaN in the gaps -> float32 `[n]` within [-1, 1]."""
+        """float32 `[s]`, s > 0, with NaN in the gaps -> float32 `[s]` within [-1, 1]."""
         missing = np.isnan(sound)
         out = np.zeros_like(sound)
         bounds = [0, *(np.flatnonzero(np.diff(missing)) + 1).tolist(), len(sound)]
@@ -81,7 +81,10 @@ class UserSound:
         self.edges = Edges()
 
     def add(self, wave: np.ndarray, rate: int, at: float | None) -> str | None:
-        """A chunk float32 `[n]`; `at` seconds of its first sample, None: where the last chunk ended, or at once."""
+        """A chunk float32 `[s]` at `rate` Hz.
+
+        `at`: seconds of its first sample; None: where the last chunk ended, or at once.
+        """
         limit = self.base + len(self.samples)
         start = max(self.end, self.base, 0) if at is None else at * RATE
         if at is not None and at <= self.stamp:
@@ -112,7 +115,7 @@ class UserSound:
         return self.base + n - BRIDGE * RATE < self.written < self.base + n
 
     def take(self, n: int) -> tuple[np.ndarray, int]:
-        """The next n samples, and the number of frames that lack some."""
+        """The next n samples `[n]`, and the number of frames that lack some."""
         sound = self.samples[:n].copy()
         self._advance(n)
         return self.edges(sound), int(np.isnan(sound).reshape(-1, FRAME).any(axis=1).sum())
@@ -153,7 +156,7 @@ class UserMotion:
         self.shown = round(FADE * FPS)  # frames of fading in
 
     def add(self, row: np.ndarray | None, at: float) -> str | None:
-        """A row float32 `[D]`, None where no face is seen. A late row is held unless newer ones have come."""
+        """A row float32 `[d]`, None where no face is seen. A late row is held unless newer ones have come."""
         if at <= self.stamp:
             return "duplicate" if at == self.stamp else "backwards"
         if at * FPS > self.base + len(self.rows):
@@ -167,7 +170,7 @@ class UserMotion:
         return "late" if frame < self.base else None
 
     def take(self, n: int) -> tuple[np.ndarray, int, int]:
-        """The next n frames `[n, D]`, and how many of them were held and at rest or fading."""
+        """The next n frames `[n, d]`, and how many of them were held and at rest or fading."""
         out, held, absent = np.empty((n, len(self.rest)), np.float32), 0, 0
         for i in range(n):
             frame, fade = self.base + i, round(FADE * FPS)
@@ -206,7 +209,7 @@ class Speech:
         self.edges = Edges()
 
     def add(self, wave: np.ndarray, rate: int) -> str | None:
-        """Queues a chunk float32 `[n]`, all of it or nothing."""
+        """Queues a chunk float32 `[s]` at `rate` Hz, all of it or nothing."""
         if len(self.queue) / 4 + len(wave) * RATE / rate > QUEUE * RATE:
             return "overflow"
         if rate != self.resampler.rate:
@@ -223,7 +226,7 @@ class Speech:
         self.edges.cut()
 
     def take(self, n: int) -> np.ndarray:
-        """The next n samples; silence where the queue has none."""
+        """The next n samples `[n]`; silence where the queue has none."""
         if len(self.queue) < 4 * n:
             self._finish(self.resampler.rate)
         sound = np.full(n, np.nan, np.float32)

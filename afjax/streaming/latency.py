@@ -17,9 +17,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from jaxtyping import Float
 
 from afjax.audio.framing import FPS
 from afjax.config import LayoutConfig
+from afjax.types import typed
 
 __all__ = ["Playout", "SEEN", "algorithmic", "earliest_reaction", "first_seen", "half_peak", "offset", "percentiles"]
 
@@ -88,8 +90,14 @@ def percentiles(values: Sequence[float]) -> dict[str, float]:
     return {**dict(zip(("p50", "p95", "p99", "max"), map(float, marks), strict=True)), "n": len(values)}
 
 
-def first_seen(one: np.ndarray, other: np.ndarray, deviation: np.ndarray) -> tuple[int, int] | None:
-    """First frame at which two motions `[T, D]` differ visibly, and the channel in which they differ most there."""
+@typed
+def first_seen(
+    one: Float[np.ndarray, "t d"], other: Float[np.ndarray, "t d"], deviation: Float[np.ndarray, " d"]
+) -> tuple[int, int] | None:
+    """First frame at which two motions `[t, d]` differ visibly, and the channel in which they differ most there.
+
+    `deviation`: `[d]`, that of recorded motion, in the same units. None where they never differ visibly.
+    """
     share = np.abs(one - other) / deviation
     frames = np.flatnonzero((share > SEEN).any(axis=1))
     return None if not frames.size else (int(frames[0]), int(share[frames[0]].argmax()))
@@ -100,7 +108,7 @@ def half_peak(curves: Sequence[tuple[float, np.ndarray]], step: float = 0.01) ->
 
     Args:
       curves: for every event the time from it to when the first frame of its curve is shown, and the difference
-        `[T]` of one channel from that frame on, one value a frame.
+        `[t]` of one channel from that frame on, one value per frame.
       step: grid of the mean curve in seconds.
     """
     end = min((start + len(curve) / FPS for start, curve in curves), default=0.0)

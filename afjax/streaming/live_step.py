@@ -62,6 +62,7 @@ class LiveParams(NamedTuple):
 
     @property
     def normalizer(self) -> Normalizer:
+        """Of the statistics here."""
         return Normalizer(*self[2:])
 
 

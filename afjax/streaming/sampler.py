@@ -74,6 +74,7 @@ class Generator:
 
     @params.setter
     def params(self, params: Params):
+        """Places others of the same shapes on the devices."""
         self._params = jax.device_put(params, self._whole)
 
     def over(self, devices: Iterable[jax.Device]) -> "Generator":

@@ -19,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float
 
 from afjax.audio.framing import FPS, FRAME
 from afjax.errors import InputError
@@ -34,11 +35,11 @@ _CLOSE = 1e-6
 
 
 class BlockInputs(NamedTuple):
-    """What one block of B frames reads of one session, float32."""
+    """What one block of t frames reads of one session, float32: sound `[t * 640]` at 16 kHz, user motion `[t, d]`."""
 
-    avatar_sound: np.ndarray  # [B * 640] at 16 kHz; what is heard while the block is seen
-    user_sound: np.ndarray  # [B * 640]
-    user_motion: np.ndarray  # [B, D] in the codec's units
+    avatar_sound: Float[np.ndarray, " s"]  # what is heard while the block is seen
+    user_sound: Float[np.ndarray, " s"]
+    user_motion: Float[np.ndarray, "t d"]  # in the codec's units
 
 
 @dataclasses.dataclass
@@ -74,8 +75,8 @@ class Session:
         Args:
           block: frames of a block.
           delay: `layout.user_delay` of the model, frames.
-          channels: D, of the codec's motion.
-          rest: motion of a face at rest, `[D]` or one number.
+          channels: d, of the codec's motion.
+          rest: motion of a face at rest, `[d]` or one number.
           patience: seconds for which a block waits for the user's sound.
 
         Raises InputError for sizes and a rest that can't be.
@@ -96,7 +97,7 @@ class Session:
         """Takes a chunk of the user's sound.
 
         Args:
-          samples: `[n]` floats in -1..1 or int16; any n.
+          samples: `[s]` floats in -1..1 or int16; any s.
           rate: 8 to 96 kHz, whole Hz.
           at: time of the first sample; None: it follows the last chunk.
         """
@@ -107,7 +108,10 @@ class Session:
             self._count(self.sound.add(wave, int(rate), stamp))
 
     def user_motion(self, row: np.ndarray | None, at: float) -> None:
-        """Takes the tracked motion `[D]` of one video frame, None where no face was found; at any frame rate."""
+        """Takes the tracked motion `[d]` of one video frame, in the codec's units, None where no face was found.
+
+        `at`: seconds; frames may come at any rate.
+        """
         stamp, motion = _seconds(at), None if row is None else _row(row, len(self.motion.rest))
         if stamp is None or (row is not None and motion is None):
             self._count("corrupt")
@@ -219,7 +223,7 @@ def _seconds(value: object) -> float | None:
 
 
 def _row(row: object, channels: int) -> np.ndarray | None:
-    """A row of motion, float32 `[channels]`, else None."""
+    """A row of motion, float32 `[d]`, else None."""
     if not isinstance(row, np.ndarray) or row.shape != (channels,) or row.dtype.kind != "f":
         return None
     row = np.asarray(row)
@@ -227,7 +231,7 @@ def _row(row: object, channels: int) -> np.ndarray | None:
 
 
 def _wave(samples: object, rate: object) -> np.ndarray | None:
-    """Sound, float32 `[n]` on the scale of 1, else None: also where the rate is none."""
+    """Sound, float32 `[s]` on the scale of 1, else None: also where the rate is none."""
     hertz = _number(rate)
     if hertz is None or not RATES[0] <= hertz <= RATES[1] or hertz % 1:
         return None

@@ -31,7 +31,7 @@ class Ahead:
         batch = next(self._batches)
         return self._place(batch), getattr(self._batches, "windows", ()), self._batches.get_state()
 
-    def __next__(self):
+    def __next__(self) -> dict:
         if self._coming is None:
             raise StopIteration
         batch, self.windows, self._state = self._coming.result()
@@ -39,9 +39,11 @@ class Ahead:
         return batch
 
     def get_state(self) -> dict:
+        """The iterator's place after the batch that was handed out last."""
         return self._state
 
     def set_state(self, state: dict):
+        """Goes on from a place of `get_state`; what was read ahead is dropped."""
         if self._coming:
             self._coming.exception()  # until it is done
         self._batches.set_state(state)

@@ -9,6 +9,7 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -19,6 +20,7 @@ from orbax.checkpoint import checkpoint_managers as policies
 from afjax.config import differences, stored_config, to_dict
 from afjax.errors import InputError, disk_error
 from afjax.training.checksums import fault, write_sums
+from afjax.types import Params
 
 _TRAIN = "train first: python -m experiments.train --workdir ..."
 _AGAIN = "make room; the same command goes on from the last checkpoint"
@@ -65,8 +67,12 @@ class Checkpoints:
         """Step of the newest checkpoint, one that is being written among them."""
         return self._manager.latest_step()
 
-    def save(self, state, data: dict, meta: dict):
-        """Begins to write one checkpoint at the state's step, after the one before is written."""
+    def save(self, state: Any, data: dict, meta: dict):
+        """Begins to write one checkpoint at the state's step, after the one before is written.
+
+        `state` has the fields `step` and `ema_params`; `data`: the place of the batches. Raises InputError where the
+        disk is full or refuses.
+        """
         step = int(state.step)
         if step == self.latest:
             return
@@ -89,7 +95,7 @@ class Checkpoints:
             raise disk_error(error, self.folder, _AGAIN) from None
 
     def wait(self):
-        """Until the checkpoint that is being written is there."""
+        """Until the checkpoint that is being written is there. Raises InputError where the disk refuses."""
         try:
             self._manager.wait_until_finished()
         except Exception as error:
@@ -101,12 +107,14 @@ class Checkpoints:
             (folder,) = self.folder.glob(f"{self._saving}.orbax-checkpoint-tmp*")
             write_sums(folder)
 
-    def restore(self, state, meta: dict | None = None):
+    def restore(self, state: Any, meta: dict | None = None) -> tuple[Any, dict]:
         """The newest whole (state, data); damaged ones are set aside, with a line that says so.
 
         Args:
           state: arrays or `jax.ShapeDtypeStruct`s that give shapes, dtypes and shardings.
-          meta: what the run would store. Raises InputError where its config or statistics are not those stored.
+          meta: what the run would store.
+
+        Raises InputError where no checkpoint is whole, or where `meta` has another config or other statistics.
         """
         self.wait()
         step = self._set_damaged_aside()
@@ -195,7 +203,7 @@ def _require_same(stored: dict, meta: dict, folder: Path):
             raise InputError(what, folder, f"give it those data, or {_OTHER}")
 
 
-def load_ema(workdir: Path, params, step: int | None = None) -> tuple[dict, dict, int]:
+def load_ema(workdir: Path, params: Params, step: int | None = None) -> tuple[Params, dict, int]:
     """Averaged weights, meta and step of a run's newest whole checkpoint, or of that of `step`.
 
     `params` gives the expected shapes. Raises InputError where there is none, or it is damaged or of another model.

@@ -1,10 +1,12 @@
 """Finds the step at which a run broke, without waiting for the device at every step."""
 
 import math
+from collections.abc import Iterable, Mapping
 
 import jax
 
 from afjax.errors import InputError
+from afjax.types import Scalar
 
 
 class LossGuard:
@@ -18,7 +20,7 @@ class LossGuard:
         self.explosion, self.usual = explosion, usual
         self._pending = []
 
-    def note(self, step: int, metrics: dict, windows):
+    def note(self, step: int, metrics: Mapping[str, Scalar], windows: Iterable):
         """Remembers a step's `loss` and `grad_norm` and the names of the windows that it saw."""
         self._pending.append((step, metrics["loss"], metrics["grad_norm"], windows))
 

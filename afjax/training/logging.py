@@ -8,6 +8,7 @@ import json
 import math
 import os
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -15,6 +16,7 @@ import jax
 
 from afjax import files
 from afjax.errors import InputError
+from afjax.types import Scalar
 
 __all__ = ["Averages", "Board", "MetricWriter", "require_boards"]
 
@@ -29,9 +31,9 @@ class Averages:
     def __init__(self, state: dict[str, Any] | None = None):
         """`state`: of a run that goes on."""
         self._sums: dict[str, list] = {name: list(each) for name, each in (state or {}).items()}
-        self._pending: list[dict[str, jax.Array]] = []
+        self._pending: list[Mapping[str, Scalar]] = []
 
-    def note(self, metrics: dict[str, jax.Array]):
+    def note(self, metrics: Mapping[str, Scalar]):
         """Remembers a step's metrics."""
         self._pending.append(metrics)
 
@@ -85,6 +87,7 @@ class MetricWriter:
         self._file = path.open("a")
 
     def write(self, step: int, **values: float):
+        """Adds a record to the file and the boards. Numbers that are not finite are written as text."""
         record = {name: value if math.isfinite(value) else str(value) for name, value in values.items()}
         self._file.write(json.dumps({"step": step, **record}) + "\n")
         self._file.flush()
@@ -92,6 +95,7 @@ class MetricWriter:
             board.add(step, values)
 
     def close(self):
+        """Ends the file and the boards."""
         self._file.close()
         for board in self._boards:
             board.close()

@@ -52,7 +52,7 @@ def run(
     validate: Callable[[int, dict], bool] | None = None,
     probe: Callable[[dict], dict[str, float]] | None = None,
     profile: tuple[int, int] | None = None,
-):
+) -> Any:
     """Trains to `settings.num_steps` (or pauses at `stop`), from the newest checkpoint in `workdir` if any; -> state.
 
     SIGTERM, SIGINT and SIGHUP wait until the step under way is done and saved.

@@ -10,13 +10,13 @@ from optax import contrib
 from afjax.config import OptimizerConfig
 
 
-def schedule(peak: float, config: OptimizerConfig, steps: int):
+def schedule(peak: float, config: OptimizerConfig, steps: int) -> optax.Schedule:
     """Learning rate by step: linear warm-up, cosine decay to `final_share` of the peak."""
     warmup = min(config.warmup_steps, max(steps // 4, 1))
     return optax.warmup_cosine_decay_schedule(0.0, peak, warmup, max(steps, warmup + 1), peak * config.final_share)
 
 
-def in_stages(peak: float, config: OptimizerConfig, steps: int, first: int):
+def in_stages(peak: float, config: OptimizerConfig, steps: int, first: int) -> optax.Schedule:
     """The same for `first` steps and once more for the rest: what begins to learn then needs the whole rate."""
     if not first:
         return schedule(peak, config, steps)

@@ -44,6 +44,7 @@ class Preemption:
 
     @property
     def name(self) -> str:
+        """Of the signal that was noted, such as SIGTERM."""
         return signal.Signals(self.noted).name
 
     def _note(self, number, _frame):

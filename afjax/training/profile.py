@@ -1,6 +1,7 @@
 """A profiler's trace of chosen steps, for TensorBoard's profile page or ui.perfetto.dev."""
 
 from pathlib import Path
+from typing import Any
 
 import jax
 
@@ -22,7 +23,7 @@ class Profile:
     def __exit__(self, *_):
         self._stop()
 
-    def step(self, number: int, state) -> jax.profiler.StepTraceAnnotation:
+    def step(self, number: int, state: Any) -> jax.profiler.StepTraceAnnotation:
         """To be entered around step `number`; `state` is what the step before it has made."""
         inside = self._first <= number < self._last
         if inside != self._running:

@@ -17,6 +17,7 @@ import math
 import re
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import jax
 import numpy as np
@@ -26,8 +27,11 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from afjax.config import ComputeConfig
 from afjax.errors import InputError
 from afjax.nn.logical_axes import logical_axes
+from afjax.types import Params
 
 AXES = ("data", "fsdp", "tensor")
+Tree = Any
+"""A tree of arrays: parameters, a state, a batch."""
 
 
 def join(where: str):
@@ -66,7 +70,7 @@ def make_mesh(compute: ComputeConfig) -> Mesh | None:
     return jax.make_mesh(shape, AXES, axis_types=(AxisType.Auto,) * 3, devices=devices[:count])
 
 
-def shardings(compute: ComputeConfig, tree, without: tuple[str, ...] = ()):
+def shardings(compute: ComputeConfig, tree: Tree, without: tuple[str, ...] = ()) -> Tree | None:
     """Sharding of every leaf (arrays or their shapes) of parameters or a state; None on one device.
 
     `without`: mesh axes that are left out.
@@ -93,13 +97,13 @@ def _spec(compute: ComputeConfig, mesh: Mesh, path, shape, without: tuple[str, .
     return PartitionSpec(*spec)
 
 
-def constrain(compute: ComputeConfig, tree):
+def constrain(compute: ComputeConfig, tree: Tree) -> Tree:
     """Inside a compiled function: the tree of parameters or state, divided as `shardings` has it."""
     wanted = shardings(compute, tree)
     return tree if wanted is None else jax.lax.with_sharding_constraint(tree, wanted)
 
 
-def gathered(compute: ComputeConfig, params):
+def gathered(compute: ComputeConfig, params: Params) -> Params:
     """Inside a compiled function: parameters for work on a batch, whole along the mesh axes that divide the batch.
 
     Else the compiler may choose to gather activations in their place.
@@ -108,7 +112,7 @@ def gathered(compute: ComputeConfig, params):
     return params if wanted is None else jax.lax.with_sharding_constraint(params, wanted)
 
 
-def put(compute: ComputeConfig, tree):
+def put(compute: ComputeConfig, tree: Tree) -> Tree:
     """Parameters that this process holds whole, divided as `shardings` has it."""
     wanted = shardings(compute, tree)
     return jax.device_put(tree) if wanted is None else jax.device_put(jax.device_get(tree), wanted)
@@ -147,7 +151,7 @@ def make_place(compute: ComputeConfig, batch: int) -> Callable[[dict], dict]:
     return partial(jax.tree.map, partial(jax.make_array_from_process_local_data, sharding))
 
 
-def whole(tree):
+def whole(tree: Tree) -> Tree:
     """The tree with divided arrays put together, as host arrays. All processes must call it."""
 
     def one(x):
@@ -159,7 +163,7 @@ def whole(tree):
 
 
 def divided(function: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
-    """`function(rows)` [n, ...] for the numbers 0 .. count - 1, an equal part in each process -> [count, ...] in all.
+    """`function(rows)` `[n, ...]` for the numbers 0 .. count - 1, an equal part in each process -> all, `[count, ...]`.
 
     The last number fills up what is short of equal parts. All processes must call it.
     """

@@ -81,7 +81,7 @@ class Meter:
         """Forgets what was counted: the time was spent on something else than training."""
         self._steps, self._waited, self._start = 0, 0.0, time.perf_counter()
 
-    def next(self, batches: Iterator):
+    def next(self, batches: Iterator[dict]) -> dict:
         """The next batch, with its waiting time counted."""
         start = time.perf_counter()
         batch = next(batches)

@@ -16,9 +16,11 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Float
 
 from afjax.codec.latent import encoder
 from afjax.codec.latent.layers import activate, blur, conv, downsample, linear
+from afjax.types import HostOrDevice, typed
 
 __all__ = ["centred", "copying", "reading"]
 
@@ -62,8 +64,9 @@ def reading(params: dict) -> dict:
     return params
 
 
-def centred(params: dict, pictures: jax.Array) -> dict:
-    """Parameters whose encoder tells pictures `[n, size, size, 3]` in [-1, 1] apart; n is at least K."""
+@typed
+def centred(params: dict, pictures: Float[HostOrDevice, "n h w 3"]) -> dict:
+    """Parameters whose encoder tells pictures `[n, h, w, 3]` in [-1, 1] apart; at least as many as coefficients."""
     old, made = params["encoder"], dict(params["encoder"])
     blocks = sum(name.startswith("block") for name in old)
     ready = encoder.prepare_encoder(old)

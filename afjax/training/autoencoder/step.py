@@ -20,6 +20,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.typing import DTypeLike
+from jaxtyping import Array, Bool, Float, Int, UInt8
 from optax.contrib import MuonDimensionNumbers
 
 from afjax.codec.face.channels import USUAL_HIGH
@@ -33,6 +35,7 @@ from afjax.training.autoencoder.config import AutoencoderConfig
 from afjax.training.autoencoder.init import centred, copying, reading
 from afjax.training.loop import Task, run
 from afjax.training.throughput import Meter
+from afjax.types import HostOrDevice, Params, Scalar, typed
 
 __all__ = ["AutoencoderState", "init_state", "make_step", "reconstruct", "train"]
 
@@ -46,20 +49,29 @@ DEVIATIONS = 3.0
 """Of known motion from rest to a channel's end, so that its coefficient is about normal."""
 
 
+Pictures = Float[HostOrDevice, "n h w 3"]
+Boxes = Float[HostOrDevice, "n 3 4"]
+Pairs = Float[HostOrDevice, "b 2 h w 3"]
+Critics = Mapping[str, Params]
+"""Discriminators by name."""
+
+
 @flax.struct.dataclass
 class AutoencoderState:
-    step: jax.Array  # int32
+    """A latent codec and its discriminators in training."""
+
+    step: Int[Array, ""]  # how many have been taken
     params: dict
-    ema_params: dict
+    ema_params: dict  # the codec's running average
     opt_state: tuple
     critics: dict  # discriminators by name: `picture`, and PARTS with one for both eyes
     critics_opt_state: tuple
 
 
-def init_state(config: AutoencoderConfig, pictures: jax.Array | None = None) -> AutoencoderState:
+def init_state(config: AutoencoderConfig, pictures: UInt8[HostOrDevice, "n h w 3"] | None = None) -> AutoencoderState:
     """State before the first step, from the config's seed: a codec that copies the source.
 
-    `pictures` uint8 `[n, size, size, 3]`: of many people, by which the encoder is centred.
+    `pictures` uint8 `[n, h, w, 3]`: of many people, by which the encoder is centred.
     """
     key = jax.random.fold_in(jax.random.key(config.training.seed), 2)
     params = reading(copying(autoencoder.init_params(config.codec, key)))
@@ -135,10 +147,13 @@ def _as_matrix(weight: jax.Array) -> MuonDimensionNumbers | None:
     return MuonDimensionNumbers(tuple(range(first + 1, weight.ndim)), first)
 
 
-def reconstruct(params: Mapping, pictures: jax.Array, dtype=jnp.float32) -> tuple[jax.Array, jax.Array]:
-    """Each picture of pairs `[n, 2, size, size, 3]` in [-1, 1], made from the other one of its pair.
+@typed
+def reconstruct(
+    params: Mapping, pictures: Pairs, dtype: DTypeLike = jnp.float32
+) -> tuple[Pairs, Float[Array, "b 2 c"]]:
+    """Each picture of pairs `[b, 2, h, w, 3]` in [-1, 1], made from the other one of its pair.
 
-    Also the pictures' coefficients `[n, 2, K]`. `dtype`: of maps; what is returned is float32.
+    Also the pictures' coefficients `[b, 2, c]`. `dtype`: of maps; what is returned is float32.
     """
     prepared, flat = _ready(params, pictures, dtype)
     identity, coefficients, features = autoencoder.encode(prepared, flat)
@@ -148,18 +163,18 @@ def reconstruct(params: Mapping, pictures: jax.Array, dtype=jnp.float32) -> tupl
 
 
 def _ready(params: Mapping, pictures: jax.Array, dtype) -> tuple[dict, jax.Array]:
-    """Prepared parameters and pictures `[n, size, size, 3]`, for maps of a dtype."""
+    """Prepared parameters and pictures `[n, h, w, 3]`, for maps of a dtype."""
     flat = pictures.reshape(-1, *pictures.shape[2:])
     return autoencoder.narrowed(autoencoder.prepare(params), dtype), flat.astype(dtype)
 
 
 def _other(x: jax.Array) -> jax.Array:
-    """`[2 n, ...]` of pairs with the two of each pair exchanged."""
+    """`[2 * b, ...]` of pairs with the two of each pair exchanged."""
     return x.reshape(-1, 2, *x.shape[1:])[:, ::-1].reshape(x.shape)
 
 
 def _views(names, images: jax.Array, boxes: jax.Array, size: int) -> dict[str, jax.Array]:
-    """What each discriminator sees of pictures `[n, s, s, 3]` with `boxes` `[n, 3, 4]`."""
+    """What each discriminator sees of pictures `[n, h, w, 3]` with `boxes` `[n, 3, 4]`."""
     views = {}
     for name in names:
         if name == "picture":
@@ -170,10 +185,14 @@ def _views(names, images: jax.Array, boxes: jax.Array, size: int) -> dict[str, j
     return views
 
 
+@typed
 def codec_losses(
-    config: AutoencoderConfig, vgg, critics, made: jax.Array, targets: jax.Array, boxes: jax.Array
+    config: AutoencoderConfig, vgg: Mapping | None, critics: Critics, made: Pictures, targets: Pictures, boxes: Boxes
 ) -> dict:
-    """The losses in use by name, unweighted, of pictures `[n, s, s, 3]` in [-1, 1] with `boxes` `[n, 3, 4]`."""
+    """The losses in use by name, unweighted, of pictures `[n, h, w, 3]` in [-1, 1] with `boxes` `[n, 3, 4]`.
+
+    `critics`: prepared; boxes in pixels, of PARTS.
+    """
     weights, found = config.loss, {"pixels": losses.distance(made, targets)}
     dtype = activations(config.compute.precision)
     if weights.part_pixels:
@@ -212,8 +231,15 @@ def _scales(images: jax.Array) -> list[jax.Array]:
     return scales
 
 
-def critic_losses(config: AutoencoderConfig, critics, made, targets, boxes, penalise) -> tuple[jax.Array, dict]:
-    """Sum of the discriminators' losses and, where `penalise`, of their weighted gradient penalties; and both."""
+@typed
+def critic_losses(
+    config: AutoencoderConfig, critics: Critics, made: Pictures, targets: Pictures, boxes: Boxes,
+    penalise: Bool[HostOrDevice, ""] | bool,
+) -> tuple[Scalar, dict]:  # fmt: skip
+    """Sum of the discriminators' losses and, where `penalise`, of their weighted gradient penalties; and both.
+
+    Pictures and boxes as in `codec_losses`; `critics` not prepared.
+    """
     ready = {name: prepare_discriminator(each) for name, each in critics.items()}
     fakes, reals = (_views(critics, each, boxes, config.loss.part_size) for each in (made, targets))
     told = sum(
@@ -228,7 +254,7 @@ def critic_losses(config: AutoencoderConfig, critics, made, targets, boxes, pena
     return told + config.loss.r1 * config.loss.r1_every * r1, {"critics": told, "r1": r1}
 
 
-def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
+def make_step(config: AutoencoderConfig, vgg: Mapping | None = None) -> Callable:
     """`step(state, batch) -> (state, metrics)`, jitted; `batch` as `data_pipeline.face_crops` gives it.
 
     `vgg`: weights of `afjax.nn.vgg`, needed where a perceptual loss has a weight.
@@ -270,7 +296,7 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None):
     return partial(step, sharding.put(config.compute, ready))
 
 
-def make_encoder_step(config: AutoencoderConfig):
+def make_encoder_step(config: AutoencoderConfig) -> Callable:
     """`step(state, batch) -> (state, metrics)`, jitted, by which the encoder alone learns known motion."""
     rule, _ = _optimizers(config)
     dtype = activations(config.compute.precision)
@@ -292,7 +318,7 @@ def make_encoder_step(config: AutoencoderConfig):
 
 
 def _wanted(batch) -> jax.Array:
-    """Known motion `[n, 2, 15]` as coefficients."""
+    """Known motion `[b, 2, 15]` as coefficients."""
     return batch["motion"] * (DEVIATIONS / USUAL_HIGH)
 
 

@@ -25,6 +25,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from afjax.config import SamplerConfig
 from afjax.config.checks import require
@@ -32,6 +33,9 @@ from afjax.diffusion import guidance, solver
 from afjax.losses import flow
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import TokenLayout
+from afjax.nn.transformer import ForcingTransformer
+from afjax.training.generator.inputs import Batch, Draw
+from afjax.types import Params, Scalar, WholeLevel, typed
 
 
 def check(teacher: SamplerConfig, student: SamplerConfig) -> None:
@@ -45,10 +49,12 @@ def check(teacher: SamplerConfig, student: SamplerConfig) -> None:
     )
 
 
+@typed
 def loss(
-    teacher: SamplerConfig, sampler: SamplerConfig, norm: str, frozen, model, params, batch, draw, layout, whole=None
-):
-    """Loss of a batch of windows, `avatar_motion` [b, t, d] among them, and what else to log.
+    teacher: SamplerConfig, sampler: SamplerConfig, norm: str, frozen: Params, model: ForcingTransformer,
+    params: Params, batch: Batch, draw: Draw, layout: TokenLayout, whole: WholeLevel | None = None,
+) -> tuple[Scalar, dict[str, Scalar]]:  # fmt: skip
+    """Loss of a batch of windows by a `norm` (`l1` or `l2`), and what else to log.
 
     `frozen`: the teacher's parameters; `draw.keep` drops conditions for both. Logged: `endpoint`, the mean squared
     distance between the motions that both come to. `whole` is as in `clip_loss`.
@@ -71,8 +77,11 @@ def loss(
     return total / sampler.nfe, {"endpoint": size(x - there[-1], "l2")}
 
 
-def teacher_states(sampler: SamplerConfig, model, params, batch, draw, layout: TokenLayout):
-    """States [nfe + 1, b, n, d] of the tokens on the teacher's way down from a batch's noise."""
+@typed
+def teacher_states(
+    sampler: SamplerConfig, model: ForcingTransformer, params: Params, batch: Batch, draw: Draw, layout: TokenLayout
+) -> Float[Array, "_ b n d"]:
+    """States `[nfe + 1, b, n, d]` of the tokens on the teacher's way down from a batch's noise."""
     finished, noise = _tokens(batch, draw, layout)
     weights, kept = guidance.branches(sampler)
     velocity = _velocity(model, params, batch, draw, layout, finished, kept)
@@ -80,13 +89,13 @@ def teacher_states(sampler: SamplerConfig, model, params, batch, draw, layout: T
 
 
 def _tokens(batch, draw, layout: TokenLayout):
-    """Finished motion, with as much noise as `draw.history` asks for, and noise of all tokens [b, n, d]."""
+    """Finished motion, with as much noise as `draw.history` asks for, and noise of all tokens `[b, n, d]`."""
     noise = draw.noise[:, layout.frame]
     return batch["avatar_motion"][:, layout.frame] + draw.history[..., None] * noise, noise
 
 
 def _velocity(model, params, batch, draw, layout: TokenLayout, finished, kept):
-    """`velocity(x, level)` of the noisy tokens x [b, n, d] -> [k, b, n, d] of k branches, which keep `kept` [k, 3].
+    """`velocity(x, level)` of noisy tokens x `[b, n, d]` -> `[k, b, n, d]` of k branches, which keep `kept` `[k, 3]`.
 
     Conditions are encoded once. A window's branches lie side by side, so that a divided batch stays where it lies.
     """

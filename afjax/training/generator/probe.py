@@ -38,6 +38,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from jaxtyping import Float, Int
 
 from afjax.config import KEEP, Config, ModelConfig
 from afjax.metrics import event_slope
@@ -45,8 +46,10 @@ from afjax.metrics.events import WITHIN
 from afjax.nn.token_layout import TokenLayout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import sharding
+from afjax.training.generator.inputs import Draw
 from afjax.training.generator.state import token_layout
-from afjax.training.generator.step import Draw, velocity_error
+from afjax.training.generator.step import velocity_error
+from afjax.types import HostOrDevice, Params, typed
 
 LEVELS = (0.1, 0.3, 0.5, 0.7, 0.9)
 BATCH = 16
@@ -55,18 +58,22 @@ BATCH = 16
 Windows = Mapping[str, np.ndarray]
 """Standardised windows as training has them: `avatar_motion`, `user_motion` `[w, t, d]`, `avatar_audio`, `user_audio`
 `[w, t, f]`, `reference` `[w, d]`."""
+Tracks = Float[HostOrDevice, "w t"]
+Kept = Float[np.ndarray, "3"] | Int[np.ndarray, "3"]
+"""Conditions that are not dropped, 1 or 0: avatar audio, user audio, user motion."""
 
 
 class Answers(NamedTuple):
     """Windows around events of one kind: the event's frame in each `[w]`, and the channel that answers."""
 
     windows: Windows
-    place: np.ndarray
+    place: Int[np.ndarray, " w"]
     channel: int
 
 
-def places(frames: int, block: int, count: int) -> tuple[np.ndarray, int]:
-    """Where events are put in windows of so many frames `[count]`, and how many frames after them are looked at.
+@typed
+def places(frames: int, block: int, count: int) -> tuple[Int[np.ndarray, " w"], int]:
+    """Where events are put in each of `count` windows, `[w]`, and how many frames after them are looked at.
 
     As late as the answer allows, at different frames of a block in turn, for the window's start is a block's.
     Windows of fewer than 7 frames have no place.
@@ -118,7 +125,8 @@ def make_probe(
     return probe
 
 
-def slope(predicted: np.ndarray, recorded: np.ndarray, place: np.ndarray, after: int = WITHIN) -> float:
+@typed
+def slope(predicted: Tracks, recorded: Tracks, place: Int[np.ndarray, " w"], after: int = WITHIN) -> float:
     """Slope of predicted on recorded tracks `[w, t]` around events at `place` `[w]`, in the `after` frames after them
     or what all windows have; nan where recorded tracks have nothing in common."""
     after = min(after, predicted.shape[1] - 1 - int(np.max(place)))
@@ -133,9 +141,11 @@ def _answers(tracks: np.ndarray, place: np.ndarray, after: int) -> np.ndarray:
     return around[:, event_slope.BEFORE :] - around[:, : event_slope.BEFORE].mean(axis=1, keepdims=True)
 
 
+@typed
 def conditional_mean(
-    error_of, config: Config, layout: TokenLayout, windows: Windows, keep, first: int = 0
-) -> np.ndarray:
+    error_of: Callable[[Windows, np.ndarray, np.ndarray], np.ndarray], config: Config, layout: TokenLayout,
+    windows: Windows, keep: Kept, first: int = 0,
+) -> Float[np.ndarray, "w t d"]:  # fmt: skip
     """Conditional mean `[w, t, d]` of every block after its recorded past, zero in blocks before that of frame `first`.
 
     `error_of(windows, level, keep)`: the velocity's error at every token `[w, n, d]` for levels `[w, t]`.
@@ -156,7 +166,10 @@ def has_clean_past(layout: TokenLayout, frames: int, block: int) -> bool:
     return set(range(frames - block)) <= set(np.asarray(layout.frame)[np.asarray(layout.context)].tolist())
 
 
-def errors(config: Config, layout: TokenLayout, params, windows: Windows, level: np.ndarray, keep) -> np.ndarray:
+@typed
+def errors(
+    config: Config, layout: TokenLayout, params: Params, windows: Windows, level: Float[np.ndarray, "w t"], keep: Kept
+) -> Float[np.ndarray, "w n d"]:
     """Error of the velocity at every token `[w, n, d]`, a host array, for levels `[w, t]`; each window's noise is its
     own, the same in every call. Windows are divided over processes and their devices."""
     count, frames, channels = windows["avatar_motion"].shape

@@ -6,6 +6,7 @@ import flax.struct
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Int, Key
 
 from afjax.config import Config, LayoutConfig, ModelConfig
 from afjax.nn.condition_encoder import Conditions
@@ -13,13 +14,16 @@ from afjax.nn.token_layout import TokenLayout, frame_layout, pass_layout, stream
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import sharding
 from afjax.training.optimizer import make_optimizer
+from afjax.types import Params
 
 
 @flax.struct.dataclass
 class TrainState:
-    step: jax.Array  # int32
-    params: dict
-    ema_params: dict
+    """A generator in training."""
+
+    step: Int[Array, ""]  # how many have been taken
+    params: Params
+    ema_params: Params  # their running average
     opt_state: tuple
 
 
@@ -29,8 +33,8 @@ def token_layout(config: Config) -> TokenLayout:
     return make(config.layout, config.data.window)
 
 
-def init_params(config: Config, key) -> dict:
-    """Parameters of the forcing transformer."""
+def init_params(config: Config, key: Key[Array, ""]) -> Params:
+    """Parameters of the forcing transformer, float32."""
     return _initialiser(config.model)(key)
 
 
@@ -50,7 +54,7 @@ def _initialiser(config: ModelConfig):
     return jax.jit(init)
 
 
-def init_state(config: Config, start=None) -> TrainState:
+def init_state(config: Config, start: Params | None = None) -> TrainState:
     """State before the first step, from the parameters `start` (whole), or from the config's seed alone.
 
     On a mesh every array is made divided as it will lie.
@@ -83,6 +87,6 @@ def _seed_key(config: Config):
     return jax.random.fold_in(jax.random.key(config.training.seed), 0)
 
 
-def count(params) -> int:
+def count(params: Params) -> int:
     """Number of parameters."""
     return sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(params))

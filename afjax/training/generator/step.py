@@ -5,8 +5,8 @@ one compiled step serves every mask, level scheme and drop pattern. All randomne
 step's number, so a resumed run draws what an unbroken one would have drawn.
 """
 
+from collections.abc import Callable
 from functools import lru_cache, partial
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,24 +17,19 @@ from afjax.diffusion import guidance, noise_levels, path
 from afjax.losses import causes, dpo, flow
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import TokenLayout
-from afjax.nn.transformer import ForcingTransformer
+from afjax.nn.transformer import Answer, ForcingTransformer
 from afjax.training import sharding
 from afjax.training.generator import distillation
+from afjax.training.generator.inputs import Batch, Draw
 from afjax.training.generator.state import TrainState
 from afjax.training.optimizer import make_optimizer
+from afjax.types import Level, Motion, Params, Scalar, Tokens, WholeLevel, typed
+
+Loss = tuple[Scalar, dict[str, Scalar]]
+"""The loss, and what to log beside it."""
 
 
-class Draw(NamedTuple):
-    """What chance decides in one step."""
-
-    noise: jax.Array  # [b, t, d]
-    level: jax.Array  # [b, t]
-    history: jax.Array  # [b, 1], of the noise that is added to frames of level 0
-    keep: jax.Array  # [b, 3]
-    reference: jax.Array | float = 1.0  # [b, 1], 0 where the reference is dropped
-
-
-def make_draw(config: Config):
+def make_draw(config: Config) -> Callable[[int], Draw]:
     """`draw(step) -> Draw`, a pure function of the seed and the step, divided as the batch is."""
     c, o = config, config.objective
     shape = (c.data.batch, c.data.window)
@@ -55,12 +50,13 @@ def make_draw(config: Config):
 
 
 def _kept_reference(key, clips: int, drop: float):
-    """[clips, 1]: 0 in a share `drop`, where the mean takes the reference's place, else 1."""
+    """`[b, 1]`: 0 in a share `drop`, where the mean takes the reference's place, else 1."""
     return (jax.random.uniform(key, (clips, 1)) >= drop).astype(jnp.float32)
 
 
-def token_level(draw: Draw, layout: TokenLayout):
-    """Level of every token [b, n]."""
+@typed
+def token_level(draw: Draw, layout: TokenLayout) -> Level:
+    """Level of every token `[b, n]`."""
     return jnp.where(layout.context, 0.0, draw.level[:, layout.frame])
 
 
@@ -76,12 +72,12 @@ LISTENING = ("condition_encoder", "answer_head", "cause_head")
 """Parts of the network that learn in the listening steps."""
 
 
-def errors(model, params, batch, motion, draw: Draw, layout: TokenLayout):
-    """Error of the velocity [b, n, d] for motion [b, t, d] of a batch on a token layout, its levels [b, n], and what
-    the condition alone tells.
-
-    `batch`: user_motion [b, t, d], avatar_audio, user_audio [b, t, f], reference [b, d].
-    """
+@typed
+def errors(
+    model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, draw: Draw, layout: TokenLayout
+) -> tuple[Tokens, Level, Answer]:
+    """Error of the velocity `[b, n, d]` for motion `[b, t, d]` of a batch on a token layout, its levels `[b, n]`, and
+    what the condition alone tells."""
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
     motion, noise = motion[:, layout.frame], draw.noise[:, layout.frame]
     level = token_level(draw, layout)
@@ -92,16 +88,23 @@ def errors(model, params, batch, motion, draw: Draw, layout: TokenLayout):
     return velocity - path.velocity(motion, noise), level, answer
 
 
-def velocity_error(model, params, batch, motion, draw: Draw, layout: TokenLayout):
+@typed
+def velocity_error(
+    model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, draw: Draw, layout: TokenLayout
+) -> tuple[Tokens, Level]:
     """The first two of `errors`."""
     return errors(model, params, batch, motion, draw, layout)[:2]
 
 
-def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout, whole=None):
-    """Loss of a batch of windows, `avatar_motion` [b, t, d] among them, and what else to log.
+@typed
+def clip_loss(
+    model: ForcingTransformer, norm: str, params: Params, batch: Batch, draw: Draw, layout: TokenLayout,
+    whole: WholeLevel | None = None,
+) -> Loss:  # fmt: skip
+    """Loss of a batch of windows, and what else to log.
 
-    Flow matching, and what `told` gives. `whole`: levels of the whole batch [w, n] where this is a part of it; the
-    parts' losses add up to that batch's.
+    Flow matching by a `norm` (`l1` or `l2`), and what `told` gives. `whole`: levels of the whole batch `[w, n]` where
+    this is a part of it; the parts' losses add up to that batch's.
     """
     error, level, answer = errors(model, params, batch, batch["avatar_motion"], draw, layout)
     fit = flow.mean(flow.per_token(error, norm), level, whole)
@@ -109,11 +112,14 @@ def clip_loss(model, norm: str, params, batch, draw: Draw, layout: TokenLayout, 
     return fit + more, {"flow": fit, **watched} if watched else {}
 
 
-def told(answer, batch, layout: TokenLayout, share: float = 1.0):
+@typed
+def told(
+    answer: Answer, batch: Batch, layout: TokenLayout, share: float = 1.0
+) -> tuple[Scalar | float, dict[str, Scalar]]:
     """Loss of what the condition alone tells, and its parts, times the `share` of the whole batch that this is.
 
-    ANSWER times the mean square of the answer's error and CAUSES times that of the causes, `cause_age` [b, t, kinds]
-    in the batch, each if the network has its head.
+    ANSWER times the mean square of the answer's error and CAUSES times that of the causes, `cause_age` in the batch,
+    each if the network has its head.
     """
     loss, parts = 0.0, {}
     if answer.motion is not None:
@@ -125,17 +131,23 @@ def told(answer, batch, layout: TokenLayout, share: float = 1.0):
     return loss, parts
 
 
-def answer_loss(model, params, batch, draw: Draw, layout: TokenLayout, whole=None):
+@typed
+def answer_loss(
+    model: ForcingTransformer, params: Params, batch: Batch, draw: Draw, layout: TokenLayout,
+    whole: WholeLevel | None = None,
+) -> tuple[Scalar | float, dict[str, Scalar]]:  # fmt: skip
     """The part of `clip_loss` that `told` gives, without the transformer, whose weights have no gradient in it."""
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
     answer = model.apply(params, conditions, draw.keep, layout, method="answer")
     return told(answer, batch, layout, 1.0 if whole is None else len(draw.level) / len(whole))
 
 
+@typed
 def preference_loss(
-    c: PreferenceConfig, reference, model, norm: str, params, batch, draw: Draw, layout: TokenLayout, whole=None
-):
-    """Flow matching of the winners plus `weight` times the preference for them over `losing_motion` [b, t, d].
+    c: PreferenceConfig, reference: Params, model: ForcingTransformer, norm: str, params: Params, batch: Batch,
+    draw: Draw, layout: TokenLayout, whole: WholeLevel | None = None,
+) -> Loss:  # fmt: skip
+    """Flow matching of the winners plus `weight` times the preference for them over `losing_motion`.
 
     `reference`: parameters of the frozen model. Logged besides what `dpo.loss` watches: both losses, and `drift`, the
     mean squared distance of the winners' velocities from the reference's. `whole` is as in `clip_loss`.
@@ -161,7 +173,9 @@ def preference_loss(
     return fit + c.weight * preferred, watched
 
 
-def make_train_step(config: Config, reference=None, listening: bool = False, teacher: SamplerConfig | None = None):
+def make_train_step(
+    config: Config, reference: Params | None = None, listening: bool = False, teacher: SamplerConfig | None = None
+) -> Callable:
     """Jitted `step(state, batch, draw, layout) -> (state, {loss, grad_norm, ...})`; `state` is donated.
 
     With `reference`, the (whole) parameters of a frozen model, it tunes by preferences or, with the sampler of a

@@ -17,6 +17,7 @@ from afjax.training.loop import Task, run
 from afjax.training.optimizer import make_rates
 from afjax.training.sharding import batch_sharding, make_mesh, make_place
 from afjax.training.throughput import Meter, matmul_flops
+from afjax.types import Params
 
 
 def train(
@@ -24,7 +25,7 @@ def train(
     workdir: Path,
     batches: Iterator,
     meta: dict,
-    reference=None,
+    reference: Params | None = None,
     normalizer: Normalizer | None = None,
     teacher: SamplerConfig | None = None,
     **around,

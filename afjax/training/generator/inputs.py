@@ -1,0 +1,22 @@
+"""What one step of the generator's training is given."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from jaxtyping import Float
+
+from afjax.types import FrameLevel, HostOrDevice, Keep, Motion
+
+Batch = Mapping[str, Float[HostOrDevice, "b ..."]]
+"""Standardised windows by name: avatar_motion, user_motion `[b, t, d]`, avatar_audio, user_audio `[b, t, f]`, reference
+`[b, d]`; losing_motion `[b, t, d]` and cause_age `[b, t, kinds]`, in frames, where they are needed."""
+
+
+class Draw(NamedTuple):
+    """What chance decides in one step."""
+
+    noise: Motion
+    level: FrameLevel
+    history: Float[HostOrDevice, "b 1"]  # deviation of the noise that is added to frames of level 0
+    keep: Keep
+    reference: Float[HostOrDevice, "b 1"] | float = 1.0  # 0 where the reference is dropped
