@@ -53,6 +53,8 @@ Params = Any  # a tree of arrays
 CHECKS = bool(os.environ.get("AFJAX_CHECK_TYPES"))
 """Whether `typed` checks: the tests say so, nobody else does."""
 
+_OTHERS = 6  # arrays that a message names beside the wrong one
+
 Function = TypeVar("Function", bound=Callable)
 
 
@@ -97,7 +99,8 @@ def _hints(kind) -> dict[str, Any]:
 def _require(function, name: str, value, hint, given: dict):
     fault = _fault(name, value, hint)
     if fault:
-        beside = ", ".join(f"{other} {_shape(array)}" for other, array in _arrays(given) if not fault.startswith(other))
+        others = [f"{other} {_shape(array)}" for other, array in _arrays(given) if not fault.startswith(f"{other} ")]
+        beside = ", ".join(others[:_OTHERS])
         where = f"{function.__module__}.{function.__qualname__}"
         raise TypeError(f"{where}: {fault}" + (f" (beside {beside})" if beside else ""))
 

@@ -19,7 +19,7 @@ from afjax.diffusion.solver import make_grid
 from afjax.errors import InputError
 from afjax.nn import masks
 from afjax.nn.blocks import modulate, normalise
-from afjax.nn.condition_encoder import Conditions
+from afjax.nn.condition_encoder import Conditions, ProjectedConditions
 from afjax.nn.embeddings import sinusoid
 from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout
@@ -76,7 +76,7 @@ def _embeddings(bound, given) -> dict:
 
 
 def _condition(bound, given) -> dict:
-    conditions = Conditions(*(given[f"c_embedder/{name}"] for name in Conditions._fields))
+    conditions = ProjectedConditions(*(given[f"c_embedder/{name}"] for name in Conditions._fields))
     frames, encoder = conditions.user_motion.shape[1], bound.condition_encoder
     own, positions, every = np.ones((frames, frames), bool), np.arange(frames), jnp.ones((1, 3))
     motion = encoder.embed_motion(conditions.user_motion)
@@ -90,7 +90,7 @@ def _condition(bound, given) -> dict:
 
 def _forward(bound, given) -> dict:
     level, x, reference = given["forward/t"] / 1000, given["forward/x"], given["forward/wr"]
-    conditions = Conditions(*(given[f"forward/{name}"] for name in Conditions._fields))
+    conditions = ProjectedConditions(*(given[f"forward/{name}"] for name in Conditions._fields))
     layout = frame_layout(LAYOUT, x.shape[1])
     condition = bound.encode(conditions, jnp.ones((1, 3)), layout.encoder, layout.frame)
     cross, keep = bound.project(condition, layout.frame), (layout.attention, layout.alignment)

@@ -30,7 +30,7 @@ blocks; else there is one a block, with all frames before it at level 0:
             3   0  0  0 [1]
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import NamedTuple
 
@@ -59,7 +59,7 @@ Windows = Mapping[str, np.ndarray]
 """Standardised windows as training has them: `avatar_motion`, `user_motion` `[w, t, d]`, `avatar_audio`, `user_audio`
 `[w, t, f]`, `reference` `[w, d]`."""
 Tracks = Float[HostOrDevice, "w t"]
-Kept = Float[np.ndarray, "3"] | Int[np.ndarray, "3"]
+Kept = Float[np.ndarray, "3"] | Int[np.ndarray, "3"] | Sequence[int]
 """Conditions that are not dropped, 1 or 0: avatar audio, user audio, user motion."""
 
 
@@ -144,7 +144,7 @@ def _answers(tracks: np.ndarray, place: np.ndarray, after: int) -> np.ndarray:
 @typed
 def conditional_mean(
     error_of: Callable[[Windows, np.ndarray, np.ndarray], np.ndarray], config: Config, layout: TokenLayout,
-    windows: Windows, keep: Kept, first: int = 0,
+    windows: Windows, keep: Kept | None, first: int = 0,
 ) -> Float[np.ndarray, "w t d"]:  # fmt: skip
     """Conditional mean `[w, t, d]` of every block after its recorded past, zero in blocks before that of frame `first`.
 
