@@ -15,7 +15,7 @@ from afjax.streaming.state import init_stream
 from afjax.streaming.step import make_step
 from afjax.training.generator import distillation
 from afjax.training.generator.state import init_state, token_layout
-from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.step import make_draw, make_train_step, token_level
 from afjax.training.generator.train import step_flops
 from tests.small_model import scrambled, small_config
 
@@ -47,7 +47,7 @@ def setting():
 def loss(setting, teacher, student, part=slice(None)):
     """Loss and endpoint of the weights that both have, of a part of the batch as its share of the whole."""
     config, params, batch, draw, layout = setting
-    whole = draw.level if part != slice(None) else None
+    whole = token_level(draw, layout) if part != slice(None) else None
 
     @jax.jit
     def find(params, batch, draw):
