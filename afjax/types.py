@@ -62,8 +62,9 @@ def typed(function: Function) -> Function:
     """Checks shapes and dtypes of a function's arguments and result, inside compiled functions while they are traced.
 
     Only where AFJAX_CHECK_TYPES is set, as tests have it; else this is `function` itself. Fields of NamedTuples and of
-    flax dataclasses are checked as well. A letter counts the same in all arguments and in the result. Raises TypeError,
-    whose message names the function, the argument or field, and both shapes.
+    flax dataclasses are checked as well; arguments of other classes are not, so that doubles serve. A letter counts the
+    same in all arguments and in the result. Raises TypeError, one line that names the function, the argument or field,
+    what it is and what it should be.
     """
     return _checked(function) if CHECKS else function
 
@@ -118,6 +119,8 @@ def _fault(name: str, value, hint, nested: bool = False) -> str:
     """What is wrong with a value, in one line; empty if nothing is."""
     from beartype.door import is_bearable
 
+    if isinstance(hint, type) and not (_has_fields(hint) or _is_array(hint)):
+        return ""
     options = [each for each in _options(hint) if _has_fields(each) and isinstance(value, each)]
     if options and not nested:
         faults = (
@@ -136,6 +139,10 @@ def _has_fields(hint) -> bool:
     return isinstance(hint, type) and (hasattr(hint, "_fields") or hasattr(hint, "_flax_dataclass"))
 
 
+def _is_array(hint) -> bool:
+    return isinstance(hint, type) and issubclass(hint, AbstractArray)
+
+
 def _shape(value) -> str:
     if not hasattr(value, "shape"):
         return f"of type {type(value).__name__}"
@@ -146,7 +153,7 @@ def _written(hint) -> str:
     """A hint as docstrings write it."""
     found = []
     for each in _options(hint):
-        array = isinstance(each, type) and issubclass(each, AbstractArray)
-        text = f"{each.dtype.__name__}[{', '.join(each.dim_str.split())}]" if array else getattr(each, "__name__", each)
+        shape = f"[{', '.join(each.dim_str.split())}]" if _is_array(each) else ""
+        text = each.dtype.__name__ + shape if shape else getattr(each, "__name__", each)
         found += [str(text)] if str(text) not in found else []
     return " or ".join(found)

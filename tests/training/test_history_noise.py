@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from afjax.diffusion import noise_levels
+from afjax.nn.transformer import Answer
 from afjax.training.generator import step as training
 from afjax.training.generator.state import token_layout
 from tests.small_model import small_config
@@ -43,7 +44,7 @@ class Seen:
 
     def apply(self, params, x, level, *rest, method):
         self.x, self.level = np.asarray(x), np.asarray(level)
-        return x, None
+        return x, Answer(None, None)
 
 
 def test_history_gets_noise_that_the_model_is_not_told_of(draws):
