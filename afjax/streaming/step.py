@@ -32,7 +32,7 @@ from afjax.nn.token_layout import frame_layout
 from afjax.nn.transformer import ForcingTransformer, Told
 from afjax.streaming.anchor import anchored
 from afjax.streaming.state import StreamState, history, memory, specs
-from afjax.types import HostOrDevice, Keys, Motion, Params, Tokens, typed
+from afjax.types import HostOrDevice, Keys, Motion, Params, Tokens, Weights, typed
 
 Velocities = Float[Array, "k b n d"]
 
@@ -76,7 +76,7 @@ class Pass:
       condition: `[k, b, n, c]` encoded conditions of the pass.
       recent: conditions up to the end of the pass.
       cross: per block keys and values of the aligned conditions; past: per block those of the cached frames, or None.
-      masks: (attention, alignment); positions: `[n]`; reference: `[k * b, d]`; weights: `[k, b]`.
+      masks: (attention, alignment); positions: `[n]`; reference: `[k * b, d]`; weights: `[k, b]` or `[k]`.
     """
 
     context: Float[HostOrDevice, "b context d"]
@@ -87,7 +87,7 @@ class Pass:
     masks: tuple
     positions: Num[HostOrDevice, " n"]
     reference: Float[HostOrDevice, "k*b d"]
-    weights: Float[HostOrDevice, "k b"]
+    weights: Weights
 
 
 @typed
