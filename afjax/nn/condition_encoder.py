@@ -81,13 +81,13 @@ class ProjectedConditions(NamedTuple):
 
 
 class AudioProjection(nn.Module):
-    """Audio features `[b, t, f]` -> `[b, t, width]`, the same weights for both speakers."""
+    """Audio features `[..., t, f]` -> `[..., t, width]`, the same weights for both speakers."""
 
     width: int
 
     @nn.compact
     @typed
-    def __call__(self, features: Audio) -> Embedding:
+    def __call__(self, features: Float[HostOrDevice, "*b t f"]) -> Float[HostOrDevice, "*b t _"]:
         return nn.silu(LayerNorm(name="norm")(Linear(self.width, name="linear")(features)))
 
 

@@ -20,8 +20,8 @@ from afjax.streaming.state import StreamState, init_stream, own_motion, spread
 from afjax.streaming.step import make_start, make_step, on_mesh
 from afjax.types import Audio, HostOrDevice, Motion, Params, Reference, typed
 
-PortraitMotion = Float[HostOrDevice, " d"] | Reference
-"""A portrait's own motion `[d]` in raw units, or one per clip `[b, d]`."""
+PortraitMotion = Float[HostOrDevice, " d"] | Reference | float
+"""A portrait's own motion `[d]` in raw units, or one per clip `[b, d]`; 0.0 where motion is relative to it."""
 
 
 @typed

@@ -177,9 +177,11 @@ def _frames(location) -> Iterator[tuple[str, str]]:
 
 @cache
 def _module(file: str) -> str:
-    """Dotted name of a file of the project below its packages, of others the empty one."""
+    """Dotted name of a file of the project below its packages; empty for others, and for the check of shapes, which in
+    tests stands between caller and callee."""
     root = next((root for root in _ROOTS if Path(file).is_relative_to(root)), None)
-    return ".".join(Path(file).relative_to(root).with_suffix("").parts) if root else ""
+    name = ".".join(Path(file).relative_to(root).with_suffix("").parts) if root else ""
+    return "" if name == "types" else name
 
 
 def _ours(callee: str, body) -> bool:
