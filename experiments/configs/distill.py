@@ -25,6 +25,6 @@ def get_config(variant: str = "listener") -> ConfigDict:
     config.optimizer.learning_rate *= 0.3
     config.data.window, config.data.batch = 100, 4
     config.training.update(
-        {"num_steps": 10000, "listening_steps": 0, "probe_every": 0, "sample_every": 100000, "log_every": 50}
+        {"num_steps": 6000, "listening_steps": 0, "probe_every": 0, "sample_every": 100000, "log_every": 50}
     )
     return config
