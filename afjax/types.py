@@ -26,8 +26,9 @@ import numpy as np
 from jaxtyping import AbstractArray, Array, Bool, Float, Key, Num, jaxtyped
 
 __all__ = [
-    "Audio", "Embedding", "FrameLevel", "Heads", "HostOrDevice", "Keep", "Keys", "Level", "Mask", "Motion", "Params",
-    "Positions", "Reference", "Scalar", "Tokens", "Weights", "WholeLevel", "typed",
+    "Audio", "Embedding", "FrameLevel", "GuidanceWeights", "Heads", "HostOrDevice", "ConditionMask", "Level", "Mask",
+    "Motion", "Params",
+    "Positions", "ReferenceMotion", "Rngs", "Scalar", "Tokens", "WholeLevel", "typed",
 ]  # fmt: skip
 
 HostOrDevice = Array | np.ndarray
@@ -36,17 +37,17 @@ HostOrDevice = Array | np.ndarray
 Motion = Float[HostOrDevice, "b t d"]
 Audio = Float[HostOrDevice, "b t f"]
 Embedding = Float[HostOrDevice, "b t c"]
-Reference = Float[HostOrDevice, "b d"]
+ReferenceMotion = Float[HostOrDevice, "b d"]
 Tokens = Float[HostOrDevice, "b n d"]
 Level = Float[HostOrDevice, "b n"]
 FrameLevel = Float[HostOrDevice, "b t"]
 WholeLevel = Float[HostOrDevice, "w n"]  # of a whole batch, where others are of a part of it
-Keep = Float[HostOrDevice, "#b 3"]  # 1 or 0: avatar audio, user audio, user motion; one row may stand for all
-Weights = Float[HostOrDevice, " k"] | Float[HostOrDevice, "k b"]
+ConditionMask = Float[HostOrDevice, "#b 3"]  # 1 or 0: avatar audio, user audio, user motion; one row may stand for all
+GuidanceWeights = Float[HostOrDevice, " k"] | Float[HostOrDevice, "k b"]
 Heads = Float[HostOrDevice, "b m h e"]
 Mask = Bool[HostOrDevice, "... n m"]
 Positions = Num[HostOrDevice, " n"]
-Keys = Key[Array, " b"]  # typed random keys, one per session
+Rngs = Key[Array, " b"]  # typed random keys, one per session
 Scalar = Float[Array, ""]
 Params = Any  # a tree of arrays
 

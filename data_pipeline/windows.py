@@ -20,9 +20,9 @@ def tracks(clip: Conversation | Piece, user_delay: int = 0, silence: np.ndarray 
     """Arrays of a clip as stored: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
 
     `*_audio` are features; `cause_age` `[T, kinds]` is how many frames ago the user last gave each cause
-    (`afjax.losses.causes`); `reference` `[D]` is the avatar's neutral face, zero in raw units where it is not known.
-    The user's tracks come `user_delay` frames late, after the features of `silence` and the motion of the avatar's face
-    at rest.
+    (`afjax.losses.causes`); `reference_motion` `[D]` is the avatar's neutral face, zero in raw units where it is not
+    known. The user's tracks come `user_delay` frames late, after the features of `silence` and the motion of the
+    avatar's face at rest.
     """
     return {
         "avatar_motion": clip.avatar_motion,
@@ -30,7 +30,7 @@ def tracks(clip: Conversation | Piece, user_delay: int = 0, silence: np.ndarray 
         "avatar_audio": clip.avatar_features,
         "user_audio": delayed(clip.user_features, user_delay, silence),
         "cause_age": cause_age(clip, user_delay),
-        "reference": clip.rest,
+        "reference_motion": clip.rest,
     }
 
 
@@ -131,7 +131,7 @@ class ReadWindow(grain.transforms.Map):
         if element.swapped:
             piece = element.clip.piece(first, end + 2 * self.user_delay)
             made = tracks(piece, self.user_delay, self.silence)
-            found = made | exchanged(made, self.user_delay) | {"reference": piece.user_rest}
+            found = made | exchanged(made, self.user_delay) | {"reference_motion": piece.user_rest}
             # they are causes of the one who has become the avatar
             found["cause_age"] = np.full((self.frames, len(EVENT_KINDS)), np.nan, np.float32)
         else:  # what a late user did before

@@ -21,7 +21,7 @@ from afjax.audio.feature_extractors import FeatureExtractor, described, silence
 from afjax.avatar import model_folder
 from afjax.avatar.live_session import LiveSession
 from afjax.codec.base import Codec
-from afjax.config import Config, keep_name
+from afjax.config import Config, condition_set_name
 from afjax.export import bundle
 from afjax.export.example import drawn_blocks
 from afjax.nn.transformer import narrowed
@@ -79,7 +79,7 @@ class Avatar:
         return self.codecs(size, self.config.compute.precision)
 
     def generate(
-        self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference=None
+        self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference_motion=None
     ) -> np.ndarray:
         """Motion `[frames, D]` of one clip.
 
@@ -89,20 +89,22 @@ class Avatar:
           user_audio, avatar_audio: float32 samples `[S]` at 16 kHz, shorter or longer than the clip, or None. A user
             without face and voice is dropped as a condition; for an avatar without a voice see `hears_silence`.
           seed: of the noise.
-          reference: the portrait's own motion `[D]` in raw units, `codec.reference(identity)`; needed where the codec
-            has no neutral face.
+          reference_motion: the portrait's own motion `[D]` in raw units, `codec.reference_motion(identity)`; needed
+            where the codec has no neutral face.
 
         Raises InputError where it is needed and missing.
         """
         if avatar_audio is None and self.hears_silence:
             avatar_audio = silence(frames)
-        keep = keep_name(avatar_audio is not None, user_audio is not None, user_motion is not None)
+        condition_set = condition_set_name(avatar_audio is not None, user_audio is not None, user_motion is not None)
         motion = np.zeros((frames, self.config.model.motion_dim), np.float32) if user_motion is None else user_motion
         voices = (
             np.zeros((frames, self.features.dim), np.float32) if wave is None else self.features.clip(wave, frames)
             for wave in (avatar_audio, user_audio)
         )  # fmt: skip
-        return self.generator.clips(*(rows[None] for rows in voices), motion[None], seed, keep, reference)[0]
+        return self.generator.clips(
+            *(rows[None] for rows in voices), motion[None], seed, condition_set, reference_motion
+        )[0]
 
     def render(self, portrait: np.ndarray, motion: np.ndarray, size: int = 0) -> np.ndarray:
         """Frames uint8 `[T, size, size, 3]` of a portrait, uint8 `[H, W, 3]` RGB, under motion `[T, D]`.
@@ -122,7 +124,7 @@ class Avatar:
         frames, model = self.config.sampler.start + self.config.layout.block, self.config.model
         voices = np.zeros((2, 1, frames, self.features.dim), np.float32)
         motion = np.zeros((1, frames, model.motion_dim), np.float32)
-        self.generator.clips(*voices, motion, reference=motion[0, 0])
+        self.generator.clips(*voices, motion, reference_motion=motion[0, 0])
 
     @property
     def live_config(self) -> Config:
@@ -148,7 +150,7 @@ class Avatar:
 
         def seen():
             identity = codec.identity(portrait)
-            codec.render(identity, np.broadcast_to(codec.reference(identity), still).astype(np.float32))
+            codec.render(identity, np.broadcast_to(codec.reference_motion(identity), still).astype(np.float32))
             return identity
 
         with ThreadPoolExecutor(1, "portrait") as beside:

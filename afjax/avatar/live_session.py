@@ -45,7 +45,7 @@ class LiveSession:
         if engine.sessions != 1:
             raise ValueError(f"a live session has an engine of one slot, not of {engine.sessions}")
         layout, channels = engine.config.layout, engine.config.model.motion_dim
-        rest = codec.reference(identity)
+        rest = codec.reference_motion(identity)
         self._buffers = Session(layout.block, layout.user_delay, channels, rest)
         self._engine, self._codec, self._identity, self._tracker = engine, codec, identity, codec.tracker()
         self._slot = engine.join(seed, rest)

@@ -64,7 +64,7 @@ class Codec(Protocol):
         A portrait that does not stand upright is turned, with an InputWarning.
         """
 
-    def reference(self, identity: Any) -> np.ndarray | float:
+    def reference_motion(self, identity: Any) -> np.ndarray | float:
         """The portrait's own motion `[D]`, which the generator is told; 0 where motion is relative to it."""
 
     def render(self, identity: Any, motion: np.ndarray) -> np.ndarray:

@@ -13,12 +13,12 @@ from afjax.config.config import Config
 from afjax.config.dicts import FREE, differences, from_dict, stored_config, to_dict
 from afjax.config.model import (
     CONDITION_ENCODERS,
-    KEEP,
+    CONDITION_MASKS,
     MASKS,
     LayoutConfig,
     ModelConfig,
     SamplerConfig,
-    keep_name,
+    condition_set_name,
 )
 from afjax.config.training import (
     DataConfig,
@@ -30,7 +30,8 @@ from afjax.config.training import (
 )
 
 __all__ = [
-    "CONDITION_ENCODERS", "FREE", "KEEP", "MASKS", "ComputeConfig", "Config", "DataConfig", "DistillationConfig",
+    "CONDITION_ENCODERS", "FREE", "CONDITION_MASKS", "MASKS", "ComputeConfig", "Config", "DataConfig",
+    "DistillationConfig",
     "LayoutConfig", "ModelConfig", "ObjectiveConfig", "OptimizerConfig", "PreferenceConfig", "SamplerConfig",
-    "TrainingConfig", "differences", "from_dict", "keep_name", "stored_config", "to_dict",
+    "TrainingConfig", "differences", "from_dict", "condition_set_name", "stored_config", "to_dict",
 ]  # fmt: skip

@@ -11,7 +11,7 @@ CONDITION_ENCODERS = ("windowed", "released", "memory")
 
 
 # which of avatar audio, user audio, user motion a branch keeps
-KEEP = {
+CONDITION_MASKS = {
     "none": (0, 0, 0),
     "avatar": (1, 0, 0),
     "user": (0, 1, 1),
@@ -32,10 +32,10 @@ CAUSE_AGES = tuple(range(0, 34, 3))
 (`afjax.losses.causes`): short enough for the phase of a nod of eleven frames, and long enough for the whole answer."""
 
 
-def keep_name(avatar_audio: bool, user_audio: bool, user_motion: bool) -> str:
-    """Name in KEEP of the conditions that are there."""
+def condition_set_name(avatar_audio: bool, user_audio: bool, user_motion: bool) -> str:
+    """Name in CONDITION_MASKS of the conditions that are there."""
     present = (avatar_audio, user_audio, user_motion)
-    return next(name for name, kept in KEEP.items() if kept == present)
+    return next(name for name, kept in CONDITION_MASKS.items() if kept == present)
 
 
 @dataclass(frozen=True)

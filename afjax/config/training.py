@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from afjax.config.checks import one_of, require
 from afjax.config.filters import conditions
-from afjax.config.model import KEEP
+from afjax.config.model import CONDITION_MASKS
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ObjectiveConfig:
         for name in ("clean_prefix", "history_noise", "drop", "drop_reference"):
             require(0 <= getattr(self, name) <= 1, f"objective.{name} must lie in [0, 1]")
         for name, share in self.drop_table.items():
-            one_of("objective.drop_table", name, tuple(KEEP))
+            one_of("objective.drop_table", name, tuple(CONDITION_MASKS))
             require(share >= 0, f"objective.drop_table.{name} must not be negative")
         total = sum(self.drop_table.values())
         require(not self.drop_table or abs(total - 1) < 1e-6, f"objective.drop_table sums to {total:g}, not to 1")
@@ -46,7 +46,7 @@ class ObjectiveConfig:
         """Which conditions training ever keeps, as 1 or 0: avatar audio, user audio, user motion."""
         if not self.drop_table:
             return (int(self.drop < 1),) * 3
-        seen = [KEEP[name] for name, share in self.drop_table.items() if share > 0]
+        seen = [CONDITION_MASKS[name] for name, share in self.drop_table.items() if share > 0]
         return tuple(max(column) for column in zip(*seen, strict=True))
 
 

@@ -13,34 +13,34 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Key
 
-from afjax.config import KEEP, SamplerConfig
-from afjax.types import HostOrDevice, Keep, Weights, typed
+from afjax.config import CONDITION_MASKS, SamplerConfig
+from afjax.types import ConditionMask, GuidanceWeights, HostOrDevice, typed
 
 
 @typed
-def branches(sampler: SamplerConfig) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "k 3"]]:
+def guidance_branches(sampler: SamplerConfig) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "k 3"]]:
     """Weights `[k]` and kept conditions `[k, 3]` of the branches that a sampler needs; the weights sum to 1."""
     a, u, j = sampler.avatar, sampler.user, sampler.joint
     weight = {"none": 1 - a - u - j, "avatar": a, "user": u, "joint": j}
     used = [name for name, w in weight.items() if abs(w) > 1e-9]
-    return np.array([weight[n] for n in used], np.float32), np.array([KEEP[n] for n in used], np.float32)
+    return np.array([weight[n] for n in used], np.float32), np.array([CONDITION_MASKS[n] for n in used], np.float32)
 
 
 @typed
-def combine(velocities: Float[HostOrDevice, " k *any"], weights: Weights) -> Float[Array, "*any"]:
+def combine(velocities: Float[HostOrDevice, " k *any"], weights: GuidanceWeights) -> Float[Array, "*any"]:
     """Weighted sum over the branches: `[k, b, ...]` and `[k]`, or `[k, b]` of each session's own -> `[b, ...]`."""
     weights = jnp.asarray(weights, velocities.dtype)
     return (weights.reshape(weights.shape + (1,) * (velocities.ndim - weights.ndim)) * velocities).sum(0)
 
 
 @typed
-def draw_keep(key: Key[Array, ""], clips: int, drop: float, table: Mapping[str, float]) -> Keep:
+def sample_condition_mask(key: Key[Array, ""], clips: int, drop: float, table: Mapping[str, float]) -> ConditionMask:
     """Which conditions each of b = `clips` keeps, `[b, 3]` of 0 and 1.
 
     Each is dropped with probability `drop`, independently, or by a `table` of the shares of branches, which sum to 1.
     """
     if not table:
         return (jax.random.uniform(key, (clips, 3)) >= drop).astype(jnp.float32)
-    kinds = jnp.array([KEEP[name] for name in table], jnp.float32)
+    kinds = jnp.array([CONDITION_MASKS[name] for name in table], jnp.float32)
     edges = jnp.cumsum(jnp.array(list(table.values())))[:-1]
     return kinds[jnp.searchsorted(edges, jax.random.uniform(key, (clips,)), side="right")]

@@ -24,8 +24,8 @@ from safetensors.numpy import save
 from afjax import __version__
 from afjax.audio.feature_extractors import FeatureExtractor
 from afjax.audio.framing import FPS, RATE
-from afjax.config import KEEP, Config
-from afjax.diffusion.guidance import branches
+from afjax.config import CONDITION_MASKS, Config
+from afjax.diffusion.guidance import guidance_branches
 from afjax.errors import InputError
 from afjax.export import bundle_loader
 from afjax.streaming import live_step
@@ -189,10 +189,10 @@ def _seal(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 
 def _guidance(config: Config) -> dict[str, float]:
-    """Weight of each branch that is computed, in the order of `stream.weights`."""
-    names = {tuple(kept): name for name, kept in KEEP.items()}
-    weights, kept = branches(config.sampler)
-    return {names[tuple(map(int, k))]: float(w) for w, k in zip(weights, kept, strict=True)}
+    """Weight of each branch that is computed, in the order of `stream.guidance_weights`."""
+    names = {mask: name for name, mask in CONDITION_MASKS.items()}
+    weights, masks = guidance_branches(config.sampler)
+    return {names[tuple(map(int, k))]: float(w) for w, k in zip(weights, masks, strict=True)}
 
 
 def _channels(params: live_step.LiveParams, names: Sequence[str]) -> list[dict[str, Any]]:

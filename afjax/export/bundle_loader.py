@@ -26,6 +26,10 @@ from jax import export
 from safetensors import deserialize
 
 
+EARLIER = {"rng": "key", "reference_motion": "reference", "condition_mask": "keep", "guidance_weights": "weights"}
+"""What `Stream.start` sets, and its name in bundles of afjax 0.12 and earlier."""
+
+
 class Stream:
     """Sessions of a bundle, one a slot, on the default device; `params` and `state` are arrays by name.
 
@@ -48,9 +52,9 @@ class Stream:
     def start(self, slot: int, seed: int = 0, **arrays):
         """A new session in a slot; `arrays` are its own values of state arrays, without the session axis.
 
-        reference=(motion - mean) / std is the portrait's own motion [d], by default that of the neutral face.
+        reference_motion=(motion - mean) / std is the portrait's own motion [d], by default that of the neutral face.
         """
-        arrays = {f"stream.{name}": value for name, value in arrays.items()} | {"stream.key": np.uint32([0, seed])}
+        arrays = {self._of_stream(name): value for name, value in (arrays | {"rng": np.uint32([0, seed])}).items()}
         one = {name: np.take(array, [slot], self._axes[name]) for name, array in self._first.items()}
         for name, value in arrays.items():
             one[name][:] = np.expand_dims(value, self._axes[name])
@@ -67,6 +71,11 @@ class Stream:
         inputs = {name: np.asarray(array, np.float32) for name, array in inputs.items()}
         self.state, motion = self._step(self.params, self.state, inputs)
         return np.asarray(motion)
+
+    def _of_stream(self, name: str) -> str:
+        """Name of a state array in this bundle."""
+        known = f"stream.{name}"
+        return known if known in self._first else f"stream.{EARLIER.get(name, name)}"
 
     def _placed(self, state, slot, one):
         axes = self._axes

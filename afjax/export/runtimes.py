@@ -26,7 +26,7 @@ from afjax.streaming.step import make_step
 __all__ = ["INSTALL", "to_iree", "to_onnx"]
 
 INSTALL = "pip install -r requirements-export.txt, and pip install --no-deps jax2onnx"
-SETTINGS = ("keep", "weights", "reference")
+SETTINGS = ("condition_mask", "guidance_weights", "reference_motion")
 """State that no block changes: inputs of the ONNX model, not outputs."""
 BLOCKS = 4
 

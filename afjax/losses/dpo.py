@@ -45,16 +45,16 @@ def per_token(error: Tokens, formula: str) -> Float[Array, "b n"]:
 
 @typed
 def loss(
-    policy: Errors, reference: Errors, level: Level, config: PreferenceConfig, whole: WholeLevel | None = None
+    policy: Errors, ref: Errors, level: Level, config: PreferenceConfig, whole: WholeLevel | None = None
 ) -> tuple[Scalar, dict[str, Scalar]]:
     """The loss of a batch of pairs, errors and levels `[b, n]`, and what to watch.
 
     Tokens at level 0 count nowhere. Watched: `margin`, its mean (beta left out, below 0 where the policy prefers
-    winners); `accuracy`, the share of pairs that it prefers rightly; `pull`, the mean weight sigmoid(beta * margin) of
+    winners); `accuracy`, the share of pairs that it prefers rightly; `grad_weight`, the mean weight sigmoid(beta * margin) of
     a pair's gradient. `whole`: levels `[w, n]` of the whole batch where this is a part of it; means are then its share.
     """
     counted, every = (level > 0).astype(level.dtype), (level if whole is None else whole) > 0
-    margin = (policy.win - reference.win) - (policy.lose - reference.lose)
+    margin = (policy.win - ref.win) - (policy.lose - ref.lose)
     clipwise = config.formula == "diffusion_dpo"
     if clipwise:
         margin = (margin * counted).sum(1) / jnp.maximum(counted.sum(1), 1)
@@ -67,6 +67,6 @@ def loss(
     watched = {
         "margin": mean(margin),
         "accuracy": mean((margin < 0).astype(level.dtype)),
-        "pull": mean(jax.nn.sigmoid(scaled)),
+        "grad_weight": mean(jax.nn.sigmoid(scaled)),
     }
     return mean(-jax.nn.log_sigmoid(-scaled)), watched

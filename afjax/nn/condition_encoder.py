@@ -43,7 +43,7 @@ from afjax.config.model import MOVES
 from afjax.nn.attention import ConditionAttention
 from afjax.nn.layer_norm import LayerNorm
 from afjax.nn.linear import Linear
-from afjax.types import Audio, Embedding, HostOrDevice, Keep, Motion, typed
+from afjax.types import Audio, ConditionMask, Embedding, HostOrDevice, Motion, typed
 
 There = Bool[HostOrDevice, " t"] | Bool[HostOrDevice, "b t"]
 """Which frames there are."""
@@ -196,18 +196,18 @@ class ConditionEncoder(nn.Module):
 
     @typed
     def __call__(
-        self, conditions: ProjectedConditions, keep: Keep, mask: FrameMask, positions: FramePositions
+        self, conditions: ProjectedConditions, condition_mask: ConditionMask, mask: FrameMask, positions: FramePositions
     ) -> Float[HostOrDevice, "b t _"]:
         """The condition `[b, t, out_width]`, computed in the dtype of the voices.
 
         Args:
           conditions: of t frames.
-          keep: `[b, 3]`, 1 or 0: avatar audio, user audio, user motion.
+          condition_mask: `[b, 3]`, 1 or 0: avatar audio, user audio, user motion.
           mask: `[t, t]` or `[b, t, t]`, True where a frame may attend; positions: `[t]` in frames.
         """
-        avatar_audio = conditions.avatar_audio * keep[:, 0, None, None]
-        user_audio = conditions.user_audio * keep[:, 1, None, None]
-        user_motion = conditions.user_motion * keep[:, 2, None, None]
+        avatar_audio = conditions.avatar_audio * condition_mask[:, 0, None, None]
+        user_audio = conditions.user_audio * condition_mask[:, 1, None, None]
+        user_motion = conditions.user_motion * condition_mask[:, 2, None, None]
         narrow = user_motion.astype(avatar_audio.dtype)
         moved = self.embed_motion(narrow)
         user = self.hear(moved, user_audio, mask, positions)

@@ -28,7 +28,7 @@ from afjax.nn.embeddings import LevelEmbedding
 from afjax.nn.linear import Linear, zeros
 from afjax.nn.precision import activations, products
 from afjax.nn.token_layout import TokenLayout
-from afjax.types import HostOrDevice, Keep, Level, Params, Positions, Reference, Tokens, typed
+from afjax.types import ConditionMask, HostOrDevice, Level, Params, Positions, ReferenceMotion, Tokens, typed
 
 Encoded = Float[HostOrDevice, "b m c"]
 
@@ -121,12 +121,12 @@ class ForcingTransformer(nn.Module):
     @typed
     @_precise
     def encode(
-        self, conditions: ProjectedConditions, keep: Keep, mask: FrameMask, positions: FramePositions
+        self, conditions: ProjectedConditions, condition_mask: ConditionMask, mask: FrameMask, positions: FramePositions
     ) -> Float[HostOrDevice, "b t _"]:
-        """The condition `[b, t, width]`, arguments as in `ConditionEncoder`: `keep` `[b, 3]`, `mask` `[t, t]` or
-        `[b, t, t]`, `positions` `[t]` in frames."""
+        """The condition `[b, t, width]`, arguments as in `ConditionEncoder`: `condition_mask` `[b, 3]`, `mask` `[t, t]`
+        or `[b, t, t]`, `positions` `[t]` in frames."""
         voices = self._narrow(conditions)._replace(user_motion=conditions.user_motion)
-        return self.condition_encoder(voices, self._narrow(keep), mask, positions)
+        return self.condition_encoder(voices, self._narrow(condition_mask), mask, positions)
 
     @typed
     @_precise
@@ -148,7 +148,7 @@ class ForcingTransformer(nn.Module):
         self,
         motion: Tokens,
         level: Level | Told,
-        reference: Reference,
+        reference_motion: ReferenceMotion,
         cross: Sequence[tuple],
         masks: tuple,
         positions: Positions,
@@ -157,14 +157,14 @@ class ForcingTransformer(nn.Module):
         """Velocity (noise - motion) of each token `[b, n, d]`, and each block's keys and values for the cache.
 
         Args:
-          motion: `[b, n, d]` noisy tokens; reference: `[b, d]`.
+          motion: `[b, n, d]` noisy tokens; reference_motion: `[b, d]`.
           level: `[b, n]` in 0 to 1, 1 = noise, or what `tell` returned for them, `[b, n, c]` or `[1, n, c]` each.
           cross: what `project` returned; masks: attention `[n, m + n]` and alignment `[n, m]` (each with the m of what
             is attended to), or with a batch axis.
           positions: `[n]` in frames; past: per block keys `[b, m, h, e]`, already rotated, and values; or None.
         """
-        reference = jnp.broadcast_to(reference[:, None], motion.shape)
-        x = self.embed_motion(self._narrow(jnp.concatenate([motion, reference], axis=-1)))
+        reference_motion = jnp.broadcast_to(reference_motion[:, None], motion.shape)
+        x = self.embed_motion(self._narrow(jnp.concatenate([motion, reference_motion], axis=-1)))
         told, own = level if isinstance(level, Told) else self.tell(level.astype(motion.dtype)), []
         for i, block in enumerate(self.blocks):
             x, keys_values = block(x, told.blocks, cross[i], masks, positions, None if past is None else past[i])
@@ -173,19 +173,20 @@ class ForcingTransformer(nn.Module):
 
     @typed
     def forward(
-        self, motion: Tokens, level: Level, reference: Reference, conditions: Conditions, keep: Keep,
+        self, motion: Tokens, level: Level, reference_motion: ReferenceMotion, conditions: Conditions,
+        condition_mask: ConditionMask,
         layout: TokenLayout,
     ) -> Tokens:  # fmt: skip
         """One forward over a whole token layout; velocity `[b, n, d]`.
 
         `motion` `[b, n, d]` and `level` `[b, n]` are given token by token, conditions frame by frame.
         """
-        return self.forward_and_answer(motion, level, reference, conditions, keep, layout)[0]
+        return self.forward_and_answer(motion, level, reference_motion, conditions, condition_mask, layout)[0]
 
     @typed
-    def answer(self, conditions: Conditions, keep: Keep, layout: TokenLayout) -> Answer:
+    def answer(self, conditions: Conditions, condition_mask: ConditionMask, layout: TokenLayout) -> Answer:
         """What the condition alone tells, as `forward_and_answer` gives it."""
-        return self._answer(self._condition(conditions, keep, layout))
+        return self._answer(self._condition(conditions, condition_mask, layout))
 
     @_precise
     def _answer(self, condition) -> Answer:
@@ -194,23 +195,24 @@ class ForcingTransformer(nn.Module):
         return Answer(motion, self.cause_head(condition) if c.cause_kinds else None)
 
     @typed
-    def prepare(self, conditions: Conditions, keep: Keep, layout: TokenLayout) -> list[KeysValues]:
+    def prepare(self, conditions: Conditions, condition_mask: ConditionMask, layout: TokenLayout) -> list[KeysValues]:
         """Cross-attention keys and values of the conditions on a layout, as `__call__` takes them with any noise."""
-        return self.project(self._condition(conditions, keep, layout), layout.entry)
+        return self.project(self._condition(conditions, condition_mask, layout), layout.entry)
 
-    def _condition(self, conditions: Conditions, keep, layout):
+    def _condition(self, conditions: Conditions, condition_mask, layout):
         heard = jax.tree.map(lambda x: x[:, layout.entry], self.listen(conditions))
-        return self.encode(heard, keep, layout.encoder, layout.entry)
+        return self.encode(heard, condition_mask, layout.encoder, layout.entry)
 
     @typed
     def forward_and_answer(
-        self, motion: Tokens, level: Level, reference: Reference, conditions: Conditions, keep: Keep,
+        self, motion: Tokens, level: Level, reference_motion: ReferenceMotion, conditions: Conditions,
+        condition_mask: ConditionMask,
         layout: TokenLayout,
     ) -> tuple[Tokens, Answer]:  # fmt: skip
         """`forward`, and what the condition alone tells."""
-        given = (reference, conditions, keep)
-        reference, conditions, keep = jax.tree.map(lambda x: x.astype(motion.dtype), given)
-        condition = self._condition(conditions, keep, layout)
+        given = (reference_motion, conditions, condition_mask)
+        reference_motion, conditions, condition_mask = jax.tree.map(lambda x: x.astype(motion.dtype), given)
+        condition = self._condition(conditions, condition_mask, layout)
         masks = (layout.attention, layout.alignment)
-        velocity = self(motion, level, reference, self.project(condition, layout.entry), masks, layout.frame)[0]
+        velocity = self(motion, level, reference_motion, self.project(condition, layout.entry), masks, layout.frame)[0]
         return velocity, self._answer(condition)

@@ -89,17 +89,17 @@ def _condition(bound, given) -> dict:
 
 
 def _forward(bound, given) -> dict:
-    level, x, reference = given["forward/t"] / 1000, given["forward/x"], given["forward/wr"]
+    level, x, reference_motion = given["forward/t"] / 1000, given["forward/x"], given["forward/wr"]
     conditions = ProjectedConditions(*(given[f"forward/{name}"] for name in Conditions._fields))
     layout = frame_layout(LAYOUT, x.shape[1])
     condition = bound.encode(conditions, jnp.ones((1, 3)), layout.encoder, layout.frame)
-    cross, keep = bound.project(condition, layout.frame), (layout.attention, layout.alignment)
-    h = bound.embed_motion(jnp.concatenate([x, jnp.broadcast_to(reference[:, None], x.shape)], axis=-1))
+    cross, masks = bound.project(condition, layout.frame), (layout.attention, layout.alignment)
+    h = bound.embed_motion(jnp.concatenate([x, jnp.broadcast_to(reference_motion[:, None], x.shape)], axis=-1))
     modulation, found = bound.modulation(bound.embed_level(level)), {}
     for i, block in enumerate(bound.blocks):
-        h, _ = block(h, modulation, cross[i], keep, layout.frame)
+        h, _ = block(h, modulation, cross[i], masks, layout.frame)
         found[f"forward/block{i}_out"] = h
-    return found | {"forward/v": bound(x, level, reference, cross, keep, layout.frame)[0]}
+    return found | {"forward/v": bound(x, level, reference_motion, cross, masks, layout.frame)[0]}
 
 
 def _block(bound, given) -> dict:
@@ -204,9 +204,9 @@ class Case:
 
     def empty(self, sampler: SamplerConfig):
         """State before the first frame."""
-        reference = jnp.asarray(self.stored["in/r_s"], self.dtype)
-        keys = jax.random.split(jax.random.key(0), len(reference))
-        return init_stream(keys, reference, self.config, LAYOUT, sampler)
+        reference_motion = jnp.asarray(self.stored["in/r_s"], self.dtype)
+        keys = jax.random.split(jax.random.key(0), len(reference_motion))
+        return init_stream(keys, reference_motion, self.config, LAYOUT, sampler)
 
     def latents(self) -> np.ndarray:
         """Motion of the whole clip [b, t, d]."""

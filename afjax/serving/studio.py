@@ -183,7 +183,7 @@ class Studio:
                 identity = self.codec.identity(picture)
             except InputError as error:
                 raise ProtocolError("portrait", str(error)) from None
-        if np.any(self.codec.reference(identity)):
+        if np.any(self.codec.reference_motion(identity)):
             raise ProtocolError("unsupported", "this model's portraits have a motion of their own; use a named one")
         self._warm_up(identity)
         return identity, [str(one.message) for one in said if issubclass(one.category, InputWarning)]
@@ -209,7 +209,7 @@ class Studio:
         """
         tracker = await self.on("faces", self.codec.tracker)
         seed = secrets.randbelow(2**31) if self._seed is None else self._seed
-        rest = self.codec.reference(identity)  # a user whose face is not seen rests like the portrait
+        rest = self.codec.reference_motion(identity)  # a user whose face is not seen rests like the portrait
         slot = await self.on("device", self.engine.join, seed, rest)
         call = self.group.begin(slot, self.now(), self.headroom + lead, begun, rest)
         call.lead = lead

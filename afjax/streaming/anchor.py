@@ -17,32 +17,36 @@ from jaxtyping import Float
 
 from afjax.audio.framing import FPS
 from afjax.config import SamplerConfig
-from afjax.types import HostOrDevice, Motion, Reference, typed
+from afjax.types import HostOrDevice, Motion, ReferenceMotion, typed
 
-Slow = Float[HostOrDevice, "b _"]
+RunningMean = Float[HostOrDevice, "b _"]
 """`[b, d]`, or `[b, 0]` without an anchor."""
 
 
 @typed
-def init_slow(reference: Reference, sampler: SamplerConfig) -> Slow:
+def init_running_mean(reference_motion: ReferenceMotion, sampler: SamplerConfig) -> RunningMean:
     """Running mean of an empty stream, 0 `[b, d]`; without an anchor there is none, `[b, 0]`."""
-    return jnp.zeros_like(reference[:, : reference.shape[1] if sampler.anchor_seconds else 0])
+    return jnp.zeros_like(reference_motion[:, : reference_motion.shape[1] if sampler.anchor_seconds else 0])
 
 
 @typed
-def anchored(slow: Slow, motion: Motion, reference: Reference, sampler: SamplerConfig) -> tuple[Slow, Motion]:
+def anchored(
+    running_mean: RunningMean, motion: Motion, reference_motion: ReferenceMotion, sampler: SamplerConfig
+) -> tuple[RunningMean, Motion]:
     """The running mean `[b, d]` after a block, and the block's motion, pulled where the mean left the band.
 
     Args:
-      slow: mean of the motion less the reference so far, `[b, d]`.
-      motion: the block's `[b, t, d]`; reference: `[b, d]`; all standardised.
+      running_mean: mean of the motion less the reference so far, `[b, d]`.
+      motion: the block's `[b, t, d]`; reference_motion: `[b, d]`; all standardised.
 
     Without an anchor both are returned as they are.
     """
     if not sampler.anchor_seconds:
-        return slow, motion
+        return running_mean, motion
     frames, tau = motion.shape[1], FPS * sampler.anchor_seconds
-    slow = slow + (1.0 - np.exp(-4.0 * frames / tau)) * (motion.mean(axis=1) - reference - slow)
-    excess = slow - jnp.clip(slow, -sampler.anchor_band, sampler.anchor_band)
+    running_mean = running_mean + (1.0 - np.exp(-4.0 * frames / tau)) * (
+        motion.mean(axis=1) - reference_motion - running_mean
+    )
+    excess = running_mean - jnp.clip(running_mean, -sampler.anchor_band, sampler.anchor_band)
     grown = np.arange(1, frames + 1) / tau
-    return slow, motion - excess[:, None] * grown[:, None].astype(motion.dtype)
+    return running_mean, motion - excess[:, None] * grown[:, None].astype(motion.dtype)

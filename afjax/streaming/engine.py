@@ -12,8 +12,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from afjax.audio.feature_extractors import FeatureExtractor
-from afjax.config import KEEP, Config, SamplerConfig
-from afjax.diffusion.guidance import branches
+from afjax.config import CONDITION_MASKS, Config, SamplerConfig
+from afjax.diffusion.guidance import guidance_branches
 from afjax.errors import InputError
 from afjax.streaming import live_step
 from afjax.streaming.state import own_motion
@@ -50,15 +50,16 @@ class Engine:
             self.leave(slot)
 
     def join(
-        self, seed: int = 0, reference: Float[HostOrDevice, " d"] | float | None = None, keep: str = "joint",
+        self, seed: int = 0, reference_motion: Float[HostOrDevice, " d"] | float | None = None,
+        condition_set: str = "joint",
         scales: SamplerConfig | None = None,
     ) -> int:  # fmt: skip
         """Slot of a session that starts with the next block; the arguments are those of `live_step.fresh`.
 
-        Raises InputError where all slots are taken, or where a latent codec's motion has no `reference`.
+        Raises InputError where all slots are taken, or where a latent codec's motion has no `reference_motion`.
         """
-        slot, reference = self._free(), own_motion(reference, bool(self.config.data.codec))
-        one = live_step.fresh(self.config, self.extractor, self.params, seed, reference, keep, scales)
+        slot, reference_motion = self._free(), own_motion(reference_motion, bool(self.config.data.codec))
+        one = live_step.fresh(self.config, self.extractor, self.params, seed, reference_motion, condition_set, scales)
         return self._occupy(slot, one)
 
     def fork(self, slot: int) -> int:
@@ -84,8 +85,8 @@ class Engine:
     @property
     def guided(self) -> bool:
         """Whether the step has the two branches that `guide` weighs: all conditions, and fewer or none."""
-        _, kept = branches(self.config.sampler)
-        return len(kept) == 2 and kept[-1].tolist() == list(KEEP["joint"])
+        masks = guidance_branches(self.config.sampler)[1]
+        return len(masks) == 2 and masks[-1].tolist() == list(CONDITION_MASKS["joint"])
 
     def guide(self, slot: int, scale: float):
         """From the next block on a session is guided by so much, 1 as without guidance.
@@ -96,8 +97,8 @@ class Engine:
         if not self.guided:
             raise InputError("this model has no guidance", do="use one whose sampler has the joint and another branch")
         one = self.state(slot)
-        weights = jnp.asarray([1 - scale, scale], one.stream.weights.dtype)[:, None]
-        self.go_back(slot, one.replace(stream=one.stream.replace(weights=weights)))
+        weights = jnp.asarray([1 - scale, scale], one.stream.guidance_weights.dtype)[:, None]
+        self.go_back(slot, one.replace(stream=one.stream.replace(guidance_weights=weights)))
 
     def step(self, inputs: live_step.Inputs, only: Collection[int] | None = None) -> Float[Array, "b t d"]:
         """Motion `[b, t, d]` of the next block of every slot, in raw units, on the device and not waited for.

@@ -22,8 +22,8 @@ from jaxtyping import Float, Int
 
 from afjax.audio.feature_extractors import FeatureExtractor, without_params
 from afjax.audio.framing import FRAME
-from afjax.config import KEEP, Config, SamplerConfig
-from afjax.diffusion.guidance import branches
+from afjax.config import CONDITION_MASKS, Config, SamplerConfig
+from afjax.diffusion.guidance import guidance_branches
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
@@ -112,37 +112,41 @@ def _jitted(block_step, extractor):
 
 def init_live(config: Config, extractor: FeatureExtractor, sessions: int) -> LiveState:
     """`sessions` slots that have heard nothing and know no user; `put` a `fresh` state into one to begin."""
-    reference = jnp.zeros((sessions, config.model.motion_dim))
+    reference_motion = jnp.zeros((sessions, config.model.motion_dim))
     keys = jax.vmap(jax.random.key)(jnp.arange(sessions))
-    keep = jnp.zeros((sessions, 3))
     sizes = (config.model, config.layout, config.sampler)
-    stream = init_stream(keys, reference, *sizes, keep, config.compute.precision)
+    stream = init_stream(keys, reference_motion, *sizes, jnp.zeros((sessions, 3)), config.compute.precision)
     heard = [jax.tree.map(lambda x: jnp.tile(x[None], (sessions,) + (1,) * x.ndim), extractor.init()) for _ in range(2)]
     return LiveState(stream, *heard)
 
 
 def fresh(
     config: Config, extractor: FeatureExtractor, params: LiveParams, seed: int,
-    reference: Float[HostOrDevice, " d"] | float = 0.0, keep: str = "joint", scales: SamplerConfig | None = None,
+    reference_motion: Float[HostOrDevice, " d"] | float = 0.0, condition_set: str = "joint",
+    scales: SamplerConfig | None = None,
 ) -> LiveState:  # fmt: skip
     """State of one session before its first block.
 
     Args:
-      seed: of its noise; reference: the portrait's own motion `[d]` in raw units.
-      keep: the conditions that it has (a name of `afjax.config.KEEP`).
+      seed: of its noise; reference_motion: the portrait's own motion `[d]` in raw units.
+      condition_set: the conditions that it has (a name of `afjax.config.CONDITION_MASKS`).
       scales: a SamplerConfig with other guidance scales but the same branches; the config's own by default.
 
     Raises ValueError where the scales need other branches than the step computes.
     """
     one = init_live(config, extractor, 1)
-    weights, kept = branches(scales or config.sampler)
-    if not (kept.shape == (k := branches(config.sampler)[1]).shape and (kept == k).all()):
+    weights, masks = guidance_branches(scales or config.sampler)
+    computed = guidance_branches(config.sampler)[1]
+    if not np.array_equal(masks, computed):
         raise ValueError("these scales need other branches than the step computes")
     stream = one.stream.replace(
-        key=jax.random.key(seed)[None],
-        keep=jnp.asarray(KEEP[keep], jnp.float32)[None] * jnp.asarray(config.objective.kept, jnp.float32),
-        weights=jnp.asarray(weights)[:, None],
-        reference=jnp.broadcast_to(params.normalizer.scale_motion(reference), one.stream.reference.shape),
+        rng=jax.random.key(seed)[None],
+        condition_mask=jnp.asarray(CONDITION_MASKS[condition_set], jnp.float32)[None]
+        * jnp.asarray(config.objective.kept, jnp.float32),
+        guidance_weights=jnp.asarray(weights)[:, None],
+        reference_motion=jnp.broadcast_to(
+            params.normalizer.scale_motion(reference_motion), one.stream.reference_motion.shape
+        ),
     )
     return one.replace(stream=stream)
 

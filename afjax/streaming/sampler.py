@@ -11,16 +11,16 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float
 
 from afjax import user_delay
-from afjax.config import KEEP, Config
+from afjax.config import CONDITION_MASKS, Config
 from afjax.nn.condition_encoder import Conditions, RawConditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
 from afjax.streaming.rollout import rollout
 from afjax.streaming.state import StreamState, init_stream, own_motion, spread
 from afjax.streaming.step import make_start, make_step, on_mesh
-from afjax.types import Audio, HostOrDevice, Motion, Params, Reference, typed
+from afjax.types import Audio, HostOrDevice, Motion, Params, ReferenceMotion, typed
 
-PortraitMotion = Float[HostOrDevice, " d"] | Reference | float
+PortraitMotion = Float[HostOrDevice, " d"] | ReferenceMotion | float
 """A portrait's own motion `[d]` in raw units, or one per clip `[b, d]`; 0.0 where motion is relative to it."""
 
 
@@ -86,8 +86,8 @@ class Generator:
 
     @typed
     def clips(
-        self, avatar_audio: Audio, user_audio: Audio, user_motion: Motion, seed: int = 0, keep: str = "joint",
-        reference: PortraitMotion | None = None, numbers: Sequence[int] | np.ndarray | None = None,
+        self, avatar_audio: Audio, user_audio: Audio, user_motion: Motion, seed: int = 0, condition_set: str = "joint",
+        reference_motion: PortraitMotion | None = None, numbers: Sequence[int] | np.ndarray | None = None,
     ) -> Motion:  # fmt: skip
         """Motion `[b, t, d]` in raw units, a host array.
 
@@ -95,10 +95,10 @@ class Generator:
           avatar_audio, user_audio: raw features `[b, t, f]`; user_motion: `[b, t, d]` in raw units.
           seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are; `numbers`: i of each,
             0 .. b - 1 by default.
-          keep: the conditions that the model is given, a name of `afjax.config.KEEP`; those that it never had in
-            training (`ObjectiveConfig.kept`) are dropped whatever this says.
-          reference: the portrait's own motion `[d]` in raw units, or one per clip `[b, d]`; without it the neutral
-            face of a codec with relative coefficients, which is 0.
+          condition_set: the conditions that the model is given, a name of `afjax.config.CONDITION_MASKS`; those that it
+            never had in training (`ObjectiveConfig.kept`) are dropped whatever this says.
+          reference_motion: the portrait's own motion `[d]` in raw units, or one per clip `[b, d]`; without it the
+            neutral face of a codec with relative coefficients, which is 0.
 
         A user who comes late (`layout.user_delay`) is silent and rests like the portrait before. Raises InputError
         where motion is absolute and there is no reference.
@@ -108,29 +108,33 @@ class Generator:
         if count % len(self._devices):  # the last clip again, as often as it takes
             rows = np.minimum(np.arange(count + -count % len(self._devices)), count - 1)
             tracks = (np.asarray(track)[rows] for track in (avatar_audio, user_audio, user_motion))
-            reference = np.asarray(reference)[rows] if np.ndim(reference) == 2 else reference
-            return self.clips(*tracks, seed, keep, reference, numbers[rows])[:count]
-        state = self.begin(count, seed, keep, reference, numbers)
+            reference_motion = (
+                np.asarray(reference_motion)[rows] if np.ndim(reference_motion) == 2 else reference_motion
+            )
+            return self.clips(*tracks, seed, condition_set, reference_motion, numbers[rows])[:count]
+        state = self.begin(count, seed, condition_set, reference_motion, numbers)
         user_audio = user_delay.delayed(np.asarray(user_audio), delay, self.normalizer.audio_silence)
-        user_motion = user_delay.delayed(np.asarray(user_motion), delay, 0.0 if reference is None else reference)
+        user_motion = user_delay.delayed(
+            np.asarray(user_motion), delay, 0.0 if reference_motion is None else reference_motion
+        )
         return self.go_on(state, avatar_audio, user_audio, user_motion, self.config.sampler.start)[0]
 
     @typed
     def begin(
-        self, count: int, seed: int = 0, keep: str = "joint", reference: PortraitMotion | None = None,
+        self, count: int, seed: int = 0, condition_set: str = "joint", reference_motion: PortraitMotion | None = None,
         numbers: Sequence[int] | np.ndarray | None = None,
     ) -> StreamState:  # fmt: skip
         """`count` sessions that have made nothing yet; arguments and errors as in `clips`."""
         s, config = self.normalizer, self.config
-        reference = own_motion(reference, self.absolute)
+        reference_motion = own_motion(reference_motion, self.absolute)
         numbers = jnp.arange(count) if numbers is None else jnp.asarray(numbers, jnp.int32)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(numbers)
-        kept = np.multiply(KEEP[keep], config.objective.kept)
+        kept = np.multiply(CONDITION_MASKS[condition_set], config.objective.kept)
         kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
-        reference = jnp.asarray(s.scale_motion(reference), jnp.float32)
-        reference = jnp.broadcast_to(reference, (count, config.model.motion_dim))
+        reference_motion = jnp.asarray(s.scale_motion(reference_motion), jnp.float32)
+        reference_motion = jnp.broadcast_to(reference_motion, (count, config.model.motion_dim))
         sizes = (config.model, config.layout, config.sampler)
-        state = init_stream(keys, reference, *sizes, kept, config.compute.precision)
+        state = init_stream(keys, reference_motion, *sizes, kept, config.compute.precision)
         return jax.device_put(state, self._by_clip)
 
     @typed

@@ -1,7 +1,7 @@
 """What a stream remembers between two steps, for any number of sessions along the batch axis.
 
 Cached keys are stored without rotation and numbered by their slot at use, so positions are relative and a stream has
-no end. `made` counts finished frames only up to the point from which every slot of the memory is filled.
+no end. `num_frames` counts finished frames only up to the point from which every slot of the memory is filled.
 """
 
 from typing import Any
@@ -13,14 +13,14 @@ from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Array, Float, Int, Key
 
 from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
-from afjax.diffusion.guidance import branches
+from afjax.diffusion.guidance import guidance_branches
 from afjax.errors import InputError
 from afjax.nn.condition_encoder import ProjectedConditions
 from afjax.nn.precision import activations
-from afjax.streaming.anchor import init_slow
-from afjax.types import Keep, Keys, Reference, typed
+from afjax.streaming.anchor import init_running_mean
+from afjax.types import ConditionMask, ReferenceMotion, Rngs, typed
 
-AXES = {"keys": 2, "values": 2, "condition": 1, "weights": 1}
+AXES = {"cache_k": 2, "cache_v": 2, "condition": 1, "guidance_weights": 1}
 """Axis of the sessions in the fields of a StreamState, 0 in all others."""
 
 
@@ -28,28 +28,28 @@ AXES = {"keys": 2, "values": 2, "condition": 1, "weights": 1}
 class StreamState:
     """What b sessions remember, with k branches of guidance; all standardised."""
 
-    key: Key[Array, " b"]  # typed random keys, one per session
-    made: Int[Array, " b"]  # finished frames, saturating
-    keep: Float[Array, "b 3"]  # which conditions the session has: avatar audio, user audio, user motion
-    weights: Float[Array, "k b"]  # of the branches
-    reference: Float[Array, "b d"]
-    keys: Float[Array, "l k b cached h e"]  # not rotated
-    values: Float[Array, "l k b cached h e"]
+    rng: Key[Array, " b"]  # typed random keys, one per session
+    num_frames: Int[Array, " b"]  # finished frames, saturating
+    condition_mask: Float[Array, "b 3"]  # which conditions the session has: avatar audio, user audio, user motion
+    guidance_weights: Float[Array, "k b"]  # of the branches
+    reference_motion: Float[Array, "b d"]
+    cache_k: Float[Array, "l k b cached h e"]  # not rotated
+    cache_v: Float[Array, "l k b cached h e"]
     condition: Float[Array, "k b aligned c"]  # encoded conditions of the frames before the re-fed ones
-    recent: ProjectedConditions  # that the encoder reads again, `history` frames
-    context: Float[Array, "b look_ahead d"]  # the last finished frames
-    slow: Float[Array, "b _"]  # running mean of the motion from the reference [b, d]; [b, 0] without an anchor
+    recent_conditions: ProjectedConditions  # that the encoder reads again, `history` frames
+    refed_motion: Float[Array, "b look_ahead d"]  # the last finished frames
+    running_mean: Float[Array, "b _"]  # running mean of the motion from the reference [b, d]; [b, 0] without an anchor
 
 
-def own_motion(reference: Any, absolute: bool) -> Any:
+def own_motion(reference_motion: Any, absolute: bool) -> Any:
     """The portrait's own motion `[d]`, as it was given; 0, the neutral face's, where it was not.
 
     Raises InputError where it was not and motion is `absolute`: not relative to the neutral face.
     """
-    if reference is None and absolute:
+    if reference_motion is None and absolute:
         do = "give reference=codec.reference(codec.identity(portrait))"
         raise InputError("motion of a latent codec has no neutral face: the portrait's own is missing", "reference", do)
-    return 0.0 if reference is None else reference
+    return 0.0 if reference_motion is None else reference_motion
 
 
 def specs(axis: str) -> StreamState:
@@ -75,36 +75,36 @@ def memory(model: ModelConfig, layout: LayoutConfig) -> int:
 
 @typed
 def init_stream(
-    keys: Keys, reference: Reference, model: ModelConfig, layout: LayoutConfig, sampler: SamplerConfig,
-    keep: Keep | None = None, precision: str = "tf32",
+    rngs: Rngs, reference_motion: ReferenceMotion, model: ModelConfig, layout: LayoutConfig, sampler: SamplerConfig,
+    condition_mask: ConditionMask | None = None, precision: str = "tf32",
 ) -> StreamState:  # fmt: skip
     """An empty stream of b sessions.
 
     Args:
-      keys: `[b]` typed random keys; reference: standardised `[b, d]`.
-      keep: `[b, 3]`, 1 or 0: avatar audio, user audio, user motion; None: everything.
+      rngs: `[b]` typed random keys; reference_motion: standardised `[b, d]`.
+      condition_mask: `[b, 3]`, 1 or 0: avatar audio, user audio, user motion; None: everything.
       precision: the network's, whose activations are kept.
     """
-    sessions, dtype = reference.shape[0], reference.dtype
+    sessions, dtype = reference_motion.shape[0], reference_motion.dtype
     narrow = activations(precision, dtype)
-    weights = branches(sampler)[0]
+    weights = guidance_branches(sampler)[0]
     k = len(weights)
     cache = (model.depth, k, sessions, layout.cache, model.heads, model.width // model.heads)
     past = history(model, layout)
     return StreamState(
-        key=jnp.array(keys, copy=True),
-        made=jnp.zeros(sessions, jnp.int32),
-        keep=jnp.ones((sessions, 3), dtype) if keep is None else jnp.array(keep, dtype),
-        weights=jnp.tile(jnp.asarray(weights, dtype)[:, None], (1, sessions)),
-        reference=jnp.array(reference, copy=True),
-        keys=jnp.zeros(cache, narrow),
-        values=jnp.zeros(cache, narrow),
+        rng=jnp.array(rngs, copy=True),
+        num_frames=jnp.zeros(sessions, jnp.int32),
+        condition_mask=jnp.ones((sessions, 3), dtype) if condition_mask is None else jnp.array(condition_mask, dtype),
+        guidance_weights=jnp.tile(jnp.asarray(weights, dtype)[:, None], (1, sessions)),
+        reference_motion=jnp.array(reference_motion, copy=True),
+        cache_k=jnp.zeros(cache, narrow),
+        cache_v=jnp.zeros(cache, narrow),
         condition=jnp.zeros((k, sessions, layout.alignment, model.width), narrow),
-        recent=ProjectedConditions(
+        recent_conditions=ProjectedConditions(
             jnp.zeros((sessions, past, model.condition_width), narrow),
             jnp.zeros((sessions, past, model.condition_width), narrow),
             jnp.zeros((sessions, past, model.motion_dim), dtype),
         ),
-        context=jnp.zeros((sessions, layout.look_ahead, model.motion_dim), dtype),
-        slow=init_slow(reference, sampler),
+        refed_motion=jnp.zeros((sessions, layout.look_ahead, model.motion_dim), dtype),
+        running_mean=init_running_mean(reference_motion, sampler),
     )

@@ -24,7 +24,7 @@ from jaxtyping import Array, Float, Num
 
 from afjax.config import LayoutConfig, SamplerConfig
 from afjax.diffusion import solver
-from afjax.diffusion.guidance import branches, combine
+from afjax.diffusion.guidance import combine, guidance_branches
 from afjax.nn import masks
 from afjax.nn.condition_encoder import Conditions, ProjectedConditions
 from afjax.nn.rope import rotate
@@ -32,7 +32,7 @@ from afjax.nn.token_layout import frame_layout
 from afjax.nn.transformer import ForcingTransformer, Told
 from afjax.streaming.anchor import anchored
 from afjax.streaming.state import StreamState, history, memory, specs
-from afjax.types import HostOrDevice, Keys, Motion, Params, Tokens, Weights, typed
+from afjax.types import GuidanceWeights, HostOrDevice, Motion, Params, Rngs, Tokens, typed
 
 Velocities = Float[Array, "k b n d"]
 
@@ -68,26 +68,27 @@ def on_mesh(step: Callable, mesh: Mesh) -> Callable:
 
 
 @flax.struct.dataclass
-class Pass:
+class BlockContext:
     """What stays the same over the evaluations of a pass of n tokens: k branches, b sessions.
 
     Attributes:
-      context: `[b, look_ahead, d]` finished motion at level 0, before the tokens that are solved; at a start none.
+      refed_motion: `[b, look_ahead, d]` finished motion at level 0, before the tokens that are solved; at a start none.
       condition: `[k, b, n, c]` encoded conditions of the pass.
-      recent: conditions up to the end of the pass.
+      recent_conditions: conditions up to the end of the pass.
       cross: per block keys and values of the aligned conditions; past: per block those of the cached frames, or None.
-      masks: (attention, alignment); positions: `[n]`; reference: `[k * b, d]`; weights: `[k, b]` or `[k]`.
+      masks: (attention, alignment); positions: `[n]`; reference_motion: `[k * b, d]`; guidance_weights: `[k, b]` or
+        `[k]`.
     """
 
-    context: Float[HostOrDevice, "b context d"]
+    refed_motion: Float[HostOrDevice, "b refed d"]
     condition: Float[HostOrDevice, "k b n c"]
-    recent: ProjectedConditions
+    recent_conditions: ProjectedConditions
     cross: list
     past: list | None
     masks: tuple
     positions: Num[HostOrDevice, " n"]
-    reference: Float[HostOrDevice, "k*b d"]
-    weights: Weights
+    reference_motion: Float[HostOrDevice, "k*b d"]
+    guidance_weights: GuidanceWeights
 
 
 @typed
@@ -95,148 +96,170 @@ def _step(
     model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig, make_pass: Callable, params: Params,
     state: StreamState, conditions: Conditions, noise: Motion | None = None,
 ) -> tuple[StreamState, Motion]:  # fmt: skip
-    now = make_pass(model, layout, sampler, params, state, conditions)
+    context = make_pass(model, layout, sampler, params, state, conditions)
     if noise is None:
-        key, noise = session_noise(state.key, *conditions.user_motion.shape[1:], state.reference.dtype)
-        state = state.replace(key=key)
-    motion = solve(model, params, now, noise, sampler)
-    slow, motion = anchored(state.slow, motion, state.reference, sampler)
-    return advance(model, layout, params, state.replace(slow=slow), now, motion), motion
+        rng, noise = session_noise(state.rng, *conditions.user_motion.shape[1:], state.reference_motion.dtype)
+        state = state.replace(rng=rng)
+    motion = solve(model, params, context, noise, sampler)
+    running_mean, motion = anchored(state.running_mean, motion, state.reference_motion, sampler)
+    return advance(model, layout, params, state.replace(running_mean=running_mean), context, motion), motion
 
 
 @typed
-def solve(model: ForcingTransformer, params: Params, now: Pass, noise: Motion, sampler: SamplerConfig) -> Motion:
+def solve(
+    model: ForcingTransformer, params: Params, context: BlockContext, noise: Motion, sampler: SamplerConfig
+) -> Motion:
     """Motion `[b, t, d]` of the pass from noise `[b, t, d]`; n = look-ahead + t."""
-    context, levels = now.context.shape[1], solver.make_grid(sampler).levels
-    known = np.arange(context + noise.shape[1])[:, None] < context
+    refed, levels = context.refed_motion.shape[1], solver.make_grid(sampler).levels
+    known = np.arange(refed + noise.shape[1])[:, None] < refed
     told = model.apply(params, jnp.asarray([0.0, *levels], noise.dtype), method="tell")
 
     def velocity(x, now_told):
-        tokens = jnp.concatenate([now.context, x], axis=1)
+        tokens = jnp.concatenate([context.refed_motion, x], axis=1)
         modulation = jax.tree.map(lambda all, one: jnp.where(known, all[0], one)[None], told, now_told)
-        return combine(evaluate(model, params, now, tokens, modulation)[0][:, :, context:], now.weights)
+        return combine(evaluate(model, params, context, tokens, modulation)[0][:, :, refed:], context.guidance_weights)
 
     return solver.solve(velocity, noise, sampler, jax.tree.map(lambda x: x[1:], told), written_out=True)
 
 
 @typed
 def evaluate(
-    model: ForcingTransformer, params: Params, now: Pass, tokens: Tokens, levels: Float[HostOrDevice, "..."] | Told
+    model: ForcingTransformer,
+    params: Params,
+    context: BlockContext,
+    tokens: Tokens,
+    levels: Float[HostOrDevice, "..."] | Told,
 ) -> tuple[Velocities, list]:
     """Velocity of every branch `[k, b, n, d]` for tokens `[b, n, d]`, and their keys and values by block.
 
     `levels`: `[n]` or one number, or what the model's `tell` gives for them, `[1, n, c]` each.
     """
-    count = len(now.weights)
+    count = len(context.guidance_weights)
     if not isinstance(levels, Told):
         levels = jnp.broadcast_to(levels, (count * len(tokens), tokens.shape[1]))
     repeated = jnp.tile(tokens, (count, 1, 1))
     velocity, pairs = model.apply(
-        params, repeated, levels, now.reference, now.cross, now.masks, now.positions, now.past
+        params,
+        repeated,
+        levels,
+        context.reference_motion,
+        context.cross,
+        context.masks,
+        context.positions,
+        context.past,
     )
     return velocity.reshape(count, *tokens.shape), pairs
 
 
 @typed
 def advance(
-    model: ForcingTransformer, layout: LayoutConfig, params: Params, state: StreamState, now: Pass, motion: Motion
+    model: ForcingTransformer,
+    layout: LayoutConfig,
+    params: Params,
+    state: StreamState,
+    context: BlockContext,
+    motion: Motion,
 ) -> StreamState:
     """State after the pass has been solved, with motion `[b, t, d]`; its key and running mean are the caller's."""
-    tokens = jnp.concatenate([now.context, motion], axis=1)
+    tokens = jnp.concatenate([context.refed_motion, motion], axis=1)
     final = tokens.shape[1] - layout.look_ahead  # the tokens after it are fed again
     told = model.apply(params, jnp.zeros((1, 1), tokens.dtype), method="tell")  # that of every token
-    pairs = evaluate(model, params, now, tokens, told)[1]
+    pairs = evaluate(model, params, context, tokens, told)[1]
     keys, values = (
         _append(old, jnp.stack(fresh).reshape(*old.shape[:3], -1, *old.shape[4:])[:, :, :, :final], 3)
-        for old, fresh in zip((state.keys, state.values), zip(*pairs, strict=True), strict=True)
+        for old, fresh in zip((state.cache_k, state.cache_v), zip(*pairs, strict=True), strict=True)
     )
     return state.replace(
-        made=jnp.minimum(state.made + motion.shape[1], memory(model.config, layout) + layout.block),
-        keys=keys,
-        values=values,
-        condition=_append(state.condition, now.condition[:, :, :final], 2),
-        recent=jax.tree.map(lambda x: _last(x, history(model.config, layout), 1), now.recent),
-        context=_last(tokens, layout.look_ahead, 1),
+        num_frames=jnp.minimum(state.num_frames + motion.shape[1], memory(model.config, layout) + layout.block),
+        cache_k=keys,
+        cache_v=values,
+        condition=_append(state.condition, context.condition[:, :, :final], 2),
+        recent_conditions=jax.tree.map(lambda x: _last(x, history(model.config, layout), 1), context.recent_conditions),
+        refed_motion=_last(tokens, layout.look_ahead, 1),
     )
 
 
-def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, block: Conditions) -> Pass:
-    kept = branches(sampler)[1]
+def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, block: Conditions) -> BlockContext:
+    branch_masks = guidance_branches(sampler)[1]
     heard = model.apply(params, block, method="listen")
-    recent = jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent, heard)
-    condition, own = _encode(model, layout, params, state, recent, kept)
+    recent = jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent_conditions, heard)
+    condition, own = _encode(model, layout, params, state, recent, branch_masks)
     aligned = layout.cache + np.arange(-layout.alignment, layout.look_ahead + layout.block)
-    return Pass(
-        context=state.context,
+    return BlockContext(
+        refed_motion=state.refed_motion,
         condition=own,
-        recent=recent,
+        recent_conditions=recent,
         cross=model.apply(params, _flat(condition), aligned, method="project"),
         past=_past(layout, state),
-        masks=_visible(layout, state.made, len(kept)),
+        masks=_visible(layout, state.num_frames, len(branch_masks)),
         positions=layout.cache + np.arange(layout.look_ahead + layout.block),
-        reference=jnp.tile(state.reference, (len(kept), 1)),
-        weights=state.weights,
+        reference_motion=jnp.tile(state.reference_motion, (len(branch_masks), 1)),
+        guidance_weights=state.guidance_weights,
     )
 
 
-def _start_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, conditions: Conditions) -> Pass:
-    kept = branches(sampler)[1]
+def _start_pass(
+    model, layout: LayoutConfig, sampler, params, state: StreamState, conditions: Conditions
+) -> BlockContext:
+    branch_masks = guidance_branches(sampler)[1]
     heard = model.apply(params, conditions, method="listen")
     tokens = frame_layout(layout, conditions.user_motion.shape[1])
-    keep = (kept[:, None] * state.keep).reshape(-1, 3)
-    branched = jax.tree.map(lambda x: jnp.tile(x, (len(kept), 1, 1)), heard)
-    condition = model.apply(params, branched, keep, tokens.encoder, tokens.frame, method="encode")
-    return Pass(
-        context=state.context[:, :0],
-        condition=condition.reshape(len(kept), -1, *condition.shape[1:]),
-        recent=jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent, heard),
+    condition_mask = (branch_masks[:, None] * state.condition_mask).reshape(-1, 3)
+    branched = jax.tree.map(lambda x: jnp.tile(x, (len(branch_masks), 1, 1)), heard)
+    condition = model.apply(params, branched, condition_mask, tokens.encoder, tokens.frame, method="encode")
+    return BlockContext(
+        refed_motion=state.refed_motion[:, :0],
+        condition=condition.reshape(len(branch_masks), -1, *condition.shape[1:]),
+        recent_conditions=jax.tree.map(
+            lambda past, new: jnp.concatenate([past, new], axis=1), state.recent_conditions, heard
+        ),
         cross=model.apply(params, condition, tokens.frame, method="project"),
         past=None,
         masks=(tokens.attention, tokens.alignment),
         positions=tokens.frame,
-        reference=jnp.tile(state.reference, (len(kept), 1)),
-        weights=state.weights,
+        reference_motion=jnp.tile(state.reference_motion, (len(branch_masks), 1)),
+        guidance_weights=state.guidance_weights,
     )
 
 
 @typed
-def session_noise(keys: Keys, frames: int, channels: int, dtype: DTypeLike) -> tuple[Keys, Float[Array, "b t d"]]:
+def session_noise(rngs: Rngs, frames: int, channels: int, dtype: DTypeLike) -> tuple[Rngs, Float[Array, "b t d"]]:
     """The next key of each session and its noise `[b, t, d]`, independent of the other sessions.
 
-    `keys`: `[b]` typed random keys; `frames`, `channels`: t and d.
+    `rngs`: `[b]` typed random keys; `frames`, `channels`: t and d.
     """
-    split = jax.vmap(jax.random.split)(keys)
-    drawn = jax.vmap(lambda key: jax.random.normal(key, (frames * channels,), dtype))(split[:, 1])
-    return split[:, 0], drawn.reshape(len(keys), frames, channels)
+    split = jax.vmap(jax.random.split)(rngs)
+    drawn = jax.vmap(lambda rng: jax.random.normal(rng, (frames * channels,), dtype))(split[:, 1])
+    return split[:, 0], drawn.reshape(len(rngs), frames, channels)
 
 
-def _encode(model, layout: LayoutConfig, params, state: StreamState, recent: ProjectedConditions, kept):
+def _encode(model, layout: LayoutConfig, params, state: StreamState, recent: ProjectedConditions, branch_masks):
     """Conditions aligned with the pass `[k, b, aligned + n, c]`, and those of the pass alone."""
     past = history(model.config, layout)
     frame = np.arange(-past, layout.block)
     windowed = masks.in_window(frame[:, None], frame[None, :], layout.condition_window)
     own = windowed if layout.condition_window else np.ones((len(frame), len(frame)), bool)
-    mask = jnp.asarray(own)[None] & (state.made[:, None, None] + frame >= 0)
-    keep = (kept[:, None] * state.keep).reshape(-1, 3)
-    branched = jax.tree.map(lambda x: jnp.tile(x, (len(kept), 1, 1)), recent)
-    mask = jnp.tile(mask, (len(kept), 1, 1))
-    encoded = model.apply(params, branched, keep, mask, frame + past, method="encode")
+    mask = jnp.asarray(own)[None] & (state.num_frames[:, None, None] + frame >= 0)
+    condition_mask = (branch_masks[:, None] * state.condition_mask).reshape(-1, 3)
+    branched = jax.tree.map(lambda x: jnp.tile(x, (len(branch_masks), 1, 1)), recent)
+    mask = jnp.tile(mask, (len(branch_masks), 1, 1))
+    encoded = model.apply(params, branched, condition_mask, mask, frame + past, method="encode")
     encoded = encoded[:, -(layout.look_ahead + layout.block) :]
-    encoded = encoded.reshape(len(kept), -1, *encoded.shape[1:])
+    encoded = encoded.reshape(len(branch_masks), -1, *encoded.shape[1:])
     return jnp.concatenate([state.condition, encoded], axis=2), encoded
 
 
-def _visible(layout: LayoutConfig, made, branch_count: int):
+def _visible(layout: LayoutConfig, num_frames, branch_count: int):
     """Masks of a pass for each session's own position: attention `[k * b, n, cached + n]`, alignment
     `[k * b, n, aligned + n]`."""
     frame = np.arange(-layout.look_ahead, layout.block)
     attention = masks.stream_rows(layout.mask, layout.block, layout.look_ahead, layout.cache)
-    keys = np.concatenate([np.arange(-layout.cache, 0) - layout.look_ahead, frame])
+    attended = np.concatenate([np.arange(-layout.cache, 0) - layout.look_ahead, frame])
     aligned = np.concatenate([np.arange(-layout.alignment, 0) - layout.look_ahead, frame])
     near = np.abs(frame[:, None] - aligned) <= layout.alignment
     return tuple(
-        jnp.tile(jnp.asarray(rows)[None] & (made[:, None, None] + key >= 0), (branch_count, 1, 1))
-        for rows, key in ((attention, keys), (near, aligned))
+        jnp.tile(jnp.asarray(rows)[None] & (num_frames[:, None, None] + frame >= 0), (branch_count, 1, 1))
+        for rows, frame in ((attention, attended), (near, aligned))
     )
 
 
@@ -244,7 +267,8 @@ def _past(layout: LayoutConfig, state: StreamState):
     """Cached keys, rotated to their slots 0, 1, .., and values, per block of the transformer."""
     positions = np.arange(layout.cache)
     return [
-        (rotate(_flat(keys), positions), _flat(values)) for keys, values in zip(state.keys, state.values, strict=True)
+        (rotate(_flat(keys), positions), _flat(values))
+        for keys, values in zip(state.cache_k, state.cache_v, strict=True)
     ]
 
 

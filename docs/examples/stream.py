@@ -30,7 +30,7 @@ def main(run: str, portrait: str, user_video: str, avatar_voice: str, out: str):
         user_motion=user.motion,
         user_audio=read_audio(user_video, start=video.start) if video.has_sound else None,
         avatar_audio=voice,
-        reference=codec.reference(face),
+        reference_motion=codec.reference_motion(face),
     )
     sound = read_audio(avatar_voice, SOUND_RATE)[: len(motion) * SOUND_RATE // 25]
     with VideoWriter(out, width=codec.size, height=codec.size) as writer:

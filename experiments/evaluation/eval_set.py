@@ -84,21 +84,24 @@ def generate(
     seed: int = SEED,
     kept: Mapping[str, str] = KEPT,
     first: int = 0,
-    reference=None,
+    reference_motion=None,
 ) -> dict[str, np.ndarray]:
     """Motion [n, T, D] of the model with all conditions and with parts of the user dropped; `kept` names them.
 
-    `first`: number of the first clip, by which clips draw their noise; `reference`: of the avatars as `Generator.clips`
-    takes it, by default what the conversations hold. Several processes each make their part, and all get the whole.
-    Raises InputError where the conversations do not fit the model.
+    `first`: number of the first clip, by which clips draw their noise; `reference_motion`: of the avatars as
+    `Generator.clips` takes it, by default what the conversations hold. Several processes each make their part, and all
+    get the whole. Raises InputError where the conversations do not fit the model.
     """
     check_fits(run.config, clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1])
     tracks = [
         np.stack([getattr(clip, name) for clip in clips]).astype(np.float32)
         for name in ("avatar_features", "user_features", "user_motion")
     ]
-    rest = np.stack([clip.rest for clip in clips]) if reference is None else reference
-    return {row: divided.clips(run.generator, *tracks, rest, seed, keep, first) for row, keep in kept.items()}
+    rest = np.stack([clip.rest for clip in clips]) if reference_motion is None else reference_motion
+    return {
+        row: divided.clips(run.generator, *tracks, rest, seed, condition_set, first)
+        for row, condition_set in kept.items()
+    }
 
 
 def metric_table(

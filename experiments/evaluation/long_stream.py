@@ -113,7 +113,7 @@ def generated(run: Avatar, played, cast: Cast | None, count: int, sessions: int)
     generator, delay = run.generator, run.config.layout.user_delay
     late = [turned(piece, delay) for piece in played]
     chain = endless_conditions.Chain(late, sessions, SEED)
-    state = generator.begin(sessions, SEED, reference=0.0 if cast is None else cast.references)
+    state = generator.begin(sessions, SEED, reference_motion=0.0 if cast is None else cast.references)
     first = run.config.sampler.start
     for _ in range(count):
         tracks = chain.take(MINUTE)

@@ -40,7 +40,7 @@ class Cast:
         portraits = [moving_person(FIRST + n, rest, codec.size)[0] for n in range(sessions)]
         self.sessions, self._codec, self._embed = sessions, codec, embed
         self._people = [codec.identity(portrait) for portrait in portraits]
-        references = [codec.reference(person) for person in self._people]
+        references = [codec.reference_motion(person) for person in self._people]
         self.references = np.stack(references) if np.ndim(references[0]) else 0.0
         self.others = None
         if embed is not None:

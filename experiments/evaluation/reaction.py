@@ -16,7 +16,7 @@ from afjax.audio.envelope import speaking
 from afjax.audio.feature_extractors import silence
 from afjax.audio.framing import FPS
 from afjax.avatar.avatar import Avatar
-from afjax.config import keep_name
+from afjax.config import condition_set_name
 from afjax.errors import InputError
 from afjax.media.video import VideoInfo, read_frames
 from afjax.metrics import real_response
@@ -104,9 +104,9 @@ def generate(run: Avatar, one: Inputs, user: np.ndarray, seeds: int, key: int, s
     ]
     if hears and seen:
         features[1] = run.features.clip(one.user_audio, one.frames)
-    keep = keep_name(run.hears_silence, hears and seen, seen)
+    condition_set = condition_set_name(run.hears_silence, hears and seen, seen)
     sides = [np.repeat(rows[None], seeds, axis=0) for rows in (*features, user if seen else np.zeros_like(user))]
-    return run.generator.clips(*sides, seed=key, keep=keep)
+    return run.generator.clips(*sides, seed=key, condition_set=condition_set)
 
 
 def episodes_of(name: str, frames: int, labels: Path = LABELS) -> tuple[Episode, ...] | None:

@@ -168,7 +168,7 @@ def render_from_videos(run: Avatar, recorded: str, user: str, out: Path, protoco
                         notes.append(f"{name}: the user's video has no sound, the model hears nobody")
                 voice = wave if protocol.voice else None
                 motion = run.generate(
-                    frames, motion, heard, voice, seed=_seed(name), reference=codec.reference(identity)
+                    frames, motion, heard, voice, seed=_seed(name), reference_motion=codec.reference_motion(identity)
                 )
                 said = np.zeros(frames * RATE // FPS, np.float32) if voice is None else voice
                 render(made, codec, identity, motion, np.round(said.clip(-1, 1) * 32767).astype(np.int16))

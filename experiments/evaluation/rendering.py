@@ -131,17 +131,17 @@ class _Batch:
 class _Maker:
     """The motion of a model, a batch at a time."""
 
-    def __init__(self, run: Avatar, keep: str):
-        self._run, self._keep, self._made = run, keep, (range(0), None)
+    def __init__(self, run: Avatar, condition_set: str):
+        self._run, self._keep, self._made = run, condition_set, (range(0), None)
 
     def __call__(self, batch: _Batch, n: int):
         if self._made[0] != batch.span:
             rest = np.zeros((len(batch.span), len(batch.codec.channels)), np.float32)
             for number, identity in batch.shown.items():
-                rest[number - batch.span.start] = batch.codec.reference(identity)
+                rest[number - batch.span.start] = batch.codec.reference_motion(identity)
             part = batch.clips[batch.span.start : batch.span.stop]
             kept = {"model": self._keep}
-            made = eval_set.generate(self._run, part, kept=kept, first=batch.span.start, reference=rest)
+            made = eval_set.generate(self._run, part, kept=kept, first=batch.span.start, reference_motion=rest)
             self._made = batch.span, made["model"]
         return self._made[1][n - batch.span.start], batch.shown[n], batch.clips[n].avatar_audio
 
@@ -149,14 +149,14 @@ class _Maker:
 def _recorded(batch: _Batch, n: int):
     """Recorded motion on the clip's portrait, relative to whose face it was."""
     clip, identity = batch.clips[n], batch.shown[n]
-    return clip.avatar_motion - clip.rest + batch.codec.reference(identity), identity, clip.avatar_audio
+    return clip.avatar_motion - clip.rest + batch.codec.reference_motion(identity), identity, clip.avatar_audio
 
 
 def _user(batch: _Batch, n: int):
     """The user's motion on a drawn person. Where a user rests is not recorded: latents are taken about their mean."""
     clip, identity = batch.clips[n], batch.codec.identity(drawn(batch.codec, len(batch.clips) + n))
     motion = clip.user_motion
-    if np.ndim(rest := batch.codec.reference(identity)):
+    if np.ndim(rest := batch.codec.reference_motion(identity)):
         motion = motion - motion.mean(axis=0) + rest
     return motion, identity, clip.user_audio
 

@@ -17,7 +17,7 @@ from afjax.codec.face.channels import CHANNELS, USUAL_HIGH, channel
 from afjax.codec.face.codec import FaceCodec
 from afjax.codec.face.track.live_tracker import LiveFace
 from afjax.config import Config, to_dict
-from afjax.diffusion.guidance import branches
+from afjax.diffusion.guidance import guidance_branches
 from afjax.errors import InputError
 from afjax.streaming import latency, live_step
 from afjax.streaming.latency import percentiles
@@ -207,7 +207,7 @@ def _setting(config: Config, size: int) -> dict[str, Any]:
     kept = ("block", "look_ahead", "user_delay", "cache", "mask", "condition_window")
     return {
         "name": config.name, **{name: layout[name] for name in kept}, "nfe": config.sampler.nfe,
-        "branches": len(branches(config.sampler)[0]), "size": size,
+        "branches": len(guidance_branches(config.sampler)[0]), "size": size,
     }  # fmt: skip
 
 

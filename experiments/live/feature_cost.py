@@ -34,7 +34,7 @@ def train_step(config: Config) -> Callable[[], object]:
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
     widths |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
     batch = {name: rng.standard_normal((*shape, width), np.float32) for name, width in widths.items()}
-    batch["reference"] = np.zeros((shape[0], c.motion_dim), np.float32)
+    batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
     step, draw, layout = make_train_step(config), make_draw(config), token_layout(config)
     state = init_state(config)
 

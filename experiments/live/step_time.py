@@ -21,7 +21,7 @@ __all__ = ["measure"]
 def measure(run: Avatar, blocks: int) -> dict[str, Any]:
     """`step_ms`: percentiles over `blocks` steps of one session; `latency_s`: a block and the median of them."""
     engine, rng = run.engine(1), np.random.default_rng(0)
-    engine.join(reference=run.normalizer.motion_mean)
+    engine.join(reference_motion=run.normalizer.motion_mean)
     quiet = live_step.silence(run.config, 1)
     taken, before = [], engine.compilations
     for _ in range(blocks):

@@ -14,21 +14,21 @@ def clips(
     avatar_audio,
     user_audio,
     user_motion,
-    reference,
+    reference_motion,
     seed: int = 0,
-    keep: str = "joint",
+    condition_set: str = "joint",
     first: int = 0,
 ) -> np.ndarray:
     """What `Generator.clips` gives, in every process; all of them must call it.
 
     Each process generates its part of the clips on all its devices. Noise goes by a clip's number, so that the
-    division changes nothing but rounding. Arguments as for `Generator.clips`, `reference` one a clip [b, d];
+    division changes nothing but rounding. Arguments as for `Generator.clips`, `reference_motion` one a clip [b, d];
     `first`: number of the first clip, where these are some of many.
     """
     tracks, generator = (avatar_audio, user_audio, user_motion), generator.over(jax.local_devices())
 
     def part(rows: np.ndarray) -> np.ndarray:
         chosen = (np.asarray(track)[rows] for track in tracks)
-        return generator.clips(*chosen, seed, keep, np.asarray(reference)[rows], first + rows)
+        return generator.clips(*chosen, seed, condition_set, np.asarray(reference_motion)[rows], first + rows)
 
     return sharding.divided(part, len(user_motion))

@@ -43,7 +43,7 @@ class Sampler:
         )
         self._generator.params = params
         rest = np.stack([clip.rest for clip in self._clips])
-        motion = self._generator.clips(avatar_audio, user_audio, user, reference=rest)
+        motion = self._generator.clips(avatar_audio, user_audio, user, reference_motion=rest)
         with files.aside(made) as path:
             np.savez(path, motion=motion, recorded=recorded, user=user)
         if self._frames:

@@ -54,9 +54,9 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
     prepared = time.perf_counter()
     preference = config.preference
     tuned = bool(preference.path)
-    reference, guided = tune.start(config, metadata) if tuned else None, None
+    ref_params, guided = tune.start(config, metadata) if tuned else None, None
     if config.distillation.model:
-        reference, guided, metadata = teacher.start(config, metadata)
+        ref_params, guided, metadata = teacher.start(config, metadata)
     validation = tune.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     mixed = (
         [(files.absolute(path), weight) for path, weight in sources(config.data.path)] if config.data.path else folder
@@ -78,7 +78,7 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
     with TrainingProgress(config.training.num_steps) as progress:
         state = train(
             config, workdir, iterator, meta,
-            reference=reference, normalizer=metadata.normalizer, teacher=guided,
+            ref_params=ref_params, normalizer=metadata.normalizer, teacher=guided,
             tensorboard=tensorboard, wandb=wandb, profile=profile,
             begun=progress.begun, progress=progress.report,
             sample=sampler, validate=sharding.in_all(validation) if tuned else None,
@@ -99,7 +99,7 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
 
 def _saturation(records: list[dict]) -> dict:
     """Mean weight of a pair's gradient in the last logged steps, with a warning where the sigmoid is saturated."""
-    pull = float(np.mean([record["pull"] for record in records[-5:]]))
-    if pull < SATURATED:
-        print(f"warning: pairs weigh {pull:.4f} on average: the sigmoid is saturated, lower preference.beta")
-    return {"pull": pull, "accuracy": float(np.mean([record["accuracy"] for record in records[-5:]]))}
+    weight = float(np.mean([record["grad_weight"] for record in records[-5:]]))
+    if weight < SATURATED:
+        print(f"warning: pairs weigh {weight:.4f} on average: the sigmoid is saturated, lower preference.beta")
+    return {"grad_weight": weight, "accuracy": float(np.mean([record["accuracy"] for record in records[-5:]]))}

@@ -89,7 +89,7 @@ def _stream(
             user_audio=inputs.user_audio,
             avatar_audio=inputs.avatar_audio,
             seed=seed,
-            reference=codec.reference(identity),
+            reference_motion=codec.reference_motion(identity),
         )
     write_talk(out, inputs, codec, identity, motion, sound, side_by_side, watch, whole, fps, alpha)
     length, spent = inputs.frames / FPS, watch.seconds

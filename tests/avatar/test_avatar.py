@@ -35,7 +35,7 @@ class Codec:
             raise InputError("no face found in the portrait")
         return float(portrait.mean())
 
-    def reference(self, identity):
+    def reference_motion(self, identity):
         return 0.0
 
     def render(self, identity, motion):

@@ -77,10 +77,10 @@ def test_nothing_compiles_after_warming_up(folder, given, caplog):
 
     run = load_released(folder)
     assert any("encode" in line for line in compiled(lambda: run.warm_up(FRAMES)))
-    assert not news(compiled(lambda: run.generate(FRAMES, *given, reference=0.0)))
+    assert not news(compiled(lambda: run.generate(FRAMES, *given, reference_motion=0.0)))
     silent = load_released(folder)
     assert not any("encode" in line for line in compiled(silent.warm_up))
-    assert not news(compiled(lambda: silent.generate(FRAMES, given[0], reference=0.0)))
+    assert not news(compiled(lambda: silent.generate(FRAMES, given[0], reference_motion=0.0)))
 
 
 def test_products_have_full_precision(folder):

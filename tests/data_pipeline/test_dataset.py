@@ -290,4 +290,4 @@ def test_an_exchanged_window_has_the_user_s_face_at_rest(clip, save, tmp_path):
     rests = {"avatar_reference": np.full(15, 1, np.float32), "user_reference": np.full(15, 2, np.float32)}
     save(tmp_path, [dataclasses.replace(clip(0, evaluation=False), **rests)])
     for swap, rest in ((0.0, 1), (1.0, 2)):
-        np.testing.assert_array_equal(next(batches(tmp_path, batch=1, frames=20, swap=swap))["reference"], rest)
+        np.testing.assert_array_equal(next(batches(tmp_path, batch=1, frames=20, swap=swap))["reference_motion"], rest)

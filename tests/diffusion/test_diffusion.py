@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.config import KEEP, ObjectiveConfig, SamplerConfig
+from afjax.config import CONDITION_MASKS, ObjectiveConfig, SamplerConfig
 from afjax.diffusion import guidance, noise_levels, path, solver
 from afjax.errors import InputError
 from afjax.losses import flow
@@ -121,23 +121,23 @@ def test_what_training_never_keeps_is_known():
 
 
 def test_guidance_uses_the_fewest_branches_and_is_the_paper_s_sum():
-    weights, kept = guidance.branches(SamplerConfig())
+    weights, kept = guidance.guidance_branches(SamplerConfig())
     np.testing.assert_array_equal(weights, [1.0])
     np.testing.assert_array_equal(kept, [[1, 1, 1]])
-    weights, kept = guidance.branches(SamplerConfig(avatar=2.0, user=1.0, joint=0.0))
+    weights, kept = guidance.guidance_branches(SamplerConfig(avatar=2.0, user=1.0, joint=0.0))
     v = jnp.array([[10.0], [13.0], [11.0]])  # none, avatar, user
     np.testing.assert_allclose(guidance.combine(v, weights), [10 + 2 * 3 + 1 * 1])
     np.testing.assert_array_equal(kept, [[0, 0, 0], [1, 0, 0], [0, 1, 1]])
 
 
 def test_drops_have_the_probabilities_of_their_setting():
-    independent = np.asarray(guidance.draw_keep(jax.random.key(0), 20000, 0.1, {}))
+    independent = np.asarray(guidance.sample_condition_mask(jax.random.key(0), 20000, 0.1, {}))
     np.testing.assert_allclose(independent.mean(0), 0.9, atol=0.01)
     assert abs((independent.sum(1) == 0).mean() - 0.001) < 0.001
     table = {"joint": 0.6, "avatar": 0.3, "none": 0.1}
-    joint = np.asarray(guidance.draw_keep(jax.random.key(0), 20000, 0.0, table))
+    joint = np.asarray(guidance.sample_condition_mask(jax.random.key(0), 20000, 0.0, table))
     for name, share in table.items():
-        assert abs((joint == np.array(KEEP[name])).all(1).mean() - share) < 0.015
+        assert abs((joint == np.array(CONDITION_MASKS[name])).all(1).mean() - share) < 0.015
 
 
 @pytest.mark.parametrize("norm, expected", [("l1", 2.0), ("l2", 4.0)])

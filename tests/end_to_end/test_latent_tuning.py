@@ -80,7 +80,7 @@ def test_the_portrait_is_told_to_a_model_of_absolute_motion(config, trained):
     assert np.abs(one - other).max() > 1e-4
     with pytest.raises(InputError, match="the portrait's own is missing"):
         run.generate(10)
-    assert run.generate(10, reference=clips[0].rest).shape == (10, DIM)
+    assert run.generate(10, reference_motion=clips[0].rest).shape == (10, DIM)
 
 
 def test_what_latents_do_not_have_is_refused_in_a_line(config, trained, tmp_path):

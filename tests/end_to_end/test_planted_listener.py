@@ -60,16 +60,16 @@ def trained(config: Config):
     for number in range(STEPS):
         user, motion = conversations(rng, BATCH, config.data.window)
         batch = {"avatar_motion": motion, "user_motion": user, "user_audio": silence, "avatar_audio": silence}
-        state, _ = step(state, batch | {"reference": np.zeros((BATCH, 3), np.float32)}, draw(number), layout)
+        state, _ = step(state, batch | {"reference_motion": np.zeros((BATCH, 3), np.float32)}, draw(number), layout)
     return state.ema_params
 
 
-def streamed(config: Config, params, user: np.ndarray, keep) -> np.ndarray:
+def streamed(config: Config, params, user: np.ndarray, condition_mask) -> np.ndarray:
     silence = jnp.zeros((SESSIONS, FRAMES, config.model.audio_dim))
     inputs = Conditions(user_motion=jnp.asarray(user), user_audio=silence, avatar_audio=silence)
-    keys, reference = jax.random.split(jax.random.key(1), SESSIONS), jnp.zeros((SESSIONS, 3))
-    kept = jnp.broadcast_to(jnp.array(keep, jnp.float32), (SESSIONS, 3))
-    state = init_stream(keys, reference, config.model, config.layout, SAMPLER, kept)
+    keys, reference_motion = jax.random.split(jax.random.key(1), SESSIONS), jnp.zeros((SESSIONS, 3))
+    kept = jnp.broadcast_to(jnp.array(condition_mask, jnp.float32), (SESSIONS, 3))
+    state = init_stream(keys, reference_motion, config.model, config.layout, SAMPLER, kept)
     step = make_step(ForcingTransformer(config.model), config.layout, SAMPLER)
     return np.asarray(rollout(step, params, state, inputs, config.layout.block)[0])
 

@@ -130,7 +130,7 @@ def test_presets_learn(module, variant):
     batch = {
         **{name: np.full((*shape, 2), 3, np.float32) for name in ("avatar_motion", "user_motion")},
         **{name: rng.standard_normal((*shape, 3), np.float32) for name in ("avatar_audio", "user_audio")},
-        "reference": np.zeros((shape[0], 2), np.float32),
+        "reference_motion": np.zeros((shape[0], 2), np.float32),
     }
     for i in range(20):
         state, metrics = step(state, batch, draw(i), layout)

@@ -106,7 +106,7 @@ class Noise:
     def __init__(self):
         self._rng, self._streams = np.random.default_rng(0), 0
 
-    def begin(self, count, seed, reference):
+    def begin(self, count, seed, reference_motion):
         self._streams += 1
         return self._streams, 0
 
@@ -159,7 +159,7 @@ class Pictures:
     def identity(self, portrait):
         return portrait
 
-    def reference(self, person):
+    def reference_motion(self, person):
         return 0.0
 
     def render(self, person, motion):

@@ -24,7 +24,7 @@ class Codec:
         self.known += 1
         return 90.0 * (self.known - 1)
 
-    def reference(self, person):
+    def reference_motion(self, person):
         return np.array([0.0, person], np.float32)
 
     def render(self, person, motion):

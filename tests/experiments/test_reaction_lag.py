@@ -30,7 +30,7 @@ class Avatar:
     def over(self, devices):
         return self
 
-    def clips(self, avatar_features, user_features, user_motion, seed, keep, reference, numbers):
+    def clips(self, avatar_features, user_features, user_motion, seed, condition_set, reference_motion, numbers):
         count, frames, width = user_motion.shape
         if self.kind == "late":
             return np.pad(user_motion, [(0, 0), (LAG, 0), (0, 0)])[:, :frames]

@@ -28,7 +28,7 @@ class GreyCodec:
             raise InputError("no face found in the portrait")
         return float(portrait.mean())
 
-    def reference(self, identity):
+    def reference_motion(self, identity):
         return np.array([identity], np.float32)
 
     def render(self, identity, motion):
@@ -48,9 +48,9 @@ class Counting:
     def over(self, devices):
         return self
 
-    def clips(self, avatar, user, motion, seed, keep, reference, numbers):
-        heard = 0.0 if keep == "avatar" else user[..., 0].mean(axis=1)
-        made = np.asarray(reference)[:, 0] + numbers + heard
+    def clips(self, avatar, user, motion, seed, condition_set, reference_motion, numbers):
+        heard = 0.0 if condition_set == "avatar" else user[..., 0].mean(axis=1)
+        made = np.asarray(reference_motion)[:, 0] + numbers + heard
         return np.broadcast_to(made[:, None, None], (*motion.shape[:2], 1))
 
 
@@ -160,8 +160,8 @@ def test_recorded_videos_are_given_to_the_model_as_the_protocol_says(
     """The first frame is too dark for a portrait: that is taken from the sixth."""
     given = []
 
-    def generate(frames, motion, heard, voice, seed, reference):
-        given.append((frames, motion, heard, voice, seed, reference))
+    def generate(frames, motion, heard, voice, seed, reference_motion):
+        given.append((frames, motion, heard, voice, seed, reference_motion))
         return np.full((frames, 1), 150.0, np.float32)
 
     model.generate = generate
@@ -176,8 +176,8 @@ def test_recorded_videos_are_given_to_the_model_as_the_protocol_says(
     videos = recordings.render_from_videos(model, *paths, tmp_path / "out", PROTOCOLS[protocol])
     assert set(videos.rows) == {"recorded", "model"} | ({"user"} if protocol == "vico" else set())
     assert list(videos.people) == ["one", "two"] and given[0][4] != given[1][4]
-    frames, motion, heard, voice, _, reference = given[0]
-    assert frames == 30 and reference[0] == pytest.approx(80, abs=2)
+    frames, motion, heard, voice, _, reference_motion = given[0]
+    assert frames == 30 and reference_motion[0] == pytest.approx(80, abs=2)
     if protocol == "hdtf":
         assert motion is None and heard is None and len(voice) == 30 * 640
     else:

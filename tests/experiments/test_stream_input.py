@@ -35,7 +35,7 @@ class Generator:
     def codec(self, size):
         return FaceCodec(size=size or 256)
 
-    def generate(self, frames, user_motion, user_audio, avatar_audio, seed, reference):
+    def generate(self, frames, user_motion, user_audio, avatar_audio, seed, reference_motion):
         self.given = {"user_motion": user_motion, "user_audio": user_audio, "avatar_audio": avatar_audio}
         motion = np.zeros((frames, len(CHANNELS)), np.float32)
         if user_motion is not None:

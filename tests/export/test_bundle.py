@@ -165,13 +165,15 @@ def test_a_slot_starts_again_and_the_other_goes_on(bundle, config, params):
     stream = bundle_loader.Stream(bundle)
     stream.start(0, seed=0)
     made = [stream.step(*block) for block in blocks[:4]]
-    reference = np.ones(3, np.float32)
-    stream.start(1, seed=5, reference=(reference - params.motion_mean) / params.motion_std)
+    reference_motion = np.ones(3, np.float32)
+    stream.start(1, seed=5, reference_motion=(reference_motion - params.motion_mean) / params.motion_std)
     made += [stream.step(*block) for block in blocks[4:]]
     np.testing.assert_array_equal(np.stack(made)[:, 0], wanted[:, 0])
     assert np.abs(np.stack(made)[4:, 1] - wanted[4:, 1]).max() > 1e-3
     state = started(config, FEATURES, params, SESSIONS)
-    state = live_step.put(state, 1, live_step.fresh(config, FEATURES, params, seed=5, reference=reference))
+    state = live_step.put(
+        state, 1, live_step.fresh(config, FEATURES, params, seed=5, reference_motion=reference_motion)
+    )
     step = live_step.make_live_step(config, FEATURES)
     for number, block in enumerate(blocks[4:], 4):
         state, motion = step(params, state, live_step.Inputs(*block))

@@ -20,7 +20,7 @@ def errors(seed):
 def test_policy_equal_to_the_reference_gives_log_2(config):
     value, watched = loss(errors(0), errors(0), LEVEL, config)
     np.testing.assert_allclose(value, np.log(2), rtol=1e-6)
-    np.testing.assert_allclose([watched["margin"], watched["pull"]], [0, 0.5], atol=1e-7)
+    np.testing.assert_allclose([watched["margin"], watched["grad_weight"]], [0, 0.5], atol=1e-7)
 
 
 def test_by_hand_before_and_after_the_sigmoid():
@@ -34,7 +34,7 @@ def test_by_hand_before_and_after_the_sigmoid():
     after, watched = loss(policy, reference, level, PreferenceConfig(beta=2.0, formula="paper"))
     np.testing.assert_allclose(after, np.log1p(np.exp(2 * margins)).mean(), rtol=1e-6)
     np.testing.assert_allclose(watched["accuracy"], 0.5)
-    np.testing.assert_allclose(watched["pull"], (1 / (1 + np.exp(-2 * margins))).mean(), rtol=1e-6)
+    np.testing.assert_allclose(watched["grad_weight"], (1 / (1 + np.exp(-2 * margins))).mean(), rtol=1e-6)
 
 
 def test_a_token_s_error_by_hand():
@@ -67,7 +67,7 @@ def test_two_points_are_told_apart():
     point, pulls, slope_of = jnp.float32(0.0), [], jax.jit(jax.value_and_grad(value, has_aux=True))
     for _ in range(200):
         (_, watched), slope = slope_of(point)
-        pulls.append(float(watched["pull"]))
+        pulls.append(float(watched["grad_weight"]))
         point = point - 0.01 * slope
     assert point > 0.2 and watched["margin"] < -0.5
     assert (np.diff(pulls) < 0).all()

@@ -56,15 +56,15 @@ def batch_of(config: Config, number: int) -> dict:
     dims = dict.fromkeys(("avatar_motion", "user_motion", "losing_motion"), c.motion_dim)
     dims |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim)
     batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
-    batch["reference"] = np.zeros((shape[0], c.motion_dim), np.float32)
+    batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
     index, count = sharding.rows(config.compute, config.data.batch)
     return {name: np.split(array, count)[index] for name, array in batch.items()}
 
 
-def trained(config: Config, steps: int = 5, state=None, start=None, reference=None):
+def trained(config: Config, steps: int = 5, state=None, start=None, ref_params=None):
     """Losses of a few steps, the state after them, and the number of programs that were compiled for them."""
     state = init_state(config, start) if state is None else state
-    step, draw, layout = make_train_step(config, reference), make_draw(config), token_layout(config)
+    step, draw, layout = make_train_step(config, ref_params), make_draw(config), token_layout(config)
     place, losses, before = sharding.make_place(config.compute, config.data.batch), [], step.func._cache_size()
     for number in range(int(state.step), int(state.step) + steps):
         state, metrics = step(state, place(batch_of(config, number)), draw(number), layout)
@@ -99,7 +99,7 @@ def compare(kind: str, meshes: list, tuned: bool = False):
     config = settings(kind, tuned)
     dtype = np.float64 if jax.config.jax_enable_x64 else np.float32
     start = scrambled(config, 0.1, dtype)
-    given = {"start": start, "reference": start if tuned else None}
+    given = {"start": start, "ref_params": start if tuned else None}
     losses, state, _ = trained(config, **given)
     found = []
     for mesh in meshes:
@@ -114,7 +114,7 @@ def compare(kind: str, meshes: list, tuned: bool = False):
                 "share": share(other.params),
                 "optimizer": share(other.opt_state),
                 "moments": matrices(other.opt_state) // matrices(other.params),
-                "reference": share(make_train_step(divided, start).args[0]),
+                "ref_params": share(make_train_step(divided, start).args[0]),
             }
         )
     return found
@@ -138,8 +138,8 @@ def preset(module: str, variant: str, mesh: dict, tuned: bool = False):
     if tuned:
         config.preference.update(path="losing", model="run")
     config = on(from_dict(config.to_dict()), {})
-    reference = init_params(config, jax.random.key(0)) if tuned else None
-    start = {"start": reference, "reference": reference}
+    ref_params = init_params(config, jax.random.key(0)) if tuned else None
+    start = {"start": ref_params, "ref_params": ref_params}
     return [trained(one, steps=2, **start)[0] for one in (config, on(config, mesh))]
 
 
@@ -173,12 +173,12 @@ def generated(devices: list[int]):
     given, rest = conditions(config, 5, 12), np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     one = Generator(config, scrambled(config, 0.2), Unscaled)
     tracks = [np.asarray(track) for track in (given.avatar_audio, given.user_audio, given.user_motion)]
-    wanted = one.clips(*tracks, 7, reference=rest)
-    alone = one.clips(*(track[2:3] for track in tracks), 7, reference=rest[2:3], numbers=[2])
+    wanted = one.clips(*tracks, 7, reference_motion=rest)
+    alone = one.clips(*(track[2:3] for track in tracks), 7, reference_motion=rest[2:3], numbers=[2])
     found = {"moved": float(wanted.std()), "alone": float(np.abs(alone - wanted[2:3]).max()), "apart": []}
     for count in devices:
         made = one.over(jax.local_devices()[:count])
-        found["apart"].append(float(np.abs(made.clips(*tracks, 7, reference=rest) - wanted).max()))
+        found["apart"].append(float(np.abs(made.clips(*tracks, 7, reference_motion=rest) - wanted).max()))
     return found
 
 

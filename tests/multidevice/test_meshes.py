@@ -56,7 +56,7 @@ def test_weights_and_moments_are_divided_for_every_optimizer(kind):
 def test_the_frozen_reference_of_preference_tuning_is_divided_and_has_no_moments():
     data, fsdp, tensor = run("compare", "adamw", list(MESHES.values()), True)
     assert max(found["loss"] for found in (data, fsdp, tensor)) < 1e-5
-    assert [one["reference"] for one in (data, fsdp, tensor)] == [one["share"] for one in (data, fsdp, tensor)]
+    assert [one["ref_params"] for one in (data, fsdp, tensor)] == [one["share"] for one in (data, fsdp, tensor)]
     assert tensor["moments"] == 2  # of the policy: mean and square
 
 

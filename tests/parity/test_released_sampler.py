@@ -9,9 +9,8 @@ import numpy as np
 import pytest
 
 from afjax.config.released import LAYOUT, SAMPLER
-from afjax.diffusion.guidance import branches, combine
+from afjax.diffusion.guidance import combine, guidance_branches
 from afjax.diffusion.solver import make_grid
-from afjax.nn import masks
 from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout
 from afjax.nn.transformer import ForcingTransformer
@@ -34,13 +33,13 @@ def absolute_pass(model, sampler, params, past, crossed, context, given, noise, 
 
     past: per block cached (keys, values), or None at the start; crossed: the same of the conditions.
     """
-    weights, kept = branches(sampler)
+    weights, branch_masks = guidance_branches(sampler)
     tokens, old = context.shape[1] + noise.shape[1], 0 if past is None else LAYOUT.cache
     frames = first + jnp.arange(tokens)
-    given = jax.tree.map(lambda x: jnp.tile(x, (len(kept), 1, 1)), model.apply(params, given, method="listen"))
-    keep, own = jnp.asarray(kept, noise.dtype), np.ones((tokens, tokens), bool)
+    given = jax.tree.map(lambda x: jnp.tile(x, (len(branch_masks), 1, 1)), model.apply(params, given, method="listen"))
+    condition_mask, own = jnp.asarray(branch_masks, noise.dtype), np.ones((tokens, tokens), bool)
     own_cross = model.apply(
-        params, model.apply(params, given, keep, own, frames, method="encode"), frames, method="project"
+        params, model.apply(params, given, condition_mask, own, frames, method="encode"), frames, method="project"
     )
     if past is None:
         whole = frame_layout(LAYOUT, tokens)
@@ -49,13 +48,13 @@ def absolute_pass(model, sampler, params, past, crossed, context, given, noise, 
         seen = [tuple(map(lambda *x: jnp.concatenate(x, 1), *pair)) for pair in zip(crossed, own_cross, strict=True)]
         rows = masks.stream_rows(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)
         near = np.abs(np.arange(tokens)[:, None] + 2 - np.arange(tokens + 2)) <= 2
-    reference = jnp.zeros((len(kept), noise.shape[-1]), noise.dtype)
+    reference_motion = jnp.zeros((len(branch_masks), noise.shape[-1]), noise.dtype)
 
     def evaluate(x, level):
         levels = jnp.where(jnp.arange(tokens) < context.shape[1], 0.0, level).astype(x.dtype)
-        each = jnp.tile(jnp.concatenate([context, x], 1), (len(kept), 1, 1))
+        each = jnp.tile(jnp.concatenate([context, x], 1), (len(branch_masks), 1, 1))
         levels = jnp.broadcast_to(levels, each.shape[:2])
-        return model.apply(params, each, levels, reference, seen, (rows, near), frames, past)
+        return model.apply(params, each, levels, reference_motion, seen, (rows, near), frames, past)
 
     x, grid = noise, make_grid(sampler)
     for level, sigma, following in zip(grid.levels, grid.sigmas[:-1], grid.sigmas[1:], strict=True):
@@ -92,8 +91,8 @@ def drift(blocks: int, dtype, nfe: int) -> float:
     lengths = [START] + [LAYOUT.block] * blocks
     noises = [jnp.asarray(rng.standard_normal((1, n, config.model.motion_dim)), dtype) for n in lengths]
     expected = absolute(model, sampler, params, inputs, noises)
-    reference = jnp.zeros((1, config.model.motion_dim), dtype)
-    state = init_stream(jax.random.split(jax.random.key(0), 1), reference, config.model, LAYOUT, sampler)
+    reference_motion = jnp.zeros((1, config.model.motion_dim), dtype)
+    state = init_stream(jax.random.split(jax.random.key(0), 1), reference_motion, config.model, LAYOUT, sampler)
     advance, got, at = make_start(model, LAYOUT, sampler), [], 0
     for noise in noises:
         piece = jax.tree.map(lambda x, a=at, n=noise.shape[1]: x[:, a : a + n], inputs)
@@ -127,8 +126,8 @@ def test_ten_evaluations_are_nine_forwards():
 
     counting = Counting(config.model)
     params = scrambled(config, 0.1)
-    keys, reference = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, config.model.motion_dim))
-    state = init_stream(keys, reference, config.model, LAYOUT, sampler)
+    keys, reference_motion = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, config.model.motion_dim))
+    state = init_stream(keys, reference_motion, config.model, LAYOUT, sampler)
     step = make_step(counting, LAYOUT, sampler)
     motion, _ = rollout(step, params, state, conditions(config, 1, LAYOUT.block), LAYOUT.block)
     jax.effects_barrier()

@@ -30,7 +30,7 @@ class Engine:
         self.config, self.sessions, self.seconds = config_of(block, delay), sessions, seconds
         self.taken, self.past, self.steps = set(), np.zeros((sessions, 2)), 0
 
-    def join(self, seed=0, reference=0.0):
+    def join(self, seed=0, reference_motion=0.0):
         free = [slot for slot in range(self.sessions) if slot not in self.taken]
         if not free:
             raise InputError("all slots are taken")
@@ -81,7 +81,7 @@ class Codec:
             raise InputError("no face found in the portrait", do="use another")
         return float(portrait.mean())
 
-    def reference(self, identity):
+    def reference_motion(self, identity):
         return 0.0
 
     def render(self, identity, motion):

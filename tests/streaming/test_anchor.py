@@ -7,7 +7,7 @@ import pytest
 
 from afjax.config import SamplerConfig, from_dict
 from afjax.errors import InputError
-from afjax.streaming.anchor import anchored, init_slow
+from afjax.streaming.anchor import anchored, init_running_mean
 from tests.small_model import small_config
 from tests.streaming.test_stream_equals_offline import both_ways, given, relative, stream
 
@@ -15,18 +15,18 @@ FRAMES, MINUTE = 10, 150
 ANCHOR = SamplerConfig(anchor_seconds=20.0, anchor_band=1.0)
 
 
-def follow(steps, sampler, reference=0.0):
+def follow(steps, sampler, reference_motion=0.0):
     """Levels [blocks, sessions] of a model that goes on from the last frame it made, by `steps` [blocks, sessions]."""
-    reference = jnp.full((steps.shape[1], 1), reference)
+    reference_motion = jnp.full((steps.shape[1], 1), reference_motion)
 
     def block(carry, step):
         slow, level = carry
         motion = jnp.broadcast_to((level + step)[:, None, None], (len(level), FRAMES, 1))
-        slow, motion = anchored(slow, motion, reference, sampler)
+        slow, motion = anchored(slow, motion, reference_motion, sampler)
         level = motion[:, -1, 0]
         return (slow, level), level
 
-    start = init_slow(reference, sampler), jnp.zeros(steps.shape[1])
+    start = init_running_mean(reference_motion, sampler), jnp.zeros(steps.shape[1])
     return np.asarray(jax.lax.scan(block, start, jnp.asarray(steps, jnp.float32))[1])
 
 
@@ -42,18 +42,20 @@ def test_a_random_walk_stays_near_the_band():
 def test_what_is_outside_meets_the_edge_without_overshooting():
     steps = np.zeros((8 * MINUTE, 1))
     steps[0] = 5.0
-    level = follow(steps, ANCHOR, reference=0.5)[:, 0]
+    level = follow(steps, ANCHOR, reference_motion=0.5)[:, 0]
     assert level[0] > 4.9 and level.min() > 1.49 and level[-1] == pytest.approx(1.5, abs=0.02)
     assert (np.diff(level) < 1e-6).all()
 
 
 def test_inside_the_band_nothing_is_touched():
     rng = np.random.default_rng(0)
-    motion, reference = jnp.asarray(rng.standard_normal((4, FRAMES, 3)), jnp.float32), jnp.zeros((4, 3))
-    slow, same = anchored(0.9 * jnp.ones((4, 3)), motion, reference, ANCHOR)
+    motion, reference_motion = jnp.asarray(rng.standard_normal((4, FRAMES, 3)), jnp.float32), jnp.zeros((4, 3))
+    slow, same = anchored(0.9 * jnp.ones((4, 3)), motion, reference_motion, ANCHOR)
     np.testing.assert_array_equal(same, motion)
     np.testing.assert_allclose(slow, 0.9 + (1 - np.exp(-0.08)) * (motion.mean(axis=1) - 0.9), rtol=1e-5)
-    empty, same = anchored(init_slow(reference, SamplerConfig()), motion, reference, SamplerConfig())
+    empty, same = anchored(
+        init_running_mean(reference_motion, SamplerConfig()), motion, reference_motion, SamplerConfig()
+    )
     assert same is motion and empty.shape == (4, 0)
 
 

@@ -120,13 +120,13 @@ def test_no_slot_knows_of_another(config, engine, alone):
     """Bit-equal among busy neighbours that join, leave and are guided otherwise."""
     strong = dataclasses.replace(config.sampler, avatar=-1.0, joint=2.0)
     ours = engine.join(seed=7)
-    others = [engine.join(seed=n, keep="avatar", scales=strong) for n in range(2)]
+    others = [engine.join(seed=n, condition_set="avatar", scales=strong) for n in range(2)]
     made = []
     for number, one in enumerate(blocks(config, 1)):
         if number == 2:
             engine.leave(others[0])
         if number == 3:
-            others.append(engine.join(seed=9, reference=np.ones(3, np.float32)))
+            others.append(engine.join(seed=9, reference_motion=np.ones(3, np.float32)))
         noisy = {slot: blocks(config, 10 + slot + number, 1)[0] for slot in others}
         made.append(np.asarray(engine.step(batch(config, SLOTS, {**noisy, ours: one})))[ours])
     np.testing.assert_array_equal(np.concatenate(made), alone)

@@ -82,11 +82,14 @@ def test_bfloat16_is_for_products_and_caches_and_float32_for_sums():
     mels, levels = 6, 2 * 2  # of both voices at once; the embedding of levels in the solver and in the clean pass
     assert narrow[False] == mels + levels < narrow[True]
     state = live_step.init_live(*(model("bfloat16")[0], MelFeatures(), 1)).stream
-    kinds = {name: getattr(state, name).dtype for name in ("keys", "values", "condition", "context", "reference")}
-    assert kinds == dict.fromkeys(("keys", "values", "condition"), jnp.bfloat16) | dict.fromkeys(
-        ("context", "reference"), jnp.float32
+    kinds = {
+        name: getattr(state, name).dtype
+        for name in ("cache_k", "cache_v", "condition", "refed_motion", "reference_motion")
+    }
+    assert kinds == dict.fromkeys(("cache_k", "cache_v", "condition"), jnp.bfloat16) | dict.fromkeys(
+        ("refed_motion", "reference_motion"), jnp.float32
     )
-    assert [x.dtype for x in state.recent] == [jnp.bfloat16, jnp.bfloat16, jnp.float32]
+    assert [x.dtype for x in state.recent_conditions] == [jnp.bfloat16, jnp.bfloat16, jnp.float32]
 
 
 def test_float32_asks_for_whole_products_and_tf32_leaves_them_to_jax():

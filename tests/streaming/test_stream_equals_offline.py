@@ -23,14 +23,14 @@ SAMPLER = SamplerConfig(nfe=2, avatar=0.5, user=0.7, joint=0.3)
 def given(config, frames, sessions=2, dtype=jnp.float32):
     """Parameters, keys, references, kept conditions and inputs."""
     keys = jax.random.split(jax.random.key(3), sessions)
-    reference = jnp.asarray(np.random.default_rng(2).standard_normal((sessions, config.model.motion_dim)), dtype)
-    keep, inputs = jnp.ones((sessions, 3), dtype), conditions(config, sessions, frames, dtype)
-    return scrambled(config, 0.2, dtype), keys, reference, keep, inputs
+    reference_motion = jnp.asarray(np.random.default_rng(2).standard_normal((sessions, config.model.motion_dim)), dtype)
+    condition_mask, inputs = jnp.ones((sessions, 3), dtype), conditions(config, sessions, frames, dtype)
+    return scrambled(config, 0.2, dtype), keys, reference_motion, condition_mask, inputs
 
 
-def stream(config, params, keys, reference, keep, inputs, sampler=SAMPLER):
+def stream(config, params, keys, reference_motion, condition_mask, inputs, sampler=SAMPLER):
     """Motion [b, t, d] of the stream."""
-    state = init_stream(keys, reference, config.model, config.layout, sampler, keep)
+    state = init_stream(keys, reference_motion, config.model, config.layout, sampler, condition_mask)
     step = make_step(ForcingTransformer(config.model), config.layout, sampler)
     return rollout(step, params, state, inputs, config.layout.block)[0]
 
@@ -123,10 +123,10 @@ def test_sessions_at_different_positions_do_not_touch_each_other():
     step = make_step(model, config.layout, SAMPLER)
     inputs = conditions(config, 4, 10 * block)
     keys = jax.random.split(jax.random.key(5), 4)
-    reference = jnp.zeros((4, config.model.motion_dim))
+    reference_motion = jnp.zeros((4, config.model.motion_dim))
 
     def alone(i, blocks):
-        state = init_stream(keys[i : i + 1], reference[:1], config.model, config.layout, SAMPLER)
+        state = init_stream(keys[i : i + 1], reference_motion[:1], config.model, config.layout, SAMPLER)
         piece = jax.tree.map(lambda x: x[i : i + 1, : blocks * block], inputs)
         return rollout(step, params, state, piece, block)
 
@@ -148,8 +148,8 @@ def test_sessions_at_different_positions_do_not_touch_each_other():
 
 
 def fresh(config, keys):
-    reference = jnp.zeros((1, config.model.motion_dim))
-    return init_stream(keys, reference, config.model, config.layout, SAMPLER)
+    reference_motion = jnp.zeros((1, config.model.motion_dim))
+    return init_stream(keys, reference_motion, config.model, config.layout, SAMPLER)
 
 
 @pytest.mark.parametrize("name", ["avatar_audio", "user_audio", "user_motion"])
@@ -171,10 +171,10 @@ def test_dropped_conditions_have_no_effect():
     step = make_step(model, config.layout, SAMPLER)
     inputs = conditions(config, 1, 20)
     silent = inputs._replace(user_motion=inputs.user_motion * 0 + 7, user_audio=inputs.user_audio * 0 - 7)
-    keys, reference = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, config.model.motion_dim))
+    keys, reference_motion = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, config.model.motion_dim))
 
-    def run(c, keep):
-        state = init_stream(keys, reference, config.model, config.layout, SAMPLER, jnp.array([keep]))
+    def run(c, condition_mask):
+        state = init_stream(keys, reference_motion, config.model, config.layout, SAMPLER, jnp.array([condition_mask]))
         return rollout(step, params, state, c, config.layout.block)[0]
 
     np.testing.assert_array_equal(run(inputs, (1.0, 0.0, 0.0)), run(silent, (1.0, 0.0, 0.0)))

@@ -55,9 +55,11 @@ def test_before_a_late_user_are_silence_and_the_portrait():
     np.testing.assert_array_equal(shifted[0][:, :5], np.broadcast_to(Silent.audio_silence, (2, 5, 4)))
     np.testing.assert_array_equal(shifted[1][:, :5], np.repeat(rest[:, None], 5, axis=1))
     np.testing.assert_array_equal(shifted[1][:, 5:], np.asarray(c.user_motion)[:, :-5])
-    wanted = none.clips(c.avatar_audio, *shifted, reference=rest)
-    np.testing.assert_array_equal(late.clips(c.avatar_audio, c.user_audio, c.user_motion, reference=rest), wanted)
-    zeros = none.clips(c.avatar_audio, *(delayed(np.asarray(x), 5) for x in c[1:]), reference=rest)
+    wanted = none.clips(c.avatar_audio, *shifted, reference_motion=rest)
+    np.testing.assert_array_equal(
+        late.clips(c.avatar_audio, c.user_audio, c.user_motion, reference_motion=rest), wanted
+    )
+    zeros = none.clips(c.avatar_audio, *(delayed(np.asarray(x), 5) for x in c[1:]), reference_motion=rest)
     assert np.abs(zeros - wanted).max() > 1e-4
 
 

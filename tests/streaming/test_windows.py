@@ -56,10 +56,10 @@ def test_clips_of_any_length():
     sampler = SamplerConfig(nfe=1)
     step = make_step(model, config.layout, sampler)
     inputs = conditions(config, 1, 160)
-    keys, reference = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, config.model.motion_dim))
+    keys, reference_motion = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, config.model.motion_dim))
 
     def run(frames):
-        state = init_stream(keys, reference, config.model, config.layout, sampler)
+        state = init_stream(keys, reference_motion, config.model, config.layout, sampler)
         return rollout(step, params, state, jax.tree.map(lambda x: x[:, :frames], inputs), 50)[0]
 
     whole = run(160)

@@ -25,7 +25,7 @@ def after(tuned: bool = False, **compute):
     """Losses and weights after two steps."""
     config = settings("sgd", tuned, **compute)
     start = scrambled(config, 0.1)
-    losses, state, _ = trained(config, 2, start=start, reference=start if tuned else None)
+    losses, state, _ = trained(config, 2, start=start, ref_params=start if tuned else None)
     return losses, state
 
 

@@ -39,8 +39,10 @@ def setting():
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
     widths |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
     batch = {name: rng.standard_normal((4, config.data.window, n)).astype(np.float32) for name, n in widths.items()}
-    batch["reference"] = rng.standard_normal((4, c.motion_dim)).astype(np.float32)
-    draw = make_draw(config)(0)._replace(keep=jnp.ones((4, 3)), history=jnp.zeros((4, 1)), reference=jnp.ones((4, 1)))
+    batch["reference_motion"] = rng.standard_normal((4, c.motion_dim)).astype(np.float32)
+    draw = make_draw(config)(0)._replace(
+        condition_mask=jnp.ones((4, 3)), history=jnp.zeros((4, 1)), reference_motion=jnp.ones((4, 1))
+    )
     return config, scrambled(config, 0.1), batch, draw, token_layout(config)
 
 
@@ -69,7 +71,7 @@ def test_the_teacher_s_way_is_that_of_the_stream(setting):
     model, block = ForcingTransformer(config.model), config.layout.block
     step = make_step(model, config.layout, GUIDED)
     keys = jax.random.split(jax.random.key(0), 4)
-    state = init_stream(keys, jnp.asarray(batch["reference"]), config.model, config.layout, GUIDED)
+    state = init_stream(keys, jnp.asarray(batch["reference_motion"]), config.model, config.layout, GUIDED)
     streamed = []
     for start in (0, block):
         now = slice(start, start + block)

@@ -34,7 +34,7 @@ def test_the_noise_is_uniform_in_its_range_and_one_a_clip():
 
 def test_all_other_draws_stay_what_they_were(draws):
     plain, other = draws
-    for name in ("noise", "level", "keep"):
+    for name in ("noise", "level", "condition_mask"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(other, name))
     assert not np.asarray(plain.history).any() and np.asarray(other.history).all()
 
@@ -55,7 +55,7 @@ def test_history_gets_noise_that_the_model_is_not_told_of(draws):
     batch = {name: jnp.asarray(rng.standard_normal((*frames, width))) for name, width in shapes.items()}
     motion = jnp.asarray(rng.standard_normal((*frames, 3)), jnp.float32)
     seen = Seen()
-    _, level = training.velocity_error(seen, None, batch | {"reference": motion[:, 0]}, motion, draw, layout)
+    _, level = training.velocity_error(seen, None, batch | {"reference_motion": motion[:, 0]}, motion, draw, layout)
     told = np.where(layout.context, 0.0, np.asarray(draw.level)[:, layout.frame])
     np.testing.assert_array_equal(seen.level, told)
     np.testing.assert_array_equal(level, told)  # frames of level 0 carry no loss

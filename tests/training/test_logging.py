@@ -21,7 +21,7 @@ def records(workdir) -> list[dict]:
 
 
 def test_means_are_over_the_steps_that_had_a_metric_and_go_on_from_a_state():
-    steps = [{"loss": np.float32(0.1 * n), **({"pull": np.float32(n)} if n > 2 else {})} for n in range(5)]
+    steps = [{"loss": np.float32(0.1 * n), **({"grad_weight": np.float32(n)} if n > 2 else {})} for n in range(5)]
     straight, first = Averages(), Averages()
     for step in steps:
         straight.note(step)
@@ -31,7 +31,7 @@ def test_means_are_over_the_steps_that_had_a_metric_and_go_on_from_a_state():
     for step in steps[3:]:
         second.note(step)
     means = straight.take()
-    assert means == second.take() and means["pull"] == 3.5 and means["loss"] == pytest.approx(0.2)
+    assert means == second.take() and means["grad_weight"] == 3.5 and means["loss"] == pytest.approx(0.2)
     assert straight.take() == {}
 
 

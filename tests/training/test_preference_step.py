@@ -27,7 +27,7 @@ def setting():
     dims = {"avatar_motion": c.motion_dim, "losing_motion": c.motion_dim, "user_motion": c.motion_dim}
     dims |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
     batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
-    batch["reference"] = np.zeros((shape[0], c.motion_dim), np.float32)
+    batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
     return config, scrambled(config), batch, make_draw(config)(0), token_layout(config)
 
 
@@ -62,8 +62,8 @@ def test_the_reference_has_no_gradient_and_the_policy_has(setting, tuned):
 
     @jax.jit
     @jax.grad
-    def of_reference(reference):
-        return preference_loss(config.preference, reference, model, "l2", params, batch, draw, layout)[0]
+    def of_reference(ref_params):
+        return preference_loss(config.preference, ref_params, model, "l2", params, batch, draw, layout)[0]
 
     assert not any(np.any(leaf) for leaf in jax.tree.leaves(jax.device_get(of_reference(params))))
     # after one step the first moment is the policy's gradient, but for a factor

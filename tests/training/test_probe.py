@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.config import KEEP, SamplerConfig
+from afjax.config import CONDITION_MASKS, SamplerConfig
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import stream_layout
 from afjax.nn.transformer import ForcingTransformer
@@ -43,7 +43,7 @@ def test_a_function_that_answers_by_half_has_slope_one_half(tokens):
     config = replace(config, data=data, layout=layout)
     layout, (windows, place, _) = token_layout(config), planted()
 
-    def error_of(share, windows, level, keep):
+    def error_of(share, windows, level, condition_mask):
         return (1 - share) * windows["avatar_motion"][:, layout.frame]
 
     for share in (1.0, 0.5, 0.0, -0.5):
@@ -81,14 +81,14 @@ def windows_of(config, count=3, seed=0):
         "user_motion": given.user_motion,
         "avatar_audio": given.avatar_audio,
         "user_audio": given.user_audio,
-        "reference": rng.standard_normal((count, config.model.motion_dim)).astype(np.float32),
+        "reference_motion": rng.standard_normal((count, config.model.motion_dim)).astype(np.float32),
     }
 
 
-def means(config, params, windows, layout=None, keep=KEEP["joint"]):
+def means(config, params, windows, layout=None, condition_mask=CONDITION_MASKS["joint"]):
     layout = token_layout(config) if layout is None else layout
     error_of = partial(partial(probe.errors, config, layout), params)
-    return probe.conditional_mean(error_of, config, layout, windows, keep)
+    return probe.conditional_mean(error_of, config, layout, windows, condition_mask)
 
 
 def from_stream(config, params, windows):
@@ -96,8 +96,8 @@ def from_stream(config, params, windows):
     model, sampler, block = ForcingTransformer(config.model), SamplerConfig(nfe=1), config.layout.block
     motion, count = windows["avatar_motion"], len(windows["avatar_motion"])
     keys = jax.random.split(jax.random.key(0), count)
-    reference = jnp.asarray(windows["reference"])
-    state = init_stream(keys, reference, config.model, config.layout, sampler, jnp.ones((count, 3)))
+    reference_motion = jnp.asarray(windows["reference_motion"])
+    state = init_stream(keys, reference_motion, config.model, config.layout, sampler, jnp.ones((count, 3)))
     noise = np.random.default_rng(0).standard_normal(motion.shape).astype(np.float32)
     given, made = Conditions(*(windows[name] for name in ("avatar_audio", "user_audio", "user_motion"))), []
 

@@ -70,13 +70,13 @@ def test_each_input_is_heard(files):
     rng = np.random.default_rng(0)
     motion = rng.normal(size=(FRAMES, released.LATENT.dim)).astype(np.float32)
     user, avatar = rng.normal(scale=0.1, size=(2, FRAMES * 640)).astype(np.float32)
-    full = network.generate(FRAMES, motion, user, avatar, reference=0.0)
+    full = network.generate(FRAMES, motion, user, avatar, reference_motion=0.0)
     assert full.shape == motion.shape and np.isfinite(full).all()
-    np.testing.assert_array_equal(network.generate(FRAMES, motion, user, avatar, reference=0.0), full)
+    np.testing.assert_array_equal(network.generate(FRAMES, motion, user, avatar, reference_motion=0.0), full)
     for other in (
-        network.generate(FRAMES, motion, user, None, reference=0.0),
-        network.generate(FRAMES, motion, None, avatar, reference=0.0),
-        network.generate(FRAMES, None, user, avatar, reference=0.0),
+        network.generate(FRAMES, motion, user, None, reference_motion=0.0),
+        network.generate(FRAMES, motion, None, avatar, reference_motion=0.0),
+        network.generate(FRAMES, None, user, avatar, reference_motion=0.0),
         network.generate(FRAMES, motion, user, avatar, 1, 0.0),
     ):
         assert np.abs(other - full).max() > 1e-3

@@ -133,7 +133,7 @@ class FaceCodec:
             warnings.warn(words, InputWarning, stacklevel=2)
         return jax.device_put(make_identity(upright, landmarks, size=self.size, sure=sure))
 
-    def reference(self, identity) -> float:
+    def reference_motion(self, identity) -> float:
         """Motion is relative to the neutral face, which a portrait is taken to show."""
         return 0.0
 

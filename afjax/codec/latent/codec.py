@@ -182,7 +182,7 @@ class LatentCodec:
         """Of a live camera, whose square the first face places."""
         return LiveLatent(self)
 
-    def reference(self, identity: Identity) -> np.ndarray:
+    def reference_motion(self, identity: Identity) -> np.ndarray:
         """The motion latent `[dim]` of the portrait."""
         return np.asarray(identity.motion)
 

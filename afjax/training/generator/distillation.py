@@ -56,8 +56,8 @@ def loss(
 ) -> tuple[Scalar, dict[str, Scalar]]:  # fmt: skip
     """Loss of a batch of windows by a `norm` (`l1` or `l2`), and what else to log.
 
-    `frozen`: the teacher's parameters; `draw.keep` drops conditions for both. Logged: `endpoint`, the mean squared
-    distance between the motions that both come to. `whole` is as in `clip_loss`.
+    `frozen`: the teacher's parameters; `draw.condition_mask` drops conditions for both. Logged: `endpoint`, the mean
+    squared distance between the motions that both come to. `whole` is as in `clip_loss`.
     """
     finished, noise = _tokens(batch, draw, layout)
     there = jax.lax.stop_gradient(teacher_states(teacher, model, frozen, batch, draw, layout))
@@ -83,8 +83,8 @@ def teacher_states(
 ) -> Float[Array, "_ b n d"]:
     """States `[nfe + 1, b, n, d]` of the tokens on the teacher's way down from a batch's noise."""
     finished, noise = _tokens(batch, draw, layout)
-    weights, kept = guidance.branches(sampler)
-    velocity = _velocity(model, params, batch, draw, layout, finished, kept)
+    weights, branch_masks = guidance.guidance_branches(sampler)
+    velocity = _velocity(model, params, batch, draw, layout, finished, branch_masks)
     return solver.states(lambda x, level: guidance.combine(velocity(x, level), weights), noise, sampler)
 
 
@@ -94,22 +94,26 @@ def _tokens(batch, draw, layout: TokenLayout):
     return batch["avatar_motion"][:, layout.frame] + draw.history[..., None] * noise, noise
 
 
-def _velocity(model, params, batch, draw, layout: TokenLayout, finished, kept):
-    """`velocity(x, level)` of noisy tokens x `[b, n, d]` -> `[k, b, n, d]` of k branches, which keep `kept` `[k, 3]`.
+def _velocity(model, params, batch, draw, layout: TokenLayout, finished, branch_masks):
+    """`velocity(x, level)` of noisy tokens x `[b, n, d]` -> `[k, b, n, d]` of k branches, which keep `branch_masks`
+    `[k, 3]`.
 
     Conditions are encoded once. A window's branches lie side by side, so that a divided batch stays where it lies.
     """
-    count = len(kept)
+    count = len(branch_masks)
     repeat = partial(jnp.repeat, repeats=count, axis=0)
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
-    keep = (draw.keep[:, None] * kept).reshape(-1, 3)
-    given = model.apply(params, jax.tree.map(repeat, conditions), keep, layout, method="prepare")
-    reference, masks = repeat(batch["reference"] * draw.reference), (layout.attention, layout.alignment)
+    condition_mask = (draw.condition_mask[:, None] * branch_masks).reshape(-1, 3)
+    given = model.apply(params, jax.tree.map(repeat, conditions), condition_mask, layout, method="prepare")
+    reference_motion, masks = (
+        repeat(batch["reference_motion"] * draw.reference_mask),
+        (layout.attention, layout.alignment),
+    )
 
     def velocity(x, level):
         tokens = jnp.where(layout.context[:, None], finished, x)
         levels = jnp.broadcast_to(jnp.where(layout.context, 0.0, level), tokens.shape[:2])
-        v = model.apply(params, repeat(tokens), repeat(levels), reference, given, masks, layout.frame)[0]
+        v = model.apply(params, repeat(tokens), repeat(levels), reference_motion, given, masks, layout.frame)[0]
         return jnp.moveaxis(v.reshape(-1, count, *v.shape[1:]), 1, 0)
 
     return velocity

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from afjax.types import FrameLevel, HostOrDevice, Keep, Motion
+from afjax.types import ConditionMask, FrameLevel, HostOrDevice, Motion
 
 Batch = Mapping[str, Float[HostOrDevice, "b ..."]]
 """Standardised windows by name: avatar_motion, user_motion `[b, t, d]`, avatar_audio, user_audio `[b, t, f]`, reference
@@ -18,5 +18,5 @@ class Draw(NamedTuple):
     noise: Motion
     level: FrameLevel
     history: Float[HostOrDevice, "b 1"]  # deviation of the noise that is added to frames of level 0
-    keep: Keep
-    reference: Float[HostOrDevice, "b 1"] | float = 1.0  # 0 where the reference is dropped
+    condition_mask: ConditionMask
+    reference_mask: Float[HostOrDevice, "b 1"] | float = 1.0  # 0 where the reference is dropped

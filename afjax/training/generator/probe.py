@@ -40,7 +40,7 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from jaxtyping import Float, Int
 
-from afjax.config import KEEP, Config, ModelConfig
+from afjax.config import CONDITION_MASKS, Config, ModelConfig
 from afjax.metrics import event_slope
 from afjax.metrics.events import WITHIN
 from afjax.nn.token_layout import TokenLayout
@@ -57,7 +57,7 @@ BATCH = 16
 
 Windows = Mapping[str, np.ndarray]
 """Standardised windows as training has them: `avatar_motion`, `user_motion` `[w, t, d]`, `avatar_audio`, `user_audio`
-`[w, t, f]`, `reference` `[w, d]`."""
+`[w, t, f]`, `reference_motion` `[w, d]`."""
 Tracks = Float[HostOrDevice, "w t"]
 Kept = Float[np.ndarray, "3"] | Int[np.ndarray, "3"] | Sequence[int]
 """Conditions that are not dropped, 1 or 0: avatar audio, user audio, user motion."""
@@ -97,7 +97,7 @@ def make_probe(
     """
     layout, norm = token_layout(config), config.objective.norm
     error_of = partial(errors, config, layout)
-    whole, deaf = (np.multiply(KEEP[name], config.objective.kept) for name in ("joint", "avatar"))
+    whole, deaf = (np.multiply(CONDITION_MASKS[name], config.objective.kept) for name in ("joint", "avatar"))
 
     def probe(params) -> dict[str, float]:
         params = jax.device_put(sharding.whole(params), _here(PartitionSpec()))
@@ -144,7 +144,7 @@ def _answers(tracks: np.ndarray, place: np.ndarray, after: int) -> np.ndarray:
 @typed
 def conditional_mean(
     error_of: Callable[[Windows, np.ndarray, np.ndarray], np.ndarray], config: Config, layout: TokenLayout,
-    windows: Windows, keep: Kept | None, first: int = 0,
+    windows: Windows, condition_mask: Kept | None, first: int = 0,
 ) -> Float[np.ndarray, "w t d"]:  # fmt: skip
     """Conditional mean `[w, t, d]` of every block after its recorded past, zero in blocks before that of frame `first`.
 
@@ -157,7 +157,7 @@ def conditional_mean(
     found, first = np.zeros_like(motion), first // block * block
     for start in [first] if has_clean_past(layout, frames, block) else range(first, frames, block):
         level = np.broadcast_to((np.arange(frames) >= start).astype(np.float32), shape)
-        found[:, start:] = (motion - error_of(windows, level, keep)[:, token])[:, start:]
+        found[:, start:] = (motion - error_of(windows, level, condition_mask)[:, token])[:, start:]
     return found
 
 
@@ -168,15 +168,23 @@ def has_clean_past(layout: TokenLayout, frames: int, block: int) -> bool:
 
 @typed
 def errors(
-    config: Config, layout: TokenLayout, params: Params, windows: Windows, level: Float[np.ndarray, "w t"], keep: Kept
+    config: Config,
+    layout: TokenLayout,
+    params: Params,
+    windows: Windows,
+    level: Float[np.ndarray, "w t"],
+    condition_mask: Kept,
 ) -> Float[np.ndarray, "w n d"]:
     """Error of the velocity at every token `[w, n, d]`, a host array, for levels `[w, t]`; each window's noise is its
     own, the same in every call. Windows are divided over processes and their devices."""
     count, frames, channels = windows["avatar_motion"].shape
     noise = np.random.default_rng(0).standard_normal((count, frames, channels)).astype(np.float32)
     batch = {name: np.asarray(windows[name]) for name in _NAMES}
-    zeros, keep = np.zeros((count, 1), np.float32), np.tile(np.asarray(keep, np.float32), (count, 1))
-    draw = Draw(noise, level, zeros, keep, zeros + 1)
+    zeros, condition_mask = (
+        np.zeros((count, 1), np.float32),
+        np.tile(np.asarray(condition_mask, np.float32), (count, 1)),
+    )
+    draw = Draw(noise, level, zeros, condition_mask, zeros + 1)
     forward, devices = _jitted(config.model), len(jax.local_devices())
     size, place = -(-BATCH // devices) * devices, _here(PartitionSpec("windows"))
 
@@ -199,7 +207,7 @@ def _here(spec: PartitionSpec):
     return NamedSharding(Mesh(np.array(devices), ("windows",)), spec)
 
 
-_NAMES = ("avatar_motion", "user_motion", "avatar_audio", "user_audio", "reference")
+_NAMES = ("avatar_motion", "user_motion", "avatar_audio", "user_audio", "reference_motion")
 
 
 @lru_cache(maxsize=8)

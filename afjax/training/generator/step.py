@@ -42,7 +42,7 @@ def make_draw(config: Config) -> Callable[[int], Draw]:
             jax.random.normal(k_noise, (*shape, c.model.motion_dim)),
             noise_levels.draw(k_level, *shape, c.layout.block, o.levels, o.clean_prefix, o.level_power),
             noise_levels.draw_history(jax.random.fold_in(key, 3), shape[0], o.history_noise),
-            guidance.draw_keep(k_keep, shape[0], o.drop, o.drop_table),
+            guidance.sample_condition_mask(k_keep, shape[0], o.drop, o.drop_table),
             _kept_reference(jax.random.fold_in(key, 4), shape[0], o.drop_reference),
         )
 
@@ -83,7 +83,7 @@ def errors(
     level = token_level(draw, layout)
     history = jnp.where(level > 0, 0.0, draw.history)
     x = path.interpolate(motion, noise, level[..., None]) + history[..., None] * noise
-    given = (x, level, batch["reference"] * draw.reference, conditions, draw.keep, layout)
+    given = (x, level, batch["reference_motion"] * draw.reference_mask, conditions, draw.condition_mask, layout)
     velocity, answer = model.apply(params, *given, method="forward_and_answer")
     return velocity - path.velocity(motion, noise), level, answer
 
@@ -138,25 +138,25 @@ def answer_loss(
 ) -> tuple[Scalar | float, dict[str, Scalar]]:  # fmt: skip
     """The part of `clip_loss` that `told` gives, without the transformer, whose weights have no gradient in it."""
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
-    answer = model.apply(params, conditions, draw.keep, layout, method="answer")
+    answer = model.apply(params, conditions, draw.condition_mask, layout, method="answer")
     return told(answer, batch, layout, 1.0 if whole is None else len(draw.level) / len(whole))
 
 
 @typed
 def preference_loss(
-    c: PreferenceConfig, reference: Params, model: ForcingTransformer, norm: str, params: Params, batch: Batch,
+    c: PreferenceConfig, ref_params: Params, model: ForcingTransformer, norm: str, params: Params, batch: Batch,
     draw: Draw, layout: TokenLayout, whole: WholeLevel | None = None,
 ) -> Loss:  # fmt: skip
     """Flow matching of the winners plus `weight` times the preference for them over `losing_motion`.
 
-    `reference`: parameters of the frozen model. Logged besides what `dpo.loss` watches: both losses, and `drift`, the
+    `ref_params`: parameters of the frozen model. Logged besides what `dpo.loss` watches: both losses, and `drift`, the
     mean squared distance of the winners' velocities from the reference's. `whole` is as in `clip_loss`.
     """
     # the two of a pair side by side, so that a divided batch stays where it lies
     both, drawn = jax.tree.map(lambda x: jnp.repeat(x, 2, axis=0), (batch, draw))
     motion = jnp.stack([batch["avatar_motion"], batch["losing_motion"]], 1).reshape(-1, *drawn.noise.shape[1:])
     error, level = velocity_error(model, params, both, motion, drawn, layout)
-    frozen = jax.lax.stop_gradient(velocity_error(model, reference, both, motion, drawn, layout)[0])
+    frozen = jax.lax.stop_gradient(velocity_error(model, ref_params, both, motion, drawn, layout)[0])
 
     def pair(x):
         return jnp.moveaxis(x.reshape(-1, 2, *x.shape[1:]), 1, 0)
@@ -174,18 +174,18 @@ def preference_loss(
 
 
 def make_train_step(
-    config: Config, reference: Params | None = None, listening: bool = False, teacher: SamplerConfig | None = None
+    config: Config, ref_params: Params | None = None, listening: bool = False, teacher: SamplerConfig | None = None
 ) -> Callable:
     """Jitted `step(state, batch, draw, layout) -> (state, {loss, grad_norm, ...})`; `state` is donated.
 
-    With `reference`, the (whole) parameters of a frozen model, it tunes by preferences or, with the sampler of a
+    With `ref_params`, the (whole) parameters of a frozen model, it tunes by preferences or, with the sampler of a
     `teacher`, by distillation; with `listening` it changes what hears and sees alone, LISTENING, by `answer_loss`.
     Configurations that differ in nothing that is compiled share one program.
     """
     c, lengths = config, (config.training.num_steps, config.training.listening_steps)
-    tuned = None if reference is None else c.preference if teacher is None else (teacher, c.sampler)
+    tuned = None if ref_params is None else c.preference if teacher is None else (teacher, c.sampler)
     compiled = _jitted(c.model, c.optimizer, lengths, c.objective.norm, tuned, c.compute, listening)
-    return partial(compiled, sharding.put(c.compute, reference))
+    return partial(compiled, sharding.put(c.compute, ref_params))
 
 
 @lru_cache(maxsize=8)

@@ -25,28 +25,28 @@ def train(
     workdir: Path,
     batches: Iterator,
     meta: dict,
-    reference: Params | None = None,
+    ref_params: Params | None = None,
     normalizer: Normalizer | None = None,
     teacher: SamplerConfig | None = None,
     **around,
 ) -> TrainState:
-    """Trains a generator; `reference`: parameters to tune by preferences, or by distillation of what they make with the
+    """Trains a generator; `ref_params`: parameters to tune by preferences, or by distillation of what they make with the
     sampler of a `teacher`; the rest as for `run`.
 
     `normalizer`: by which the device standardises batches that come as they are stored; None: they are standardised.
     """
     draw, layout, scaled = make_draw(config), token_layout(config), make_scale(config, normalizer)
-    step, listening = make_train_step(config, reference, teacher=teacher), make_train_step(config, listening=True)
+    step, listening = make_train_step(config, ref_params, teacher=teacher), make_train_step(config, listening=True)
 
     def advance(state, batch, number: int):
         chosen = listening if number < config.training.listening_steps else step
         return chosen(state, scaled(batch), draw(number), layout)
 
     task = Task(
-        init=lambda: init_state(config, reference),
+        init=lambda: init_state(config, ref_params),
         abstract=abstract_state(config),
         step=advance,
-        meter=make_meter(config, tuned=reference is not None, teacher=teacher),
+        meter=make_meter(config, tuned=ref_params is not None, teacher=teacher),
         rates=make_rates(config.optimizer, config.training.num_steps, config.training.listening_steps),
         place=make_place(config.compute, config.data.batch),
     )
@@ -76,7 +76,7 @@ def step_flops(config: Config, tuned: bool = False, teacher: SamplerConfig | Non
     widths |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim or c.condition_width)
     batch = {name: jax.ShapeDtypeStruct((b, t, width), "float32") for name, width in widths.items()}
     batch["cause_age"] = jax.ShapeDtypeStruct((b, t, c.cause_kinds), "float32")
-    batch["reference"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
+    batch["reference_motion"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     draw, layout = jax.eval_shape(make_draw(config), 0), token_layout(config)
     model, norm = ForcingTransformer(c), config.objective.norm
