@@ -47,7 +47,7 @@ def write(folder: Path) -> Config:
     changed = {
         "model": {"motion_dim": DIM, "width": 16, "condition_width": 16, "cause_kinds": 0},
         "layout": {"user_delay": DELAY},
-        "objective": {"drop_reference": 0.1},
+        "objective": {"reference_dropout": 0.1},
         "data": {"path": str(folder / "records"), "codec": str(folder / "codec"), "batch": 4},
         "training": {"num_steps": 6, "log_every": 2, "save_every": 2, "sample_every": 2, "probe_every": 2},
     }

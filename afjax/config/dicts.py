@@ -8,6 +8,7 @@ from pathlib import Path
 
 from afjax.config.checks import require
 from afjax.config.config import Config
+from afjax.config.earlier_names import SETTINGS, renamed_settings
 from afjax.errors import InputError
 
 
@@ -23,8 +24,9 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
     arguments = {}
     for name, value in values.items():
         if name not in hints:
-            near = difflib.get_close_matches(name, hints, n=1, cutoff=0.0)
-            raise InputError(f"unknown field {name!r}", where, f"did you mean {near[0]!r}?")
+            near = SETTINGS.get(f"{where.rpartition('.')[2]}.{name}")
+            near = near or difflib.get_close_matches(name, hints, n=1, cutoff=0.0)[0]
+            raise InputError(f"unknown field {name!r}", where, f"did you mean {near!r}?")
         arguments[name] = _convert(value, hints[name], f"{where}.{name}")
     return cls(**arguments)
 
@@ -33,9 +35,9 @@ def stored_config(values: dict, where: str = "config") -> Config:
     """The config of an experiment as it was stored, settings of earlier names in today's: old runs keep working.
 
     A solver that there is no more is read as the one in its place; wav2vec2 heard whole clips before there was a
-    setting. Raises InputError for what is no config, and for
-    preference tuning by a formula that there is no more.
+    setting. Raises InputError for what is no config, and for preference tuning by a formula that there is no more.
     """
+    values = renamed_settings(values)
     sampler = values.get("sampler") if isinstance(values, dict) else None
     if isinstance(sampler, dict) and sampler.get("solver") == "adams_bashforth":
         values = values | {"sampler": sampler | {"solver": "dpm_solver_pp", "grid": "power"}}
@@ -75,7 +77,9 @@ def read_config(workdir: Path, kind: type, do: str):
     path = workdir / "config.json"
     try:
         values = json.loads(path.read_text())
-        return stored_config(values, str(path)) if kind is Config else from_dict(_precision(values), kind, str(path))
+        if kind is Config:
+            return stored_config(values, str(path))
+        return from_dict(_precision(renamed_settings(values)), kind, str(path))
     except InputError as error:
         raise InputError(str(error), do=do) from None
     except (OSError, ValueError) as error:

@@ -120,7 +120,7 @@ class LayoutConfig:
 
 @dataclass(frozen=True)
 class SamplerConfig:
-    """Solver steps a block, and the guidance scale of each branch (paper eq. 14 has avatar and user).
+    """Solver steps per block, and scales of classifier-free guidance (cfg; paper eq. 14 has avatar and user).
 
     `solver`: `euler`, or `dpm_solver_pp`, of second order with as many evaluations. `grid`: `uniform` steps, those of a
     `power`, which are smaller towards level 0, or those of the `released` sampler, whose `nfe` counts the pass that
@@ -128,6 +128,10 @@ class SamplerConfig:
     before its first block, 0 = none: it starts from an empty cache. `anchor_seconds`: time constant with which the slow
     part of motion is pulled back where it is more than `anchor_band` standard deviations from the reference
     (`afjax.streaming.anchor`), 0 = not at all.
+
+    `guidance_avatar`, `guidance_user`, `guidance_joint`: scale of each branch against the one without conditions;
+    `guidance_reaction`: of the joint branch against the avatar's, by how much what the user adds is emphasised
+    (`afjax.diffusion.guidance`).
     """
 
     nfe: int = 8
@@ -136,9 +140,10 @@ class SamplerConfig:
     start: int = 0
     anchor_seconds: float = 0.0
     anchor_band: float = 1.0
-    avatar: float = 0.0
-    user: float = 0.0
-    joint: float = 1.0
+    guidance_avatar: float = 0.0
+    guidance_user: float = 0.0
+    guidance_joint: float = 1.0
+    guidance_reaction: float = 0.0
 
     def __post_init__(self):
         one_of("sampler.solver", self.solver, ("euler", "dpm_solver_pp"))

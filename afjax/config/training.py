@@ -11,42 +11,45 @@ from afjax.config.model import CONDITION_MASKS
 class ObjectiveConfig:
     """Flow matching with a noise level per token (paper eq. 6).
 
-    `levels`: drawn per `token`, per `block` (the paper's text) or one for the `clip`; in a share `clean_prefix` of the
-    clips the blocks before a random one are clean. Levels have a density of `level_power` level^(level_power - 1): 1 is
-    uniform, above it noise comes more often, where the conditions decide. Clean frames get noise of a deviation up to
-    `history_noise` that the model is not told of, as a stream's finished frames hold errors. `drop` is the chance of
-    each condition to be dropped (independent), or, if `drop_table` is not empty, joint probabilities over branch names;
-    `drop_reference` that of the portrait's own motion, whose place the mean takes, so that it is no crutch.
-    What training never keeps (`kept`) is dropped at inference as well.
+    `noise_level_per`: `token`, `block` (the paper's text) or `clip`, what has a noise level of its own; in a share
+    `clean_prefix` of the clips the blocks before a random one are clean. Levels have a density of p level^(p - 1), p =
+    `noise_level_power`: 1 is uniform, above it noise comes more often, where the conditions decide. Clean frames get
+    noise of a deviation up to `history_noise` that the model is not told of, as a stream's finished frames hold errors.
+    `condition_dropout` is the probability of each condition to be dropped, independently of the others;
+    `kept_conditions`, if not empty, takes its place: the probability of each set of conditions to be kept, by a name of
+    CONDITION_MASKS. `reference_dropout`: probability of the reference motion to be dropped, whose place the mean takes,
+    so that it is no crutch. What training never keeps (`ever_kept`) is dropped at inference as well.
     """
 
-    levels: str = "block"
+    noise_level_per: str = "block"
     clean_prefix: float = 0.5
-    level_power: float = 1.0
+    noise_level_power: float = 1.0
     history_noise: float = 0.0
     norm: str = "l2"
-    drop: float = 0.1
-    drop_reference: float = 0.0
-    drop_table: dict[str, float] = field(default_factory=dict)
+    condition_dropout: float = 0.1
+    reference_dropout: float = 0.0
+    kept_conditions: dict[str, float] = field(default_factory=dict)
 
     def __post_init__(self):
-        one_of("objective.levels", self.levels, ("token", "block", "clip"))
+        one_of("objective.noise_level_per", self.noise_level_per, ("token", "block", "clip"))
         one_of("objective.norm", self.norm, ("l1", "l2"))
-        require(self.level_power > 0, "objective.level_power must be positive")
-        for name in ("clean_prefix", "history_noise", "drop", "drop_reference"):
+        require(self.noise_level_power > 0, "objective.noise_level_power must be positive")
+        for name in ("clean_prefix", "history_noise", "condition_dropout", "reference_dropout"):
             require(0 <= getattr(self, name) <= 1, f"objective.{name} must lie in [0, 1]")
-        for name, share in self.drop_table.items():
-            one_of("objective.drop_table", name, tuple(CONDITION_MASKS))
-            require(share >= 0, f"objective.drop_table.{name} must not be negative")
-        total = sum(self.drop_table.values())
-        require(not self.drop_table or abs(total - 1) < 1e-6, f"objective.drop_table sums to {total:g}, not to 1")
+        for name, share in self.kept_conditions.items():
+            one_of("objective.kept_conditions", name, tuple(CONDITION_MASKS))
+            require(share >= 0, f"objective.kept_conditions.{name} must not be negative")
+        total = sum(self.kept_conditions.values())
+        require(
+            not self.kept_conditions or abs(total - 1) < 1e-6, f"objective.kept_conditions sums to {total:g}, not to 1"
+        )
 
     @property
-    def kept(self) -> tuple[int, int, int]:
+    def ever_kept(self) -> tuple[int, int, int]:
         """Which conditions training ever keeps, as 1 or 0: avatar audio, user audio, user motion."""
-        if not self.drop_table:
-            return (int(self.drop < 1),) * 3
-        seen = [CONDITION_MASKS[name] for name, share in self.drop_table.items() if share > 0]
+        if not self.kept_conditions:
+            return (int(self.condition_dropout < 1),) * 3
+        seen = [CONDITION_MASKS[name] for name, share in self.kept_conditions.items() if share > 0]
         return tuple(max(column) for column in zip(*seen, strict=True))
 
 
@@ -155,9 +158,9 @@ class TrainingConfig:
     are videos of `sample_seconds`. Every `probe_every` steps (0: never) held-out windows are measured
     (`afjax.training.generator.probe`).
 
-    Kept are the latest `keep` checkpoints, those of every `keep_every` steps (0: none), and the one with the smallest
-    value of the logged metric `keep_best` (`-NAME`: with the largest; empty: none). A run stops where the loss is not
-    finite, or more than `explosion` times the last logged one.
+    Kept are the latest `keep_checkpoints` checkpoints, those of every `keep_every` steps (0: none), and the one with
+    the smallest value of the logged metric `keep_best` (`-NAME`: with the largest; empty: none). A run stops where the
+    loss is not finite, or more than `explosion` times the last logged one.
     """
 
     num_steps: int = 1200
@@ -168,13 +171,13 @@ class TrainingConfig:
     sample_every: int = 800
     sample_seconds: float = 4.0
     probe_every: int = 0
-    keep: int = 2
+    keep_checkpoints: int = 2
     keep_every: int = 0
     keep_best: str = ""
     explosion: float = 100.0
 
     def __post_init__(self):
-        for name in ("num_steps", "log_every", "save_every", "sample_every", "keep"):
+        for name in ("num_steps", "log_every", "save_every", "sample_every", "keep_checkpoints"):
             require(getattr(self, name) > 0, f"training.{name} must be positive")
         for name in ("listening_steps", "keep_every", "probe_every"):
             require(getattr(self, name) >= 0, f"training.{name} must not be negative")

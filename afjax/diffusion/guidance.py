@@ -1,9 +1,11 @@
 """Guidance over the branches none, avatar, user and joint, and how training drops conditions.
 
-    v = v_none + a (v_avatar - v_none) + u (v_user - v_none) + j (v_joint - v_none)
+    v = v_none + a (v_avatar - v_none) + u (v_user - v_none) + j (v_joint - v_none) + r (v_joint - v_avatar)
 
-(a, u: Avatar Forcing eq. 14; the paper never evaluates the joint branch, j = 0.) Only branches with a weight other
-than zero are computed: the plain conditional model is j = 1, one branch.
+Classifier-free guidance (cfg): a = `guidance_avatar` and u = `guidance_user` are Avatar Forcing eq. 14, which never
+evaluates the joint branch, j = `guidance_joint` = 0. r = `guidance_reaction` emphasises what the user adds to the
+avatar's own voice: j = 1 with r = .5 is the joint branch, guided against one that hears no user. Only branches with a
+weight other than zero are computed: the plain conditional model is j = 1, one branch.
 """
 
 from collections.abc import Mapping
@@ -20,7 +22,8 @@ from afjax.types import ConditionMask, GuidanceWeights, HostOrDevice, typed
 @typed
 def guidance_branches(sampler: SamplerConfig) -> tuple[Float[np.ndarray, " k"], Float[np.ndarray, "k 3"]]:
     """Weights `[k]` and kept conditions `[k, 3]` of the branches that a sampler needs; the weights sum to 1."""
-    a, u, j = sampler.avatar, sampler.user, sampler.joint
+    r = sampler.guidance_reaction
+    a, u, j = sampler.guidance_avatar - r, sampler.guidance_user, sampler.guidance_joint + r
     weight = {"none": 1 - a - u - j, "avatar": a, "user": u, "joint": j}
     used = [name for name, w in weight.items() if abs(w) > 1e-9]
     return np.array([weight[n] for n in used], np.float32), np.array([CONDITION_MASKS[n] for n in used], np.float32)

@@ -34,7 +34,7 @@ __all__ = [
     "FORMAT", "JAX", "PLATFORMS", "STEP", "check_platforms", "named", "rebuilt", "serialize", "session_axes", "write",
 ]  # fmt: skip
 
-FORMAT = "afjax.stream/1"
+FORMAT = "afjax.stream/2"
 PLATFORMS = ("cpu", "cuda", "rocm", "tpu")
 STEP = "step.jax_exported"
 """Program of the first platform; a folder that holds it is a bundle."""

@@ -25,9 +25,8 @@ import numpy as np
 from jax import export
 from safetensors import deserialize
 
-
 EARLIER = {"rng": "key", "reference_motion": "reference", "condition_mask": "keep", "guidance_weights": "weights"}
-"""What `Stream.start` sets, and its name in bundles of afjax 0.12 and earlier."""
+"""What `Stream.start` sets, and its name in bundles of the format afjax.stream/1."""
 
 
 class Stream:

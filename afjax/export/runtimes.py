@@ -48,7 +48,7 @@ def to_onnx(config: Config, params: LiveParams, path: Path, sessions: int = 1) -
         config.model, config.layout, config.sampler,
     )  # fmt: skip
     first = {name: np.asarray(x) for name, x in named(like).items()}
-    held = [name for name, x in first.items() if x.size and name != "key"]
+    held = [name for name, x in first.items() if x.size and name != "rng"]
     changed = [name for name in held if name not in SETTINGS]
     block_step = make_step(ForcingTransformer(config.model), config.layout, config.sampler)
 

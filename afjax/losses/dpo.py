@@ -50,8 +50,9 @@ def loss(
     """The loss of a batch of pairs, errors and levels `[b, n]`, and what to watch.
 
     Tokens at level 0 count nowhere. Watched: `margin`, its mean (beta left out, below 0 where the policy prefers
-    winners); `accuracy`, the share of pairs that it prefers rightly; `grad_weight`, the mean weight sigmoid(beta * margin) of
-    a pair's gradient. `whole`: levels `[w, n]` of the whole batch where this is a part of it; means are then its share.
+    winners); `accuracy`, the share of pairs that it prefers rightly; `grad_weight`, the mean weight sigmoid(beta *
+    margin) of a pair's gradient. `whole`: levels `[w, n]` of the whole batch where this is a part of it; means are then
+    its share.
     """
     counted, every = (level > 0).astype(level.dtype), (level if whole is None else whole) > 0
     margin = (policy.win - ref.win) - (policy.lose - ref.lose)

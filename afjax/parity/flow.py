@@ -185,7 +185,7 @@ class Case:
             return float(said.group(1) if said else stored[f"in/{key}"])
 
         a, u = setting("a", "a_cfg_scale"), setting("u", "u_cfg_scale")
-        self.sampler = replace(SAMPLER, nfe=int(setting("nfe", "nfe")), avatar=a, user=u)
+        self.sampler = replace(SAMPLER, nfe=int(setting("nfe", "nfe")), guidance_avatar=a, guidance_user=u)
         self.weights = (1 - a - u, a, u)
         self.model = ForcingTransformer(config)
 
@@ -241,30 +241,31 @@ class Case:
     @functools.cache  # noqa: B019 - a case lives as long as its report
     def _traced(self, make):
         def run(params, state, conditions, noise):
-            now = make(self.model, LAYOUT, _BRANCHED, params, state, conditions)
-            return self._trace(params, state, now.replace(weights=jnp.asarray(self.weights, noise.dtype)), noise)
+            context = make(self.model, LAYOUT, _BRANCHED, params, state, conditions)
+            weights = jnp.asarray(self.weights, noise.dtype)
+            return self._trace(params, state, context.replace(guidance_weights=weights), noise)
 
         return jax.jit(run)
 
-    def _trace(self, params, state, now, noise):
-        context, (levels, sigmas) = now.context.shape[1], make_grid(self.sampler)
+    def _trace(self, params, state, context, noise):
+        refed, (levels, sigmas) = context.refed_motion.shape[1], make_grid(self.sampler)
 
         def tokens(x):
-            return jnp.concatenate([now.context, x], axis=1)
+            return jnp.concatenate([context.refed_motion, x], axis=1)
 
         def raw(x, level):
-            each = jnp.where(np.arange(context + x.shape[1]) < context, 0.0, level).astype(x.dtype)
-            return stream.evaluate(self.model, params, now, tokens(x), each)[0]
+            each = jnp.where(np.arange(refed + x.shape[1]) < refed, 0.0, level).astype(x.dtype)
+            return stream.evaluate(self.model, params, context, tokens(x), each)[0]
 
         def step(x, entry):
             level, sigma, following = entry
-            x = x + (following - sigma) * stream.combine(raw(x, level)[:, :, context:], now.weights)
+            x = x + (following - sigma) * stream.combine(raw(x, level)[:, :, refed:], context.guidance_weights)
             return x, tokens(x)
 
         grid = tuple(jnp.asarray(part, noise.dtype) for part in (levels, sigmas[:-1], sigmas[1:]))
         motion, path = jax.lax.scan(step, noise, grid)
         path = jnp.concatenate([path, tokens(motion)[None]])  # the released sampler's last evaluation changes nothing
-        state = stream.advance(self.model, LAYOUT, params, state, now, motion)
+        state = stream.advance(self.model, LAYOUT, params, state, context, motion)
         return state, path, _flat(raw(noise, 1.0)), _flat(raw(motion, 0.0))
 
     def _caches(self, state, number: int, layer: int) -> dict:
@@ -274,8 +275,8 @@ class Case:
         aligned = np.arange(LAYOUT.alignment)  # the released cross-attention has no positions
         cross = block.project(_flat(state.condition), aligned)
         kept = {
-            "self_k": rotate(_flat(state.keys[layer]), first + np.arange(LAYOUT.cache)),
-            "self_v": _flat(state.values[layer]),
+            "self_k": rotate(_flat(state.cache_k[layer]), first + np.arange(LAYOUT.cache)),
+            "self_v": _flat(state.cache_v[layer]),
             "cross_k": cross[0],
             "cross_v": cross[1],
         }
@@ -283,7 +284,7 @@ class Case:
         return kept | {f"{name}_head_mean": x.mean(axis=(2, 3)) for name, x in kept.items()}
 
 
-_BRANCHED = replace(SAMPLER, avatar=0.25, user=0.25)
+_BRANCHED = replace(SAMPLER, guidance_avatar=0.25, guidance_user=0.25)
 
 
 @functools.lru_cache(maxsize=2)

@@ -212,7 +212,8 @@ class Link:
         elif command.type == "expressiveness":
             if not getattr(self._studio.engine, "guided", False):
                 raise ProtocolError("unsupported", "expressiveness: this model has no guidance")
-            own = self._studio.engine.config.sampler.joint - 1.0  # what its guidance adds
+            sampler = self._studio.engine.config.sampler
+            own = sampler.guidance_joint + sampler.guidance_reaction - 1.0  # what guidance adds
             self._seat.call.guide(1.0 + float(fields["value"]) * own)
         elif command.type == "voice":
             if fields["name"] not in self._studio.voices or not self._seat.use_voice(fields["name"]):

@@ -13,6 +13,7 @@ from jaxtyping import Array, Float
 
 from afjax.audio.feature_extractors import FeatureExtractor
 from afjax.config import CONDITION_MASKS, Config, SamplerConfig
+from afjax.config.earlier_names import renamed_state
 from afjax.diffusion.guidance import guidance_branches
 from afjax.errors import InputError
 from afjax.streaming import live_step
@@ -124,7 +125,7 @@ class Engine:
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> int:
         """Slot in which a session goes on. Raises InputError for another model's snapshot, or without a free slot."""
-        slot = self._free()
+        slot, snapshot = self._free(), renamed_state(snapshot, _KEY)
         leaves, tree = jax.tree_util.tree_flatten_with_path(self._empty)
         names = [_plain(jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
         for name, wanted in names:

@@ -142,7 +142,7 @@ def fresh(
     stream = one.stream.replace(
         rng=jax.random.key(seed)[None],
         condition_mask=jnp.asarray(CONDITION_MASKS[condition_set], jnp.float32)[None]
-        * jnp.asarray(config.objective.kept, jnp.float32),
+        * jnp.asarray(config.objective.ever_kept, jnp.float32),
         guidance_weights=jnp.asarray(weights)[:, None],
         reference_motion=jnp.broadcast_to(
             params.normalizer.scale_motion(reference_motion), one.stream.reference_motion.shape

@@ -96,7 +96,7 @@ class Generator:
           seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are; `numbers`: i of each,
             0 .. b - 1 by default.
           condition_set: the conditions that the model is given, a name of `afjax.config.CONDITION_MASKS`; those that it
-            never had in training (`ObjectiveConfig.kept`) are dropped whatever this says.
+            never had in training (`ObjectiveConfig.ever_kept`) are dropped whatever this says.
           reference_motion: the portrait's own motion `[d]` in raw units, or one per clip `[b, d]`; without it the
             neutral face of a codec with relative coefficients, which is 0.
 
@@ -129,7 +129,7 @@ class Generator:
         reference_motion = own_motion(reference_motion, self.absolute)
         numbers = jnp.arange(count) if numbers is None else jnp.asarray(numbers, jnp.int32)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(numbers)
-        kept = np.multiply(CONDITION_MASKS[condition_set], config.objective.kept)
+        kept = np.multiply(CONDITION_MASKS[condition_set], config.objective.ever_kept)
         kept = jnp.tile(jnp.asarray(kept, jnp.float32), (count, 1))
         reference_motion = jnp.asarray(s.scale_motion(reference_motion), jnp.float32)
         reference_motion = jnp.broadcast_to(reference_motion, (count, config.model.motion_dim))

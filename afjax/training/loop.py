@@ -78,7 +78,7 @@ def run(
     """
     end = settings.num_steps if stop is None else min(stop, settings.num_steps)
     tracing, meter = Profile(Path(workdir) / "profile", profile), task.meter
-    averages, kept = Averages(), (settings.keep, settings.keep_every, settings.keep_best)
+    averages, kept = Averages(), (settings.keep_checkpoints, settings.keep_every, settings.keep_best)
     with Preemption() as preemption, Checkpoints(workdir, *kept) as checkpoints, tracing:
         if checkpoints.latest is None:
             state = task.init()

@@ -15,7 +15,7 @@ def in_windows(config: ConfigDict, frames: int, context: int):
     config.layout.block = frames
     config.layout.look_ahead = context
     config.layout.cache = 0
-    config.objective.levels = "block"
+    config.objective.noise_level_per = "block"
     config.objective.clean_prefix = 0.0
     config.data.window = 2 * frames
 

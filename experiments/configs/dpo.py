@@ -28,7 +28,7 @@ def get_config(variant: str = "prototype") -> ConfigDict:
         config.preference.update(PAPER)
     elif variant == "control":
         config.preference.weight = 0.0
-    config.objective.drop_table = {"joint": 1.0}  # both motions of a pair are judged under all conditions
+    config.objective.kept_conditions = {"joint": 1.0}  # both motions of a pair are judged under all conditions
     config.optimizer.update({"kind": "adamw", "learning_rate": 3e-5, "warmup_steps": 10, "ema": 0.98})
     config.data.batch = 8
     config.training.update(
@@ -43,7 +43,7 @@ def at_full_size() -> ConfigDict:
     config.name = "dpo_full"
     config.preference.update(PAPER)
     config.optimizer.ema = 0.98
-    config.objective.drop_table = {"joint": 1.0}
+    config.objective.kept_conditions = {"joint": 1.0}
     config.training.keep_best = ""
     config.training.update({"num_steps": 5000, "log_every": 100, "save_every": 1000, "sample_every": 1000})
     return config

@@ -26,7 +26,7 @@ def get_config(variant: str = "quickstart") -> ConfigDict:
     config.layout.condition_window = 0
     in_windows(config, 75, 10)
     if variant == "voice":
-        config.objective.drop_table = {"avatar_and_user_audio": 0.8, "avatar": 0.1, "none": 0.1}
+        config.objective.kept_conditions = {"avatar_and_user_audio": 0.8, "avatar": 0.1, "none": 0.1}
     if variant != "paper":
         config.data.batch = 8
     return config

@@ -25,7 +25,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.layout.user_delay = 5
     # guidance against no condition at all, chosen on conversations set aside: against the avatar's voice alone lips and
     # what an interruption tells stay faint; with less answers are too small, from 1.7 on expressions are too large
-    config.sampler.joint = 1.4
+    config.sampler.guidance_joint = 1.4
     config.sampler.nfe = 12
     # who trusts its own past less listens more, and shakes where blocks meet: two fifths too much with noise up to .2
     config.objective.history_noise = 0.05

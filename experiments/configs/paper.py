@@ -34,17 +34,17 @@ def get_config(variant: str = "full") -> ConfigDict:
     config.layout.look_ahead = 2
     config.layout.cache = 38
     config.layout.alignment = 2
-    config.objective.levels = "block"
+    config.objective.noise_level_per = "block"
     config.objective.clean_prefix = 0.0
     config.objective.norm = "l1"
-    config.objective.drop = 0.1
-    config.objective.drop_table = {}
-    config.objective.level_power = 1.0
+    config.objective.condition_dropout = 0.1
+    config.objective.kept_conditions = {}
+    config.objective.noise_level_power = 1.0
     config.sampler.nfe = 10
     config.sampler.solver, config.sampler.grid = "euler", "uniform"
-    config.sampler.avatar = 2.0
-    config.sampler.user = 1.0
-    config.sampler.joint = 0.0
+    config.sampler.guidance_avatar = 2.0
+    config.sampler.guidance_user = 1.0
+    config.sampler.guidance_joint = 0.0
     config.optimizer.kind = "adamw"
     config.optimizer.learning_rate = 2e-3
     config.optimizer.weight_decay = 0.0
@@ -52,7 +52,7 @@ def get_config(variant: str = "full") -> ConfigDict:
     if variant != "quickstart":
         at_full_size(config)
     if variant == "voice":
-        config.objective.drop_table = {"avatar_and_user_audio": 0.8, "avatar": 0.1, "none": 0.1}
+        config.objective.kept_conditions = {"avatar_and_user_audio": 0.8, "avatar": 0.1, "none": 0.1}
     return config
 
 
@@ -68,7 +68,7 @@ def at_full_size(config: ConfigDict):
     config.optimizer.warmup_steps = 0
     config.optimizer.final_share = 1.0
     config.optimizer.ema = 0.9999
-    config.objective.drop_reference = 0.1
+    config.objective.reference_dropout = 0.1
     config.data.batch = 8
     config.training.num_steps = 2_000_000
     config.training.log_every = 500

@@ -20,7 +20,7 @@ from afjax.config import Config, to_dict
 from data_pipeline.schema import EVENT_KINDS
 from experiments.configs import choose
 
-DROP_TABLE = {
+KEPT_CONDITIONS = {
     "joint": 0.7,
     "avatar": 0.12,
     "avatar_and_user_audio": 0.05,
@@ -42,8 +42,8 @@ def get_config(variant: str = "stream") -> ConfigDict:
     config.layout.tokens = "stream" if variant == "listening" else variant
     config.layout.look_ahead = 0
     config.objective.clean_prefix = 0.0 if config.layout.tokens == "stream" else 0.5
-    config.objective.level_power = 2.0
-    config.objective.drop_table = DROP_TABLE
+    config.objective.noise_level_power = 2.0
+    config.objective.kept_conditions = KEPT_CONDITIONS
     config.sampler.nfe = 10
     config.sampler.solver, config.sampler.grid = "dpm_solver_pp", "power"
     config.training.num_steps = 1200
@@ -52,7 +52,7 @@ def get_config(variant: str = "stream") -> ConfigDict:
     config.training.probe_every = 300
     if variant == "listening":
         config.model.cause_kinds = len(EVENT_KINDS)
-        config.sampler.joint = 1.3  # a network of so few steps answers faintly without guidance
+        config.sampler.guidance_joint = 1.3  # a network of so few steps answers faintly without guidance
         config.training.listening_steps = 2000
         config.training.num_steps += config.training.listening_steps
     return config

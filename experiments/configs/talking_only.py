@@ -19,8 +19,8 @@ def get_config(variant: str = "quickstart") -> ConfigDict:
     config = quickstart.get_config() if variant == "quickstart" else paper.get_config()
     config.name = "talking_only"
     in_windows(config, 50, 10)
-    config.objective.drop_table = {"avatar": 0.9, "none": 0.1}
-    config.sampler.user = 0.0
+    config.objective.kept_conditions = {"avatar": 0.9, "none": 0.1}
+    config.sampler.guidance_user = 0.0
     if variant == "quickstart":
         config.data.batch = 8
     return config

@@ -12,6 +12,7 @@ from statistics import median
 from typing import Any
 
 from afjax import files
+from afjax.config.earlier_names import renamed_settings
 from afjax.errors import InputError
 from experiments.report import page, svg
 
@@ -77,7 +78,7 @@ def read(folders: Sequence[Path]) -> list[Run]:
     return [
         Run(
             path.as_posix(),
-            flat(_table(folder / "config.json")),
+            flat(renamed_settings(_table(folder / "config.json"))),
             _records(folder / "metrics.jsonl"),
             _table(folder / "summary.json"),
         )

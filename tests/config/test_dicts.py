@@ -4,8 +4,18 @@ import json
 
 import pytest
 
-from afjax.config import Config, DataConfig, stored_config, to_dict
+from afjax.config import (
+    Config,
+    DataConfig,
+    ObjectiveConfig,
+    SamplerConfig,
+    TrainingConfig,
+    from_dict,
+    stored_config,
+    to_dict,
+)
 from afjax.config.dicts import read_config
+from afjax.config.earlier_names import SETTINGS
 from afjax.errors import InputError
 
 DEFAULT = {"norm": "l2", "channels": "mean", "average": "before", "factor": 0.5}
@@ -18,6 +28,27 @@ def stored(**reading) -> dict:
     values["preference"].pop("formula")
     values["preference"] |= reading
     return values
+
+
+def test_settings_are_read_by_their_earlier_names(tmp_path):
+    """Those of a config without defaults, of which each has another value under its earlier name."""
+    config = Config(
+        objective=ObjectiveConfig("clip", 0.2, 2.0, 0.1, "l1", 0.3, 0.4, {"joint": 0.6, "none": 0.4}),
+        sampler=SamplerConfig(guidance_avatar=-0.5, guidance_user=0.25, guidance_joint=1.5),
+        training=TrainingConfig(keep_checkpoints=7),
+    )
+    values = to_dict(config)
+    for earlier, today in SETTINGS.items():
+        group, name = earlier.split(".")
+        values[group][name] = values[group].pop(today)
+    assert stored_config(values) == config
+    (tmp_path / "config.json").write_text(json.dumps(values))
+    assert read_config(tmp_path, Config, "") == config
+
+
+def test_an_earlier_name_that_is_asked_for_is_answered_with_the_one_of_today():
+    with pytest.raises(InputError, match=r"objective: unknown field 'drop_table'; did you mean 'kept_conditions'"):
+        from_dict({"objective": {"drop_table": {"joint": 1.0}}})
 
 
 @pytest.mark.parametrize(("reading", "formula"), [(DEFAULT, "diffusion_dpo"), (PAPER, "paper"), ({}, "diffusion_dpo")])

@@ -115,16 +115,18 @@ def test_teacher_forcing_has_a_clean_history_in_every_clip_and_one_level_after_i
 
 
 def test_what_training_never_keeps_is_known():
-    assert ObjectiveConfig().kept == (1, 1, 1) and ObjectiveConfig(drop=1.0).kept == (0, 0, 0)
-    assert ObjectiveConfig(drop_table={"avatar": 0.9, "none": 0.1}).kept == (1, 0, 0)
-    assert ObjectiveConfig(drop_table={"avatar": 0.5, "user_audio": 0.5, "joint": 0.0}).kept == (1, 1, 0)
+    assert ObjectiveConfig().ever_kept == (1, 1, 1) and ObjectiveConfig(condition_dropout=1.0).ever_kept == (0, 0, 0)
+    assert ObjectiveConfig(kept_conditions={"avatar": 0.9, "none": 0.1}).ever_kept == (1, 0, 0)
+    assert ObjectiveConfig(kept_conditions={"avatar": 0.5, "user_audio": 0.5, "joint": 0.0}).ever_kept == (1, 1, 0)
 
 
 def test_guidance_uses_the_fewest_branches_and_is_the_paper_s_sum():
     weights, kept = guidance.guidance_branches(SamplerConfig())
     np.testing.assert_array_equal(weights, [1.0])
     np.testing.assert_array_equal(kept, [[1, 1, 1]])
-    weights, kept = guidance.guidance_branches(SamplerConfig(avatar=2.0, user=1.0, joint=0.0))
+    weights, kept = guidance.guidance_branches(
+        SamplerConfig(guidance_avatar=2.0, guidance_user=1.0, guidance_joint=0.0)
+    )
     v = jnp.array([[10.0], [13.0], [11.0]])  # none, avatar, user
     np.testing.assert_allclose(guidance.combine(v, weights), [10 + 2 * 3 + 1 * 1])
     np.testing.assert_array_equal(kept, [[0, 0, 0], [1, 0, 0], [0, 1, 1]])
@@ -152,9 +154,9 @@ def test_loss_per_token_known_answer(norm, expected):
 @pytest.mark.parametrize(
     "values, message",
     [
-        ({"levels": "frame"}, "objective.levels = 'frame'"),
-        ({"drop_table": {"joint": 0.5}}, "sums to 0.5"),
-        ({"drop_table": {"everything": 1.0}}, "'everything' is not known"),
+        ({"noise_level_per": "frame"}, "objective.noise_level_per = 'frame'"),
+        ({"kept_conditions": {"joint": 0.5}}, "sums to 0.5"),
+        ({"kept_conditions": {"everything": 1.0}}, "'everything' is not known"),
     ],
 )
 def test_bad_objectives_are_refused(values, message):

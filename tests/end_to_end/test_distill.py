@@ -14,7 +14,13 @@ from experiments.runs.train import train_run
 
 
 def student(config: Config, teacher, steps: int = 6, **sampler) -> Config:
-    sampler = {"nfe": 1, "solver": "euler", "avatar": 0.0, "user": 0.0, "joint": 1.0} | sampler
+    sampler = {
+        "nfe": 1,
+        "solver": "euler",
+        "guidance_avatar": 0.0,
+        "guidance_user": 0.0,
+        "guidance_joint": 1.0,
+    } | sampler
     changes = {
         "distillation": {"model": str(teacher)}, "layout": {"tokens": "stream"}, "objective": {"clean_prefix": 0.0},
         "sampler": sampler, "optimizer": {"kind": "adamw", "learning_rate": 1e-3, "warmup_steps": 1, "ema": 0.5},
@@ -28,7 +34,7 @@ def student(config: Config, teacher, steps: int = 6, **sampler) -> Config:
 @pytest.mark.slow
 def test_a_guided_model_is_distilled_to_one_evaluation(config, workdir, tmp_path):
     run = afjax.load(workdir)
-    guided = dataclasses.replace(run.config.sampler, nfe=6, joint=3.0)
+    guided = dataclasses.replace(run.config.sampler, nfe=6, guidance_joint=3.0)
     teacher = run.with_config(dataclasses.replace(run.config, sampler=guided))
     teacher.save(tmp_path / "teacher")
     train_run(student(config, tmp_path / "teacher", steps=24), tmp_path / "run", samples=False)

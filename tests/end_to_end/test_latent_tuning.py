@@ -22,7 +22,9 @@ pytestmark = pytest.mark.slow
 @pytest.fixture(scope="module")
 def config(tmp_path_factory) -> Config:
     config = write(tmp_path_factory.mktemp("latent"))
-    return dataclasses.replace(config, training=dataclasses.replace(config.training, keep=1, keep_best="held_out/loss"))
+    return dataclasses.replace(
+        config, training=dataclasses.replace(config.training, keep_checkpoints=1, keep_best="held_out/loss")
+    )
 
 
 @pytest.fixture(scope="module")

@@ -25,7 +25,9 @@ from tests.small_model import small_config
 
 GAINS, LAGS = np.array([0.8, 0.4, 0.0]), np.array([4, 9, 6])
 STEPS, BATCH, SESSIONS, FRAMES = 3000, 32, 32, 500
-SAMPLER = SamplerConfig(nfe=10, solver="dpm_solver_pp", grid="power", avatar=0.0, user=0.0, joint=1.0)
+SAMPLER = SamplerConfig(
+    nfe=10, solver="dpm_solver_pp", grid="power", guidance_avatar=0.0, guidance_user=0.0, guidance_joint=1.0
+)
 
 
 def smooth(rng, *shape) -> np.ndarray:
@@ -47,7 +49,7 @@ def planted() -> Config:
         small,
         layout=dataclasses.replace(small.layout, tokens="stream"),
         data=dataclasses.replace(small.data, window=60, batch=BATCH),
-        objective=ObjectiveConfig(clean_prefix=0.0, drop_table={"joint": 0.8, "avatar": 0.2}),
+        objective=ObjectiveConfig(clean_prefix=0.0, kept_conditions={"joint": 0.8, "avatar": 0.2}),
         optimizer=OptimizerConfig(kind="adamw", learning_rate=3e-3, warmup_steps=100),
         training=TrainingConfig(num_steps=STEPS),
     )

@@ -54,7 +54,9 @@ def test_tuning_stops_keeps_the_last_good_state_and_logs_what_it_should(config, 
     run = load_run(tmp_path / "run")
     assert run.step == summary["steps"]
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
-    assert {"flow", "preference", "margin", "accuracy", "grad_weight", "drift"} <= set(lines[-1]) and lines[-1]["drift"] > 0
+    assert {"flow", "preference", "margin", "accuracy", "grad_weight", "drift"} <= set(lines[-1]) and lines[-1][
+        "drift"
+    ] > 0
     validated = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
     assert [line["step"] for line in validated] == [0, 10, 20][: len(validated)] and len(validated) >= 2
     before = load_run(workdir).generator.params

@@ -53,7 +53,13 @@ def test_paper_is_as_written():
     assert (m.motion_dim, m.audio_dim, m.condition_encoder) == (512, 9216, "released")
     assert (c.mask, c.block, c.look_ahead, c.cache, c.alignment) == ("blockwise_lookahead", 10, 2, 38, 2)
     assert (c.tokens, config.data.window, config.data.batch) == ("frames", 50, 8)
-    assert (o.levels, o.clean_prefix, o.norm, o.drop, o.drop_table) == ("block", 0.0, "l1", 0.1, {})
+    assert (o.noise_level_per, o.clean_prefix, o.norm, o.condition_dropout, o.kept_conditions) == (
+        "block",
+        0.0,
+        "l1",
+        0.1,
+        {},
+    )
     s, adam = config.sampler, config.optimizer
     assert (s.nfe, s.avatar, s.user, s.joint) == (10, 2.0, 1.0, 0.0)
     assert (adam.kind, adam.learning_rate, adam.weight_decay) == ("adamw", 1e-4, 0.0)
@@ -61,8 +67,8 @@ def test_paper_is_as_written():
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     assert count(shapes) == 153_484_288  # 613.9 MB in float32, the released checkpoint's size
     small = read(paper, "quickstart")
-    assert o.drop_reference == 0.1
-    assert (small.layout, small.objective, small.sampler) == (c, dataclasses.replace(o, drop_reference=0.0), s)
+    assert o.reference_dropout == 0.1
+    assert (small.layout, small.objective, small.sampler) == (c, dataclasses.replace(o, reference_dropout=0.0), s)
 
 
 def test_paper_sizes_need_data_that_fit(tmp_path):
@@ -78,13 +84,13 @@ def test_windowed_presets(module, frames, variant):
     c = config.layout
     assert (c.mask, c.tokens, c.block, c.look_ahead, c.cache) == ("bidirectional", "passes", frames, 10, 0)
     assert len(token_layout(config).frame) == 2 * frames + 10
-    assert config.objective.kept == ((1, 0, 0) if module is talking_only else (1, 1, 1))
+    assert config.objective.ever_kept == ((1, 0, 0) if module is talking_only else (1, 1, 1))
     assert config.model.memory_size == (64 if module is infp else 0)
     assert all(len(mask) >= 2 * frames for mask in drawn_masks(c).values())
 
 
 def test_infp_with_a_voice_alone_never_sees_its_user():
-    assert read(infp, "voice").objective.kept == (1, 1, 0)
+    assert read(infp, "voice").objective.ever_kept == (1, 1, 0)
 
 
 def test_objectives_change_nothing_but_how_levels_are_drawn():
@@ -92,7 +98,7 @@ def test_objectives_change_nothing_but_how_levels_are_drawn():
     drawn = set()
     for name in objectives.OBJECTIVES:
         config = to_dict(read(objectives, name))
-        drawn.add((config["objective"].pop("levels"), config["objective"].pop("clean_prefix")))
+        drawn.add((config["objective"].pop("noise_level_per"), config["objective"].pop("clean_prefix")))
         rest = {**plain, "name": name, "objective": {k: plain["objective"][k] for k in config["objective"]}}
         assert config == rest
     assert drawn == {("block", 0.0), ("token", 0.0), ("block", 0.5), ("clip", 0.0), ("clip", 1.0)}

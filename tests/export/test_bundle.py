@@ -33,7 +33,9 @@ FEATURES = MelFeatures()
 def config():
     config = small_config(depth=1)
     model = dataclasses.replace(config.model, audio_dim=mel.DIM)
-    return dataclasses.replace(config, model=model, sampler=SamplerConfig(nfe=1, avatar=-0.5, joint=1.5))
+    return dataclasses.replace(
+        config, model=model, sampler=SamplerConfig(nfe=1, guidance_avatar=-0.5, guidance_joint=1.5)
+    )
 
 
 @pytest.fixture(scope="module")
@@ -158,6 +160,17 @@ def test_another_motion_is_refused(copy, tmp_path):
     assert done.returncode == 2 and not json.loads(done.stdout)["ok"] and "motion is off by" in done.stderr
 
 
+def test_a_session_starts_in_a_bundle_of_earlier_names(bundle):
+    stream = bundle_loader.Stream(bundle)
+    for today, earlier in bundle_loader.EARLIER.items():
+        for arrays in (stream.state, stream._first, stream._axes):
+            arrays[f"stream.{earlier}"] = arrays.pop(f"stream.{today}")
+    stream.start(1, seed=5, reference_motion=np.ones(3), condition_mask=np.float32([1, 0, 0]))
+    assert stream.state["stream.key"][1].tolist() == [0, 5]
+    assert stream.state["stream.reference"][1].tolist() == [1, 1, 1]
+    assert stream.state["stream.keep"].tolist() == [[1, 1, 1], [1, 0, 0]]
+
+
 def test_a_slot_starts_again_and_the_other_goes_on(bundle, config, params):
     with np.load(bundle / "example.npz") as stored:
         blocks = list(zip(*(stored[name] for name in live_step.Inputs._fields), strict=True))
@@ -195,8 +208,8 @@ def test_the_manifest_tells_what_is_needed(bundle, config):
     assert manifest["guidance"] == pytest.approx({"avatar": -0.5, "joint": 1.5})
     assert [channel["name"] for channel in manifest["motion"]] == list("abc")
     axes = {name: array["session_axis"] for name, array in manifest["state"].items()}
-    assert axes["stream.keys"] == 2 and axes["stream.weights"] == axes["stream.condition"] == 1
-    assert axes["stream.key"] == axes["user_heard"] == 0
+    assert axes["stream.cache_k"] == 2 and axes["stream.guidance_weights"] == axes["stream.condition"] == 1
+    assert axes["stream.rng"] == axes["user_heard"] == 0
     for name in manifest["steps"].values():
         assert (
             str(export_run.__code__.co_filename).rpartition("/experiments")[0].encode()
@@ -211,7 +224,7 @@ def test_a_bundle_in_bfloat16_is_smaller_and_runs_to_the_same_bits(config, param
     blocks = drawn_blocks(config.layout, config.model.motion_dim, SESSIONS)
     manifest, result = write(tmp_path, narrow, weights, FEATURES, ("cpu",), blocks)
     assert result["bit_equal"] and manifest["precision"] == "bfloat16"
-    assert manifest["state"]["stream.keys"]["dtype"] == "bfloat16"
+    assert manifest["state"]["stream.cache_k"]["dtype"] == "bfloat16"
     sizes = [(folder / "params.safetensors").stat().st_size for folder in (bundle, tmp_path)]
     assert sizes[1] < 0.8 * sizes[0]
 

@@ -37,7 +37,7 @@ def settings(kind: str = "sgd", tuned: bool = False, **compute) -> Config:
     return dataclasses.replace(
         config,
         optimizer=OptimizerConfig(kind=kind, learning_rate=0.03 if kind == "sgd" else 3e-3, warmup_steps=1),
-        objective=ObjectiveConfig(drop=0.0 if tuned else 0.1),
+        objective=ObjectiveConfig(condition_dropout=0.0 if tuned else 0.1),
         preference=PreferenceConfig(path="losing", model="run", beta=50.0) if tuned else PreferenceConfig(),
         training=TrainingConfig(num_steps=8),
         data=DataConfig(window=config.data.window, batch=8),

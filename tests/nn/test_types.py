@@ -112,7 +112,7 @@ def test_what_is_written_at_a_state_is_what_it_holds():
         return state
 
     assert same(state) is state
-    assert "state.slow is float32[1, 3]" in refused(lambda: same(state.replace(slow=ones(1, 3))))
+    assert "state.running_mean is float32[1, 3]" in refused(lambda: same(state.replace(running_mean=ones(1, 3))))
 
 
 def test_a_layout_of_other_tokens_is_refused():

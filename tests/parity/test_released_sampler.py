@@ -11,6 +11,7 @@ import pytest
 from afjax.config.released import LAYOUT, SAMPLER
 from afjax.diffusion.guidance import combine, guidance_branches
 from afjax.diffusion.solver import make_grid
+from afjax.nn import masks
 from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout
 from afjax.nn.transformer import ForcingTransformer

@@ -235,7 +235,7 @@ def model():
     config = Config(
         model=ModelConfig(D, MelFeatures.dim, 16, 1, 2, **SIZE),
         layout=LayoutConfig(BLOCK, 0, "blockwise", cache=10, condition_window=4, user_delay=2),
-        sampler=SamplerConfig(nfe=1, avatar=-0.5, joint=1.5),
+        sampler=SamplerConfig(nfe=1, guidance_avatar=-0.5, guidance_joint=1.5),
     )  # fmt: skip
     numbers = [np.full(n, v, np.float32) for n, v in ((D, 0), (D, 2), (MelFeatures.dim, 0.5), (MelFeatures.dim, 0.3))]
     features = MelFeatures()

@@ -144,7 +144,7 @@ def test_expressiveness_is_in_units_of_the_model_s_own_guidance():
     async def work():
         async with serving() as server:
             engine, asked = server.studio.engine, []
-            sampler = dataclasses.replace(engine.config.sampler, avatar=-0.4, joint=1.4)
+            sampler = dataclasses.replace(engine.config.sampler, guidance_avatar=-0.4, guidance_joint=1.4)
             engine.config = dataclasses.replace(engine.config, sampler=sampler)
             engine.guided, engine.guide = True, lambda slot, scale: asked.append(scale)
             async with Page(server) as page:

@@ -12,6 +12,7 @@ import pytest
 from afjax.audio import mel
 from afjax.audio.feature_extractors import MelFeatures
 from afjax.config import SamplerConfig
+from afjax.config.earlier_names import STATE
 from afjax.errors import InputError
 from afjax.streaming import live_step
 from afjax.streaming.engine import Engine
@@ -42,7 +43,7 @@ class Scales:
 def config():
     config = small_config(depth=1)
     model = dataclasses.replace(config.model, audio_dim=mel.DIM)
-    guided = SamplerConfig(nfe=2, avatar=-0.5, joint=1.5)
+    guided = SamplerConfig(nfe=2, guidance_avatar=-0.5, guidance_joint=1.5)
     return dataclasses.replace(config, model=model, sampler=guided)
 
 
@@ -108,7 +109,7 @@ def test_a_live_stream_is_the_clip_after_silence(config, params, alone):
     # a clip's key is folded from the seed: start the session with that one
     one = live_step.fresh(config, MelFeatures(), params, 7)
     key = jax.random.fold_in(jax.random.key(7), 0)[None]
-    state, step = one.replace(stream=one.stream.replace(key=key)), live_step.make_live_step(config, MelFeatures())
+    state, step = one.replace(stream=one.stream.replace(rng=key)), live_step.make_live_step(config, MelFeatures())
     made = []
     for block in given:
         state, motion = step(params, state, live_step.Inputs(*(x[None] for x in block)))
@@ -118,7 +119,7 @@ def test_a_live_stream_is_the_clip_after_silence(config, params, alone):
 
 def test_no_slot_knows_of_another(config, engine, alone):
     """Bit-equal among busy neighbours that join, leave and are guided otherwise."""
-    strong = dataclasses.replace(config.sampler, avatar=-1.0, joint=2.0)
+    strong = dataclasses.replace(config.sampler, guidance_avatar=-1.0, guidance_joint=2.0)
     ours = engine.join(seed=7)
     others = [engine.join(seed=n, condition_set="avatar", scales=strong) for n in range(2)]
     made = []
@@ -142,22 +143,26 @@ def test_a_batch_of_one_gives_the_same(config, params, alone):
 @pytest.mark.parametrize(
     "scales, guided",
     [
-        ({"avatar": -0.5, "joint": 1.5}, True), ({"joint": 1.5}, True), ({"joint": 1.0}, False),
-        ({"avatar": 2.0, "user": 1.0, "joint": 0.0}, False), ({"avatar": -0.25, "joint": 1.5}, False),
+        ({"guidance_avatar": -0.5, "guidance_joint": 1.5}, True), ({"guidance_joint": 1.5}, True),
+        ({"guidance_joint": 1.0}, False),
+        ({"guidance_avatar": 2.0, "guidance_user": 1.0, "guidance_joint": 0.0}, False),
+        ({"guidance_avatar": -0.25, "guidance_joint": 1.5}, False), ({"guidance_reaction": 0.5}, True),
     ],
 )  # fmt: skip
 def test_a_step_of_all_conditions_beside_fewer_can_be_guided(config, scales, guided):
     engine = object.__new__(Engine)  # the property reads the configuration alone
-    engine.config = dataclasses.replace(config, sampler=SamplerConfig(**{"avatar": 0.0, "user": 0.0, **scales}))
+    engine.config = dataclasses.replace(
+        config, sampler=SamplerConfig(**{"guidance_avatar": 0.0, "guidance_user": 0.0, **scales})
+    )
     assert engine.guided is guided
 
 
 def test_guidance_belongs_to_the_session(config, engine, alone):
-    slot = engine.join(seed=7, scales=dataclasses.replace(config.sampler, avatar=-1.0, joint=2.0))
+    slot = engine.join(seed=7, scales=dataclasses.replace(config.sampler, guidance_avatar=-1.0, guidance_joint=2.0))
     assert np.abs(run(engine, slot, blocks(config, 1)) - alone).max() > 1e-3
     engine.leave(slot)
     with pytest.raises(ValueError, match="other branches"):
-        engine.join(scales=SamplerConfig(user=1.0))
+        engine.join(scales=SamplerConfig(guidance_user=1.0))
 
 
 def test_a_snapshot_goes_on_to_the_same_bits_in_any_slot(config, engine, alone):
@@ -170,9 +175,21 @@ def test_a_snapshot_goes_on_to_the_same_bits_in_any_slot(config, engine, alone):
     assert second != first
     np.testing.assert_array_equal(np.concatenate([begun, run(engine, second, given[3:])]), alone)
     with pytest.raises(InputError, match="snapshot: it has no"):
-        engine.restore({name: array for name, array in stored.items() if "keys" not in name})
+        engine.restore({name: array for name, array in stored.items() if "cache_k" not in name})
     for slot in list(engine.taken):
         engine.leave(slot)
+
+
+def test_a_snapshot_of_earlier_names_goes_on_to_the_same_bits(config, engine, alone):
+    given, first = blocks(config, 1), engine.join(seed=7)
+    begun, stored = run(engine, first, given[:3]), engine.snapshot(first)
+    engine.leave(first)
+    for earlier, today in STATE.items():
+        (name,) = (name for name in stored if name.endswith(today))
+        stored[name.removesuffix(today) + earlier] = stored.pop(name)
+    again = engine.restore(stored)
+    np.testing.assert_array_equal(np.concatenate([begun, run(engine, again, given[3:])]), alone)
+    engine.leave(again)
 
 
 def test_a_fork_gives_the_same_until_its_inputs_differ(config, engine):

@@ -29,7 +29,7 @@ def model(precision: str):
     config = small_config(convolutions=2)
     config = dataclasses.replace(
         config, model=dataclasses.replace(config.model, audio_dim=mel.DIM), compute=ComputeConfig(precision=precision),
-        sampler=SamplerConfig(nfe=4, avatar=0.0, joint=1.4, solver="dpm_solver_pp", grid="power"),
+        sampler=SamplerConfig(nfe=4, guidance_avatar=0.0, guidance_joint=1.4, solver="dpm_solver_pp", grid="power"),
     )  # fmt: skip
     numbers = (np.zeros(3), np.ones(3), np.zeros(mel.DIM), np.ones(mel.DIM))
     plain = Normalizer(*(np.asarray(x, np.float32) for x in numbers))

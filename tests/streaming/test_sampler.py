@@ -17,9 +17,9 @@ class Unscaled:
     audio_silence = 0.0
 
 
-def generator(drop_table=None) -> Generator:
+def generator(kept_conditions=None) -> Generator:
     config = small_config(depth=1)
-    objective = dataclasses.replace(config.objective, drop_table=drop_table or {})
+    objective = dataclasses.replace(config.objective, kept_conditions=kept_conditions or {})
     config = dataclasses.replace(config, objective=objective, sampler=SamplerConfig(nfe=1))
     return Generator(config, scrambled(config, 0.2), Unscaled)
 
@@ -29,7 +29,7 @@ def talking_only() -> Generator:
     return generator({"avatar": 0.9, "none": 0.1})
 
 
-@pytest.mark.parametrize("keep", ["joint", "avatar", "avatar_and_user_audio", "avatar_and_user_motion"])
+@pytest.mark.parametrize("condition_set", ["joint", "avatar", "avatar_and_user_audio", "avatar_and_user_motion"])
 def test_a_model_that_never_saw_a_user_ignores_every_user(talking_only, condition_set):
     c = conditions(small_config(), 2, 12)
     one = talking_only.clips(c.avatar_audio, c.user_audio, c.user_motion, condition_set="joint")

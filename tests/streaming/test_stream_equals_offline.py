@@ -17,7 +17,7 @@ from experiments.configs import released
 from tests.small_model import conditions, scrambled, small_config
 
 SLOW = pytest.mark.slow
-SAMPLER = SamplerConfig(nfe=2, avatar=0.5, user=0.7, joint=0.3)
+SAMPLER = SamplerConfig(nfe=2, guidance_avatar=0.5, guidance_user=0.7, guidance_joint=0.3)
 
 
 def given(config, frames, sessions=2, dtype=jnp.float32):

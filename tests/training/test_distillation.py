@@ -19,7 +19,7 @@ from afjax.training.generator.step import make_draw, make_train_step, token_leve
 from afjax.training.generator.train import step_flops
 from tests.small_model import scrambled, small_config
 
-GUIDED = SamplerConfig(nfe=4, solver="dpm_solver_pp", grid="power", joint=1.5)
+GUIDED = SamplerConfig(nfe=4, solver="dpm_solver_pp", grid="power", guidance_joint=1.5)
 ALONE = SamplerConfig(nfe=4, grid="power")
 
 
@@ -30,7 +30,7 @@ def setting():
     config = dataclasses.replace(
         base,
         layout=dataclasses.replace(base.layout, tokens="stream"),
-        objective=ObjectiveConfig(clean_prefix=0.0, drop_table={"joint": 0.9, "avatar": 0.1}, norm="l2"),
+        objective=ObjectiveConfig(clean_prefix=0.0, kept_conditions={"joint": 0.9, "avatar": 0.1}, norm="l2"),
         optimizer=OptimizerConfig(kind="adamw", learning_rate=3e-3, warmup_steps=1),
         sampler=SamplerConfig(nfe=2, grid="power"),
         data=dataclasses.replace(base.data, batch=4),
@@ -62,7 +62,7 @@ def loss(setting, teacher, student, part=slice(None)):
 
 def test_who_goes_the_same_way_has_no_loss_and_guidance_is_another_way(setting):
     assert max(loss(setting, ALONE, ALONE)) < 1e-10
-    assert min(loss(setting, dataclasses.replace(ALONE, joint=1.5), ALONE)) > 1e-4
+    assert min(loss(setting, dataclasses.replace(ALONE, guidance_joint=1.5), ALONE)) > 1e-4
 
 
 def test_the_teacher_s_way_is_that_of_the_stream(setting):
@@ -108,7 +108,7 @@ def test_flops_grow_by_the_teacher_s_forwards(setting):
     config = setting[0]
     one, two, twelve = (
         step_flops(config, teacher=dataclasses.replace(ALONE, **changes))
-        for changes in ({}, {"joint": 1.5}, {"nfe": 12})
+        for changes in ({}, {"guidance_joint": 1.5}, {"nfe": 12})
     )
     forward = (twelve - one) / 8
     assert 4 * forward < two - one < 8 * forward < step_flops(config) * 8 / 3
@@ -120,7 +120,7 @@ def test_flops_grow_by_the_teacher_s_forwards(setting):
     [
         (GUIDED, {"nfe": 3}, "nfe 3, but the teacher's is power with 4"),
         (GUIDED, {"grid": "uniform"}, "grid uniform"),
-        (GUIDED, {"joint": 1.5}, "without guidance"),
+        (GUIDED, {"guidance_joint": 1.5}, "without guidance"),
         (GUIDED, {"solver": "dpm_solver_pp"}, "without guidance"),
         (dataclasses.replace(GUIDED, grid="released"), {"grid": "released"}, "can't be `released`"),
     ],

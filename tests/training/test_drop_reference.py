@@ -16,7 +16,7 @@ from tests.small_model import scrambled
 
 def dropping(share: float, batch: int = 8):
     config = settings()
-    objective = dataclasses.replace(config.objective, drop_reference=share)
+    objective = dataclasses.replace(config.objective, reference_dropout=share)
     return dataclasses.replace(config, objective=objective, data=dataclasses.replace(config.data, batch=batch))
 
 
@@ -27,7 +27,7 @@ def test_so_many_references_are_dropped_and_nothing_else_changes():
     assert plain.reference_mask.min() == 1 and half.reference_mask.min() == 0
     for name in ("noise", "level", "history", "condition_mask"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(half, name))
-    with pytest.raises(InputError, match="objective.drop_reference must lie in"):
+    with pytest.raises(InputError, match="objective.reference_dropout must lie in"):
         dropping(1.5)
 
 

@@ -18,7 +18,7 @@ from tests.small_model import scrambled, small_config
 def setting():
     config = dataclasses.replace(
         small_config(depth=1),
-        objective=ObjectiveConfig(drop=0.0),
+        objective=ObjectiveConfig(condition_dropout=0.0),
         optimizer=OptimizerConfig(kind="adamw", warmup_steps=1),
         preference=PreferenceConfig(path="losing", model="run", beta=50.0, weight=2.0),
     )

@@ -144,7 +144,7 @@ def test_every_figure_has_its_name_and_the_past_alone_is_no_answer():
     assert set(figures) == {f"held_out/{n}" for n in named | {f"loss_level_{level}" for level in probe.LEVELS}}
     parts = figures["held_out/loss_pose"], figures["held_out/loss_other"]
     assert figures["held_out/loss"] == pytest.approx((2 * parts[0] + parts[1]) / 3, rel=1e-5)
-    deaf = replace(config, objective=replace(config.objective, drop_table={"avatar": 1.0}))
+    deaf = replace(config, objective=replace(config.objective, kept_conditions={"avatar": 1.0}))
     figures = probe.make_probe(deaf, windows, {"nod": probe.Answers(windows, place, 1)}, {})(params)
     assert "held_out/slope_nod" in figures and "held_out/slope_nod_user" not in figures
 

@@ -98,7 +98,9 @@ def test_one_compiled_step_serves_every_mask_level_scheme_and_drop_pattern():
             changed = dataclasses.replace(
                 config,
                 layout=dataclasses.replace(config.layout, mask=mask),
-                objective=dataclasses.replace(config.objective, levels=levels, drop_table={"joint": 0.5, "none": 0.5}),
+                objective=dataclasses.replace(
+                    config.objective, noise_level_per=levels, kept_conditions={"joint": 0.5, "none": 0.5}
+                ),
             )
             state, metrics = step(state, batch, make_draw(changed)(0), token_layout(changed))
             assert np.isfinite(metrics["loss"])
@@ -183,7 +185,7 @@ def test_the_heads_learn_what_the_condition_tells(listening, kinds):
     where the user was large; the steps that only listen change nothing else."""
     small = small_config(depth=1, convolutions=2, look_ahead=0, answer_head=True, cause_kinds=kinds)
     layout = dataclasses.replace(small.layout, tokens="stream")
-    objective = ObjectiveConfig(clean_prefix=0.0, level_power=2.0, drop_table={"joint": 0.5, "none": 0.5})
+    objective = ObjectiveConfig(clean_prefix=0.0, noise_level_power=2.0, kept_conditions={"joint": 0.5, "none": 0.5})
     config = dataclasses.replace(
         quick(num_steps=LONG), model=small.model, layout=layout, objective=objective,
         data=dataclasses.replace(small.data, batch=16),

@@ -40,8 +40,8 @@ from afjax.types import Params, Scalar, WholeLevel, typed
 
 def check(teacher: SamplerConfig, student: SamplerConfig) -> None:
     """Raises InputError unless the student's levels are some of the teacher's, taken without guidance."""
-    plain = (student.solver, student.avatar, student.user, student.joint) == ("euler", 0.0, 0.0, 1.0)
-    require(plain, "sampler: a student takes Euler's steps without guidance: solver euler, joint 1, avatar and user 0")
+    plain = student.solver == "euler" and guidance.guidance_branches(student)[1].tolist() == [[1, 1, 1]]
+    require(plain, "sampler: a student takes Euler's steps without guidance: solver euler, guidance_joint 1, others 0")
     require(
         teacher.grid == student.grid != "released" and teacher.nfe % student.nfe == 0,
         f"sampler: grid {student.grid} with nfe {student.nfe}, but the teacher's is {teacher.grid} with {teacher.nfe}",

@@ -97,7 +97,7 @@ def make_probe(
     """
     layout, norm = token_layout(config), config.objective.norm
     error_of = partial(errors, config, layout)
-    whole, deaf = (np.multiply(CONDITION_MASKS[name], config.objective.kept) for name in ("joint", "avatar"))
+    whole, deaf = (np.multiply(CONDITION_MASKS[name], config.objective.ever_kept) for name in ("joint", "avatar"))
 
     def probe(params) -> dict[str, float]:
         params = jax.device_put(sharding.whole(params), _here(PartitionSpec()))

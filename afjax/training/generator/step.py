@@ -40,10 +40,10 @@ def make_draw(config: Config) -> Callable[[int], Draw]:
         k_noise, k_level, k_keep = jax.random.split(key, 3)
         return Draw(
             jax.random.normal(k_noise, (*shape, c.model.motion_dim)),
-            noise_levels.draw(k_level, *shape, c.layout.block, o.levels, o.clean_prefix, o.level_power),
+            noise_levels.draw(k_level, *shape, c.layout.block, o.noise_level_per, o.clean_prefix, o.noise_level_power),
             noise_levels.draw_history(jax.random.fold_in(key, 3), shape[0], o.history_noise),
-            guidance.sample_condition_mask(k_keep, shape[0], o.drop, o.drop_table),
-            _kept_reference(jax.random.fold_in(key, 4), shape[0], o.drop_reference),
+            guidance.sample_condition_mask(k_keep, shape[0], o.condition_dropout, o.kept_conditions),
+            _kept_reference(jax.random.fold_in(key, 4), shape[0], o.reference_dropout),
         )
 
     return draw

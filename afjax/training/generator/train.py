@@ -30,8 +30,8 @@ def train(
     teacher: SamplerConfig | None = None,
     **around,
 ) -> TrainState:
-    """Trains a generator; `ref_params`: parameters to tune by preferences, or by distillation of what they make with the
-    sampler of a `teacher`; the rest as for `run`.
+    """Trains a generator; `ref_params`: parameters to tune by preferences, or by distillation of what they make with
+    the sampler of a `teacher`; the rest as for `run`.
 
     `normalizer`: by which the device standardises batches that come as they are stored; None: they are standardised.
     """

@@ -8,12 +8,12 @@ The first model is the base of the suite `paper`, from whose folder it is taken.
 from experiments.configs.ablations.paper import LOOK_AHEAD
 from experiments.configs.ablations.suite import Cell, Suite
 
-INDEPENDENT = {"objective.drop": 0.1}
-TABLE = {"objective.drop_table": {"joint": 0.6, "avatar": 0.15, "user": 0.15, "none": 0.1}}
+INDEPENDENT = {"objective.condition_dropout": 0.1}
+TABLE = {"objective.kept_conditions": {"joint": 0.6, "avatar": 0.15, "user": 0.15, "none": 0.1}}
 
 
 def _guided(name: str, of: str, avatar: float, user: float, joint: float) -> Cell:
-    scales = {"sampler.avatar": avatar, "sampler.user": user, "sampler.joint": joint}
+    scales = {"sampler.guidance_avatar": avatar, "sampler.guidance_user": user, "sampler.guidance_joint": joint}
     return Cell(f"{name} ({of})", samples=of, changes=scales)
 
 

@@ -12,14 +12,14 @@ from experiments.configs import choose, quickstart
 
 OBJECTIVES = {
     # diffusion forcing: a level a block (the paper's text), or a frame (its equation 6)
-    "forcing_block": {"objective.levels": "block", "objective.clean_prefix": 0.0},
-    "forcing_token": {"objective.levels": "token", "objective.clean_prefix": 0.0},
+    "forcing_block": {"objective.noise_level_per": "block", "objective.clean_prefix": 0.0},
+    "forcing_token": {"objective.noise_level_per": "token", "objective.clean_prefix": 0.0},
     # in half of the clips the blocks before a random one are clean, as a stream sees them
-    "forcing_clean_prefix": {"objective.levels": "block", "objective.clean_prefix": 0.5},
+    "forcing_clean_prefix": {"objective.noise_level_per": "block", "objective.clean_prefix": 0.5},
     # ordinary flow matching
-    "shared_level": {"objective.levels": "clip", "objective.clean_prefix": 0.0},
+    "shared_level": {"objective.noise_level_per": "clip", "objective.clean_prefix": 0.0},
     # clean history in every clip (of no block, too), one level for all blocks after it
-    "teacher_forcing": {"objective.levels": "clip", "objective.clean_prefix": 1.0},
+    "teacher_forcing": {"objective.noise_level_per": "clip", "objective.clean_prefix": 1.0},
 }
 
 
