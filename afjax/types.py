@@ -26,9 +26,10 @@ import numpy as np
 from jaxtyping import AbstractArray, Array, Bool, Float, Key, Num, jaxtyped
 
 __all__ = [
-    "Audio", "Embedding", "FrameLevel", "GuidanceWeights", "Heads", "HostOrDevice", "ConditionMask", "Level", "Mask",
+    "Audio", "Embedding", "BatchNoiseLevel", "FrameNoiseLevel", "GuidanceWeights", "Heads", "HostOrDevice",
+    "ConditionMask", "NoiseLevel", "Mask",
     "Motion", "Params",
-    "Positions", "ReferenceMotion", "Rngs", "Scalar", "Tokens", "WholeLevel", "typed",
+    "Positions", "ReferenceMotion", "Rngs", "Scalar", "Tokens", "typed",
 ]  # fmt: skip
 
 HostOrDevice = Array | np.ndarray
@@ -39,9 +40,9 @@ Audio = Float[HostOrDevice, "b t f"]
 Embedding = Float[HostOrDevice, "b t c"]
 ReferenceMotion = Float[HostOrDevice, "b d"]
 Tokens = Float[HostOrDevice, "b n d"]
-Level = Float[HostOrDevice, "b n"]
-FrameLevel = Float[HostOrDevice, "b t"]
-WholeLevel = Float[HostOrDevice, "w n"]  # of a whole batch, where others are of a part of it
+NoiseLevel = Float[HostOrDevice, "b n"]
+FrameNoiseLevel = Float[HostOrDevice, "b t"]
+BatchNoiseLevel = Float[HostOrDevice, "w n"]  # of a whole batch, where others are of a part of it
 ConditionMask = Float[HostOrDevice, "#b 3"]  # 1 or 0: avatar audio, user audio, user motion; one row may stand for all
 GuidanceWeights = Float[HostOrDevice, " k"] | Float[HostOrDevice, "k b"]
 Heads = Float[HostOrDevice, "b m h e"]

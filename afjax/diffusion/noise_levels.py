@@ -5,7 +5,8 @@
     clip    one level for the whole clip (ordinary flow matching)
 
 With a clean prefix, in that share of the clips all blocks before a random one have level 0: what a stream sees. A
-stream's past holds the model's own errors, though: `draw_history` says how much noise is added to frames of level 0. It
+stream's past holds the model's own errors, though: `sample_history_noise` says how much noise is added to frames of
+level 0. It
 is added and not mixed in: a model that is used to a past made smaller makes a clean one larger, block after block.
 """
 
@@ -13,13 +14,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Key
 
-from afjax.types import FrameLevel, typed
+from afjax.types import FrameNoiseLevel, typed
 
 
 @typed
-def draw(
+def sample_noise_level(
     key: Key[Array, ""], clips: int, frames: int, block: int, kind: str, clean_prefix: float, power: float = 1.0
-) -> FrameLevel:
+) -> FrameNoiseLevel:
     """Levels `[b, t]` in (0, 1] with density power * level^(power - 1); clean frames have 0 and no loss.
 
     Args:
@@ -30,13 +31,13 @@ def draw(
     k_level, k_clean, k_start = jax.random.split(key, 3)
     width = {"token": 1, "block": block, "clip": frames}[kind]
     drawn = (1 - jax.random.uniform(k_level, (clips, -(-frames // width)))) ** (1 / power)
-    level = jnp.repeat(drawn, width, axis=1)[:, :frames]
+    noise_level = jnp.repeat(drawn, width, axis=1)[:, :frames]
     chosen = jax.random.uniform(k_clean, (clips, 1)) < clean_prefix
     start = block * jax.random.randint(k_start, (clips, 1), 0, -(-frames // block))
-    return jnp.where(chosen & (jnp.arange(frames) < start), 0.0, level)
+    return jnp.where(chosen & (jnp.arange(frames) < start), 0.0, noise_level)
 
 
 @typed
-def draw_history(key: Key[Array, ""], clips: int, most: float) -> Float[Array, "b 1"]:
+def sample_history_noise(key: Key[Array, ""], clips: int, most: float) -> Float[Array, "b 1"]:
     """Deviation of the noise that clean frames get, `[b, 1]`, one per clip, uniform in [0, most); 0 for `most` 0."""
     return most * jax.random.uniform(key, (clips, 1))

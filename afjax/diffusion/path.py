@@ -3,7 +3,7 @@
     x = (1 - level) * motion + level * noise          level in [0, 1], 1 = noise
     velocity = dx / dlevel = noise - motion           so motion = x - level * velocity
 
-`level` broadcasts to the motion: pass `[b, n, 1]` for one level per token.
+`noise_level` broadcasts to the motion: pass `[b, n, 1]` for one level per token.
 """
 
 from jaxtyping import Float
@@ -14,9 +14,9 @@ Points = Float[HostOrDevice, "*any"]
 
 
 @typed
-def interpolate(motion: Points, noise: Points, level: Float[HostOrDevice, "..."] | float) -> Points:
-    """Point `[..., d]` of the path at `level`, between motion and noise `[..., d]`."""
-    return (1 - level) * motion + level * noise
+def interpolate(motion: Points, noise: Points, noise_level: Float[HostOrDevice, "..."] | float) -> Points:
+    """Point `[..., d]` of the path at `noise_level`, between motion and noise `[..., d]`."""
+    return (1 - noise_level) * motion + noise_level * noise
 
 
 @typed

@@ -53,7 +53,7 @@ WRITTEN_OUT = 16
 class Grid(NamedTuple):
     """What the network is told at each of `nfe` evaluations, and the state's levels `[nfe + 1]`, from 1 to 0."""
 
-    levels: Float[np.ndarray, " nfe"]
+    network_levels: Float[np.ndarray, " nfe"]
     sigmas: Float[np.ndarray, " nfe+1"]
 
 
@@ -83,15 +83,15 @@ def make_grid(sampler: SamplerConfig) -> Grid:
 
 @typed
 def solve(
-    velocity_fn: Evaluate, noise: State, sampler: SamplerConfig, told: Any = None, written_out: bool = False
+    velocity_fn: Evaluate, noise: State, sampler: SamplerConfig, network_inputs: Any = None, written_out: bool = False
 ) -> State:
     """Integrates `velocity_fn(x, level)` from noise (level 1) to motion (level 0), both of noise's shape.
 
-    `told`: arrays `[nfe, ...]`, whose entry `velocity_fn` is given in place of the level. `written_out`: on GPUs
-    a grid of up to WRITTEN_OUT evaluations is no loop, so that one graph can hold its kernels; it compiles longer.
+    `network_inputs`: arrays `[nfe, ...]`, whose entry `velocity_fn` is given in place of the level. `written_out`: on
+    GPUs a grid of up to WRITTEN_OUT evaluations is no loop, so that one graph can hold its kernels; it compiles longer.
     """
     step, entries = _stepping(velocity_fn, noise, sampler)
-    entries = [entries[0] if told is None else told, *entries[1:]]
+    entries = [entries[0] if network_inputs is None else network_inputs, *entries[1:]]
 
     def run(noise, entries, unroll=1):
         return jax.lax.scan(step, (noise, jnp.zeros_like(noise)), entries, unroll=unroll)[0][0]
@@ -118,7 +118,7 @@ def _stepping(velocity_fn, noise, sampler: SamplerConfig):
     """The body of a scan over (state, what the method carries), and its entries."""
     grid, method = make_grid(sampler), _dpm_solver_pp if sampler.solver == "dpm_solver_pp" else _euler
     step, coefficients = method(velocity_fn, grid.sigmas)
-    return step, [jnp.asarray(values, noise.dtype) for values in (grid.levels, *coefficients)]
+    return step, [jnp.asarray(values, noise.dtype) for values in (grid.network_levels, *coefficients)]
 
 
 def _euler(velocity_fn, sigmas):

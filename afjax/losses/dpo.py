@@ -27,14 +27,14 @@ from jaxtyping import Array, Float
 
 from afjax.config import PreferenceConfig
 from afjax.losses import flow
-from afjax.types import Level, Scalar, Tokens, WholeLevel, typed
+from afjax.types import BatchNoiseLevel, NoiseLevel, Scalar, Tokens, typed
 
 
 class Errors(NamedTuple):
     """Errors of the velocity by token `[b, n]`, for the better and the worse motion."""
 
-    win: Level
-    lose: Level
+    win: NoiseLevel
+    lose: NoiseLevel
 
 
 @typed
@@ -45,21 +45,28 @@ def per_token(error: Tokens, formula: str) -> Float[Array, "b n"]:
 
 @typed
 def loss(
-    policy: Errors, ref: Errors, level: Level, config: PreferenceConfig, whole: WholeLevel | None = None
+    policy: Errors,
+    ref: Errors,
+    noise_level: NoiseLevel,
+    config: PreferenceConfig,
+    batch_noise_level: BatchNoiseLevel | None = None,
 ) -> tuple[Scalar, dict[str, Scalar]]:
     """The loss of a batch of pairs, errors and levels `[b, n]`, and what to watch.
 
     Tokens at level 0 count nowhere. Watched: `margin`, its mean (beta left out, below 0 where the policy prefers
     winners); `accuracy`, the share of pairs that it prefers rightly; `grad_weight`, the mean weight sigmoid(beta *
-    margin) of a pair's gradient. `whole`: levels `[w, n]` of the whole batch where this is a part of it; means are then
-    its share.
+    margin) of a pair's gradient. `batch_noise_level`: levels `[w, n]` of the whole batch where this is a part of it;
+    means are then its share.
     """
-    counted, every = (level > 0).astype(level.dtype), (level if whole is None else whole) > 0
+    counted, every = (
+        (noise_level > 0).astype(noise_level.dtype),
+        (noise_level if batch_noise_level is None else batch_noise_level) > 0,
+    )
     margin = (policy.win - ref.win) - (policy.lose - ref.lose)
     clipwise = config.formula == "diffusion_dpo"
     if clipwise:
         margin = (margin * counted).sum(1) / jnp.maximum(counted.sum(1), 1)
-        counted, every = (counted.sum(1) > 0).astype(level.dtype), every.any(1)
+        counted, every = (counted.sum(1) > 0).astype(noise_level.dtype), every.any(1)
     scaled = (0.5 if clipwise else 1.0) * config.beta * margin
 
     def mean(x):
@@ -67,7 +74,7 @@ def loss(
 
     watched = {
         "margin": mean(margin),
-        "accuracy": mean((margin < 0).astype(level.dtype)),
+        "accuracy": mean((margin < 0).astype(noise_level.dtype)),
         "grad_weight": mean(jax.nn.sigmoid(scaled)),
     }
     return mean(-jax.nn.log_sigmoid(-scaled)), watched

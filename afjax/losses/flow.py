@@ -7,21 +7,22 @@ averaged over channels, the norm absolute or squared; tokens at level 0 carry no
 
 import jax.numpy as jnp
 
-from afjax.types import Level, Scalar, Tokens, WholeLevel, typed
+from afjax.types import BatchNoiseLevel, NoiseLevel, Scalar, Tokens, typed
 
 
 @typed
-def per_token(error: Tokens, norm: str) -> Level:
+def per_token(error: Tokens, norm: str) -> NoiseLevel:
     """Size `[b, n]` of the velocity's error `[b, n, d]`: mean over channels, absolute (`l1`) or squared (`l2`)."""
     return jnp.abs(error).mean(-1) if norm == "l1" else jnp.square(error).mean(-1)
 
 
 @typed
-def mean(losses: Level, level: Level, whole: WholeLevel | None = None) -> Scalar:
+def mean(losses: NoiseLevel, noise_level: NoiseLevel, batch_noise_level: BatchNoiseLevel | None = None) -> Scalar:
     """Mean of losses `[b, n]` over tokens whose level `[b, n]` is above 0; a batch without any gives 0.
 
-    `whole`: levels `[w, n]` of the whole batch, of which this is a part: the part's share of that batch's mean.
+    `batch_noise_level`: levels `[w, n]` of the whole batch, of which this is a part: the part's share of that batch's
+    mean.
     """
-    weight = (level > 0).astype(losses.dtype)
-    count = weight.sum() if whole is None else (whole > 0).sum()
+    weight = (noise_level > 0).astype(losses.dtype)
+    count = weight.sum() if batch_noise_level is None else (batch_noise_level > 0).sum()
     return (losses * weight).sum() / jnp.maximum(count, 1)

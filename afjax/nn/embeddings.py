@@ -27,6 +27,6 @@ class LevelEmbedding(nn.Module):
 
     @nn.compact
     @typed
-    def __call__(self, level: Float[HostOrDevice, "*any"]) -> Float[HostOrDevice, "*any c"]:
-        hidden = nn.silu(Linear(self.width, name="hidden")(sinusoid(SCALE * level, self.frequencies)))
+    def __call__(self, noise_level: Float[HostOrDevice, "*any"]) -> Float[HostOrDevice, "*any c"]:
+        hidden = nn.silu(Linear(self.width, name="hidden")(sinusoid(SCALE * noise_level, self.frequencies)))
         return Linear(self.width, name="out")(hidden)

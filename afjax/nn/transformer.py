@@ -28,7 +28,7 @@ from afjax.nn.embeddings import LevelEmbedding
 from afjax.nn.linear import Linear, zeros
 from afjax.nn.precision import activations, products
 from afjax.nn.token_layout import TokenLayout
-from afjax.types import ConditionMask, HostOrDevice, Level, Params, Positions, ReferenceMotion, Tokens, typed
+from afjax.types import ConditionMask, HostOrDevice, NoiseLevel, Params, Positions, ReferenceMotion, Tokens, typed
 
 Encoded = Float[HostOrDevice, "b m c"]
 
@@ -44,7 +44,7 @@ class Answer(NamedTuple):
     causes: Float[HostOrDevice, "b m _"] | None
 
 
-class Told(NamedTuple):
+class Modulations(NamedTuple):
     """What blocks (six arrays) and head (two) are told of levels `[...]`, each `[..., c]` (`afjax.nn.blocks`)."""
 
     blocks: tuple[Float[HostOrDevice, "... c"], ...]
@@ -113,7 +113,7 @@ class ForcingTransformer(nn.Module):
 
     @typed
     @_precise
-    def listen(self, conditions: Conditions) -> ProjectedConditions:
+    def embed_audio(self, conditions: Conditions) -> ProjectedConditions:
         """Conditions with both voices projected, as `encode` takes them."""
         voices = self.condition_encoder.project(self._narrow(conditions))
         return voices._replace(user_motion=conditions.user_motion)
@@ -137,17 +137,17 @@ class ForcingTransformer(nn.Module):
 
     @typed
     @_precise
-    def tell(self, level: Float[HostOrDevice, "..."]) -> Told:
+    def modulations(self, noise_level: Float[HostOrDevice, "..."]) -> Modulations:
         """Modulations of levels `[...]` in 0 to 1: a stream has few of them, and many tokens at each."""
-        embedding = self.embed_level(level).astype(activations(self.precision, level.dtype))
-        return Told(tuple(self.modulation(embedding)), tuple(self.head_modulation(embedding)))
+        embedding = self.embed_level(noise_level).astype(activations(self.precision, noise_level.dtype))
+        return Modulations(tuple(self.modulation(embedding)), tuple(self.head_modulation(embedding)))
 
     @typed
     @_precise
     def __call__(
         self,
         motion: Tokens,
-        level: Level | Told,
+        noise_level: NoiseLevel | Modulations,
         reference_motion: ReferenceMotion,
         cross: Sequence[tuple],
         masks: tuple,
@@ -158,30 +158,33 @@ class ForcingTransformer(nn.Module):
 
         Args:
           motion: `[b, n, d]` noisy tokens; reference_motion: `[b, d]`.
-          level: `[b, n]` in 0 to 1, 1 = noise, or what `tell` returned for them, `[b, n, c]` or `[1, n, c]` each.
+          noise_level: `[b, n]` in 0 to 1, 1 = noise, or what `tell` returned for them, `[b, n, c]` or `[1, n, c]` each.
           cross: what `project` returned; masks: attention `[n, m + n]` and alignment `[n, m]` (each with the m of what
             is attended to), or with a batch axis.
           positions: `[n]` in frames; past: per block keys `[b, m, h, e]`, already rotated, and values; or None.
         """
         reference_motion = jnp.broadcast_to(reference_motion[:, None], motion.shape)
         x = self.embed_motion(self._narrow(jnp.concatenate([motion, reference_motion], axis=-1)))
-        told, own = level if isinstance(level, Told) else self.tell(level.astype(motion.dtype)), []
+        modulations, own = (
+            noise_level if isinstance(noise_level, Modulations) else self.modulations(noise_level.astype(motion.dtype)),
+            [],
+        )
         for i, block in enumerate(self.blocks):
-            x, keys_values = block(x, told.blocks, cross[i], masks, positions, None if past is None else past[i])
+            x, keys_values = block(x, modulations.blocks, cross[i], masks, positions, None if past is None else past[i])
             own.append(keys_values)
-        return self.head(modulate(x, *told.head)).astype(motion.dtype), own
+        return self.head(modulate(x, *modulations.head)).astype(motion.dtype), own
 
     @typed
     def forward(
-        self, motion: Tokens, level: Level, reference_motion: ReferenceMotion, conditions: Conditions,
+        self, motion: Tokens, noise_level: NoiseLevel, reference_motion: ReferenceMotion, conditions: Conditions,
         condition_mask: ConditionMask,
         layout: TokenLayout,
     ) -> Tokens:  # fmt: skip
         """One forward over a whole token layout; velocity `[b, n, d]`.
 
-        `motion` `[b, n, d]` and `level` `[b, n]` are given token by token, conditions frame by frame.
+        `motion` `[b, n, d]` and `noise_level` `[b, n]` are given token by token, conditions frame by frame.
         """
-        return self.forward_and_answer(motion, level, reference_motion, conditions, condition_mask, layout)[0]
+        return self.forward_and_answer(motion, noise_level, reference_motion, conditions, condition_mask, layout)[0]
 
     @typed
     def answer(self, conditions: Conditions, condition_mask: ConditionMask, layout: TokenLayout) -> Answer:
@@ -200,12 +203,12 @@ class ForcingTransformer(nn.Module):
         return self.project(self._condition(conditions, condition_mask, layout), layout.entry)
 
     def _condition(self, conditions: Conditions, condition_mask, layout):
-        heard = jax.tree.map(lambda x: x[:, layout.entry], self.listen(conditions))
+        heard = jax.tree.map(lambda x: x[:, layout.entry], self.embed_audio(conditions))
         return self.encode(heard, condition_mask, layout.encoder, layout.entry)
 
     @typed
     def forward_and_answer(
-        self, motion: Tokens, level: Level, reference_motion: ReferenceMotion, conditions: Conditions,
+        self, motion: Tokens, noise_level: NoiseLevel, reference_motion: ReferenceMotion, conditions: Conditions,
         condition_mask: ConditionMask,
         layout: TokenLayout,
     ) -> tuple[Tokens, Answer]:  # fmt: skip
@@ -214,5 +217,7 @@ class ForcingTransformer(nn.Module):
         reference_motion, conditions, condition_mask = jax.tree.map(lambda x: x.astype(motion.dtype), given)
         condition = self._condition(conditions, condition_mask, layout)
         masks = (layout.attention, layout.alignment)
-        velocity = self(motion, level, reference_motion, self.project(condition, layout.entry), masks, layout.frame)[0]
+        velocity = self(
+            motion, noise_level, reference_motion, self.project(condition, layout.entry), masks, layout.frame
+        )[0]
         return velocity, self._answer(condition)

@@ -29,7 +29,7 @@ from afjax.nn import masks
 from afjax.nn.condition_encoder import Conditions, ProjectedConditions
 from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout
-from afjax.nn.transformer import ForcingTransformer, Told
+from afjax.nn.transformer import ForcingTransformer, Modulations
 from afjax.streaming.anchor import anchored
 from afjax.streaming.state import StreamState, history, memory, specs
 from afjax.types import GuidanceWeights, HostOrDevice, Motion, Params, Rngs, Tokens, typed
@@ -110,16 +110,16 @@ def solve(
     model: ForcingTransformer, params: Params, context: BlockContext, noise: Motion, sampler: SamplerConfig
 ) -> Motion:
     """Motion `[b, t, d]` of the pass from noise `[b, t, d]`; n = look-ahead + t."""
-    refed, levels = context.refed_motion.shape[1], solver.make_grid(sampler).levels
+    refed, levels = context.refed_motion.shape[1], solver.make_grid(sampler).network_levels
     known = np.arange(refed + noise.shape[1])[:, None] < refed
-    told = model.apply(params, jnp.asarray([0.0, *levels], noise.dtype), method="tell")
+    modulations = model.apply(params, jnp.asarray([0.0, *levels], noise.dtype), method="modulations")
 
     def velocity(x, now_told):
         tokens = jnp.concatenate([context.refed_motion, x], axis=1)
-        modulation = jax.tree.map(lambda all, one: jnp.where(known, all[0], one)[None], told, now_told)
+        modulation = jax.tree.map(lambda all, one: jnp.where(known, all[0], one)[None], modulations, now_told)
         return combine(evaluate(model, params, context, tokens, modulation)[0][:, :, refed:], context.guidance_weights)
 
-    return solver.solve(velocity, noise, sampler, jax.tree.map(lambda x: x[1:], told), written_out=True)
+    return solver.solve(velocity, noise, sampler, jax.tree.map(lambda x: x[1:], modulations), written_out=True)
 
 
 @typed
@@ -128,14 +128,14 @@ def evaluate(
     params: Params,
     context: BlockContext,
     tokens: Tokens,
-    levels: Float[HostOrDevice, "..."] | Told,
+    levels: Float[HostOrDevice, "..."] | Modulations,
 ) -> tuple[Velocities, list]:
     """Velocity of every branch `[k, b, n, d]` for tokens `[b, n, d]`, and their keys and values by block.
 
     `levels`: `[n]` or one number, or what the model's `tell` gives for them, `[1, n, c]` each.
     """
     count = len(context.guidance_weights)
-    if not isinstance(levels, Told):
+    if not isinstance(levels, Modulations):
         levels = jnp.broadcast_to(levels, (count * len(tokens), tokens.shape[1]))
     repeated = jnp.tile(tokens, (count, 1, 1))
     velocity, pairs = model.apply(
@@ -163,8 +163,8 @@ def advance(
     """State after the pass has been solved, with motion `[b, t, d]`; its key and running mean are the caller's."""
     tokens = jnp.concatenate([context.refed_motion, motion], axis=1)
     final = tokens.shape[1] - layout.look_ahead  # the tokens after it are fed again
-    told = model.apply(params, jnp.zeros((1, 1), tokens.dtype), method="tell")  # that of every token
-    pairs = evaluate(model, params, context, tokens, told)[1]
+    modulations = model.apply(params, jnp.zeros((1, 1), tokens.dtype), method="modulations")  # that of every token
+    pairs = evaluate(model, params, context, tokens, modulations)[1]
     keys, values = (
         _append(old, jnp.stack(fresh).reshape(*old.shape[:3], -1, *old.shape[4:])[:, :, :, :final], 3)
         for old, fresh in zip((state.cache_k, state.cache_v), zip(*pairs, strict=True), strict=True)
@@ -181,7 +181,7 @@ def advance(
 
 def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, block: Conditions) -> BlockContext:
     branch_masks = guidance_branches(sampler)[1]
-    heard = model.apply(params, block, method="listen")
+    heard = model.apply(params, block, method="embed_audio")
     recent = jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent_conditions, heard)
     condition, own = _encode(model, layout, params, state, recent, branch_masks)
     aligned = layout.cache + np.arange(-layout.alignment, layout.look_ahead + layout.block)
@@ -202,7 +202,7 @@ def _start_pass(
     model, layout: LayoutConfig, sampler, params, state: StreamState, conditions: Conditions
 ) -> BlockContext:
     branch_masks = guidance_branches(sampler)[1]
-    heard = model.apply(params, conditions, method="listen")
+    heard = model.apply(params, conditions, method="embed_audio")
     tokens = frame_layout(layout, conditions.user_motion.shape[1])
     condition_mask = (branch_masks[:, None] * state.condition_mask).reshape(-1, 3)
     branched = jax.tree.map(lambda x: jnp.tile(x, (len(branch_masks), 1, 1)), heard)

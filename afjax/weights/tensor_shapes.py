@@ -76,9 +76,9 @@ def _flow_tree(config: ModelConfig):
         audio = np.zeros((1, 1, config.audio_dim), np.float32)
         layout = frame_layout(LayoutConfig(condition_window=0), 1)
         conditions = Conditions(audio, audio, motion)
-        condition_mask, level = np.ones((1, 3), np.float32), motion[..., 0]
+        condition_mask, noise_level = np.ones((1, 3), np.float32), motion[..., 0]
         return ForcingTransformer(config).init(
-            key, motion, level, motion[:, 0], conditions, condition_mask, layout, method="forward"
+            key, motion, noise_level, motion[:, 0], conditions, condition_mask, layout, method="forward"
         )
 
     return jax.eval_shape(init, jax.random.key(0))["params"]

@@ -11,7 +11,7 @@ import jax
 from afjax import files
 from afjax.errors import InputError
 from afjax.training.generator.state import init_state, token_layout
-from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.step import make_random_inputs, make_train_step
 from data_pipeline.dataset import batches
 from experiments.ablation import cells
 
@@ -71,7 +71,7 @@ def fit(name: str, suite, seeds: int, budget: float, per_token: float) -> Plan:
 def step_seconds(suite, data: Path, steps: int = 12) -> float:
     """Seconds that a training token takes here, of the suite's first cell after compiling."""
     config = cells.config_of(suite, suite.cells[0], 0, data=str(data))
-    step, draw, layout = make_train_step(config), make_draw(config), token_layout(config)
+    step, draw, layout = make_train_step(config), make_random_inputs(config), token_layout(config)
     iterator = batches(data, "train", config.data.batch, config.data.window, 0)
     state, _ = step(init_state(config), next(iterator), draw(0), layout)
     jax.block_until_ready(state)

@@ -13,7 +13,7 @@ from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.config import Config
 from afjax.training.generator.state import init_state, token_layout
-from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.step import make_random_inputs, make_train_step
 from afjax.training.generator.train import step_flops
 from experiments.live.device import gflop
 
@@ -35,7 +35,7 @@ def train_step(config: Config) -> Callable[[], object]:
     widths |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
     batch = {name: rng.standard_normal((*shape, width), np.float32) for name, width in widths.items()}
     batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
-    step, draw, layout = make_train_step(config), make_draw(config), token_layout(config)
+    step, draw, layout = make_train_step(config), make_random_inputs(config), token_layout(config)
     state = init_state(config)
 
     def call():

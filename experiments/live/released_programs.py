@@ -95,7 +95,7 @@ def programs(config: Config, sizes: Sizes, sessions: int = 1) -> dict[str, Progr
         partial(codec.identified, precision=precision), ready, pictures.update(shape=(side, side, 3))
     )
     each = {name: tree for name, tree in flow["params"].items() if name.startswith(("blocks_", "embed_motion", "head"))}
-    again = len(make_grid(config.sampler).levels) * bytes_of(each)  # first by the clean pass
+    again = len(make_grid(config.sampler).network_levels) * bytes_of(each)  # first by the clean pass
     generate = make_step(model, config.layout, config.sampler)
     heard = jax.eval_shape(partial(live_step.init_live, config, extractor, 2 * sessions)).avatar_heard
     return {

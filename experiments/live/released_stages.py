@@ -104,7 +104,7 @@ def generator_block(sizes: ModelConfig | None = None) -> Stage:
         return motion
 
     branches, tokens = 3, layout.look_ahead + layout.block
-    forwards = len(make_grid(sampler).levels) + 1
+    forwards = len(make_grid(sampler).network_levels) + 1
     return Stage(call, forwards * forward_gflop(model, params, layout, branches, tokens))
 
 
@@ -112,7 +112,7 @@ def forward_gflop(model, params, layout, branches: int, tokens: int) -> float:
     """One forward of a pass's tokens against the cache, their levels told already."""
     sizes = model.config
     motion = jnp.zeros((branches, tokens, sizes.motion_dim))
-    told = model.apply(params, jnp.zeros((1, tokens)), method="tell")
+    told = model.apply(params, jnp.zeros((1, tokens)), method="modulations")
     head = sizes.width // sizes.heads
 
     def pairs(count):

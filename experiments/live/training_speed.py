@@ -19,7 +19,7 @@ from afjax.nn import vgg
 from afjax.training.autoencoder import step as autoencoder
 from afjax.training.autoencoder.config import AutoencoderConfig
 from afjax.training.generator.state import init_state, token_layout
-from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.step import make_random_inputs, make_train_step
 from afjax.training.generator.train import step_flops
 from afjax.training.throughput import peak, peak_memory
 from experiments.live.device import device
@@ -39,7 +39,7 @@ def generator(config: Config, batch: int, precision: str, steps: int) -> dict[st
     noise = {name: rng.standard_normal((batch, t, width), np.float32) for name, width in widths.items()}
     noise["cause_age"] = np.full((batch, t, c.cause_kinds), 1e6, np.float32)
     noise["reference_motion"] = np.zeros((batch, c.motion_dim), np.float32)
-    train, draw, layout = make_train_step(config), make_draw(config), token_layout(config)
+    train, draw, layout = make_train_step(config), make_random_inputs(config), token_layout(config)
     given = jax.device_put(noise)
     state = init_state(config)
 

@@ -35,9 +35,9 @@ def test_solvers_are_exact_on_straight_paths(kind, nfe):
 
 
 def test_a_solver_written_out_for_gpus_is_the_loop(monkeypatch):
-    """And what is told in place of a level comes at its evaluation."""
+    """And what the network is given in place of a level comes at its evaluation."""
     noise, sampler = jnp.linspace(-1.0, 1.0, 6), SamplerConfig(nfe=5, solver="dpm_solver_pp", grid="power")
-    levels = jnp.asarray(solver.make_grid(sampler).levels, jnp.float32)
+    levels = jnp.asarray(solver.make_grid(sampler).network_levels, jnp.float32)
 
     def run(**more):
         return solver.solve(lambda x, level: jnp.sin(x) * level, noise, sampler, **more)
@@ -46,8 +46,8 @@ def test_a_solver_written_out_for_gpus_is_the_loop(monkeypatch):
     monkeypatch.setattr(jax.lax, "platform_dependent", lambda *given, cuda, **others: cuda(*given))
     np.testing.assert_allclose(run(written_out=True), looped, atol=1e-6)
     assert "while" not in program.lower().as_text()
-    np.testing.assert_array_equal(run(told=levels), looped)
-    assert np.abs(run(told=levels[::-1]) - looped).max() > 1e-3
+    np.testing.assert_array_equal(run(network_inputs=levels), looped)
+    assert np.abs(run(network_inputs=levels[::-1]) - looped).max() > 1e-3
     many = SamplerConfig(nfe=solver.WRITTEN_OUT + 1)
     long = jax.jit(lambda: solver.solve(lambda x, level: x, noise, many, written_out=True))
     assert "while" in long.lower().as_text()
@@ -84,7 +84,7 @@ def test_ten_evaluations_keep_the_deviation_of_motion_that_is_nearly_known():
 
 @pytest.mark.parametrize("kind, width", [("token", 1), ("block", 10), ("clip", 50)])
 def test_levels_are_shared_as_named_and_uniform(kind, width):
-    drawn = np.asarray(noise_levels.draw(jax.random.key(0), 4000, 50, 10, kind, 0.0))
+    drawn = np.asarray(noise_levels.sample_noise_level(jax.random.key(0), 4000, 50, 10, kind, 0.0))
     groups = drawn.reshape(4000, -1, width)
     assert (groups == groups[..., :1]).all()
     assert (drawn > 0).all() and (drawn <= 1).all()
@@ -94,7 +94,7 @@ def test_levels_are_shared_as_named_and_uniform(kind, width):
 
 
 def test_clean_prefix_is_whole_blocks_in_its_share_of_clips():
-    drawn = np.asarray(noise_levels.draw(jax.random.key(1), 5000, 50, 10, "block", 0.5))
+    drawn = np.asarray(noise_levels.sample_noise_level(jax.random.key(1), 5000, 50, 10, "block", 0.5))
     clean = drawn == 0
     length = clean.sum(1)
     assert (clean == (np.arange(50) < length[:, None])).all()
@@ -103,7 +103,7 @@ def test_clean_prefix_is_whole_blocks_in_its_share_of_clips():
 
 
 def test_teacher_forcing_has_a_clean_history_in_every_clip_and_one_level_after_it():
-    level = np.asarray(noise_levels.draw(jax.random.key(0), 4000, 50, 10, "clip", 1.0))
+    level = np.asarray(noise_levels.sample_noise_level(jax.random.key(0), 4000, 50, 10, "clip", 1.0))
     start = (level == 0).sum(axis=1)
     for clip, first in zip(level[:200], start[:200], strict=True):
         assert (clip[:first] == 0).all() and (clip[first:] == clip[-1]).all() and 0 < clip[-1] <= 1

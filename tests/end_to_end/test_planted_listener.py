@@ -20,7 +20,7 @@ from afjax.streaming.rollout import rollout
 from afjax.streaming.state import init_stream
 from afjax.streaming.step import make_step
 from afjax.training.generator.state import init_state, token_layout
-from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.step import make_random_inputs, make_train_step
 from tests.small_model import small_config
 
 GAINS, LAGS = np.array([0.8, 0.4, 0.0]), np.array([4, 9, 6])
@@ -56,7 +56,7 @@ def planted() -> Config:
 
 
 def trained(config: Config):
-    state, step, draw = init_state(config), make_train_step(config), make_draw(config)
+    state, step, draw = init_state(config), make_train_step(config), make_random_inputs(config)
     layout, rng = token_layout(config), np.random.default_rng(0)
     silence = np.zeros((BATCH, config.data.window, config.model.audio_dim), np.float32)
     for number in range(STEPS):

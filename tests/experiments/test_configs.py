@@ -10,7 +10,7 @@ import pytest
 from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.generator.state import count, init_params, init_state, token_layout
-from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.step import make_random_inputs, make_train_step
 from experiments.configs import infp, listener, paper, quickstart, released, sharded, smoke, talking_only
 from experiments.configs.ablations import objectives
 from experiments.evaluation.demo import drawn_masks
@@ -130,7 +130,12 @@ HARDER = ("forcing_token", "shared_level", "teacher_forcing")
 def test_presets_learn(module, variant):
     """One finite step and, on a motion that never changes, a loss well below that of the zero network."""
     config = tiny(module, variant)
-    state, step, draw, layout = init_state(config), make_train_step(config), make_draw(config), token_layout(config)
+    state, step, draw, layout = (
+        init_state(config),
+        make_train_step(config),
+        make_random_inputs(config),
+        token_layout(config),
+    )
     rng = np.random.default_rng(0)
     shape, losses = (config.data.batch, config.data.window), []
     batch = {

@@ -26,7 +26,7 @@ from afjax.training.autoencoder import step as autoencoder
 from afjax.training.autoencoder.config import AutoencoderConfig, LossConfig, PicturesConfig
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.generator.state import abstract_state, init_params, init_state, token_layout
-from afjax.training.generator.step import make_draw, make_train_step
+from afjax.training.generator.step import make_random_inputs, make_train_step
 from tests.small_model import conditions, scrambled, small_config
 from tests.streaming.test_sampler import Unscaled
 
@@ -64,7 +64,7 @@ def batch_of(config: Config, number: int) -> dict:
 def trained(config: Config, steps: int = 5, state=None, start=None, ref_params=None):
     """Losses of a few steps, the state after them, and the number of programs that were compiled for them."""
     state = init_state(config, start) if state is None else state
-    step, draw, layout = make_train_step(config, ref_params), make_draw(config), token_layout(config)
+    step, draw, layout = make_train_step(config, ref_params), make_random_inputs(config), token_layout(config)
     place, losses, before = sharding.make_place(config.compute, config.data.batch), [], step.func._cache_size()
     for number in range(int(state.step), int(state.step) + steps):
         state, metrics = step(state, place(batch_of(config, number)), draw(number), layout)
@@ -122,8 +122,8 @@ def compare(kind: str, meshes: list, tuned: bool = False):
 
 def draws(meshes: list):
     """Whether what chance decides is the same on every mesh, to the bit."""
-    wanted = jax.device_get(make_draw(settings())(3))
-    found = [jax.device_get(make_draw(on(settings(), mesh))(3)) for mesh in meshes]
+    wanted = jax.device_get(make_random_inputs(settings())(3))
+    found = [jax.device_get(make_random_inputs(on(settings(), mesh))(3)) for mesh in meshes]
     return [all(np.array_equal(a, b) for a, b in zip(wanted, one, strict=True)) for one in found]
 
 

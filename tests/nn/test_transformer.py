@@ -114,7 +114,7 @@ def test_levels_that_are_told_are_those_of_the_tokens():
             return model.apply(params, motion, level, motion[:, 0], cross, masks_, place)[0]
 
         return [velocity(jnp.broadcast_to(level, (2, n)))] + [
-            velocity(model.apply(params, each[None], method="tell")) for each in (level, other)
+            velocity(model.apply(params, each[None], method="modulations")) for each in (level, other)
         ]
 
     tokens, told, wrong = both(params, level + 0.1)

@@ -43,9 +43,9 @@ def refused(call) -> str:
         ),
         (
             lambda: flow.mean(ones(2, 3), ones(2, 4)),
-            "flow.mean: level is float32[2, 4], not Float[b, n] (beside",
+            "flow.mean: noise_level is float32[2, 4], not Float[b, n] (beside",
         ),
-        (lambda: flow.mean(ones(2, 3), ones(2, 3), ones(4, 5)), "flow.mean: whole is float32[4, 5], not Float[w, n]"),
+        (lambda: flow.mean(ones(2, 3), ones(2, 3), ones(4, 5)), "flow.mean: batch_noise_level is float32[4, 5], not Float[w, n]"),
         (lambda: flow.per_token(jnp.ones((2, 3, 4), int), "l2"), "flow.per_token: error is int32[2, 3, 4], not Float"),
         (lambda: path.velocity(ones(2, 3), ones(2, 4)), "path.velocity: noise is float32[2, 4]"),
         (lambda: guidance.combine(ones(3, 2, 5), ones(2)), "guidance.combine: weights is float32[2], not Float[k] or"),
@@ -88,7 +88,7 @@ def test_the_kinds_of_conditions_are_not_exchanged():
     assert "ForcingTransformer.encode: conditions is of type Conditions, not ProjectedConditions" in refused(
         lambda: encode(given)
     )
-    listened = model.apply(scrambled(config), given, method="listen")
+    listened = model.apply(scrambled(config), given, method="embed_audio")
     assert isinstance(listened, ProjectedConditions) and encode(listened).shape == (2, 5, config.model.width)
 
 

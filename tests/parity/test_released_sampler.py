@@ -37,7 +37,9 @@ def absolute_pass(model, sampler, params, past, crossed, context, given, noise, 
     weights, branch_masks = guidance_branches(sampler)
     tokens, old = context.shape[1] + noise.shape[1], 0 if past is None else LAYOUT.cache
     frames = first + jnp.arange(tokens)
-    given = jax.tree.map(lambda x: jnp.tile(x, (len(branch_masks), 1, 1)), model.apply(params, given, method="listen"))
+    given = jax.tree.map(
+        lambda x: jnp.tile(x, (len(branch_masks), 1, 1)), model.apply(params, given, method="embed_audio")
+    )
     condition_mask, own = jnp.asarray(branch_masks, noise.dtype), np.ones((tokens, tokens), bool)
     own_cross = model.apply(
         params, model.apply(params, given, condition_mask, own, frames, method="encode"), frames, method="project"
@@ -58,7 +60,7 @@ def absolute_pass(model, sampler, params, past, crossed, context, given, noise, 
         return model.apply(params, each, levels, reference_motion, seen, (rows, near), frames, past)
 
     x, grid = noise, make_grid(sampler)
-    for level, sigma, following in zip(grid.levels, grid.sigmas[:-1], grid.sigmas[1:], strict=True):
+    for level, sigma, following in zip(grid.network_levels, grid.sigmas[:-1], grid.sigmas[1:], strict=True):
         velocity = combine(evaluate(x, level)[0][:, None], weights)
         x = x + (following - sigma) * velocity[:, context.shape[1] :]
     pairs = [(rotate(key, frames), value) for key, value in evaluate(x, 0.0)[1]]

@@ -15,7 +15,7 @@ from afjax.streaming.state import init_stream
 from afjax.streaming.step import make_step
 from afjax.training.generator import distillation
 from afjax.training.generator.state import init_state, token_layout
-from afjax.training.generator.step import make_draw, make_train_step, token_level
+from afjax.training.generator.step import make_random_inputs, make_train_step, token_level
 from afjax.training.generator.train import step_flops
 from tests.small_model import scrambled, small_config
 
@@ -40,8 +40,8 @@ def setting():
     widths |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
     batch = {name: rng.standard_normal((4, config.data.window, n)).astype(np.float32) for name, n in widths.items()}
     batch["reference_motion"] = rng.standard_normal((4, c.motion_dim)).astype(np.float32)
-    draw = make_draw(config)(0)._replace(
-        condition_mask=jnp.ones((4, 3)), history=jnp.zeros((4, 1)), reference_motion=jnp.ones((4, 1))
+    draw = make_random_inputs(config)(0)._replace(
+        condition_mask=jnp.ones((4, 3)), history=jnp.zeros((4, 1)), reference_mask=jnp.ones((4, 1))
     )
     return config, scrambled(config, 0.1), batch, draw, token_layout(config)
 

@@ -10,7 +10,7 @@ import pytest
 from afjax.config import ObjectiveConfig, OptimizerConfig, PreferenceConfig
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training.generator.state import init_state, token_layout
-from afjax.training.generator.step import clip_loss, make_draw, make_train_step, preference_loss
+from afjax.training.generator.step import clip_loss, make_random_inputs, make_train_step, preference_loss
 from tests.small_model import scrambled, small_config
 
 
@@ -28,7 +28,7 @@ def setting():
     dims |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
     batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
     batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
-    return config, scrambled(config), batch, make_draw(config)(0), token_layout(config)
+    return config, scrambled(config), batch, make_random_inputs(config)(0), token_layout(config)
 
 
 @pytest.fixture(scope="module")

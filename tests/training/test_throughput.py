@@ -13,7 +13,7 @@ from afjax.config import ModelConfig
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import throughput
 from afjax.training.generator.state import init_params, token_layout
-from afjax.training.generator.step import clip_loss, make_draw
+from afjax.training.generator.step import clip_loss, make_random_inputs
 from afjax.training.generator.train import step_flops, train
 from tests.training.test_training import Batches, quick
 
@@ -37,7 +37,7 @@ def test_step_flops_are_xla_s_count_of_the_loss_and_its_gradient():
     model = ModelConfig(motion_dim=15, audio_dim=100, width=256, depth=1, heads=4, condition_width=128)
     config = dataclasses.replace(config, model=model)
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    batch, draw, layout = next(Batches(config)), jax.eval_shape(make_draw(config), 0), token_layout(config)
+    batch, draw, layout = next(Batches(config)), jax.eval_shape(make_random_inputs(config), 0), token_layout(config)
 
     @jax.jit
     @jax.value_and_grad

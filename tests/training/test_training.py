@@ -13,7 +13,7 @@ from afjax.config.model import CAUSE_AGES
 from afjax.errors import InputError
 from afjax.training.checkpoint import load_ema
 from afjax.training.generator.state import init_params, init_state, token_layout
-from afjax.training.generator.step import ANSWER, CAUSES, LISTENING, make_draw, make_train_step
+from afjax.training.generator.step import ANSWER, CAUSES, LISTENING, make_random_inputs, make_train_step
 from afjax.training.generator.train import train
 from afjax.training.optimizer import in_stages, make_optimizer
 from tests.small_model import small_config
@@ -91,7 +91,7 @@ def test_samples_and_progress_are_called_on_time(tmp_path):
 def test_one_compiled_step_serves_every_mask_level_scheme_and_drop_pattern():
     config = quick(num_steps=LONG)
     state, step, batch = init_state(config), make_train_step(config), next(Batches(config))
-    state, _ = step(state, batch, make_draw(config)(0), token_layout(config))
+    state, _ = step(state, batch, make_random_inputs(config)(0), token_layout(config))
     compiled = step.func._cache_size()
     for mask in ("framewise", "blockwise_lookahead", "bidirectional"):
         for levels in ("token", "block", "clip"):
@@ -102,7 +102,7 @@ def test_one_compiled_step_serves_every_mask_level_scheme_and_drop_pattern():
                     config.objective, noise_level_per=levels, kept_conditions={"joint": 0.5, "none": 0.5}
                 ),
             )
-            state, metrics = step(state, batch, make_draw(changed)(0), token_layout(changed))
+            state, metrics = step(state, batch, make_random_inputs(changed)(0), token_layout(changed))
             assert np.isfinite(metrics["loss"])
     assert step.func._cache_size() == compiled
 
@@ -113,7 +113,12 @@ def test_training_learns_a_constant_pose(tmp_path):
     batches = Batches(config)
     batch = next(batches)
     batch["avatar_motion"] = np.broadcast_to(np.float32(2.0), batch["avatar_motion"].shape)
-    state, step, draw, layout = init_state(config), make_train_step(config), make_draw(config), token_layout(config)
+    state, step, draw, layout = (
+        init_state(config),
+        make_train_step(config),
+        make_random_inputs(config),
+        token_layout(config),
+    )
     losses = []
     for i in range(LONG):
         state, metrics = step(state, batch, draw(i), layout)
@@ -124,7 +129,7 @@ def test_training_learns_a_constant_pose(tmp_path):
 
 def test_weights_are_averaged(tmp_path):
     config = quick(num_steps=LONG)
-    state, step, draw = init_state(config), make_train_step(config), make_draw(config)
+    state, step, draw = init_state(config), make_train_step(config), make_random_inputs(config)
     before = jax.device_get(state.ema_params)
     state, _ = step(state, next(Batches(config)), draw(0), token_layout(config))
     after, params = jax.device_get((state.ema_params, state.params))
@@ -190,7 +195,7 @@ def test_the_heads_learn_what_the_condition_tells(listening, kinds):
         quick(num_steps=LONG), model=small.model, layout=layout, objective=objective,
         data=dataclasses.replace(small.data, batch=16),
     )  # fmt: skip
-    state, step, draw = init_state(config), make_train_step(config, listening=listening), make_draw(config)
+    state, step, draw = init_state(config), make_train_step(config, listening=listening), make_random_inputs(config)
     before = jax.device_get(state.params["params"])
     rng = np.random.default_rng(0)
     for number in range(LONG):

@@ -34,8 +34,8 @@ from afjax.losses import flow
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import TokenLayout
 from afjax.nn.transformer import ForcingTransformer
-from afjax.training.generator.inputs import Batch, Draw
-from afjax.types import Params, Scalar, WholeLevel, typed
+from afjax.training.generator.inputs import Batch, RandomInputs
+from afjax.types import BatchNoiseLevel, Params, Scalar, typed
 
 
 def check(teacher: SamplerConfig, student: SamplerConfig) -> None:
@@ -52,26 +52,27 @@ def check(teacher: SamplerConfig, student: SamplerConfig) -> None:
 @typed
 def loss(
     teacher: SamplerConfig, sampler: SamplerConfig, norm: str, frozen: Params, model: ForcingTransformer,
-    params: Params, batch: Batch, draw: Draw, layout: TokenLayout, whole: WholeLevel | None = None,
+    params: Params, batch: Batch, random: RandomInputs, layout: TokenLayout,
+    batch_noise_level: BatchNoiseLevel | None = None,
 ) -> tuple[Scalar, dict[str, Scalar]]:  # fmt: skip
     """Loss of a batch of windows by a `norm` (`l1` or `l2`), and what else to log.
 
-    `frozen`: the teacher's parameters; `draw.condition_mask` drops conditions for both. Logged: `endpoint`, the mean
-    squared distance between the motions that both come to. `whole` is as in `clip_loss`.
+    `frozen`: the teacher's parameters; `random.condition_mask` drops conditions for both. Logged: `endpoint`, the mean
+    squared distance between the motions that both come to. `batch_noise_level` is as in `clip_loss`.
     """
-    finished, noise = _tokens(batch, draw, layout)
-    there = jax.lax.stop_gradient(teacher_states(teacher, model, frozen, batch, draw, layout))
+    finished, noise = _tokens(batch, random, layout)
+    there = jax.lax.stop_gradient(teacher_states(teacher, model, frozen, batch, random, layout))
     there = there[:: teacher.nfe // sampler.nfe]
-    velocity = _velocity(model, params, batch, draw, layout, finished, np.ones((1, 3), np.float32))
+    velocity = _velocity(model, params, batch, random, layout, finished, np.ones((1, 3), np.float32))
     weight = jnp.broadcast_to(jnp.where(layout.context, 0.0, 1.0), noise.shape[:2])
-    share = 1.0 if whole is None else len(noise) / len(whole)
+    share = 1.0 if batch_noise_level is None else len(noise) / len(batch_noise_level)
 
     def size(error, norm):
         return share * flow.mean(flow.per_token(error, norm), weight)
 
     total, x, grid = 0.0, noise, solver.make_grid(sampler)
-    for level, step, wanted in zip(grid.levels, np.diff(grid.sigmas), there[1:], strict=True):
-        v = velocity(x, level)[0]
+    for noise_level, step, wanted in zip(grid.network_levels, np.diff(grid.sigmas), there[1:], strict=True):
+        v = velocity(x, noise_level)[0]
         total += size(v - (wanted - x) / step, norm)
         x = jax.lax.stop_gradient(x + step * v)
     return total / sampler.nfe, {"endpoint": size(x - there[-1], "l2")}
@@ -79,22 +80,27 @@ def loss(
 
 @typed
 def teacher_states(
-    sampler: SamplerConfig, model: ForcingTransformer, params: Params, batch: Batch, draw: Draw, layout: TokenLayout
+    sampler: SamplerConfig,
+    model: ForcingTransformer,
+    params: Params,
+    batch: Batch,
+    random: RandomInputs,
+    layout: TokenLayout,
 ) -> Float[Array, "_ b n d"]:
     """States `[nfe + 1, b, n, d]` of the tokens on the teacher's way down from a batch's noise."""
-    finished, noise = _tokens(batch, draw, layout)
+    finished, noise = _tokens(batch, random, layout)
     weights, branch_masks = guidance.guidance_branches(sampler)
-    velocity = _velocity(model, params, batch, draw, layout, finished, branch_masks)
-    return solver.states(lambda x, level: guidance.combine(velocity(x, level), weights), noise, sampler)
+    velocity = _velocity(model, params, batch, random, layout, finished, branch_masks)
+    return solver.states(lambda x, noise_level: guidance.combine(velocity(x, noise_level), weights), noise, sampler)
 
 
-def _tokens(batch, draw, layout: TokenLayout):
-    """Finished motion, with as much noise as `draw.history` asks for, and noise of all tokens `[b, n, d]`."""
-    noise = draw.noise[:, layout.frame]
-    return batch["avatar_motion"][:, layout.frame] + draw.history[..., None] * noise, noise
+def _tokens(batch, random, layout: TokenLayout):
+    """Finished motion, with as much noise as `random.history` asks for, and noise of all tokens `[b, n, d]`."""
+    noise = random.noise[:, layout.frame]
+    return batch["avatar_motion"][:, layout.frame] + random.history[..., None] * noise, noise
 
 
-def _velocity(model, params, batch, draw, layout: TokenLayout, finished, branch_masks):
+def _velocity(model, params, batch, random, layout: TokenLayout, finished, branch_masks):
     """`velocity(x, level)` of noisy tokens x `[b, n, d]` -> `[k, b, n, d]` of k branches, which keep `branch_masks`
     `[k, 3]`.
 
@@ -103,16 +109,16 @@ def _velocity(model, params, batch, draw, layout: TokenLayout, finished, branch_
     count = len(branch_masks)
     repeat = partial(jnp.repeat, repeats=count, axis=0)
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
-    condition_mask = (draw.condition_mask[:, None] * branch_masks).reshape(-1, 3)
+    condition_mask = (random.condition_mask[:, None] * branch_masks).reshape(-1, 3)
     given = model.apply(params, jax.tree.map(repeat, conditions), condition_mask, layout, method="prepare")
     reference_motion, masks = (
-        repeat(batch["reference_motion"] * draw.reference_mask),
+        repeat(batch["reference_motion"] * random.reference_mask),
         (layout.attention, layout.alignment),
     )
 
-    def velocity(x, level):
+    def velocity(x, noise_level):
         tokens = jnp.where(layout.context[:, None], finished, x)
-        levels = jnp.broadcast_to(jnp.where(layout.context, 0.0, level), tokens.shape[:2])
+        levels = jnp.broadcast_to(jnp.where(layout.context, 0.0, noise_level), tokens.shape[:2])
         v = model.apply(params, repeat(tokens), repeat(levels), reference_motion, given, masks, layout.frame)[0]
         return jnp.moveaxis(v.reshape(-1, count, *v.shape[1:]), 1, 0)
 

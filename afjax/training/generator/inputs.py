@@ -5,18 +5,18 @@ from typing import NamedTuple
 
 from jaxtyping import Float
 
-from afjax.types import ConditionMask, FrameLevel, HostOrDevice, Motion
+from afjax.types import ConditionMask, FrameNoiseLevel, HostOrDevice, Motion
 
 Batch = Mapping[str, Float[HostOrDevice, "b ..."]]
 """Standardised windows by name: avatar_motion, user_motion `[b, t, d]`, avatar_audio, user_audio `[b, t, f]`, reference
 `[b, d]`; losing_motion `[b, t, d]` and cause_age `[b, t, kinds]`, in frames, where they are needed."""
 
 
-class Draw(NamedTuple):
+class RandomInputs(NamedTuple):
     """What chance decides in one step."""
 
     noise: Motion
-    level: FrameLevel
+    noise_level: FrameNoiseLevel
     history: Float[HostOrDevice, "b 1"]  # deviation of the noise that is added to frames of level 0
     condition_mask: ConditionMask
     reference_mask: Float[HostOrDevice, "b 1"] | float = 1.0  # 0 where the reference is dropped

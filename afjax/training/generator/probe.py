@@ -46,7 +46,7 @@ from afjax.metrics.events import WITHIN
 from afjax.nn.token_layout import TokenLayout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import sharding
-from afjax.training.generator.inputs import Draw
+from afjax.training.generator.inputs import RandomInputs
 from afjax.training.generator.state import token_layout
 from afjax.training.generator.step import velocity_error
 from afjax.types import HostOrDevice, Params, typed
@@ -103,10 +103,10 @@ def make_probe(
         params = jax.device_put(sharding.whole(params), _here(PartitionSpec()))
         found, by_group = {}, {name: [] for name in groups}
         shape = windows["avatar_motion"].shape[:2]
-        for level in LEVELS:
-            error = error_of(params, windows, np.full(shape, level, np.float32), whole)
+        for noise_level in LEVELS:
+            error = error_of(params, windows, np.full(shape, noise_level, np.float32), whole)
             size = (np.abs if norm == "l1" else np.square)(error[:, ~layout.context])
-            found[f"loss_level_{level}"] = float(size.mean())
+            found[f"loss_level_{noise_level}"] = float(size.mean())
             for name, channels in groups.items():
                 by_group[name].append(float(size[..., channels].mean()))
         found |= {"loss": float(np.mean(list(found.values())))}
@@ -148,7 +148,8 @@ def conditional_mean(
 ) -> Float[np.ndarray, "w t d"]:  # fmt: skip
     """Conditional mean `[w, t, d]` of every block after its recorded past, zero in blocks before that of frame `first`.
 
-    `error_of(windows, level, keep)`: the velocity's error at every token `[w, n, d]` for levels `[w, t]`.
+    `error_of(windows, noise_level, condition_mask)`: the velocity's error at every token `[w, n, d]` for levels `[w,
+    t]`.
     """
     motion, block = np.asarray(windows["avatar_motion"]), config.layout.block
     shape, frames = motion.shape[:2], motion.shape[1]
@@ -156,8 +157,8 @@ def conditional_mean(
     token = token[np.argsort(layout.frame[token], kind="stable")]  # the one of each frame that is not fed again
     found, first = np.zeros_like(motion), first // block * block
     for start in [first] if has_clean_past(layout, frames, block) else range(first, frames, block):
-        level = np.broadcast_to((np.arange(frames) >= start).astype(np.float32), shape)
-        found[:, start:] = (motion - error_of(windows, level, condition_mask)[:, token])[:, start:]
+        noise_level = np.broadcast_to((np.arange(frames) >= start).astype(np.float32), shape)
+        found[:, start:] = (motion - error_of(windows, noise_level, condition_mask)[:, token])[:, start:]
     return found
 
 
@@ -172,7 +173,7 @@ def errors(
     layout: TokenLayout,
     params: Params,
     windows: Windows,
-    level: Float[np.ndarray, "w t"],
+    noise_level: Float[np.ndarray, "w t"],
     condition_mask: Kept,
 ) -> Float[np.ndarray, "w n d"]:
     """Error of the velocity at every token `[w, n, d]`, a host array, for levels `[w, t]`; each window's noise is its
@@ -184,7 +185,7 @@ def errors(
         np.zeros((count, 1), np.float32),
         np.tile(np.asarray(condition_mask, np.float32), (count, 1)),
     )
-    draw = Draw(noise, level, zeros, condition_mask, zeros + 1)
+    random = RandomInputs(noise, noise_level, zeros, condition_mask, zeros + 1)
     forward, devices = _jitted(config.model), len(jax.local_devices())
     size, place = -(-BATCH // devices) * devices, _here(PartitionSpec("windows"))
 
@@ -192,7 +193,7 @@ def errors(
         found = []
         for first in range(0, len(rows), size):
             chosen = rows[np.arange(first, first + size) % len(rows)]  # filled up: one shape, one program
-            given = jax.device_put(jax.tree.map(lambda x, at=chosen: x[at], (batch, draw)), place)
+            given = jax.device_put(jax.tree.map(lambda x, at=chosen: x[at], (batch, random)), place)
             found.append(forward(params, *given, layout))
         return np.concatenate(jax.device_get(found))[: len(rows)]
 
@@ -214,7 +215,7 @@ _NAMES = ("avatar_motion", "user_motion", "avatar_audio", "user_audio", "referen
 def _jitted(model: ModelConfig):
     network = ForcingTransformer(model)
 
-    def forward(params, batch, draw: Draw, layout: TokenLayout):
-        return velocity_error(network, params, batch, jnp.asarray(batch["avatar_motion"]), draw, layout)[0]
+    def forward(params, batch, random: RandomInputs, layout: TokenLayout):
+        return velocity_error(network, params, batch, jnp.asarray(batch["avatar_motion"]), random, layout)[0]
 
     return jax.jit(forward)

@@ -1,8 +1,8 @@
 """One step of training.
 
-Random draws (noise, levels, drops) are made by `make_draw` and are, like the token layout, inputs of the train step:
-one compiled step serves every mask, level scheme and drop pattern. All randomness comes from the run's seed and the
-step's number, so a resumed run draws what an unbroken one would have drawn.
+Random inputs (noise, noise levels, masks) are made by `make_random_inputs` and are, like the token layout, inputs of
+the train step: one compiled step serves every mask, level scheme and drop pattern. All randomness comes from the run's
+seed and the step's number, so a resumed run draws what an unbroken one would have.
 """
 
 from collections.abc import Callable
@@ -20,44 +20,46 @@ from afjax.nn.token_layout import TokenLayout
 from afjax.nn.transformer import Answer, ForcingTransformer
 from afjax.training import sharding
 from afjax.training.generator import distillation
-from afjax.training.generator.inputs import Batch, Draw
+from afjax.training.generator.inputs import Batch, RandomInputs
 from afjax.training.generator.state import TrainState
 from afjax.training.optimizer import make_optimizer
-from afjax.types import Level, Motion, Params, Scalar, Tokens, WholeLevel, typed
+from afjax.types import BatchNoiseLevel, Motion, NoiseLevel, Params, Scalar, Tokens, typed
 
 Loss = tuple[Scalar, dict[str, Scalar]]
 """The loss, and what to log beside it."""
 
 
-def make_draw(config: Config) -> Callable[[int], Draw]:
-    """`draw(step) -> Draw`, a pure function of the seed and the step, divided as the batch is."""
+def make_random_inputs(config: Config) -> Callable[[int], RandomInputs]:
+    """`random_inputs(step) -> RandomInputs`, a pure function of the seed and the step, divided as the batch is."""
     c, o = config, config.objective
     shape = (c.data.batch, c.data.window)
 
     @partial(jax.jit, out_shardings=sharding.batch_sharding(c.compute, c.data.batch))
-    def draw(step):
+    def random_inputs(step):
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(c.training.seed), 1), step)
         k_noise, k_level, k_keep = jax.random.split(key, 3)
-        return Draw(
+        return RandomInputs(
             jax.random.normal(k_noise, (*shape, c.model.motion_dim)),
-            noise_levels.draw(k_level, *shape, c.layout.block, o.noise_level_per, o.clean_prefix, o.noise_level_power),
-            noise_levels.draw_history(jax.random.fold_in(key, 3), shape[0], o.history_noise),
+            noise_levels.sample_noise_level(
+                k_level, *shape, c.layout.block, o.noise_level_per, o.clean_prefix, o.noise_level_power
+            ),
+            noise_levels.sample_history_noise(jax.random.fold_in(key, 3), shape[0], o.history_noise),
             guidance.sample_condition_mask(k_keep, shape[0], o.condition_dropout, o.kept_conditions),
-            _kept_reference(jax.random.fold_in(key, 4), shape[0], o.reference_dropout),
+            _sample_reference_mask(jax.random.fold_in(key, 4), shape[0], o.reference_dropout),
         )
 
-    return draw
+    return random_inputs
 
 
-def _kept_reference(key, clips: int, drop: float):
-    """`[b, 1]`: 0 in a share `drop`, where the mean takes the reference's place, else 1."""
-    return (jax.random.uniform(key, (clips, 1)) >= drop).astype(jnp.float32)
+def _sample_reference_mask(key, clips: int, dropout: float):
+    """`[b, 1]`: 0 in a share `dropout`, where the mean takes the reference's place, else 1."""
+    return (jax.random.uniform(key, (clips, 1)) >= dropout).astype(jnp.float32)
 
 
 @typed
-def token_level(draw: Draw, layout: TokenLayout) -> Level:
+def token_level(random: RandomInputs, layout: TokenLayout) -> NoiseLevel:
     """Level of every token `[b, n]`."""
-    return jnp.where(layout.context, 0.0, draw.level[:, layout.frame])
+    return jnp.where(layout.context, 0.0, random.noise_level[:, layout.frame])
 
 
 ANSWER = 0.5
@@ -74,46 +76,55 @@ LISTENING = ("condition_encoder", "answer_head", "cause_head")
 
 @typed
 def errors(
-    model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, draw: Draw, layout: TokenLayout
-) -> tuple[Tokens, Level, Answer]:
+    model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, random: RandomInputs, layout: TokenLayout
+) -> tuple[Tokens, NoiseLevel, Answer]:
     """Error of the velocity `[b, n, d]` for motion `[b, t, d]` of a batch on a token layout, its levels `[b, n]`, and
     what the condition alone tells."""
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
-    motion, noise = motion[:, layout.frame], draw.noise[:, layout.frame]
-    level = token_level(draw, layout)
-    history = jnp.where(level > 0, 0.0, draw.history)
-    x = path.interpolate(motion, noise, level[..., None]) + history[..., None] * noise
-    given = (x, level, batch["reference_motion"] * draw.reference_mask, conditions, draw.condition_mask, layout)
+    motion, noise = motion[:, layout.frame], random.noise[:, layout.frame]
+    noise_level = token_level(random, layout)
+    history = jnp.where(noise_level > 0, 0.0, random.history)
+    x = path.interpolate(motion, noise, noise_level[..., None]) + history[..., None] * noise
+    given = (
+        x,
+        noise_level,
+        batch["reference_motion"] * random.reference_mask,
+        conditions,
+        random.condition_mask,
+        layout,
+    )
     velocity, answer = model.apply(params, *given, method="forward_and_answer")
-    return velocity - path.velocity(motion, noise), level, answer
+    return velocity - path.velocity(motion, noise), noise_level, answer
 
 
 @typed
 def velocity_error(
-    model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, draw: Draw, layout: TokenLayout
-) -> tuple[Tokens, Level]:
+    model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, random: RandomInputs, layout: TokenLayout
+) -> tuple[Tokens, NoiseLevel]:
     """The first two of `errors`."""
-    return errors(model, params, batch, motion, draw, layout)[:2]
+    return errors(model, params, batch, motion, random, layout)[:2]
 
 
 @typed
 def clip_loss(
-    model: ForcingTransformer, norm: str, params: Params, batch: Batch, draw: Draw, layout: TokenLayout,
-    whole: WholeLevel | None = None,
+    model: ForcingTransformer, norm: str, params: Params, batch: Batch, random: RandomInputs, layout: TokenLayout,
+    batch_noise_level: BatchNoiseLevel | None = None,
 ) -> Loss:  # fmt: skip
     """Loss of a batch of windows, and what else to log.
 
-    Flow matching by a `norm` (`l1` or `l2`), and what `told` gives. `whole`: levels of the whole batch `[w, n]` where
-    this is a part of it; the parts' losses add up to that batch's.
+    Flow matching by a `norm` (`l1` or `l2`), and what `condition_losses` gives. `batch_noise_level`: levels of the
+    whole batch `[w, n]` where this is a part of it; the parts' losses add up to that batch's.
     """
-    error, level, answer = errors(model, params, batch, batch["avatar_motion"], draw, layout)
-    fit = flow.mean(flow.per_token(error, norm), level, whole)
-    more, watched = told(answer, batch, layout, 1.0 if whole is None else len(level) / len(whole))
+    error, noise_level, answer = errors(model, params, batch, batch["avatar_motion"], random, layout)
+    fit = flow.mean(flow.per_token(error, norm), noise_level, batch_noise_level)
+    more, watched = condition_losses(
+        answer, batch, layout, 1.0 if batch_noise_level is None else len(noise_level) / len(batch_noise_level)
+    )
     return fit + more, {"flow": fit, **watched} if watched else {}
 
 
 @typed
-def told(
+def condition_losses(
     answer: Answer, batch: Batch, layout: TokenLayout, share: float = 1.0
 ) -> tuple[Scalar | float, dict[str, Scalar]]:
     """Loss of what the condition alone tells, and its parts, times the `share` of the whole batch that this is.
@@ -133,42 +144,44 @@ def told(
 
 @typed
 def answer_loss(
-    model: ForcingTransformer, params: Params, batch: Batch, draw: Draw, layout: TokenLayout,
-    whole: WholeLevel | None = None,
+    model: ForcingTransformer, params: Params, batch: Batch, random: RandomInputs, layout: TokenLayout,
+    batch_noise_level: BatchNoiseLevel | None = None,
 ) -> tuple[Scalar | float, dict[str, Scalar]]:  # fmt: skip
-    """The part of `clip_loss` that `told` gives, without the transformer, whose weights have no gradient in it."""
+    """`condition_losses` without the transformer, whose weights have no gradient in them."""
     conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
-    answer = model.apply(params, conditions, draw.condition_mask, layout, method="answer")
-    return told(answer, batch, layout, 1.0 if whole is None else len(draw.level) / len(whole))
+    answer = model.apply(params, conditions, random.condition_mask, layout, method="answer")
+    return condition_losses(
+        answer, batch, layout, 1.0 if batch_noise_level is None else len(random.noise_level) / len(batch_noise_level)
+    )
 
 
 @typed
 def preference_loss(
     c: PreferenceConfig, ref_params: Params, model: ForcingTransformer, norm: str, params: Params, batch: Batch,
-    draw: Draw, layout: TokenLayout, whole: WholeLevel | None = None,
+    random: RandomInputs, layout: TokenLayout, batch_noise_level: BatchNoiseLevel | None = None,
 ) -> Loss:  # fmt: skip
     """Flow matching of the winners plus `weight` times the preference for them over `losing_motion`.
 
     `ref_params`: parameters of the frozen model. Logged besides what `dpo.loss` watches: both losses, and `drift`, the
-    mean squared distance of the winners' velocities from the reference's. `whole` is as in `clip_loss`.
+    mean squared distance of the winners' velocities from the reference's. `batch_noise_level` is as in `clip_loss`.
     """
     # the two of a pair side by side, so that a divided batch stays where it lies
-    both, drawn = jax.tree.map(lambda x: jnp.repeat(x, 2, axis=0), (batch, draw))
+    both, drawn = jax.tree.map(lambda x: jnp.repeat(x, 2, axis=0), (batch, random))
     motion = jnp.stack([batch["avatar_motion"], batch["losing_motion"]], 1).reshape(-1, *drawn.noise.shape[1:])
-    error, level = velocity_error(model, params, both, motion, drawn, layout)
+    error, noise_level = velocity_error(model, params, both, motion, drawn, layout)
     frozen = jax.lax.stop_gradient(velocity_error(model, ref_params, both, motion, drawn, layout)[0])
 
     def pair(x):
         return jnp.moveaxis(x.reshape(-1, 2, *x.shape[1:]), 1, 0)
 
     ours, theirs = (dpo.Errors(*pair(dpo.per_token(e, c.formula))) for e in (error, frozen))
-    win, level = pair(error)[0], pair(level)[0]
-    fit = flow.mean(flow.per_token(win, norm), level, whole)
-    preferred, watched = dpo.loss(ours, theirs, level, c, whole)
+    win, noise_level = pair(error)[0], pair(noise_level)[0]
+    fit = flow.mean(flow.per_token(win, norm), noise_level, batch_noise_level)
+    preferred, watched = dpo.loss(ours, theirs, noise_level, c, batch_noise_level)
     watched |= {
         "flow": fit,
         "preference": preferred,
-        "drift": flow.mean(jnp.square(win - pair(frozen)[0]).mean(-1), level, whole),
+        "drift": flow.mean(jnp.square(win - pair(frozen)[0]).mean(-1), noise_level, batch_noise_level),
     }
     return fit + c.weight * preferred, watched
 
@@ -201,7 +214,7 @@ def _jitted(
     network = ForcingTransformer(model, compute.precision, compute.remat)
     update_rule = make_optimizer(optimizer, *lengths)
 
-    def step(frozen, state: TrainState, batch, draw: Draw, layout: TokenLayout):
+    def step(frozen, state: TrainState, batch, random: RandomInputs, layout: TokenLayout):
         gather = partial(sharding.gathered, compute)
         if listening:
             loss_fn = partial(answer_loss, network)
@@ -214,11 +227,11 @@ def _jitted(
 
         def gradient(part):
             def total(params):
-                return loss_fn(gather(params), *part, layout, token_level(draw, layout))
+                return loss_fn(gather(params), *part, layout, token_level(random, layout))
 
             return jax.value_and_grad(total, has_aux=True)(state.params)
 
-        (loss, watched), grads = _summed(gradient, (batch, draw), compute)
+        (loss, watched), grads = _summed(gradient, (batch, random), compute)
         updates, opt_state = update_rule.update(grads, state.opt_state, state.params)
         if listening:  # nothing else decays meanwhile
             heard = updates["params"]

@@ -12,7 +12,7 @@ from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
 from afjax.training.generator import distillation
 from afjax.training.generator.state import TrainState, abstract_state, init_params, init_state, token_layout
-from afjax.training.generator.step import clip_loss, make_draw, make_train_step
+from afjax.training.generator.step import clip_loss, make_random_inputs, make_train_step
 from afjax.training.loop import Task, run
 from afjax.training.optimizer import make_rates
 from afjax.training.sharding import batch_sharding, make_mesh, make_place
@@ -35,12 +35,12 @@ def train(
 
     `normalizer`: by which the device standardises batches that come as they are stored; None: they are standardised.
     """
-    draw, layout, scaled = make_draw(config), token_layout(config), make_scale(config, normalizer)
+    random, layout, scaled = make_random_inputs(config), token_layout(config), make_scale(config, normalizer)
     step, listening = make_train_step(config, ref_params, teacher=teacher), make_train_step(config, listening=True)
 
     def advance(state, batch, number: int):
         chosen = listening if number < config.training.listening_steps else step
-        return chosen(state, scaled(batch), draw(number), layout)
+        return chosen(state, scaled(batch), random(number), layout)
 
     task = Task(
         init=lambda: init_state(config, ref_params),
@@ -78,21 +78,21 @@ def step_flops(config: Config, tuned: bool = False, teacher: SamplerConfig | Non
     batch["cause_age"] = jax.ShapeDtypeStruct((b, t, c.cause_kinds), "float32")
     batch["reference_motion"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    draw, layout = jax.eval_shape(make_draw(config), 0), token_layout(config)
+    random, layout = jax.eval_shape(make_random_inputs(config), 0), token_layout(config)
     model, norm = ForcingTransformer(c), config.objective.norm
 
-    def loss(params, batch, draw):
-        return clip_loss(model, norm, params, batch, draw, layout)
+    def loss(params, batch, random):
+        return clip_loss(model, norm, params, batch, random, layout)
 
-    def distilled(params, batch, draw):
-        return distillation.loss(teacher, config.sampler, norm, params, model, params, batch, draw, layout)
+    def distilled(params, batch, random):
+        return distillation.loss(teacher, config.sampler, norm, params, model, params, batch, random, layout)
 
-    def frozen(params, batch, draw):
-        return distillation.teacher_states(teacher, model, params, batch, draw, layout)
+    def frozen(params, batch, random):
+        return distillation.teacher_states(teacher, model, params, batch, random, layout)
 
     if teacher is not None:
-        return 3 * matmul_flops(distilled, params, batch, draw) - 2 * matmul_flops(frozen, params, batch, draw)
-    return (3 * 2 + 2 if tuned else 3) * matmul_flops(loss, params, batch, draw)
+        return 3 * matmul_flops(distilled, params, batch, random) - 2 * matmul_flops(frozen, params, batch, random)
+    return (3 * 2 + 2 if tuned else 3) * matmul_flops(loss, params, batch, random)
 
 
 def make_meter(config: Config, tuned: bool = False, teacher: SamplerConfig | None = None) -> "Meter":
