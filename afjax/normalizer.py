@@ -41,12 +41,12 @@ class Normalizer:
         return motion * self.motion_std + self.motion_mean
 
     def scale(self, tracks: Mapping[str, Any], divide: Callable = operator.truediv) -> dict[str, Any]:
-        """Raw tracks by name, float32 and scaled: `*motion` and `reference` as motion, `*audio` as features."""
+        """Raw tracks by name, float32 and scaled: `*motion` as motion, `*features` as features."""
         scaled = dict(tracks)
         for name, track in tracks.items():
-            if name.endswith(("motion", "reference")):
+            if name.endswith("motion"):
                 scaled[name] = divide(track.astype(np.float32) - self.motion_mean, self.motion_std)
-            elif name.endswith("audio"):
+            elif name.endswith("features"):
                 scaled[name] = divide(track.astype(np.float32) - self.audio_mean, self.audio_std)
         return scaled
 

@@ -128,7 +128,8 @@ def batches(
 ) -> Batches:
     """Endless batches of windows of a data set, or of several folders with weights.
 
-    avatar_motion, user_motion `[B, N, D]`, avatar_audio, user_audio `[B, N, F]`, reference `[B, D]`; with `losing`, a
+    avatar_motion, user_motion `[B, N, D]`, avatar_features, user_features `[B, N, F]`, reference `[B, D]`; with
+    `losing`, a
     folder of losing samples, one of them a window: losing_motion `[B, N, D]`. The last `leave` conversations of the
     split are not read from. The user's tracks come `user_delay` frames late. In a share `swap` of the windows user and
     avatar are exchanged. `part` (index, count): of every batch only part `index` of `count` equal parts is read,

@@ -51,8 +51,8 @@ class Conversation:
     avatar_voice: str
     user_voice: str
     avatar_oracle: np.ndarray | None = None
-    avatar_audio: np.ndarray | None = None
-    user_audio: np.ndarray | None = None
+    avatar_wave: np.ndarray | None = None
+    user_wave: np.ndarray | None = None
     avatar_reference: np.ndarray | None = None
     user_reference: np.ndarray | None = None
 
@@ -78,8 +78,12 @@ class Conversation:
         return {kind: self.event_frame[self.event_kind == index] for index, kind in enumerate(EVENT_KINDS)}
 
 
+EARLIER_ARRAYS = {"avatar_audio": "avatar_wave", "user_audio": "user_wave"}
+"""Array of records that an earlier afjax wrote, and its name today."""
+
+
 META = ("seed", "avatar_voice", "user_voice")
-_OPTIONAL = ("avatar_oracle", "avatar_audio", "user_audio", "avatar_reference", "user_reference")
+_OPTIONAL = ("avatar_oracle", "avatar_wave", "user_wave", "avatar_reference", "user_reference")
 ARRAYS = tuple(field.name for field in fields(Conversation) if field.name not in META)
 DTYPES = {
     "avatar_motion": "float32",
@@ -93,8 +97,8 @@ DTYPES = {
     "event_responded": "bool",
     "event_response": "int32",
     "avatar_oracle": "float32",
-    "avatar_audio": "int16",
-    "user_audio": "int16",
+    "avatar_wave": "int16",
+    "user_wave": "int16",
     "avatar_reference": "float32",
     "user_reference": "float32",
 }
@@ -125,7 +129,7 @@ def check(clip: Conversation) -> None:
 
 
 def _shape(name: str, frames: int, channels: int, features: int, events: int) -> tuple[int, ...]:
-    if name.endswith("audio"):
+    if name.endswith("wave"):
         return (frames * FRAME,)
     if name.startswith("event"):
         return (events,)
@@ -152,7 +156,7 @@ def decode(record: bytes) -> Conversation:
             if sum(entry.file_size for entry in archive.infolist()) > _MAX_RECORD:
                 raise InputError("a record unpacks to more than 256 MiB")
         with np.load(io.BytesIO(record), allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+            arrays = {EARLIER_ARRAYS.get(name, name): archive[name] for name in archive.files}
         meta = json.loads(arrays.pop("meta").tobytes())
         return Conversation(**arrays, **meta)
     except InputError:

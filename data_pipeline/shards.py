@@ -27,7 +27,7 @@ import numpy as np
 from afjax.audio.framing import FRAME
 from afjax.errors import InputError
 from afjax.normalizer import AGAIN
-from data_pipeline.schema import ARRAYS, DTYPES, META, Conversation, decode
+from data_pipeline.schema import ARRAYS, DTYPES, EARLIER_ARRAYS, META, Conversation, decode
 
 __all__ = ["Piece", "Split", "open_split", "shard_name", "size_of", "write_shard", "write_shards"]
 
@@ -39,7 +39,7 @@ KEPT = 1 << 30
 _MOTION = ("avatar_motion", "user_motion", "avatar_oracle", "avatar_reference", "user_reference")
 _TRACKS = ("avatar_motion", "user_motion", "avatar_features", "user_features")
 _RESTS = ("avatar_reference", "user_reference")
-_AUDIO = ("avatar_audio", "user_audio")
+_AUDIO = ("avatar_wave", "user_wave")
 
 
 @dataclass(frozen=True)
@@ -177,7 +177,7 @@ class _Shard:
         from afjax.weights.readers import tensors
 
         self.path = path
-        self._places = tensors(path)
+        self._places = {EARLIER_ARRAYS.get(name, name): place for name, place in tensors(path).items()}
         with path.open("rb", buffering=0) as file:
             self.frames, events = (self._read(file, name, 0, self._rows(name)) for name in ("frames", "events"))
         self.first, self._event = (np.concatenate([[0], np.cumsum(each)]) for each in (self.frames, events))
@@ -291,7 +291,7 @@ class _Records:
 
     def _light(self, number: int) -> Conversation:
         """What training reads of a conversation."""
-        return replace(self.conversation(number), avatar_oracle=None, avatar_audio=None, user_audio=None)
+        return replace(self.conversation(number), avatar_oracle=None, avatar_wave=None, user_wave=None)
 
     @contextlib.contextmanager
     def _faults(self):

@@ -17,7 +17,7 @@ Window = dict[str, np.ndarray]
 
 
 def tracks(clip: Conversation | Piece, user_delay: int = 0, silence: np.ndarray | float = 0.0) -> Window:
-    """Arrays of a clip as stored: avatar_motion, user_motion `[T, D]`, avatar_audio, user_audio `[T, F]`.
+    """Arrays of a clip as stored: avatar_motion, user_motion `[T, D]`, avatar_features, user_features `[T, F]`.
 
     `*_audio` are features; `cause_age` `[T, kinds]` is how many frames ago the user last gave each cause
     (`afjax.losses.causes`); `reference_motion` `[D]` is the avatar's neutral face, zero in raw units where it is not
@@ -27,8 +27,8 @@ def tracks(clip: Conversation | Piece, user_delay: int = 0, silence: np.ndarray 
     return {
         "avatar_motion": clip.avatar_motion,
         "user_motion": delayed(clip.user_motion, user_delay, clip.rest),
-        "avatar_audio": clip.avatar_features,
-        "user_audio": delayed(clip.user_features, user_delay, silence),
+        "avatar_features": clip.avatar_features,
+        "user_features": delayed(clip.user_features, user_delay, silence),
         "cause_age": cause_age(clip, user_delay),
         "reference_motion": clip.rest,
     }

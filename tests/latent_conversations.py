@@ -67,7 +67,7 @@ def conversation(directions: np.ndarray, seed: int) -> schema.Conversation:
     arrays |= {
         f"{side}_features": rng.standard_normal((FRAMES, MelFeatures.dim)).astype(np.float16) for side in motions
     }
-    arrays |= {f"{side}_audio": np.zeros(FRAMES * 640, np.int16) for side in motions}
+    arrays |= {f"{side}_wave": np.zeros(FRAMES * 640, np.int16) for side in motions}
     arrays |= {f"{side}_speaking": np.arange(FRAMES) % 50 < 25 for side in motions}
     arrays |= {f"event_{name}": np.zeros(0, np.int32) for name in ("kind", "frame", "response")}
     arrays |= {"event_responded": np.zeros(0, bool), "avatar_reference": (rest[0] @ directions.T).astype(np.float32)}

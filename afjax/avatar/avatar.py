@@ -79,14 +79,14 @@ class Avatar:
         return self.codecs(size, self.config.compute.precision)
 
     def generate(
-        self, frames: int, user_motion=None, user_audio=None, avatar_audio=None, seed: int = 0, reference_motion=None
+        self, frames: int, user_motion=None, user_wave=None, avatar_wave=None, seed: int = 0, reference_motion=None
     ) -> np.ndarray:
         """Motion `[frames, D]` of one clip.
 
         Args:
           frames: length at 25 fps.
           user_motion: `[frames, D]` in raw units, or None without a user's face.
-          user_audio, avatar_audio: float32 samples `[S]` at 16 kHz, shorter or longer than the clip, or None. A user
+          user_wave, avatar_wave: float32 samples `[S]` at 16 kHz, shorter or longer than the clip, or None. A user
             without face and voice is dropped as a condition; for an avatar without a voice see `hears_silence`.
           seed: of the noise.
           reference_motion: the portrait's own motion `[D]` in raw units, `codec.reference_motion(identity)`; needed
@@ -94,13 +94,13 @@ class Avatar:
 
         Raises InputError where it is needed and missing.
         """
-        if avatar_audio is None and self.hears_silence:
-            avatar_audio = silence(frames)
-        condition_set = condition_set_name(avatar_audio is not None, user_audio is not None, user_motion is not None)
+        if avatar_wave is None and self.hears_silence:
+            avatar_wave = silence(frames)
+        condition_set = condition_set_name(avatar_wave is not None, user_wave is not None, user_motion is not None)
         motion = np.zeros((frames, self.config.model.motion_dim), np.float32) if user_motion is None else user_motion
         voices = (
             np.zeros((frames, self.features.dim), np.float32) if wave is None else self.features.clip(wave, frames)
-            for wave in (avatar_audio, user_audio)
+            for wave in (avatar_wave, user_wave)
         )  # fmt: skip
         return self.generator.clips(
             *(rows[None] for rows in voices), motion[None], seed, condition_set, reference_motion

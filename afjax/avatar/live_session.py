@@ -89,7 +89,7 @@ class LiveSession:
             raise ValueError("the session is closed")
         one = self._buffers.take(now)
         motion = np.asarray(self._engine.step(live_step.Inputs(*(part[None] for part in one)))[0])
-        return Block(self._codec.render(self._identity, motion), one.avatar_sound, motion)
+        return Block(self._codec.render(self._identity, motion), one.avatar_wave, motion)
 
     def close(self) -> None:
         """Ends the conversation; a second time does nothing."""

@@ -118,7 +118,7 @@ def write(
 
     Returns the manifest and, where this machine is among the platforms, the loader's account of the example (else {}).
     """
-    platforms, sessions = list(dict.fromkeys(platforms)), blocks.avatar_sound.shape[1]
+    platforms, sessions = list(dict.fromkeys(platforms)), blocks.avatar_wave.shape[1]
     state = started(config, extractor, params, sessions)
     first = jax.device_get(named(state))
     given = {name: np.asarray(array, np.float32) for name, array in blocks._asdict().items()}

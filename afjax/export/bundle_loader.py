@@ -5,7 +5,7 @@
     from run import Stream
     stream = Stream("bundle")
     stream.start(slot=0, seed=1)
-    motion = stream.step(avatar_sound, user_sound, user_motion)     # one block of every slot
+    motion = stream.step(avatar_wave, user_wave, user_motion)       # one block of every slot
 
 SPDX-License-Identifier: Apache-2.0. Copy what you need.
 """
@@ -59,15 +59,16 @@ class Stream:
             one[name][:] = np.expand_dims(value, self._axes[name])
         self.state = self._put(self.state, np.int32(slot), one)
 
-    def step(self, avatar_sound, user_sound, user_motion) -> np.ndarray:
+    def step(self, avatar_wave, user_wave, user_motion) -> np.ndarray:
         """Motion [s, block, d] of the next block of every slot, raw.
 
         Sound is [s, block * 640] at 16 kHz in -1..1. The user's sound and motion [s, block, d], in raw units, are those
         of `user_delay` frames before the avatar's; before the first frame there are silence and the reference's
         motion.
         """
-        inputs = {"avatar_sound": avatar_sound, "user_sound": user_sound, "user_motion": user_motion}
-        inputs = {name: np.asarray(array, np.float32) for name, array in inputs.items()}
+        names = self.manifest["inputs"]  # of the voices and the motion, in this order
+        given = zip(names, (avatar_wave, user_wave, user_motion), strict=True)
+        inputs = {name: np.asarray(array, np.float32) for name, array in given}
         self.state, motion = self._step(self.params, self.state, inputs)
         return np.asarray(motion)
 

@@ -34,8 +34,8 @@ BLOCKS = 4
 def to_onnx(config: Config, params: LiveParams, path: Path, sessions: int = 1) -> dict[str, Any]:
     """Writes the step on feature rows.
 
-    Inputs: the stream's state by name, avatar_audio and user_audio [s, block, f] and user_motion [s, block, d], raw,
-    and noise [s, block, d] of a standard normal. Outputs: motion [s, block, d], raw, and `next.NAME` of the state.
+    Inputs: the stream's state by name, avatar_features and user_features [s, block, f] and user_motion [s, block, d],
+    raw, and noise [s, block, d] of a standard normal. Outputs: motion [s, block, d], raw, and `next.NAME` of the state.
     """
     try:
         import jax2onnx
@@ -65,7 +65,7 @@ def to_onnx(config: Config, params: LiveParams, path: Path, sessions: int = 1) -
     widths = (model.audio_dim, model.audio_dim, model.motion_dim, model.motion_dim)
     blocks = [[rng.random((sessions, block, n), np.float32) for n in widths] for _ in range(BLOCKS)]
     wanted, _ = _played(jax.jit(step), first, held, changed, blocks)
-    names = [*held, "avatar_audio", "user_audio", "user_motion", "noise"]
+    names = [*held, "avatar_features", "user_features", "user_motion", "noise"]
     shapes = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in (*(first[name] for name in held), *blocks[0])]
     outputs = ["motion", *(f"next.{name}" for name in changed)]
     onnx.save(jax2onnx.to_onnx(step, inputs=shapes, input_names=names, output_names=outputs), str(path))

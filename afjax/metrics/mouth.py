@@ -7,7 +7,7 @@ from afjax.audio.framing import FPS
 from afjax.metrics import lipsync
 
 
-def mouth_figures(motion: np.ndarray, channels: tuple[str, ...], avatar_audio) -> dict[str, float | None]:
+def mouth_figures(motion: np.ndarray, channels: tuple[str, ...], avatar_wave) -> dict[str, float | None]:
     """How the generated mouth goes with the avatar's speech.
 
     None where there is too little speech or silence, a mouth that never moves has no lag, or motion has no `jaw_open`.
@@ -18,11 +18,11 @@ def mouth_figures(motion: np.ndarray, channels: tuple[str, ...], avatar_audio) -
     """
     names = ("lip_envelope_corr", "lip_envelope_lag_ms", "mouth_motion_speech", "mouth_motion_silence", "mouth_ratio")
     figures: dict[str, float | None] = dict.fromkeys(names)
-    if avatar_audio is None or "jaw_open" not in channels:
+    if avatar_wave is None or "jaw_open" not in channels:
         return figures
     jaw, frames = motion[:, channels.index("jaw_open")], len(motion)
-    voiced = speaking(avatar_audio, frames)
-    loudness = envelope(avatar_audio, frames)
+    voiced = speaking(avatar_wave, frames)
+    loudness = envelope(avatar_wave, frames)
     curve = lipsync.curve(jaw[None], loudness[None], voiced[None])
     if np.isfinite(curve).all():
         figures["lip_envelope_corr"] = float(lipsync.corr(curve)[0])

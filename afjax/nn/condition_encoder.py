@@ -55,16 +55,16 @@ class RawConditions(NamedTuple):
     """What the generator is told, frame by frame, as it was measured: features as extracted, motion in the codec's
     units. `afjax.streaming.sampler.standardised` makes Conditions of it."""
 
-    avatar_audio: Audio
-    user_audio: Audio
+    avatar_features: Audio
+    user_features: Audio
     user_motion: Motion
 
 
 class Conditions(NamedTuple):
     """The same standardised: mean 0 and deviation 1 over the training split. `listen` projects it."""
 
-    avatar_audio: Audio
-    user_audio: Audio
+    avatar_features: Audio
+    user_features: Audio
     user_motion: Motion
 
 
@@ -75,8 +75,8 @@ class ProjectedConditions(NamedTuple):
     takes them as they are.
     """
 
-    avatar_audio: Embedding
-    user_audio: Embedding
+    avatar_embedding: Embedding
+    user_embedding: Embedding
     user_motion: Motion
 
 
@@ -179,7 +179,10 @@ class ConditionEncoder(nn.Module):
         """Both voices projected, `[b, t, width]`: once per frame, however often the encoder reads it again."""
         if not self.projects:
             return ProjectedConditions(*conditions)
-        avatar, user = self.audio_projection(conditions.avatar_audio), self.audio_projection(conditions.user_audio)
+        avatar, user = (
+            self.audio_projection(conditions.avatar_features),
+            self.audio_projection(conditions.user_features),
+        )
         return ProjectedConditions(avatar, user, conditions.user_motion)
 
     @typed
@@ -190,9 +193,11 @@ class ConditionEncoder(nn.Module):
         return motion
 
     @typed
-    def hear(self, user: Embedding, user_audio: Embedding, mask: FrameMask, positions: FramePositions) -> Embedding:
+    def fuse_user(
+        self, user: Embedding, user_embedding: Embedding, mask: FrameMask, positions: FramePositions
+    ) -> Embedding:
         """The user's embedded motion `[b, t, width]` with what the user's voice `[b, t, width]` adds."""
-        return nn.silu(self.user_norm(user + self.user(user, user_audio, mask, positions)))
+        return nn.silu(self.user_norm(user + self.user(user, user_embedding, mask, positions)))
 
     @typed
     def __call__(
@@ -205,19 +210,19 @@ class ConditionEncoder(nn.Module):
           condition_mask: `[b, 3]`, 1 or 0: avatar audio, user audio, user motion.
           mask: `[t, t]` or `[b, t, t]`, True where a frame may attend; positions: `[t]` in frames.
         """
-        avatar_audio = conditions.avatar_audio * condition_mask[:, 0, None, None]
-        user_audio = conditions.user_audio * condition_mask[:, 1, None, None]
+        avatar_embedding = conditions.avatar_embedding * condition_mask[:, 0, None, None]
+        user_embedding = conditions.user_embedding * condition_mask[:, 1, None, None]
         user_motion = conditions.user_motion * condition_mask[:, 2, None, None]
-        narrow = user_motion.astype(avatar_audio.dtype)
+        narrow = user_motion.astype(avatar_embedding.dtype)
         moved = self.embed_motion(narrow)
-        user = self.hear(moved, user_audio, mask, positions)
+        user = self.fuse_user(moved, user_embedding, mask, positions)
         if self.memory_size:
-            both = avatar_audio + self.verbal(avatar_audio) + user + self.non_verbal(user)
+            both = avatar_embedding + self.verbal(avatar_embedding) + user + self.non_verbal(user)
         else:
-            both = avatar_audio + self.avatar(avatar_audio, user, mask, positions)
+            both = avatar_embedding + self.avatar(avatar_embedding, user, mask, positions)
         if self.convolutions:  # a frame that is there sees itself
             there = jnp.diagonal(jnp.asarray(mask), axis1=-2, axis2=-1)
             change = moves(user_motion, there).astype(narrow.dtype)  # of wide motion: small nods are differences
-            tracks = (avatar_audio, user_audio, moved, narrow, change)
+            tracks = (avatar_embedding, user_embedding, moved, narrow, change)
             both = both + self.fast(tracks, there)
         return self.out(nn.silu(self.avatar_norm(both)))

@@ -83,7 +83,7 @@ def _condition(bound, given) -> dict:
     return {
         "c_embedder/out": bound.encode(conditions, every, own, positions),
         "c_embedder/motion_embedder": motion,
-        "c_embedder/after_first_attention": encoder.hear(motion, conditions.user_audio, own, positions),
+        "c_embedder/after_first_attention": encoder.fuse_user(motion, conditions.user_embedding, own, positions),
         "c_embedder/out_null": bound.encode(jax.tree.map(lambda x: x[:1], conditions), 0 * every, own, positions),
     }
 

@@ -258,7 +258,7 @@ class Call:
             return None
         entry.motion, entry.rows = motion, self._shown(entry.first, motion)
         self._sounded = entry.first + self.block
-        sound = entry.inputs.avatar_sound
+        sound = entry.inputs.avatar_wave
         block = Block(self.generation, entry.first, entry.rows, sound, entry.words, entry.fresh, entry.seen)
         block.speech = entry.speech
         return block
@@ -318,7 +318,7 @@ class Call:
         self._closing = None if lips is None else (last + 1, lips, solid)
         self._again.clear()
         for n, old in enumerate([entry for entry in self._entries if entry.first > last]):
-            silent = old.inputs._replace(avatar_sound=np.zeros_like(old.inputs.avatar_sound))
+            silent = old.inputs._replace(avatar_wave=np.zeros_like(old.inputs.avatar_wave))
             back = None if n else old if old.started else old.back
             self._again.append(Entry(old.first, silent, self.generation, fresh=False, back=back))
         self._entries = deque([*kept, *self._again])

@@ -40,8 +40,8 @@ class Inputs(NamedTuple):
     t is `layout.block`.
     """
 
-    avatar_sound: Float[HostOrDevice, "b s"]
-    user_sound: Float[HostOrDevice, "b s"]
+    avatar_wave: Float[HostOrDevice, "b s"]
+    user_wave: Float[HostOrDevice, "b s"]
     user_motion: Float[HostOrDevice, "b t d"]
 
 
@@ -100,10 +100,10 @@ def _jitted(block_step, extractor):
 
     @typed
     def step(params: LiveParams, state: LiveState, inputs: Inputs) -> tuple[LiveState, Motion]:
-        voices = ((state.avatar_heard, inputs.avatar_sound), (state.user_heard, inputs.user_sound))
-        (avatar_heard, user_heard), (avatar_audio, user_audio) = hear(params, *voices)
+        voices = ((state.avatar_heard, inputs.avatar_wave), (state.user_heard, inputs.user_wave))
+        (avatar_heard, user_heard), (avatar_features, user_features) = hear(params, *voices)
         user_motion = params.normalizer.scale_motion(inputs.user_motion)
-        conditions = Conditions(avatar_audio, user_audio, user_motion)
+        conditions = Conditions(avatar_features, user_features, user_motion)
         stream, motion = block_step(params.model, state.stream, conditions)
         return LiveState(stream, avatar_heard, user_heard), params.normalizer.raw_motion(motion)
 

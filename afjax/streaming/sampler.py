@@ -28,8 +28,8 @@ PortraitMotion = Float[HostOrDevice, " d"] | ReferenceMotion | float
 def standardised(normalizer: Any, raw: RawConditions) -> Conditions:
     """Raw conditions by a Normalizer, as float32 host arrays."""
     return Conditions(
-        np.asarray(normalizer.scale_audio(raw.avatar_audio), np.float32),
-        np.asarray(normalizer.scale_audio(raw.user_audio), np.float32),
+        np.asarray(normalizer.scale_audio(raw.avatar_features), np.float32),
+        np.asarray(normalizer.scale_audio(raw.user_features), np.float32),
         np.asarray(normalizer.scale_motion(raw.user_motion), np.float32),
     )
 
@@ -86,13 +86,14 @@ class Generator:
 
     @typed
     def clips(
-        self, avatar_audio: Audio, user_audio: Audio, user_motion: Motion, seed: int = 0, condition_set: str = "joint",
+        self, avatar_features: Audio, user_features: Audio, user_motion: Motion, seed: int = 0,
+        condition_set: str = "joint",
         reference_motion: PortraitMotion | None = None, numbers: Sequence[int] | np.ndarray | None = None,
     ) -> Motion:  # fmt: skip
         """Motion `[b, t, d]` in raw units, a host array.
 
         Args:
-          avatar_audio, user_audio: raw features `[b, t, f]`; user_motion: `[b, t, d]` in raw units.
+          avatar_features, user_features: raw features `[b, t, f]`; user_motion: `[b, t, d]` in raw units.
           seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are; `numbers`: i of each,
             0 .. b - 1 by default.
           condition_set: the conditions that the model is given, a name of `afjax.config.CONDITION_MASKS`; those that it
@@ -107,17 +108,17 @@ class Generator:
         numbers = np.arange(count) if numbers is None else np.asarray(numbers)
         if count % len(self._devices):  # the last clip again, as often as it takes
             rows = np.minimum(np.arange(count + -count % len(self._devices)), count - 1)
-            tracks = (np.asarray(track)[rows] for track in (avatar_audio, user_audio, user_motion))
+            tracks = (np.asarray(track)[rows] for track in (avatar_features, user_features, user_motion))
             reference_motion = (
                 np.asarray(reference_motion)[rows] if np.ndim(reference_motion) == 2 else reference_motion
             )
             return self.clips(*tracks, seed, condition_set, reference_motion, numbers[rows])[:count]
         state = self.begin(count, seed, condition_set, reference_motion, numbers)
-        user_audio = user_delay.delayed(np.asarray(user_audio), delay, self.normalizer.audio_silence)
+        user_features = user_delay.delayed(np.asarray(user_features), delay, self.normalizer.audio_silence)
         user_motion = user_delay.delayed(
             np.asarray(user_motion), delay, 0.0 if reference_motion is None else reference_motion
         )
-        return self.go_on(state, avatar_audio, user_audio, user_motion, self.config.sampler.start)[0]
+        return self.go_on(state, avatar_features, user_features, user_motion, self.config.sampler.start)[0]
 
     @typed
     def begin(
@@ -139,14 +140,14 @@ class Generator:
 
     @typed
     def go_on(
-        self, state: StreamState, avatar_audio: Audio, user_audio: Audio, user_motion: Motion, first: int = 0
+        self, state: StreamState, avatar_features: Audio, user_features: Audio, user_motion: Motion, first: int = 0
     ) -> tuple[Motion, StreamState]:
         """Motion `[b, t, d]` of the sessions' next t frames, raw as in `clips`, and their state after it.
 
         The user's tracks come `layout.user_delay` frames late. `state` is used up. t is a multiple of the block but for
         the end of a session, `first` is 0 but for the start of one whose sampler makes the first frames at once.
         """
-        conditions = standardised(self.normalizer, RawConditions(avatar_audio, user_audio, user_motion))
+        conditions = standardised(self.normalizer, RawConditions(avatar_features, user_features, user_motion))
         block = self.config.layout.block
         motion, state = rollout(self._step, self.params, state, conditions, block, self._start, first)
         return self.normalizer.raw_motion(motion), state

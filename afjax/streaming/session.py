@@ -37,8 +37,8 @@ _CLOSE = 1e-6
 class BlockInputs(NamedTuple):
     """What one block of t frames reads of one session, float32: sound `[t * 640]` at 16 kHz, user motion `[t, d]`."""
 
-    avatar_sound: Float[np.ndarray, " s"]  # what is heard while the block is seen
-    user_sound: Float[np.ndarray, " s"]
+    avatar_wave: Float[np.ndarray, " s"]  # what is heard while the block is seen
+    user_wave: Float[np.ndarray, " s"]
     user_motion: Float[np.ndarray, "t d"]  # in the codec's units
 
 

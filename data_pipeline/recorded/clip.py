@@ -134,7 +134,7 @@ def make(
         **{f"{role}_motion": seen[role].motion for role in ROLES},
         **{f"{role}_features": heard[role] for role in ROLES},
         **{f"{role}_speaking": speaking[role] for role in ROLES},
-        **{f"{role}_audio": np.round(32767 * sound[role].clip(-1, 1)).astype(np.int16) for role in ROLES},
+        **{f"{role}_wave": np.round(32767 * sound[role].clip(-1, 1)).astype(np.int16) for role in ROLES},
         event_kind=none, event_frame=none, event_responded=none.astype(bool), event_response=none,
         seed=0, avatar_voice=pair.avatar.person, user_voice=pair.user.person,
         **{f"{role}_reference": np.float32(seen[role].rest) if np.ndim(seen[role].rest) else None for role in ROLES},
@@ -164,7 +164,7 @@ def _numbers(role: str, seen: "Seen", loud: np.ndarray, sound: dict, speaking: d
 
 def loudness(clip: Conversation) -> dict[str, np.ndarray]:
     """Loudness `[T]` of both voices by role."""
-    return {role: envelope(getattr(clip, f"{role}_audio") / np.float32(32768), clip.frames) for role in ROLES}
+    return {role: envelope(getattr(clip, f"{role}_wave") / np.float32(32768), clip.frames) for role in ROLES}
 
 
 @dataclass(frozen=True)

@@ -104,7 +104,7 @@ def _clip(name: str, start: int, made: _Set, motions, waves, spoken) -> Conversa
         tracks[f"{role}_motion"] = motion[span]
         tracks[f"{role}_features"] = EXTRACTOR.clip(sound, made.length).astype(np.float16)
         tracks[f"{role}_speaking"] = speaks[span]
-        tracks[f"{role}_audio"] = np.round(32767 * sound.clip(-1, 1)).astype(np.int16)
+        tracks[f"{role}_wave"] = np.round(32767 * sound.clip(-1, 1)).astype(np.int16)
     events = {"event_kind": none, "event_frame": none, "event_responded": none.astype(bool), "event_response": none}
     people = {f"{role}_voice": f"dualtalk_{name}_{n}" for n, role in enumerate(("avatar", "user"), 1)}
     return Conversation(**tracks, **events, seed=made.number, **people)

@@ -116,8 +116,8 @@ def simulate(
         avatar_voice=voices["avatar"].name,
         user_voice=voices["user"].name,
         avatar_oracle=None if other is None else _stored(other),
-        avatar_audio=audio["avatar"] if kept else None,
-        user_audio=audio["user"] if kept else None,
+        avatar_wave=audio["avatar"] if kept else None,
+        user_wave=audio["user"] if kept else None,
     )
 
 

@@ -28,8 +28,8 @@ def main(run: str, portrait: str, user_video: str, avatar_voice: str, out: str):
     motion = avatar.generate(
         len(user.motion),
         user_motion=user.motion,
-        user_audio=read_audio(user_video, start=video.start) if video.has_sound else None,
-        avatar_audio=voice,
+        user_wave=read_audio(user_video, start=video.start) if video.has_sound else None,
+        avatar_wave=voice,
         reference_motion=codec.reference_motion(face),
     )
     sound = read_audio(avatar_voice, SOUND_RATE)[: len(motion) * SOUND_RATE // 25]

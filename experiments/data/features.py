@@ -29,12 +29,12 @@ def make_features(data: Path, out: Path, extractor: FeatureExtractor) -> dict:
 
         def heard(split: str):
             for number, clip in enumerate(records.read_split(data, split)):
-                if clip.avatar_audio is None or clip.user_audio is None:
+                if clip.avatar_wave is None or clip.user_wave is None:
                     do = "build it with --sound" if split == "train" else "build it again"
                     raise InputError(f"record {number} of {split} has no sound", data, do)
                 made = {}
                 for side in ("avatar", "user"):
-                    wave = getattr(clip, f"{side}_audio") / np.float32(32768)
+                    wave = getattr(clip, f"{side}_wave") / np.float32(32768)
                     made[f"{side}_features"] = rows = extractor.clip(wave, clip.frames).astype(np.float16)
                     if split == "train":
                         moments.add(rows)

@@ -60,7 +60,7 @@ def eval_arrays(
         "channels": np.array(columns.names),
         "avatar_speaking": stack("avatar_speaking"),
         "user_speaking": stack("user_speaking"),
-        "avatar_envelope": np.stack([envelope(clip.avatar_audio / np.float32(32768), clip.frames) for clip in clips]),
+        "avatar_envelope": np.stack([envelope(clip.avatar_wave / np.float32(32768), clip.frames) for clip in clips]),
         "event_clip": np.repeat(np.arange(len(clips)), [len(clip.event_kind) for clip in clips]),
         "event_kind": np.array(EVENT_KINDS)[np.concatenate([clip.event_kind for clip in clips])],
         "event_frame": np.concatenate([clip.event_frame for clip in clips]),

@@ -68,8 +68,8 @@ def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | N
         episodes = episodes_of(name, one.frames)
         if episodes is None:
             doubts.append(f"nobody has labelled its smiles ({LABELS.name}): it counts without episodes")
-        silent = one.user_audio is None
-        speech = np.zeros(one.frames, bool) if silent else speaking(fit(one.user_audio, one.frames), one.frames)
+        silent = one.user_wave is None
+        speech = np.zeros(one.frames, bool) if silent else speaking(fit(one.user_wave, one.frames), one.frames)
         clips.append(Clip(name, user[:, at], avatar[..., at], alone[..., at], speech, episodes))
         shown.append(avatar[0])
         said[name] = [*one.notes, *doubts]
@@ -97,13 +97,13 @@ def generate(run: Avatar, one: Inputs, user: np.ndarray, seeds: int, key: int, s
 
     The seeds of a key are the same with and without; clips have keys of their own, so that no mood is in all of them.
     """
-    hears = one.user_audio is not None
+    hears = one.user_wave is not None
     features = [
         run.features.clip(silence(one.frames), one.frames),
         np.zeros((one.frames, run.features.dim), np.float32),
     ]
     if hears and seen:
-        features[1] = run.features.clip(one.user_audio, one.frames)
+        features[1] = run.features.clip(one.user_wave, one.frames)
     condition_set = condition_set_name(run.hears_silence, hears and seen, seen)
     sides = [np.repeat(rows[None], seeds, axis=0) for rows in (*features, user if seen else np.zeros_like(user))]
     return run.generator.clips(*sides, seed=key, condition_set=condition_set)

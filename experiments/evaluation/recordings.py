@@ -93,7 +93,7 @@ def _cut(pair: Pair, role: str, places, clips, out: Path, codec: Codec, progress
             next(islice(frames, start - at, start - at), None)
             clip, square = clips[record], Square(**entry[role])
             at = start + clip.frames
-            wave = getattr(clip, f"{role}_audio").astype(np.float32) / 32768
+            wave = getattr(clip, f"{role}_wave").astype(np.float32) / 32768
             portrait = out / "portraits" / f"{clip_name(record)}.png" if role == "avatar" else None
             write_video(path, _watched(islice(frames, clip.frames), square, codec, portrait), wave)
         progress.update()

@@ -82,7 +82,7 @@ def render_held_out(
         `user` already; None: people are drawn, and recorded motion is rendered like the model's.
       size: of the pictures; 0: the codec's own.
     """
-    if any(clip.avatar_audio is None or clip.user_audio is None for clip in clips):
+    if any(clip.avatar_wave is None or clip.user_wave is None for clip in clips):
         raise InputError("the held-out conversations hold no sound", do="build the data again")
     codec, names = run.codec(size), [clip_name(n) for n in range(len(clips))]
     makers = {"model": _Maker(run, "joint")} | {row: _Maker(other, "avatar") for row, other in (others or {}).items()}
@@ -143,13 +143,13 @@ class _Maker:
             kept = {"model": self._keep}
             made = eval_set.generate(self._run, part, kept=kept, first=batch.span.start, reference_motion=rest)
             self._made = batch.span, made["model"]
-        return self._made[1][n - batch.span.start], batch.shown[n], batch.clips[n].avatar_audio
+        return self._made[1][n - batch.span.start], batch.shown[n], batch.clips[n].avatar_wave
 
 
 def _recorded(batch: _Batch, n: int):
     """Recorded motion on the clip's portrait, relative to whose face it was."""
     clip, identity = batch.clips[n], batch.shown[n]
-    return clip.avatar_motion - clip.rest + batch.codec.reference_motion(identity), identity, clip.avatar_audio
+    return clip.avatar_motion - clip.rest + batch.codec.reference_motion(identity), identity, clip.avatar_wave
 
 
 def _user(batch: _Batch, n: int):
@@ -158,7 +158,7 @@ def _user(batch: _Batch, n: int):
     motion = clip.user_motion
     if np.ndim(rest := batch.codec.reference_motion(identity)):
         motion = motion - motion.mean(axis=0) + rest
-    return motion, identity, clip.user_audio
+    return motion, identity, clip.user_wave
 
 
 def clip_name(number: int) -> str:

@@ -52,10 +52,10 @@ def stored(run: Avatar, sessions: int) -> list[Clip]:
         found = [clip for clip, _ in zip(read_split(data, "eval"), range(sessions), strict=False)]
     except InputError:
         return []
-    found = [clip for clip in found if clip.frames >= frames and clip.user_audio is not None]
+    found = [clip for clip in found if clip.frames >= frames and clip.user_wave is not None]
     clips = [
         (
-            *(sound[: frames * FRAME] / np.float32(32768) for sound in (clip.avatar_audio, clip.user_audio)),
+            *(sound[: frames * FRAME] / np.float32(32768) for sound in (clip.avatar_wave, clip.user_wave)),
             clip.user_motion,
         )
         for clip in found

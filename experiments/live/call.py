@@ -48,8 +48,8 @@ class Scene:
     """What comes in, over and over: the user's pictures `[T, H, W, 3]`, both voices `[T * 640]`, and events."""
 
     pictures: np.ndarray
-    user_sound: np.ndarray
-    avatar_sound: np.ndarray
+    user_wave: np.ndarray
+    avatar_wave: np.ndarray
     events: Sequence[Event] = ()
 
 
@@ -151,11 +151,11 @@ class Conversation:
     def _receive(self, now: float):
         """Everything that has arrived by now."""
         while self._speech < now + _SPEECH_AHEAD:
-            self._to_sessions("say", self._piece(self._scene.avatar_sound, self._speech, 1.0), RATE)
+            self._to_sessions("say", self._piece(self._scene.avatar_wave, self._speech, 1.0), RATE)
             self._speech += 1
         while (self._sound + 1) * _CHUNK <= now:
             at = self._sound * _CHUNK
-            self._to_sessions("user_sound", self._piece(self._scene.user_sound, at, _CHUNK), RATE, at)
+            self._to_sessions("user_sound", self._piece(self._scene.user_wave, at, _CHUNK), RATE, at)
             self._sound += 1
         while (self._frame + 1) / FPS <= now:
             self._camera.append(self._frame)

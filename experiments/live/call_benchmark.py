@@ -83,14 +83,14 @@ def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int
 def make_scene(data: Path, block: int, events: int, size: int) -> call.Scene:
     """The user's side of some held-out conversations, with smiles in it where the user does not smile anyway."""
     clips = [clip for clip, _ in zip(read_split(data, "eval"), range(CLIPS), strict=False)]
-    if not clips or clips[0].user_audio is None:
+    if not clips or clips[0].user_wave is None:
         raise InputError("it has no held-out conversations with sound", data)
     codec = FaceCodec(size=size)
     face = codec.identity(draw_portrait(USER))
     motion = np.concatenate([clip.user_motion for clip in clips]).astype(np.float32)
     voices = [
         np.concatenate([getattr(clip, side) for clip in clips]).astype(np.float32) / 32768
-        for side in ("user_audio", "avatar_audio")
+        for side in ("user_features", "avatar_features")
     ]
     pictures, length = codec.render(face, motion), block + RESPONSE
     made, tracker, seen = [], LiveFace(), 0

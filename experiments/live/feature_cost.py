@@ -32,7 +32,7 @@ def train_step(config: Config) -> Callable[[], object]:
     """A call that makes one step with noise for data."""
     c, shape, rng = config.model, (config.data.batch, config.data.window), np.random.default_rng(0)
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-    widths |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
+    widths |= {"avatar_features": c.audio_dim, "user_features": c.audio_dim}
     batch = {name: rng.standard_normal((*shape, width), np.float32) for name, width in widths.items()}
     batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
     step, draw, layout = make_train_step(config), make_random_inputs(config), token_layout(config)

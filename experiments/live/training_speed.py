@@ -35,7 +35,7 @@ def generator(config: Config, batch: int, precision: str, steps: int) -> dict[st
     config = replace(config, data=replace(config.data, batch=batch), compute=ComputeConfig(precision=precision))
     c, t, rng = config.model, config.data.window, np.random.default_rng(0)
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-    widths |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim)
+    widths |= dict.fromkeys(("avatar_features", "user_features"), c.audio_dim)
     noise = {name: rng.standard_normal((batch, t, width), np.float32) for name, width in widths.items()}
     noise["cause_age"] = np.full((batch, t, c.cause_kinds), 1e6, np.float32)
     noise["reference_motion"] = np.zeros((batch, c.motion_dim), np.float32)

@@ -42,7 +42,7 @@ def write_conversation(path: Path, clip: Conversation, motion: np.ndarray, size:
     codec = FaceCodec(size=size)
     with cli.quiet():
         faces = drawn_face(USER, size), drawn_face(AVATAR, size) if portrait is None else codec.identity(portrait)
-    sound = np.stack([clip.user_audio, clip.avatar_audio], axis=1).astype(np.float32) / 32768
+    sound = np.stack([clip.user_wave, clip.avatar_wave], axis=1).astype(np.float32) / 32768
     sound = soxr.resample(sound[: len(motion) * RATE // FPS], RATE, SOUND_RATE)
     moments = np.linspace(0, len(motion) - 1, SHEET).astype(int)
     kept = {}

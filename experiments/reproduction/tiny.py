@@ -107,7 +107,7 @@ def _filmed(data: Path, name: str, split: str, person: int, clip: Conversation, 
         path = data / side / f"{name}.mp4"
         identity = codec.identity(draw_portrait(person + (side == "user"), SIZE + SIZE // 4))
         pictures = codec.render(identity, getattr(clip, f"{side}_motion"))
-        sound = getattr(clip, f"{side}_audio").astype(np.float32) / 32768
+        sound = getattr(clip, f"{side}_wave").astype(np.float32) / 32768
         with VideoWriter(path, SIZE, SIZE) as writer:
             writer.frames(pictures)
             writer.sound(soxr.resample(sound, RATE, SOUND_RATE))

@@ -11,8 +11,8 @@ __all__ = ["clips"]
 
 def clips(
     generator: Generator,
-    avatar_audio,
-    user_audio,
+    avatar_features,
+    user_features,
     user_motion,
     reference_motion,
     seed: int = 0,
@@ -25,7 +25,7 @@ def clips(
     division changes nothing but rounding. Arguments as for `Generator.clips`, `reference_motion` one a clip [b, d];
     `first`: number of the first clip, where these are some of many.
     """
-    tracks, generator = (avatar_audio, user_audio, user_motion), generator.over(jax.local_devices())
+    tracks, generator = (avatar_features, user_features, user_motion), generator.over(jax.local_devices())
 
     def part(rows: np.ndarray) -> np.ndarray:
         chosen = (np.asarray(track)[rows] for track in tracks)

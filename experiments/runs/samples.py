@@ -28,7 +28,7 @@ class Sampler:
         self._generator = Generator(generating(config), None, metadata.normalizer)
         self._out, self._board = out, board
         missing = [package for package in MEDIA if importlib.util.find_spec(package) is None]
-        silent = not self._clips or self._clips[0].avatar_audio is None or metadata.channels != CHANNELS
+        silent = not self._clips or self._clips[0].avatar_features is None or metadata.channels != CHANNELS
         self._frames = 0 if missing or silent else round(config.training.sample_seconds * FPS)
         if missing:
             print(f"samples without videos: {', '.join(missing)} not installed")
@@ -37,13 +37,13 @@ class Sampler:
         video, made = self._out / f"{step:07d}.mp4", self._out / f"{step:07d}.npz"
         if not self._clips or (video if self._frames else made).exists():  # a run that has ended, started again
             return
-        avatar_audio, user_audio, user, recorded = (
+        avatar_features, user_features, user, recorded = (
             np.stack([getattr(clip, name) for clip in self._clips]).astype(np.float32)
             for name in ("avatar_features", "user_features", "user_motion", "avatar_motion")
         )
         self._generator.params = params
         rest = np.stack([clip.rest for clip in self._clips])
-        motion = self._generator.clips(avatar_audio, user_audio, user, reference_motion=rest)
+        motion = self._generator.clips(avatar_features, user_features, user, reference_motion=rest)
         with files.aside(made) as path:
             np.savez(path, motion=motion, recorded=recorded, user=user)
         if self._frames:

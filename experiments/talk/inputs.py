@@ -38,20 +38,20 @@ class Inputs:
       frames: T, of the longer of user and avatar.
       portrait: uint8 `[H, W, 3]`.
       video: the user's video.
-      user_sound, user_start: file with the user's voice, and the time in it that belongs to frame 0.
-      avatar_sound: file with the avatar's voice.
-      user_audio, avatar_audio: the voices as long as they are, float32 `[S]` at 16 kHz.
+      user_path, user_start: file with the user's voice, and the time in it that belongs to frame 0.
+      avatar_path: file with the avatar's voice.
+      user_wave, avatar_wave: the voices as long as they are, float32 `[S]` at 16 kHz.
       notes, warnings: sentences for the summary.
     """
 
     frames: int
     portrait: np.ndarray
     video: VideoInfo | None
-    user_sound: Path | None
+    user_path: Path | None
     user_start: float | None
-    avatar_sound: Path | None
-    user_audio: np.ndarray | None
-    avatar_audio: np.ndarray | None
+    avatar_path: Path | None
+    user_wave: np.ndarray | None
+    avatar_wave: np.ndarray | None
     notes: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -67,20 +67,20 @@ def named(where: str | Path):
         raise InputError(str(error), where) from None
 
 
-def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: str) -> Inputs:
+def read_inputs(portrait: str, user_video: str, user_wave: str, avatar_wave: str) -> Inputs:
     """Reads and checks every input file; an empty name means that there is none. Raises InputError."""
-    if not (user_video or user_audio or avatar_audio):
+    if not (user_video or user_wave or avatar_wave):
         raise InputError(
             "there is nothing to talk or listen to", do="give --user_video, --avatar_audio (or --avatar_text), or both"
         )
     notes, doubts = [], []
     video = probe(user_video) if user_video else None
     user_start = None
-    if not user_audio and video and video.has_sound:
-        user_audio, user_start = str(video.path), video.start
-    user_wave = _voice("user", user_audio, user_start, notes, doubts)
-    avatar_wave = _voice("avatar", avatar_audio, None, notes, doubts)
-    if video and not user_audio:
+    if not user_wave and video and video.has_sound:
+        user_wave, user_start = str(video.path), video.start
+    user_wave = _voice("user", user_wave, user_start, notes, doubts)
+    avatar_wave = _voice("avatar", avatar_wave, None, notes, doubts)
+    if video and not user_wave:
         doubts.append("the user's video has no sound track: the user is silent")
     if video and abs(video.source_rate - FPS) > 0.01:
         notes.append(f"user video resampled from {video.source_rate:.2f} to {FPS} frames per second")
@@ -96,11 +96,11 @@ def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: s
         frames=frames,
         portrait=read_portrait(portrait) if portrait else optional("skimage.data", "scikit-image").astronaut(),
         video=video,
-        user_sound=Path(user_audio) if user_audio else None,
+        user_path=Path(user_wave) if user_wave else None,
         user_start=user_start,
-        avatar_sound=Path(avatar_audio) if avatar_audio else None,
-        user_audio=user_wave,
-        avatar_audio=avatar_wave,
+        avatar_path=Path(avatar_wave) if avatar_wave else None,
+        user_wave=user_wave,
+        avatar_wave=avatar_wave,
         notes=tuple(notes),
         warnings=tuple(doubts),
     )

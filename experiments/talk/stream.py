@@ -79,15 +79,15 @@ def _stream(
     if inputs.video:
         with watch("track"):
             user_motion, tracked = track_user(codec, inputs.video, inputs.frames, warnings)
-    voices = inputs.user_audio, inputs.avatar_audio
+    voices = inputs.user_wave, inputs.avatar_wave
     with watch("compile"):
         run.warm_up(inputs.frames if any(voice is not None for voice in voices) else 0)
     with watch("generate"):
         motion = run.generate(
             frames=inputs.frames,
             user_motion=user_motion,
-            user_audio=inputs.user_audio,
-            avatar_audio=inputs.avatar_audio,
+            user_wave=inputs.user_wave,
+            avatar_wave=inputs.avatar_wave,
             seed=seed,
             reference_motion=codec.reference_motion(identity),
         )
@@ -101,7 +101,7 @@ def _stream(
         "inputs": {
             "portrait": portrait or "scikit-image astronaut",
             "user_video": user_video or None,
-            "user_audio": user_audio or (user_video if inputs.user_sound else None) or None,
+            "user_audio": user_audio or (user_video if inputs.user_path else None) or None,
             "avatar_audio": avatar_audio or None,
             "avatar_text": None,
         },
@@ -115,7 +115,7 @@ def _stream(
         "seconds": {**spent, "total": sum(spent.values())},
         "real_time_factor": length / max(spent["generate"] + spent["render"], 1e-9),
         "real_time_factor_all": length / max(sum(spent.values()), 1e-9),
-        "mouth": mouth_figures(motion, codec.channels, inputs.avatar_audio),
+        "mouth": mouth_figures(motion, codec.channels, inputs.avatar_wave),
         "notes": list(inputs.notes),
         "warnings": warnings,
     }

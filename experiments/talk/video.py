@@ -95,10 +95,10 @@ class _Voices:
     """Both voices at the video's sample rate, read again from their files a block at a time."""
 
     def __init__(self, inputs: Inputs, sound: str):
-        user, avatar = inputs.user_audio, inputs.avatar_audio
+        user, avatar = inputs.user_wave, inputs.avatar_wave
         use_user = user is not None and sound != "avatar"
-        self._user = SoundReader(inputs.user_sound, SOUND_RATE, inputs.user_start) if use_user else None
-        self._avatar = SoundReader(inputs.avatar_sound, SOUND_RATE) if avatar is not None else None
+        self._user = SoundReader(inputs.user_path, SOUND_RATE, inputs.user_start) if use_user else None
+        self._avatar = SoundReader(inputs.avatar_path, SOUND_RATE) if avatar is not None else None
         self._split = sound == "split"
         mixed = self._user and self._avatar and not self._split
         both = fit(user, inputs.frames) + fit(avatar, inputs.frames) if mixed else None

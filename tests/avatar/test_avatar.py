@@ -76,7 +76,7 @@ def test_a_session_shows_what_its_parts_compute(avatar):
             assert session.due(now) == buffers.due(now)
             if session.due(now):
                 block, one = session.block(now), buffers.take(now)
-                np.testing.assert_array_equal(block.sound, one.avatar_sound)
+                np.testing.assert_array_equal(block.sound, one.avatar_wave)
                 np.testing.assert_array_equal(block.pictures, Codec().render(0.0, block.motion))
                 motion = engine.step(live_step.Inputs(*(part[None] for part in one)))[0]
                 np.testing.assert_array_equal(block.motion, motion)
@@ -106,9 +106,9 @@ def test_what_can_be_no_session_is_refused(avatar):
 
 
 def test_an_absent_voice_is_silence_or_dropped(avatar):
-    silent, quiet = avatar.generate(12), avatar.generate(12, avatar_audio=np.zeros(12 * 640, np.float32))
+    silent, quiet = avatar.generate(12), avatar.generate(12, avatar_wave=np.zeros(12 * 640, np.float32))
     np.testing.assert_array_equal(silent, quiet)
-    dropped = avatar.generate(12, user_audio=np.zeros(9, np.float32))
+    dropped = avatar.generate(12, user_wave=np.zeros(9, np.float32))
     assert silent.shape == (12, D) and np.isfinite(silent).all() and np.abs(dropped - silent).max() > 0
 
 

@@ -54,8 +54,8 @@ def _clip(seed=0, frames=T, evaluation=True):
         avatar_voice="en-us+f1",
         user_voice="en+m1",
         avatar_oracle=motion() if evaluation else None,
-        avatar_audio=sound if evaluation else None,
-        user_audio=sound[::-1].copy() if evaluation else None,
+        avatar_wave=sound if evaluation else None,
+        user_wave=sound[::-1].copy() if evaluation else None,
     )
 
 

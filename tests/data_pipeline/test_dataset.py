@@ -31,7 +31,7 @@ def equal(a, b):
 
 def test_batches_are_windows_of_the_clips(folder, clip):
     batch = next(batches(folder, batch=4, frames=20))
-    for name, width in (("avatar_motion", 15), ("user_motion", 15), ("avatar_audio", 100), ("user_audio", 100)):
+    for name, width in (("avatar_motion", 15), ("user_motion", 15), ("avatar_features", 100), ("user_features", 100)):
         assert batch[name].shape == (4, 20, width) and batch[name].dtype == np.float32
     clips = [clip(seed, evaluation=False) for seed in range(7)]
     for row in range(4):
@@ -44,7 +44,7 @@ def test_batches_are_windows_of_the_clips(folder, clip):
         assert len(found) == 1, "every window is cut from one clip"
         source, start = found[0]
         np.testing.assert_array_equal(batch["user_motion"][row], source.user_motion[start : start + 20])
-        np.testing.assert_array_equal(batch["user_audio"][row], source.user_features[start : start + 20])
+        np.testing.assert_array_equal(batch["user_features"][row], source.user_features[start : start + 20])
 
 
 def test_an_epoch_visits_every_clip_once(folder, clip):
@@ -89,7 +89,7 @@ def test_scaling_is_by_the_stored_statistics(clip):
     normalizer = Normalizer(mean, std, np.full(100, 0.5, np.float32), np.full(100, 0.25, np.float32))
     scaled = scale(source, normalizer)
     np.testing.assert_allclose(scaled["avatar_motion"] * 4.0 + 2.0, source.avatar_motion, atol=1e-6)
-    np.testing.assert_allclose(scaled["user_audio"] * 0.25 + 0.5, source.user_features, atol=1e-3)
+    np.testing.assert_allclose(scaled["user_features"] * 0.25 + 0.5, source.user_features, atol=1e-3)
 
 
 def test_windows_reach_both_ends(folder):
@@ -122,11 +122,11 @@ def test_the_user_comes_late(folder, clip):
     normalizer = records.read_metadata(folder).normalizer
     element = scale(clip(evaluation=False), normalizer)
     late = scale(clip(evaluation=False), normalizer, user_delay=3)
-    for name, rest in (("user_motion", normalizer.scale_motion(0.0)), ("user_audio", normalizer.scale_audio(0.0))):
+    for name, rest in (("user_motion", normalizer.scale_motion(0.0)), ("user_features", normalizer.scale_audio(0.0))):
         np.testing.assert_array_equal(late[name][3:], element[name][:-3])
         np.testing.assert_array_equal(late[name][:3], np.tile(rest, (3, 1)))
     np.testing.assert_array_equal(late["avatar_motion"], element["avatar_motion"])
-    np.testing.assert_array_equal(late["avatar_audio"], element["avatar_audio"])
+    np.testing.assert_array_equal(late["avatar_features"], element["avatar_features"])
 
 
 def test_causes_have_ages_by_the_users_late_tracks(folder, clip):
@@ -173,7 +173,7 @@ def test_roles_are_swapped_in_a_share_of_the_windows(folder, clip):
             np.testing.assert_array_equal(user[start : start + n], batch["user_motion"][row])
             voices = [sources[number].avatar_features, sources[number].user_features]
             heard = voices[swapped][start : start + n]
-            np.testing.assert_array_equal(heard, batch["avatar_audio"][row])
+            np.testing.assert_array_equal(heard, batch["avatar_features"][row])
             seen.append(swapped)
     assert 0.25 < np.mean(seen) < 0.75
 

@@ -60,7 +60,7 @@ def three(speaker):
 def test_a_posture_is_added_to_the_same_conversation(three, speaker):
     plain, slow, _ = three
     assert encode(simulate(5, "eval", speaker, 8.0, oracle=1, slow_posture=0.0)) == encode(plain)
-    for name in ("user_features", "avatar_features", "event_frame", "event_response", "avatar_audio"):
+    for name in ("user_features", "avatar_features", "event_frame", "event_response", "avatar_wave"):
         np.testing.assert_array_equal(getattr(plain, name), getattr(slow, name))
     for name, stream in (("user_motion", "user_posture"), ("avatar_motion", "avatar_posture")):
         before, after = getattr(plain, name), getattr(slow, name)

@@ -115,10 +115,10 @@ def test_good_conversations_become_records(built):
     assert min(sways) > 0.03
     for clip in train:  # the mirrored one goes the other way
         assert np.corrcoef(clip.avatar_motion[:, channel("tx")], clip.user_motion[:, channel("tx")])[0, 1] < -0.9
-    sound = np.concatenate([clip.avatar_audio for clip in held]) / 32768
+    sound = np.concatenate([clip.avatar_wave for clip in held]) / 32768
     assert np.corrcoef(sound, voice(3)[: len(sound)])[0, 1] > 0.99  # the left one's is the first channel
     batch = next(batches(out, "train", batch=2, frames=20))
-    assert batch["avatar_motion"].shape == (2, 20, 15) and np.isfinite(batch["user_audio"]).all()
+    assert batch["avatar_motion"].shape == (2, 20, 15) and np.isfinite(batch["user_features"]).all()
 
 
 @pytest.mark.parametrize("name", BAD)
@@ -180,11 +180,11 @@ def test_a_span_of_a_conversation_is_cut_by_its_start_and_end(media, tmp_path):
     part = work.prepare(cut, tmp_path / "part", 10, Stub(), say=str)
     assert (whole["frames"], part["frames"], part["clips"]) == (50, 32, 3) and whole["source"] != part["source"]
     records = [decode((tmp_path / name).read_bytes()) for name in ("whole/0001.npz", "part/0000.npz")]
-    np.testing.assert_array_equal(*(record.avatar_audio for record in records))
+    np.testing.assert_array_equal(*(record.avatar_wave for record in records))
     for name in ("avatar_motion", "user_motion"):  # by squares that differ by a pixel; a frame later is 1e-4 beside it
         moved = [getattr(record, name)[:, channel("jaw_open")] for record in records]
         np.testing.assert_allclose(*(track - track.mean() for track in moved), atol=3e-5)
-    assert not records[0].user_audio.any() and not records[0].user_speaking.any()
+    assert not records[0].user_wave.any() and not records[0].user_speaking.any()
     late = Pair("pair", *(replace(side, span=(9.0, 0.0)) for side in sides), "train")
     assert "it starts at 9 s" in work.prepare(late, tmp_path / "late", 10, Stub(), say=str)["reason"]
 

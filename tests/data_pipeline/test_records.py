@@ -42,7 +42,7 @@ def test_broken_and_hostile_bytes_are_refused(clip):
         {"user_features": np.full((T, F), np.nan, np.float16)},
         {"event_kind": np.array([0, 99], np.int32)},
         {"event_frame": np.array([3, T], np.int32)},
-        {"user_audio": np.zeros(5, np.int16)},
+        {"user_wave": np.zeros(5, np.int16)},
     ],
 )
 def test_wrong_arrays_are_refused(clip, change):

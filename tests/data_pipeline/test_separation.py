@@ -86,7 +86,7 @@ def test_separated_voices_go_into_the_records(media, tmp_path):
     made = work.prepare(conversation(media), tmp_path / "made", 25, Flickers(), say=calls.append, options=options)
     assert not made["reason"] and calls == ["pair 1/2: kept", "pair 2/2: kept"]
     record = decode((tmp_path / "made" / "0001.npz").read_bytes())
-    for sound, voice in zip((record.avatar_audio, record.user_audio), VOICES, strict=True):
+    for sound, voice in zip((record.avatar_wave, record.user_wave), VOICES, strict=True):
         assert np.corrcoef(sound / 32768, voice[RATE : 2 * RATE])[0, 1] > 0.98
     assert not list((tmp_path / "made").glob("voice*")) and not (tmp_path / "made" / "separating").exists()
     quality = json.loads((tmp_path / "made" / "0000.json").read_text())["quality"]["avatar"]
@@ -221,7 +221,7 @@ def test_a_build_says_whose_work_is_in_it(media, tmp_path):
     build(table, tmp_path / "set", seconds=1.0, workers=1, options=Options(of))
     assert read_metadata(tmp_path / "set").tools == {"separation": {**of.said(), "conversations": 1}}
     first = next(read_split(tmp_path / "set", "train"))
-    assert np.corrcoef(first.user_audio / 32768, VOICES[1][:RATE])[0, 1] > 0.98
+    assert np.corrcoef(first.user_wave / 32768, VOICES[1][:RATE])[0, 1] > 0.98
     text = (tmp_path / "set" / "report.html").read_text()
     assert "Voices of 1 conversations were separated by by pitch 1.2." in text
     stages = json.loads((tmp_path / "set" / "cost.jsonl").read_text().splitlines()[0])["seconds"]

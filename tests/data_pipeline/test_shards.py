@@ -80,7 +80,7 @@ def test_stored_batches_are_scaled_as_the_others(folder):
     normalizer = records.read_metadata(folder).normalizer
     for _ in range(3):
         wanted, found = next(plain), next(stored)
-        assert found["user_audio"].dtype == np.float16
+        assert found["user_features"].dtype == np.float16
         for name, array in normalizer.scale(found).items():
             np.testing.assert_array_equal(array, wanted[name])
 

@@ -30,9 +30,9 @@ def test_a_seed_is_a_conversation(speaker):
         assert (motion >= LOW).all() and (motion <= HIGH).all()
     for name in ("avatar_motion", "user_motion", "avatar_features", "event_frame"):
         np.testing.assert_array_equal(getattr(first, name), getattr(again, name))
-    assert first.user_audio is None and first.avatar_audio is None
+    assert first.user_wave is None and first.avatar_wave is None
     for side in ("user", "avatar"):  # the sound that is kept is the one that the features were made of
-        rows = mel.features(getattr(again, f"{side}_audio") / np.float32(32768))
+        rows = mel.features(getattr(again, f"{side}_wave") / np.float32(32768))
         np.testing.assert_array_equal(rows.astype(np.float16), getattr(again, f"{side}_features"))
     other = simulate(6, "train", speaker, 8.0)
     assert not np.array_equal(first.user_motion, other.user_motion)
@@ -146,7 +146,7 @@ def test_build_writes_a_set_that_reads_back(built):
     motion = np.concatenate([clip.avatar_motion for clip in clips])
     np.testing.assert_allclose(motion.mean(axis=0), metadata.normalizer.motion_mean, atol=1e-4)
     np.testing.assert_allclose(motion.std(axis=0), metadata.normalizer.motion_std, rtol=1e-3)
-    assert clips[0].avatar_audio is None and next(read_split(folder, "eval")).avatar_audio is not None
+    assert clips[0].avatar_wave is None and next(read_split(folder, "eval")).avatar_wave is not None
     assert json.loads((folder / "summary.json").read_text()) == summary
     assert summary["splits"]["eval"]["listening"] > 0.45
     with pytest.raises(InputError, match="exists"):

@@ -111,9 +111,7 @@ def test_motion_is_trained_generated_and_decoded(config, tiny_codec, latents, tm
     run = load_run(tmp_path / "run")
     codec = run.codec()
     identity = codec.identity(draw_portrait(3, 256))
-    motion = run.generate(
-        20, user_audio=np.zeros(12_800, np.float32), reference_motion=codec.reference_motion(identity)
-    )
+    motion = run.generate(20, user_wave=np.zeros(12_800, np.float32), reference_motion=codec.reference_motion(identity))
     frames = codec.render(identity, motion)
     assert motion.shape == (20, DIM) and frames.shape == (20, 64, 64, 3) and frames.dtype == np.uint8
     assert np.ptp(frames[0]) > 0

@@ -61,14 +61,14 @@ def trained(config: Config):
     silence = np.zeros((BATCH, config.data.window, config.model.audio_dim), np.float32)
     for number in range(STEPS):
         user, motion = conversations(rng, BATCH, config.data.window)
-        batch = {"avatar_motion": motion, "user_motion": user, "user_audio": silence, "avatar_audio": silence}
+        batch = {"avatar_motion": motion, "user_motion": user, "user_features": silence, "avatar_features": silence}
         state, _ = step(state, batch | {"reference_motion": np.zeros((BATCH, 3), np.float32)}, draw(number), layout)
     return state.ema_params
 
 
 def streamed(config: Config, params, user: np.ndarray, condition_mask) -> np.ndarray:
     silence = jnp.zeros((SESSIONS, FRAMES, config.model.audio_dim))
-    inputs = Conditions(user_motion=jnp.asarray(user), user_audio=silence, avatar_audio=silence)
+    inputs = Conditions(user_motion=jnp.asarray(user), user_features=silence, avatar_features=silence)
     keys, reference_motion = jax.random.split(jax.random.key(1), SESSIONS), jnp.zeros((SESSIONS, 3))
     kept = jnp.broadcast_to(jnp.array(condition_mask, jnp.float32), (SESSIONS, 3))
     state = init_stream(keys, reference_motion, config.model, config.layout, SAMPLER, kept)

@@ -30,7 +30,7 @@ def models(workdir, tmp_path, monkeypatch):
 def test_a_run_and_its_model_move_alike(config, workdir, models):
     run, model = afjax.load(workdir), cli.load_avatar()
     clip = next(iter(read_split(config.data.path, "eval")))
-    voice = clip.user_audio[:16_000] / np.float32(32768)
+    voice = clip.user_wave[:16_000] / np.float32(32768)
     given = (25, clip.user_motion[:25], voice, voice)
     np.testing.assert_array_equal(model.generate(*given), run.generate(*given))
     assert (model.step, model.folder, model.config.data.path) == (40, models / "listener", "")

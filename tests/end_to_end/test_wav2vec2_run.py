@@ -41,7 +41,7 @@ def weights(tmp_path_factory):
 def conversation(seed: int) -> schema.Conversation:
     """Noise that nods."""
     rng = np.random.default_rng(seed)
-    arrays = {f"{side}_audio": rng.integers(-3000, 3000, FRAMES * 640).astype(np.int16) for side in ("avatar", "user")}
+    arrays = {f"{side}_wave": rng.integers(-3000, 3000, FRAMES * 640).astype(np.int16) for side in ("avatar", "user")}
     arrays |= {f"{side}_features": np.zeros((FRAMES, MelFeatures.dim), np.float16) for side in ("avatar", "user")}
     wave = 0.1 * np.sin(np.arange(FRAMES) / 5 + rng.random(len(CHANNELS))[:, None]).T.astype(np.float32)
     arrays |= {"avatar_motion": wave, "user_motion": np.maximum(0, wave[::-1]) * 0}
@@ -100,9 +100,9 @@ def test_the_run_knows_what_it_hears_with(run, config, weights, data):
     assert described(avatar.features) == records.read_metadata(data).features
     assert set(described(avatar.features)) == {"name", "dim", "window", "block", "weights_sha256"}
     clip = next(records.read_split(data, "eval"))
-    heard = avatar.features.clip(clip.user_audio / np.float32(32768), FRAMES)
+    heard = avatar.features.clip(clip.user_wave / np.float32(32768), FRAMES)
     np.testing.assert_array_equal(heard.astype(np.float16), clip.user_features)
-    motion = avatar.generate(12, user_audio=clip.user_audio / np.float32(32768), avatar_audio=np.zeros(9, np.float32))
+    motion = avatar.generate(12, user_wave=clip.user_wave / np.float32(32768), avatar_wave=np.zeros(9, np.float32))
     assert motion.shape == (12, len(CHANNELS)) and np.isfinite(motion).all()
 
 
@@ -159,9 +159,9 @@ def test_nothing_before_the_end_of_a_block_knows_what_the_user_says_after_it(run
     """Not the features of training, nor evaluation by records or by files, nor a stream; those of whole clips do."""
     avatar, end = afjax.load(run), 7 * BLOCK
     before = [conversation(seed) for seed in (7, 8)]
-    after = [replace(clip, user_audio=clip.user_audio.copy()) for clip in before]
+    after = [replace(clip, user_wave=clip.user_wave.copy()) for clip in before]
     for clip in after:
-        clip.user_audio[end * 640 :] = conversation(9).user_audio[end * 640 :] * 3
+        clip.user_wave[end * 640 :] = conversation(9).user_wave[end * 640 :] * 3
 
     def rows(clips, extractor, name):
         """The user's features of windows as training reads them, whole clips of them, by the windows' names."""
@@ -170,7 +170,7 @@ def test_nothing_before_the_end_of_a_block_knows_what_the_user_says_after_it(run
         iterator, found = batches(tmp_path / name, batch=2, frames=20, stored=True), {}
         for _ in range(12):
             batch = next(iterator)
-            found |= dict(zip(iterator.windows, batch["user_audio"].astype(np.float32), strict=True))
+            found |= dict(zip(iterator.windows, batch["user_features"].astype(np.float32), strict=True))
         return found
 
     def changed(one, other, first=0):
@@ -192,7 +192,7 @@ def test_nothing_before_the_end_of_a_block_knows_what_the_user_says_after_it(run
     def from_files(avatar):
         return changed(
             *(
-                avatar.generate(FRAMES, clip.user_motion, clip.user_audio / np.float32(32768))
+                avatar.generate(FRAMES, clip.user_motion, clip.user_wave / np.float32(32768))
                 for clip in (before[0], after[0])
             )
         )
@@ -200,7 +200,7 @@ def test_nothing_before_the_end_of_a_block_knows_what_the_user_says_after_it(run
     def streamed(clip):
         engine, buffers, made = avatar.engine(), Session(BLOCK, channels=len(CHANNELS)), []
         slot = engine.join(seed=1)
-        buffers.user_sound(clip.user_audio / np.float32(32768), 16_000)
+        buffers.user_sound(clip.user_wave / np.float32(32768), 16_000)
         for block in range(FRAMES // BLOCK):
             given = jax.tree.map(lambda part: part[None], buffers.take((block + 1) * BLOCK / 25))
             made.append(np.asarray(engine.step(given)[slot]))

@@ -140,7 +140,7 @@ def test_presets_learn(module, variant):
     shape, losses = (config.data.batch, config.data.window), []
     batch = {
         **{name: np.full((*shape, 2), 3, np.float32) for name in ("avatar_motion", "user_motion")},
-        **{name: rng.standard_normal((*shape, 3), np.float32) for name in ("avatar_audio", "user_audio")},
+        **{name: rng.standard_normal((*shape, 3), np.float32) for name in ("avatar_features", "user_features")},
         "reference_motion": np.zeros((shape[0], 2), np.float32),
     }
     for i in range(20):

@@ -37,7 +37,7 @@ def folder(tmp_path):
     rng = np.random.default_rng(0)
     clips = []
     for seed in range(3):
-        sound = {f"{side}_audio": rng.integers(-9999, 9999, 30 * 640).astype(np.int16) for side in ("avatar", "user")}
+        sound = {f"{side}_wave": rng.integers(-9999, 9999, 30 * 640).astype(np.int16) for side in ("avatar", "user")}
         rows = {
             name.replace("audio", "features"): mel.features(wave / np.float32(32768)).astype(np.float16)
             for name, wave in sound.items()
@@ -79,7 +79,7 @@ def test_another_extractor_changes_features_and_their_statistics_alone(folder, t
     rows = np.concatenate([getattr(clip, f"{side}_features") for clip in clips for side in ("avatar", "user")])
     np.testing.assert_allclose(new.normalizer.audio_mean, rows.astype(np.float64).mean(0), rtol=1e-5)
     np.testing.assert_allclose(new.normalizer.audio_std, rows.astype(np.float64).std(0), rtol=1e-3)
-    expected = Loudness().clip(clips[0].user_audio / np.float32(32768), 30)
+    expected = Loudness().clip(clips[0].user_wave / np.float32(32768), 30)
     np.testing.assert_allclose(clips[0].user_features, expected, atol=1e-3)
 
 
@@ -89,14 +89,14 @@ def test_wav2vec2_of_a_converted_folder_hears_whole_clips(folder, tmp_path):
     make_features(folder, tmp_path / "out", load_features(tmp_path / "weights"))
     part = convert.load(tmp_path / "weights").wav2vec2
     clip = next(records.read_split(tmp_path / "out", "train"))
-    expected = features.features(part.params(), part.config, clip.user_audio / np.float32(32768))
+    expected = features.features(part.params(), part.config, clip.user_wave / np.float32(32768))
     np.testing.assert_array_equal(clip.user_features, expected.astype(np.float16))
 
 
 def test_records_without_sound_are_refused_and_nothing_is_left(folder, tmp_path):
     silent = tmp_path / "silent"
     silent.mkdir()
-    clips = [dataclasses.replace(c, user_audio=None) for c in records.read_split(folder, "train")]
+    clips = [dataclasses.replace(c, user_wave=None) for c in records.read_split(folder, "train")]
     save(silent, clips)
     with pytest.raises(InputError, match="record 0 of train has no sound"):
         make_features(silent, tmp_path / "out", MelFeatures())

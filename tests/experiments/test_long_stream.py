@@ -110,7 +110,7 @@ class Noise:
         self._streams += 1
         return self._streams, 0
 
-    def go_on(self, state, avatar_audio, user_audio, user_motion, first):
+    def go_on(self, state, avatar_features, user_features, user_motion, first):
         stream, minute = state
         offset = 0.5 * minute if stream == 2 else 0.0
         return 0.3 * self._rng.standard_normal(user_motion.shape) + offset, (stream, minute + 1)

@@ -43,8 +43,8 @@ class Generator:
     def __init__(self):
         self.asked = []
 
-    def clips(self, avatar_audio, user_audio, user_motion, seed, condition_set):
-        self.asked.append((condition_set, seed, user_motion.shape, float(np.ptp(avatar_audio, axis=(0, 1)).max())))
+    def clips(self, avatar_features, user_features, user_motion, seed, condition_set):
+        self.asked.append((condition_set, seed, user_motion.shape, float(np.ptp(avatar_features, axis=(0, 1)).max())))
         rng = np.random.default_rng(seed)
         noise = 0.01 * rng.standard_normal(user_motion.shape).cumsum(axis=1)
         noise -= noise.mean(axis=1, keepdims=True)

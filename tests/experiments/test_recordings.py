@@ -62,7 +62,7 @@ def conversation(number):
     features, quiet = np.zeros((LENGTH, 2), np.float16), np.zeros(LENGTH, bool)
     sound = np.full(LENGTH * 640, 1000 * (number + 1), np.int16)
     return Conversation(motion, motion, features, features, quiet, quiet, none, none, none.astype(bool), none, number,
-                        "ann", "bob", avatar_audio=sound, user_audio=-sound)  # fmt: skip
+                        "ann", "bob", avatar_wave=sound, user_wave=-sound)  # fmt: skip
 
 
 CLIPS = [conversation(n) for n in range(3)]

@@ -72,7 +72,7 @@ def clips():
         quiet = np.zeros(FRAMES, bool)
         names = f"a{number // 2}", f"u{number // 2}"
         return Conversation(motion, motion, features, features, quiet, quiet, none, none, none.astype(bool), none,
-                            number, *names, avatar_audio=sound, user_audio=sound)  # fmt: skip
+                            number, *names, avatar_wave=sound, user_wave=sound)  # fmt: skip
 
     return [conversation(number) for number in range(CLIPS)]
 
@@ -136,7 +136,7 @@ def test_another_model_is_refused(tmp_path):
 
 
 def test_clips_without_sound_are_refused(model, clips, tmp_path):
-    object.__setattr__(clips[0], "avatar_audio", None)
+    object.__setattr__(clips[0], "avatar_wave", None)
     with pytest.raises(InputError, match="hold no sound"):
         render_held_out(model, clips, tmp_path)
 

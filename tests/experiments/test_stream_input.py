@@ -35,13 +35,13 @@ class Generator:
     def codec(self, size):
         return FaceCodec(size=size or 256)
 
-    def generate(self, frames, user_motion, user_audio, avatar_audio, seed, reference_motion):
-        self.given = {"user_motion": user_motion, "user_audio": user_audio, "avatar_audio": avatar_audio}
+    def generate(self, frames, user_motion, user_wave, avatar_wave, seed, reference_motion):
+        self.given = {"user_motion": user_motion, "user_wave": user_wave, "avatar_wave": avatar_wave}
         motion = np.zeros((frames, len(CHANNELS)), np.float32)
         if user_motion is not None:
             motion[:, :6] = 0.5 * user_motion[:, :6]
-        if avatar_audio is not None:
-            loudness = envelope(avatar_audio, frames)
+        if avatar_wave is not None:
+            loudness = envelope(avatar_wave, frames)
             motion[:, channel("jaw_open")] = 0.2 * loudness / loudness.max()
         return motion
 
@@ -97,10 +97,10 @@ def test_talking_and_listening(files, generator, tmp_path):
     assert any("ends at 2.00 s" in warning for warning in summary["warnings"])
     motion = generator.given["user_motion"]
     assert motion.shape == (80, 15) and motion[:50].any() and not motion[60:].any()
-    np.testing.assert_array_equal(generator.given["avatar_audio"], read_audio(files / "voice.wav"))
+    np.testing.assert_array_equal(generator.given["avatar_wave"], read_audio(files / "voice.wav"))
     user = read_audio(files / "face.mp4", start=probe(files / "face.mp4").start)
     assert len(user) < 80 * 640  # no silence is put behind it
-    np.testing.assert_array_equal(generator.given["user_audio"], user)
+    np.testing.assert_array_equal(generator.given["user_wave"], user)
     assert summary["mouth"]["lip_envelope_corr"] > 0.99 and summary["mouth"]["lip_envelope_lag_ms"] == 0
     assert summary["mouth"]["mouth_motion_speech"] > 0.01 and summary["mouth"]["mouth_motion_silence"] < 1e-6
     frames = list(read_frames(info))
@@ -115,9 +115,9 @@ def test_talking_and_listening(files, generator, tmp_path):
 
 def test_talking_only_and_listening_only(files, generator, tmp_path):
     summary = run(files, tmp_path / "a.mp4", avatar_audio="voice.wav")
-    assert summary["frames"] == 80 and generator.given["user_motion"] is None and generator.given["user_audio"] is None
+    assert summary["frames"] == 80 and generator.given["user_motion"] is None and generator.given["user_wave"] is None
     summary = run(files, tmp_path / "b.mp4", user_video="half.mp4")
-    assert summary["frames"] == probe(tmp_path / "b.mp4").frames == 50 and generator.given["avatar_audio"] is None
+    assert summary["frames"] == probe(tmp_path / "b.mp4").frames == 50 and generator.given["avatar_wave"] is None
     assert not read_audio(tmp_path / "b.mp4", start=0.0).any()  # a sound track, but a silent one
     assert summary["user_frames"]["with_face"] == 25
     assert any("25 of 50 frames" in warning for warning in summary["warnings"])
@@ -126,14 +126,14 @@ def test_talking_only_and_listening_only(files, generator, tmp_path):
 
 def test_another_voice_for_the_user(files, generator, tmp_path):
     run(files, tmp_path / "a.mp4", user_video="face.mp4", user_audio="voice.wav", sound="avatar")
-    np.testing.assert_array_equal(generator.given["user_audio"], read_audio(files / "voice.wav"))
+    np.testing.assert_array_equal(generator.given["user_wave"], read_audio(files / "voice.wav"))
     assert not read_audio(tmp_path / "a.mp4", start=0.0).any()
 
 
 def test_a_text_is_what_the_avatar_says(files, generator, tmp_path):
     pytest.importorskip("espeakng_loader")
     summary = run(files, tmp_path / "a.mp4", avatar_text="Good morning. How are you?", voice="Martin")
-    heard = generator.given["avatar_audio"]
+    heard = generator.given["avatar_wave"]
     assert 1.0 < len(heard) / 16_000 < 4.0 and np.abs(heard).max() > 0.1
     assert (
         summary["inputs"]["avatar_text"] == "Good morning. How are you?" and summary["inputs"]["avatar_audio"] is None

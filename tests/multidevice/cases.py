@@ -54,7 +54,7 @@ def batch_of(config: Config, number: int) -> dict:
     rng = np.random.default_rng(number)
     c, shape = config.model, (config.data.batch, config.data.window)
     dims = dict.fromkeys(("avatar_motion", "user_motion", "losing_motion"), c.motion_dim)
-    dims |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim)
+    dims |= dict.fromkeys(("avatar_features", "user_features"), c.audio_dim)
     batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
     batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
     index, count = sharding.rows(config.compute, config.data.batch)
@@ -172,7 +172,7 @@ def generated(devices: list[int]):
     config = dataclasses.replace(small_config(depth=1), sampler=SamplerConfig(nfe=1))
     given, rest = conditions(config, 5, 12), np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     one = Generator(config, scrambled(config, 0.2), Unscaled)
-    tracks = [np.asarray(track) for track in (given.avatar_audio, given.user_audio, given.user_motion)]
+    tracks = [np.asarray(track) for track in (given.avatar_features, given.user_features, given.user_motion)]
     wanted = one.clips(*tracks, 7, reference_motion=rest)
     alone = one.clips(*(track[2:3] for track in tracks), 7, reference_motion=rest[2:3], numbers=[2])
     found = {"moved": float(wanted.std()), "alone": float(np.abs(alone - wanted[2:3]).max()), "apart": []}

@@ -66,7 +66,7 @@ def test_the_gradient_reaches_both_banks():
 
 
 @pytest.mark.parametrize(
-    "changed, who", [("avatar_audio", "verbal"), ("user_audio", "non_verbal"), ("user_motion", "non_verbal")]
+    "changed, who", [("avatar_features", "verbal"), ("user_features", "non_verbal"), ("user_motion", "non_verbal")]
 )
 def test_each_person_queries_their_own_bank(changed, who):
     c = given()

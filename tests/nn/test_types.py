@@ -45,7 +45,10 @@ def refused(call) -> str:
             lambda: flow.mean(ones(2, 3), ones(2, 4)),
             "flow.mean: noise_level is float32[2, 4], not Float[b, n] (beside",
         ),
-        (lambda: flow.mean(ones(2, 3), ones(2, 3), ones(4, 5)), "flow.mean: batch_noise_level is float32[4, 5], not Float[w, n]"),
+        (
+            lambda: flow.mean(ones(2, 3), ones(2, 3), ones(4, 5)),
+            "flow.mean: batch_noise_level is float32[4, 5], not Float[w, n]",
+        ),
         (lambda: flow.per_token(jnp.ones((2, 3, 4), int), "l2"), "flow.per_token: error is int32[2, 3, 4], not Float"),
         (lambda: path.velocity(ones(2, 3), ones(2, 4)), "path.velocity: noise is float32[2, 4]"),
         (lambda: guidance.combine(ones(3, 2, 5), ones(2)), "guidance.combine: weights is float32[2], not Float[k] or"),

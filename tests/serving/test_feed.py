@@ -193,7 +193,7 @@ def test_in_a_studio_the_user_is_seen_and_heard_and_slots_are_given_back():
         await studio.close()
         smiles = np.concatenate([one.user_motion[0, :, SMILE] for one in inputs])
         assert smiles.max() == pytest.approx(204 / 2550, abs=1e-3) and np.any(np.abs(smiles - 60 / 2550) < 1e-3)
-        sound = np.concatenate([one.user_sound[0] for one in inputs])
+        sound = np.concatenate([one.user_wave[0] for one in inputs])
         assert np.mean(np.abs(sound) > 0.08) > 0.2 and feed.pictures["seen"] > 5
         assert {type(piece) for piece in pieces} == {Picture, Sound}
 

@@ -198,7 +198,7 @@ def test_a_rewound_block_is_what_silence_would_have_made():
     made = []
     for n, given in enumerate(inputs):
         if n * BLOCK >= begin:
-            given.avatar_sound[:] = 0
+            given.avatar_wave[:] = 0
         made.append(engine.step(given)[0])
     made, shown = np.concatenate(made), talk.motion()
     others = [n for n in range(15) if n not in talk.call._lips]

@@ -201,7 +201,7 @@ def test_the_avatar_sees_and_hears_the_user_and_nobody_else():
         levels = np.concatenate(smiles[:quiet]) * 2550
         assert np.any(np.abs(levels - 60) < 3) and levels.max() == pytest.approx(140, abs=3)
         assert np.concatenate(smiles).max() * 2550 == pytest.approx(204, abs=3)
-        sound = np.concatenate([given.user_sound[0] for given in one.inputs[:quiet]])
+        sound = np.concatenate([given.user_wave[0] for given in one.inputs[:quiet]])
         assert np.mean(np.abs(sound) > 0.05) > 0.4
         assert one.feed.call.counts.corrupt == 0
 

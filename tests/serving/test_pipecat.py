@@ -207,7 +207,7 @@ def test_the_user_is_seen_and_heard_and_goes_on():
         assert sum(isinstance(f, InputAudioRawFrame) for f in down) == 40
         smiles = np.concatenate([one.user_motion[0, :, SMILE] for one in inputs])
         assert smiles.max() == pytest.approx(204 / 2550, abs=1e-3) and np.any(np.abs(smiles - 60 / 2550) < 1e-3)
-        assert np.any(np.abs(np.concatenate([one.user_sound[0] for one in inputs])) > 0.08)
+        assert np.any(np.abs(np.concatenate([one.user_wave[0] for one in inputs])) > 0.08)
 
     run(work)
 

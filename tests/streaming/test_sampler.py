@@ -32,17 +32,19 @@ def talking_only() -> Generator:
 @pytest.mark.parametrize("condition_set", ["joint", "avatar", "avatar_and_user_audio", "avatar_and_user_motion"])
 def test_a_model_that_never_saw_a_user_ignores_every_user(talking_only, condition_set):
     c = conditions(small_config(), 2, 12)
-    one = talking_only.clips(c.avatar_audio, c.user_audio, c.user_motion, condition_set="joint")
-    other = talking_only.clips(c.avatar_audio, 5 - 2 * c.user_audio, 1 + c.user_motion, condition_set=condition_set)
+    one = talking_only.clips(c.avatar_features, c.user_features, c.user_motion, condition_set="joint")
+    other = talking_only.clips(
+        c.avatar_features, 5 - 2 * c.user_features, 1 + c.user_motion, condition_set=condition_set
+    )
     np.testing.assert_array_equal(one, other)
-    spoken = talking_only.clips(c.avatar_audio + 1, c.user_audio, c.user_motion, condition_set="joint")
+    spoken = talking_only.clips(c.avatar_features + 1, c.user_features, c.user_motion, condition_set="joint")
     assert np.abs(spoken - one).max() > 1e-3
 
 
 def test_a_model_that_saw_users_answers_to_them():
     c, both = conditions(small_config(), 2, 12), generator()
     joint, alone = (
-        both.clips(c.avatar_audio, c.user_audio, c.user_motion, condition_set=k) for k in ("joint", "avatar")
+        both.clips(c.avatar_features, c.user_features, c.user_motion, condition_set=k) for k in ("joint", "avatar")
     )
-    other = both.clips(c.avatar_audio, c.user_audio, c.user_motion + 1, condition_set="joint")
+    other = both.clips(c.avatar_features, c.user_features, c.user_motion + 1, condition_set="joint")
     assert np.abs(joint - alone).max() > 1e-3 and np.abs(joint - other).max() > 1e-3

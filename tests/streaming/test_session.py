@@ -226,10 +226,10 @@ def test_falling_behind_moves_the_clock():
         session.user_sound(wave[n * FRAME : (n + 1) * FRAME], RATE, n / FPS)
     first, second = session.take(0.2), session.take(1.49)
     assert (session.counts.rebased, session.counts.skipped) == (1, 27)
-    np.testing.assert_array_equal(np.concatenate([first.avatar_sound, second.avatar_sound]), speech[:6400])
+    np.testing.assert_array_equal(np.concatenate([first.avatar_wave, second.avatar_wave]), speech[:6400])
     np.testing.assert_array_equal(second.user_motion[:, 0], np.full(5, 30))
-    np.testing.assert_array_equal(second.user_sound[80:], wave[32 * FRAME + 80 : 37 * FRAME])
-    assert abs(second.user_sound[0] - first.user_sound[-1]) < 0.03
+    np.testing.assert_array_equal(second.user_wave[80:], wave[32 * FRAME + 80 : 37 * FRAME])
+    assert abs(second.user_wave[0] - first.user_wave[-1]) < 0.03
     assert not session.due(1.67) and session.due(1.68)
     session.user_sound(wave[:FRAME], RATE, 3.0)
     session.take(1.88)

@@ -153,7 +153,7 @@ def calm_block(session: Session, n: int):
 def check_form(block) -> None:
     for array, shape in zip(block, [(BLOCK * 640,), (BLOCK * 640,), (BLOCK, D)], strict=True):
         assert array.shape == shape and array.dtype == np.float32 and np.isfinite(array).all()
-    assert max(np.abs(block.avatar_sound).max(), np.abs(block.user_sound).max()) <= 1
+    assert max(np.abs(block.avatar_wave).max(), np.abs(block.user_wave).max()) <= 1
     assert np.abs(block.user_motion).max() <= 1000
 
 

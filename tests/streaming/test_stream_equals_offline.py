@@ -152,7 +152,7 @@ def fresh(config, keys):
     return init_stream(keys, reference_motion, config.model, config.layout, SAMPLER)
 
 
-@pytest.mark.parametrize("name", ["avatar_audio", "user_audio", "user_motion"])
+@pytest.mark.parametrize("name", ["avatar_features", "user_features", "user_motion"])
 def test_inputs_after_a_pass_leave_what_was_delivered_bit_equal(name):
     config = small_config()
     model, params = ForcingTransformer(config.model), scrambled(config, 0.2)
@@ -170,7 +170,7 @@ def test_dropped_conditions_have_no_effect():
     model, params = ForcingTransformer(config.model), scrambled(config, 0.2)
     step = make_step(model, config.layout, SAMPLER)
     inputs = conditions(config, 1, 20)
-    silent = inputs._replace(user_motion=inputs.user_motion * 0 + 7, user_audio=inputs.user_audio * 0 - 7)
+    silent = inputs._replace(user_motion=inputs.user_motion * 0 + 7, user_features=inputs.user_features * 0 - 7)
     keys, reference_motion = jax.random.split(jax.random.key(0), 1), jnp.zeros((1, config.model.motion_dim))
 
     def run(c, condition_mask):

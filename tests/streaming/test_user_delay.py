@@ -26,8 +26,8 @@ def first_difference(made: Generator, at: int) -> int:
     """First frame that differs if the user does something else from frame `at` on."""
     c = conditions(small_config(), 1, FRAMES)
     changed = np.arange(FRAMES)[:, None] >= at
-    one = made.clips(c.avatar_audio, c.user_audio, c.user_motion)
-    other = made.clips(c.avatar_audio, c.user_audio + changed, c.user_motion - changed)
+    one = made.clips(c.avatar_features, c.user_features, c.user_motion)
+    other = made.clips(c.avatar_features, c.user_features + changed, c.user_motion - changed)
     return int(np.flatnonzero((one != other).any(axis=(0, 2)))[0])
 
 
@@ -38,8 +38,8 @@ def test_an_event_reaches_the_first_block_that_may_know_it(user_delay, at, block
 
 def test_delay_equals_tracks_that_come_late():
     c, none, late = conditions(small_config(), 2, FRAMES), generator(0), generator(5)
-    shifted = none.clips(c.avatar_audio, delayed(c.user_audio, 5), delayed(c.user_motion, 5))
-    np.testing.assert_array_equal(shifted, late.clips(c.avatar_audio, c.user_audio, c.user_motion))
+    shifted = none.clips(c.avatar_features, delayed(c.user_features, 5), delayed(c.user_motion, 5))
+    np.testing.assert_array_equal(shifted, late.clips(c.avatar_features, c.user_features, c.user_motion))
 
 
 def test_before_a_late_user_are_silence_and_the_portrait():
@@ -51,15 +51,18 @@ def test_before_a_late_user_are_silence_and_the_portrait():
         audio_silence = np.float32([3.0, 1.0, -1.0, 2.0])
 
     late.normalizer, none = Silent, generator(0)
-    shifted = (delayed(np.asarray(c.user_audio), 5, Silent.audio_silence), delayed(np.asarray(c.user_motion), 5, rest))
+    shifted = (
+        delayed(np.asarray(c.user_features), 5, Silent.audio_silence),
+        delayed(np.asarray(c.user_motion), 5, rest),
+    )
     np.testing.assert_array_equal(shifted[0][:, :5], np.broadcast_to(Silent.audio_silence, (2, 5, 4)))
     np.testing.assert_array_equal(shifted[1][:, :5], np.repeat(rest[:, None], 5, axis=1))
     np.testing.assert_array_equal(shifted[1][:, 5:], np.asarray(c.user_motion)[:, :-5])
-    wanted = none.clips(c.avatar_audio, *shifted, reference_motion=rest)
+    wanted = none.clips(c.avatar_features, *shifted, reference_motion=rest)
     np.testing.assert_array_equal(
-        late.clips(c.avatar_audio, c.user_audio, c.user_motion, reference_motion=rest), wanted
+        late.clips(c.avatar_features, c.user_features, c.user_motion, reference_motion=rest), wanted
     )
-    zeros = none.clips(c.avatar_audio, *(delayed(np.asarray(x), 5) for x in c[1:]), reference_motion=rest)
+    zeros = none.clips(c.avatar_features, *(delayed(np.asarray(x), 5) for x in c[1:]), reference_motion=rest)
     assert np.abs(zeros - wanted).max() > 1e-4
 
 
@@ -67,7 +70,7 @@ def test_a_reference_is_needed_where_zero_is_no_face():
     c = conditions(small_config(), 1, FRAMES)
     absolute = Generator(generator(0).config, None, Unscaled, absolute=True)
     with pytest.raises(InputError, match="the portrait's own is missing; give reference="):
-        absolute.clips(c.avatar_audio, c.user_audio, c.user_motion)
+        absolute.clips(c.avatar_features, c.user_features, c.user_motion)
 
 
 def test_delayed_moves_frames_and_starts_with_zeros():

@@ -80,7 +80,7 @@ def test_a_batch_is_standardised_on_the_device_to_the_bit_of_the_host():
     statistics = [rng.random(width).astype(np.float32) + 0.1 for width in (3, 3, 100, 100)]
     normalizer = Normalizer(*statistics)
     batch = {"avatar_motion": rng.random((4, 20, 3), np.float32), "reference_motion": rng.random((4, 3), np.float32)}
-    batch["user_audio"] = rng.standard_normal((4, 20, 100)).astype(np.float16)
+    batch["user_features"] = rng.standard_normal((4, 20, 100)).astype(np.float16)
     batch["cause_age"] = rng.random((4, 20, 5), np.float32)
     found = make_scale(small_config(), normalizer)(jax.device_put(batch))
     for name, wanted in normalizer.scale(batch).items():

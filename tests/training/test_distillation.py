@@ -37,7 +37,7 @@ def setting():
     )
     rng, c = np.random.default_rng(0), config.model
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-    widths |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
+    widths |= {"avatar_features": c.audio_dim, "user_features": c.audio_dim}
     batch = {name: rng.standard_normal((4, config.data.window, n)).astype(np.float32) for name, n in widths.items()}
     batch["reference_motion"] = rng.standard_normal((4, c.motion_dim)).astype(np.float32)
     draw = make_random_inputs(config)(0)._replace(
@@ -75,7 +75,7 @@ def test_the_teacher_s_way_is_that_of_the_stream(setting):
     streamed = []
     for start in (0, block):
         now = slice(start, start + block)
-        voices = (batch[name][:, now] for name in ("avatar_audio", "user_audio", "user_motion"))
+        voices = (batch[name][:, now] for name in ("avatar_features", "user_features", "user_motion"))
         state, motion = step(params, state, Conditions(*voices), draw.noise[:, now])
         streamed.append(motion)
     finished = batch["avatar_motion"].copy()

@@ -50,7 +50,7 @@ class Seen:
 def test_history_gets_noise_that_the_model_is_not_told_of(draws):
     draw, layout = draws[1], token_layout(noised(0.3))
     rng = np.random.default_rng(0)
-    shapes = {"avatar_audio": 4, "user_audio": 4, "user_motion": 3}
+    shapes = {"avatar_features": 4, "user_features": 4, "user_motion": 3}
     frames = draw.noise_level.shape
     batch = {name: jnp.asarray(rng.standard_normal((*frames, width))) for name, width in shapes.items()}
     motion = jnp.asarray(rng.standard_normal((*frames, 3)), jnp.float32)

@@ -25,7 +25,7 @@ def setting():
     rng, c = np.random.default_rng(0), config.model
     shape = (config.data.batch, config.data.window)
     dims = {"avatar_motion": c.motion_dim, "losing_motion": c.motion_dim, "user_motion": c.motion_dim}
-    dims |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
+    dims |= {"avatar_features": c.audio_dim, "user_features": c.audio_dim}
     batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
     batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
     return config, scrambled(config), batch, make_random_inputs(config)(0), token_layout(config)

@@ -79,8 +79,8 @@ def windows_of(config, count=3, seed=0):
     return {
         "avatar_motion": rng.standard_normal((count, frames, config.model.motion_dim)).astype(np.float32),
         "user_motion": given.user_motion,
-        "avatar_audio": given.avatar_audio,
-        "user_audio": given.user_audio,
+        "avatar_features": given.avatar_features,
+        "user_features": given.user_features,
         "reference_motion": rng.standard_normal((count, config.model.motion_dim)).astype(np.float32),
     }
 
@@ -99,7 +99,7 @@ def from_stream(config, params, windows):
     reference_motion = jnp.asarray(windows["reference_motion"])
     state = init_stream(keys, reference_motion, config.model, config.layout, sampler, jnp.ones((count, 3)))
     noise = np.random.default_rng(0).standard_normal(motion.shape).astype(np.float32)
-    given, made = Conditions(*(windows[name] for name in ("avatar_audio", "user_audio", "user_motion"))), []
+    given, made = Conditions(*(windows[name] for name in ("avatar_features", "user_features", "user_motion"))), []
 
     @jax.jit
     def forced(state, heard, noise, recorded):

@@ -34,7 +34,7 @@ class Batches:
         self.place += 1
         c, shape = self.config.model, (self.config.data.batch, self.config.data.window)
         dims = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-        dims |= {"avatar_audio": c.audio_dim, "user_audio": c.audio_dim}
+        dims |= {"avatar_features": c.audio_dim, "user_features": c.audio_dim}
         batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
         return batch | {"reference_motion": np.zeros((shape[0], c.motion_dim), np.float32)}
 
@@ -202,7 +202,7 @@ def test_the_heads_learn_what_the_condition_tells(listening, kinds):
         user = rng.standard_normal((16, config.data.window, 3), np.float32)
         heard, said = (rng.standard_normal((*user.shape[:2], 4), np.float32) for _ in range(2))
         motion = np.pad(user, [(0, 0), (3, 0), (0, 0)])[:, : config.data.window]
-        batch = {"avatar_motion": motion, "user_motion": user, "user_audio": heard, "avatar_audio": said}
+        batch = {"avatar_motion": motion, "user_motion": user, "user_features": heard, "avatar_features": said}
         batch["reference_motion"] = np.zeros((16, 3), np.float32)
         batch["cause_age"] = np.where(user[..., :1] > 0, 0.0, CAUSE_AGES[-1]).astype(np.float32)
         state, metrics = step(state, batch, draw(number), token_layout(config))

@@ -108,7 +108,7 @@ def _velocity(model, params, batch, random, layout: TokenLayout, finished, branc
     """
     count = len(branch_masks)
     repeat = partial(jnp.repeat, repeats=count, axis=0)
-    conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
+    conditions = Conditions(batch["avatar_features"], batch["user_features"], batch["user_motion"])
     condition_mask = (random.condition_mask[:, None] * branch_masks).reshape(-1, 3)
     given = model.apply(params, jax.tree.map(repeat, conditions), condition_mask, layout, method="prepare")
     reference_motion, masks = (

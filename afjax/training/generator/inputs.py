@@ -8,8 +8,8 @@ from jaxtyping import Float
 from afjax.types import ConditionMask, FrameNoiseLevel, HostOrDevice, Motion
 
 Batch = Mapping[str, Float[HostOrDevice, "b ..."]]
-"""Standardised windows by name: avatar_motion, user_motion `[b, t, d]`, avatar_audio, user_audio `[b, t, f]`, reference
-`[b, d]`; losing_motion `[b, t, d]` and cause_age `[b, t, kinds]`, in frames, where they are needed."""
+"""Standardised windows by name: avatar_motion, user_motion `[b, t, d]`, avatar_features, user_features `[b, t, f]`,
+reference `[b, d]`; losing_motion `[b, t, d]` and cause_age `[b, t, kinds]`, in frames, where they are needed."""
 
 
 class RandomInputs(NamedTuple):

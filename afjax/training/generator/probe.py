@@ -56,8 +56,8 @@ BATCH = 16
 """Windows of one forward."""
 
 Windows = Mapping[str, np.ndarray]
-"""Standardised windows as training has them: `avatar_motion`, `user_motion` `[w, t, d]`, `avatar_audio`, `user_audio`
-`[w, t, f]`, `reference_motion` `[w, d]`."""
+"""Standardised windows as training has them: `avatar_motion`, `user_motion` `[w, t, d]`, `avatar_features`,
+`user_features` `[w, t, f]`, `reference_motion` `[w, d]`."""
 Tracks = Float[HostOrDevice, "w t"]
 Kept = Float[np.ndarray, "3"] | Int[np.ndarray, "3"] | Sequence[int]
 """Conditions that are not dropped, 1 or 0: avatar audio, user audio, user motion."""
@@ -208,7 +208,7 @@ def _here(spec: PartitionSpec):
     return NamedSharding(Mesh(np.array(devices), ("windows",)), spec)
 
 
-_NAMES = ("avatar_motion", "user_motion", "avatar_audio", "user_audio", "reference_motion")
+_NAMES = ("avatar_motion", "user_motion", "avatar_features", "user_features", "reference_motion")
 
 
 @lru_cache(maxsize=8)

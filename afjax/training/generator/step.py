@@ -80,7 +80,7 @@ def errors(
 ) -> tuple[Tokens, NoiseLevel, Answer]:
     """Error of the velocity `[b, n, d]` for motion `[b, t, d]` of a batch on a token layout, its levels `[b, n]`, and
     what the condition alone tells."""
-    conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
+    conditions = Conditions(batch["avatar_features"], batch["user_features"], batch["user_motion"])
     motion, noise = motion[:, layout.frame], random.noise[:, layout.frame]
     noise_level = token_level(random, layout)
     history = jnp.where(noise_level > 0, 0.0, random.history)
@@ -148,7 +148,7 @@ def answer_loss(
     batch_noise_level: BatchNoiseLevel | None = None,
 ) -> tuple[Scalar | float, dict[str, Scalar]]:  # fmt: skip
     """`condition_losses` without the transformer, whose weights have no gradient in them."""
-    conditions = Conditions(batch["avatar_audio"], batch["user_audio"], batch["user_motion"])
+    conditions = Conditions(batch["avatar_features"], batch["user_features"], batch["user_motion"])
     answer = model.apply(params, conditions, random.condition_mask, layout, method="answer")
     return condition_losses(
         answer, batch, layout, 1.0 if batch_noise_level is None else len(random.noise_level) / len(batch_noise_level)

@@ -73,7 +73,7 @@ def step_flops(config: Config, tuned: bool = False, teacher: SamplerConfig | Non
     distillation of what that makes with the sampler of a `teacher`."""
     c, b, t = config.model, config.data.batch, config.data.window
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-    widths |= dict.fromkeys(("avatar_audio", "user_audio"), c.audio_dim or c.condition_width)
+    widths |= dict.fromkeys(("avatar_features", "user_features"), c.audio_dim or c.condition_width)
     batch = {name: jax.ShapeDtypeStruct((b, t, width), "float32") for name, width in widths.items()}
     batch["cause_age"] = jax.ShapeDtypeStruct((b, t, c.cause_kinds), "float32")
     batch["reference_motion"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
