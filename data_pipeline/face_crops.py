@@ -30,7 +30,7 @@ from afjax.files import folder_aside
 from afjax.media.video import probe, read_frames
 from data_pipeline.dataset import Batches
 from data_pipeline.records import SPLITS
-from data_pipeline.simulate.portrait.animate import draw_motion, moving_person
+from data_pipeline.simulate.portrait.animate import sample_motion, moving_person
 
 __all__ = ["Faces", "Source", "batches", "build"]
 
@@ -97,7 +97,7 @@ def _of_video(path: Path, source: Source) -> Clip:
 
 def _of_person(number: int, source: Source) -> Clip:
     seed = 1_000_000 * source.seed + number
-    motion = draw_motion(np.random.default_rng([79, seed]), source.frames)
+    motion = sample_motion(np.random.default_rng([79, seed]), source.frames)
     return read_clip(moving_person(seed, motion, source.size), source, motion)
 
 

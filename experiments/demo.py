@@ -28,7 +28,7 @@ def main():
     out = files.writable(_OUT.value, folder=True)
     summary, table = demo(from_dict(_CONFIG.value.to_dict()), out)
     print(report.text(table))
-    for name in report.blind(table):
+    for name in report.not_discriminative(table):
         print(f"note: {name} does not tell recorded from shuffled conversations here, so it is no evidence")
     cli.print_table([(stage, round(seconds, 1)) for stage, seconds in summary["seconds"].items()], ("stage", "s"))
     print(f"written: {out}")

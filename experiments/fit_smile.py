@@ -14,7 +14,7 @@ from absl import flags
 from afjax import files
 from afjax.errors import InputError, InputWarning
 from afjax.media.image import read_portrait
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait
 from experiments import cli
 from experiments.evaluation import smile_fit
 from experiments.evaluation.faces import PICTURES
@@ -32,7 +32,7 @@ def main() -> None:
     warnings.simplefilter("ignore", InputWarning)
     folder, labels = files.absolute(_CLIPS.value), json.loads(files.absolute(_LABELS.value).read_text())
     clips = {name: smile_fit.clip(folder / name, labels[name]) for name in labels}
-    pictures = {f"drawn {n}": draw_portrait(n, 512) for n in range(DRAWN_PEOPLE)}
+    pictures = {f"drawn {n}": paint_portrait(n, 512) for n in range(DRAWN_PEOPLE)}
     for path in sorted(files.absolute(_PORTRAITS.value).glob("*")):
         if path.suffix.lower() in PICTURES:
             pictures[path.name] = read_portrait(path)

@@ -41,7 +41,7 @@ _PORTRAIT = flags.DEFINE_string("portrait", "", "picture of the avatar's face; d
 SHOWN = ("smile", "jaw_open", "brow_raise", "pitch", "roll", "yaw", "scale")
 
 
-def draw(out: Path, clip: Conversation, portrait: np.ndarray | None) -> None:
+def plot(out: Path, clip: Conversation, portrait: np.ndarray | None) -> None:
     """Writes the curves of a conversation, its video and the video's contact sheet."""
     tracks = {"user": clip.user_motion, "recorded": clip.avatar_motion}
     speaking = {"user": clip.user_speaking, "avatar": clip.avatar_speaking}
@@ -71,7 +71,7 @@ def main() -> None:
         print(f"smile of {name}: peak {row['peak']:.2f} at {row['lag_ms']:.0f} ms")
     print("listening: " + ", ".join(f"{split} {share:.2f}" for split, share in summary["listening"].items()))
     files.write_json(out / "summary.json", summary | {"warnings": cli.said()})
-    draw(out, clips[_CLIP.value], portrait)
+    plot(out, clips[_CLIP.value], portrait)
     print(f"written: {out}")
 
 

@@ -23,7 +23,7 @@ from afjax.avatar.live_session import LiveSession
 from afjax.codec.base import Codec
 from afjax.config import Config, condition_set_name
 from afjax.export import bundle
-from afjax.export.example import drawn_blocks
+from afjax.export.example import random_blocks
 from afjax.nn.transformer import narrowed
 from afjax.normalizer import Normalizer
 from afjax.streaming.engine import Engine
@@ -40,7 +40,7 @@ class Avatar:
     Attributes:
       config: its settings.
       generator: motion from conditions, with the `normalizer` of both.
-      hearing: gives its feature extractor, `features`, which is loaded when it is first asked for.
+      load_features: gives its feature extractor, `features`, which is loaded when it is first asked for.
       codecs: its codec for a side in pixels, 0: the codec's own, and a precision.
       step: of its training.
       folder: that it was loaded from.
@@ -49,7 +49,7 @@ class Avatar:
 
     config: Config
     generator: Generator
-    hearing: Callable[[], FeatureExtractor]
+    load_features: Callable[[], FeatureExtractor]
     codecs: Callable[[int, str], Codec]
     step: int = 0
     folder: Path | None = None
@@ -63,7 +63,7 @@ class Avatar:
     @cached_property
     def features(self) -> FeatureExtractor:
         """What it hears with. Raises InputError where its weights are missing or others than in training."""
-        return self.hearing().at(self.config.compute.precision)
+        return self.load_features().at(self.config.compute.precision)
 
     def with_config(self, config: Config) -> "Avatar":
         """The same weights under other settings, of the sampler, say."""
@@ -182,7 +182,7 @@ class Avatar:
         Returns the manifest and, where this machine is among the platforms, the account of the example (else {}).
         """
         config = self.live_config
-        blocks = drawn_blocks(config.layout, config.model.motion_dim, sessions) if blocks is None else blocks
+        blocks = random_blocks(config.layout, config.model.motion_dim, sessions) if blocks is None else blocks
         facts = {"step": self.step, **(facts or {})}
         return bundle.write(folder, config, *self.live, platforms, blocks, self.codec().channels, facts)
 

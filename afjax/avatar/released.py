@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from afjax.audio.wav2vec2.extractor import Heard, Wav2Vec2Features
+from afjax.audio.wav2vec2.extractor import ExtractorState, Wav2Vec2Features
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.codecs import of_one_size
 from afjax.codec.latent.codec import LatentCodec
@@ -38,7 +38,7 @@ class ProjectedFeatures(Wav2Vec2Features):
     def encode(self, params: Any, waves: jax.Array) -> jax.Array:
         return self._project(params, super().encode(params["wav2vec2"], waves))
 
-    def step(self, params: Any, state: Heard, sound: jax.Array) -> tuple[Heard, jax.Array]:
+    def step(self, params: Any, state: ExtractorState, sound: jax.Array) -> tuple[ExtractorState, jax.Array]:
         heard, rows = super().step(params["wav2vec2"], state, sound)
         return heard, self._project(params, rows[None])[0]
 
@@ -56,8 +56,8 @@ def load_released(folder: str | Path, start: int = released.SAMPLER.start) -> Av
     params, model = weights.flow.params(), weights.flow.config
     projection = params["condition_encoder"]["audio_projection"]
     width = len(projection["norm"]["bias"])
-    hearing = {"wav2vec2": weights.wav2vec2.params(), "projection": projection}
-    features = ProjectedFeatures(weights.wav2vec2.config, hearing, width=width)
+    load_features = {"wav2vec2": weights.wav2vec2.params(), "projection": projection}
+    features = ProjectedFeatures(weights.wav2vec2.config, load_features, width=width)
     zeros, voice = np.zeros(model.motion_dim, np.float32), np.zeros(width, np.float32)
     plain = Normalizer(zeros, zeros + 1, voice, voice + 1)  # released motion and features are used as they are
     exact = ComputeConfig(precision="float32")

@@ -46,8 +46,8 @@ def load_run(workdir: str | Path) -> Avatar:
         raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
     config = generating(config)
     normalizer = Normalizer.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
-    hearing = partial(_features, config, meta.get("features"), path)
-    return Avatar(config, Generator(config, params, normalizer), hearing, codecs_of(config.data.codec), step, workdir)
+    load_features = partial(_features, config, meta.get("features"), path)
+    return Avatar(config, Generator(config, params, normalizer), load_features, codecs_of(config.data.codec), step, workdir)
 
 
 def _features(config: Config, stored: dict[str, Any] | None, path: Path) -> FeatureExtractor:

@@ -28,7 +28,7 @@ def blocks_of(layout: LayoutConfig, clips: Sequence[Clip]) -> Inputs:
     return Inputs(avatar, user, motion.reshape(BLOCKS, len(clips), layout.block, -1))
 
 
-def drawn_blocks(layout: LayoutConfig, channels: int, sessions: int) -> Inputs:
+def random_blocks(layout: LayoutConfig, channels: int, sessions: int) -> Inputs:
     """Inputs `[BLOCKS, sessions, ...]` of people who buzz and nod."""
     frames = BLOCKS * layout.block
     voices = [(_voice(frames, 2 * index), _voice(frames, 2 * index + 1)) for index in range(sessions)]

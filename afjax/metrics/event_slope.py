@@ -56,15 +56,15 @@ def pair(rows: Sequence[np.ndarray], recorded: Sequence[np.ndarray], scale=1.0) 
 
 def slope(means: np.ndarray) -> np.ndarray:
     """Slope `[...]` of means over clips `[..., 2, K, W + 1]` of what `pair` gives; nan where nobody ever answers."""
-    ours, theirs = _answers(means)
-    return _over((ours * theirs).sum(axis=(-2, -1)), np.square(theirs).sum(axis=(-2, -1)))
+    model, recorded = _answers(means)
+    return _over((model * recorded).sum(axis=(-2, -1)), np.square(recorded).sum(axis=(-2, -1)))
 
 
 def correlation(means: np.ndarray) -> np.ndarray:
     """The same without the size, in -1 .. 1; 0 for a face that holds still."""
-    ours, theirs = _answers(means)
-    sizes = [np.square(side).sum(axis=(-2, -1)) for side in (ours, theirs)]
-    found = _over((ours * theirs).sum(axis=(-2, -1)), np.sqrt(sizes[0] * sizes[1]))
+    model, recorded = _answers(means)
+    sizes = [np.square(side).sum(axis=(-2, -1)) for side in (model, recorded)]
+    found = _over((model * recorded).sum(axis=(-2, -1)), np.sqrt(sizes[0] * sizes[1]))
     return np.where((sizes[0] == 0) & (sizes[1] > 0), 0.0, found)
 
 

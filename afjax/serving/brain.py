@@ -49,7 +49,7 @@ class State(Event):
 
 
 @dataclass
-class Heard(Event):
+class UserTranscript(Event):
     """What the user said, where that is known: `words`, strings."""
 
     words: list

@@ -35,7 +35,7 @@ __all__ = ["Feed", "Picture", "Sound", "open_feed"]
 log = logging.getLogger("afjax.serving")
 
 
-class Ears:
+class SoundClock:
     """Time stamps for sound that has none, by when it comes.
 
     Chunks follow each other by their samples, whatever the network does to them, on a clock that is followed
@@ -82,7 +82,7 @@ class Feed(Seat):
         self.rate = rate
         self.on_started: Callable[[], None] = lambda: None
         self.on_finished: Callable[[float, bool], None] = lambda seconds, interrupted: None
-        self._begun, self._clock, self._ears = begun, clock, Ears()
+        self._begun, self._clock, self._sound_clock = begun, clock, SoundClock()
         self._pieces = Pieces(call, clock, rate, call.lead, together, grain)
         self._utterances, self._complete, self._started = 0, True, False
 
@@ -91,7 +91,7 @@ class Feed(Seat):
     def hear(self, samples: np.ndarray, rate: int) -> None:
         """The user's sound as it comes: `[n]` floats in -1..1 or int16."""
         now = self._clock() - self._begun
-        self.call.hear(samples, rate, self._ears.stamp(len(samples) / rate, now))
+        self.call.hear(samples, rate, self._sound_clock.stamp(len(samples) / rate, now))
         self._wake()
 
     def see(self, pixels: np.ndarray) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 
 from afjax.audio.resampling import Resampler
 from afjax.serving import pictures, protocol
-from afjax.serving.brain import Brain, Cut, Heard, Silent, Speech, State, Trouble
+from afjax.serving.brain import Brain, Cut, UserTranscript, Silent, Speech, State, Trouble
 from afjax.serving.call import Block, Call
 from afjax.serving.outbox import Outbox
 from afjax.serving.protocol import Mic, ProtocolError
@@ -173,7 +173,7 @@ class Seat:
                 self.interrupt(now)
             elif isinstance(event, State):
                 self.send("state", state=event.state)
-            elif isinstance(event, Heard):
+            elif isinstance(event, UserTranscript):
                 frame = max(0, int(self.call.frame(now)))
                 words = [[str(word), frame, frame] for word in event.words]
                 self.send("caption", generation=self.call.generation, who="user", words=words)

@@ -71,8 +71,8 @@ class LiveState:
     """b sessions: the generator's state, and what the extractor keeps of both voices (arrays with b first)."""
 
     stream: StreamState
-    avatar_heard: Any
-    user_heard: Any
+    avatar_extractor: Any
+    user_extractor: Any
 
 
 def make_live_step(config: Config, extractor: FeatureExtractor) -> Callable:
@@ -100,12 +100,12 @@ def _jitted(block_step, extractor):
 
     @typed
     def step(params: LiveParams, state: LiveState, inputs: Inputs) -> tuple[LiveState, Motion]:
-        voices = ((state.avatar_heard, inputs.avatar_wave), (state.user_heard, inputs.user_wave))
-        (avatar_heard, user_heard), (avatar_features, user_features) = hear(params, *voices)
+        voices = ((state.avatar_extractor, inputs.avatar_wave), (state.user_extractor, inputs.user_wave))
+        (avatar_extractor, user_extractor), (avatar_features, user_features) = hear(params, *voices)
         user_motion = params.normalizer.scale_motion(inputs.user_motion)
         conditions = Conditions(avatar_features, user_features, user_motion)
         stream, motion = block_step(params.model, state.stream, conditions)
-        return LiveState(stream, avatar_heard, user_heard), params.normalizer.raw_motion(motion)
+        return LiveState(stream, avatar_extractor, user_extractor), params.normalizer.raw_motion(motion)
 
     return jax.jit(step, donate_argnums=(1,))
 
@@ -177,6 +177,6 @@ def _by_axis(function, *states: LiveState) -> LiveState:
     }
     heard = (
         jax.tree.map(partial(function, 0), *(getattr(s, name) for s in states))
-        for name in ("avatar_heard", "user_heard")
+        for name in ("avatar_extractor", "user_extractor")
     )
     return LiveState(StreamState(**streams), *heard)

@@ -16,12 +16,12 @@ from data_pipeline.schema import EVENT_KINDS, Conversation
 from data_pipeline.simulate import augment
 from data_pipeline.simulate.behaviour import idle_motion, listener, user
 from data_pipeline.simulate.behaviour.footage import restless
-from data_pipeline.simulate.behaviour.person import BROWS, Person, draw_person
+from data_pipeline.simulate.behaviour.person import BROWS, Person, sample_person
 from data_pipeline.simulate.behaviour.posture import posture
 from data_pipeline.simulate.behaviour.tracking import noisy
 from data_pipeline.simulate.speech import dialogue
 from data_pipeline.simulate.speech.sentences import SPLITS
-from data_pipeline.simulate.speech.synthesis import Speaker, draw_voice
+from data_pipeline.simulate.speech.synthesis import Speaker, sample_voice
 
 _STREAMS = (
     "turns",
@@ -68,10 +68,10 @@ def simulate(
     """
     rng = streams(seed, split, private)
     frames = int(round(seconds * FPS))
-    voices = {side: draw_voice(rng["people"], split) for side in ("user", "avatar")}
-    people = {side: draw_person(rng["people"]) for side in ("user", "avatar")}
+    voices = {side: sample_voice(rng["people"], split) for side in ("user", "avatar")}
+    people = {side: sample_person(rng["people"]) for side in ("user", "avatar")}
     sides = {side: dialogue.Side(rng[f"{side}_words"], split, voices[side], speaker) for side in ("user", "avatar")}
-    style = style or dialogue.draw_style(rng["turns"], split)
+    style = style or dialogue.sample_style(rng["turns"], split)
     said = dict(
         zip(
             ("user", "avatar"),
@@ -128,8 +128,8 @@ def answer_to_smile(clip: Conversation, frame: int, strength: float, split: str 
     """
     rng = streams(clip.seed, split, private=0)
     for _ in ("user", "avatar"):
-        draw_voice(rng["people"], split)
-    _, person = draw_person(rng["people"]), draw_person(rng["people"])
+        sample_voice(rng["people"], split)
+    _, person = sample_person(rng["people"]), sample_person(rng["people"])
     envelope = np.where(np.arange(clip.frames) < frame, 0.0, strength)
     chance = np.random.default_rng([clip.seed, frame])
     return listener.react(chance, [], [user.Smile(frame, envelope)], clip.avatar_speaking, person)[0]

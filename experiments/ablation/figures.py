@@ -26,7 +26,7 @@ FACE = slice(48, 208)
 """Rows and columns of a picture of 256 pixels that hold the face."""
 
 
-def draw(out: Path, suite: str, made: Sequence[Made], data: Path):
+def plot(out: Path, suite: str, made: Sequence[Made], data: Path):
     """Draws what the cells that did not fail have, those of the first seed where a picture shows one model."""
     good = [one for one in made if "error" not in one.record]
     if not good:

@@ -41,7 +41,7 @@ def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
     with watch("metrics"):
         table = eval_set.metric_table(arrays, config.layout.block)
     with watch("pictures"):
-        pictures = draw(out, arrays, clips[0], config.layout)
+        pictures = plot(out, arrays, clips[0], config.layout)
     video, sheet = out / "conversation.mp4", out / "contact_sheet.png"
     with watch("video"):
         write_conversation(video, clips[0], generated["model"][0], sheet=sheet)
@@ -99,7 +99,7 @@ def beside(out: Path, clips: list[Conversation]) -> tuple[dict, Path, tuple[Path
     return row, video, (sheet, "The conversation of the video by the model that ships.")
 
 
-def draw(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: LayoutConfig) -> list[tuple[Path, str]]:
+def plot(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: LayoutConfig) -> list[tuple[Path, str]]:
     """The still pictures, each with its caption."""
     peaks = {name: reactiveness.response_map(arrays["user"], arrays[name]) for name in ("recorded", "model")}
     return [
@@ -119,13 +119,13 @@ def draw(out: Path, arrays: dict[str, np.ndarray], clip: Conversation, layout: L
             "The conversation of the video: causes on the user's side, the recorded avatar's reactions, the model.",
         ),
         (
-            figures.masks(out / "masks.png", drawn_masks(layout), layout.block),
+            figures.masks(out / "masks.png", mask_plots(layout), layout.block),
             "Who may attend to whom: the training masks, and the passes of a stream side by side.",
         ),
     ]
 
 
-def drawn_masks(layout: LayoutConfig) -> dict[str, np.ndarray]:
+def mask_plots(layout: LayoutConfig) -> dict[str, np.ndarray]:
     """The masks worth looking at, by name; those with look-ahead show two frames where the model has none."""
     block, ahead = layout.block, layout.look_ahead or min(2, layout.block - 1)
     frames = block * max(2, 30 // block)

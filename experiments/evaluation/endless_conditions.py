@@ -59,16 +59,16 @@ class Chain:
     def __init__(self, played: Sequence[Tracks], sessions: int, seed: int):
         self._pieces = played
         self._rng = [np.random.default_rng((seed, session)) for session in range(sessions)]
-        self._left = [self._draw(rng) for rng in self._rng]
+        self._left = [self._sample(rng) for rng in self._rng]
 
     def take(self, frames: int) -> Tracks:
         """The next frames of all sessions, tracks `[sessions, frames, ...]`."""
         for session, rng in enumerate(self._rng):
             while len(next(iter(self._left[session].values()))) < frames + FADE:
-                self._left[session] = join([self._left[session], self._draw(rng)])
+                self._left[session] = join([self._left[session], self._sample(rng)])
         taken = {name: np.stack([left[name][:frames] for left in self._left]) for name in self._pieces[0]}
         self._left = [{name: track[frames:] for name, track in left.items()} for left in self._left]
         return taken
 
-    def _draw(self, rng: np.random.Generator) -> Tracks:
+    def _sample(self, rng: np.random.Generator) -> Tracks:
         return self._pieces[rng.integers(len(self._pieces))]

@@ -120,4 +120,4 @@ def metric_table(
     ]
     events = events if columns is FACE else None
     rest = arrays["rest"][:, None] if "rest" in arrays else None
-    return report.evaluate(arrays, columns.vocabulary, block=block, clip_events=events, rest=rest, metrics=metrics)
+    return report.evaluate(arrays, columns.channel_groups, block=block, clip_events=events, rest=rest, metrics=metrics)

@@ -88,7 +88,7 @@ def scales(steps: int = 5) -> np.ndarray:
     return motion
 
 
-def draw_motion(frames: int, seed: int) -> np.ndarray:
+def sample_motion(frames: int, seed: int) -> np.ndarray:
     """Motion `[frames, D]` at rest first, then with every channel of DRAWN uniform in its range in every frame."""
     random = np.random.default_rng(seed)
     motion = np.zeros((frames, len(CHANNELS)), np.float32)
@@ -111,7 +111,7 @@ def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> di
       Pearson's r for each channel of `DRAWN`; `smile_of_width`: |r| of the width that was put in and the smile that is
       read, `width_of_smile` the other way round; `found`: share of frames in which a face was found.
     """
-    motion = draw_motion(frames, seed)
+    motion = sample_motion(frames, seed)
     raw = _raw(codec.render(identity, motion))
     found = np.isfinite(raw[:, 0])
     shown, raw = motion[found], raw[found]

@@ -18,7 +18,7 @@ from afjax.user_delay import turned
 from data_pipeline.schema import Conversation
 from experiments import cli
 from experiments.evaluation import endless_conditions
-from experiments.evaluation.portrait_identity import Cast, judged
+from experiments.evaluation.portrait_identity import PortraitsUnderTest, drift_verdict
 from experiments.report.drift_plot import picture
 from experiments.runs.columns import Columns, columns_of
 from experiments.runs.data import check_fits
@@ -47,7 +47,7 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
     """Figures by kind: `groups` (`minute_distances.measure`), `shift` and `spread` of columns by minute, `seconds`.
 
     The unit of a column is its standard deviation over all recorded frames. The latent codec's have `off_span`, and
-    with `embed` (as `Cast` takes it) there is `identity`.
+    with `embed` (as `PortraitsUnderTest` takes it) there is `identity`.
     """
     config = run.config
     check_fits(config, clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1])
@@ -55,7 +55,7 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
         raise InputError(f"a minute of {MINUTE} frames is not made of whole blocks of {config.layout.block}")
     codec = run.codec() if config.data.codec or embed else None
     columns = columns_of(codec)
-    cast = None if codec is None else Cast(codec, sessions, embed)
+    portraits = None if codec is None else PortraitsUnderTest(codec, sessions, embed)
     motions = [columns.project(clip.avatar_motion) for clip in clips]
     scale = np.concatenate(motions).std(axis=0, dtype=np.float64)
     scale = np.where(scale > 0, scale, 1.0)
@@ -66,21 +66,21 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
             life = recorded([columns.project(piece["avatar_motion"]) / scale for piece in played], sessions)
             rng, started = np.random.default_rng(SEED), time.perf_counter()
             made, outside, faces = [], [], []
-            for motion in generated(run, played, cast, count, sessions):
+            for motion in generated(run, played, portraits, count, sessions):
                 part = columns.project(motion)
                 made.append(frechet.moments(part / scale))
                 if config.data.codec:
                     outside.append(1.0 - float(np.square(part).sum() / np.square(motion).sum()))
                 if embed is not None:
                     chosen = rng.integers(MINUTE, size=(sessions, FRAMES, 1))
-                    faces.append(cast.cosines(np.take_along_axis(motion, chosen, 1)))
+                    faces.append(portraits.cosines(np.take_along_axis(motion, chosen, 1)))
                 progress.update()
             found[kind] = _figures(columns, np.stack(made, axis=1), life) | {"seconds": time.perf_counter() - started}
             if config.data.codec:
                 found[kind]["off_span"] = outside
             if embed is not None:
-                named = {"name": metric_name("CSIM", embed.name), "others": cast.others}
-                found[kind]["identity"] = judged(np.stack(faces, 1), _lived(cast, clips, kind), DRAWS) | named
+                named = {"name": metric_name("CSIM", embed.name), "others": portraits.others}
+                found[kind]["identity"] = drift_verdict(np.stack(faces, 1), _recorded_faces(portraits, clips, kind), DRAWS) | named
     return found
 
 
@@ -97,15 +97,15 @@ def _figures(columns: Columns, made: np.ndarray, life: minute_distances.Recorded
     }
 
 
-def _lived(cast: Cast, clips: list[Conversation], kind: str) -> np.ndarray:
+def _recorded_faces(portraits: PortraitsUnderTest, clips: list[Conversation], kind: str) -> np.ndarray:
     """Cosines `[sessions, LIFE]` of the cast under random recorded frames of a kind."""
     speaks = kind == "speaking"
     frames = np.concatenate([clip.avatar_motion[clip.avatar_speaking == speaks] - clip.rest for clip in clips])
-    chosen = np.random.default_rng(DRAWN_SEED).integers(len(frames), size=(cast.sessions, LIFE))
-    return cast.under(frames[chosen])
+    chosen = np.random.default_rng(DRAWN_SEED).integers(len(frames), size=(portraits.sessions, LIFE))
+    return portraits.cosines_from_rest(frames[chosen])
 
 
-def generated(run: Avatar, played, cast: Cast | None, count: int, sessions: int) -> Iterator[np.ndarray]:
+def generated(run: Avatar, played, portraits: PortraitsUnderTest | None, count: int, sessions: int) -> Iterator[np.ndarray]:
     """One minute `[sessions, MINUTE, D]` of the model's motion after another.
 
     With a user delay the user's tracks are so late within each piece.
@@ -113,7 +113,7 @@ def generated(run: Avatar, played, cast: Cast | None, count: int, sessions: int)
     generator, delay = run.generator, run.config.layout.user_delay
     late = [turned(piece, delay) for piece in played]
     chain = endless_conditions.Chain(late, sessions, SEED)
-    state = generator.begin(sessions, SEED, reference_motion=0.0 if cast is None else cast.references)
+    state = generator.begin(sessions, SEED, reference_motion=0.0 if portraits is None else portraits.references)
     first = run.config.sampler.start
     for _ in range(count):
         tracks = chain.take(MINUTE)

@@ -25,7 +25,7 @@ FIRST = 2_000_000_000
 """Seeds of the portraits start here: no codec is trained on so many others."""
 
 
-class Cast:
+class PortraitsUnderTest:
     """A portrait for each of `sessions`.
 
     Attributes:
@@ -52,7 +52,7 @@ class Cast:
             pairs = identity.cosines(np.broadcast_to(self._own, (sessions, *self._own.shape)), self._own)
             self.others = float(pairs[~np.eye(sessions, dtype=bool)].mean())
 
-    def under(self, motion: np.ndarray) -> np.ndarray:
+    def cosines_from_rest(self, motion: np.ndarray) -> np.ndarray:
         """Cosines of frames as `cosines` gives them, of motion relative to somebody's rest."""
         rest = np.broadcast_to(self.references, (self.sessions, motion.shape[-1]))
         return self.cosines(motion + rest[:, None])
@@ -68,12 +68,12 @@ class Cast:
         return found
 
 
-def judged(made: np.ndarray, life: np.ndarray, draws: int, seed: int = 0) -> dict:
+def drift_verdict(made: np.ndarray, recorded: np.ndarray, draws: int, seed: int = 0) -> dict:
     """What a stream's cosines say beside those of recorded motion.
 
     Args:
       made: cosines `[S, M, n]` of n frames of each of M minutes.
-      life: cosines `[S, N]` of frames under recorded motion; a draw of the band is n of them for each session.
+      recorded: cosines `[S, N]` of frames under recorded motion; a draw of the band is n of them for each session.
       draws: how many; seed: of them.
 
     Returns:
@@ -82,8 +82,8 @@ def judged(made: np.ndarray, life: np.ndarray, draws: int, seed: int = 0) -> dic
       over sessions, `found` (share of frames in which a face was found).
     """
     track = made.mean(axis=(0, 2))
-    chosen = np.random.default_rng(seed).integers(life.shape[1], size=(2 * draws, len(made), made.shape[2]))
-    drawn = np.take_along_axis(life[None], chosen, 2).mean(axis=(1, 2))
+    chosen = np.random.default_rng(seed).integers(recorded.shape[1], size=(2 * draws, len(made), made.shape[2]))
+    drawn = np.take_along_axis(recorded[None], chosen, 2).mean(axis=(1, 2))
     low, high = np.percentile(drawn, [2.5, 97.5])
     moves = np.percentile(np.abs(drawn[:draws] - drawn[draws:]), 95)
     return {

@@ -21,7 +21,7 @@ from afjax.errors import InputError
 from afjax.media.video import VideoInfo, read_frames
 from afjax.metrics import real_response
 from afjax.metrics.real_response import BARS, CHANNELS, Clip, Episode
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait
 from experiments import cli
 from experiments.report.face_sheet import sheet
 from experiments.talk.inputs import Inputs, fit, identity_of, read_inputs, track_user
@@ -57,7 +57,7 @@ def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | N
     missing = [name for name in CHANNELS if name not in codec.channels]
     if missing:
         raise InputError(f"the model's motion has no {missing[0]}", workdir, "measure a model of the face codec")
-    identity = None if picture is None else identity_of(codec, draw_portrait(0), 0, "portrait", [])
+    identity = None if picture is None else identity_of(codec, paint_portrait(0), 0, "portrait", [])
     at = [codec.channels.index(name) for name in CHANNELS]
     clips, shown, said = [], [], {}
     for n, (path, one) in enumerate(zip(paths, inputs, strict=True)):

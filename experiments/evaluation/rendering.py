@@ -98,7 +98,7 @@ def render_held_out(
             }
             shown = {}
             for n in sorted({n for numbers in missing.values() for n in numbers}):
-                picture = drawn(codec, n) if portraits is None else portraits[names[n]]
+                picture = painted(codec, n) if portraits is None else portraits[names[n]]
                 shown[n] = codec.identity(picture)
                 if portraits is None:
                     write_picture(out / "portraits" / f"{names[n]}.png", picture)
@@ -154,7 +154,7 @@ def _recorded(batch: _Batch, n: int):
 
 def _user(batch: _Batch, n: int):
     """The user's motion on a drawn person. Where a user rests is not recorded: latents are taken about their mean."""
-    clip, identity = batch.clips[n], batch.codec.identity(drawn(batch.codec, len(batch.clips) + n))
+    clip, identity = batch.clips[n], batch.codec.identity(painted(batch.codec, len(batch.clips) + n))
     motion = clip.user_motion
     if np.ndim(rest := batch.codec.reference_motion(identity)):
         motion = motion - motion.mean(axis=0) + rest
@@ -166,7 +166,7 @@ def clip_name(number: int) -> str:
     return f"eval-{number:05d}"
 
 
-def drawn(codec: Codec, number: int) -> np.ndarray:
+def painted(codec: Codec, number: int) -> np.ndarray:
     """Portrait of a drawn person, as the latent codec is trained on."""
     return moving_person(FIRST + number, np.zeros((1, len(CHANNELS)), np.float32), codec.size)[0]
 

@@ -22,7 +22,7 @@ from afjax.codec.face.track.template import canonical, load_template, pose_of
 from afjax.codec.face.track.tracker import FaceTracker
 from afjax.media.video import probe, read_frames
 from experiments import cli
-from experiments.evaluation.faces import draw_motion
+from experiments.evaluation.faces import sample_motion
 
 __all__ = ["NAMES", "Seen", "clip", "fit", "judge", "portrait", "scale"]
 
@@ -66,7 +66,7 @@ def clip(path: Path, labels: dict) -> Seen:
 def portrait(picture: np.ndarray, seed: int) -> Seen:
     """A rendered portrait; rest is its first frame."""
     codec, template = FaceCodec(), load_template()
-    motion = draw_motion(FRAMES, seed)
+    motion = sample_motion(FRAMES, seed)
     with cli.quiet():
         found = [landmarks_of(frame) for frame in codec.render(codec.identity(picture), motion)]
     kept = [n for n, each in enumerate(found) if each is not None]

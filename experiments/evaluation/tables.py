@@ -71,7 +71,7 @@ def of_videos(
     }
     if "recorded" in motion:
         arrays["model"] = motion["generated"]
-    table = report.evaluate(arrays, FACE.vocabulary, block=block)
+    table = report.evaluate(arrays, FACE.channel_groups, block=block)
     if "recorded" not in motion:
         table = {
             name: {metric: value for metric, value in table[row].items() if metric.startswith(ALONE)}
@@ -108,7 +108,7 @@ def _speech(found: video_motion.Pieces) -> dict[str, np.ndarray]:
 
 def _blind(table: report.Table) -> list[str]:
     return [
-        f"{name} does not tell recorded from shuffled conversations here: no evidence" for name in report.blind(table)
+        f"{name} does not tell recorded from shuffled conversations here: no evidence" for name in report.not_discriminative(table)
     ]
 
 

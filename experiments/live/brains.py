@@ -59,11 +59,11 @@ def brains_of(choice: Choice) -> tuple[Callable[[str], Brain], tuple[str, ...]]:
 
     def make(voice: str) -> Brain:
         from afjax.serving.brains.scripted import ScriptedBrain
-        from afjax.serving.brains.vad import Ear
+        from afjax.serving.brains.vad import TurnDetector
         from afjax.serving.brains.words import WordsBrain
 
         said = speak_of(voice or voices[0])
-        return WordsBrain(Ear(), listen(), reply(), said) if listen else ScriptedBrain(Ear(), reply(), said)
+        return WordsBrain(TurnDetector(), listen(), reply(), said) if listen else ScriptedBrain(TurnDetector(), reply(), said)
 
     return make, voices if len(voices) > 1 else ()
 

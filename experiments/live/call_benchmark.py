@@ -22,11 +22,11 @@ from afjax.errors import InputError
 from afjax.streaming import latency, live_step
 from afjax.streaming.latency import percentiles
 from data_pipeline.records import read_split
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.plot import paint_portrait
 from experiments import cli
 from experiments.evaluation.reaction_lag import RESPONSE, calm
 from experiments.live import call, device
-from experiments.live.systems import CLIPS, Subject
+from experiments.live.systems import CLIPS, SystemUnderTest
 from experiments.report import waterfall
 from experiments.report.conversation_video import AVATAR, USER
 
@@ -38,7 +38,7 @@ TRIAL = 20
 """Seconds of the trial conversation that sets the play-out clock, if they hold five blocks."""
 
 
-def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int, size: int) -> dict[str, Any]:
+def measure(subject: SystemUnderTest, data: Path, out: Path, seconds: float, events: int, size: int) -> dict[str, Any]:
     """Measures one model and writes `times.jsonl` and `waterfall.png`; returns its summary."""
     config = subject.config
     clock = time.perf_counter()
@@ -46,7 +46,7 @@ def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int
     compiled = time.perf_counter() - clock
     with cli.quiet():
         scene = make_scene(data, config.layout.block, events, size)
-        screen = call.Screen(FaceCodec(size=size).identity(draw_portrait(AVATAR)))
+        screen = call.Screen(FaceCodec(size=size).identity(paint_portrait(AVATAR)))
         headroom = call.calibrate(engine, scene, screen, max(TRIAL * FPS // config.layout.block, 5))
         talk = call.Conversation(engine, scene, screen, headroom)
         seconds = max(seconds, scene.events[-1].time + (4 * config.layout.block + RESPONSE) / FPS)
@@ -54,7 +54,7 @@ def measure(subject: Subject, data: Path, out: Path, seconds: float, events: int
         talk.run(seconds)
     reactions, curves = reactions_of(talk, subject.deviation)
     _write_times(out / "times.jsonl", talk, reactions)
-    waterfall.draw(out / "waterfall.png", talk)
+    waterfall.plot(out / "waterfall.png", talk)
     return {
         "setting": _setting(config, size),
         "device": device.device(),
@@ -86,7 +86,7 @@ def make_scene(data: Path, block: int, events: int, size: int) -> call.Scene:
     if not clips or clips[0].user_wave is None:
         raise InputError("it has no held-out conversations with sound", data)
     codec = FaceCodec(size=size)
-    face = codec.identity(draw_portrait(USER))
+    face = codec.identity(paint_portrait(USER))
     motion = np.concatenate([clip.user_motion for clip in clips]).astype(np.float32)
     voices = [
         np.concatenate([getattr(clip, side) for clip in clips]).astype(np.float32) / 32768
@@ -170,7 +170,7 @@ def compute_of(talk: call.Conversation) -> dict[str, dict]:
     }
 
 
-def capacity(subject: Subject, blocks: int = 200, seconds: float = 30.0) -> dict[str, Any]:
+def capacity(subject: SystemUnderTest, blocks: int = 200, seconds: float = 30.0) -> dict[str, Any]:
     """Sessions whose step has a p99 below the block's length, by doubling; rendering and tracking not counted.
 
     Each number is measured for so many blocks, or for so many seconds if that is less.
@@ -190,7 +190,7 @@ def capacity(subject: Subject, blocks: int = 200, seconds: float = 30.0) -> dict
     return {"sessions": held, "block_ms": length, "step_ms": table}
 
 
-def cold_start(subject: Subject) -> dict[str, float]:
+def cold_start(subject: SystemUnderTest) -> dict[str, float]:
     """Seconds from a new process to its first block, without and with the persistent cache of compiled programs."""
     found = {}
     with tempfile.TemporaryDirectory() as folder:

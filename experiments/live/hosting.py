@@ -14,7 +14,7 @@ import numpy as np
 from afjax.media.image import read_portrait
 from afjax.serving.server import Server
 from afjax.serving.studio import Studio
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait
 from experiments.report.conversation_video import AVATAR
 
 __all__ = ["door_of", "host", "ice_of", "outlets", "portraits_of"]
@@ -27,7 +27,7 @@ def portraits_of(files: Sequence[str]) -> dict[str, np.ndarray]:
     """Portraits uint8 `[H, W, 3]` by name: those of files, by default a drawn face and scikit-image's astronaut."""
     if files:
         return {Path(file).stem: read_portrait(file) for file in files}
-    found = {"drawn": draw_portrait(AVATAR)}
+    found = {"drawn": paint_portrait(AVATAR)}
     with contextlib.suppress(ImportError):
         from skimage.data import astronaut
 

@@ -97,7 +97,7 @@ def programs(config: Config, sizes: Sizes, sessions: int = 1) -> dict[str, Progr
     each = {name: tree for name, tree in flow["params"].items() if name.startswith(("blocks_", "embed_motion", "head"))}
     again = len(make_grid(config.sampler).network_levels) * bytes_of(each)  # first by the clean pass
     generate = make_step(model, config.layout, config.sampler)
-    heard = jax.eval_shape(partial(live_step.init_live, config, extractor, 2 * sessions)).avatar_heard
+    heard = jax.eval_shape(partial(live_step.init_live, config, extractor, 2 * sessions)).avatar_extractor
     return {
         "hear": Program(_hear(extractor), (speech, heard, _of(2 * sessions, block * FRAME))),
         "see": Program(_bound(codec.seen, precision), (ready, pictures)),

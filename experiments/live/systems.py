@@ -30,7 +30,7 @@ _FIRST_BLOCK = (
 
 
 @dataclass(frozen=True)
-class Subject:
+class SystemUnderTest:
     """A model that can be run live.
 
     Attributes:
@@ -52,13 +52,13 @@ class Subject:
 
 def trained(
     workdir: str | Path, data: str | Path = "", out: Path | None = None, precision: str | None = None
-) -> Subject:
+) -> SystemUnderTest:
     """Of a run folder, or of the model that ships; `data` and `out`: as `measured_on` takes them.
 
     Raises InputError as `afjax.load`.
     """
     run = cli.load_avatar(workdir, precision)
-    return Subject(
+    return SystemUnderTest(
         run.config,
         run.normalizer.motion_std,
         run.engine,
@@ -68,7 +68,7 @@ def trained(
     )
 
 
-def bundled(folder: str | Path) -> Subject:
+def bundled(folder: str | Path) -> SystemUnderTest:
     """Of a folder that `experiments.export_stream` wrote for two sessions, one of them for counterfactuals."""
     folder = files.absolute(folder)
     try:
@@ -89,7 +89,7 @@ def bundled(folder: str | Path) -> Subject:
     )
     deviation = np.array([channel["std"] for channel in manifest["motion"]], np.float32)
     command = [sys.executable, str(folder / "run.py")]
-    return Subject(config, deviation, lambda _: BundleEngine(config, stream), [2], command, None)
+    return SystemUnderTest(config, deviation, lambda _: BundleEngine(config, stream), [2], command, None)
 
 
 class BundleEngine:

@@ -75,7 +75,7 @@ def common_videos(a: Path, b: Path) -> tuple[list[str], list[str]]:
     return both, sorted(inside[0] ^ inside[1])
 
 
-def draw_pairs(names: Sequence[str], seed: int) -> tuple[str, list[Pair]]:
+def sample_pairs(names: Sequence[str], seed: int) -> tuple[str, list[Pair]]:
     """-> id of the study and its pairs, in an order and under ids that say nothing about the names."""
     rng = random.Random(seed)
     tokens = rng.sample(range(16**11, 16**12), 3 * len(names) + 1)
@@ -155,7 +155,7 @@ def make(
             remarks += telling(name, a, b)
             progress.update()
         seed = secrets.randbits(32) if seed is None else seed
-        study, pairs = draw_pairs(names, seed)
+        study, pairs = sample_pairs(names, seed)
         (folder / "videos").mkdir()
         sources = {token: system / pair.name for pair in pairs for token, system in ((pair.a, a), (pair.b, b))}
         for token, source in sorted(sources.items()):

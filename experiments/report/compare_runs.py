@@ -36,7 +36,7 @@ th[scope=row] { overflow-wrap: anywhere; }
 
 
 @dataclass(frozen=True)
-class Run:
+class RunLog:
     """What a run folder holds: `config` by dotted name, the records of its log, its summary (empty until it ends)."""
 
     name: str
@@ -70,13 +70,13 @@ def find(patterns: Sequence[str]) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def read(folders: Sequence[Path]) -> list[Run]:
+def read(folders: Sequence[Path]) -> list[RunLog]:
     """Runs, named by their paths below the folder that they share, without the ending that they share."""
     paths = [folder.relative_to(os.path.commonpath([f.parent for f in folders])) for folder in folders]
     while all(path.name == paths[0].name and path.parent.name for path in paths):
         paths = [path.parent for path in paths]
     return [
-        Run(
+        RunLog(
             path.as_posix(),
             flat(renamed_settings(_table(folder / "config.json"))),
             _records(folder / "metrics.jsonl"),
@@ -115,7 +115,7 @@ def flat(table: dict[str, Any], where: str = "") -> dict[str, Any]:
     return found
 
 
-def differences(runs: Sequence[Run]) -> dict[str, list[Any]]:
+def differences(runs: Sequence[RunLog]) -> dict[str, list[Any]]:
     """Settings in which the runs differ: a value a run, None where a run has no such setting."""
     names = dict.fromkeys(name for run in runs for name in run.config)
     rows = {name: [run.config.get(name) for run in runs] for name in names}
@@ -170,14 +170,14 @@ def _legend(styles: dict[str, str]) -> str:
     return f'<div class="legend">{"".join(items)}</div>'
 
 
-def _differences(runs: Sequence[Run], differ: dict[str, list[Any]]) -> str:
+def _differences(runs: Sequence[RunLog], differ: dict[str, list[Any]]) -> str:
     if not differ:
         return "<p>None.</p>"
     rows = [[name, *("–" if v is None else json.dumps(v) for v in row)] for name, row in differ.items()]
     return _html_table(["setting", *(run.name for run in runs)], rows, "differences")
 
 
-def _charts(runs: Sequence[Run], styles: dict[str, str]):
+def _charts(runs: Sequence[RunLog], styles: dict[str, str]):
     scalars = dict.fromkeys(name for run in runs for record in run.records for name in record if name != "step")
     for scalar in sorted(scalars, key=lambda name: name != "loss"):
         drawn = svg.chart({run.name: run.curve(scalar) for run in runs}, styles, f"{scalar} by step")

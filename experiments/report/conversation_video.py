@@ -17,13 +17,13 @@ SHEET = 24
 
 
 @lru_cache(maxsize=4)
-def drawn_face(seed: int, size: int):
+def painted_face(seed: int, size: int):
     """The face codec's identity of a drawn portrait. A training shows the same two in every sample."""
     from afjax.codec.face.codec import FaceCodec
-    from data_pipeline.simulate.portrait.draw import draw_portrait
+    from data_pipeline.simulate.portrait.draw import paint_portrait
 
     with cli.quiet():
-        return FaceCodec(size=size).identity(draw_portrait(seed))
+        return FaceCodec(size=size).identity(paint_portrait(seed))
 
 
 def write_conversation(path: Path, clip: Conversation, motion: np.ndarray, size: int = 256, portrait=None, sheet=None):
@@ -41,7 +41,7 @@ def write_conversation(path: Path, clip: Conversation, motion: np.ndarray, size:
 
     codec = FaceCodec(size=size)
     with cli.quiet():
-        faces = drawn_face(USER, size), drawn_face(AVATAR, size) if portrait is None else codec.identity(portrait)
+        faces = painted_face(USER, size), painted_face(AVATAR, size) if portrait is None else codec.identity(portrait)
     sound = np.stack([clip.user_wave, clip.avatar_wave], axis=1).astype(np.float32) / 32768
     sound = soxr.resample(sound[: len(motion) * RATE // FPS], RATE, SOUND_RATE)
     moments = np.linspace(0, len(motion) - 1, SHEET).astype(int)
@@ -65,9 +65,9 @@ def render_tracks(user: np.ndarray, avatars: Mapping[str, np.ndarray], size: int
     """Frames uint8 [n, size, size, 3] of the drawn user's motion [n, D], as "user", and of each avatar's by name."""
     from afjax.codec.face.codec import FaceCodec
 
-    codec, face = FaceCodec(size=size), drawn_face(AVATAR, size)
+    codec, face = FaceCodec(size=size), painted_face(AVATAR, size)
     shown = {name: codec.render(face, motion) for name, motion in avatars.items()}
-    return {"user": codec.render(drawn_face(USER, size), user), **shown}
+    return {"user": codec.render(painted_face(USER, size), user), **shown}
 
 
 def marks(clip: Conversation) -> list[tuple[str, float, float | None]]:

@@ -160,7 +160,7 @@ def _card(value: str, label: str) -> str:
 
 def _explanation(table: report.Table) -> str:
     lines = ["Each figure stands over its 95 % interval, from drawing the conversations again. A dash: undefined."]
-    if "shuffled" in table and (names := report.blind(table)):
+    if "shuffled" in table and (names := report.not_discriminative(table)):
         listed = ", ".join(_words(name) for name in names)
         lines.append(f"On these clips no evidence of reaction (recorded and shuffled do not separate): {listed}.")
     return "".join(f"<p>{line}</p>" for line in lines)
@@ -168,7 +168,7 @@ def _explanation(table: report.Table) -> str:
 
 def _table(table: report.Table) -> str:
     names = [name for name in report.PRINTED if any(name in figures for figures in table.values())]
-    unseen = report.blind(table) if "shuffled" in table else []
+    unseen = report.not_discriminative(table) if "shuffled" in table else []
     head = "".join(f'<th scope="col"{_own(row)}>{_words(row)}</th>' for row in table)
     body = []
     for name in names:

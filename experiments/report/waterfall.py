@@ -8,7 +8,7 @@ from experiments.report.figures import ACCENT, AVATAR, RECORDED, USER, canvas
 BLOCKS = 12
 
 
-def draw(path: Path, talk) -> Path:
+def plot(path: Path, talk) -> Path:
     """The middle blocks of a `experiments.live.call.Conversation`, one row each, in seconds."""
     middle = len(talk.blocks) // 2
     blocks = talk.blocks[middle : middle + BLOCKS]

@@ -21,7 +21,7 @@ from afjax.weights import tiny_release
 from afjax.weights.folder import to_folder
 from data_pipeline.schema import Conversation
 from data_pipeline.simulate.conversation import simulate
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait
 from data_pipeline.simulate.speech.synthesis import Speaker
 from experiments.evaluation.tiny_networks import write_tiny
 from experiments.reproduction.recipe import Settings
@@ -105,7 +105,7 @@ def _filmed(data: Path, name: str, split: str, person: int, clip: Conversation, 
     row = {"conversation": name}
     for side in SIDES:
         path = data / side / f"{name}.mp4"
-        identity = codec.identity(draw_portrait(person + (side == "user"), SIZE + SIZE // 4))
+        identity = codec.identity(paint_portrait(person + (side == "user"), SIZE + SIZE // 4))
         pictures = codec.render(identity, getattr(clip, f"{side}_motion"))
         sound = getattr(clip, f"{side}_wave").astype(np.float32) / 32768
         with VideoWriter(path, SIZE, SIZE) as writer:

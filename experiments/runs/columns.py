@@ -15,7 +15,7 @@ from afjax.codec.base import Codec
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE
 from afjax.codec.latent.codec import LatentCodec
 from afjax.errors import InputError
-from afjax.metrics.table.report import Vocabulary
+from afjax.metrics.table.report import ChannelGroups
 
 __all__ = ["FACE", "GROUPS", "Columns", "columns_for", "columns_of"]
 
@@ -29,17 +29,17 @@ class Columns:
     Attributes:
       channels: names of the columns of the motion `[..., D]` itself, as records have them.
       names: of the measured columns, which `project` gives of it; `groups` choose among them.
-      vocabulary: what they mean.
+      channel_groups: what they mean.
     """
 
     channels: Sequence[str]
     names: Sequence[str]
     groups: Mapping[str, Sequence[str]]
     project: Callable[[np.ndarray], np.ndarray]
-    vocabulary: Vocabulary
+    channel_groups: ChannelGroups
 
 
-FACE = Columns(CHANNELS, CHANNELS, GROUPS, lambda motion: motion, Vocabulary(EXPRESSION, POSE))
+FACE = Columns(CHANNELS, CHANNELS, GROUPS, lambda motion: motion, ChannelGroups(EXPRESSION, POSE))
 
 
 def columns_of(codec: Codec | None) -> Columns:
@@ -47,7 +47,7 @@ def columns_of(codec: Codec | None) -> Columns:
     if not isinstance(codec, LatentCodec):
         return FACE
     names = tuple(f"direction_{n}" for n in range(codec.config.directions))
-    return Columns(codec.channels, names, {"all": names}, codec.coefficients, Vocabulary((), (), "", ""))
+    return Columns(codec.channels, names, {"all": names}, codec.coefficients, ChannelGroups((), (), "", ""))
 
 
 def columns_for(channels: Sequence[str], codec: str | Path, where: object) -> Columns:

@@ -17,7 +17,7 @@ from experiments.runs.tensorboard_samples import show
 MEDIA = ("av", "soxr", "PIL", "ai_edge_litert", "matplotlib")
 
 
-class Sampler:
+class SampleWriter:
     """Writes generated motion of a few held-out clips as it goes, and the first seconds of one of them as a video.
 
     `board`: folder of TensorBoard events that get the video as well.

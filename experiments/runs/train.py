@@ -19,7 +19,7 @@ from experiments.runs import teacher, tune
 from experiments.runs.data import check_data, training_data
 from experiments.runs.folder import TrainingProgress, outcome, read_metrics, remember
 from experiments.runs.held_out import held_out_probe
-from experiments.runs.samples import Sampler
+from experiments.runs.samples import SampleWriter
 
 SATURATED = 0.01
 
@@ -72,7 +72,7 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
             print(f"data.filter keeps {kept} of {total} clips of {path}")
     meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json(), "features": features}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
-    sampler = Sampler(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
+    sampler = SampleWriter(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
     sampler = sharding.on_first(sampler)
     probe = held_out_probe(config, folder, metadata) if config.training.probe_every else None
     with TrainingProgress(config.training.num_steps) as progress:

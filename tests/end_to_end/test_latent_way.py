@@ -16,7 +16,7 @@ from afjax.training.autoencoder.step import init_state
 from afjax.training.checkpoint import Checkpoints
 from data_pipeline.records import read_metadata, read_split, write_metadata, write_split
 from data_pipeline.schema import encode
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait
 from experiments.configs import autoencoder
 from experiments.data.latent_data import latent_data
 from experiments.runs.train import train_run as train_motion
@@ -110,7 +110,7 @@ def test_motion_is_trained_generated_and_decoded(config, tiny_codec, latents, tm
     train_motion(from_dict(values), tmp_path / "run")
     run = load_run(tmp_path / "run")
     codec = run.codec()
-    identity = codec.identity(draw_portrait(3, 256))
+    identity = codec.identity(paint_portrait(3, 256))
     motion = run.generate(20, user_wave=np.zeros(12_800, np.float32), reference_motion=codec.reference_motion(identity))
     frames = codec.render(identity, motion)
     assert motion.shape == (20, DIM) and frames.shape == (20, 64, 64, 3) and frames.dtype == np.uint8

@@ -218,14 +218,14 @@ def test_real_files_through_the_trained_model(workdir, tmp_path):
     soundfile = pytest.importorskip("soundfile")
     from afjax.codec.face.codec import FaceCodec
     from afjax.media.writer import VideoWriter
-    from data_pipeline.simulate.portrait.draw import draw_portrait, write_portrait
+    from data_pipeline.simulate.portrait.draw import paint_portrait, write_portrait
     from experiments.talk.stream import stream
 
     write_portrait(tmp_path / "face.png", 0, 256)
     codec, motion = FaceCodec(size=128), np.zeros((30, 15), np.float32)
     motion[:, 0] = np.linspace(-10, 10, 30)
     with VideoWriter(tmp_path / "user.mp4", 128, 128) as writer:
-        writer.frames(codec.render(codec.identity(draw_portrait(1)), motion))
+        writer.frames(codec.render(codec.identity(paint_portrait(1)), motion))
     voice = 0.3 * np.random.default_rng(0).standard_normal(44100) * np.sin(np.linspace(0, 20, 44100)) ** 2
     soundfile.write(tmp_path / "avatar.wav", voice, 44100)
 

@@ -207,7 +207,7 @@ def test_nothing_before_the_end_of_a_block_knows_what_the_user_says_after_it(run
         return np.concatenate(made)
 
     whole = replace(avatar.features, block=0)
-    heard = replace(avatar, hearing=lambda: whole)
+    heard = replace(avatar, load_features=lambda: whole)
     found = {
         "training": (trained_on(avatar.features, "blocks"), trained_on(whole, "whole")),
         "records": (evaluated(avatar, "blocks"), evaluated(heard, "whole")),

@@ -13,7 +13,7 @@ from afjax.training.generator.state import count, init_params, init_state, token
 from afjax.training.generator.step import make_random_inputs, make_train_step
 from experiments.configs import infp, listener, paper, quickstart, released, sharded, smoke, talking_only
 from experiments.configs.ablations import objectives
-from experiments.evaluation.demo import drawn_masks
+from experiments.evaluation.demo import mask_plots
 from experiments.runs.data import training_data
 
 PRESETS = {
@@ -86,7 +86,7 @@ def test_windowed_presets(module, frames, variant):
     assert len(token_layout(config).frame) == 2 * frames + 10
     assert config.objective.ever_kept == ((1, 0, 0) if module is talking_only else (1, 1, 1))
     assert config.model.memory_size == (64 if module is infp else 0)
-    assert all(len(mask) >= 2 * frames for mask in drawn_masks(c).values())
+    assert all(len(mask) >= 2 * frames for mask in mask_plots(c).values())
 
 
 def test_infp_with_a_voice_alone_never_sees_its_user():

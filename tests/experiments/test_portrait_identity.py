@@ -7,7 +7,7 @@ from afjax.codec.face.codec import FaceCodec
 from afjax.codec.latent.codec import LatentCodec
 from afjax.errors import InputError
 from afjax.metrics.pretrained.dlib_face import DlibFace
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait
 from experiments.evaluation import long_stream, portrait_identity
 from experiments.runs.columns import FACE
 
@@ -38,13 +38,13 @@ def embed(picture):
 
 @pytest.fixture
 def two():
-    return portrait_identity.Cast(Codec(), 2, embed)
+    return portrait_identity.PortraitsUnderTest(Codec(), 2, embed)
 
 
 def test_a_cast_knows_its_portraits(two):
     np.testing.assert_array_equal(two.references, [[0, 0], [0, 90]])
     assert two.others == pytest.approx(0.0, abs=1e-6), "two people at a right angle"
-    assert portrait_identity.Cast(FaceCodec(size=128), 1).references == 0.0, "motion of the face codec is relative"
+    assert portrait_identity.PortraitsUnderTest(FaceCodec(size=128), 1).references == 0.0, "motion of the face codec is relative"
 
 
 def test_cosines_are_with_the_sessions_own_portrait(two):
@@ -53,26 +53,26 @@ def test_cosines_are_with_the_sessions_own_portrait(two):
     found = two.cosines(motion)
     np.testing.assert_allclose(found[:, :2], [[1.0, 0.5], [1.0, 0.5]], atol=1e-6)
     assert found[0, 2] == 0 and found[1, 2] == pytest.approx(1.0)
-    np.testing.assert_array_equal(two.under(motion), found)
+    np.testing.assert_array_equal(two.cosines_from_rest(motion), found)
 
 
 def test_faces_that_stay_are_inside_and_faces_that_leave_are_not():
     rng = np.random.default_rng(0)
-    life = 0.9 + 0.02 * rng.standard_normal((8, 12))
+    recorded = 0.9 + 0.02 * rng.standard_normal((8, 12))
     stays = 0.9 + 0.02 * rng.standard_normal((8, 30, 2))
-    figures = portrait_identity.judged(stays, life, 200)
+    figures = portrait_identity.drift_verdict(stays, recorded, 200)
     assert figures["inside"] and figures["found"] == 1.0 and len(figures["minutes"]) == 30
     assert figures["slope"]["low"] < 0 < figures["slope"]["high"]
     assert abs(figures["moved"]) < figures["moves"] == pytest.approx(1.96 * 2**0.5 * 0.02 / 4, rel=0.25)
     leaves = stays - 0.002 * np.arange(30)[:, None]
     leaves[0, 3, 1] = 0
-    figures = portrait_identity.judged(leaves, life, 200)
+    figures = portrait_identity.drift_verdict(leaves, recorded, 200)
     assert not figures["inside"] and figures["slope"]["mean"] == pytest.approx(-0.002, abs=5e-4)
     assert figures["moved"] < -figures["moves"]
     assert figures["found"] == pytest.approx(1 - 1 / 480)
     dissolves = stays.copy()
     dissolves[:, -1] = 0
-    figures = portrait_identity.judged(dissolves, life, 200)
+    figures = portrait_identity.drift_verdict(dissolves, recorded, 200)
     assert not figures["inside"] and figures["slope"]["mean"] < 0, "faces that nobody finds are no faces that stay"
 
 
@@ -97,7 +97,7 @@ def test_without_dlib_there_is_one_line(monkeypatch):
 def test_dlib_tells_people_apart():
     pytest.importorskip("dlib")
     face, codec = DlibFace(), FaceCodec(size=256)
-    portraits = [draw_portrait(seed, 256) for seed in (0, 1)]
+    portraits = [paint_portrait(seed, 256) for seed in (0, 1)]
     one, other = map(face, portraits)
     turned = codec.render(codec.identity(portraits[0]), 8.0 * np.eye(1, 15, dtype=np.float32))[0]
 

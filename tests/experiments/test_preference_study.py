@@ -71,7 +71,7 @@ def test_no_place_in_the_page_belongs_to_a_system():
     """Over many seeds A's video is first in half of the pairs, and a name's pair is anywhere."""
     first, place = 0, set()
     for seed in range(200):
-        _, pairs = study_page.draw_pairs(["x", "y", "z"], seed)
+        _, pairs = study_page.sample_pairs(["x", "y", "z"], seed)
         first += sum(pair.a < pair.b for pair in pairs)
         place.add([pair.name for pair in pairs].index("x"))
         assert [pair.id for pair in pairs] == sorted(pair.id for pair in pairs)
@@ -79,8 +79,8 @@ def test_no_place_in_the_page_belongs_to_a_system():
 
 
 def test_same_seed_same_study():
-    assert study_page.draw_pairs(NAMES, 1) == study_page.draw_pairs(NAMES, 1)
-    one, other = (study_page.draw_pairs(NAMES, seed) for seed in (1, 2))
+    assert study_page.sample_pairs(NAMES, 1) == study_page.sample_pairs(NAMES, 1)
+    one, other = (study_page.sample_pairs(NAMES, seed) for seed in (1, 2))
     assert one[0] != other[0] and not {p.id for p in one[1]} & {p.id for p in other[1]}
 
 

@@ -18,7 +18,7 @@ from afjax.config import ComputeConfig, SamplerConfig, to_dict
 from afjax.errors import InputError
 from afjax.export import bundle_loader
 from afjax.export.bundle import named, rebuilt, started, write
-from afjax.export.example import drawn_blocks
+from afjax.export.example import random_blocks
 from afjax.files import folder_aside
 from afjax.nn.transformer import narrowed
 from afjax.streaming import live_step
@@ -48,7 +48,7 @@ def params(config):
 def bundle(config, params, tmp_path_factory):
     folder = tmp_path_factory.mktemp("export") / "bundle"
     folder.mkdir()
-    blocks = drawn_blocks(config.layout, config.model.motion_dim, SESSIONS)
+    blocks = random_blocks(config.layout, config.model.motion_dim, SESSIONS)
     manifest, result = write(folder, config, params, FEATURES, ("cpu", "cuda"), blocks, "abc", {"step": 7})
     assert result["bit_equal"] and manifest["latency_ms"]["p50"] > 0
     return folder
@@ -209,7 +209,7 @@ def test_the_manifest_tells_what_is_needed(bundle, config):
     assert [channel["name"] for channel in manifest["motion"]] == list("abc")
     axes = {name: array["session_axis"] for name, array in manifest["state"].items()}
     assert axes["stream.cache_k"] == 2 and axes["stream.guidance_weights"] == axes["stream.condition"] == 1
-    assert axes["stream.rng"] == axes["user_heard"] == 0
+    assert axes["stream.rng"] == axes["user_extractor"] == 0
     for name in manifest["steps"].values():
         assert (
             str(export_run.__code__.co_filename).rpartition("/experiments")[0].encode()
@@ -221,7 +221,7 @@ def test_the_manifest_tells_what_is_needed(bundle, config):
 def test_a_bundle_in_bfloat16_is_smaller_and_runs_to_the_same_bits(config, params, bundle, tmp_path):
     narrow = dataclasses.replace(config, compute=ComputeConfig(precision="bfloat16"))
     weights = params._replace(model=narrowed(params.model, "bfloat16"))
-    blocks = drawn_blocks(config.layout, config.model.motion_dim, SESSIONS)
+    blocks = random_blocks(config.layout, config.model.motion_dim, SESSIONS)
     manifest, result = write(tmp_path, narrow, weights, FEATURES, ("cpu",), blocks)
     assert result["bit_equal"] and manifest["precision"] == "bfloat16"
     assert manifest["state"]["stream.cache_k"]["dtype"] == "bfloat16"

@@ -53,13 +53,13 @@ def test_separation_of_a_mean_is_the_exact_sign_flip_test():
     patterns = 1 - 2 * ((np.arange(256)[:, None] >> np.arange(8)) & 1)
     exact = np.mean(np.abs(patterns @ difference) >= difference.sum() - 1e-9)
     first = np.random.default_rng(0).normal(size=8)
-    found = bootstrap.separation(first + difference, first, flips=20_000)
+    found = bootstrap.permutation_test(first + difference, first, flips=20_000)
     np.testing.assert_allclose(found, exact, atol=0.004)
 
 
 def test_rows_that_differ_by_chance_have_an_even_p():
     rng = np.random.default_rng(0)
-    found = np.array([bootstrap.separation(*rng.normal(size=(2, 40)), seed, flips=199) for seed in range(300)])
+    found = np.array([bootstrap.permutation_test(*rng.normal(size=(2, 40)), seed, flips=199) for seed in range(300)])
     assert abs(found.mean() - 0.5) < 0.06 and 0.02 <= np.mean(found <= 0.05) <= 0.09
 
 
@@ -70,14 +70,14 @@ def test_separation_of_a_statistic_of_curves():
     def peak(means):
         return means.max(axis=1)
 
-    assert bootstrap.separation(risen, curves, statistic=peak) == 0.001
-    assert bootstrap.separation(curves[:, ::-1], curves, statistic=peak) == 1.0
+    assert bootstrap.permutation_test(risen, curves, statistic=peak) == 0.001
+    assert bootstrap.permutation_test(curves[:, ::-1], curves, statistic=peak) == 1.0
 
 
 def test_separation_leaves_out_what_either_lacks():
     values = np.arange(6.0)
-    assert bootstrap.separation(np.where(values < 3, np.nan, values + 9), values, flips=999) > 0.1  # 3 pairs are left
-    assert bootstrap.separation([np.nan], [1.0]) is None
+    assert bootstrap.permutation_test(np.where(values < 3, np.nan, values + 9), values, flips=999) > 0.1  # 3 pairs are left
+    assert bootstrap.permutation_test([np.nan], [1.0]) is None
 
 
 def clustered(rng, groups, clips, share):
@@ -108,7 +108,7 @@ def test_rows_that_differ_by_their_people_alone_have_an_even_p():
         (first, group), (second, _) = (clustered(rng, 20, 5, 0.7) for _ in range(2))
         for name, given in (("groups", group), ("clips", None)):
             if name == "groups" or seed < 100:
-                found[name].append(bootstrap.separation(first, second, seed, flips=199, groups=given))
+                found[name].append(bootstrap.permutation_test(first, second, seed, flips=199, groups=given))
     assert 0.03 <= np.mean(np.array(found["groups"]) <= 0.05) <= 0.07
     assert np.mean(np.array(found["clips"]) <= 0.05) > 0.3
 
@@ -137,5 +137,5 @@ def test_the_size_of_a_signed_difference_covers_0():
 def test_few_groups_take_every_pattern_once():
     """Six groups that all differ: two of 64 patterns are as far apart, whatever the seed."""
     first = np.arange(12.0) + 5
-    found = {bootstrap.separation(first, np.zeros(12), seed, groups=np.arange(12) // 2) for seed in range(3)}
+    found = {bootstrap.permutation_test(first, np.zeros(12), seed, groups=np.arange(12) // 2) for seed in range(3)}
     assert found == {2 / 64}

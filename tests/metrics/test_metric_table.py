@@ -12,7 +12,7 @@ from afjax.metrics.events import EVENTS
 from afjax.metrics.table import report, values
 
 CHANNELS = ("smile", "jaw_open", "brow", "yaw", "pitch")
-VOCABULARY = report.Vocabulary(expression=CHANNELS[:3], pose=CHANNELS[3:])
+VOCABULARY = report.ChannelGroups(expression=CHANNELS[:3], pose=CHANNELS[3:])
 UNITS = np.array([0.1, 0.2, 0.05, 20.0, 10.0])
 DELAY = 10
 
@@ -94,11 +94,11 @@ def test_only_metrics_that_cannot_tell_shuffled_pairs_are_blind():
     """At lag 0 this avatar has nothing to do with its user, so what looks at lag 0 alone is blind."""
     assert (
         {"rpcc_pose"}
-        <= set(report.blind(table()))
+        <= set(report.not_discriminative(table()))
         <= {f"{m}_{g}" for m in ("rpcc", "rpcc_corpus", "pfd") for g in ("expression", "pose")}
     )
     responses = {f"response_{name}" for name in ("peak_smile", "share_smile", "peak_pose")}
-    assert responses <= set(report.blind(table() | {"shuffled": table()["oracle"]}))
+    assert responses <= set(report.not_discriminative(table() | {"shuffled": table()["oracle"]}))
 
 
 def test_p_values_say_which_rows_differ_from_the_recorded():
@@ -114,15 +114,15 @@ def test_distances_are_blind_without_an_oracle():
     """Recorded is 0 by definition, so that any other figure differs from it."""
     found = report.evaluate({k: v for k, v in arrays().items() if k != "oracle"}, VOCABULARY, block=10)
     names = [name for name in found["recorded"] if name.startswith(("rpcc_", "pfd_"))]
-    assert len(names) == 8 and set(names) <= set(report.blind(found))
+    assert len(names) == 8 and set(names) <= set(report.not_discriminative(found))
     assert report.verdict(found, "rpcc_pose") == "no"
 
 
 def test_a_table_without_p_values_is_judged_by_its_intervals():
     figure = {"mean": 0.5, "low": 0.4, "high": 0.6, "n": 9}
     apart = {"recorded": {"rdgg_speech": figure}, "shuffled": {"rdgg_speech": figure | {"low": 0.7, "high": 0.8}}}
-    assert report.blind(apart) == [] and report.verdict(apart, "rdgg_speech") == "yes"
-    assert report.blind(apart | {"shuffled": apart["recorded"]}) == ["rdgg_speech"]
+    assert report.not_discriminative(apart) == [] and report.verdict(apart, "rdgg_speech") == "yes"
+    assert report.not_discriminative(apart | {"shuffled": apart["recorded"]}) == ["rdgg_speech"]
 
 
 def test_a_held_face():
@@ -159,7 +159,7 @@ def test_event_metrics_watch_the_right_user():
     motion += np.random.default_rng(0).normal(0, 1e-4, motion.shape)
     made = {"user": motion, "recorded": motion, "model": 0 * motion}
     made |= {"channels": np.array(channels.CHANNELS), "avatar_speaking": np.zeros((n, frames), bool)}
-    face = report.Vocabulary(channels.EXPRESSION, channels.POSE)
+    face = report.ChannelGroups(channels.EXPRESSION, channels.POSE)
     table = report.evaluate(made, face, block=10, clip_events=events)
     figures = {row: table[row]["event_response_smile"]["mean"] for row in table}
     assert figures["recorded"] == 1.0 and figures["model"] == 0.0 and figures["shuffled"] < 0.1
@@ -176,7 +176,7 @@ def test_event_metrics_watch_the_right_user():
 
 def test_clips_of_one_conversation_have_no_shuffled_rows():
     found = report.evaluate(arrays() | {"people": np.tile([0, 1], (24, 1))}, VOCABULARY, block=10)
-    assert not {"shuffled", "model_shuffled"} & set(found) and report.blind(found) == []
+    assert not {"shuffled", "model_shuffled"} & set(found) and report.not_discriminative(found) == []
     assert found["model"]["lip_corr"]["mean"] == mean("model", "lip_corr") and found["model"]["lip_corr"]["low"] is None
     assert "separates" in report.text(found)
 

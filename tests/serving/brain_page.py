@@ -12,7 +12,7 @@ from afjax.audio.framing import FPS, FRAME, RATE
 from afjax.audio.resampling import Resampler
 from afjax.config.dicts import from_dict
 from afjax.normalizer import Normalizer
-from afjax.serving.brain import Cut, Heard, Speech, State, Trouble
+from afjax.serving.brain import Cut, UserTranscript, Speech, State, Trouble
 from afjax.serving.group import Group
 from afjax.streaming.engine import Engine
 from afjax.streaming.live_step import LiveParams
@@ -94,7 +94,7 @@ class Page:
         for seconds, done in self.call.heard(self.now):
             self.brain.spoken(seconds, done)
         for event in self.brain.events():
-            assert isinstance(event, Cut | Heard | Speech | State | Trouble)
+            assert isinstance(event, Cut | UserTranscript | Speech | State | Trouble)
             self.events.append((self.now, event))
             if isinstance(event, Speech):
                 self.call.say(event)

@@ -16,11 +16,11 @@ import sys
 
 import numpy as np
 
-from afjax.serving.brain import Heard, Speech, State, Trouble
+from afjax.serving.brain import UserTranscript, Speech, State, Trouble
 from afjax.serving.brains.endpoints import Chat
 from afjax.serving.brains.offline.parts import PiperVoice, SmallModel, Whisper
 from afjax.serving.brains.parts import Turn
-from afjax.serving.brains.vad import Ear
+from afjax.serving.brains.vad import TurnDetector
 from afjax.serving.brains.voice import EspeakVoice
 from afjax.serving.brains.words import WordsBrain
 from tests.serving.brain_page import STEP, Page, Stopwatch, at_16k, smoke_engine
@@ -56,7 +56,7 @@ def ask(page: Page, question: np.ndarray, said: list, parts) -> dict[str, float]
                     return at - ended
             page.quiet(STEP)
 
-    found = {"decided": first(State, lambda event: event.state == "thinking"), "words": first(Heard)}
+    found = {"decided": first(State, lambda event: event.state == "thinking"), "words": first(UserTranscript)}
     found["speech"] = first(Speech)
     found["cpu_first"] = used(parts) - before
     name, seconds, end = said[0]
@@ -77,9 +77,9 @@ def main(count: int) -> None:
     chat.messages[1:] = []
     engine, espeak, said, calls, found = smoke_engine(), EspeakVoice("Martin"), [], [], []
     questions = [at_16k(made.samples[: -int(0.12 * made.rate)], made.rate) for made in map(espeak.say, QUESTIONS)]
-    Page(engine, WordsBrain(Ear(), whisper, chat, voice, threads=False)).quiet(1.0)  # compiles
+    Page(engine, WordsBrain(TurnDetector(), whisper, chat, voice, threads=False)).quiet(1.0)  # compiles
     engine.leave(0)
-    brain = WordsBrain(Ear(), whisper, chat, Stopwatch(voice, said))
+    brain = WordsBrain(TurnDetector(), whisper, chat, Stopwatch(voice, said))
     page = Page(engine, Stopwatch(brain, calls), live=True)
     page.quiet(1.0)
     for n in range(count):

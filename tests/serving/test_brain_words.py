@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 from afjax.audio.framing import RATE
-from afjax.serving.brain import Cut, Heard, Speech, State, Trouble
+from afjax.serving.brain import Cut, UserTranscript, Speech, State, Trouble
 from afjax.serving.brains.endpoint import Endpoint
 from afjax.serving.brains.endpoints import Chat, Transcription, Voice
 from afjax.serving.brains.parts import Spoken, Turn
 from afjax.serving.brains.timing import spread
-from afjax.serving.brains.vad import Ear
+from afjax.serving.brains.vad import TurnDetector
 from afjax.serving.brains.words import WordsBrain
 from data_pipeline.simulate.speech import vocal
 from tests.serving import stubs
@@ -43,7 +43,7 @@ def brain_of(double, threads=False, patience=5.0) -> WordsBrain:
         return Endpoint(double.url, patience=patience)
 
     return WordsBrain(
-        Ear(packaged=False), Transcription(server(), "whisper"), chat_of(server()), Voice(server(), "tts", "alloy"),
+        TurnDetector(packaged=False), Transcription(server(), "whisper"), chat_of(server()), Voice(server(), "tts", "alloy"),
         threads,
     )  # fmt: skip
 
@@ -59,7 +59,7 @@ def test_a_spoken_turn_is_answered_sentence_by_sentence_with_captions(double, pa
     page.quiet(0.6)
     page.live(voice_sound())
     page.until(Speech)
-    assert [event.words for event in page.of(Heard)] == [["what", "is", "new"]]
+    assert [event.words for event in page.of(UserTranscript)] == [["what", "is", "new"]]
     assert [fields["input"] for path, fields in double.asked if path == "speech"] == ["Not much.", "And with you?"]
     page.quiet(4.0)
     assert [word for word, _, _ in page.captions] == ["Not", "much.", "And", "with", "you?"]
@@ -201,7 +201,7 @@ def test_words_are_recognised_at_the_pause_that_ends_a_turn_and_not_again(double
     quiet = np.zeros(RATE, np.float32)
     at = feed(brain, np.concatenate([quiet[: RATE // 2], voice_sound(), quiet[: RATE // 2]]))
     until(lambda: double.asked)
-    assert not any(isinstance(event, Heard) for event in brain.events())
+    assert not any(isinstance(event, UserTranscript) for event in brain.events())
     feed(brain, quiet, at)
     until(lambda: any(isinstance(event, Speech) for event in brain.events()))
     assert [path for path, _ in double.asked] == ["transcriptions", "chat"]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from afjax.errors import InputError
-from afjax.serving.feed import Ears, Feed, Picture, Sound, open_feed
+from afjax.serving.feed import SoundClock, Feed, Picture, Sound, open_feed
 from afjax.serving.group import Group
 from afjax.serving.pictures import camera
 from afjax.serving.pieces import Pace, Voice
@@ -224,7 +224,7 @@ def test_the_pace_fills_pauses_and_shortens_delays():
 
 
 def test_sound_without_stamps_is_put_where_it_belongs():
-    ears, rng = Ears(), np.random.default_rng(0)
+    ears, rng = SoundClock(), np.random.default_rng(0)
     stamps = [ears.stamp(0.02, 1.02 + n * 0.02 + 0.03 * rng.random()) for n in range(500)]
     np.testing.assert_allclose(np.diff(stamps), 0.02, atol=1e-9)
     late = [ears.stamp(0.02, 11.5) for _ in range(20)]  # the network stood still, and all of it came at once

@@ -18,7 +18,7 @@ from afjax.errors import InputError
 __all__ = ["Heard", "Wav2Vec2Features"]
 
 
-class Heard(NamedTuple):
+class ExtractorState(NamedTuple):
     """Sound of the window [window * 640] and the statistics of all that came."""
 
     sound: jax.Array
@@ -82,11 +82,11 @@ class Wav2Vec2Features:
         """Standardised sound `[b, T * 640]` -> `[b, T, F]`."""
         return features.encode(params, self.config, waves, self.precision)
 
-    def init(self) -> Heard:
-        return Heard(jnp.zeros(self.window * FRAME), features.unheard(self.config))
+    def init(self) -> ExtractorState:
+        return ExtractorState(jnp.zeros(self.window * FRAME), features.init_past(self.config))
 
-    def step(self, params: Any, state: Heard, sound: jax.Array) -> tuple[Heard, jax.Array]:
-        past = features.hear(params, self.config, state.past, sound[None])
+    def step(self, params: Any, state: ExtractorState, sound: jax.Array) -> tuple[ExtractorState, jax.Array]:
+        past = features.extend_past(params, self.config, state.past, sound[None])
         heard = jnp.concatenate([state.sound, sound])[len(sound) :]
         rows = features.recent(params, self.config, heard[None], past, self.precision)[0, -(len(sound) // FRAME) :]
-        return Heard(heard, past), rows
+        return ExtractorState(heard, past), rows

@@ -6,7 +6,7 @@ what comes after frame n included.
 
 In a stream (`latest`) the rows of the last frames come from a window of sound that ends where the last frame ends:
 nothing later is read. The network standardises the wave and each channel of its first convolution over the whole clip;
-the stream does so over all that it has heard, which `hear` keeps as a few numbers: over the window alone, a pause
+the stream does so over all that it has heard, which `extend_past` keeps as a few numbers: over the window alone, a pause
 would be turned up to speech. Sound before the stream's first sample is silence.
 
 `streamed` computes the rows of recorded sound so, block after block, whose windows do not wait for one another: what
@@ -33,7 +33,7 @@ from afjax.nn.precision import activations, products
 
 __all__ = [
     "WINDOW", "Past", "encode", "features", "fill", "hear", "init_params", "interpolate", "latest", "narrowed",
-    "recent", "standardise", "streamed", "unheard", "whole",
+    "recent", "standardise", "streamed", "init_past", "whole",
 ]  # fmt: skip
 
 WINDOW = 50
@@ -125,14 +125,14 @@ class Past(NamedTuple):
     rows: Statistics
 
 
-def unheard(config: Wav2Vec2Config, clips: int = 1) -> Past:
+def init_past(config: Wav2Vec2Config, clips: int = 1) -> Past:
     """The past of `clips` streams before their first sample."""
     zero = jnp.zeros(())
     return Past(*(Statistics(zero, *jnp.zeros((2, clips, width))) for width in (1, config.conv_dim[0])))
 
 
 @partial(jax.jit, static_argnums=1)
-def hear(params, config: Wav2Vec2Config, past: Past, waves) -> Past:
+def extend_past(params, config: Wav2Vec2Config, past: Past, waves) -> Past:
     """The past after the next samples `[b, n * 640]`, as they come: not standardised."""
     mean = waves.mean(1, keepdims=True)
     count = jnp.asarray(waves.shape[1], waves.dtype)
@@ -166,7 +166,7 @@ def latest(params, config: Wav2Vec2Config, buffer, rows: int, past: Past | None 
         raise InputError(f"{len(wave)} samples are not whole frames of {framing.FRAME}")
     if not 0 < rows <= window:
         raise InputError(f"{rows} rows can't come from a window of {window} frames")
-    past = hear(params, config, unheard(config), wave[None]) if past is None else past
+    past = extend_past(params, config, init_past(config), wave[None]) if past is None else past
     wave = wave[-window * framing.FRAME :]
     wave = np.pad(wave, (window * framing.FRAME - len(wave), 0))
     return np.asarray(recent(params, config, wave[None], past)[0, -rows:])
@@ -202,9 +202,9 @@ def _together(count: int) -> list[np.ndarray]:
 
 def _pasts(params, config: Wav2Vec2Config, blocks: np.ndarray) -> Past:
     """What was heard up to the end of each block `[K, n]`: statistics `[K, channels]`, of one block more each time."""
-    none, found = unheard(config, _AT_ONCE), []
+    none, found = init_past(config, _AT_ONCE), []
     for numbers in _together(len(blocks)):
-        found.append(jax.device_get(hear(params, config, none, blocks[numbers])))
+        found.append(jax.device_get(extend_past(params, config, none, blocks[numbers])))
     number = np.arange(1, len(blocks) + 1)[:, None]
 
     def pooled(parts: list[Statistics]) -> Statistics:

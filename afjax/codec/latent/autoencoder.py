@@ -42,7 +42,7 @@ def _start(path: tuple[str, ...], normal: jax.Array) -> jax.Array:
     return normal
 
 
-def _drawn(path: tuple[str, ...], key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def _sample_leaf(path: tuple[str, ...], key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     return _start(path, jax.random.normal(key, shape, jnp.float32))
 
 
@@ -60,7 +60,7 @@ class _Tensors(nn.Module):
             if isinstance(entry, Mapping):
                 declared[name] = _Tensors(entry, path, name=name)()
             else:
-                declared[name] = self.param(name, functools.partial(_drawn, path), tuple(entry))
+                declared[name] = self.param(name, functools.partial(_sample_leaf, path), tuple(entry))
         return declared
 
 
@@ -79,10 +79,10 @@ class LatentAutoencoder(nn.Module):
 
 def init_params(config: LatentConfig, key: jax.Array) -> dict:
     """A tree of fresh float32 parameters, of `LatentAutoencoder`'s shapes and laws."""
-    return draw(shapes(config), key)
+    return sample_params(shapes(config), key)
 
 
-def draw(tree: Tree, key: jax.Array) -> dict:
+def sample_params(tree: Tree, key: jax.Array) -> dict:
     """Fresh float32 parameters of a tree of shapes.
 
     All numbers come from one draw: a hundred draws of their own would take a minute to compile.

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from afjax.codec.latent import encoder
-from afjax.codec.latent.autoencoder import draw
+from afjax.codec.latent.autoencoder import sample_params
 from afjax.codec.latent.layers import activate, conv, equalise, linear
 
 __all__ = ["GROUP", "discriminate", "init_discriminator", "prepare_discriminator", "shapes"]
@@ -34,7 +34,7 @@ def shapes(size: int, channels: tuple[int, ...]) -> dict:
 
 def init_discriminator(size: int, channels: tuple[int, ...], key: jax.Array) -> dict:
     """Fresh parameters."""
-    return draw(shapes(size, channels), key)
+    return sample_params(shapes(size, channels), key)
 
 
 def prepare_discriminator(params: dict) -> dict:

@@ -1,4 +1,4 @@
-"""Drift over many minutes of many sessions: is the last minute as near to life as a minute of life is?
+"""Drift over many minutes of many sessions: is the last minute's Fréchet distance within the band of recorded minutes?
 
 A minute is the Gaussian of its frames, all sessions together, and a distance is Fréchet's (`metrics.frechet`):
 
@@ -50,12 +50,12 @@ def measure(minutes: np.ndarray, recorded: Recorded, channels: Sequence[int]) ->
     minutes, references, drawn = (_subset(moments, channels) for moments in (minutes, *recorded))
     pooled, whole = minutes.mean(axis=0), references.mean(axis=0)
     far = _distance(pooled, references[:, None]).mean(axis=0)
-    life = _distance(drawn[:, 1], references)
+    usual = _distance(drawn[:, 1], references)
     moved = _distance(pooled[1:], pooled[0])
     apart = _distance(drawn[:, 0], drawn[:, 1])
     return {
-        "to_recorded": _judged(far, life, minutes, lambda means: _distance(means, whole)),
-        "to_first": _judged(moved, apart, minutes, lambda means: _distance(means[:, 1:], means[:, :1])),
+        "to_recorded": _drift_verdict(far, usual, minutes, lambda means: _distance(means, whole)),
+        "to_first": _drift_verdict(moved, apart, minutes, lambda means: _distance(means[:, 1:], means[:, :1])),
     }
 
 
@@ -68,8 +68,8 @@ def _distance(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     return frechet.distance(*frechet.gaussian(first), *frechet.gaussian(second))
 
 
-def _judged(track: np.ndarray, life: np.ndarray, minutes: np.ndarray, distances) -> dict:
-    low, high = np.percentile(life, [2.5, 97.5])
+def _drift_verdict(track: np.ndarray, usual: np.ndarray, minutes: np.ndarray, distances) -> dict:
+    low, high = np.percentile(usual, [2.5, 97.5])
     return {
         "minutes": track,
         "band": (float(low), float(high)),
@@ -86,8 +86,8 @@ def shift(pooled: np.ndarray, recorded: Recorded) -> tuple[np.ndarray, np.ndarra
     A channel that never moves in the recording has a deviation over 1.
     """
     mean, deviation = _spread(pooled)
-    life, unit = _spread(recorded.references.mean(axis=0))
-    return mean - life, deviation / np.where(unit > 0, unit, 1.0)
+    recorded_mean, unit = _spread(recorded.references.mean(axis=0))
+    return mean - recorded_mean, deviation / np.where(unit > 0, unit, 1.0)
 
 
 def _spread(pooled: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

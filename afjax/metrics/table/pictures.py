@@ -49,16 +49,16 @@ def of_pictures(
             missing[metric] = NO_RECORDED
             continue
         used = kind if kind in networks else stand_in
-        life = [_rows(clip, used) for clip in rows["recorded"]]
+        recorded = [_rows(clip, used) for clip in rows["recorded"]]
         for row, clips in rows.items():
             features = [_rows(clip, used) for clip in clips]
             if row == "recorded":
                 continue
-            kept = [n for n, pair in enumerate(zip(features, life, strict=True)) if all(len(one) for one in pair)]
-            if sum(len(features[n]) for n in kept) < 2 or sum(len(life[n]) for n in kept) < 2:
+            kept = [n for n, pair in enumerate(zip(features, recorded, strict=True)) if all(len(one) for one in pair)]
+            if sum(len(features[n]) for n in kept) < 2 or sum(len(recorded[n]) for n in kept) < 2:
                 missing[metric] = SHORT
                 continue
-            pair = ([features[n] for n in kept], [life[n] for n in kept])
+            pair = ([features[n] for n in kept], [recorded[n] for n in kept])
             table[row][metric_name(metric, used)] = feature_distance.estimate(*pair, groups[kept], seed)
     missing |= _identity(table, rows, portraits, networks, groups, seed)
     missing |= _sync(table, rows, networks, groups, seed)

@@ -13,7 +13,7 @@ import numpy as np
 from afjax.errors import InputError
 from afjax.metrics import bootstrap, groups
 from afjax.metrics.table import values
-from afjax.metrics.table.values import EventFrames, Vocabulary
+from afjax.metrics.table.values import EventFrames, ChannelGroups
 
 Table = dict[str, dict[str, bootstrap.Estimate]]
 
@@ -25,7 +25,7 @@ __all__ = [
     "Metric",
     "Table",
     "Vocabulary",
-    "blind",
+    "not_discriminative",
     "evaluate",
     "number",
     "text",
@@ -140,7 +140,7 @@ PRINTED = tuple(name for name in METRICS if name not in _DETAILS)
 
 def evaluate(
     arrays: Mapping[str, np.ndarray],
-    vocabulary: Vocabulary,
+    channel_groups: ChannelGroups,
     *,
     block: int,
     clip_events: Sequence[EventFrames] | None = None,
@@ -152,7 +152,7 @@ def evaluate(
     """`{ROW: {METRIC: {"mean", "low", "high", "n"}}}`; an undefined figure is None.
 
     Metrics of reaction have a "p" besides in all rows but the recorded one: the p-value of the hypothesis that the row
-    differs from `recorded` by chance only (`bootstrap.separation`). Distances to the recorded reaction are 0 for
+    differs from `recorded` by chance only (`bootstrap.permutation_test`). Distances to the recorded reaction are 0 for
     `recorded` by definition; they are tested against `oracle`, where there is one.
 
     Args:
@@ -161,7 +161,7 @@ def evaluate(
         R-DGG needs `user_features` and `avatar_features` `[n, T, F]` and `user_speaking` bool `[n, T]`. `people`
         `[n, 2]` says who the avatar and the user of each clip are, by numbers or names, else each clip has its own;
         without another user for a clip (`metrics.groups.partners`) the shuffled rows are left out.
-      vocabulary: which channels are what.
+      channel_groups: which channels are what.
       block: frames a block, for jitter.
       clip_events: the user's events of every clip; None, or a codec other than `face`, has no event metrics.
       rest: motion of the reference face `[D]`, or one a clip `[n, 1, D]`; zeros if None.
@@ -177,7 +177,7 @@ def evaluate(
     partner = groups.partners(arrays["people"])
     if clip_events is not None and len(clip_events) != len(recorded):
         raise InputError(f"{len(clip_events)} lists of events for {len(recorded)} clips", "evaluation")
-    reference = values.reference(arrays, vocabulary, block, fps, seed)
+    reference = values.reference(arrays, channel_groups, block, fps, seed)
     same = np.arange(len(recorded))
     rest = np.zeros(recorded.shape[-1]) if rest is None else np.asarray(rest)
     rows = {"recorded": (recorded, same), "frozen": (np.broadcast_to(rest, recorded.shape), same)}
@@ -235,7 +235,7 @@ def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return arrays | {"group": groups.of_people(arrays["people"])}
 
 
-def blind(table: Table, metrics: Sequence[str] = PRINTED) -> list[str]:
+def not_discriminative(table: Table, metrics: Sequence[str] = PRINTED) -> list[str]:
     """Metrics of reaction that can't tell `shuffled` from `recorded`: no evidence on these clips.
 
     Those whose p-value is LEVEL or more. Where a table has no p-values, those whose intervals overlap; distances to the
@@ -267,7 +267,7 @@ def verdict(table: Table, name: str) -> str:
     if not name.startswith(_REACTIVE) or "shuffled" not in table or table["recorded"].get(name, {}).get("mean") is None:
         return ""
     p = table["shuffled"][name].get("p")
-    return ("no" if blind(table, (name,)) else "yes") + ("" if p is None else f", p = {p:.3f}")
+    return ("no" if not_discriminative(table, (name,)) else "yes") + ("" if p is None else f", p = {p:.3f}")
 
 
 def text(table: Table, metrics: tuple[str, ...] = PRINTED) -> str:

@@ -37,7 +37,7 @@ WHOLE = "motion"
 
 
 @dataclass(frozen=True)
-class Vocabulary:
+class ChannelGroups:
     """What the channels of a codec mean: names of the two groups, of the smile and of the mouth's opening.
 
     What is empty a codec does not have, and neither has a table its figures. Without both groups all channels are one,
@@ -51,7 +51,7 @@ class Vocabulary:
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricValues:
     """Values `[n, ...]`, one entry a clip, and the statistic of their mean; see `bootstrap.interval`.
 
     `count`: what there was to measure where that is not clips, the figure's n.
@@ -70,9 +70,9 @@ class Measure:
         )
         return found if self.count is None else found | {"n": self.count}
 
-    def p_value(self, other: "Measure", seed: int, groups: np.ndarray) -> float | None:
+    def p_value(self, other: "MetricValues", seed: int, groups: np.ndarray) -> float | None:
         """Of the hypothesis that the two rows differ by chance only; the same clips in the same order."""
-        return bootstrap.separation(self.values, other.values, seed, self._judged, groups=groups)
+        return bootstrap.permutation_test(self.values, other.values, seed, self._judged, groups=groups)
 
     @property
     def _judged(self):
@@ -94,7 +94,7 @@ class Reference:
 
 
 def reference(
-    arrays: dict[str, np.ndarray], vocabulary: Vocabulary, block: int, fps: float = 25.0, seed: int = 0
+    arrays: dict[str, np.ndarray], channel_groups: ChannelGroups, block: int, fps: float = 25.0, seed: int = 0
 ) -> Reference:
     """Fits scales, clusters and projections on the recorded motion of checked arrays (see `report.evaluate`).
 
@@ -102,13 +102,13 @@ def reference(
       InputError: a channel of the vocabulary is not among the arrays' channels.
     """
     names = [str(name) for name in arrays["channels"]]
-    wanted = {*vocabulary.expression, *vocabulary.pose, vocabulary.smile, vocabulary.mouth} - {""}
+    wanted = {*channel_groups.expression, *channel_groups.pose, channel_groups.smile, channel_groups.mouth} - {""}
     if missing := sorted(wanted - set(names)):
         raise InputError(f"no channel named {', '.join(missing)}", "evaluation", "there are: " + ", ".join(names))
-    chosen = {group: getattr(vocabulary, group) for group in GROUPS}
+    chosen = {group: getattr(channel_groups, group) for group in GROUPS}
     chosen = {group: members for group, members in chosen.items() if members} or {WHOLE: names}
     index = {group: np.array([names.index(name) for name in members]) for group, members in chosen.items()}
-    index |= {what: names.index(name) for what in ("smile", "mouth") if (name := getattr(vocabulary, what))}
+    index |= {what: names.index(name) for what in ("smile", "mouth") if (name := getattr(channel_groups, what))}
     scale = richness.scale(arrays["recorded"])
     clusters = {"pose": richness.POSE_CLUSTERS}
     scaled = arrays["recorded"] / scale
@@ -131,7 +131,7 @@ def reference(
     return Reference(arrays, scale, index, centres, halves, block, fps, dependence)
 
 
-def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[str, Measure]:
+def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[str, MetricValues]:
     """Every metric that needs no events.
 
     Args:
@@ -142,30 +142,30 @@ def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[s
     arrays, user = ref.arrays, ref.arrays["user"][watched]
     motion = np.asarray(motion, np.float64)
     scaled, life = motion / ref.scale, arrays["recorded"] / ref.scale
-    figures = {"constant_tracks": Measure(reactiveness.constant_tracks(motion))}
+    figures = {"constant_tracks": MetricValues(reactiveness.constant_tracks(motion))}
     figures |= _reactions(motion, user, ref) | _lips(motion, ref)
     figures |= _distances(scaled, life, user / ref.scale, arrays["user"] / ref.scale, ref)
 
-    figures["variance"] = Measure(richness.variance(scaled))
+    figures["variance"] = MetricValues(richness.variance(scaled))
     entropies = {}
     for group in ref.centres:
         part = scaled[..., ref.index[group]]
         entropies[group] = richness.sid(part, ref.centres[group])
         if group != WHOLE:
-            figures[f"variance_{group}"] = Measure(richness.variance(part))
-            figures[f"sid_{group}"] = Measure(entropies[group])
-    figures["sid"] = Measure(np.mean(list(entropies.values()), axis=0))
+            figures[f"variance_{group}"] = MetricValues(richness.variance(part))
+            figures[f"sid_{group}"] = MetricValues(entropies[group])
+    figures["sid"] = MetricValues(np.mean(list(entropies.values()), axis=0))
     shaken, still = (smoothness.shake(m, ref.block) for m in (scaled, life))
     for name, ours, theirs in zip(("jitter_inside", "jitter_boundary"), shaken, still, strict=True):
-        figures[name] = Measure(np.stack([ours, theirs], axis=1), bootstrap.ratio)
+        figures[name] = MetricValues(np.stack([ours, theirs], axis=1), bootstrap.ratio)
     if ref.dependence is not None:
         errors = granger.errors(ref.dependence, motion, arrays["user"][watched], arrays["user_features"][watched])
-        figures["rdgg_speech"] = Measure(errors, granger.speech_gain)
-        figures["rdgg_motion"] = Measure(errors, granger.motion_gain)
+        figures["rdgg_speech"] = MetricValues(errors, granger.speech_gain)
+        figures["rdgg_motion"] = MetricValues(errors, granger.motion_gain)
     return figures
 
 
-def _reactions(motion: np.ndarray, user: np.ndarray, ref: Reference) -> dict[str, Measure]:
+def _reactions(motion: np.ndarray, user: np.ndarray, ref: Reference) -> dict[str, MetricValues]:
     recorded, own_user, index = ref.arrays["recorded"], ref.arrays["user"], ref.index
     figures = {}
     tracks = {"smile": np.array([index["smile"]])} if "smile" in index else {}
@@ -175,18 +175,18 @@ def _reactions(motion: np.ndarray, user: np.ndarray, ref: Reference) -> dict[str
         life = reactiveness.group_curve(own_user[..., channels], recorded[..., channels])
         pair = np.stack([curves, life], axis=1)
         if name != "smile":
-            figures[f"rpcc_{name}"] = Measure(np.abs(curves[:, 0] - life[:, 0]))
-            figures[f"rpcc_corpus_{name}"] = Measure(pair[..., 0], reactiveness.corpus_difference, folded=True)
-            figures[f"rpcc_lag_{name}"] = Measure(pair, reactiveness.peak_difference)
+            figures[f"rpcc_{name}"] = MetricValues(np.abs(curves[:, 0] - life[:, 0]))
+            figures[f"rpcc_corpus_{name}"] = MetricValues(pair[..., 0], reactiveness.corpus_difference, folded=True)
+            figures[f"rpcc_lag_{name}"] = MetricValues(pair, reactiveness.peak_difference)
         if name != "expression":
-            figures[f"response_peak_{name}"] = Measure(curves, reactiveness.peak)
-            figures[f"response_lag_ms_{name}"] = Measure(curves, _milliseconds(reactiveness.peak_lag, ref.fps))
+            figures[f"response_peak_{name}"] = MetricValues(curves, reactiveness.peak)
+            figures[f"response_lag_ms_{name}"] = MetricValues(curves, _milliseconds(reactiveness.peak_lag, ref.fps))
         if name == "smile":
-            figures["response_share_smile"] = Measure(pair, reactiveness.peak_share)
+            figures["response_share_smile"] = MetricValues(pair, reactiveness.peak_share)
     return figures
 
 
-def _lips(motion: np.ndarray, ref: Reference) -> dict[str, Measure]:
+def _lips(motion: np.ndarray, ref: Reference) -> dict[str, MetricValues]:
     mouth, figures = ref.index.get("mouth"), {}
     if mouth is None:
         return figures
@@ -195,12 +195,12 @@ def _lips(motion: np.ndarray, ref: Reference) -> dict[str, Measure]:
         targets["lip_envelope"] = ref.arrays["avatar_envelope"]
     for name, target in targets.items():
         curves = lipsync.curve(motion[..., mouth], target, ref.arrays["avatar_speaking"])
-        figures[f"{name}_corr"] = Measure(lipsync.corr(curves))
-        figures[f"{name}_lag_ms"] = Measure(curves, _milliseconds(lipsync.lag, ref.fps))
+        figures[f"{name}_corr"] = MetricValues(lipsync.corr(curves))
+        figures[f"{name}_lag_ms"] = MetricValues(curves, _milliseconds(lipsync.lag, ref.fps))
     return figures
 
 
-def _distances(scaled, life, user, own_user, ref: Reference) -> dict[str, Measure]:
+def _distances(scaled, life, user, own_user, ref: Reference) -> dict[str, MetricValues]:
     """Fréchet distances of frames, from the same conversations and from others, of pairs of user and avatar frames, and
     the drift of the first over time."""
     figures = {}
@@ -208,18 +208,18 @@ def _distances(scaled, life, user, own_user, ref: Reference) -> dict[str, Measur
     for suffix, channels in parts.items():
         if suffix != f"_{WHOLE}":
             pairs = [frechet.moments(motion[..., channels]) for motion in (scaled, life)]
-            figures[f"fd{suffix}"] = Measure(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
+            figures[f"fd{suffix}"] = MetricValues(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
             others = frechet.split_moments(*pairs, ref.halves)
-            figures[f"fd_split{suffix}"] = Measure(others, frechet.split_distance, centred=True)
+            figures[f"fd_split{suffix}"] = MetricValues(others, frechet.split_distance, centred=True)
         if suffix:
             pairs = [
                 frechet.moments(np.concatenate([x[..., channels], y[..., channels]], axis=-1))
                 for x, y in ((user, scaled), (own_user, life))
             ]
-            figures[f"pfd{suffix}"] = Measure(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
+            figures[f"pfd{suffix}"] = MetricValues(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
     windows = drift.window_moments(scaled, life, ref.fps)
     if windows is not None:
-        figures["drift_fd_per_min"] = Measure(windows, drift.distance_slope)
+        figures["drift_fd_per_min"] = MetricValues(windows, drift.distance_slope)
     return figures
 
 
@@ -229,7 +229,7 @@ def _milliseconds(statistic, fps: float):
 
 def of_events(
     motion: np.ndarray, clips: Sequence[EventFrames], own: Sequence[EventFrames], ref: Reference
-) -> dict[str, Measure]:
+) -> dict[str, MetricValues]:
     """Responses and average answers to the events of the watched user; n counts events.
 
     Args:
@@ -254,7 +254,7 @@ def of_events(
     figures = {}
     for name, kinds in EVENT_GROUPS.items():
         values = np.stack([counts[kind] for kind in kinds], axis=1)
-        figures[f"event_response_{name}"] = Measure(values, pooled, count=int(values[..., 1].sum()))
+        figures[f"event_response_{name}"] = MetricValues(values, pooled, count=int(values[..., 1].sum()))
         scale = ref.scale[[channel(events.EVENTS[kind].channel) for kind in kinds]]
         pairs = [
             event_slope.pair([ours[kind][clip] for kind in kinds], [theirs[kind][clip] for kind in kinds], scale)
@@ -262,7 +262,7 @@ def of_events(
         ]
         answered = int(sum(pair[0, :, -1].sum() for pair in pairs))
         for metric, statistic in (("slope", event_slope.slope), ("corr", event_slope.correlation)):
-            figures[f"event_{metric}_{name}"] = Measure(np.array(pairs), statistic, count=answered)
+            figures[f"event_{metric}_{name}"] = MetricValues(np.array(pairs), statistic, count=answered)
         drawn = np.stack([strengths[kind] for kind in kinds], axis=1)
-        figures[f"event_auc_{name}"] = Measure(drawn, event_auc.area, count=int(values[..., 1].sum()))
+        figures[f"event_auc_{name}"] = MetricValues(drawn, event_auc.area, count=int(values[..., 1].sum()))
     return figures

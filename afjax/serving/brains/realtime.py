@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from afjax.serving.brain import Cut, Event, Heard, Speech, State, Trouble
+from afjax.serving.brain import Cut, Event, UserTranscript, Speech, State, Trouble
 from afjax.serving.brains.endpoint import checked_url
 from afjax.serving.brains.endpoints import PROMPT
 from afjax.serving.brains.realtime_link import RATE, Link
@@ -249,7 +249,7 @@ class RealtimeBrain:
 
     def _transcribed(self, event: dict):
         if words := str(event.get("transcript") or "").split():
-            self._events.append(Heard(words))
+            self._events.append(UserTranscript(words))
 
     def _response_created(self, event: dict):
         late, self._response = ASKED in self._silenced, event["response"]["id"]

@@ -271,7 +271,7 @@ def scripted(voice: str = "Clara", seed: int = 0, talks: bool = True) -> Scripte
     Raises InputError if espeak-ng is not installed.
     """
     from afjax.serving.brains.small_talk import OnlyListens, SmallTalk
-    from afjax.serving.brains.vad import Ear
+    from afjax.serving.brains.vad import TurnDetector
     from afjax.serving.brains.voice import EspeakVoice
 
-    return ScriptedBrain(Ear(), SmallTalk(seed) if talks else OnlyListens(), EspeakVoice(voice))
+    return ScriptedBrain(TurnDetector(), SmallTalk(seed) if talks else OnlyListens(), EspeakVoice(voice))

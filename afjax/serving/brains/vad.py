@@ -110,7 +110,7 @@ class _Silero:
             self.value, self._rest = float(self._detect(pcm)), self._rest[512:]
 
 
-class Ear:
+class TurnDetector:
     """`listen` of a brain. `packaged` is whether Silero's detector may be used where it is installed."""
 
     def __init__(self, settings: Settings | None = None, packaged: bool = True):

@@ -20,7 +20,7 @@ import numpy as np
 
 from afjax.audio.framing import RATE
 from afjax.errors import InputError
-from afjax.serving.brain import Heard
+from afjax.serving.brain import UserTranscript
 from afjax.serving.brains.parts import Listen, Recognise, Reply, Sign, Speak, Spoken, Turn
 from afjax.serving.brains.scripted import ScriptedBrain
 from afjax.serving.brains.voice import sentences
@@ -182,7 +182,7 @@ class WordsBrain(ScriptedBrain):
                     self._open.clear()
                     self._stop()
                     return
-                self._events.append(Heard(words))
+                self._events.append(UserTranscript(words))
             said = self._reply.answer(dataclasses.replace(turn, words=tuple(words)))
             self._reads([said] if isinstance(said, str) else said, at_round)
         except InputError as error:

@@ -7,7 +7,7 @@ import numpy as np
 
 from afjax.serving.brain import Brain
 from afjax.serving.call import Block, Call
-from afjax.serving.feed import Ears
+from afjax.serving.feed import SoundClock
 from afjax.serving.outbox import Outbox
 from afjax.serving.seat import Seat
 from afjax.serving.tap import Player, Tap
@@ -31,13 +31,13 @@ class Visitor(Seat):
     ):  # fmt: skip
         """`begun`: `clock()` at the page's 0."""
         super().__init__(call, identity, brain, outbox, track, wake)
-        self._begun, self._clock, self._ears = begun, clock, Ears(GAP)
+        self._begun, self._clock, self._sound_clock = begun, clock, SoundClock(GAP)
         self._tap = Tap(call, clock, player)
         self.taps.append(self._tap)
 
     def hear(self, samples: np.ndarray, rate: int) -> None:
         """The user's sound as it comes, int16 `[n]`."""
-        self.listen(samples, rate, self._ears.stamp(len(samples) / rate, self._clock() - self._begun))
+        self.listen(samples, rate, self._sound_clock.stamp(len(samples) / rate, self._clock() - self._begun))
 
     def see(self, pixels: np.ndarray) -> None:
         """The newest picture of the user, uint8 `[H, W, 3]` RGB."""

@@ -130,8 +130,8 @@ def slope(predicted: Tracks, recorded: Tracks, place: Int[np.ndarray, " w"], aft
     """Slope of predicted on recorded tracks `[w, t]` around events at `place` `[w]`, in the `after` frames after them
     or what all windows have; nan where recorded tracks have nothing in common."""
     after = min(after, predicted.shape[1] - 1 - int(np.max(place)))
-    ours, theirs = (_answers(tracks, place, after) for tracks in (predicted, recorded))
-    above, below = ((one.sum(0) * theirs.sum(0)).sum() - (one * theirs).sum() for one in (ours, theirs))
+    predicted, recorded = (_answers(tracks, place, after) for tracks in (predicted, recorded))
+    above, below = ((one.sum(0) * recorded.sum(0)).sum() - (one * recorded).sum() for one in (predicted, recorded))
     return float(above / below) if below > 0 else float("nan")
 
 

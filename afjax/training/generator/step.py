@@ -174,10 +174,10 @@ def preference_loss(
     def pair(x):
         return jnp.moveaxis(x.reshape(-1, 2, *x.shape[1:]), 1, 0)
 
-    ours, theirs = (dpo.Errors(*pair(dpo.per_token(e, c.formula))) for e in (error, frozen))
+    policy, ref = (dpo.Errors(*pair(dpo.per_token(e, c.formula))) for e in (error, frozen))
     win, noise_level = pair(error)[0], pair(noise_level)[0]
     fit = flow.mean(flow.per_token(win, norm), noise_level, batch_noise_level)
-    preferred, watched = dpo.loss(ours, theirs, noise_level, c, batch_noise_level)
+    preferred, watched = dpo.loss(policy, ref, noise_level, c, batch_noise_level)
     watched |= {
         "flow": fit,
         "preference": preferred,

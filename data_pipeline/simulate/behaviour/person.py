@@ -33,7 +33,7 @@ class Person:
     spread: np.ndarray
 
 
-def draw_person(rng: np.random.Generator) -> Person:
+def sample_person(rng: np.random.Generator) -> Person:
     """A random person, from hardly moving to exaggerating."""
     return Person(
         lips=1.8 * np.exp(0.25 * _normal(rng)) * rng.uniform(0.85, 1.2, 3),

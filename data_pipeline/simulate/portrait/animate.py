@@ -4,7 +4,7 @@ import numpy as np
 
 from afjax.codec.face.channels import CHANNELS, POSE, USUAL_HIGH, USUAL_LOW, channel, usual
 from afjax.codec.face.codec import FaceCodec
-from data_pipeline.simulate.portrait.draw import draw_portrait
+from data_pipeline.simulate.portrait.draw import paint_portrait
 
 __all__ = ["draw_motion", "moving_person"]
 
@@ -12,7 +12,7 @@ _STEP = 128  # sides that the renderer knows
 _ROOM = 1.5  # of a picture's side: a cut-out of it is then not magnified
 
 
-def draw_motion(rng: np.random.Generator, frames: int) -> np.ndarray:
+def sample_motion(rng: np.random.Generator, frames: int) -> np.ndarray:
     """Independent poses and expressions `[frames, 15]`; the first is rest.
 
     Pose: normal, three deviations reach the channel's end. Expression: uniform in half of the frames, else at rest; the
@@ -30,4 +30,4 @@ def moving_person(seed: int, motion: np.ndarray, size: int) -> np.ndarray:
     """Frames uint8 `[T, s, s, 3]` of the person of a seed under motion `[T, 15]`; s is enough to cut `size` out."""
     side = -(-int(_ROOM * size) // _STEP) * _STEP
     codec = FaceCodec(size=side)
-    return codec.render(codec.identity(draw_portrait(seed, side)), motion)
+    return codec.render(codec.identity(paint_portrait(seed, side)), motion)

@@ -32,7 +32,7 @@ def _canvas(size: int) -> Canvas:
     return Canvas(size, _UNIT * size, (_CENTRE[0] * size - 0.5, _CENTRE[1] * size - 0.5))
 
 
-def draw_portrait(seed: int, size: int = 512) -> np.ndarray:
+def paint_portrait(seed: int, size: int = 512) -> np.ndarray:
     """The portrait of a seed, uint8 `[size, size, 3]` RGB.
 
     Raises:
@@ -46,7 +46,7 @@ def draw_portrait(seed: int, size: int = 512) -> np.ndarray:
     return _finish(_paint(person, _canvas(size)), size, seed)
 
 
-def drawn_features(seed: int, size: int = 512) -> dict[str, np.ndarray]:
+def painted_features(seed: int, size: int = 512) -> dict[str, np.ndarray]:
     """Where a portrait's features were drawn, in pixels: name -> `[2]`; left and right are the image's."""
     f, canvas = form.features_of(sample_person(seed)), _canvas(size)
     points = {"nose_tip": f.nose_tip, "chin": (0.0, f.chin)}
@@ -145,7 +145,7 @@ def write_portrait(path: Path, seed: int, size: int) -> None:
 
     if not path.name:
         raise InputError("is not a file name", repr(str(path)), "say where to write, e.g. --out face.png")
-    picture = draw_portrait(seed, size)
+    picture = paint_portrait(seed, size)
     try:
         with files.aside(path) as partial:
             Image.fromarray(picture).save(partial, format="PNG")

@@ -130,7 +130,7 @@ def _tones(rng, paths: np.ndarray) -> np.ndarray:
     return np.clip(0.5 + 0.12 * clump + rng.normal(0, 0.15, len(paths)), 0.05, 1)
 
 
-def _draw(canvas: Canvas, rng, paths: np.ndarray, mass: np.ndarray, width: float, opacity: float = 1.0) -> Hair:
+def _paint(canvas: Canvas, rng, paths: np.ndarray, mass: np.ndarray, width: float, opacity: float = 1.0) -> Hair:
     widths = width * rng.choice([0.5, 0.8, 1.2, 1.8], len(paths))
     tone, cover = canvas.strokes(paths, _tones(rng, paths), widths)
     tone = soften(tone, 0.005 * canvas.unit) / np.maximum(soften(cover, 0.005 * canvas.unit), 0.05)
@@ -157,7 +157,7 @@ def back_hair(canvas: Canvas, person: Person, rng: np.random.Generator) -> Hair 
     points = [(x * 0.95 * w, 0.1 * flat), (x * w, 0.6 * flat), (x * (w + flare * 0.6), 0.5 * (0.6 + stop)),
               (x * (w + flare), stop)]  # fmt: skip
     paths = spline(np.stack([np.stack(p, -1) for p in points], 1), 14)
-    return _draw(canvas, rng, paths, mass, 0.014)
+    return _paint(canvas, rng, paths, mass, 0.014)
 
 
 def front_hair(canvas: Canvas, person: Person, rng: np.random.Generator) -> Hair | None:
@@ -167,10 +167,10 @@ def front_hair(canvas: Canvas, person: Person, rng: np.random.Generator) -> Hair
         return None
     if style == "buzz":
         paths = _swept(person, rng, 5200, 0.025, 0.2, 0.10)
-        return _draw(canvas, rng, paths, 0.6 * _cap_mass(canvas, person, 0.02, 0.12), 0.006, 0.75)
+        return _paint(canvas, rng, paths, 0.6 * _cap_mass(canvas, person, 0.02, 0.12), 0.006, 0.75)
     if style == "short":
         paths = _swept(person, rng, 3000, 0.15, 0.55, 0.6)
-        return _draw(canvas, rng, paths, _cap_mass(canvas, person, 0.14, 0.14), 0.011)
+        return _paint(canvas, rng, paths, _cap_mass(canvas, person, 0.14, 0.14), 0.011)
     if style == "fringe":
         paths = _swept(person, rng, 2200, 0.13, 0.5, 0.6)
         angle = np.sort(rng.uniform(-0.95, 0.95, 800))[:: int(-np.sign(person.part))]
@@ -180,7 +180,7 @@ def front_hair(canvas: Canvas, person: Person, rng: np.random.Generator) -> Hair
         lean = np.sign(person.part) * -0.38
         path_angle = angle[:, None] + lean * steps**1.4 + 0.05 * np.sin(angle * 17)[:, None]
         fringe = _band(person, path_angle, q0[:, None] - drop[:, None] * steps, 0.13)
-        return _draw(canvas, rng, np.concatenate([paths, fringe]), _cap_mass(canvas, person, 0.12, 0.1), 0.011)
+        return _paint(canvas, rng, np.concatenate([paths, fringe]), _cap_mass(canvas, person, 0.12, 0.1), 0.011)
     if style == "bun":
         paths = _swept(person, rng, 1500, 0.055, 0.35, 0.9)
         angle = rng.uniform(-1.6, 1.6, 1500)
@@ -194,17 +194,17 @@ def front_hair(canvas: Canvas, person: Person, rng: np.random.Generator) -> Hair
         knot = np.stack([0.27 * r * np.cos(arc), -1.33 + 0.22 * r * np.sin(arc)], -1)
         mass = np.maximum(_cap_mass(canvas, person, 0.05, 0.06), smoothstep(1.02, 0.98, np.hypot(
             canvas.x / 0.27, (canvas.y + 1.33) / 0.22)))  # fmt: skip
-        return _draw(canvas, rng, np.concatenate([knot, paths, back]), mass, 0.010)
+        return _paint(canvas, rng, np.concatenate([knot, paths, back]), mass, 0.010)
     if style == "curly":
         volume, size, edge, count = (0.34, 0.05, 1.9, 2600) if person.feminine else (0.17, 0.04, 1.5, 2000)
         paths = _coils(person, rng, count, volume, size, edge)
-        return _draw(canvas, rng, paths, _cap_mass(canvas, person, volume, 0.15, edge), 0.012)
+        return _paint(canvas, rng, paths, _cap_mass(canvas, person, volume, 0.15, edge), 0.012)
     end, spread, wave = (1.9, 0.22, 0.05) if style == "long" else (1.08, -0.06, 0.02)
     paths = np.concatenate([
         _draped(person, rng, 900, end, spread, wave, (0.55, 1.0)),
         _draped(person, rng, 1500, end, spread, wave, (0.0, 1.0)),
     ])  # fmt: skip
-    return _draw(canvas, rng, paths, _cap_mass(canvas, person, 0.10, 0.42), 0.013)
+    return _paint(canvas, rng, paths, _cap_mass(canvas, person, 0.10, 0.42), 0.013)
 
 
 def paint_hair(picture: np.ndarray, canvas: Canvas, person: Person, hair: Hair, irradiance: np.ndarray) -> None:

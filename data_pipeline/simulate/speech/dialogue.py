@@ -42,7 +42,7 @@ STYLE_SHARES = {
 }
 
 
-def draw_style(rng: np.random.Generator, split: str) -> Style:
+def sample_style(rng: np.random.Generator, split: str) -> Style:
     """A style of the split."""
     shares = STYLE_SHARES[split]
     return STYLES[rng.choice(list(shares), p=list(shares.values()))]

@@ -70,7 +70,7 @@ class Utterance:
         )
 
 
-def draw_voice(rng: np.random.Generator, split: str) -> Voice:
+def sample_voice(rng: np.random.Generator, split: str) -> Voice:
     """A random speaker of the split; the voices of the two splits are different."""
     variants = _VARIANTS[split].split()
     name = f"{_ACCENTS[rng.integers(len(_ACCENTS))]}+{variants[rng.integers(len(variants))]}"

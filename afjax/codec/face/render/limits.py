@@ -1,6 +1,6 @@
 """How far the renderer follows each channel.
 
-`drawn` bends the lids' closure b,
+`limited` bends the lids' closure b,
 
     b -> (1 + LIDS) b / (LIDS + b)
 
@@ -48,7 +48,7 @@ MOST_OF_A_SMILE = 0.12  # of the limit: a portrait that laughs already still sho
 LIDS = 1.5
 
 
-def drawn(motion):
+def limited(motion):
     """Motion `[..., D]` as it is drawn."""
     blink = jnp.clip(motion[..., channel("blink")], 0, 1)
     return motion.at[..., channel("blink")].set((1 + LIDS) * blink / (LIDS + blink))
