@@ -30,7 +30,7 @@ from afjax.files import folder_aside
 from afjax.media.video import probe, read_frames
 from data_pipeline.dataset import Batches
 from data_pipeline.records import SPLITS
-from data_pipeline.simulate.portrait.animate import sample_motion, moving_person
+from data_pipeline.simulate.portrait.animate import moving_person, sample_motion
 
 __all__ = ["Faces", "Source", "batches", "build"]
 

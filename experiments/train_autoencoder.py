@@ -14,9 +14,9 @@ from pathlib import Path
 from absl import flags
 
 from afjax.config import from_dict
-from afjax.training.autoencoder.config import AutoencoderConfig
+from afjax.training.latent_codec.config import LatentTrainingConfig
 from experiments import cli
-from experiments.runs.train_autoencoder import train_run
+from experiments.runs.train_latent_codec import train_run
 
 _CONFIG = cli.define_config("config", Path(__file__).parent / "configs" / "autoencoder.py:small")
 _WORKDIR = flags.DEFINE_string("workdir", "out/autoencoder", "Run folder.")
@@ -27,7 +27,7 @@ _DISTRIBUTED = cli.define_distributed()
 
 def main():
     cli.join(_DISTRIBUTED.value)
-    config = from_dict(_CONFIG.value.to_dict(), AutoencoderConfig)
+    config = from_dict(_CONFIG.value.to_dict(), LatentTrainingConfig)
     summary = train_run(config, _WORKDIR.value, _TENSORBOARD.value, _WANDB.value)
     if not summary:
         return

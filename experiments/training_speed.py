@@ -19,7 +19,7 @@ from afjax import files
 from afjax.config import from_dict
 from afjax.config.compute import PRECISIONS
 from afjax.errors import InputError
-from afjax.training.autoencoder.config import AutoencoderConfig
+from afjax.training.latent_codec.config import LatentTrainingConfig
 from experiments import cli
 from experiments.configs import autoencoder, paper
 from experiments.live import training_speed
@@ -58,7 +58,7 @@ def _configs(small: bool) -> dict:
         codec.codec.channels, codec.loss.part_size = (8, 8, 8, 4, 4), 16
     return {
         "generator": from_dict(generator.to_dict()),
-        "codec": from_dict(codec.to_dict(), AutoencoderConfig),
+        "codec": from_dict(codec.to_dict(), LatentTrainingConfig),
     }
 
 

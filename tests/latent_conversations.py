@@ -11,9 +11,9 @@ from afjax.avatar.codecs import load_autoencoder
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import Config, from_dict, to_dict
 from afjax.normalizer import Normalizer
-from afjax.training.autoencoder.config import AutoencoderConfig
-from afjax.training.autoencoder.step import init_state
 from afjax.training.checkpoint import Checkpoints
+from afjax.training.latent_codec.config import LatentTrainingConfig
+from afjax.training.latent_codec.step import init_state
 from data_pipeline import records, schema
 from experiments.configs import smoke
 
@@ -26,7 +26,7 @@ LAG = 12
 def write(folder: Path) -> Config:
     """Writes `codec`, a run folder, and `records`; returns the config of a small run on them."""
     sizes = LatentConfig(size=64, dim=DIM, directions=DIRECTIONS, channels=(8, 8, 8, 8, 4))
-    config = AutoencoderConfig(codec=sizes)
+    config = LatentTrainingConfig(codec=sizes)
     files.write_json(folder / "codec" / "config.json", to_dict(config))
     with Checkpoints(folder / "codec") as checkpoints:
         checkpoints.save(jax.jit(lambda: init_state(config))(), {}, {})

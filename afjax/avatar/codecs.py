@@ -9,11 +9,11 @@ import jax
 from afjax import files
 from afjax.codec.base import Codec
 from afjax.codec.face.codec import FaceCodec
-from afjax.codec.latent.autoencoder import init_params
 from afjax.codec.latent.codec import LatentCodec
+from afjax.codec.latent.network import init_params
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
-from afjax.training.autoencoder.config import AutoencoderConfig
+from afjax.training.latent_codec.config import LatentTrainingConfig
 
 __all__ = ["codecs_of", "load_autoencoder", "of_one_size"]
 
@@ -23,7 +23,7 @@ def load_autoencoder(workdir: str | Path) -> LatentCodec:
     from afjax.training.checkpoint import load_ema  # imports orbax, which models that ship do without
 
     workdir = files.absolute(workdir)
-    config = read_config(workdir, AutoencoderConfig, "give the run folder of experiments.train_autoencoder").codec
+    config = read_config(workdir, LatentTrainingConfig, "give the run folder of experiments.train_autoencoder").codec
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     return LatentCodec(config, load_ema(workdir, shapes)[0])
 

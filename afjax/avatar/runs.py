@@ -47,7 +47,9 @@ def load_run(workdir: str | Path) -> Avatar:
     config = generating(config)
     normalizer = Normalizer.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
     load_features = partial(_features, config, meta.get("features"), path)
-    return Avatar(config, Generator(config, params, normalizer), load_features, codecs_of(config.data.codec), step, workdir)
+    return Avatar(
+        config, Generator(config, params, normalizer), load_features, codecs_of(config.data.codec), step, workdir
+    )
 
 
 def _features(config: Config, stored: dict[str, Any] | None, path: Path) -> FeatureExtractor:

@@ -9,7 +9,7 @@ from afjax.config import LayoutConfig
 from afjax.streaming.live_step import Inputs
 from afjax.user_delay import delayed
 
-__all__ = ["BLOCKS", "Clip", "blocks_of", "drawn_blocks"]
+__all__ = ["BLOCKS", "Clip", "blocks_of", "random_blocks"]
 
 BLOCKS = 8
 

@@ -4,8 +4,8 @@ Every figure of a table is a function of a mean over clips, f(mean_i v_i): a pla
 a mean curve, a ratio of means, a distance between pooled moments. Groups of clips are drawn again with replacement, f
 is taken again of each new mean, and the interval is what the middle 95 % of the draws span. A peak of a mean curve is
 therefore never a mean of peaks, which is biased upwards. Whether two rows differ is tested by exchanging their entries
-group by group (`permutation_test`). Clips of one conversation or person are no independent evidence: as a group they are
-drawn and exchanged together.
+group by group (`permutation_test`). Clips of one conversation or person are no independent evidence: as a group they
+are drawn and exchanged together.
 
 n draws of n groups spread by (n - 1) / n of the variance of a mean and know nothing of Student's t, so that plain
 percentiles are too narrow with few groups. The percentiles here are those of a normal at the bounds that an interval of

@@ -14,8 +14,8 @@ import numpy as np
 
 from afjax.codec.latent import decoder, encoder
 from afjax.codec.latent import layers as nn
-from afjax.codec.latent.autoencoder import decode, motion, prepare
 from afjax.codec.latent.directions import motion_of, orthonormal
+from afjax.codec.latent.network import decode, motion, prepare
 from afjax.errors import InputError
 from afjax.parity.arrays import Stored
 from afjax.weights.latent_names import PIECES, names

@@ -10,7 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["Brain", "Cut", "Event", "Heard", "Silent", "Speech", "State", "Trouble"]
+__all__ = ["Brain", "Cut", "Event", "UserTranscript", "Silent", "Speech", "State", "Trouble"]
 
 
 class Event:

@@ -11,7 +11,7 @@ import numpy as np
 
 from afjax.audio.resampling import Resampler
 from afjax.serving import pictures, protocol
-from afjax.serving.brain import Brain, Cut, UserTranscript, Silent, Speech, State, Trouble
+from afjax.serving.brain import Brain, Cut, Silent, Speech, State, Trouble, UserTranscript
 from afjax.serving.call import Block, Call
 from afjax.serving.outbox import Outbox
 from afjax.serving.protocol import Mic, ProtocolError

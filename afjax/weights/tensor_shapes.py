@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
-from afjax.codec.latent import autoencoder
+from afjax.codec.latent import network
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import LayoutConfig, ModelConfig
 from afjax.errors import InputError
@@ -64,7 +64,7 @@ def shapes(config: Config) -> dict[str, tuple[int, ...]]:
     if isinstance(config, Wav2Vec2Config):
         return wav2vec2_names.shapes(config)
     if isinstance(config, LatentConfig):
-        tree = jax.eval_shape(functools.partial(autoencoder.init_params, config), jax.random.key(0))
+        tree = jax.eval_shape(functools.partial(network.init_params, config), jax.random.key(0))
     else:
         tree = _flow_tree(config)
     return names.tree_shapes(tree, table(config))

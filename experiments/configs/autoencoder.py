@@ -18,13 +18,13 @@ With videos of your own: `--config.loss.known_motion=0 --config.encoder_steps=0`
 from ml_collections import ConfigDict
 
 from afjax.config import to_dict
-from afjax.training.autoencoder.config import AutoencoderConfig
+from afjax.training.latent_codec.config import LatentTrainingConfig
 from experiments.configs import choose
 
 
 def get_config(variant: str = "paper") -> ConfigDict:
     variant = choose(variant, "paper", "small")
-    config = ConfigDict(to_dict(AutoencoderConfig()))
+    config = ConfigDict(to_dict(LatentTrainingConfig()))
     if variant == "small":
         config.name = "autoencoder_small"
         at_small_size(config)

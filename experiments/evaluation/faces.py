@@ -32,7 +32,7 @@ __all__ = [
     "DRAWN",
     "PICTURES",
     "expression",
-    "draw_motion",
+    "sample_motion",
     "look_at",
     "read_alone",
     "read_back",

@@ -80,7 +80,9 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
                 found[kind]["off_span"] = outside
             if embed is not None:
                 named = {"name": metric_name("CSIM", embed.name), "others": portraits.others}
-                found[kind]["identity"] = drift_verdict(np.stack(faces, 1), _recorded_faces(portraits, clips, kind), DRAWS) | named
+                found[kind]["identity"] = (
+                    drift_verdict(np.stack(faces, 1), _recorded_faces(portraits, clips, kind), DRAWS) | named
+                )
     return found
 
 
@@ -105,7 +107,9 @@ def _recorded_faces(portraits: PortraitsUnderTest, clips: list[Conversation], ki
     return portraits.cosines_from_rest(frames[chosen])
 
 
-def generated(run: Avatar, played, portraits: PortraitsUnderTest | None, count: int, sessions: int) -> Iterator[np.ndarray]:
+def generated(
+    run: Avatar, played, portraits: PortraitsUnderTest | None, count: int, sessions: int
+) -> Iterator[np.ndarray]:
     """One minute `[sessions, MINUTE, D]` of the model's motion after another.
 
     With a user delay the user's tracks are so late within each piece.

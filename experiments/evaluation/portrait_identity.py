@@ -19,7 +19,7 @@ from afjax.metrics import bootstrap
 from afjax.metrics.long import drift, identity
 from data_pipeline.simulate.portrait.animate import moving_person
 
-__all__ = ["Cast", "judged"]
+__all__ = ["PortraitsUnderTest", "drift_verdict"]
 
 FIRST = 2_000_000_000
 """Seeds of the portraits start here: no codec is trained on so many others."""

@@ -29,7 +29,7 @@ from experiments import cli
 from experiments.evaluation import eval_set
 from experiments.runs.data import people_of
 
-__all__ = ["Videos", "begun", "clip_name", "drawn", "render", "render_held_out", "write_picture", "write_video"]
+__all__ = ["Videos", "begun", "clip_name", "painted", "render", "render_held_out", "write_picture", "write_video"]
 
 BATCH = 8
 """Clips that are generated at once."""

@@ -108,7 +108,8 @@ def _speech(found: video_motion.Pieces) -> dict[str, np.ndarray]:
 
 def _blind(table: report.Table) -> list[str]:
     return [
-        f"{name} does not tell recorded from shuffled conversations here: no evidence" for name in report.not_discriminative(table)
+        f"{name} does not tell recorded from shuffled conversations here: no evidence"
+        for name in report.not_discriminative(table)
     ]
 
 

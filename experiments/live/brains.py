@@ -63,7 +63,11 @@ def brains_of(choice: Choice) -> tuple[Callable[[str], Brain], tuple[str, ...]]:
         from afjax.serving.brains.words import WordsBrain
 
         said = speak_of(voice or voices[0])
-        return WordsBrain(TurnDetector(), listen(), reply(), said) if listen else ScriptedBrain(TurnDetector(), reply(), said)
+        return (
+            WordsBrain(TurnDetector(), listen(), reply(), said)
+            if listen
+            else ScriptedBrain(TurnDetector(), reply(), said)
+        )
 
     return make, voices if len(voices) > 1 else ()
 

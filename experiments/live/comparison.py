@@ -11,7 +11,12 @@ from experiments.live.systems import SystemUnderTest
 
 
 def compare(
-    found: Sequence[SystemUnderTest], out: Path, data: str = "", seconds: float = 60.0, events: int = 50, size: int = 256
+    found: Sequence[SystemUnderTest],
+    out: Path,
+    data: str = "",
+    seconds: float = 60.0,
+    events: int = 50,
+    size: int = 256,
 ) -> dict[str, Any]:
     """The summary of the first model, with that of a second, the baseline, in it; its files go to `out/baseline`.
 

@@ -29,7 +29,7 @@ import numpy as np
 from afjax.audio.framing import FPS, FRAME
 from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.extractor import Wav2Vec2Features
-from afjax.codec.latent import autoencoder, codec
+from afjax.codec.latent import codec, network
 from afjax.config import Config
 from afjax.nn.precision import activations, products
 from afjax.nn.transformer import narrowed
@@ -52,9 +52,7 @@ class Pipeline:
         key, block, precision = jax.random.key(0), config.layout.block, config.compute.precision
         self.config = config
         extractor = Wav2Vec2Features(sizes.speech, features.init_params(sizes.speech, key), precision=precision)
-        self._codec = codec.ready_at(
-            codec.ready(jax.jit(partial(autoencoder.init_params, sizes.codec))(key)), precision
-        )
+        self._codec = codec.ready_at(codec.ready(jax.jit(partial(network.init_params, sizes.codec))(key)), precision)
         dim, wide = config.model.motion_dim, config.model.audio_dim
         plain = Normalizer(*(np.full(n, v, np.float32) for n in (dim, wide) for v in (0, 1)))
         params = narrowed(init_params(config, key), precision)

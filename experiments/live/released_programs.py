@@ -21,7 +21,7 @@ from afjax.audio.framing import FRAME
 from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.audio.wav2vec2.extractor import Wav2Vec2Features
-from afjax.codec.latent import autoencoder, codec
+from afjax.codec.latent import codec, network
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import Config, ModelConfig, released
 from afjax.diffusion.solver import make_grid
@@ -77,7 +77,7 @@ def programs(config: Config, sizes: Sizes, sessions: int = 1) -> dict[str, Progr
     side, dim, wide = sizes.codec.size, config.model.motion_dim, config.model.audio_dim
 
     def weights(key):
-        ready = codec.ready_at(codec.ready(autoencoder.init_params(sizes.codec, key)), precision)
+        ready = codec.ready_at(codec.ready(network.init_params(sizes.codec, key)), precision)
         speech = features.narrowed(features.init_params(sizes.speech, key), precision)
         return ready, narrowed(init_params(config, key), precision), speech
 

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from afjax.codec.latent import autoencoder
+from afjax.codec.latent import network
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import ModelConfig, released
 from afjax.diffusion.solver import make_grid
@@ -58,8 +58,8 @@ def report(summary: Mapping[str, Any]):
 
 def _prepared(config: LatentConfig) -> dict:
     """The latent codec's synthetic parameters, prepared."""
-    shapes = jax.eval_shape(lambda: autoencoder.init_params(config, jax.random.key(0)))
-    return jax.jit(autoencoder.prepare)(_synthetic(shapes, latent_names.names(config)))
+    shapes = jax.eval_shape(lambda: network.init_params(config, jax.random.key(0)))
+    return jax.jit(network.prepare)(_synthetic(shapes, latent_names.names(config)))
 
 
 def _synthetic(tree, table) -> dict:
@@ -68,16 +68,16 @@ def _synthetic(tree, table) -> dict:
 
 def encode_frame(config: LatentConfig = SIZES) -> Stage:
     prepared, picture = _prepared(config), _picture(config)
-    encode = jax.jit(autoencoder.encode)
-    return Stage(lambda: encode(prepared, picture), gflop(autoencoder.encode, prepared, picture))
+    encode = jax.jit(network.encode)
+    return Stage(lambda: encode(prepared, picture), gflop(network.encode, prepared, picture))
 
 
 def decode_block(config: LatentConfig = SIZES) -> Stage:
     prepared = _prepared(config)
-    _, _, features = jax.jit(autoencoder.encode)(prepared, _picture(config))
+    _, _, features = jax.jit(network.encode)(prepared, _picture(config))
     latents = jax.random.normal(jax.random.key(2), (FRAMES, config.dim))
-    decode = jax.jit(autoencoder.decode)
-    one = gflop(autoencoder.decode, prepared, latents[:1], features)
+    decode = jax.jit(network.decode)
+    one = gflop(network.decode, prepared, latents[:1], features)
     return Stage(lambda: decode(prepared, latents, features), FRAMES * one)
 
 

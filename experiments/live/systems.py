@@ -18,7 +18,7 @@ from afjax.streaming import live_step
 from experiments import cli
 from experiments.runs.data import measured_on
 
-__all__ = ["CLIPS", "Subject", "bundled", "trained"]
+__all__ = ["CLIPS", "SystemUnderTest", "bundled", "trained"]
 
 CLIPS = 3
 """Held-out conversations that a benchmark is made of."""

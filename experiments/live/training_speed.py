@@ -16,11 +16,11 @@ import numpy as np
 
 from afjax.config import ComputeConfig, Config
 from afjax.nn import vgg
-from afjax.training.autoencoder import step as autoencoder
-from afjax.training.autoencoder.config import AutoencoderConfig
 from afjax.training.generator.state import init_state, token_layout
 from afjax.training.generator.step import make_random_inputs, make_train_step
 from afjax.training.generator.train import step_flops
+from afjax.training.latent_codec import step as latent_codec
+from afjax.training.latent_codec.config import LatentTrainingConfig
 from afjax.training.throughput import peak, peak_memory
 from experiments.live.device import device
 
@@ -49,7 +49,7 @@ def generator(config: Config, batch: int, precision: str, steps: int) -> dict[st
     return _timed(step, state, steps, batch * t) | _work(step_flops(config))
 
 
-def codec(config: AutoencoderConfig, batch: int, precision: str, steps: int) -> dict[str, Any]:
+def codec(config: LatentTrainingConfig, batch: int, precision: str, steps: int) -> dict[str, Any]:
     """Of the latent codec, `batch` pairs of pictures a step, with a perceptual network of drawn weights."""
     config = replace(
         config, pictures=replace(config.pictures, batch=batch), compute=ComputeConfig(precision=precision)
@@ -59,10 +59,10 @@ def codec(config: AutoencoderConfig, batch: int, precision: str, steps: int) -> 
     boxes = np.tile(np.array([0.3, 0.3, 0.6, 0.6], np.float32), (batch, 2, 3, 1))
     given = jax.device_put({"pictures": pictures, "boxes": boxes})
     perceptual = config.loss.perceptual or config.loss.part_perceptual
-    train = autoencoder.make_step(config, _drawn_vgg(rng) if perceptual else None)
-    work = train.func.lower(*train.args, jax.eval_shape(lambda: autoencoder.init_state(config)), given)
+    train = latent_codec.make_step(config, _drawn_vgg(rng) if perceptual else None)
+    work = train.func.lower(*train.args, jax.eval_shape(lambda: latent_codec.init_state(config)), given)
     flops = work.cost_analysis()["flops"]
-    state = autoencoder.init_state(config)
+    state = latent_codec.init_state(config)
     return _timed(lambda state, _: train(state, given)[0], state, steps, 2 * batch) | _work(flops)
 
 

@@ -72,7 +72,9 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
             print(f"data.filter keeps {kept} of {total} clips of {path}")
     meta = {"config": to_dict(config), "statistics": metadata.normalizer.to_json(), "features": features}
     board = workdir / "tensorboard" / "samples" if tensorboard else None
-    sampler = SampleWriter(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
+    sampler = (
+        SampleWriter(config, folder, metadata, workdir / "samples", board) if samples else lambda step, params: None
+    )
     sampler = sharding.on_first(sampler)
     probe = held_out_probe(config, folder, metadata) if config.training.probe_every else None
     with TrainingProgress(config.training.num_steps) as progress:

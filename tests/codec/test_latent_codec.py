@@ -9,8 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.codec.latent import autoencoder
 from afjax.codec.latent import codec as latent_codec
+from afjax.codec.latent import network
 from afjax.codec.latent.codec import LatentCodec
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.crop import clip_square
@@ -25,12 +25,12 @@ TINY = LatentConfig(size=64, dim=16, directions=4, channels=(12, 12, 8, 8, 4))
 
 @functools.cache
 def tiny_params():
-    return autoencoder.init_params(TINY, jax.random.key(0))
+    return network.init_params(TINY, jax.random.key(0))
 
 
 @functools.cache
 def tiny_prepared():
-    return jax.jit(autoencoder.prepare)(tiny_params())
+    return jax.jit(network.prepare)(tiny_params())
 
 
 def listed(manifest: str) -> dict[str, tuple[int, ...]]:
@@ -59,7 +59,7 @@ def test_names_and_shapes_are_the_released_ones(manifest, size):
     config = latent_config({name: np.broadcast_to(np.float32(0), shape) for name, shape in released.items()}, manifest)
     assert (config.size, config.dim, config.directions) == (size, 512, 20)
     assert config.widths == LatentConfig(size=size).widths
-    tree = jax.eval_shape(functools.partial(autoencoder.init_params, config), jax.random.key(0))
+    tree = jax.eval_shape(functools.partial(network.init_params, config), jax.random.key(0))
     assert tree_shapes(tree, names(config)) == released
     assert len({path for paths in names(config).values() for path in paths}) == len(jax.tree.leaves(tree))
 
@@ -79,13 +79,13 @@ def test_one_portrait_serves_every_frame():
     rng = np.random.default_rng(0)
     pictures = rng.uniform(-1, 1, (1, 64, 64, 3)).astype(np.float32)
     prepared = tiny_prepared()
-    identity, coefficients, features = jax.jit(autoencoder.encode)(prepared, pictures)
+    identity, coefficients, features = jax.jit(network.encode)(prepared, pictures)
     assert identity.shape == (1, 16) and coefficients.shape == (1, 4)
     assert [each.shape[1:] for each in features] == [(8, 8, 12), (16, 16, 8), (32, 32, 8), (64, 64, 4)]
-    moved = identity + autoencoder.motion(prepared, rng.normal(size=(3, 4)).astype(np.float32))
-    decode = jax.jit(autoencoder.decode)
+    moved = identity + network.motion(prepared, rng.normal(size=(3, 4)).astype(np.float32))
+    decode = jax.jit(network.decode)
     together = decode(prepared, moved, features)
-    at_once = jax.jit(functools.partial(autoencoder.decode, together=64))  # as on a GPU
+    at_once = jax.jit(functools.partial(network.decode, together=64))  # as on a GPU
     np.testing.assert_allclose(at_once(prepared, moved, features), together, atol=2e-5)
     assert together.shape == (3, 64, 64, 3)
     tiled = decode(prepared, moved, [np.repeat(each, 3, 0) for each in features])
@@ -101,7 +101,7 @@ def test_directions_are_orthonormal():
 
 def test_the_network_declares_these_parameters():
     picture = jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32)
-    declared = jax.eval_shape(autoencoder.LatentAutoencoder(TINY).init, jax.random.key(0), picture, picture)["params"]
+    declared = jax.eval_shape(network.LatentAutoencoder(TINY).init, jax.random.key(0), picture, picture)["params"]
     made = tiny_params()
     assert jax.tree.map(lambda x: (x.shape, x.dtype), declared) == jax.tree.map(lambda x: (x.shape, x.dtype), made)
 
@@ -110,12 +110,12 @@ def test_the_network_declares_these_parameters():
 def test_every_parameter_in_use_has_a_gradient():
     rng = np.random.default_rng(1)
     source, driving = rng.uniform(-1, 1, (2, 1, 64, 64, 3)).astype(np.float32)
-    network = autoencoder.LatentAutoencoder(TINY)
+    module = network.LatentAutoencoder(TINY)
 
     @jax.jit
     @jax.grad
     def gradient(params):
-        return (network.apply({"params": params}, source, driving) ** 2).mean()
+        return (module.apply({"params": params}, source, driving) ** 2).mean()
 
     found = from_tree(gradient(tiny_params()), names(TINY))
     idle = {name for name, each in found.items() if not np.abs(each).max() > 0}
@@ -178,7 +178,7 @@ def test_real_pictures_go_through(astronaut):
     assert frames.shape == (13, 64, 64, 3) and frames.dtype == np.uint8
     np.testing.assert_array_equal(frames[10], frames[0])
     latents = identity.latent + motion[-3:]
-    raw = np.asarray(jax.jit(autoencoder.decode)(tiny_prepared(), latents, identity.features))
+    raw = np.asarray(jax.jit(network.decode)(tiny_prepared(), latents, identity.features))
     assert np.abs(frames[-3:] - np.clip((raw + 1) / 2, 0, 1) * 255).max() <= 0.51
 
 

@@ -11,7 +11,7 @@ import pytest
 from afjax.codec.face.channels import CHANNELS, USUAL, USUAL_HIGH, USUAL_LOW, channel
 from afjax.codec.face.render import renderer
 from afjax.codec.face.render.fields import OVAL, outside
-from afjax.codec.face.render.limits import LIMITS, limited, shown
+from afjax.codec.face.render.limits import LIMITS, lid_closure, shown
 from afjax.codec.face.render.portrait import make_identity, portrait_crop, without_background
 from afjax.codec.face.render.renderer import CHUNK, render, render_frames
 from afjax.codec.face.track.template import load_template
@@ -255,7 +255,7 @@ def test_motion_is_followed_to_its_limits():
 def test_lids_are_drawn_ahead_of_their_channel_and_the_rest_as_it_is():
     steps = np.linspace(0, 1, 21)
     asked = np.stack([motion(blink=step, smile=0.1, jaw_open=0.2, yaw=-20) for step in steps])
-    seen = np.array(limited(jnp.asarray(asked)))
+    seen = np.array(lid_closure(jnp.asarray(asked)))
     lids = seen[:, channel("blink")].copy()
     np.testing.assert_allclose(lids[[0, -1]], [0, 1], atol=1e-6)
     assert (np.diff(lids) > 0).all() and (np.diff(lids, 2) < 1e-6).all() and 0.6 < lids[10] < 0.7

@@ -11,30 +11,30 @@ from afjax.avatar.codecs import load_autoencoder
 from afjax.avatar.runs import load_run
 from afjax.config import from_dict, to_dict
 from afjax.errors import InputError
-from afjax.training.autoencoder.config import AutoencoderConfig
-from afjax.training.autoencoder.step import init_state
 from afjax.training.checkpoint import Checkpoints
+from afjax.training.latent_codec.config import LatentTrainingConfig
+from afjax.training.latent_codec.step import init_state
 from data_pipeline.records import read_metadata, read_split, write_metadata, write_split
 from data_pipeline.schema import encode
 from data_pipeline.simulate.portrait.draw import paint_portrait
 from experiments.configs import autoencoder
 from experiments.data.latent_data import latent_data
 from experiments.runs.train import train_run as train_motion
-from experiments.runs.train_autoencoder import train_run
+from experiments.runs.train_latent_codec import train_run
 
 FRAMES = 60
 DIM, DIRECTIONS = 24, 15
 
 
 @pytest.fixture(scope="module")
-def tiny() -> AutoencoderConfig:
+def tiny() -> LatentTrainingConfig:
     config = autoencoder.get_config("small")
     config.codec.dim, config.codec.directions, config.codec.channels = DIM, DIRECTIONS, (8, 8, 8, 8, 4)
     config.pictures.frames, config.pictures.batch = 4, 1
     config.pictures.train_people, config.pictures.eval_people = 2, 1
     config.encoder_steps = 1
     config.training.num_steps, config.training.log_every, config.training.save_every = 3, 1, 2
-    return from_dict(config.to_dict(), AutoencoderConfig)
+    return from_dict(config.to_dict(), LatentTrainingConfig)
 
 
 @pytest.fixture(scope="module")

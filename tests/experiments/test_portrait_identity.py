@@ -44,7 +44,9 @@ def two():
 def test_a_cast_knows_its_portraits(two):
     np.testing.assert_array_equal(two.references, [[0, 0], [0, 90]])
     assert two.others == pytest.approx(0.0, abs=1e-6), "two people at a right angle"
-    assert portrait_identity.PortraitsUnderTest(FaceCodec(size=128), 1).references == 0.0, "motion of the face codec is relative"
+    assert portrait_identity.PortraitsUnderTest(FaceCodec(size=128), 1).references == 0.0, (
+        "motion of the face codec is relative"
+    )
 
 
 def test_cosines_are_with_the_sessions_own_portrait(two):

@@ -76,7 +76,9 @@ def test_separation_of_a_statistic_of_curves():
 
 def test_separation_leaves_out_what_either_lacks():
     values = np.arange(6.0)
-    assert bootstrap.permutation_test(np.where(values < 3, np.nan, values + 9), values, flips=999) > 0.1  # 3 pairs are left
+    assert (
+        bootstrap.permutation_test(np.where(values < 3, np.nan, values + 9), values, flips=999) > 0.1
+    )  # 3 pairs are left
     assert bootstrap.permutation_test([np.nan], [1.0]) is None
 
 

@@ -22,11 +22,11 @@ from afjax.config import (
 )
 from afjax.streaming.sampler import Generator
 from afjax.training import sharding
-from afjax.training.autoencoder import step as autoencoder
-from afjax.training.autoencoder.config import AutoencoderConfig, LossConfig, PicturesConfig
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.generator.state import abstract_state, init_params, init_state, token_layout
 from afjax.training.generator.step import make_random_inputs, make_train_step
+from afjax.training.latent_codec import step as latent_codec
+from afjax.training.latent_codec.config import LatentTrainingConfig, LossConfig, PicturesConfig
 from tests.small_model import conditions, scrambled, small_config
 from tests.streaming.test_sampler import Unscaled
 
@@ -184,7 +184,7 @@ def generated(devices: list[int]):
 
 def codec(meshes: list, parts: dict, steps: int = 2):
     """Of the latent codec's training: the largest relative difference of losses and weights from one device's."""
-    config = AutoencoderConfig(
+    config = LatentTrainingConfig(
         codec=LatentConfig(size=64, dim=8, directions=4, channels=(8, 8, 8, 8, 4)),
         loss=LossConfig(part_size=16, **parts),
         pictures=PicturesConfig(batch=4),
@@ -201,8 +201,8 @@ def codec(meshes: list, parts: dict, steps: int = 2):
     for mesh in [{}, *meshes]:
         compute = ComputeConfig(**mesh)
         one, losses = dataclasses.replace(config, compute=compute), []
-        state = jax.jit(lambda: autoencoder.init_state(config))()
-        state, step = sharding.put(compute, state), autoencoder.make_step(one)
+        state = jax.jit(lambda: latent_codec.init_state(config))()
+        state, step = sharding.put(compute, state), latent_codec.make_step(one)
         place = sharding.make_place(compute, 4)
         for batch in batches:
             state, metrics = step(state, place(batch))

@@ -11,7 +11,7 @@ import jax
 import numpy as np
 import pytest
 
-from afjax.codec.latent.autoencoder import motion
+from afjax.codec.latent.network import motion
 from afjax.errors import InputError
 from afjax.parity import flow, latent
 from afjax.parity.arrays import Stored

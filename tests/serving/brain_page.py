@@ -12,7 +12,7 @@ from afjax.audio.framing import FPS, FRAME, RATE
 from afjax.audio.resampling import Resampler
 from afjax.config.dicts import from_dict
 from afjax.normalizer import Normalizer
-from afjax.serving.brain import Cut, UserTranscript, Speech, State, Trouble
+from afjax.serving.brain import Cut, Speech, State, Trouble, UserTranscript
 from afjax.serving.group import Group
 from afjax.streaming.engine import Engine
 from afjax.streaming.live_step import LiveParams

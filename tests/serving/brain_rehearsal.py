@@ -16,7 +16,7 @@ import sys
 
 import numpy as np
 
-from afjax.serving.brain import UserTranscript, Speech, State, Trouble
+from afjax.serving.brain import Speech, State, Trouble, UserTranscript
 from afjax.serving.brains.endpoints import Chat
 from afjax.serving.brains.offline.parts import PiperVoice, SmallModel, Whisper
 from afjax.serving.brains.parts import Turn

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from afjax.audio.framing import FPS, RATE
-from afjax.serving.brain import UserTranscript, Speech, Trouble
+from afjax.serving.brain import Speech, Trouble, UserTranscript
 from afjax.serving.brains.endpoints import Chat
 from afjax.serving.brains.offline.parts import PiperVoice, SmallModel, Whisper, missing
 from afjax.serving.brains.scripted import ScriptedBrain
@@ -72,7 +72,9 @@ def plain(text: str) -> list[str]:
 def test_a_spoken_question_gets_a_spoken_answer(parts, engine, question):
     whisper, model, voice = parts
     settings = {**SmallModel.SETTINGS, "temperature": 0.0}
-    brain = WordsBrain(TurnDetector(), whisper, Chat(model.endpoint, "", greeting="", settings=settings), voice, threads=False)
+    brain = WordsBrain(
+        TurnDetector(), whisper, Chat(model.endpoint, "", greeting="", settings=settings), voice, threads=False
+    )
     page = Page(engine, brain)
     page.quiet(1.0)
     page.live(question)

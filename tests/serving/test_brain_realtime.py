@@ -7,7 +7,7 @@ import pytest
 
 from afjax.audio.framing import RATE
 from afjax.errors import InputError
-from afjax.serving.brain import Cut, UserTranscript, Speech, State, Trouble
+from afjax.serving.brain import Cut, Speech, State, Trouble, UserTranscript
 from afjax.serving.brains import realtime_link
 from afjax.serving.brains.realtime import PACE, RealtimeBrain
 from tests.serving import stubs

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from afjax.audio.framing import RATE
-from afjax.serving.brain import Cut, UserTranscript, Speech, State, Trouble
+from afjax.serving.brain import Cut, Speech, State, Trouble, UserTranscript
 from afjax.serving.brains.endpoint import Endpoint
 from afjax.serving.brains.endpoints import Chat, Transcription, Voice
 from afjax.serving.brains.parts import Spoken, Turn
@@ -43,7 +43,8 @@ def brain_of(double, threads=False, patience=5.0) -> WordsBrain:
         return Endpoint(double.url, patience=patience)
 
     return WordsBrain(
-        TurnDetector(packaged=False), Transcription(server(), "whisper"), chat_of(server()), Voice(server(), "tts", "alloy"),
+        TurnDetector(packaged=False), Transcription(server(), "whisper"), chat_of(server()),
+        Voice(server(), "tts", "alloy"),
         threads,
     )  # fmt: skip
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from afjax.errors import InputError
-from afjax.serving.feed import SoundClock, Feed, Picture, Sound, open_feed
+from afjax.serving.feed import Feed, Picture, Sound, SoundClock, open_feed
 from afjax.serving.group import Group
 from afjax.serving.pictures import camera
 from afjax.serving.pieces import Pace, Voice

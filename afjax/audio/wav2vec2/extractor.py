@@ -15,7 +15,7 @@ from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.errors import InputError
 
-__all__ = ["Heard", "Wav2Vec2Features"]
+__all__ = ["ExtractorState", "Wav2Vec2Features"]
 
 
 class ExtractorState(NamedTuple):

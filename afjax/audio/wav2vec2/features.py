@@ -6,8 +6,8 @@ what comes after frame n included.
 
 In a stream (`latest`) the rows of the last frames come from a window of sound that ends where the last frame ends:
 nothing later is read. The network standardises the wave and each channel of its first convolution over the whole clip;
-the stream does so over all that it has heard, which `extend_past` keeps as a few numbers: over the window alone, a pause
-would be turned up to speech. Sound before the stream's first sample is silence.
+the stream does so over all that it has heard, which `extend_past` keeps as a few numbers: over the window alone, a
+pause would be turned up to speech. Sound before the stream's first sample is silence.
 
 `streamed` computes the rows of recorded sound so, block after block, whose windows do not wait for one another: what
 a model is trained on and measured with. Each row is then computed in a window of its own, window / block times as much
@@ -32,7 +32,7 @@ from afjax.errors import InputError
 from afjax.nn.precision import activations, products
 
 __all__ = [
-    "WINDOW", "Past", "encode", "features", "fill", "hear", "init_params", "interpolate", "latest", "narrowed",
+    "WINDOW", "Past", "encode", "features", "fill", "extend_past", "init_params", "interpolate", "latest", "narrowed",
     "recent", "standardise", "streamed", "init_past", "whole",
 ]  # fmt: skip
 

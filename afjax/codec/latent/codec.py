@@ -14,9 +14,9 @@ from afjax.codec.base import FPS, Encoded
 from afjax.codec.face.track.portraits import portrait_face
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, fill_gaps
 from afjax.codec.face.track.tracker import FaceTracker
-from afjax.codec.latent.autoencoder import decode, encode, motion, narrowed, prepare
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.crop import Square, box_of, crop, square_of
+from afjax.codec.latent.network import decode, encode, motion, narrowed, prepare
 from afjax.errors import InputError
 from afjax.nn.precision import activations, products
 

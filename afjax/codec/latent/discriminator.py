@@ -11,8 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from afjax.codec.latent import encoder
-from afjax.codec.latent.autoencoder import sample_params
 from afjax.codec.latent.layers import activate, conv, equalise, linear
+from afjax.codec.latent.network import sample_params
 
 __all__ = ["GROUP", "discriminate", "init_discriminator", "prepare_discriminator", "shapes"]
 

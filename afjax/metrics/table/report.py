@@ -13,7 +13,7 @@ import numpy as np
 from afjax.errors import InputError
 from afjax.metrics import bootstrap, groups
 from afjax.metrics.table import values
-from afjax.metrics.table.values import EventFrames, ChannelGroups
+from afjax.metrics.table.values import ChannelGroups, EventFrames
 
 Table = dict[str, dict[str, bootstrap.Estimate]]
 
@@ -24,7 +24,7 @@ __all__ = [
     "SYSTEMS",
     "Metric",
     "Table",
-    "Vocabulary",
+    "ChannelGroups",
     "not_discriminative",
     "evaluate",
     "number",

@@ -21,7 +21,7 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from afjax.serving.brain import Cut, Event, UserTranscript, Speech, State, Trouble
+from afjax.serving.brain import Cut, Event, Speech, State, Trouble, UserTranscript
 from afjax.serving.brains.endpoint import checked_url
 from afjax.serving.brains.endpoints import PROMPT
 from afjax.serving.brains.realtime_link import RATE, Link

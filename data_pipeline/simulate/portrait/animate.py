@@ -6,7 +6,7 @@ from afjax.codec.face.channels import CHANNELS, POSE, USUAL_HIGH, USUAL_LOW, cha
 from afjax.codec.face.codec import FaceCodec
 from data_pipeline.simulate.portrait.draw import paint_portrait
 
-__all__ = ["draw_motion", "moving_person"]
+__all__ = ["sample_motion", "moving_person"]
 
 _STEP = 128  # sides that the renderer knows
 _ROOM = 1.5  # of a picture's side: a cut-out of it is then not magnified

@@ -21,7 +21,7 @@ from data_pipeline.simulate.portrait.canvas import Canvas, blend, from_srgb, res
 from data_pipeline.simulate.portrait.hair import back_hair, front_hair, paint_hair
 from data_pipeline.simulate.portrait.person import Person, sample_person
 
-__all__ = ["draw_portrait", "drawn_features", "write_portrait"]
+__all__ = ["paint_portrait", "painted_features", "write_portrait"]
 
 MIN_SIZE, MAX_SIZE = 64, 2048
 _UNIT = 0.216  # of the picture's side: the head takes about half of its height

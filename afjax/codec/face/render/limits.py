@@ -1,6 +1,6 @@
 """How far the renderer follows each channel.
 
-`limited` bends the lids' closure b,
+`lid_closure` bends the lids' closure b,
 
     b -> (1 + LIDS) b / (LIDS + b)
 
@@ -21,7 +21,7 @@ import numpy as np
 
 from afjax.codec.face.channels import CHANNELS, channel
 
-__all__ = ["LIMITS", "drawn", "shown"]
+__all__ = ["LIMITS", "lid_closure", "shown"]
 
 LIMITS = {
     "yaw": (-32.0, 32.0),
@@ -48,7 +48,7 @@ MOST_OF_A_SMILE = 0.12  # of the limit: a portrait that laughs already still sho
 LIDS = 1.5
 
 
-def limited(motion):
+def lid_closure(motion):
     """Motion `[..., D]` as it is drawn."""
     blink = jnp.clip(motion[..., channel("blink")], 0, 1)
     return motion.at[..., channel("blink")].set((1 + LIDS) * blink / (LIDS + blink))

@@ -23,7 +23,7 @@ import numpy as np
 from afjax.codec.face.channels import CHANNELS, channel
 from afjax.codec.face.render import fields, warp
 from afjax.codec.face.render.lids import gaze_shift, paint_lids
-from afjax.codec.face.render.limits import limited, shown
+from afjax.codec.face.render.limits import lid_closure, shown
 from afjax.codec.face.render.mouth import paint_mouth
 from afjax.codec.face.render.portrait import NODES, Identity
 from afjax.codec.face.render.seam import SEAM_END
@@ -153,7 +153,7 @@ def _frame(identity: Identity, motion, size: int, windows: _Windows):
 
 @partial(jax.jit, static_argnames=("size", "windows", "limited"))
 def _frames(identity: Identity, motion, size: int, windows: _Windows, limited: bool):
-    motion = limited(motion.at[:, channel("jaw_open")].add(-identity.shut))
+    motion = lid_closure(motion.at[:, channel("jaw_open")].add(-identity.shut))
     motion = shown(motion, identity.gap, identity.smile) if limited else motion
     return jnp.clip(jax.vmap(lambda m: _frame(identity, m, size, windows))(motion), 0, 255)
 

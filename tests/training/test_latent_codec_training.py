@@ -7,13 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.codec.latent import autoencoder as network
-from afjax.codec.latent import encoder
+from afjax.codec.latent import encoder, network
 from afjax.codec.latent.config import LatentConfig
 from afjax.config import ComputeConfig, TrainingConfig, from_dict, to_dict
 from afjax.errors import InputError
-from afjax.training.autoencoder import step
-from afjax.training.autoencoder.config import AdamConfig, AutoencoderConfig, LossConfig, PicturesConfig
+from afjax.training.latent_codec import step
+from afjax.training.latent_codec.config import AdamConfig, LatentTrainingConfig, LossConfig, PicturesConfig
 from experiments.configs.autoencoder import get_config
 from tests.training.test_compute import equations
 
@@ -21,8 +20,8 @@ TINY = LatentConfig(size=64, dim=8, directions=4, channels=(8, 8, 8, 8, 4))
 ONLY_PIXELS = LossConfig(adversarial=0.0, part_adversarial=0.0, style=0.0, part_size=16)
 
 
-def tiny(loss: LossConfig = ONLY_PIXELS, **adam) -> AutoencoderConfig:
-    return AutoencoderConfig(codec=TINY, loss=loss, adam=AdamConfig(**adam), training=TrainingConfig(num_steps=60))
+def tiny(loss: LossConfig = ONLY_PIXELS, **adam) -> LatentTrainingConfig:
+    return LatentTrainingConfig(codec=TINY, loss=loss, adam=AdamConfig(**adam), training=TrainingConfig(num_steps=60))
 
 
 def one_pair() -> dict[str, np.ndarray]:
@@ -120,7 +119,7 @@ def test_the_encoder_alone_learns_known_motion():
 
 
 def test_muon_takes_whole_matrices():
-    shapes = jax.eval_shape(lambda: step.init_state(AutoencoderConfig()).params)
+    shapes = jax.eval_shape(lambda: step.init_state(LatentTrainingConfig()).params)
     decoder, encoder_ = shapes["decoder"], shapes["encoder"]
     found = {
         shape.shape: step._as_matrix(shape)
@@ -139,11 +138,11 @@ def test_muon_takes_whole_matrices():
 def test_motion_is_known_of_drawn_people_only():
     known, few = LossConfig(known_motion=0.1), LatentConfig(size=64, dim=8, directions=4, channels=TINY.channels)
     with pytest.raises(InputError, match="known of drawn people only"):
-        AutoencoderConfig(loss=known, pictures=PicturesConfig(videos="somewhere"))
+        LatentTrainingConfig(loss=known, pictures=PicturesConfig(videos="somewhere"))
     with pytest.raises(InputError, match="15 channels, the codec 4 coefficients"):
-        AutoencoderConfig(loss=known, codec=few)
+        LatentTrainingConfig(loss=known, codec=few)
     with pytest.raises(InputError, match=r"encoder_steps must lie in \[0, training.num_steps\]"):
-        AutoencoderConfig(encoder_steps=61, training=TrainingConfig(num_steps=60))
+        LatentTrainingConfig(encoder_steps=61, training=TrainingConfig(num_steps=60))
 
 
 def test_bfloat16_is_for_maps_and_float32_for_places_latents_and_pictures():
@@ -241,14 +240,14 @@ def test_losses_that_make_no_sense_are_refused(wrong, message):
 
 
 def test_configurations_survive_their_file():
-    config = from_dict(get_config("small").to_dict(), AutoencoderConfig)
+    config = from_dict(get_config("small").to_dict(), LatentTrainingConfig)
     stored = to_dict(config)
     stored["codec"]["channels"] = list(stored["codec"]["channels"])
-    assert from_dict(stored, AutoencoderConfig) == config
+    assert from_dict(stored, LatentTrainingConfig) == config
     stored["codec"]["channels"] = [64, "wide"]
     with pytest.raises(InputError, match=r"codec.channels\[1\]: 'wide' is not of type int"):
-        from_dict(stored, AutoencoderConfig)
+        from_dict(stored, LatentTrainingConfig)
     with pytest.raises(InputError, match="need weights of VGG-16"):
-        from_dict(get_config().to_dict(), AutoencoderConfig)
+        from_dict(get_config().to_dict(), LatentTrainingConfig)
     with pytest.raises(ValueError, match="no variant"):
         get_config("huge")

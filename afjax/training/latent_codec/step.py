@@ -25,14 +25,14 @@ from jaxtyping import Array, Bool, Float, Int, UInt8
 from optax.contrib import MuonDimensionNumbers
 
 from afjax.codec.face.channels import USUAL_HIGH
-from afjax.codec.latent import autoencoder, parts
+from afjax.codec.latent import network, parts
 from afjax.codec.latent.discriminator import discriminate, init_discriminator, prepare_discriminator
-from afjax.losses import autoencoder as losses
+from afjax.losses import latent_codec as losses
 from afjax.nn.precision import activations, products
 from afjax.nn.vgg import vgg_features
 from afjax.training import sharding
-from afjax.training.autoencoder.config import AutoencoderConfig
-from afjax.training.autoencoder.init import centred, copying, reading
+from afjax.training.latent_codec.config import LatentTrainingConfig
+from afjax.training.latent_codec.init import centred, copying, reading
 from afjax.training.loop import Task, run
 from afjax.training.throughput import Meter
 from afjax.types import HostOrDevice, Params, Scalar, typed
@@ -68,13 +68,15 @@ class AutoencoderState:
     critics_opt_state: tuple
 
 
-def init_state(config: AutoencoderConfig, pictures: UInt8[HostOrDevice, "n h w 3"] | None = None) -> AutoencoderState:
+def init_state(
+    config: LatentTrainingConfig, pictures: UInt8[HostOrDevice, "n h w 3"] | None = None
+) -> AutoencoderState:
     """State before the first step, from the config's seed: a codec that copies the source.
 
     `pictures` uint8 `[n, h, w, 3]`: of many people, by which the encoder is centred.
     """
     key = jax.random.fold_in(jax.random.key(config.training.seed), 2)
-    params = reading(copying(autoencoder.init_params(config.codec, key)))
+    params = reading(copying(network.init_params(config.codec, key)))
     if pictures is not None:
         params = centred(params, _signed(pictures))
     channels, critics = config.codec.channels, {}
@@ -92,7 +94,7 @@ def _signed(pictures: jax.Array) -> jax.Array:
     return pictures.astype(jnp.float32) / 127.5 - 1
 
 
-def make_rates(config: AutoencoderConfig) -> Callable[[int], dict[str, float]]:
+def make_rates(config: LatentTrainingConfig) -> Callable[[int], dict[str, float]]:
     """`rates(step)`: learning rates at a step, by name for the log."""
     schedules, critics = _schedules(config)
     compiled = jax.jit(lambda step: {name: schedule(step) for name, schedule in schedules.items()})
@@ -107,7 +109,7 @@ def make_rates(config: AutoencoderConfig) -> Callable[[int], dict[str, float]]:
     return rates
 
 
-def _schedules(config: AutoencoderConfig) -> tuple[dict[str, optax.Schedule], optax.Schedule]:
+def _schedules(config: LatentTrainingConfig) -> tuple[dict[str, optax.Schedule], optax.Schedule]:
     """Of the codec's rates by name, and of the discriminators', who count from the second stage on."""
     adam, first = config.adam, config.encoder_steps
 
@@ -126,7 +128,7 @@ def _schedules(config: AutoencoderConfig) -> tuple[dict[str, optax.Schedule], op
     return schedules, rate(adam.critic_rate, whole)
 
 
-def _optimizers(config: AutoencoderConfig) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
+def _optimizers(config: LatentTrainingConfig) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
     """Of the codec and of the discriminators; the rate of both stages rises and falls."""
     adam, (schedules, critics) = config.adam, _schedules(config)
     critics = optax.adam(critics, 0.0, adam.beta2)
@@ -156,16 +158,16 @@ def reconstruct(
     Also the pictures' coefficients `[b, 2, c]`. `dtype`: of maps; what is returned is float32.
     """
     prepared, flat = _ready(params, pictures, dtype)
-    identity, coefficients, features = autoencoder.encode(prepared, flat)
-    latents = _other(identity) + autoencoder.motion(prepared, coefficients)
-    made = autoencoder.decode(prepared, latents, [_other(each) for each in features], together=flat.shape[1])
+    identity, coefficients, features = network.encode(prepared, flat)
+    latents = _other(identity) + network.motion(prepared, coefficients)
+    made = network.decode(prepared, latents, [_other(each) for each in features], together=flat.shape[1])
     return made.reshape(pictures.shape), coefficients.reshape(*pictures.shape[:2], -1)
 
 
 def _ready(params: Mapping, pictures: jax.Array, dtype) -> tuple[dict, jax.Array]:
     """Prepared parameters and pictures `[n, h, w, 3]`, for maps of a dtype."""
     flat = pictures.reshape(-1, *pictures.shape[2:])
-    return autoencoder.narrowed(autoencoder.prepare(params), dtype), flat.astype(dtype)
+    return network.narrowed(network.prepare(params), dtype), flat.astype(dtype)
 
 
 def _other(x: jax.Array) -> jax.Array:
@@ -187,7 +189,7 @@ def _views(names, images: jax.Array, boxes: jax.Array, size: int) -> dict[str, j
 
 @typed
 def codec_losses(
-    config: AutoencoderConfig, vgg: Mapping | None, critics: Critics, made: Pictures, targets: Pictures, boxes: Boxes
+    config: LatentTrainingConfig, vgg: Mapping | None, critics: Critics, made: Pictures, targets: Pictures, boxes: Boxes
 ) -> dict:
     """The losses in use by name, unweighted, of pictures `[n, h, w, 3]` in [-1, 1] with `boxes` `[n, 3, 4]`.
 
@@ -233,7 +235,7 @@ def _scales(images: jax.Array) -> list[jax.Array]:
 
 @typed
 def critic_losses(
-    config: AutoencoderConfig, critics: Critics, made: Pictures, targets: Pictures, boxes: Boxes,
+    config: LatentTrainingConfig, critics: Critics, made: Pictures, targets: Pictures, boxes: Boxes,
     penalise: Bool[HostOrDevice, ""] | bool,
 ) -> tuple[Scalar, dict]:  # fmt: skip
     """Sum of the discriminators' losses and, where `penalise`, of their weighted gradient penalties; and both.
@@ -254,7 +256,7 @@ def critic_losses(
     return told + config.loss.r1 * config.loss.r1_every * r1, {"critics": told, "r1": r1}
 
 
-def make_step(config: AutoencoderConfig, vgg: Mapping | None = None) -> Callable:
+def make_step(config: LatentTrainingConfig, vgg: Mapping | None = None) -> Callable:
     """`step(state, batch) -> (state, metrics)`, jitted; `batch` as `data_pipeline.face_crops` gives it.
 
     `vgg`: weights of `afjax.nn.vgg`, needed where a perceptual loss has a weight.
@@ -296,7 +298,7 @@ def make_step(config: AutoencoderConfig, vgg: Mapping | None = None) -> Callable
     return partial(step, sharding.put(config.compute, ready))
 
 
-def make_encoder_step(config: AutoencoderConfig) -> Callable:
+def make_encoder_step(config: LatentTrainingConfig) -> Callable:
     """`step(state, batch) -> (state, metrics)`, jitted, by which the encoder alone learns known motion."""
     rule, _ = _optimizers(config)
     dtype = activations(config.compute.precision)
@@ -307,7 +309,7 @@ def make_encoder_step(config: AutoencoderConfig) -> Callable:
         pictures = _signed(batch["pictures"])
 
         def error(params):
-            coefficients = autoencoder.encode(*_ready(params, pictures, dtype)).coefficients
+            coefficients = network.encode(*_ready(params, pictures, dtype)).coefficients
             return losses.known_motion(coefficients, _wanted(batch).reshape(len(coefficients), -1))
 
         loss, grads = jax.value_and_grad(error)(state.params)
@@ -322,7 +324,7 @@ def _wanted(batch) -> jax.Array:
     return batch["motion"] * (DEVIATIONS / USUAL_HIGH)
 
 
-def _updated(config: AutoencoderConfig, rule, state: AutoencoderState, grads) -> AutoencoderState:
+def _updated(config: LatentTrainingConfig, rule, state: AutoencoderState, grads) -> AutoencoderState:
     """The state after a step of the codec."""
     updates, opt_state = rule.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
@@ -333,7 +335,7 @@ def _updated(config: AutoencoderConfig, rule, state: AutoencoderState, grads) ->
 
 
 def train(
-    config: AutoencoderConfig, workdir: Path, batches: Iterator, meta: dict, vgg: Mapping | None = None,
+    config: LatentTrainingConfig, workdir: Path, batches: Iterator, meta: dict, vgg: Mapping | None = None,
     pictures: np.ndarray | None = None, **around,
 ) -> AutoencoderState:  # fmt: skip
     """Trains a codec by `afjax.training.loop.run`.

@@ -10,20 +10,20 @@ import numpy as np
 from afjax import files
 from afjax.errors import InputError
 from afjax.training import sharding
-from afjax.training.autoencoder.config import AutoencoderConfig
-from afjax.training.autoencoder.step import train
+from afjax.training.latent_codec.config import LatentTrainingConfig
+from afjax.training.latent_codec.step import train
 from afjax.training.logging import require_boards
 from afjax.weights.lpips import load_vgg
 from data_pipeline import face_crops
 from experiments import cli
-from experiments.runs import measure_autoencoder
+from experiments.runs import measure_latent_codec
 from experiments.runs.folder import TrainingProgress, outcome, read_metrics, remember
 
 SOME = 64
 """Pictures by which the encoder is centred, one of each person where there are as many."""
 
 
-def train_run(config: AutoencoderConfig, workdir: str | Path, tensorboard: bool = False, wandb: str = "") -> dict:
+def train_run(config: LatentTrainingConfig, workdir: str | Path, tensorboard: bool = False, wandb: str = "") -> dict:
     """Trains in a run folder and measures the result; returns (and writes) its summary.
 
     Of several processes the first alone measures: the others return an empty one. `tensorboard`, `wandb`: as for
@@ -35,7 +35,7 @@ def train_run(config: AutoencoderConfig, workdir: str | Path, tensorboard: bool 
         return _train_run(config, workdir, {"tensorboard": tensorboard, "wandb": wandb})
 
 
-def _train_run(config: AutoencoderConfig, workdir: Path, boards: dict) -> dict:
+def _train_run(config: LatentTrainingConfig, workdir: Path, boards: dict) -> dict:
     vgg = load_vgg(config.loss.vgg) if config.loss.vgg else None
     part = sharding.rows(config.compute, config.pictures.batch)
     watch = cli.Watch()
@@ -55,7 +55,7 @@ def _train_run(config: AutoencoderConfig, workdir: Path, boards: dict) -> dict:
         sharding.together("measured")
         return {}
     with watch("measure"):
-        measured = measure_autoencoder.measure(config.codec, state.ema_params, folder, workdir / "samples", vgg)
+        measured = measure_latent_codec.measure(config.codec, state.ema_params, folder, workdir / "samples", vgg)
     trained = {"train": read_metrics(workdir)[-1]["seconds"]}
     summary = (
         outcome(config, workdir, state, batches)
@@ -67,7 +67,7 @@ def _train_run(config: AutoencoderConfig, workdir: Path, boards: dict) -> dict:
     return summary
 
 
-def _pictures(config: AutoencoderConfig, folder: Path) -> Path:
+def _pictures(config: LatentTrainingConfig, folder: Path) -> Path:
     """The run's pictures, made where they are missing."""
     pictures = config.pictures
     source = face_crops.Source(

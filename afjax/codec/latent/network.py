@@ -19,7 +19,17 @@ from afjax.codec.latent import decoder, encoder
 from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.directions import motion_of, orthonormal
 
-__all__ = ["LatentAutoencoder", "decode", "draw", "encode", "init_params", "motion", "narrowed", "prepare", "shapes"]
+__all__ = [
+    "LatentAutoencoder",
+    "decode",
+    "sample_params",
+    "encode",
+    "init_params",
+    "motion",
+    "narrowed",
+    "prepare",
+    "shapes",
+]
 
 Tree = Mapping[str, Any]
 

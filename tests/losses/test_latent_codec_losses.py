@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from afjax.losses import autoencoder as losses
+from afjax.losses import latent_codec as losses
 
 
 def test_the_distance_is_the_mean_absolute_difference():

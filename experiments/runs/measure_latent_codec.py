@@ -18,7 +18,7 @@ import numpy as np
 
 from afjax import files
 from afjax.codec.face.channels import channel
-from afjax.codec.latent import autoencoder
+from afjax.codec.latent import network
 from afjax.codec.latent.config import LatentConfig
 from afjax.metrics.fidelity import psnr, ssim
 from afjax.metrics.probe import linear_r2
@@ -36,17 +36,17 @@ class _Codec:
     """Pictures uint8 in blocks of BLOCK, so that one compilation serves clips of any length."""
 
     def __init__(self, config: LatentConfig, params, vgg):
-        self._prepared, self._vgg = jax.jit(autoencoder.prepare)(params), jax.device_put(vgg)
+        self._prepared, self._vgg = jax.jit(network.prepare)(params), jax.device_put(vgg)
 
         def identity(prepared, picture):
-            latent, _, features = autoencoder.encode(prepared, _signed(picture[None]))
+            latent, _, features = network.encode(prepared, _signed(picture[None]))
             return latent, features
 
         def motion(prepared, pictures):
-            return autoencoder.motion(prepared, autoencoder.encode(prepared, _signed(pictures)).coefficients)
+            return network.motion(prepared, network.encode(prepared, _signed(pictures)).coefficients)
 
         def render(prepared, identity, latents):
-            pictures = autoencoder.decode(prepared, identity[0] + latents, identity[1])
+            pictures = network.decode(prepared, identity[0] + latents, identity[1])
             return jnp.round(jnp.clip((pictures + 1) / 2, 0, 1) * 255).astype(jnp.uint8)
 
         def apart(vgg, found, wanted):

@@ -7,12 +7,12 @@ from afjax.codec.latent.config import LatentConfig
 from afjax.config import ComputeConfig, TrainingConfig
 from afjax.config.checks import require
 
-__all__ = ["AutoencoderConfig", "LossConfig", "PicturesConfig", "AdamConfig"]
+__all__ = ["LatentTrainingConfig", "LossConfig", "PicturesConfig", "AdamConfig"]
 
 
 @dataclass(frozen=True)
 class LossConfig:
-    """Weights of the losses (`afjax.losses.autoencoder`), 0 = left out.
+    """Weights of the losses (`afjax.losses.latent_codec`), 0 = left out.
 
     `pixels`: L1 of the whole picture; `part_pixels`: of eyes and mouth. `perceptual`, `part_perceptual`: the same on
     maps of VGG-16 at four scales, whose weights file is `vgg`. `adversarial`, `part_adversarial`: discriminators of the
@@ -107,12 +107,12 @@ class AdamConfig:
 
 
 @dataclass(frozen=True)
-class AutoencoderConfig:
+class LatentTrainingConfig:
     """One training of the latent codec.
 
     `encoder_steps`: of `training.num_steps`, those at the start in which the encoder alone learns known motion.
     `compute`: `data` divides the pairs of a step over devices; `precision` is that of the maps of codec and perceptual
-    network (`afjax.codec.latent.autoencoder.narrowed`). The other settings of `ComputeConfig` are the generator's.
+    network (`afjax.codec.latent.network.narrowed`). The other settings of `ComputeConfig` are the generator's.
     """
 
     name: str = "autoencoder"

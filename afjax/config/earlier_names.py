@@ -1,0 +1,62 @@
+"""What settings and states of streams were called before: one table, through which older runs and snapshots are read.
+
+A name that is not in it means what it always meant. What is no renaming, a setting that was split or a value that there
+is no more, is in `afjax.config.dicts`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+SETTINGS = {
+    "objective.levels": "noise_level_per",
+    "objective.level_power": "noise_level_power",
+    "objective.drop": "condition_dropout",
+    "objective.drop_table": "kept_conditions",
+    "objective.drop_reference": "reference_dropout",
+    "sampler.avatar": "guidance_avatar",
+    "sampler.user": "guidance_user",
+    "sampler.joint": "guidance_joint",
+    "training.keep": "keep_checkpoints",
+}
+"""Setting of a config, group and name, and its name in that group today."""
+
+STATE = {
+    ".avatar_heard": ".avatar_extractor",
+    ".user_heard": ".user_extractor",
+    ".stream.key": ".stream.rng",
+    ".stream.made": ".stream.num_frames",
+    ".stream.keep": ".stream.condition_mask",
+    ".stream.weights": ".stream.guidance_weights",
+    ".stream.reference": ".stream.reference_motion",
+    ".stream.keys": ".stream.cache_k",
+    ".stream.values": ".stream.cache_v",
+    ".stream.context": ".stream.refed_motion",
+    ".stream.slow": ".stream.running_mean",
+    ".stream.recent.avatar_audio": ".stream.recent_conditions.avatar_embedding",
+    ".stream.recent.user_audio": ".stream.recent_conditions.user_embedding",
+    ".stream.recent.user_motion": ".stream.recent_conditions.user_motion",
+}
+"""Array of a session's snapshot (`afjax.streaming.engine`), and its name today."""
+
+
+def renamed_settings(values: Any) -> Any:
+    """Nested settings with today's names; anything else as it is. A setting under both names keeps today's."""
+    if not isinstance(values, dict):
+        return values
+    found = {}
+    for group, settings in values.items():
+        if isinstance(settings, dict):
+            today = {SETTINGS.get(f"{group}.{name}", name): value for name, value in settings.items()}
+            settings = today | {name: value for name, value in settings.items() if name in today}
+        found[group] = settings
+    return found
+
+
+def renamed_state(snapshot: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """Arrays of a snapshot by today's names; `prefix` may stand before a name."""
+
+    def today(name: str) -> str:
+        kind = prefix if name.startswith(prefix) else ""
+        return kind + STATE.get(name.removeprefix(prefix), name.removeprefix(prefix))
+
+    return {today(name): value for name, value in snapshot.items()}
