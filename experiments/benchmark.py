@@ -97,11 +97,11 @@ def main():
         if _BUNDLE.value and precision:
             raise InputError("a bundle has its precision", do="leave --precision out, or export another")
         if _BUNDLE.value:
-            found = [systems.bundled(_BUNDLE.value)]
+            found = [systems.from_bundle(_BUNDLE.value)]
         else:
-            found = [systems.trained(_WORKDIR.value, _DATA.value, out, precision)]
+            found = [systems.from_run(_WORKDIR.value, _DATA.value, out, precision)]
         if _BASELINE.value:  # a bad folder is found before anything is measured
-            found.append(systems.trained(_BASELINE.value, _DATA.value, out / "baseline", precision))
+            found.append(systems.from_run(_BASELINE.value, _DATA.value, out / "baseline", precision))
         summary = compare(found, out, _DATA.value, _SECONDS.value, _EVENTS.value, _SIZE.value)
         with files.aside(out / "latency.md") as path:
             path.write_text(table(summary))

@@ -132,14 +132,14 @@ class Avatar:
         return replace(self.config, sampler=replace(self.config.sampler, start=0))
 
     @property
-    def live(self) -> tuple[LiveParams, FeatureExtractor]:
+    def live_params(self) -> tuple[LiveParams, FeatureExtractor]:
         """Parameters and feature extractor, as `afjax.streaming.live_step` takes them."""
         params = narrowed(self.generator.params, self.config.compute.precision)
         return LiveParams.of(params, self.features.live_params, self.normalizer), self.features
 
     def engine(self, sessions: int = 1) -> Engine:
         """Slots for so many live sessions, which one step computes together."""
-        return Engine(self.live_config, *self.live, sessions)
+        return Engine(self.live_config, *self.live_params, sessions)
 
     def session(self, portrait: np.ndarray, size: int = 0, seed: int = 0) -> LiveSession:
         """A live conversation with a portrait, uint8 `[H, W, 3]` RGB. Raises InputError where it can't be used.
@@ -184,7 +184,7 @@ class Avatar:
         config = self.live_config
         blocks = random_blocks(config.layout, config.model.motion_dim, sessions) if blocks is None else blocks
         facts = {"step": self.step, **(facts or {})}
-        return bundle.write(folder, config, *self.live, platforms, blocks, self.codec().channels, facts)
+        return bundle.write(folder, config, *self.live_params, platforms, blocks, self.codec().channels, facts)
 
     def save(self, folder: str | Path, card: str = ""):
         """Writes what others need to use it as a folder (`afjax.avatar.model_folder`), which `afjax.load` reads.

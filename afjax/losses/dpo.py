@@ -4,7 +4,8 @@
     margin = (e(win) - e_ref(win)) - (e(lose) - e_ref(lose))             below 0: the policy prefers the winner
     loss = - log sigmoid(- beta * margin)
 
-Winner and loser share noise, levels and conditions. The paper's velocity is motion - noise, ours the negative; norms of
+The implicit reward of a motion is -beta (e - e_ref): beta * margin is the loser's reward less the winner's. Winner and
+loser share noise, noise levels and conditions. The paper's velocity is motion - noise, ours the negative; norms of
 differences are the same. `PreferenceConfig.formula` says how the norm and the mean over tokens are read:
 
     formula         norm                              tokens averaged    factor of beta * margin

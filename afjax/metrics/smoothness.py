@@ -2,7 +2,7 @@
 
 The second difference at frame t is motion[t - 1] - 2 motion[t] + motion[t + 1]. Those of the two frames beside a
 boundary reach across it; all others lie inside a block. Each figure is divided by the recorded motion's over the same
-frames, so 1 is as smooth as life. The ratio of the two would hide a motion that shakes everywhere.
+frames, so 1 is as smooth as recorded motion. The ratio of the two would hide a motion that shakes everywhere.
 """
 
 import numpy as np

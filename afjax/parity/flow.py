@@ -35,6 +35,8 @@ from afjax.weights.tensor_shapes import flow_config
 Arrays = Mapping[str, np.ndarray]
 
 START = SAMPLER.start
+_CONDITIONS = ("avatar_audio", "user_audio", "user_motion")
+"""Names of a module's conditions in the stored arrays, in the order of `Conditions`."""
 
 
 def params_of(tensors: Arrays, config: ModelConfig, dtype=np.float32) -> dict:
@@ -76,7 +78,7 @@ def _embeddings(bound, given) -> dict:
 
 
 def _condition(bound, given) -> dict:
-    conditions = ProjectedConditions(*(given[f"c_embedder/{name}"] for name in Conditions._fields))
+    conditions = ProjectedConditions(*(given[f"c_embedder/{name}"] for name in _CONDITIONS))
     frames, encoder = conditions.user_motion.shape[1], bound.condition_encoder
     own, positions, every = np.ones((frames, frames), bool), np.arange(frames), jnp.ones((1, 3))
     motion = encoder.embed_motion(conditions.user_motion)
@@ -90,7 +92,7 @@ def _condition(bound, given) -> dict:
 
 def _forward(bound, given) -> dict:
     level, x, reference_motion = given["forward/t"] / 1000, given["forward/x"], given["forward/wr"]
-    conditions = ProjectedConditions(*(given[f"forward/{name}"] for name in Conditions._fields))
+    conditions = ProjectedConditions(*(given[f"forward/{name}"] for name in _CONDITIONS))
     layout = frame_layout(LAYOUT, x.shape[1])
     condition = bound.encode(conditions, jnp.ones((1, 3)), layout.encoder, layout.frame)
     cross, masks = bound.project(condition, layout.frame), (layout.attention, layout.alignment)
@@ -191,11 +193,11 @@ class Case:
 
     def passes(self):
         """Conditions and noise of the start, then of each block; short ones are filled with their last frame."""
-        tracks = {name: self.stored[f"in/{name}"][:, : self.frames] for name in Conditions._fields}
+        tracks = {name: self.stored[f"in/{name}"][:, : self.frames] for name in _CONDITIONS}
         for name, track in tracks.items():
             if track.shape[1] < self.frames:
                 raise InputError(f"in/{name} has {track.shape[1]} frames, too few for {self.name}", self.stored.where)
-        given = Conditions(**{name: np.asarray(track, self.dtype) for name, track in tracks.items()})
+        given = Conditions(*(np.asarray(track, self.dtype) for track in tracks.values()))
         starts = [0, *range(START, self.frames, LAYOUT.block)]
         for number, start in enumerate(starts):
             end = START if number == 0 else start + LAYOUT.block
@@ -266,17 +268,17 @@ class Case:
         motion, path = jax.lax.scan(step, noise, grid)
         path = jnp.concatenate([path, tokens(motion)[None]])  # the released sampler's last evaluation changes nothing
         state = stream.advance(self.model, LAYOUT, params, state, context, motion)
-        return state, path, _flat(raw(noise, 1.0)), _flat(raw(motion, 0.0))
+        return state, path, _merge_branches(raw(noise, 1.0)), _merge_branches(raw(motion, 0.0))
 
     def _caches(self, state, number: int, layer: int) -> dict:
         """Caches of one layer [k * b, h, m, e] as the released sampler keeps them, and their means."""
         first = START + LAYOUT.block * number - LAYOUT.look_ahead - LAYOUT.cache
         block = self.model.bind(self.params).blocks[layer]
         aligned = np.arange(LAYOUT.alignment)  # the released cross-attention has no positions
-        cross = block.project(_flat(state.condition), aligned)
+        cross = block.project(_merge_branches(state.condition), aligned)
         kept = {
-            "self_k": rotate(_flat(state.cache_k[layer]), first + np.arange(LAYOUT.cache)),
-            "self_v": _flat(state.cache_v[layer]),
+            "self_k": rotate(_merge_branches(state.cache_k[layer]), first + np.arange(LAYOUT.cache)),
+            "self_v": _merge_branches(state.cache_v[layer]),
             "cross_k": cross[0],
             "cross_v": cross[1],
         }
@@ -298,5 +300,5 @@ def _tokens_first(x):
     return jnp.moveaxis(x, 1, 2)
 
 
-def _flat(x):
+def _merge_branches(x):
     return x.reshape(-1, *x.shape[2:])

@@ -174,8 +174,8 @@ def advance(
         cache_k=keys,
         cache_v=values,
         condition=_append(state.condition, context.condition[:, :, :final], 2),
-        recent_conditions=jax.tree.map(lambda x: _last(x, history(model.config, layout), 1), context.recent_conditions),
-        refed_motion=_last(tokens, layout.look_ahead, 1),
+        recent_conditions=jax.tree.map(lambda x: _tail(x, history(model.config, layout), 1), context.recent_conditions),
+        refed_motion=_tail(tokens, layout.look_ahead, 1),
     )
 
 
@@ -189,7 +189,7 @@ def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState
         refed_motion=state.refed_motion,
         condition=own,
         recent_conditions=recent,
-        cross=model.apply(params, _flat(condition), aligned, method="project"),
+        cross=model.apply(params, _merge_branches(condition), aligned, method="project"),
         past=_past(layout, state),
         masks=_visible(layout, state.num_frames, len(branch_masks)),
         positions=layout.cache + np.arange(layout.look_ahead + layout.block),
@@ -267,21 +267,21 @@ def _past(layout: LayoutConfig, state: StreamState):
     """Cached keys, rotated to their slots 0, 1, .., and values, per block of the transformer."""
     positions = np.arange(layout.cache)
     return [
-        (rotate(_flat(keys), positions), _flat(values))
+        (rotate(_merge_branches(keys), positions), _merge_branches(values))
         for keys, values in zip(state.cache_k, state.cache_v, strict=True)
     ]
 
 
 def _append(old, new, axis: int):
     """The newest entries of both along an axis, as many as `old` has."""
-    return _last(jnp.concatenate([old, new], axis=axis), old.shape[axis], axis)
+    return _tail(jnp.concatenate([old, new], axis=axis), old.shape[axis], axis)
 
 
-def _flat(x):
+def _merge_branches(x):
     """Branches and sessions as one batch axis: `[k, b, ...]` -> `[k * b, ...]`."""
     return x.reshape(x.shape[0] * x.shape[1], *x.shape[2:])  # no -1: a cache may hold no frame
 
 
-def _last(x, count: int, axis: int):
+def _tail(x, count: int, axis: int):
     """The last `count` entries (also none) of an axis."""
     return jax.lax.slice_in_dim(x, x.shape[axis] - count, x.shape[axis], axis=axis)

@@ -63,7 +63,7 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
     with cli.Progress(count * len(endless_conditions.KINDS), "stream", "minutes") as progress:
         for kind in endless_conditions.KINDS:
             played = endless_conditions.pieces(clips, kind)
-            life = recorded([columns.project(piece["avatar_motion"]) / scale for piece in played], sessions)
+            recorded_motion = recorded([columns.project(piece["avatar_motion"]) / scale for piece in played], sessions)
             rng, started = np.random.default_rng(SEED), time.perf_counter()
             made, outside, faces = [], [], []
             for motion in generated(run, played, portraits, count, sessions):
@@ -75,7 +75,9 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
                     chosen = rng.integers(MINUTE, size=(sessions, FRAMES, 1))
                     faces.append(portraits.cosines(np.take_along_axis(motion, chosen, 1)))
                 progress.update()
-            found[kind] = _figures(columns, np.stack(made, axis=1), life) | {"seconds": time.perf_counter() - started}
+            found[kind] = _figures(columns, np.stack(made, axis=1), recorded_motion) | {
+                "seconds": time.perf_counter() - started
+            }
             if config.data.codec:
                 found[kind]["off_span"] = outside
             if embed is not None:
@@ -86,12 +88,12 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
     return found
 
 
-def _figures(columns: Columns, made: np.ndarray, life: minute_distances.Recorded) -> dict:
+def _figures(columns: Columns, made: np.ndarray, recorded_motion: minute_distances.Recorded) -> dict:
     """Distances by group, and how far each column's mean and deviation are off, of moments `[S, M, C, C + 1]`."""
-    shifts, spreads = minute_distances.shift(made.mean(axis=0), life)
+    shifts, spreads = minute_distances.shift(made.mean(axis=0), recorded_motion)
     return {
         "groups": {
-            name: minute_distances.measure(made, life, [columns.names.index(column) for column in names])
+            name: minute_distances.measure(made, recorded_motion, [columns.names.index(column) for column in names])
             for name, names in columns.groups.items()
         },
         "shift": dict(zip(columns.names, shifts.T, strict=True)),

@@ -148,16 +148,16 @@ def render_from_videos(run: Avatar, recorded: str, user: str, out: Path, protoco
     with cli.Progress(len(clips), "make", "clips") as progress:
         for clip in clips:
             name = clip["recorded"].stem
-            life, made, face = (out / "videos" / "recorded" / f"{name}.mp4", out / "videos" / "model" / f"{name}.mp4",
-                                out / "portraits" / f"{name}.png")  # fmt: skip
+            recorded_file, made = (out / "videos" / row / f"{name}.mp4" for row in ("recorded", "model"))
+            face = out / "portraits" / f"{name}.png"
             videos = {role: probe(path) for role, path in clip.items()}
             frames = min(video.frames for video in videos.values())
             wave = _voice(videos["recorded"], frames, needed=protocol.voice)
-            if not (life.is_file() and face.is_file()):
+            if not (recorded_file.is_file() and face.is_file()):
                 square = _square(videos["recorded"], face, codec)
                 pictures = _watched(islice(read_frames(videos["recorded"]), frames), square, codec, None)
                 silent = np.zeros(frames * RATE // FPS, np.float32)
-                write_video(life, pictures, silent if wave is None else wave)
+                write_video(recorded_file, pictures, silent if wave is None else wave)
             if not made.is_file():
                 identity = codec.identity(read_portrait(face))
                 heard, motion = None, None
@@ -172,7 +172,7 @@ def render_from_videos(run: Avatar, recorded: str, user: str, out: Path, protoco
                 )
                 said = np.zeros(frames * RATE // FPS, np.float32) if voice is None else voice
                 render(made, codec, identity, motion, np.round(said.clip(-1, 1) * 32767).astype(np.int16))
-            rows["recorded"][name], rows["model"][name] = life, made
+            rows["recorded"][name], rows["model"][name] = recorded_file, made
             if protocol.user:
                 rows["user"][name] = clip["user"]
             progress.update()

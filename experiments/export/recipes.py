@@ -10,7 +10,7 @@ from experiments import cli
 
 def onnx(workdir: str, folder: Path) -> dict:
     run = cli.load_avatar(workdir, "float32")
-    return runtimes.to_onnx(run.config, run.live[0], folder / "step.onnx")
+    return runtimes.to_onnx(run.config, run.live_params[0], folder / "step.onnx")
 
 
 def iree(bundle: str, folder: Path) -> dict:

@@ -10,12 +10,12 @@ from afjax.serving.brain import Brain, Silent
 __all__ = ["BRAINS", "Choice", "brains_of"]
 
 BRAINS = ("scripted", "silent", "offline", "realtime")
-KEYS = {part: f"AFJAX_{part.upper()}_KEY" for part in ("embed_audio", "reply", "speak", "realtime")}
+KEYS = {part: f"AFJAX_{part.upper()}_KEY" for part in ("listen", "reply", "speak", "realtime")}
 """Environment variables: a key for each server, so that none is sent to another."""
 KEYED = ("api.openai.com",)
 """Servers that answer nobody without one."""
-OFFLINE = {"embed_audio": "offline", "reply": "offline", "speak": "offline"}
-SCRIPTED = {"embed_audio": "nothing", "reply": "scripted", "speak": "espeak"}
+OFFLINE = {"listen": "offline", "reply": "offline", "speak": "offline"}
+SCRIPTED = {"listen": "nothing", "reply": "scripted", "speak": "espeak"}
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def brains_of(choice: Choice) -> tuple[Callable[[str], Brain], tuple[str, ...]]:
         return lambda voice: Silent(), ()
     if choice.brain == "realtime":
         return _realtime(choice)
-    listen, reply, speak = (_part(choice, name) for name in ("embed_audio", "reply", "speak"))
+    listen, reply, speak = (_part(choice, name) for name in ("listen", "reply", "speak"))
     if listen is None and choice.part("reply") != "scripted":
         raise InputError("a language model answers words, and nothing recognises them", do="give --listen, too")
     speak_of, voices = speak
@@ -105,7 +105,7 @@ def _key(name: str, url: str, schemes: tuple[str, str] = ("http", "https")) -> s
 def _transcription(choice: Choice, url: str):
     from afjax.serving.brains.endpoints import Transcription
 
-    server = _server("embed_audio", url)
+    server = _server("listen", url)
     return lambda: Transcription(server(), choice.listen_model)
 
 
@@ -181,8 +181,8 @@ def _realtime(choice: Choice):
 
 
 _WORDS = {
-    "embed_audio": {"nothing": lambda choice: None, "offline": _whisper},
+    "listen": {"nothing": lambda choice: None, "offline": _whisper},
     "reply": {"scripted": _small_talk, "offline": _small_model},
     "speak": {"espeak": _espeak, "offline": _piper},
 }
-_SERVERS = {"embed_audio": _transcription, "reply": _chat, "speak": _voice}
+_SERVERS = {"listen": _transcription, "reply": _chat, "speak": _voice}

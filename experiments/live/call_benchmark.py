@@ -10,7 +10,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from data_pipeline.simulate.portrait.plot import paint_portrait
 
 from afjax import files
 from afjax.audio.framing import FPS
@@ -23,6 +22,7 @@ from afjax.errors import InputError
 from afjax.streaming import latency, live_step
 from afjax.streaming.latency import percentiles
 from data_pipeline.records import read_split
+from data_pipeline.simulate.portrait.draw import paint_portrait
 from experiments import cli
 from experiments.evaluation.reaction_lag import RESPONSE, calm
 from experiments.live import call, device

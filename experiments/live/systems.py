@@ -18,7 +18,7 @@ from afjax.streaming import live_step
 from experiments import cli
 from experiments.runs.data import measured_on
 
-__all__ = ["CLIPS", "SystemUnderTest", "bundled", "trained"]
+__all__ = ["CLIPS", "SystemUnderTest", "from_bundle", "from_run"]
 
 CLIPS = 3
 """Held-out conversations that a benchmark is made of."""
@@ -50,7 +50,7 @@ class SystemUnderTest:
     data: Path | None
 
 
-def trained(
+def from_run(
     workdir: str | Path, data: str | Path = "", out: Path | None = None, precision: str | None = None
 ) -> SystemUnderTest:
     """Of a run folder, or of the model that ships; `data` and `out`: as `measured_on` takes them.
@@ -68,7 +68,7 @@ def trained(
     )
 
 
-def bundled(folder: str | Path) -> SystemUnderTest:
+def from_bundle(folder: str | Path) -> SystemUnderTest:
     """Of a folder that `experiments.export_stream` wrote for two sessions, one of them for counterfactuals."""
     folder = files.absolute(folder)
     try:

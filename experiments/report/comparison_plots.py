@@ -8,15 +8,15 @@ import numpy as np
 from experiments.report.figures import AVATAR, GRID, INK, RECORDED, USER, canvas
 
 
-def bars(path: Path | str, values: Mapping[str, Mapping[str, float]], label: str, level: float = 1.0) -> Path:
-    """Horizontal bars: a group a name, a bar a key; a line at `level`, where life is."""
+def bars(path: Path | str, values: Mapping[str, Mapping[str, float]], label: str, recorded: float = 1.0) -> Path:
+    """Horizontal bars: one group per name, one bar per key; a line at the recorded value."""
     keys = list(next(iter(values.values())))
     with canvas(path, 7.0, 0.8 + 0.35 * len(values)) as figure:
         axis = figure.subplots()
         for number, key in enumerate(keys):
             places = np.arange(len(values)) + (number - (len(keys) - 1) / 2) * 0.35
             axis.barh(places, [row[key] for row in values.values()], 0.33, color=(USER, AVATAR)[number % 2], label=key)
-        axis.axvline(level, color=RECORDED, lw=1.0)
+        axis.axvline(recorded, color=RECORDED, lw=1.0)
         axis.set_yticks(range(len(values)), list(values))
         axis.invert_yaxis()
         axis.set_xlabel(label)
@@ -25,7 +25,7 @@ def bars(path: Path | str, values: Mapping[str, Mapping[str, float]], label: str
 
 
 def curves(path: Path | str, lines: Mapping[str, tuple[np.ndarray, np.ndarray]], x: str, y: str) -> Path:
-    """One line a name, from its x and y values."""
+    """One line per name, from its x and y values."""
     with canvas(path, 9.0, 4.5) as figure:
         axis = figure.subplots()
         axis.set_prop_cycle(color=_colours(len(lines)))
@@ -43,7 +43,7 @@ def trades(
     x: str,
     line: float,
 ) -> Path:
-    """A panel a figure, by its label: the points of every name, small, and their mean; shaded is what is good enough.
+    """One panel per figure, by its label: every name's points, small, and their mean; shaded is what is good enough.
 
     Args:
       panels: `{label: ({name: [(x, y), ...]}, (low, high))}`, the same names in each; y is on a logarithmic scale

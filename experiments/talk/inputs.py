@@ -67,20 +67,20 @@ def named(where: str | Path):
         raise InputError(str(error), where) from None
 
 
-def read_inputs(portrait: str, user_video: str, user_wave: str, avatar_wave: str) -> Inputs:
+def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: str) -> Inputs:
     """Reads and checks every input file; an empty name means that there is none. Raises InputError."""
-    if not (user_video or user_wave or avatar_wave):
+    if not (user_video or user_audio or avatar_audio):
         raise InputError(
             "there is nothing to talk or listen to", do="give --user_video, --avatar_audio (or --avatar_text), or both"
         )
     notes, doubts = [], []
     video = probe(user_video) if user_video else None
     user_start = None
-    if not user_wave and video and video.has_sound:
-        user_wave, user_start = str(video.path), video.start
-    user_wave = _voice("user", user_wave, user_start, notes, doubts)
-    avatar_wave = _voice("avatar", avatar_wave, None, notes, doubts)
-    if video and not user_wave:
+    if not user_audio and video and video.has_sound:
+        user_audio, user_start = str(video.path), video.start
+    user_wave = _voice("user", user_audio, user_start, notes, doubts)
+    avatar_wave = _voice("avatar", avatar_audio, None, notes, doubts)
+    if video and not user_audio:
         doubts.append("the user's video has no sound track: the user is silent")
     if video and abs(video.source_rate - FPS) > 0.01:
         notes.append(f"user video resampled from {video.source_rate:.2f} to {FPS} frames per second")
@@ -96,9 +96,9 @@ def read_inputs(portrait: str, user_video: str, user_wave: str, avatar_wave: str
         frames=frames,
         portrait=read_portrait(portrait) if portrait else optional("skimage.data", "scikit-image").astronaut(),
         video=video,
-        user_path=Path(user_wave) if user_wave else None,
+        user_path=Path(user_audio) if user_audio else None,
         user_start=user_start,
-        avatar_path=Path(avatar_wave) if avatar_wave else None,
+        avatar_path=Path(avatar_audio) if avatar_audio else None,
         user_wave=user_wave,
         avatar_wave=avatar_wave,
         notes=tuple(notes),

@@ -73,9 +73,9 @@ def test_it_is_measured_on_what_its_training_set_aside(config, workdir, models, 
 def test_the_live_benchmark_and_the_export_take_it(models, built, tmp_path):
     assert stored(cli.load_avatar(), 1) == []  # the bundle's example is drawn
     with pytest.raises(InputError, match="3 of 200 are asked for"):  # of the fixture's four
-        systems.trained("", out=tmp_path / "out")
+        systems.from_run("", out=tmp_path / "out")
     assert built[0][0]["eval"] == systems.CLIPS
-    found = systems.trained("", data="given")
+    found = systems.from_run("", data="given")
     assert found.data.name == "given" and found.command[-1] == str(models / "listener")
 
 

@@ -234,7 +234,7 @@ def test_the_benchmark_measures_it(run, tmp_path, monkeypatch):
     for name, value in (("QUIET", 0.4), ("TRIAL", 1)):
         monkeypatch.setattr(call_benchmark, name, value)
     monkeypatch.setattr(call_benchmark, "capacity", lambda subject: subject.sessions[0])
-    subject = systems.trained(run)
+    subject = systems.from_run(run)
     monkeypatch.setattr(call_benchmark, "cold_start", lambda subject: subprocess.run(subject.command).returncode)
     summary = compare([subject], tmp_path / "out", events=1, seconds=1.0, size=128)
     assert summary["cold_start_seconds"] == 0 and summary["blocks"] > 5

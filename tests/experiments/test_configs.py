@@ -61,7 +61,7 @@ def test_paper_is_as_written():
         {},
     )
     s, adam = config.sampler, config.optimizer
-    assert (s.nfe, s.avatar, s.user, s.joint) == (10, 2.0, 1.0, 0.0)
+    assert (s.nfe, s.guidance_avatar, s.guidance_user, s.guidance_joint) == (10, 2.0, 1.0, 0.0)
     assert (adam.kind, adam.learning_rate, adam.weight_decay) == ("adamw", 1e-4, 0.0)
     assert config.training.num_steps == 2_000_000
     shapes = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))

@@ -39,7 +39,7 @@ def folder(tmp_path):
     for seed in range(3):
         sound = {f"{side}_wave": rng.integers(-9999, 9999, 30 * 640).astype(np.int16) for side in ("avatar", "user")}
         rows = {
-            name.replace("audio", "features"): mel.features(wave / np.float32(32768)).astype(np.float16)
+            name.replace("wave", "features"): mel.features(wave / np.float32(32768)).astype(np.float16)
             for name, wave in sound.items()
         }
         motion = {f"{side}_motion": rng.standard_normal((30, 15)).astype(np.float32) for side in ("avatar", "user")}

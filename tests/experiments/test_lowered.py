@@ -22,7 +22,7 @@ ISLANDS = {
     "streaming.step.session_noise.<locals>.<lambda>", "diffusion.guidance.combine",
     "diffusion.solver._euler.<locals>.step", "nn.condition_encoder.ConditionEncoder.__call__", "streaming.step._encode",
     # what was heard so far, the first convolution's group norm, the positional kernel's norm
-    "audio.wav2vec2.features.recent", "audio.wav2vec2.features.hear", "audio.wav2vec2.network.pool",
+    "audio.wav2vec2.features.recent", "audio.wav2vec2.features.extend_past", "audio.wav2vec2.network.pool",
     "audio.wav2vec2.network.Wav2Vec2.rows", "audio.wav2vec2.network.Wav2Vec2.statistics.<locals>.stretch",
     "audio.wav2vec2.network.PositionalConv.__call__",
     "normalizer.Normalizer.scale_audio", "normalizer.Normalizer.scale_motion", "normalizer.Normalizer.raw_motion",

@@ -80,7 +80,7 @@ def clips():
 @pytest.fixture
 def greys(monkeypatch):
     """Drawn people are as grey as their number."""
-    monkeypatch.setattr(rendering, "drawn", lambda codec, n: np.full((64, 64, 3), 100 + n, np.uint8))
+    monkeypatch.setattr(rendering, "painted", lambda codec, n: np.full((64, 64, 3), 100 + n, np.uint8))
 
 
 def levels(folder):

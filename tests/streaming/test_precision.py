@@ -144,7 +144,7 @@ def test_what_was_trained_in_bfloat16_generates_in_tf32_unless_asked():
     normalizer = Normalizer(*(np.asarray(x) for x in params[2:]))
     avatar = Avatar(generating(config), Generator(config, params.model, normalizer), MelFeatures, lambda *_: None)
     kinds = [
-        {leaf.dtype for leaf in jax.tree.leaves(each.live[0].model)}
+        {leaf.dtype for leaf in jax.tree.leaves(each.live_params[0].model)}
         for each in (avatar, avatar.with_precision("bfloat16"))
     ]
     assert kinds == [{np.dtype("float32")}, {np.dtype("float32"), np.dtype(jnp.bfloat16)}]

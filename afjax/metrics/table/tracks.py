@@ -143,11 +143,11 @@ def _reactions(tracks, watched, recorded, user, group, seed) -> dict[str, bootst
     """rPCC in both readings."""
     found = {}
     for name, part in GROUPS.items():
-        ours = np.array([_correlation(*each, part) for each in zip(tracks, watched, strict=True)])
-        life = np.array([_correlation(*each, part) for each in zip(recorded, user, strict=True)])
-        found[f"rPCC-{name}"] = bootstrap.interval(np.abs(ours - life), seed, groups=group)
+        model_pcc = np.array([_correlation(*each, part) for each in zip(tracks, watched, strict=True)])
+        recorded_pcc = np.array([_correlation(*each, part) for each in zip(recorded, user, strict=True)])
+        found[f"rPCC-{name}"] = bootstrap.interval(np.abs(model_pcc - recorded_pcc), seed, groups=group)
         found[f"rPCC-{name} (corpus)"] = bootstrap.interval(
-            np.stack([ours, life], axis=1), seed, reactiveness.corpus_difference, folded=True, groups=group
+            np.stack([model_pcc, recorded_pcc], axis=1), seed, reactiveness.corpus_difference, folded=True, groups=group
         )
     return found
 

@@ -141,10 +141,10 @@ def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[s
     """
     arrays, user = ref.arrays, ref.arrays["user"][watched]
     motion = np.asarray(motion, np.float64)
-    scaled, life = motion / ref.scale, arrays["recorded"] / ref.scale
+    scaled, scaled_recorded = motion / ref.scale, arrays["recorded"] / ref.scale
     figures = {"constant_tracks": MetricValues(reactiveness.constant_tracks(motion))}
     figures |= _reactions(motion, user, ref) | _lips(motion, ref)
-    figures |= _distances(scaled, life, user / ref.scale, arrays["user"] / ref.scale, ref)
+    figures |= _distances(scaled, scaled_recorded, user / ref.scale, arrays["user"] / ref.scale, ref)
 
     figures["variance"] = MetricValues(richness.variance(scaled))
     entropies = {}
@@ -155,7 +155,7 @@ def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[s
             figures[f"variance_{group}"] = MetricValues(richness.variance(part))
             figures[f"sid_{group}"] = MetricValues(entropies[group])
     figures["sid"] = MetricValues(np.mean(list(entropies.values()), axis=0))
-    shaken, still = (smoothness.shake(m, ref.block) for m in (scaled, life))
+    shaken, still = (smoothness.shake(m, ref.block) for m in (scaled, scaled_recorded))
     for name, ours, theirs in zip(("jitter_inside", "jitter_boundary"), shaken, still, strict=True):
         figures[name] = MetricValues(np.stack([ours, theirs], axis=1), bootstrap.ratio)
     if ref.dependence is not None:
@@ -172,10 +172,10 @@ def _reactions(motion: np.ndarray, user: np.ndarray, ref: Reference) -> dict[str
     tracks |= {group: index[group] for group in ref.centres}
     for name, channels in tracks.items():
         curves = reactiveness.group_curve(user[..., channels], motion[..., channels])
-        life = reactiveness.group_curve(own_user[..., channels], recorded[..., channels])
-        pair = np.stack([curves, life], axis=1)
+        recorded_curves = reactiveness.group_curve(own_user[..., channels], recorded[..., channels])
+        pair = np.stack([curves, recorded_curves], axis=1)
         if name != "smile":
-            figures[f"rpcc_{name}"] = MetricValues(np.abs(curves[:, 0] - life[:, 0]))
+            figures[f"rpcc_{name}"] = MetricValues(np.abs(curves[:, 0] - recorded_curves[:, 0]))
             figures[f"rpcc_corpus_{name}"] = MetricValues(pair[..., 0], reactiveness.corpus_difference, folded=True)
             figures[f"rpcc_lag_{name}"] = MetricValues(pair, reactiveness.peak_difference)
         if name != "expression":
@@ -200,24 +200,24 @@ def _lips(motion: np.ndarray, ref: Reference) -> dict[str, MetricValues]:
     return figures
 
 
-def _distances(scaled, life, user, own_user, ref: Reference) -> dict[str, MetricValues]:
+def _distances(scaled, scaled_recorded, user, own_user, ref: Reference) -> dict[str, MetricValues]:
     """Fréchet distances of frames, from the same conversations and from others, of pairs of user and avatar frames, and
     the drift of the first over time."""
     figures = {}
     parts = {"": np.arange(scaled.shape[-1])} | {f"_{group}": ref.index[group] for group in ref.centres}
     for suffix, channels in parts.items():
         if suffix != f"_{WHOLE}":
-            pairs = [frechet.moments(motion[..., channels]) for motion in (scaled, life)]
+            pairs = [frechet.moments(motion[..., channels]) for motion in (scaled, scaled_recorded)]
             figures[f"fd{suffix}"] = MetricValues(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
             others = frechet.split_moments(*pairs, ref.halves)
             figures[f"fd_split{suffix}"] = MetricValues(others, frechet.split_distance, centred=True)
         if suffix:
             pairs = [
                 frechet.moments(np.concatenate([x[..., channels], y[..., channels]], axis=-1))
-                for x, y in ((user, scaled), (own_user, life))
+                for x, y in ((user, scaled), (own_user, scaled_recorded))
             ]
             figures[f"pfd{suffix}"] = MetricValues(np.stack(pairs, axis=1), frechet.pooled_distance, centred=True)
-    windows = drift.window_moments(scaled, life, ref.fps)
+    windows = drift.window_moments(scaled, scaled_recorded, ref.fps)
     if windows is not None:
         figures["drift_fd_per_min"] = MetricValues(windows, drift.distance_slope)
     return figures
