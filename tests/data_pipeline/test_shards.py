@@ -7,13 +7,16 @@ import threading
 import numpy as np
 import pytest
 from array_record.python.array_record_module import ArrayRecordWriter
+from safetensors.numpy import load_file
 
 from afjax.errors import InputError
+from afjax.weights.readers import tensors, write_safetensors
 from data_pipeline import records, schema, shards
 from data_pipeline.dataset import batches
 from data_pipeline.shards import WIDE, open_split
 
 LENGTHS = (80, 120, 200, 80, 160)
+_EARLIER = {today: earlier for earlier, today in schema.EARLIER_ARRAYS.items()}
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,13 @@ def test_conversations_come_back_whole_from_several_files(folder, clips):
     found = list(records.read_split(folder, "train"))
     assert all(map(same, clips, found)) and len(found) == len(clips)
     assert same(next(records.read_split(folder, "train", -2)), clips[-2])
+
+
+def test_arrays_of_earlier_names_are_read(folder, clips):
+    for path in folder.glob("train-*-of-*.safetensors"):
+        write_safetensors(path, {_EARLIER.get(name, name): array for name, array in load_file(path).items()})
+    assert not {"avatar_wave", "user_wave"} & set().union(*map(tensors, folder.glob("train-*.safetensors")))
+    assert all(map(same, clips, records.read_split(folder, "train")))
 
 
 @pytest.mark.parametrize("settings", [{}, {"user_delay": 7, "swap": 0.5}, {"user_delay": 3}, {"leave": 1}])
