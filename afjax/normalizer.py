@@ -16,9 +16,9 @@ AGAIN = "build the data again: python -m data_pipeline.build"
 
 @dataclass(frozen=True)
 class Normalizer:
-    """Mean and standard deviation float32 of the avatar's motion `[D]` and of the features of both sides `[F]`.
+    """Mean and standard deviation float32 of the avatar's motion `[d]` and of the features of both sides `[f]`.
 
-    The user's motion is scaled by the avatar's: one unit means the same on both faces. `audio_silence` `[F]`: raw
+    The user's motion is scaled by the avatar's: one unit means the same on both faces. `audio_silence` `[f]`: raw
     features of silence, zero for mel.
     """
 
@@ -29,11 +29,11 @@ class Normalizer:
     audio_silence: np.ndarray | float = 0.0
 
     def scale_motion(self, motion):
-        """Raw motion `[..., D]` with zero mean and unit deviation over the training split."""
+        """Raw motion `[..., d]` with zero mean and unit deviation over the training split."""
         return (motion - self.motion_mean) / self.motion_std
 
     def scale_audio(self, features):
-        """Raw features `[..., F]`, likewise."""
+        """Raw features `[..., f]`, likewise."""
         return (features - self.audio_mean) / self.audio_std
 
     def raw_motion(self, motion):

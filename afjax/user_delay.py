@@ -21,9 +21,9 @@ Track = np.ndarray
 
 
 def delayed(track: Track, frames: int, before: Track | float = 0.0) -> Track:
-    """`[..., T, C]` with every frame `frames` later, the last `frames` frames gone.
+    """`[..., t, c]` with every frame `frames` later, the last `frames` frames gone.
 
-    `before`: row `[C]`, or one a track `[..., C]`, of the frames before the first: of silence or rest. Zero is right
+    `before`: row `[c]`, or one a track `[..., c]`, of the frames before the first: of silence or rest. Zero is right
     for sound, mel features and motion relative to a face's rest alone.
     """
     if not frames:
@@ -35,12 +35,12 @@ def delayed(track: Track, frames: int, before: Track | float = 0.0) -> Track:
 
 
 def turned(tracks: Mapping[str, Track], frames: int) -> dict[str, Track]:
-    """Tracks `[T, C]` that are played over and over, those of the user (`user_*`) `frames` later."""
+    """Tracks `[t, c]` that are played over and over, those of the user (`user_*`) `frames` later."""
     return {name: np.roll(track, frames * name.startswith("user"), axis=0) for name, track in tracks.items()}
 
 
 def exchanged(tracks: Mapping[str, Track], frames: int) -> dict[str, Track]:
-    """`avatar_*` and `user_*` of a clip `[T, C]` in each other's role, 2 * frames shorter.
+    """`avatar_*` and `user_*` of a clip `[t, c]` in each other's role, 2 * frames shorter.
 
     The user comes `frames` late before and after: who was late is moved ahead by twice that.
     """

@@ -128,12 +128,12 @@ def batches(
 ) -> Batches:
     """Endless batches of windows of a data set, or of several folders with weights.
 
-    avatar_motion, user_motion `[B, N, D]`, avatar_features, user_features `[B, N, F]`, reference `[B, D]`; with
+    avatar_motion, user_motion `[b, n, d]`, avatar_features, user_features `[b, n, f]`, reference `[b, d]`; with
     `losing`, a
-    folder of losing samples, one of them a window: losing_motion `[B, N, D]`. The last `leave` conversations of the
+    folder of losing samples, one of them a window: losing_motion `[b, n, d]`. The last `leave` conversations of the
     split are not read from. The user's tracks come `user_delay` frames late. In a share `swap` of the windows user and
     avatar are exchanged. `part` (index, count): of every batch only part `index` of `count` equal parts is read,
-    B / count windows; a place counts whole batches, whatever the parts. `filter` (`data.filter`): clips of whose
+    b / count windows; a place counts whole batches, whatever the parts. `filter` (`data.filter`): clips of whose
     quality numbers it is not true are left out; of several folders those without such numbers are read whole, which is
     said (InputWarning).
 

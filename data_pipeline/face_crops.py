@@ -1,13 +1,13 @@
 """Pictures that the latent codec is trained on: face crops of clips, with boxes around eyes and mouth.
 
     DIR/frames.json         version, size, what the clips are, clips that were left out and why
-    DIR/train/00000.npy     uint8 `[T, size, size, 3]`, the pictures of a clip
-    DIR/train/faces.npz     of all clips one after the other: `length` `[clips]`, `boxes` `[N, 3, 4]`, and `motion`
-                            `[N, 15]` where it is known
+    DIR/train/00000.npy     uint8 `[t, size, size, 3]`, the pictures of a clip
+    DIR/train/faces.npz     of all clips one after the other: `length` `[clips]`, `boxes` `[n, 3, 4]`, and `motion`
+                            `[n, 15]` where it is known
     DIR/eval/...
 
 Clips are videos, or drawn people that move (`simulate.portrait.animate`). A clip is cropped by one square, as
-`afjax.codec.latent.codec` does it. Pictures stay on disk and are read through memory maps: N size² 3 bytes.
+`afjax.codec.latent.codec` does it. Pictures stay on disk and are read through memory maps: n size² 3 bytes.
 """
 
 import json
@@ -64,7 +64,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Clip:
-    """Pictures uint8 `[T, size, size, 3]` of one person, `boxes` `[T, 3, 4]` of PARTS, `motion` `[T, 15]` if known."""
+    """Pictures uint8 `[t, size, size, 3]` of one person, `boxes` `[t, 3, 4]` of PARTS, `motion` `[t, 15]` if known."""
 
     pictures: np.ndarray | None
     boxes: np.ndarray
@@ -72,7 +72,7 @@ class Clip:
 
 
 def read_clip(frames: Iterable[np.ndarray], source: Source, motion: np.ndarray | None = None) -> Clip:
-    """The clip of frames uint8 `[H, W, 3]` RGB, without those that show no face. InputError where fewer than 2 do."""
+    """The clip of frames uint8 `[h, w, 3]` RGB, without those that show no face. InputError where fewer than 2 do."""
     tracker, held, meshes, seen = FaceTracker(), [], [], []
     for n, frame in enumerate(frames):
         landmarks = tracker.step(frame)
@@ -222,9 +222,9 @@ def mirrored(pictures: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def batches(faces: Faces, batch: int, seed: int, part: tuple[int, int] = (0, 1)) -> Batches:
-    """Endless batches of pairs: `pictures` uint8 `[B, 2, size, size, 3]`, `boxes` float32 `[B, 2, 3, 4]`.
+    """Endless batches of pairs: `pictures` uint8 `[b, 2, size, size, 3]`, `boxes` float32 `[b, 2, 3, 4]`.
 
-    And `motion` `[B, 2, 15]` where it is known.
+    And `motion` `[b, 2, 15]` where it is known.
 
     Every epoch visits each clip once, in a new order. `get_state` and `set_state` continue it exactly; a pair's name is
     CLIP@FRAME,FRAME. `part` (index, count): of every batch only part `index` of `count` equal parts is read; a place

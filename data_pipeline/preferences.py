@@ -1,7 +1,7 @@
-"""Losing samples for preference tuning: for every training conversation K motions that did not see its user.
+"""Losing samples for preference tuning: for every training conversation k motions that did not see its user.
 
     DIR/provenance.json                  what made them: model, weights, seed, guidance, how the user was taken away
-    DIR/losing-00000.array_record        `[K, T, D]` float32 a record, raw units, in the order of the training split
+    DIR/losing-00000.array_record        `[k, t, d]` float32 a record, raw units, in the order of the training split
     DIR/losing-00032.array_record        ... named by the first conversation, PART a file
 
 Files appear one by one and whole, so that an interrupted build goes on where it ended.
@@ -54,7 +54,7 @@ def missing(folder: Path, count: int) -> list[int]:
 
 
 def write_part(folder: Path, first: int, motions: np.ndarray) -> None:
-    """Writes losing motions `[n, K, T, D]` of the conversations from `first` on."""
+    """Writes losing motions `[n, k, t, d]` of the conversations from `first` on."""
     from array_record.python.array_record_module import ArrayRecordWriter
 
     with files.aside(_part(folder, first)) as partial:
@@ -66,9 +66,9 @@ def write_part(folder: Path, first: int, motions: np.ndarray) -> None:
 
 
 class Losing:
-    """Losing motions `[K, T, D]` of `count` conversations by number, read when they are asked for.
+    """Losing motions `[k, t, d]` of `count` conversations by number, read when they are asked for.
 
-    `each` is K. Raises InputError where parts are missing or broken.
+    `each` is k. Raises InputError where parts are missing or broken.
     """
 
     def __init__(self, folder: str | Path, count: int):
@@ -103,7 +103,7 @@ class Losing:
 
 
 def read_losing(folder: str | Path, count: int) -> list[np.ndarray]:
-    """All losing motions `[K, T, D]` of `count` conversations. Raises InputError where parts are missing or broken."""
+    """All losing motions `[k, t, d]` of `count` conversations. Raises InputError where parts are missing or broken."""
     found = Losing(folder, count)
     return [found[number] for number in range(count)]
 

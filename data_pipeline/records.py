@@ -57,7 +57,7 @@ class Metadata:
 
 
 class Moments:
-    """Running mean and standard deviation of rows `[n, K]`."""
+    """Running mean and standard deviation of rows `[n, k]`."""
 
     def __init__(self):
         self._count, self._sum, self._square = 0, 0.0, 0.0
@@ -79,7 +79,7 @@ class Moments:
             self._sum, self._square = self._sum + np.asarray(total), self._square + np.asarray(square)
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """-> mean, std, float32 `[K]`. A channel that never moves gets std 1: it is left at 0, not blown up."""
+        """-> mean, std, float32 `[k]`. A channel that never moves gets std 1: it is left at 0, not blown up."""
         mean = self._sum / self._count
         std = np.sqrt(np.maximum(self._square / self._count - mean**2, 0.0))
         return mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)

@@ -27,14 +27,14 @@ _MAX_RECORD = 1 << 28
 
 @dataclass(frozen=True)
 class Conversation:
-    """Two people for T frames: the avatar, who may react, and the user, who is not touched by the avatar.
+    """Two people for t frames: the avatar, who may react, and the user, who is not touched by the avatar.
 
-    Motion float32 `[T, D]` in raw channel units, features float16 `[T, F]`, speaking bool `[T]`. Events `[E]`: kind
+    Motion float32 `[t, d]` in raw channel units, features float16 `[t, f]`, speaking bool `[t]`. Events `[e]`: kind
     (index into EVENT_KINDS), frame of the cause, whether the avatar reacted, frame at which it starts to (-1: none).
-    `avatar_reference` and `user_reference` `[D]` are their faces at rest, where the codec's motion isn't relative to it
+    `avatar_reference` and `user_reference` `[d]` are their faces at rest, where the codec's motion isn't relative to it
     (None: zero; of the user, not known where the avatar's is).
     Evaluation records also hold `avatar_oracle`, the avatar of the same conversation under other private noise, and
-    the sound of both sides, int16 `[T * 640]`.
+    the sound of both sides, int16 `[t * 640]`.
     """
 
     avatar_motion: np.ndarray
@@ -65,7 +65,7 @@ class Conversation:
 
     @property
     def rest(self) -> np.ndarray:
-        """The avatar's motion `[D]` at rest."""
+        """The avatar's motion `[d]` at rest."""
         return np.zeros_like(self.avatar_motion[0]) if self.avatar_reference is None else self.avatar_reference
 
     @property

@@ -47,9 +47,9 @@ class Piece:
     """Frames of a conversation, as stored: what a window is made from.
 
     Attributes:
-      avatar_motion, user_motion: `[N, D]`; avatar_features, user_features: `[N, F]`.
-      event_kind, event_frame: of all events of the conversation `[E]`, frames counted from the piece's first.
-      rest, user_rest: the avatar's and the user's motion `[D]` at rest; the user's is zero where it isn't known.
+      avatar_motion, user_motion: `[n, d]`; avatar_features, user_features: `[n, f]`.
+      event_kind, event_frame: of all events of the conversation `[e]`, frames counted from the piece's first.
+      rest, user_rest: the avatar's and the user's motion `[d]` at rest; the user's is zero where it isn't known.
     """
 
     avatar_motion: np.ndarray

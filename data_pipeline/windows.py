@@ -17,10 +17,10 @@ Window = dict[str, np.ndarray]
 
 
 def tracks(clip: Conversation | Piece, user_delay: int = 0, silence: np.ndarray | float = 0.0) -> Window:
-    """Arrays of a clip as stored: avatar_motion, user_motion `[T, D]`, avatar_features, user_features `[T, F]`.
+    """Arrays of a clip as stored: avatar_motion, user_motion `[t, d]`, avatar_features, user_features `[t, f]`.
 
-    `*_audio` are features; `cause_age` `[T, kinds]` is how many frames ago the user last gave each cause
-    (`afjax.losses.causes`); `reference_motion` `[D]` is the avatar's neutral face, zero in raw units where it is not
+    `*_audio` are features; `cause_age` `[t, kinds]` is how many frames ago the user last gave each cause
+    (`afjax.losses.causes`); `reference_motion` `[d]` is the avatar's neutral face, zero in raw units where it is not
     known. The user's tracks come `user_delay` frames late, after the features of `silence` and the motion of the
     avatar's face at rest.
     """
@@ -40,7 +40,7 @@ def scale(clip: Conversation | Piece, normalizer: Normalizer, user_delay: int = 
 
 
 def cause_age(clip: Conversation | Piece, user_delay: int = 0) -> np.ndarray:
-    """Frames since the user last gave each kind of cause `[T, kinds]` float32, as tracks that come late show it.
+    """Frames since the user last gave each kind of cause `[t, kinds]` float32, as tracks that come late show it.
 
     inf before the first; nan throughout a clip without any, since recordings do not name them.
     """
@@ -73,7 +73,7 @@ class Clip:
         return self.split.piece(self.number, start, stop)
 
     def losing_motion(self, which: int) -> np.ndarray:
-        """One of its losing motions `[T, D]`. Raises InputError for one of another length."""
+        """One of its losing motions `[t, d]`. Raises InputError for one of another length."""
         motion = self.losing[self.number][which]
         if len(motion) != self.frames:
             what = f"{self.name}: losing samples of {len(motion)} frames, not {self.frames}"

@@ -45,9 +45,9 @@ def write_video():
 
 
 def _write_video(path, pictures, times=None, rate=25, sound=None, sound_rate=48_000, sound_start=0.0, rotation=0):
-    """Writes H.264 + AAC.
+    """Writes h.264 + AAC.
 
-    pictures: uint8 `[H, W, 3]` arrays, or numbers for flat grey; times: seconds of each, by default n / rate.
+    pictures: uint8 `[h, w, 3]` arrays, or numbers for flat grey; times: seconds of each, by default n / rate.
     sound: float32 `[s]`; its first sample is heard at `sound_start` seconds.
     """
     from fractions import Fraction

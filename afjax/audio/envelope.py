@@ -24,12 +24,12 @@ def _rms(wave, frames: int) -> np.ndarray:
 
 
 def envelope(wave, frames: int) -> np.ndarray:
-    """Loudness float32 `[T]`, T = `frames`, of sound `[S]` at 16 kHz; zero after its end."""
+    """Loudness float32 `[t]`, t = `frames`, of sound `[s]` at 16 kHz; zero after its end."""
     return _rms(wave, frames) ** EXPONENT
 
 
 def speaking(wave, frames: int) -> np.ndarray:
-    """Bool `[T]`: the frames of sound `[S]` at 16 kHz that hold speech (or whatever else is as loud)."""
+    """Bool `[t]`: the frames of sound `[s]` at 16 kHz that hold speech (or whatever else is as loud)."""
     decibel = 20 * np.log10(_rms(wave, frames) + 1e-9)
     loud = decibel > max(FLOOR_DB, float(np.percentile(decibel, 95)) - RANGE_DB)
     times = np.flatnonzero(loud)

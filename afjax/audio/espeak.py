@@ -20,7 +20,7 @@ _MAX_SAMPLES = 22050 * 60
 
 @dataclass(frozen=True)
 class Said:
-    """int16 sound `[S]` at `rate`; phonemes as (name, sample), words as (position in the text from 1 on, sample)."""
+    """int16 sound `[s]` at `rate`; phonemes as (name, sample), words as (position in the text from 1 on, sample)."""
 
     pcm: np.ndarray
     rate: int

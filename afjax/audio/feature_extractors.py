@@ -51,7 +51,7 @@ class FeatureExtractor(Protocol):
     live_params: Any
 
     def clip(self, wave: np.ndarray, frames: int) -> np.ndarray:
-        """Features float32 `[frames, F]` of 16 kHz mono samples `[S]`, which may be shorter or longer than the clip."""
+        """Features float32 `[frames, f]` of 16 kHz mono samples `[s]`, which may be shorter or longer than the clip."""
 
     def at(self, precision: str) -> "FeatureExtractor":
         """The same, its network in a precision of `afjax.nn.precision`."""
@@ -63,7 +63,7 @@ class FeatureExtractor(Protocol):
         """State of a voice before its first sample."""
 
     def step(self, params: Any, state: Any, sound: "jax.Array") -> tuple[Any, "jax.Array"]:
-        """The state after `sound` `[n * 640]`, and its rows `[n, F]`."""
+        """The state after `sound` `[n * 640]`, and its rows `[n, f]`."""
 
 
 def silence(frames: int) -> np.ndarray:
@@ -72,7 +72,7 @@ def silence(frames: int) -> np.ndarray:
 
 
 def silent_row(extractor: FeatureExtractor) -> np.ndarray:
-    """The row float32 `[F]` that a stream makes of silence after nothing but silence."""
+    """The row float32 `[f]` that a stream makes of silence after nothing but silence."""
     _, rows = extractor.step(extractor.params, extractor.init(), silence(1))
     return np.asarray(rows[-1], np.float32)
 

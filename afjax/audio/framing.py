@@ -19,7 +19,7 @@ def count(samples: int) -> int:
 
 
 def check(wave) -> np.ndarray:
-    """`[S]` as float32; raises InputError for anything but one finite, non-empty channel."""
+    """`[s]` as float32; raises InputError for anything but one finite, non-empty channel."""
     wave = np.asarray(wave, np.float32)
     if wave.ndim != 1:
         raise InputError(f"sound must be one channel of samples, got shape {wave.shape}", do="mix it down to mono")
@@ -31,12 +31,12 @@ def check(wave) -> np.ndarray:
 
 
 def fill(wave: np.ndarray) -> np.ndarray:
-    """`[S]` -> `[T * 640]`, T = ceil(S / 640): the last frame is filled up with zeros."""
+    """`[s]` -> `[t * 640]`, t = ceil(S / 640): the last frame is filled up with zeros."""
     return np.pad(wave, (0, count(len(wave)) * FRAME - len(wave)))
 
 
 def past_windows(wave, length: int, hop: int):
-    """`[N * hop]` -> `[N, length]`, NumPy or JAX: window i holds the samples before (i + 1) * hop.
+    """`[n * hop]` -> `[n, length]`, NumPy or JAX: window i holds the samples before (i + 1) * hop.
 
     What lies before the first sample is taken to equal it, so that a constant offset makes no step.
     """

@@ -54,7 +54,7 @@ _PITCH_CENTRE_HZ = 160.0
 
 
 def features(wave) -> np.ndarray:
-    """16 kHz mono samples float `[S]` in -1..1 -> float32 `[ceil(S / 640), DIM]`.
+    """16 kHz mono samples float `[s]` in -1..1 -> float32 `[ceil(s / 640), DIM]`.
 
     Raises InputError if the sound is empty, not one channel, or has samples that are not finite.
     """
@@ -67,7 +67,7 @@ def latest(buffer, rows: int) -> np.ndarray:
 
 
 def rows(wave, count: int):
-    """The last `count` rows `[count, DIM]` of a sound of whole frames `[T * 640]`, T at least `count`, NumPy or JAX."""
+    """The last `count` rows `[count, DIM]` of a sound of whole frames `[t * 640]`, t at least `count`, NumPy or JAX."""
     return _rows(_high_pass(wave), count)
 
 
@@ -95,7 +95,7 @@ def _high_pass(wave):
 
 
 def _levels(wave):
-    """Reference level and energy of every frame in dB, `[T]` each."""
+    """Reference level and energy of every frame in dB, `[t]` each."""
     xp = wave.__array_namespace__()
     power = xp.square(wave.reshape(-1, framing.FRAME)).mean(axis=1)
     smooth = _past(power, SMOOTH_FRAMES).mean(axis=1)
@@ -129,7 +129,7 @@ def _product(a, b):
 
 
 def _power(windows):
-    """Squared magnitudes of the spectrum, `[N, n]` filled up with zeros -> `[N, _FFT / 2 + 1]`.
+    """Squared magnitudes of the spectrum, `[N, n]` filled up with zeros -> `[n, _FFT / 2 + 1]`.
 
     JAX arrays are multiplied with cosines and sines: the FFT of jaxlib 0.11 can wait for its own threads for ever on a
     CPU.
@@ -168,7 +168,7 @@ def _filters() -> np.ndarray:
 
 
 def _voice(wave, energy, relative):
-    """Voicing, pitch above the speaker's mean, and rise of the pitch: `[T, 3]`.
+    """Voicing, pitch above the speaker's mean, and rise of the pitch: `[t, 3]`.
 
     `energy` and `relative` are dB, absolute and above the level. The mean weighs a frame by voicing and loudness,
     not by the level, whose eight seconds would double the past that a row depends on.
@@ -214,7 +214,7 @@ def _pitch(wave):
 
 
 def _autocorrelation(windows):
-    """`[N, _PITCH_LENGTH]` -> lags of 0, 1, .. / _FINER samples; short periods need the finer grid."""
+    """`[n, _PITCH_LENGTH]` -> lags of 0, 1, .. / _FINER samples; short periods need the finer grid."""
     xp, power, lags = windows.__array_namespace__(), _power(windows), _PITCH_LENGTH * _FINER // 2
     if xp is np:
         return np.fft.irfft(power, _FFT * _FINER)[:, :lags]

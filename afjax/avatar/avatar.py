@@ -81,15 +81,15 @@ class Avatar:
     def generate(
         self, frames: int, user_motion=None, user_wave=None, avatar_wave=None, seed: int = 0, reference_motion=None
     ) -> np.ndarray:
-        """Motion `[frames, D]` of one clip.
+        """Motion `[frames, d]` of one clip.
 
         Args:
           frames: length at 25 fps.
-          user_motion: `[frames, D]` in raw units, or None without a user's face.
-          user_wave, avatar_wave: float32 samples `[S]` at 16 kHz, shorter or longer than the clip, or None. A user
+          user_motion: `[frames, d]` in raw units, or None without a user's face.
+          user_wave, avatar_wave: float32 samples `[s]` at 16 kHz, shorter or longer than the clip, or None. A user
             without face and voice is dropped as a condition; for an avatar without a voice see `hears_silence`.
           seed: of the noise.
-          reference_motion: the portrait's own motion `[D]` in raw units, `codec.reference_motion(identity)`; needed
+          reference_motion: the portrait's own motion `[d]` in raw units, `codec.reference_motion(identity)`; needed
             where the codec has no neutral face.
 
         Raises InputError where it is needed and missing.
@@ -107,7 +107,7 @@ class Avatar:
         )[0]
 
     def render(self, portrait: np.ndarray, motion: np.ndarray, size: int = 0) -> np.ndarray:
-        """Frames uint8 `[T, size, size, 3]` of a portrait, uint8 `[H, W, 3]` RGB, under motion `[T, D]`.
+        """Frames uint8 `[t, size, size, 3]` of a portrait, uint8 `[h, w, 3]` RGB, under motion `[t, d]`.
 
         Who renders a portrait again and again keeps `codec(size).identity(portrait)` and calls the codec.
         """
@@ -142,7 +142,7 @@ class Avatar:
         return Engine(self.live_config, *self.live_params, sessions)
 
     def session(self, portrait: np.ndarray, size: int = 0, seed: int = 0) -> LiveSession:
-        """A live conversation with a portrait, uint8 `[H, W, 3]` RGB. Raises InputError where it can't be used.
+        """A live conversation with a portrait, uint8 `[h, w, 3]` RGB. Raises InputError where it can't be used.
 
         Nothing is compiled in its first block: the model is got ready here and, beside it, what shows the portrait.
         """

@@ -62,7 +62,7 @@ class LiveSession:
         return self._buffers.counts
 
     def see(self, frame: np.ndarray, at: float) -> bool:
-        """Takes a camera frame uint8 `[H, W, 3]` RGB; -> whether it shows a face. Any frame rate."""
+        """Takes a camera frame uint8 `[h, w, 3]` RGB; -> whether it shows a face. Any frame rate."""
         motion = self._tracker.step(frame)
         self._buffers.user_motion(motion, at)
         return motion is not None

@@ -16,11 +16,11 @@ class Encoded:
     """Motion read from frames.
 
     Attributes:
-      motion: `[T, D]` float32.
-      found: `[T]` bool, False where the frame showed no face and the motion is filled in.
-      confidence: `[T]` float32 in [0, 1], 0 where not found.
+      motion: `[t, d]` float32.
+      found: `[t]` bool, False where the frame showed no face and the motion is filled in.
+      confidence: `[t]` float32 in [0, 1], 0 where not found.
       report: plain numbers and strings for `summary.json`.
-      rest: `[D]` or a number, the motion in which this face rests.
+      rest: `[d]` or a number, the motion in which this face rests.
     """
 
     motion: np.ndarray
@@ -34,7 +34,7 @@ class Tracker(Protocol):
     """Reads one live camera, frame by frame."""
 
     def step(self, frame: np.ndarray) -> np.ndarray | None:
-        """Motion float32 `[D]` of the next frame, uint8 `[H, W, 3]` RGB; None where no face is found."""
+        """Motion float32 `[d]` of the next frame, uint8 `[h, w, 3]` RGB; None where no face is found."""
 
 
 class Codec(Protocol):
@@ -49,7 +49,7 @@ class Codec(Protocol):
     size: int
 
     def encode(self, frames: Iterable[np.ndarray], fps: float = FPS, causal: bool = False) -> Encoded:
-        """Motion of a clip; frames uint8 `[H, W, 3]` RGB, read once and in order.
+        """Motion of a clip; frames uint8 `[h, w, 3]` RGB, read once and in order.
 
         With `causal` nothing of the future tells where the face rests, as for a live camera.
         """
@@ -58,14 +58,14 @@ class Codec(Protocol):
         """Reads a live camera as `encode` reads a clip, without its future."""
 
     def identity(self, portrait: np.ndarray, face: int = 0) -> Any:
-        """What `render` needs to know of one person; portrait uint8 `[H, W, 3]` RGB.
+        """What `render` needs to know of one person; portrait uint8 `[h, w, 3]` RGB.
 
         `face`: which one of several, counted from the left from 1 on; 0 takes the largest and says so (InputWarning).
         A portrait that does not stand upright is turned, with an InputWarning.
         """
 
     def reference_motion(self, identity: Any) -> np.ndarray | float:
-        """The portrait's own motion `[D]`, which the generator is told; 0 where motion is relative to it."""
+        """The portrait's own motion `[d]`, which the generator is told; 0 where motion is relative to it."""
 
     def render(self, identity: Any, motion: np.ndarray) -> np.ndarray:
-        """Frames uint8 `[T, size, size, 3]` of that person under motion `[T, D]`."""
+        """Frames uint8 `[t, size, size, 3]` of that person under motion `[t, d]`."""

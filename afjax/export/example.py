@@ -14,7 +14,7 @@ __all__ = ["BLOCKS", "Clip", "blocks_of", "random_blocks"]
 BLOCKS = 8
 
 Clip = tuple[np.ndarray, np.ndarray, np.ndarray]
-"""Sound of avatar and user `[T * 640]` at 16 kHz, and the user's motion `[T, D]`, T at least BLOCKS blocks."""
+"""Sound of avatar and user `[t * 640]` at 16 kHz, and the user's motion `[t, d]`, t at least BLOCKS blocks."""
 
 
 def blocks_of(layout: LayoutConfig, clips: Sequence[Clip]) -> Inputs:

@@ -28,7 +28,7 @@ _TO_709 = np.array([[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.
 
 
 def picture(frame, aspect: float, max_side: int) -> np.ndarray:
-    """A PyAV frame as uint8 `[H, W, 3]` RGB; `aspect`: width of a coded pixel by its height; `max_side` 0: any."""
+    """A PyAV frame as uint8 `[h, w, 3]` RGB; `aspect`: width of a coded pixel by its height; `max_side` 0: any."""
     width, height = frame.width * aspect, float(frame.height)
     scale = min(1.0, max_side / max(width, height)) if max_side else 1.0
     size = {"width": max(1, round(width * scale)), "height": max(1, round(height * scale))}
@@ -101,7 +101,7 @@ def _srgb() -> np.ndarray:
 
 
 def _in_srgb(image: np.ndarray, curve: int) -> np.ndarray:
-    """Code values uint16 `[H, W, 3]` of BT.2020 and a curve -> uint8 of sRGB."""
+    """Code values uint16 `[h, w, 3]` of BT.2020 and a curve -> uint8 of sRGB."""
     light = _light(curve)[image]
     if curve == _HLG:
         luminance = light @ np.array([0.2627, 0.6780, 0.0593], np.float32)

@@ -18,7 +18,7 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 
 
 def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
-    """A picture as uint8 `[H, W, 3]` RGB: upright by its EXIF tag, over white where transparent,
+    """A picture as uint8 `[h, w, 3]` RGB: upright by its EXIF tag, over white where transparent,
     in sRGB where it brings a colour profile.
 
     Of several frames the first is taken. Larger pictures are scaled down to `max_side`. The size

@@ -98,7 +98,7 @@ def probe(path: str | Path, max_seconds: float = MAX_SECONDS) -> VideoInfo:
 
 
 def read_frames(info: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
-    """Yields `info.frames` frames, uint8 `[H, W, 3]` RGB, at 25 per second, as `afjax.media.frame` makes them.
+    """Yields `info.frames` frames, uint8 `[h, w, 3]` RGB, at 25 per second, as `afjax.media.frame` makes them.
 
     A `max_side` above 0 scales larger frames down to it. InputError when the file can't be decoded to its end.
     """

@@ -95,7 +95,7 @@ class VideoWriter:
             raise
 
     def frames(self, pictures: np.ndarray):
-        """Appends frames uint8 `[n, H, W, 3]` RGB, `[n, H, W, 4]` with alpha."""
+        """Appends frames uint8 `[n, h, w, 3]` RGB, `[n, h, w, 4]` with alpha."""
         import av
 
         pictures = np.asarray(pictures)

@@ -23,7 +23,7 @@ BINS = STEPS + len(_ABOVE)
 
 
 def edges(recorded: Sequence[np.ndarray], kind: str) -> np.ndarray:
-    """Bounds between the bins `[BINS - 1]` of a kind, from recorded motion, `[T, D]` a clip."""
+    """Bounds between the bins `[BINS - 1]` of a kind, from recorded motion, `[t, d]` a clip."""
     found = np.concatenate([np.zeros(1), *(events.strength(motion, kind) for motion in recorded)])
     return np.concatenate([np.quantile(found, np.arange(1, STEPS) / STEPS), found.max() * _ABOVE])
 
@@ -37,7 +37,7 @@ def histograms(motion: np.ndarray, event_frames, kind: str, bounds: np.ndarray) 
 
 
 def area(means: np.ndarray) -> np.ndarray:
-    """Statistic for means over clips `[..., K, 2, BINS]` of K kinds -> `[...]`; nan where no event can be compared."""
+    """Statistic for means over clips `[..., k, 2, BINS]` of k kinds -> `[...]`; nan where no event can be compared."""
     means = np.asarray(means, np.float64)
     total = means.sum(axis=-1)
     share = means / np.where(total > 0, total, 1.0)[..., None]

@@ -29,7 +29,7 @@ BEFORE = 5
 
 
 def around(track: np.ndarray, event_frames, after: int = WITHIN) -> np.ndarray:
-    """Sum over events and their number `[BEFORE + after + 2]`; track `[T]`, frames `[E]` of one clip.
+    """Sum over events and their number `[BEFORE + after + 2]`; track `[t]`, frames `[e]` of one clip.
 
     Element i is the sum of `track[e + i - BEFORE]`; the last is how many events have all these frames in the clip.
     """
@@ -40,14 +40,14 @@ def around(track: np.ndarray, event_frames, after: int = WITHIN) -> np.ndarray:
 
 
 def sums(motion: np.ndarray, event_frames, kind: str) -> np.ndarray:
-    """`around` of the channel in which a kind is answered; motion `[T, D]` of the `face` codec."""
+    """`around` of the channel in which a kind is answered; motion `[t, d]` of the `face` codec."""
     return around(motion[:, channel(EVENTS[kind].channel)], event_frames)
 
 
 def pair(rows: Sequence[np.ndarray], recorded: Sequence[np.ndarray], scale=1.0) -> np.ndarray:
-    """Values of one clip `[2, K, W + 1]` for `slope` and `correlation`: `around` by kind, the row's and the recorded.
+    """Values of one clip `[2, k, w + 1]` for `slope` and `correlation`: `around` by kind, the row's and the recorded.
 
-    `scale`: of the channel of each kind `[K]`, by which sums are divided, not the counts.
+    `scale`: of the channel of each kind `[k]`, by which sums are divided, not the counts.
     """
     both = np.array([rows, recorded])
     both[..., :-1] /= np.broadcast_to(scale, both.shape[1])[:, None]
@@ -55,7 +55,7 @@ def pair(rows: Sequence[np.ndarray], recorded: Sequence[np.ndarray], scale=1.0) 
 
 
 def slope(means: np.ndarray) -> np.ndarray:
-    """Slope `[...]` of means over clips `[..., 2, K, W + 1]` of what `pair` gives; nan where nobody ever answers."""
+    """Slope `[...]` of means over clips `[..., 2, k, w + 1]` of what `pair` gives; nan where nobody ever answers."""
     model, recorded = _answers(means)
     return _over((model * recorded).sum(axis=(-2, -1)), np.square(recorded).sum(axis=(-2, -1)))
 
@@ -69,7 +69,7 @@ def correlation(means: np.ndarray) -> np.ndarray:
 
 
 def _answers(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Average answers from the event on `[..., K, W - BEFORE]`, the row's and the recorded; 0 for kinds without events.
+    """Average answers from the event on `[..., k, w - BEFORE]`, the row's and the recorded; 0 for kinds without events.
 
     A kind counts where both have events of it.
     """

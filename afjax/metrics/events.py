@@ -76,7 +76,7 @@ class Counts(NamedTuple):
 
 
 def strength(motion, kind: str) -> np.ndarray:
-    """Motion `[T, D]` in raw units -> `[max(T - 25, 0)]`: how strong a reaction of this kind follows frame t."""
+    """Motion `[t, d]` in raw units -> `[max(t - 25, 0)]`: how strong a reaction of this kind follows frame t."""
     detector = EVENTS[kind]
     track = np.asarray(motion, np.float64)
     if track.ndim != 2 or track.shape[1] != len(CHANNELS):
@@ -94,12 +94,12 @@ def strength(motion, kind: str) -> np.ndarray:
 
 
 def reacts(motion, kind: str) -> np.ndarray:
-    """Motion `[T, D]` in raw units -> bool `[max(T - 25, 0)]`: does a reaction of this kind follow frame t?"""
+    """Motion `[t, d]` in raw units -> bool `[max(t - 25, 0)]`: does a reaction of this kind follow frame t?"""
     return strength(motion, kind) > EVENTS[kind].threshold
 
 
 def causes(frames: int, event_frames) -> tuple[np.ndarray, np.ndarray]:
-    """Of a clip's T - 25 frames with a second after them: those of its events `[E]`, and which are far from all.
+    """Of a clip's T - 25 frames with a second after them: those of its events `[e]`, and which are far from all.
 
     `frames`: T - 25, of which the second is a mask. Far means that no event lies within a second.
     """
@@ -116,7 +116,7 @@ def _ahead(track: np.ndarray, first: int) -> np.ndarray:
 
 
 def _oscillation(track: np.ndarray) -> np.ndarray:
-    """Amplitude `[T]` of the oscillation with the nod's period around each frame."""
+    """Amplitude `[t]` of the oscillation with the nod's period around each frame."""
     k = np.arange(_NOD_WINDOW) - _NOD_WINDOW // 2
     window = (0.5 + 0.5 * np.cos(2.0 * np.pi * k / _NOD_WINDOW)) / (_NOD_WINDOW / 2)
     kernel = 2.0 * window * np.exp(-2j * np.pi * k / _NOD_PERIOD)
@@ -125,14 +125,14 @@ def _oscillation(track: np.ndarray) -> np.ndarray:
 
 
 def event_counts(motion, event_frames, kind: str) -> Counts:
-    """Counts of one clip: motion `[T, D]`, frames of the user's events of this kind `[E]`."""
+    """Counts of one clip: motion `[t, d]`, frames of the user's events of this kind `[e]`."""
     hit = reacts(motion, kind)
     seen, idle = causes(len(hit), event_frames)
     return Counts(float(hit[seen].sum()), float(len(seen)), float((hit & idle).sum()), float(idle.sum()))
 
 
 def event_response(counts: dict[str, np.ndarray]) -> np.ndarray:
-    """{kind: Counts as an array `[..., N, 4]` over N clips} -> response `[...]`, pooled over clips and kinds.
+    """{kind: Counts as an array `[..., n, 4]` over n clips} -> response `[...]`, pooled over clips and kinds.
 
     Each kind has its own rate without events; kinds are weighed by their numbers of events. Leading axes let a
     bootstrap over clips pass all of its draws at once. No events at all give nan.

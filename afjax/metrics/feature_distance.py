@@ -30,12 +30,12 @@ _STILL = 1e-10
 
 
 def root(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean `[D]` and root A `[r, D]` of the covariance of all rows of clips `[m, D]`, A^T A = C, and their number.
+    """Mean `[d]` and root A `[r, d]` of the covariance of all rows of clips `[m, d]`, A^T A = C, and their number.
 
-    Clips are read one after the other; no more than D rows are held at once, so that arrays on disk stay there.
+    Clips are read one after the other; no more than d rows are held at once, so that arrays on disk stay there.
 
     Raises:
-      InputError: there are fewer than two rows, or they are not finite or differ in D.
+      InputError: there are fewer than two rows, or they are not finite or differ in d.
     """
     pool, held = Pool(), []
     for rows in clips:
@@ -58,7 +58,7 @@ def root(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
 def influences(clips: Sequence[np.ndarray], mean: np.ndarray, shift: np.ndarray, plan: np.ndarray) -> np.ndarray:
     """Of each clip the sum of its rows' influence and their number, `[n, 2]`; the sums add up to 0.
 
-    `shift`: this mean less the other `[D]`; `plan`: T as two factors `[2, r, D]`, T = first^T second.
+    `shift`: this mean less the other `[d]`; `plan`: T as two factors `[2, r, d]`, T = first^T second.
     """
     sums = []
     for rows in clips:
@@ -71,7 +71,7 @@ def influences(clips: Sequence[np.ndarray], mean: np.ndarray, shift: np.ndarray,
 
 
 def between(generated: Sequence[np.ndarray], recorded: Sequence[np.ndarray]) -> tuple[float, np.ndarray, np.ndarray]:
-    """FD of two sets of clips of feature rows `[m, D]`, and the influences `[n, 2]` of the clips of both."""
+    """FD of two sets of clips of feature rows `[m, d]`, and the influences `[n, 2]` of the clips of both."""
     (mean1, root1, _), (mean2, root2, _) = root(generated), root(recorded)
     if len(mean1) != len(mean2):
         raise InputError(f"features of {len(mean1)} and of {len(mean2)} numbers", "Fréchet distance")

@@ -17,7 +17,7 @@ SHRINKAGE = 0.01
 
 
 def distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.ndarray) -> np.ndarray:
-    """FD of Gaussians; means `[..., D]`, covariances `[..., D, D]`, any leading axes -> `[...]`."""
+    """FD of Gaussians; means `[..., d]`, covariances `[..., d, d]`, any leading axes -> `[...]`."""
     root = _root(cov1)
     product = np.swapaxes(root, -1, -2) @ cov2 @ root
     eigenvalues = np.linalg.eigvalsh((product + np.swapaxes(product, -1, -2)) / 2)
@@ -27,7 +27,7 @@ def distance(mean1: np.ndarray, cov1: np.ndarray, mean2: np.ndarray, cov2: np.nd
 
 
 def _root(cov: np.ndarray) -> np.ndarray:
-    """A matrix R with R R^T = C, `[..., D, D]`: Cholesky's, or for a C of low rank that of its eigenvectors."""
+    """A matrix R with R R^T = C, `[..., d, d]`: Cholesky's, or for a C of low rank that of its eigenvectors."""
     still = 1e-12 * np.trace(cov, axis1=-2, axis2=-1)[..., None, None] + 1e-30
     try:
         return np.linalg.cholesky(cov + still * np.eye(cov.shape[-1]))
@@ -44,7 +44,7 @@ def moments(motion: np.ndarray) -> np.ndarray:
 
 
 def gaussian(pooled: np.ndarray, shrinkage: float = SHRINKAGE) -> tuple[np.ndarray, np.ndarray]:
-    """Mean and shrunk covariance from pooled moments `[..., D, D + 1]`."""
+    """Mean and shrunk covariance from pooled moments `[..., d, d + 1]`."""
     mean = pooled[..., -1]
     covariance = pooled[..., :-1] - mean[..., :, None] * mean[..., None, :]
     eye = np.eye(mean.shape[-1])
@@ -52,7 +52,7 @@ def gaussian(pooled: np.ndarray, shrinkage: float = SHRINKAGE) -> tuple[np.ndarr
 
 
 def fd(generated: np.ndarray, recorded: np.ndarray, shrinkage: float = SHRINKAGE) -> float:
-    """FD between all frames of two sets of clips, `[n, T, D]` and `[m, T, D]`; lower is better."""
+    """FD between all frames of two sets of clips, `[n, t, d]` and `[m, t, d]`; lower is better."""
     pools = (gaussian(moments(motion).mean(axis=0), shrinkage) for motion in (generated, recorded))
     return float(distance(*next(pools), *next(pools)))
 
@@ -70,9 +70,9 @@ def halves(groups: np.ndarray, splits: int = 4, seed: int = 0) -> np.ndarray:
 
 
 def split_moments(generated: np.ndarray, recorded: np.ndarray, first: np.ndarray) -> np.ndarray:
-    """Values `[n, S, 2, D, D + 2]` for `split_distance`: moments of clips on the side that they count for.
+    """Values `[n, s, 2, d, d + 2]` for `split_distance`: moments of clips on the side that they count for.
 
-    Generated clips count in the `first` half `[S, n]`, recorded ones in the other. The last column holds 1 there.
+    Generated clips count in the `first` half `[s, n]`, recorded ones in the other. The last column holds 1 there.
     """
     sides = np.stack([first, ~first], axis=-1).swapaxes(0, 1)[..., None, None]
     both = np.stack([generated, recorded], axis=1)[:, None]
@@ -96,7 +96,7 @@ def split_distance(means: np.ndarray) -> np.ndarray:
 
 
 class Pool:
-    """Running mean and covariance of rows `[m, D]`: D^2 numbers, however many rows are added.
+    """Running mean and covariance of rows `[m, d]`: d^2 numbers, however many rows are added.
 
     Rows are added to the moments about the running mean (Chan, Golub and LeVeque 1979), so that a mean far from 0 costs
     no digits.
@@ -108,7 +108,7 @@ class Pool:
         self._scatter: np.ndarray | None = None
 
     def add(self, rows: np.ndarray) -> "Pool":
-        """Adds rows `[m, D]`; InputError if they are not finite or have another D than those before."""
+        """Adds rows `[m, d]`; InputError if they are not finite or have another d than those before."""
         rows = np.asarray(rows, np.float64)
         if rows.ndim != 2 or (self.mean is not None and rows.shape[1] != len(self.mean)):
             wanted = "D" if self.mean is None else len(self.mean)
@@ -128,7 +128,7 @@ class Pool:
         return self
 
     def gaussian(self, shrinkage: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-        """Mean `[D]` and covariance `[D, D]` (divided by rows - 1, as in the usual FID); needs two rows."""
+        """Mean `[d]` and covariance `[d, d]` (divided by rows - 1, as in the usual FID); needs two rows."""
         if self.count < 2:
             raise InputError(f"a covariance needs at least 2 rows of features, not {self.count}")
         covariance = self._scatter / (self.count - 1)

@@ -1,7 +1,7 @@
 """R-DGG: how much of the listener's present motion the user tells, beyond the listener's own history.
 
 Rows are the frames of listening intervals with HISTORY frames behind them. The past of a signal is its value at
-OFFSETS, even steps from 1 to HISTORY frames. With Y the motion `[N, D]`, X_o its own past and that of the listener's
+OFFSETS, even steps from 1 to HISTORY frames. With Y the motion `[n, d]`, X_o its own past and that of the listener's
 voice, X_m and X_a the pasts of the user's motion and voice:
 
   1. on recorded motion      Y ~ X_o A + X_u B_u,   u = m, a          B_u are kept
@@ -47,7 +47,7 @@ _AT_ONCE = 21
 
 @dataclass(frozen=True)
 class Filter:
-    """Past of a signal -> its part of the prediction, one for each fold: weights `[F, L, C, D]`, offset `[F, D]`."""
+    """Past of a signal -> its part of the prediction, one for each fold: weights `[f, l, c, d]`, offset `[f, d]`."""
 
     weights: np.ndarray
     offset: np.ndarray
@@ -57,8 +57,8 @@ class Filter:
 class Projections:
     """What step 1 leaves: rows, folds, the scale of Y, the user's filters and the past of the listener's voice.
 
-    Rows are sorted by fold. `clip`, `frame`, `fold` `[N]`; `bounds` `[F + 1]`; `scale` `[D]`; `voice` `[N, P]`;
-    `shifts` `[K + 1, n]`, the first of no frames.
+    Rows are sorted by fold. `clip`, `frame`, `fold` `[n]`; `bounds` `[f + 1]`; `scale` `[d]`; `voice` `[n, p]`;
+    `shifts` `[k + 1, n]`, the first of no frames.
     """
 
     clip: np.ndarray
@@ -75,7 +75,7 @@ class Projections:
 def listening(avatar_speaking: np.ndarray, user_speaking: np.ndarray) -> list[tuple[int, int, int]]:
     """Listening intervals (clip, first frame, end): the avatar is silent, the user active.
 
-    Both bool `[n, T]`. A user's pause of up to 1 s is part of the turn. Of each interval 0.2 s are trimmed at either
+    Both bool `[n, t]`. A user's pause of up to 1 s is part of the turn. Of each interval 0.2 s are trimmed at either
     end; what is then shorter than 6 s is dropped.
     """
     found = []
@@ -108,8 +108,8 @@ def fit(
     """Step 1, on recorded listeners.
 
     Args:
-      recorded, user: motion `[n, T, D]`, `[n, T, C]`.
-      voice, user_voice: speech features of listener and user, `[n, T, F]`.
+      recorded, user: motion `[n, t, d]`, `[n, t, c]`.
+      voice, user_voice: speech features of listener and user, `[n, t, f]`.
       intervals: from `listening`.
       groups: `[n]`, who the people of a clip are: clips of one group share a fold. None: each clip its own.
       seed: of folds and shifts.
@@ -152,7 +152,7 @@ def fit(
 
 
 def errors(projections: Projections, motion: np.ndarray, user: np.ndarray, user_voice: np.ndarray) -> np.ndarray:
-    """Step 2 for one system: squared residuals `[n, K + 1, 3]` of (E_m, E_a, E_ma), entry 0 without a shift.
+    """Step 2 for one system: squared residuals `[n, k + 1, 3]` of (E_m, E_a, E_ma), entry 0 without a shift.
 
     Args:
       projections: from `fit`.
@@ -218,7 +218,7 @@ class _CrossRidge:
             self._fits.append((count, mean, penalty, factor, scipy.linalg.cho_solve(factor, product)))
 
     def squares(self, extra: np.ndarray, columns) -> np.ndarray:
-        """Squared held-out residuals `[N, S, M]` for S versions of the extra columns `[N, S, E]` and M choices of them.
+        """Squared held-out residuals `[n, s, m]` for s versions of the extra columns `[n, s, e]` and m choices of them.
 
         By elimination of the own past: extra - X (X'X + l)^-1 X' extra carries all that extra adds.
         """
@@ -263,7 +263,7 @@ def _penalty(design: np.ndarray) -> float:
 
 
 def _past(signal: np.ndarray, clip: np.ndarray, frame: np.ndarray) -> np.ndarray:
-    """Past of every row: `[n, T, C]` -> `[N, L * C]`."""
+    """Past of every row: `[n, t, c]` -> `[n, l * c]`."""
     return np.asarray(signal)[clip[:, None], frame[:, None] - OFFSETS].reshape(len(clip), -1).astype(np.float64)
 
 
@@ -278,7 +278,7 @@ def _standardised(design: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarra
 def _parts(
     design: np.ndarray, count: int, limit: float = np.inf
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Standardised columns, their `count` principal directions `[P, count]`, and mean and 1 / deviation.
+    """Standardised columns, their `count` principal directions `[p, count]`, and mean and 1 / deviation.
 
     Columns are cut at `limit` robust deviations (1.48 x the median absolute one) from their median first. By subspace
     iteration from random directions (Halko, Martinsson and Tropp 2011).
@@ -314,7 +314,7 @@ def _filter(own: np.ndarray, past: np.ndarray, channels: int, parts: int, target
 
 
 def _filtered(own: Filter, signal: np.ndarray, p: Projections) -> np.ndarray:
-    """A user's part of the prediction at every frame, the clip taken as a ring: `[n, T, C]` -> `[n, T, D]`."""
+    """A user's part of the prediction at every frame, the clip taken as a ring: `[n, t, c]` -> `[n, t, d]`."""
     signal = np.asarray(signal, np.float64)
     out = np.zeros((*signal.shape[:2], own.offset.shape[-1]))
     for fold in range(len(own.weights)):

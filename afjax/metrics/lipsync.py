@@ -19,8 +19,8 @@ def curve(mouth: np.ndarray, reference: np.ndarray, speaking: np.ndarray, reach:
     """Correlation of mouth[t + lag] with reference[t] over the frames t in which the avatar speaks.
 
     Args:
-      mouth, reference: `[n, T]`, mouth opening and the track it should follow.
-      speaking: bool `[n, T]`.
+      mouth, reference: `[n, t]`, mouth opening and the track it should follow.
+      speaking: bool `[n, t]`.
 
     Returns:
       `[n, 2 * reach + 1]`, lag 0 in the middle.

@@ -33,7 +33,7 @@ UNANSWERED = -1
 
 
 def counts(answers: np.ndarray) -> dict[str, int]:
-    """How often each of CHOICES was given in `[P, V]`."""
+    """How often each of CHOICES was given in `[p, v]`."""
     return {name: int(np.sum(np.asarray(answers) == value)) for value, name in enumerate(CHOICES)}
 
 
@@ -47,7 +47,7 @@ def shares(answers: np.ndarray, seed: int = 0, resamples: int = 2000) -> dict[st
     """Share of each of CHOICES with its 95 % interval; n counts the answers.
 
     Args:
-      answers: `[P, V]`.
+      answers: `[p, v]`.
       seed: of the draws.
       resamples: number of draws.
     """
@@ -80,7 +80,7 @@ def sign_test(wins: int, losses: int) -> float:
 
 
 def votes(answers: np.ndarray) -> dict[str, int]:
-    """Participants of `[P, V]` who chose A more often than B, as often ("tie") and less often."""
+    """Participants of `[p, v]` who chose A more often than B, as often ("tie") and less often."""
     answers = np.asarray(answers)
     lead = np.sum(answers == 0, axis=1) - np.sum(answers == 2, axis=1)
     lead = lead[(answers != UNANSWERED).any(axis=1)]
@@ -88,7 +88,7 @@ def votes(answers: np.ndarray) -> dict[str, int]:
 
 
 def question(answers: np.ndarray, seed: int = 0) -> dict:
-    """All that is said about one question `[P, V]`.
+    """All that is said about one question `[p, v]`.
 
     -> {"shares": see `shares`, "counts": {choice: answers}, "p_answers": sign test over answers,
         "votes": see `votes`, "p_participants": sign test over participants}

@@ -31,12 +31,12 @@ def constant_tracks(motion: np.ndarray) -> np.ndarray:
 
 
 def rpcc(recorded: np.ndarray, generated: np.ndarray) -> np.ndarray:
-    """rPCC `[n]` from correlations with the user `[n, D]`; the two may belong to different users (shuffled pairs)."""
+    """rPCC `[n]` from correlations with the user `[n, d]`; the two may belong to different users (shuffled pairs)."""
     return np.abs(recorded.mean(axis=-1) - generated.mean(axis=-1))
 
 
 def response_curve(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> np.ndarray:
-    """Correlation of one user channel with one avatar channel: `[n, T]` twice -> `[n, lags]`.
+    """Correlation of one user channel with one avatar channel: `[n, t]` twice -> `[n, lags]`.
 
     Entry k relates user frame t to avatar frame t + k over the frames that both have.
     """
@@ -47,7 +47,7 @@ def response_curve(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> np
 def group_curve(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> np.ndarray:
     """The response curve of each channel with the same channel of the other, averaged over channels.
 
-    `[n, T, D]` twice, the channels of one group -> `[n, lags]`; entry 0 is the correlation of rPCC.
+    `[n, t, d]` twice, the channels of one group -> `[n, lags]`; entry 0 is the correlation of rPCC.
     """
     frames = user.shape[1]
     used = range(min(lags, frames - 1))
@@ -58,11 +58,11 @@ def response_map(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> tupl
     """Peak of every user channel against every avatar channel.
 
     Args:
-      user, avatar: `[n, T, D]`, `[n, T, E]`.
+      user, avatar: `[n, t, d]`, `[n, t, e]`.
       lags: number of lags, from 0.
 
     Returns:
-      `[D, E]` the entry of largest size of the clip-averaged curve, with its sign, and `[D, E]` its lag in frames.
+      `[d, e]` the entry of largest size of the clip-averaged curve, with its sign, and `[d, e]` its lag in frames.
     """
     frames = user.shape[1]
     curves = []

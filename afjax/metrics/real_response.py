@@ -83,14 +83,14 @@ class Episode(NamedTuple):
 
 @dataclass(frozen=True)
 class Clip:
-    """A user and S answers.
+    """A user and s answers.
 
     Attributes:
       name: of the clip.
-      user: `[T, C]` the user's motion, columns as CHANNELS.
-      avatar: `[S, T, C]` the avatar's, S >= 2.
-      alone: `[S, T, C]` the avatar's from the same seeds without the user.
-      speech: bool `[T]`, the user's voice is heard.
+      user: `[t, c]` the user's motion, columns as CHANNELS.
+      avatar: `[s, t, c]` the avatar's, s >= 2.
+      alone: `[s, t, c]` the avatar's from the same seeds without the user.
+      speech: bool `[t]`, the user's voice is heard.
       episodes: what was seen by eye; None of a clip that nobody has looked at.
     """
 
@@ -107,11 +107,11 @@ class Clip:
         return len(self.user)
 
     def pair(self, name: str) -> tuple[np.ndarray, np.ndarray]:
-        """A channel of the user and the seeds' mean of it, `[T]` each."""
+        """A channel of the user and the seeds' mean of it, `[t]` each."""
         return self.user[:, CHANNELS.index(name)], self.avatar[:, :, CHANNELS.index(name)].mean(axis=0)
 
     def marked(self, kinds: Sequence[str], around: int = 0) -> np.ndarray:
-        """Bool `[T]`: frames of episodes of these kinds, and so many frames before and after each."""
+        """Bool `[t]`: frames of episodes of these kinds, and so many frames before and after each."""
         inside = np.zeros(self.frames, bool)
         for each in self.episodes or ():
             if each.kind in kinds:
@@ -131,7 +131,7 @@ class Clip:
 
 
 def sums(user: np.ndarray, avatar: np.ndarray, where: np.ndarray | None = None, lag: int = LAG) -> np.ndarray:
-    """The two sums `[2]` of the gain; `where`: frames of the user that are asked for, bool `[T]`. 0, 0 without any."""
+    """The two sums `[2]` of the gain; `where`: frames of the user that are asked for, bool `[t]`. 0, 0 without any."""
     u, a = user[: len(user) - lag], avatar[lag:]
     if where is not None:
         u, a = u[where[: len(u)]], a[where[: len(u)]]
@@ -142,14 +142,14 @@ def sums(user: np.ndarray, avatar: np.ndarray, where: np.ndarray | None = None, 
 
 
 def stretch_sums(clip: Clip, where: np.ndarray) -> np.ndarray:
-    """`sums` of the smile, added up over the stretches of a bool `[T]`, each with means of its own."""
+    """`sums` of the smile, added up over the stretches of a bool `[t]`, each with means of its own."""
     edges = np.flatnonzero(np.diff(np.pad(where.astype(np.int8), 1))).reshape(-1, 2)
     stretches = (np.arange(clip.frames)[None] >= edges[:, :1]) & (np.arange(clip.frames)[None] < edges[:, 1:])
     return sum((sums(*clip.pair("smile"), each) for each in stretches), np.zeros(2))
 
 
 def shifted_sums(user: np.ndarray, avatar: np.ndarray, lag: int = LAG) -> np.ndarray:
-    """`sums` `[T, 2]` with the user turned round the end of the clip by 0, 1 .. T - 1 frames."""
+    """`sums` `[t, 2]` with the user turned round the end of the clip by 0, 1 .. t - 1 frames."""
     frames, used = len(user), len(user) - lag
     u, a, ones = user - user.mean(), np.zeros(frames), np.zeros(frames)
     a[:used], ones[:used] = avatar[lag:] - avatar[lag:].mean(), 1.0
@@ -199,7 +199,7 @@ def gains(clips: Sequence[Clip], name: str, seed: int = 0) -> dict[str, Any]:
 
 
 def rises(avatar: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """How far a track `[T]` rises within 200 to 1000 ms after each of these frames, a second before its end or more."""
+    """How far a track `[t]` rises within 200 to 1000 ms after each of these frames, a second before its end or more."""
     first, last = FIRST_MS * FPS // 1000, LAST_MS * FPS // 1000
     frames = np.asarray(frames, int)[:, None]
     return avatar[frames + np.arange(first, last + 1)].max(axis=1) - avatar[frames + np.arange(first)].mean(axis=1)

@@ -28,7 +28,7 @@ def variance(motion: np.ndarray) -> np.ndarray:
 
 
 def fit_clusters(recorded: np.ndarray, clusters: int, seed: int = 0) -> np.ndarray:
-    """k-means centres `[clusters, D]` of the frames of `[n, T, D]`: Lloyd from k-means++ starts, best of four."""
+    """k-means centres `[clusters, d]` of the frames of `[n, t, d]`: Lloyd from k-means++ starts, best of four."""
     rng = np.random.default_rng(seed)
     frames = np.asarray(recorded, np.float64).reshape(-1, recorded.shape[-1])
     if len(frames) > _FRAMES:
@@ -64,7 +64,7 @@ def _lloyd(frames: np.ndarray, centres: np.ndarray, steps: int = 50) -> np.ndarr
 
 
 def sid(motion: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Entropy in bits of each clip's cluster histogram: `[n, T, D]`, `[K, D] -> [n]`."""
+    """Entropy in bits of each clip's cluster histogram: `[n, t, d]`, `[K, d] -> [n]`."""
     nearest = np.stack([_squared(np.asarray(clip, np.float64), centres).argmin(axis=1) for clip in motion])
     share = (nearest[:, :, None] == np.arange(len(centres))).mean(axis=1)
     return -(share * np.log2(np.maximum(share, 1e-300))).sum(axis=1)

@@ -276,7 +276,7 @@ def _modulated(name: str, params: Mapping[str, jax.Array], x: jax.Array, latents
 
 
 def motion_of_frames(inputs: Arrays, state_dict: Arrays, dtype) -> dict[str, np.ndarray]:
-    """`r_s` and `user_motion` of `e2e_small`, `[1, dim]` and `[1, T, dim]`."""
+    """`r_s` and `user_motion` of `e2e_small`, `[1, dim]` and `[1, t, dim]`."""
     prepared = _prepared(state_dict, dtype)
     frames = np.concatenate([inputs["in/avatar_u8"][None], inputs["in/user_frames_u8"]])
     encoding = _encode(prepared["encoder"], pictures(frames, dtype))[0]
@@ -285,7 +285,7 @@ def motion_of_frames(inputs: Arrays, state_dict: Arrays, dtype) -> dict[str, np.
 
 
 def frames_of(latents: np.ndarray, inputs: Arrays, state_dict: Arrays, dtype, chosen: np.ndarray) -> dict:
-    """`e2e_small`'s pictures of latents `[1, T, dim]`: frames `chosen`, and each frame's mean and spread by channel."""
+    """`e2e_small`'s pictures of latents `[1, t, dim]`: frames `chosen`, and each frame's mean and spread by channel."""
     prepared = _prepared(state_dict, dtype)
     identity, _, features = _encode(prepared["encoder"], pictures(inputs["in/avatar_u8"][None], dtype))[0]
     frames = _first(_decode(prepared, identity + jnp.asarray(latents[0], dtype), features))

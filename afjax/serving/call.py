@@ -75,7 +75,7 @@ class Block:
     """What is to be rendered and heard from frame `first` on.
 
     Attributes:
-      motion: float32 `[n, D]`, gestures and closing lips in it; sound: float32 `[n * 640]` at 16 kHz.
+      motion: float32 `[n, d]`, gestures and closing lips in it; sound: float32 `[n * 640]` at 16 kHz.
       words: (text, first frame, last frame) that begin in it.
       speech: (start, seconds) of the speech since the last cut that is heard from its first sample on.
       fresh: False for frames that are made again after a cut.
@@ -121,7 +121,7 @@ class Call:
 
         Args:
           config: the model's `Config`; channels: names of its motion, of a codec that has them.
-          rest: motion `[D]` of a user whose face is not seen.
+          rest: motion `[d]` of a user whose face is not seen.
           headroom: seconds between the last of the user's frames that a block reads and its first picture.
           begun: `now` at the page's 0.
           shift: seconds by which the session's frames begin before the page's 0: so that blocks of several calls are
@@ -179,7 +179,7 @@ class Call:
         return at + self._shift + self.clock.moved
 
     def see(self, row: np.ndarray | None, at: float) -> None:
-        """The tracked motion `[D]` of a picture of the user; None where it shows no face."""
+        """The tracked motion `[d]` of a picture of the user; None where it shows no face."""
         self.session.user_motion(row, self._own(at))
         if row is not None:
             self._newest = self._own(at)
@@ -253,7 +253,7 @@ class Call:
         return entry
 
     def made(self, entry: Entry, motion: np.ndarray) -> Block | None:
-        """What is shown of a computed block, `[B, D]`; None where a cut has made it void."""
+        """What is shown of a computed block, `[b, d]`; None where a cut has made it void."""
         if entry.generation != self.generation:
             return None
         entry.motion, entry.rows = motion, self._shown(entry.first, motion)
@@ -344,7 +344,7 @@ class Call:
         return None
 
     def _shown(self, first: int, motion: np.ndarray) -> np.ndarray:
-        """Motion `[n, D]` of frames from `first` on with gestures, and with closing lips after a cut."""
+        """Motion `[n, d]` of frames from `first` on with gestures, and with closing lips after a cut."""
         rows = np.array(motion, np.float32)
         for begin, curve in self._gestures:
             low, high = max(begin, first), min(begin + len(curve), first + len(rows))

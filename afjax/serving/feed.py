@@ -95,7 +95,7 @@ class Feed(Seat):
         self._wake()
 
     def see(self, pixels: np.ndarray) -> None:
-        """The newest picture of the user, uint8 `[H, W, 3]` RGB."""
+        """The newest picture of the user, uint8 `[h, w, 3]` RGB."""
         self.picture(pixels, self._clock() - self._begun)
 
     @property

@@ -30,7 +30,7 @@ GESTURES: dict[str, _Shape] = {
 
 
 def curve(name: str, channels: Sequence[str]) -> np.ndarray | None:
-    """Rows float32 `[T, D]` to add from one frame on; None for a name that isn't there or a codec without the channels.
+    """Rows float32 `[t, d]` to add from one frame on; None for a name that isn't there or a codec without the channels.
 
     They begin and end with no more than a frame's share of their height, so that they can be added anywhere.
     """

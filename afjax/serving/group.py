@@ -74,7 +74,7 @@ class Group:
         return Plan(inputs, entries)
 
     def compute(self, plan: Plan) -> np.ndarray:
-        """Motion `[slots, B, D]` of a plan. The model's states before it stay with the entries."""
+        """Motion `[slots, b, d]` of a plan. The model's states before it stay with the entries."""
         engine = self.engine
         for call, entry in plan.entries:
             if entry.back is not None:

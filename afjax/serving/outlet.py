@@ -49,7 +49,7 @@ class Target(Protocol):
         """Connects. InputError where that can't be."""
 
     def send(self, n: int, picture: np.ndarray, samples: np.ndarray) -> None:
-        """Picture `n`, uint8 `[H, W, 3]` RGB, and its sound, float32 `[RATE / 25]`."""
+        """Picture `n`, uint8 `[h, w, 3]` RGB, and its sound, float32 `[RATE / 25]`."""
 
     def close(self) -> None:
         """Ends it; a second time does nothing."""
@@ -170,7 +170,7 @@ class Outlet:
     """
 
     def __init__(self, target: Target, still: np.ndarray):
-        """`still`: uint8 `[H, W, 3]` RGB, both sides even, shown while there is no call."""
+        """`still`: uint8 `[h, w, 3]` RGB, both sides even, shown while there is no call."""
         self._target, self._still, self._mark = target, still, _mark(still.shape[0])
         self.sent = self.dropped = 0
         self.free = True

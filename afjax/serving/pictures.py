@@ -26,7 +26,7 @@ PART = 4
 
 
 def decode_camera(data: bytes) -> np.ndarray:
-    """uint8 `[H, W, 3]` RGB of a JPEG; ProtocolError for everything else and for more than 1280 x 720 px."""
+    """uint8 `[h, w, 3]` RGB of a JPEG; ProtocolError for everything else and for more than 1280 x 720 px."""
     Image = optional("PIL.Image", "pillow")
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
@@ -42,7 +42,7 @@ def decode_camera(data: bytes) -> np.ndarray:
 
 
 def camera(picture: np.ndarray) -> np.ndarray:
-    """A raw picture uint8 `[H, W, 3]` RGB as trackers want it: pixels averaged by whole numbers down to SIDE."""
+    """A raw picture uint8 `[h, w, 3]` RGB as trackers want it: pixels averaged by whole numbers down to SIDE."""
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise ProtocolError("picture", "camera: a raw picture is uint8 [H, W, 3] RGB")
     if not picture.size:
@@ -54,7 +54,7 @@ def camera(picture: np.ndarray) -> np.ndarray:
 
 
 def decode_portrait(data: bytes) -> np.ndarray:
-    """uint8 `[H, W, 3]` RGB, upright, of a JPEG, PNG or WebP of at most 16 megapixels; else ProtocolError."""
+    """uint8 `[h, w, 3]` RGB, upright, of a JPEG, PNG or WebP of at most 16 megapixels; else ProtocolError."""
     try:
         return portrait_of(data)
     except InputError as error:
@@ -64,7 +64,7 @@ def decode_portrait(data: bytes) -> np.ndarray:
 
 
 def encode(picture: np.ndarray, form: str = "JPEG") -> bytes:
-    """A picture uint8 `[H, W, 3]` as JPEG, or as PNG."""
+    """A picture uint8 `[h, w, 3]` as JPEG, or as PNG."""
     Image = optional("PIL.Image", "pillow")
     out = io.BytesIO()
     Image.fromarray(picture).save(out, form, **({"quality": QUALITY} if form == "JPEG" else {}))

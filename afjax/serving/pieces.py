@@ -30,7 +30,7 @@ LATE = 0.1
 
 @dataclass(frozen=True)
 class Picture:
-    """The picture of a frame: `pixels` uint8 `[H, W, 3]` RGB; `due`: when it is to be seen, on the studio's clock."""
+    """The picture of a frame: `pixels` uint8 `[h, w, 3]` RGB; `due`: when it is to be seen, on the studio's clock."""
 
     frame: int
     due: float

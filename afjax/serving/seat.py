@@ -61,7 +61,7 @@ class Seat:
         self._wake()
 
     def picture(self, data: bytes | np.ndarray, at: float) -> None:
-        """A picture of the user, JPEG or uint8 `[H, W, 3]` RGB; newer ones replace what has not been tracked."""
+        """A picture of the user, JPEG or uint8 `[h, w, 3]` RGB; newer ones replace what has not been tracked."""
         self.pictures["replaced"] += self._camera is not None
         self._camera = data, at
         if self._tracking is None or self._tracking.done():

@@ -61,7 +61,7 @@ class Studio:
 
         Args:
           engine: `afjax.streaming.engine.Engine`, or what has its methods; a slot a call.
-          portraits: uint8 `[H, W, 3]` RGB by name; the first is the default.
+          portraits: uint8 `[h, w, 3]` RGB by name; the first is the default.
           brain: makes the brain of a call, given the name of one of `voices`, or "".
           headroom: seconds; measured at the start by default.
           seed: of every call's noise; drawn for each by default.

@@ -31,7 +31,7 @@ class Player(Protocol):
         """Sound, float32 `[n]` in -1..1 at RATE, whose last sample is heard just before `end`."""
 
     def show(self, due: float, pixels: np.ndarray) -> None:
-        """The picture uint8 `[H, W, 3]` RGB that is due now."""
+        """The picture uint8 `[h, w, 3]` RGB that is due now."""
 
     def cut(self) -> None:
         """What is not due yet is not heard."""

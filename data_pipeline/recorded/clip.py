@@ -44,7 +44,7 @@ DESCRIPTOR = 128
 
 @dataclass(frozen=True)
 class Voice:
-    """A person's sound `[S]` at 16 kHz over the whole conversation, and the frames `[T]` in which they speak."""
+    """A person's sound `[s]` at 16 kHz over the whole conversation, and the frames `[t]` in which they speak."""
 
     wave: np.ndarray
     speaking: np.ndarray
@@ -56,7 +56,7 @@ class Clip:
 
     Attributes:
       record: the conversation.
-      mouths, loud: speed of the mouth and loudness of the voice `[T]` by role, for the sync check.
+      mouths, loud: speed of the mouth and loudness of the voice `[t]` by role, for the sync check.
       pictures: a row of moments `[THUMB, MOMENTS * THUMB, 3]` by role.
       figures: for the table; quality: numbers by role (`recorded.quality`).
       faces: descriptors `[2, 128]` in the order of ROLES, nan where no face was described; None if not asked for.
@@ -163,13 +163,13 @@ def _numbers(role: str, seen: "Seen", loud: np.ndarray, sound: dict, speaking: d
 
 
 def loudness(clip: Conversation) -> dict[str, np.ndarray]:
-    """Loudness `[T]` of both voices by role."""
+    """Loudness `[t]` of both voices by role."""
     return {role: envelope(getattr(clip, f"{role}_wave") / np.float32(32768), clip.frames) for role in ROLES}
 
 
 @dataclass(frozen=True)
 class Seen:
-    """One person in one clip: `motion` `[T, D]` and its `rest`, `mouth` `[T]`, share of frames `found`, `pictures`.
+    """One person in one clip: `motion` `[t, d]` and its `rest`, `mouth` `[t]`, share of frames `found`, `pictures`.
 
     `sharpness`, `turned`: numbers of `recorded.quality`; `face`: descriptor `[128]`, nan if there is none.
     """
@@ -250,7 +250,7 @@ class Watched:
             yield picture
 
     def _measured(self) -> np.ndarray:
-        """The mouth's speed `[T]`, none where no face is seen."""
+        """The mouth's speed `[t]`, none where no face is seen."""
         raw = np.stack(self.raw[:1] * (self.length - len(self.raw)) + self.raw)
         return mouth_speed(relative(raw, neutral_of(raw)))
 

@@ -2,8 +2,8 @@
 
 Boxes, by the ending of the file; pixels of the video's own picture, left, top, right, bottom:
 
-    .npy     float `[N, 4]`, a row a frame of the file; rows that aren't finite: none
-    .npz     Seamless Interaction: around the 68 points of the face in `boxes_and_keypoints:keypoints` `[N, 133, 3]`
+    .npy     float `[n, 4]`, a row a frame of the file; rows that aren't finite: none
+    .npz     Seamless Interaction: around the 68 points of the face in `boxes_and_keypoints:keypoints` `[n, 133, 3]`
     .json    RealTalk: {"17": {"people": {"p0": {"bbox": [...]}}}}; which person is said by the label's key
 
 Speech, in seconds from the start of the video:
@@ -35,7 +35,7 @@ _MAX_FRAMES = 1 << 20
 
 
 def read_boxes(label: Label) -> np.ndarray:
-    """Box of the face `[N, 4]` in every frame of the file, nan where there is none."""
+    """Box of the face `[n, 4]` in every frame of the file, nan where there is none."""
     path = check_file(label.path, _MAX_BYTES)
     readers = {".npy": _plain_boxes, ".npz": _keypoint_boxes, ".json": _person_boxes}
     if path.suffix not in readers:

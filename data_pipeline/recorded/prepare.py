@@ -161,7 +161,7 @@ def _width(video: VideoInfo) -> int:
 
 
 def frames_of(side: Side, video: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
-    """The conversation's frames, uint8 `[H, W, 3]`, of the half that shows the person; `max_side` of the picture."""
+    """The conversation's frames, uint8 `[h, w, 3]`, of the half that shows the person; `max_side` of the picture."""
     for frame in islice(read_frames(video, max_side), *span_of(side, video)):
         middle = frame.shape[1] // 2
         yield {"": frame, "left": frame[:, :middle], "right": frame[:, -middle:]}[side.half]

@@ -35,7 +35,7 @@ _GREY = np.array([0.299, 0.587, 0.114])
 
 
 def sharpness(picture: np.ndarray) -> float:
-    """Of the middle half of a square picture uint8 `[S, S, 3]`."""
+    """Of the middle half of a square picture uint8 `[s, s, 3]`."""
     side = picture.shape[0]
     face = crop(picture, Square(side // 4, side // 4, side - 2 * (side // 4)), PATCH)
     grey = face.astype(np.float64) @ _GREY
@@ -47,8 +47,8 @@ def bleed(own: np.ndarray, other: np.ndarray, speaks: np.ndarray, other_speaks: 
     """dB of the other's voice in a sound.
 
     Args:
-      own, other: both sounds `[S]` at 16 kHz of the same moments.
-      speaks, other_speaks: bool `[T]`, frames in which each speaks.
+      own, other: both sounds `[s]` at 16 kHz of the same moments.
+      speaks, other_speaks: bool `[t]`, frames in which each speaks.
     """
     alone = other_speaks & ~speaks
     where = alone if alone.sum() >= FPS else other_speaks
@@ -79,7 +79,7 @@ def _lag(x: np.ndarray, y: np.ndarray) -> int:
 
 
 def of_sync(mouth: np.ndarray, voice: np.ndarray) -> dict[str, float | None]:
-    """`sync_lag` and `sync_height` of a mouth's speed and a voice's loudness `[T]`; None where nothing can be said."""
+    """`sync_lag` and `sync_height` of a mouth's speed and a voice's loudness `[t]`; None where nothing can be said."""
     if len(mouth) < sync.LEAST or not np.ptp(mouth) or not np.ptp(voice):
         return {"sync_lag": None, "sync_height": None}
     found = sync.measure(mouth, voice)

@@ -185,7 +185,7 @@ def _fault(voices: list[np.ndarray], mixed: np.ndarray) -> str:
 
 
 def alike(first: np.ndarray, second: np.ndarray) -> bool:
-    """Whether two voices `[S]` are one sound, whatever their levels."""
+    """Whether two voices `[s]` are one sound, whatever their levels."""
     length = min(len(first), len(second))
     a, b = (each[:length].astype(np.float64) - each[:length].mean() for each in (first, second))
     size = float(np.linalg.norm(a) * np.linalg.norm(b))
@@ -193,7 +193,7 @@ def alike(first: np.ndarray, second: np.ndarray) -> bool:
 
 
 def store(path: Path, voice: np.ndarray):
-    """Writes a voice `[S]` at 16 kHz as a WAV file of 16 bits."""
+    """Writes a voice `[s]` at 16 kHz as a WAV file of 16 bits."""
     with files.aside(path) as partial, wave.open(str(partial), "wb") as file:
         file.setparams((1, 2, RATE, 0, "NONE", ""))
         file.writeframes(np.round(32767 * voice.clip(-1, 1)).astype("<i2").tobytes())

@@ -50,10 +50,10 @@ class Survey:
 def survey(
     frames: Iterable[np.ndarray], given: np.ndarray | None = None, whole: tuple[int, int] | None = None
 ) -> Survey:
-    """Survey of a picture's frames, uint8 `[H, W, 3]`, read once and in order.
+    """Survey of a picture's frames, uint8 `[h, w, 3]`, read once and in order.
 
     Args:
-      given: where the person's face is roughly, `[T, 4]` in pixels of the whole size, nan where it isn't; None: the
+      given: where the person's face is roughly, `[t, 4]` in pixels of the whole size, nan where it isn't; None: the
         largest face is theirs.
       whole: (height, width) that the picture has in fact; None: as the frames have it.
     """
@@ -90,7 +90,7 @@ def _face(tracker: FaceTracker, frame: np.ndarray, near: np.ndarray | None) -> n
 
 
 def scene_cuts(change: np.ndarray) -> list[int]:
-    """Frames before which a cut stands, from d `[T]` (d[0] = 0)."""
+    """Frames before which a cut stands, from d `[t]` (d[0] = 0)."""
     padded = np.pad(change, AROUND, mode="reflect") if len(change) > AROUND else change
     if len(padded) == len(change):
         usual = np.full(len(change), np.median(change) if len(change) else 0.0)

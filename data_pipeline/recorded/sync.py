@@ -48,13 +48,13 @@ class Sync:
 
 
 def mouth_speed(motion: np.ndarray) -> np.ndarray:
-    """m `[T]` of `face` motion `[T, 15]`."""
+    """m `[t]` of `face` motion `[t, 15]`."""
     speed = np.abs(np.gradient(motion[:, _MOUTH].astype(np.float64), axis=0))
     return gaussian_filter1d((speed / (motion[:, _MOUTH].std(axis=0) + 1e-6)).mean(axis=1), 1.0)
 
 
 def measure(mouth: np.ndarray, voice: np.ndarray) -> Sync:
-    """Of a mouth's speed and a voice's loudness, both `[T]`."""
+    """Of a mouth's speed and a voice's loudness, both `[t]`."""
     if len(mouth) < LEAST or not np.ptp(mouth) or not np.ptp(voice):
         return Sync(0.0, 0, 0.0)
     tracks = (mouth, gaussian_filter1d(voice.astype(np.float64), 1.0))

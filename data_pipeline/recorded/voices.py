@@ -54,7 +54,7 @@ def read(
 
 
 def _sound(side: Side, video: VideoInfo, apart: Path | None) -> np.ndarray:
-    """A person's voice `[S]` at 16 kHz from the conversation's first frame on."""
+    """A person's voice `[s]` at 16 kHz from the conversation's first frame on."""
     first, stop = span_of(side, video)
     if side.sound is None:
         return np.zeros((stop - first) * FRAME, np.float32)
@@ -101,7 +101,7 @@ def silero():
 
 
 def spoken_by_network(wave: np.ndarray, frames: int) -> np.ndarray:
-    """Bool `[frames]`: where Silero's network takes a sound `[S]` at 16 kHz for speech, pauses of 0.2 s included."""
+    """Bool `[frames]`: where Silero's network takes a sound `[s]` at 16 kHz for speech, pauses of 0.2 s included."""
     detect, chunks = silero(), -(-frames * FRAME // _CHUNK)
     samples = np.zeros(chunks * _CHUNK, np.float32)
     samples[: min(len(wave), len(samples))] = wave[: len(samples)]

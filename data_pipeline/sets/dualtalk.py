@@ -111,7 +111,7 @@ def _clip(name: str, start: int, made: _Set, motions, waves, spoken) -> Conversa
 
 
 def _motion(path: Path) -> np.ndarray:
-    """Float32 `[T, E + 6]`. Raises InputError for what is no file of coefficients."""
+    """Float32 `[t, e + 6]`. Raises InputError for what is no file of coefficients."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             parts = [np.asarray(stored[name], np.float32) for name in ("exp", "pose")]

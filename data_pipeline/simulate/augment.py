@@ -16,9 +16,9 @@ _ROOM_SECONDS = (0.12, 0.35)
 
 
 def record(wave: np.ndarray, rng: np.random.Generator, other: np.ndarray | None = None) -> np.ndarray:
-    """Clean voice `[S]` -> what a random recording of it sounds like, float32 `[S]` in -1..1.
+    """Clean voice `[s]` -> what a random recording of it sounds like, float32 `[s]` in -1..1.
 
-    `other`: the voice `[S]` that a loudspeaker may bring into the recording.
+    `other`: the voice `[s]` that a loudspeaker may bring into the recording.
     """
     wave = wave.astype(np.float32)
     count = fft.next_fast_len(len(wave) + int(_ROOM_SECONDS[1] * RATE), real=True)

@@ -122,7 +122,7 @@ def simulate(
 
 
 def answer_to_smile(clip: Conversation, frame: int, strength: float, split: str = "eval") -> np.ndarray:
-    """What a user's smile of a strength from a frame on, and nothing else, makes the avatar of a clip do `[T, D]`.
+    """What a user's smile of a strength from a frame on, and nothing else, makes the avatar of a clip do `[t, d]`.
 
     The avatar is the clip's own person, and may not answer; an answer rides on all else that the avatar does.
     """
@@ -136,7 +136,7 @@ def answer_to_smile(clip: Conversation, frame: int, strength: float, split: str 
 
 
 def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: Person):
-    """-> the avatar's motion `[T, D]` and its reactions."""
+    """-> the avatar's motion `[t, d]` and its reactions."""
     frames = len(speaking)
     motion = idle_motion.wander(rng, frames, person)
     motion += restless(rng, frames, person.spread * np.isin(CHANNELS, (*POSE, *BROWS)) * _AVATAR_RESTLESS)

@@ -32,7 +32,7 @@ def square(box: np.ndarray) -> tuple:
 
 
 def cut(frame: np.ndarray, box: np.ndarray) -> np.ndarray:
-    """A head of a frame `[H, W, 3]`, black beyond its edges."""
+    """A head of a frame `[h, w, 3]`, black beyond its edges."""
     left, top, side = square(box)
     whole = np.pad(frame, ((side, side), (side, side), (0, 0)))
     return whole[top + side : top + 2 * side, left + side : left + 2 * side]

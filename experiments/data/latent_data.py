@@ -68,7 +68,7 @@ def act(clip: Conversation, codec: LatentCodec, person: int) -> Conversation:
 
 
 def _latents(motion: np.ndarray, codec: LatentCodec, person: int) -> np.ndarray:
-    """Motion latents `[1 + T, dim]` of a person at rest and then under motion `[T, 15]`."""
+    """Motion latents `[1 + t, dim]` of a person at rest and then under motion `[t, 15]`."""
     frames = moving_person(person, np.concatenate([np.zeros_like(motion[:1]), motion]), codec.size)
     mesh = portrait_face(frames[0]).landmarks.mesh
     square = square_of(box_of(mesh)[None], *frames.shape[1:3], codec.config.margin)

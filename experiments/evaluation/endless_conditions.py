@@ -35,7 +35,7 @@ def pieces(clips: Sequence[Conversation], kind: str) -> list[Tracks]:
 
 
 def runs(chosen: np.ndarray) -> np.ndarray:
-    """First frame and frame after the last of every run of True in bool `[T]` -> `[n, 2]`."""
+    """First frame and frame after the last of every run of True in bool `[t]` -> `[n, 2]`."""
     return np.flatnonzero(np.diff(np.pad(chosen.astype(np.int8), 1))).reshape(-1, 2)
 
 

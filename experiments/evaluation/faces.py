@@ -73,7 +73,7 @@ EXPRESSIONS = {
 
 
 def expression(name: str) -> np.ndarray:
-    """Motion `[D]` of one of `EXPRESSIONS`."""
+    """Motion `[d]` of one of `EXPRESSIONS`."""
     motion = np.zeros(len(CHANNELS), np.float32)
     for each, value in EXPRESSIONS[name].items():
         motion[channel(each)] = value
@@ -81,7 +81,7 @@ def expression(name: str) -> np.ndarray:
 
 
 def scales(steps: int = 5) -> np.ndarray:
-    """Motion `[D, steps, D]`: each channel alone, from its lowest to its highest shown value."""
+    """Motion `[d, steps, d]`: each channel alone, from its lowest to its highest shown value."""
     motion = np.zeros((len(CHANNELS), steps, len(CHANNELS)), np.float32)
     for n, (low, high) in enumerate(LIMITS[name] for name in CHANNELS):
         motion[n, :, n] = np.linspace(low, high, steps)
@@ -89,7 +89,7 @@ def scales(steps: int = 5) -> np.ndarray:
 
 
 def sample_motion(frames: int, seed: int) -> np.ndarray:
-    """Motion `[frames, D]` at rest first, then with every channel of DRAWN uniform in its range in every frame."""
+    """Motion `[frames, d]` at rest first, then with every channel of DRAWN uniform in its range in every frame."""
     random = np.random.default_rng(seed)
     motion = np.zeros((frames, len(CHANNELS)), np.float32)
     for name, (low, high) in DRAWN.items():
@@ -98,7 +98,7 @@ def sample_motion(frames: int, seed: int) -> np.ndarray:
 
 
 def _raw(frames: np.ndarray) -> np.ndarray:
-    """The numbers `RAW` `[T, 17]` of frames, each detected anew; nan where no face is found."""
+    """The numbers `RAW` `[t, 17]` of frames, each detected anew; nan where no face is found."""
     template, found = load_template(), [landmarks_of(frame) for frame in frames]
     rows = [np.full(len(RAW), np.nan) if each is None else measure(each, frames.shape[2], template) for each in found]
     return np.stack(rows)
@@ -173,7 +173,7 @@ def rest_and_laugh(codec: FaceCodec, identity, measures: Mapping[str, Callable])
 
 
 def cosine(a: np.ndarray | None, b: np.ndarray | None) -> float:
-    """Of two embeddings `[E]`; nan where there is none."""
+    """Of two embeddings `[e]`; nan where there is none."""
     return float("nan") if a is None or b is None else float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 

@@ -22,7 +22,7 @@ SIDE = 960
 
 
 def figures(motion: np.ndarray) -> np.ndarray:
-    """FIGURES of motion `[T, D]` -> `[6, D]`."""
+    """FIGURES of motion `[t, d]` -> `[6, d]`."""
     return np.stack([motion.std(axis=0), np.diff(motion, axis=0).std(axis=0), *band_deviations(motion)])
 
 

@@ -16,14 +16,14 @@ FRAMES = 25
 
 
 def _history(motion: np.ndarray) -> np.ndarray:
-    """`[T, D]` -> `[T, 25 D + 1]`: the last second up to each frame, and a constant."""
+    """`[t, d]` -> `[t, 25 d + 1]`: the last second up to each frame, and a constant."""
     past = np.pad(motion, ((FRAMES - 1, 0), (0, 0)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(past, FRAMES, axis=0)
     return np.concatenate([windows.reshape(len(motion), -1), np.ones((len(motion), 1))], axis=1)
 
 
 def fit(clips: Iterable[Conversation], scale: np.ndarray, ridge: float = 100.0) -> np.ndarray:
-    """Weights `[25 D + 1, D]` for user motion divided by `scale` `[D]`."""
+    """Weights `[25 d + 1, d]` for user motion divided by `scale` `[d]`."""
     gram = cross = 0.0
     for clip in clips:
         past = _history(clip.user_motion / scale)
@@ -33,5 +33,5 @@ def fit(clips: Iterable[Conversation], scale: np.ndarray, ridge: float = 100.0) 
 
 
 def predict(user_motion: np.ndarray, weights: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """User motion `[T, D]` -> avatar motion `[T, D]`, raw units."""
+    """User motion `[t, d]` -> avatar motion `[t, d]`, raw units."""
     return _history(user_motion / scale) @ weights

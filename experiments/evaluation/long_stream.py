@@ -89,7 +89,7 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
 
 
 def _figures(columns: Columns, made: np.ndarray, recorded_motion: minute_distances.Recorded) -> dict:
-    """Distances by group, and how far each column's mean and deviation are off, of moments `[S, M, C, C + 1]`."""
+    """Distances by group, and how far each column's mean and deviation are off, of moments `[s, m, c, c + 1]`."""
     shifts, spreads = minute_distances.shift(made.mean(axis=0), recorded_motion)
     return {
         "groups": {
@@ -112,7 +112,7 @@ def _recorded_faces(portraits: PortraitsUnderTest, clips: list[Conversation], ki
 def generated(
     run: Avatar, played, portraits: PortraitsUnderTest | None, count: int, sessions: int
 ) -> Iterator[np.ndarray]:
-    """One minute `[sessions, MINUTE, D]` of the model's motion after another.
+    """One minute `[sessions, MINUTE, d]` of the model's motion after another.
 
     With a user delay the user's tracks are so late within each piece.
     """
@@ -130,7 +130,7 @@ def generated(
 
 
 def recorded(motions: Sequence[np.ndarray], sessions: int, draws: int = DRAWS) -> minute_distances.Recorded:
-    """Pooled moments of halves of the pieces `[T_i, D]` and of minutes chained from them as the conditions are."""
+    """Pooled moments of halves of the pieces `[T_i, d]` and of minutes chained from them as the conditions are."""
     motions = [{"avatar_motion": motion} for motion in motions]
     of_piece = np.concatenate([frechet.moments(piece["avatar_motion"][None]) for piece in motions])
     weights = np.array([len(piece["avatar_motion"]) for piece in motions], float)

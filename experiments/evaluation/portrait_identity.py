@@ -30,12 +30,12 @@ class PortraitsUnderTest:
 
     Attributes:
       sessions: how many.
-      references: the portraits' own motion `[sessions, D]`, or 0 where motion is relative to it.
+      references: the portraits' own motion `[sessions, d]`, or 0 where motion is relative to it.
       others: mean cosine of two different portraits; None without `embed`.
     """
 
     def __init__(self, codec: Codec, sessions: int, embed: Callable | None = None):
-        """Draws the people; `embed` gives the embedding `[E]` of a picture, or None where it finds no face."""
+        """Draws the people; `embed` gives the embedding `[e]` of a picture, or None where it finds no face."""
         rest = np.zeros((1, len(CHANNELS)), np.float32)
         portraits = [moving_person(FIRST + n, rest, codec.size)[0] for n in range(sessions)]
         self.sessions, self._codec, self._embed = sessions, codec, embed
@@ -58,7 +58,7 @@ class PortraitsUnderTest:
         return self.cosines(motion + rest[:, None])
 
     def cosines(self, motion: np.ndarray) -> np.ndarray:
-        """Cosines `[sessions, n]` of frames under motion `[sessions, n, D]`; 0 where no face is found."""
+        """Cosines `[sessions, n]` of frames under motion `[sessions, n, d]`; 0 where no face is found."""
         found = np.zeros(motion.shape[:2])
         for session, person in enumerate(self._people):
             for n, picture in enumerate(self._codec.render(person, motion[session])):
@@ -72,12 +72,12 @@ def drift_verdict(made: np.ndarray, recorded: np.ndarray, draws: int, seed: int 
     """What a stream's cosines say beside those of recorded motion.
 
     Args:
-      made: cosines `[S, M, n]` of n frames of each of M minutes.
-      recorded: cosines `[S, N]` of frames under recorded motion; a draw of the band is n of them for each session.
+      made: cosines `[s, m, n]` of n frames of each of m minutes.
+      recorded: cosines `[s, n]` of frames under recorded motion; a draw of the band is n of them for each session.
       draws: how many; seed: of them.
 
     Returns:
-      `minutes` (means `[M]`), `band` (low, high), `inside` (is the last minute not below it), `moved` (the last minute
+      `minutes` (means `[m]`), `band` (low, high), `inside` (is the last minute not below it), `moved` (the last minute
       less the first) and `moves` (what 95 % of recorded minutes differ by at most), `slope` per minute with an interval
       over sessions, `found` (share of frames in which a face was found).
     """

@@ -224,7 +224,7 @@ def _lengths(videos: Videos, names: list[str], tracks: Mapping[str, list[np.ndar
 
 
 def read_tracks(path: Path) -> np.ndarray:
-    """Tracks float64 `[T, 56]` of an npz file with `exp` `[T, 50]` and `pose` `[T, 6]`. Raises InputError."""
+    """Tracks float64 `[t, 56]` of an npz file with `exp` `[t, 50]` and `pose` `[t, 6]`. Raises InputError."""
     wanted = {"exp": EXPRESSION, "pose": POSE}
     try:
         with np.load(path, allow_pickle=False) as stored:

@@ -93,7 +93,7 @@ def measure(clips: Sequence[Clip]) -> dict[str, Any]:
 
 
 def generate(run: Avatar, one: Inputs, user: np.ndarray, seeds: int, key: int, seen: bool) -> np.ndarray:
-    """Motion `[S, T, D]` of a silent avatar before the user `[T, D]` of a clip, or without one.
+    """Motion `[s, t, d]` of a silent avatar before the user `[t, d]` of a clip, or without one.
 
     The seeds of a key are the same with and without; clips have keys of their own, so that no mood is in all of them.
     """
@@ -117,7 +117,7 @@ def episodes_of(name: str, frames: int, labels: Path = LABELS) -> tuple[Episode,
 
 
 def strip(path: Path, codec, identity, pairs: Sequence[tuple[VideoInfo, Clip, np.ndarray]]):
-    """Writes a PNG of users over an avatar, a frame each 0.4 s; pairs: a video, what it shows, motion `[T, D]`."""
+    """Writes a PNG of users over an avatar, a frame each 0.4 s; pairs: a video, what it shows, motion `[t, d]`."""
     step, pictures, words = round(STRIP_SECONDS * FPS), [], []
     for video, clip, motion in pairs:
         frames = np.arange(0, clip.frames, step)

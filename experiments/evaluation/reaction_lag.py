@@ -82,7 +82,7 @@ def require_simulated(clips: list[Conversation], data: Path | str):
 
 
 def calm(user_motion: np.ndarray) -> np.ndarray:
-    """Bool `[T]` of motion `[T, D]`: frames around which the user smiles less than a quarter of a full smile.
+    """Bool `[t]` of motion `[t, d]`: frames around which the user smiles less than a quarter of a full smile.
 
     Who smiles already does hardly anything else by smiling, so the answer is late or is none; of users who do not
     smile the definition holds that the two inputs differ by a full smile. CALM before, since the avatar may answer yet.
@@ -96,7 +96,7 @@ def starts(layout: LayoutConfig, calm: np.ndarray, rounds: int) -> np.ndarray:
     """Frames `[rounds, clips]` at which smiles begin, -1 where there is no room for another; at most `rounds`.
 
     In a clip each is in another block; the places in a block are taken as often as one another, as far as clips allow.
-    `calm`: bool `[clips, T]`, where smiles may begin. Raises InputError where there is room for none.
+    `calm`: bool `[clips, t]`, where smiles may begin. Raises InputError where there is room for none.
     """
     rng, (clips, frames) = np.random.default_rng(0), calm.shape
     left = np.zeros_like(calm)

@@ -78,7 +78,7 @@ def render_held_out(
       clips: the conversations, which hold sound.
       out: where the folders of the module's head are made.
       others: further rows by name, models of the same codec, without the user (`talking_only`).
-      portraits: pictures uint8 `[H, W, 3]` by name, of recordings whose own pictures are in `OUT/videos/recorded` and
+      portraits: pictures uint8 `[h, w, 3]` by name, of recordings whose own pictures are in `OUT/videos/recorded` and
         `user` already; None: people are drawn, and recorded motion is rendered like the model's.
       size: of the pictures; 0: the codec's own.
     """
@@ -176,13 +176,13 @@ def _video(folder: Path, name: str) -> Path:
 
 
 def render(path: Path, codec: Codec, identity, motion: np.ndarray, wave: np.ndarray):
-    """Writes the video of a face under motion `[T, D]`, PART frames at a time, with sound int16 `[S]` at 16 kHz."""
+    """Writes the video of a face under motion `[t, d]`, PART frames at a time, with sound int16 `[s]` at 16 kHz."""
     parts = (codec.render(identity, motion[start : start + PART]) for start in range(0, len(motion), PART))
     write_video(path, parts, wave.astype(np.float32) / 32768)
 
 
 def write_video(path: Path, parts: Iterable[np.ndarray], wave: np.ndarray):
-    """Writes parts of pictures uint8 `[n, S, S, 3]` and sound float32 `[S]` at 16 kHz as a video."""
+    """Writes parts of pictures uint8 `[n, s, s, 3]` and sound float32 `[s]` at 16 kHz as a video."""
     import soxr
 
     from afjax.media.writer import SOUND_RATE, VideoWriter

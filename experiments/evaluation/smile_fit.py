@@ -33,9 +33,9 @@ FRAMES = 90
 
 
 class Seen:
-    """One clip or portrait: measures `x` `[T, k]` and `width` `[T]` less those of rest, and what is known of them.
+    """One clip or portrait: measures `x` `[t, k]` and `width` `[t]` less those of rest, and what is known of them.
 
-    `asked` are the frames whose smile is known to be `smile`; `still` `[T]` tells frames without a smile.
+    `asked` are the frames whose smile is known to be `smile`; `still` `[t]` tells frames without a smile.
     """
 
     def __init__(self, x: np.ndarray, asked: np.ndarray, smile: np.ndarray, still: np.ndarray):

@@ -39,11 +39,11 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Seen:
-    """One video of T frames.
+    """One video of t frames.
 
     Attributes:
-      tracks: `motion` `[T, D]`, `found` `[T]`, `opening` `[T]`, `thumbnail` `[T, 192]` and, of a video with sound,
-        `speaking`, `envelope` `[T]`, `features` `[T, F]`.
+      tracks: `motion` `[t, d]`, `found` `[t]`, `opening` `[t]`, `thumbnail` `[t, 192]` and, of a video with sound,
+        `speaking`, `envelope` `[t]`, `features` `[t, f]`.
       features: of each network by kind, arrays on disk; `syncnet_*` are missing without sound or with under 6 frames,
         `dlib` `[n, 128]` has a row a second.
       notes: what was decided or is missing.
@@ -98,7 +98,7 @@ class VideoReader:
         return VideoReader(self._cache)
 
     def portrait(self, picture: np.ndarray) -> dict[str, np.ndarray]:
-        """Embeddings of a portrait uint8 `[H, W, 3]` by kind, `arcface` and `dlib`; none where no face is found."""
+        """Embeddings of a portrait uint8 `[h, w, 3]` by kind, `arcface` and `dlib`; none where no face is found."""
         landmarks = landmarks_of(picture)
         if landmarks is None:
             return {}

@@ -18,17 +18,17 @@ from data_pipeline.records import EXTRACTOR
 from experiments import cli
 
 Reader = Callable[[Path, list[str]], dict[str, np.ndarray]]
-"""Of a file: `motion` `[T, D]` and, where it has sound, `speaking`, `envelope` and `features`; adds to the notes."""
+"""Of a file: `motion` `[t, d]` and, where it has sound, `speaking`, `envelope` and `features`; adds to the notes."""
 SIDE = 960
 """Pixels of the longer side that faces are tracked at."""
 
 
 @dataclass
 class Pieces:
-    """n pieces of T frames.
+    """n pieces of t frames.
 
-    `motion` `[n, T, D]` by role; `sound` by role of videos that all have some (`speaking` and `envelope` `[n, T]`,
-    `features` `[n, T, F]`); `clip` `[n]`, which one a piece is of.
+    `motion` `[n, t, d]` by role; `sound` by role of videos that all have some (`speaking` and `envelope` `[n, t]`,
+    `features` `[n, t, f]`); `clip` `[n]`, which one a piece is of.
     """
 
     motion: dict[str, np.ndarray]
@@ -110,7 +110,7 @@ def _videos(folder: Path) -> dict[str, Path]:
 
 
 def _tracks(path: Path, notes: list[str]) -> dict[str, np.ndarray]:
-    """Motion `[T, D]` of a video and, where it has sound, `speaking`, `envelope` and `features` of as many frames."""
+    """Motion `[t, d]` of a video and, where it has sound, `speaking`, `envelope` and `features` of as many frames."""
     video = probe(path)
     tracks = {"motion": _motion(video, notes)}
     frames = len(tracks["motion"])

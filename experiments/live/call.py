@@ -37,7 +37,7 @@ _CLOSE = 1e-6  # seconds that are no difference
 
 @dataclass(frozen=True)
 class Event:
-    """A user who does something else from `time` on: tracked rows `[D]` (or None) from frame floor(25 time) on."""
+    """A user who does something else from `time` on: tracked rows `[d]` (or None) from frame floor(25 time) on."""
 
     time: float
     rows: Sequence[np.ndarray | None]
@@ -45,7 +45,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Scene:
-    """What comes in, over and over: the user's pictures `[T, H, W, 3]`, both voices `[T * 640]`, and events."""
+    """What comes in, over and over: the user's pictures `[t, h, w, 3]`, both voices `[t * 640]`, and events."""
 
     pictures: np.ndarray
     user_wave: np.ndarray
@@ -60,7 +60,7 @@ class Screen:
         self._identity = jax.device_put(identity)
 
     def show(self, motion: np.ndarray):
-        """Yields the pictures uint8 `[n, size, size, 3]` of motion `[B, 15]`, part by part."""
+        """Yields the pictures uint8 `[n, size, size, 3]` of motion `[b, 15]`, part by part."""
         yield self._pictures(motion[:1], 1)
         size = min(len(motion) - 1, PART)
         for first in range(1, len(motion), size or 1):

@@ -115,7 +115,7 @@ def _calm_in_turns(motion: np.ndarray) -> np.ndarray:
 def smile_frames(calm: np.ndarray, block: int, events: int, data: Path | str) -> list[float]:
     """Times in frames at which smiles begin, each over before the next: all places of a block, in any order.
 
-    `calm`: bool `[T]`, repeated: where the user does not smile. Raises InputError where there is no such place.
+    `calm`: bool `[t]`, repeated: where the user does not smile. Raises InputError where there is no such place.
     """
     left, found, first = (np.arange(events) + 0.5) / events * block, [], QUIET * FPS
     blocks = block * np.arange(len(calm))[:, None]  # after so many of them all places of the scene had their turn

@@ -24,7 +24,7 @@ SWITCH = 0.0005
 
 
 def portraits_of(files: Sequence[str]) -> dict[str, np.ndarray]:
-    """Portraits uint8 `[H, W, 3]` by name: those of files, by default a drawn face and scikit-image's astronaut."""
+    """Portraits uint8 `[h, w, 3]` by name: those of files, by default a drawn face and scikit-image's astronaut."""
     if files:
         return {Path(file).stem: read_portrait(file) for file in files}
     found = {"drawn": paint_portrait(AVATAR)}

@@ -35,7 +35,7 @@ class SystemUnderTest:
 
     Attributes:
       config: of which name, layout, sampler and the width of the motion are right.
-      deviation: of each channel of the recorded motion `[D]`.
+      deviation: of each channel of the recorded motion `[d]`.
       engine: makes something with the methods of `Engine` for a number of sessions.
       sessions: numbers of sessions that it can be made for.
       command: makes the first block in a new process.

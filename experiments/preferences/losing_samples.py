@@ -50,7 +50,7 @@ def strangers(clips: list[Conversation], data: Path) -> list[Conversation]:
 
 
 def losing(run: Avatar, clips: list, watched: list, chosen: range, user: str, seed: tuple[int, ...]) -> np.ndarray:
-    """Motions `[n, T, D]` of the chosen conversations, of one length, with the users of those `watched`, if any."""
+    """Motions `[n, t, d]` of the chosen conversations, of one length, with the users of those `watched`, if any."""
     watched = [watched[index] for index in chosen]
     frames = {clip.frames for clip in [*watched, *(clips[index] for index in chosen)]}
     if len(frames) > 1:

@@ -74,7 +74,7 @@ def trades(
 
 
 def strips(path: Path | str, rows: Mapping[str, np.ndarray], seconds: Sequence[float]) -> Path:
-    """Frames uint8 `[n, H, W, 3]` by name, a row each, with the times of the columns above them."""
+    """Frames uint8 `[n, h, w, 3]` by name, a row each, with the times of the columns above them."""
     with canvas(path, 1.6 + len(seconds), 0.3 + len(rows)) as figure:
         figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
         axes = figure.subplots(len(rows), len(seconds), squeeze=False)

@@ -11,7 +11,7 @@ _TEXT = 18  # pixels under each picture
 
 
 def sheet(path: Path, pictures: np.ndarray, words: Sequence[str], columns: int) -> None:
-    """Writes a PNG of pictures uint8 `[n, H, W, 3]` in reading order, with the n words under them."""
+    """Writes a PNG of pictures uint8 `[n, h, w, 3]` in reading order, with the n words under them."""
     from PIL import Image, ImageDraw
 
     height, width = pictures.shape[1:3]

@@ -55,7 +55,7 @@ def canvas(path: Path | str, width: float, height: float):
 
 
 def masks(path: Path | str, named: Mapping[str, np.ndarray], block: int | None = None) -> Path:
-    """Bool matrices `[Q, K]` (True = query row sees key column) side by side, with lines between blocks."""
+    """Bool matrices `[q, k]` (True = query row sees key column) side by side, with lines between blocks."""
     columns = min(len(named), 3)
     rows = -(-len(named) // columns)
     with canvas(path, 3.0 * columns, 3.2 * rows) as figure:
@@ -94,9 +94,9 @@ def response_map(
 
     Args:
       path: PNG to write.
-      peaks: by system, e.g. recorded and model, what `metrics.reactiveness.response_map` returns: `[D, E]` peak
-        (colour) and `[D, E]` lag in frames (written into the cell, in ms).
-      channels: names `[D]`, the same for user and avatar.
+      peaks: by system, e.g. recorded and model, what `metrics.reactiveness.response_map` returns: `[d, e]` peak
+        (colour) and `[d, e]` lag in frames (written into the cell, in ms).
+      channels: names `[d]`, the same for user and avatar.
       frame_ms: duration of a frame.
       least: size of a peak from which its lag is written; the lag of a weaker one means nothing.
     """
@@ -139,12 +139,12 @@ def motion_curves(
 
     Args:
       path: PNG to write.
-      tracks: motion `[T, D]` by name; `user` and `model` have their own colours, others (`recorded`) are grey.
-      channels: names `[D]`.
+      tracks: motion `[t, d]` by name; `user` and `model` have their own colours, others (`recorded`) are grey.
+      channels: names `[d]`.
       shown: the channels to draw, one panel each.
       events: (kind, seconds of the cause, seconds of the true reaction or None). A solid line marks a cause, a dotted
         one the reaction to it, a shade the time between.
-      speaking: bool `[T]` by person (`user`, `avatar`), drawn as bars above the curves.
+      speaking: bool `[t]` by person (`user`, `avatar`), drawn as bars above the curves.
       fps: frames a second.
     """
     speaking = speaking or {}
@@ -203,7 +203,7 @@ def _legend(figure, axis, colours: Mapping[str, str]) -> None:
 def contact_sheet(
     path: Path | str, frames: np.ndarray, seconds: Sequence[float], columns: int = 4, title: str = ""
 ) -> Path:
-    """Frames uint8 `[k, H, W, 3]` in reading order, each with its time."""
+    """Frames uint8 `[k, h, w, 3]` in reading order, each with its time."""
     count, height, width = frames.shape[:3]
     columns = min(columns, count)
     rows = -(-count // columns)

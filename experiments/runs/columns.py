@@ -27,7 +27,7 @@ class Columns:
     """Measured motion.
 
     Attributes:
-      channels: names of the columns of the motion `[..., D]` itself, as records have them.
+      channels: names of the columns of the motion `[..., d]` itself, as records have them.
       names: of the measured columns, which `project` gives of it; `groups` choose among them.
       channel_groups: what they mean.
     """

@@ -55,11 +55,11 @@ class _Codec:
         self._identity, self._motion, self._render, self._apart = map(jax.jit, (identity, motion, render, apart))
 
     def motion(self, pictures: np.ndarray) -> np.ndarray:
-        """Motion latents `[T, dim]`."""
+        """Motion latents `[t, dim]`."""
         return _blocks(lambda block: self._motion(self._prepared, block), pictures)
 
     def render(self, source: np.ndarray, latents: np.ndarray) -> np.ndarray:
-        """Pictures `[T, size, size, 3]` of the person of one picture."""
+        """Pictures `[t, size, size, 3]` of the person of one picture."""
         identity = self._identity(self._prepared, source)
         return _blocks(lambda block: self._render(self._prepared, identity, block), latents)
 

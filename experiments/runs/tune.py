@@ -76,7 +76,7 @@ class Validation:
         return bool(self.reason)
 
     def _tracks(self, params) -> dict[str, np.ndarray]:
-        """What is known of the clips `[n, T, ...]`, and the motion `model` that is generated for them."""
+        """What is known of the clips `[n, t, ...]`, and the motion `model` that is generated for them."""
         tracks = {
             name: np.stack([getattr(clip, name) for clip in self._clips])
             for name in ("avatar_features", "user_features", "user_motion", "avatar_motion", "avatar_speaking")

@@ -36,11 +36,11 @@ class Inputs:
 
     Attributes:
       frames: T, of the longer of user and avatar.
-      portrait: uint8 `[H, W, 3]`.
+      portrait: uint8 `[h, w, 3]`.
       video: the user's video.
       user_path, user_start: file with the user's voice, and the time in it that belongs to frame 0.
       avatar_path: file with the avatar's voice.
-      user_wave, avatar_wave: the voices as long as they are, float32 `[S]` at 16 kHz.
+      user_wave, avatar_wave: the voices as long as they are, float32 `[s]` at 16 kHz.
       notes, warnings: sentences for the summary.
     """
 
@@ -140,7 +140,7 @@ def identity_of(codec, portrait: np.ndarray, face: int, where: str, said: list[s
 
 
 def track_user(codec, video: VideoInfo, frames: int, doubts: list[str]):
-    """Motion float32 `[frames, D]` of the user's video, at rest after its end, and the codec's report of the clip."""
+    """Motion float32 `[frames, d]` of the user's video, at rest after its end, and the codec's report of the clip."""
     with named(video.path):
         encoded = _encode(codec, video)
     seen = int(encoded.found.sum())

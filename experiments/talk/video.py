@@ -33,7 +33,7 @@ def pasted(codec, identity, portrait: np.ndarray, face: int) -> Paste:
 
 
 def at_rate(motion: np.ndarray, fps: int) -> np.ndarray:
-    """Motion `[T, D]` of 25 frames a second at another rate, `[T * fps / 25, D]`, without overshoot."""
+    """Motion `[t, d]` of 25 frames a second at another rate, `[t * fps / 25, d]`, without overshoot."""
     if fps == FPS or len(motion) < 2:
         return motion
     at = np.arange(-(-len(motion) * fps // FPS)) * FPS / fps
@@ -41,7 +41,7 @@ def at_rate(motion: np.ndarray, fps: int) -> np.ndarray:
 
 
 def cut_out(codec, identity, motion: np.ndarray) -> np.ndarray:
-    """Pictures with opacity uint8 `[T, H, W, 4]` of a person without background (`without_background`).
+    """Pictures with opacity uint8 `[t, h, w, 4]` of a person without background (`without_background`).
 
     A picture is p + (1 - a) B for a background B: over black and over white it tells both p and a.
     """
@@ -59,7 +59,7 @@ def write_talk(
     out: Path, inputs: Inputs, codec, identity, motion: np.ndarray, sound: str, beside: bool, watch: Watch,
     whole: Paste | None = None, fps: int = FPS, alpha: bool = False,
 ):  # fmt: skip
-    """Renders motion `[T, D]` block by block into a video file with both voices.
+    """Renders motion `[t, d]` block by block into a video file with both voices.
 
     `sound`: "mix" both voices in both channels, "split" user left and avatar right, "avatar" without the user.
     `beside`: the user's picture to the left of the avatar's; `whole`: what the avatar's picture is put back into;

@@ -22,7 +22,7 @@ TALK = ("sadtalker/WDA_AlexandriaOcasioCortez_000.mp4", "sadtalker/WDA_KatieHill
 
 @pytest.fixture(scope="module")
 def read(clips):
-    """Motion `[T, 15]` of each clip that is there, by name."""
+    """Motion `[t, 15]` of each clip that is there, by name."""
     from afjax.media.video import probe, read_frames
 
     there = [name for name in LABELS if (clips / name).is_file()]

@@ -17,13 +17,13 @@ SECONDS = 20
 
 
 def voice(seed, spoken):
-    """Noise in the frames that are spoken `[T]`."""
+    """Noise in the frames that are spoken `[t]`."""
     rng = np.random.default_rng(seed)
     return 0.1 * rng.standard_normal(len(spoken) * FRAME) * np.repeat(spoken, FRAME)
 
 
 def turns(first):
-    """Frames `[T]` in which one of two speaks who take turns of two seconds."""
+    """Frames `[t]` in which one of two speaks who take turns of two seconds."""
     return (np.arange(SECONDS * FPS) // (2 * FPS) % 2 == 0) == first
 
 

@@ -11,7 +11,7 @@ from data_pipeline.recorded.pairs import Label
 
 
 def seamless(path, boxes, valid):
-    """Keypoints whose faces fill boxes `[N, 4]`; the rest of the body is elsewhere."""
+    """Keypoints whose faces fill boxes `[n, 4]`; the rest of the body is elsewhere."""
     points = np.zeros((len(boxes), 133, 3), np.float32)
     points[:, labels.FACE, :2] = np.mean([boxes[:, :2], boxes[:, 2:]], axis=0)[:, None]
     points[:, 23, :2], points[:, 90, :2] = boxes[:, :2], boxes[:, 2:]

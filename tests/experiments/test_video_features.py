@@ -44,7 +44,7 @@ class StillFace:
 
 @pytest.fixture(scope="module")
 def talk(tmp_path_factory, write_video):
-    """Brightness `[T]` and a video whose frames are as bright as its sound is loud, LATE frames later."""
+    """Brightness `[t]` and a video whose frames are as bright as its sound is loud, LATE frames later."""
     pytest.importorskip("av")
     pytest.importorskip("soxr")
     bright = np.random.default_rng(0).uniform(60, 200, FRAMES).round()

@@ -13,7 +13,7 @@ CAUSES = [np.arange(40 + 3 * clip, 450, 60) for clip in range(12)]
 
 
 def answers(kind, size=1.0, late=6, noise=0.0, seed=0):
-    """Clips `[12, T, D]`: a smooth bump (of a nod: 1.5 periods) so many frames after every event."""
+    """Clips `[12, t, d]`: a smooth bump (of a nod: 1.5 periods) so many frames after every event."""
     motion = noise * np.random.default_rng(seed).standard_normal((len(CAUSES), FRAMES, len(CHANNELS)))
     t = np.arange(16)
     shape = np.sin(np.pi * (t + 0.5) / 16) * (np.sin(2 * np.pi * t / 11) if EVENTS[kind].shape == "nod" else 1.0)

@@ -41,7 +41,7 @@ def _phrases():
 
 
 def moods(seed: int) -> np.ndarray:
-    """Motion `[S, T, C]` of an avatar's own."""
+    """Motion `[s, t, c]` of an avatar's own."""
     noise = np.random.default_rng(1000 + seed).standard_normal((SEEDS, FRAMES + 200, len(rr.CHANNELS)))
     own = gaussian_filter1d(noise, 15, axis=1)[:, 100:-100]
     return own * (0.045 / own.std())
@@ -58,7 +58,7 @@ def lagging(track, constant):
 
 
 def answer(kind: str, user, sound):
-    """What a dummy adds to its moods because of the user `[T, C]`, and what it adds without one."""
+    """What a dummy adds to its moods because of the user `[t, c]`, and what it adds without one."""
     here, alone = np.zeros_like(user), np.zeros_like(user)
     if kind == "oracle":
         here[:, SMILE] = 0.7 * lagging(late(user[:, SMILE], 6), 5)

@@ -79,7 +79,7 @@ class Wav2Vec2Features:
         return self._programs[frames]
 
     def encode(self, params: Any, waves: jax.Array) -> jax.Array:
-        """Standardised sound `[b, T * 640]` -> `[b, T, F]`."""
+        """Standardised sound `[b, t * 640]` -> `[b, t, f]`."""
         return features.encode(params, self.config, waves, self.precision)
 
     def init(self) -> ExtractorState:

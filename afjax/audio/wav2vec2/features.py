@@ -62,12 +62,12 @@ def narrowed(params, precision: str):
 
 
 def standardise(wave: np.ndarray) -> np.ndarray:
-    """`[S]` -> zero mean and unit variance, with 1e-7 added to the variance."""
+    """`[s]` -> zero mean and unit variance, with 1e-7 added to the variance."""
     return (wave - wave.mean()) / np.sqrt(wave.var() + 1e-7)
 
 
 def fill(wave: np.ndarray, frames: int | None = None) -> np.ndarray:
-    """`[S]` -> `[frames * 640]` by repeating the last sample; without `frames` up to the next whole frame."""
+    """`[s]` -> `[frames * 640]` by repeating the last sample; without `frames` up to the next whole frame."""
     needed = framing.count(len(wave))
     if frames is not None and frames < needed:
         raise InputError(f"sound of {needed} frames does not fit {frames}", do="cut it")
@@ -85,9 +85,9 @@ def interpolate(rows, frames: int):
 
 @partial(jax.jit, static_argnums=(1, 3))
 def encode(params, config: Wav2Vec2Config, waves, precision: str = "float32"):
-    """Standardised sound `[b, T * 640]` -> float32 `[b, T, config.dim]`; layer l has channels l * width and on.
+    """Standardised sound `[b, t * 640]` -> float32 `[b, t, config.dim]`; layer l has channels l * width and on.
 
-    The memory needed grows with T by every layer's output, the result, and 1000 rows of attention for each head.
+    The memory needed grows with t by every layer's output, the result, and 1000 rows of attention for each head.
     """
     return _rows(params, config, waves, None, precision)
 
@@ -104,12 +104,12 @@ def _rows(params, config: Wav2Vec2Config, waves, statistics: Statistics | None, 
 
 
 def features(params, config: Wav2Vec2Config, wave, frames: int | None = None) -> np.ndarray:
-    """16 kHz mono samples `[S]` -> float32 `[frames, config.dim]`, by default `ceil(S / 640)` frames."""
+    """16 kHz mono samples `[s]` -> float32 `[frames, config.dim]`, by default `ceil(S / 640)` frames."""
     return np.asarray(encode(params, config, whole(wave, frames)[None])[0])
 
 
 def whole(wave, frames: int | None = None) -> np.ndarray:
-    """16 kHz mono samples `[S]` as `encode` takes them, `[frames * 640]`.
+    """16 kHz mono samples `[s]` as `encode` takes them, `[frames * 640]`.
 
     They are standardised over all of them, then cut, or filled up by repeating the last one. Raises InputError for
     sound that is empty, not one channel or not finite.
@@ -145,7 +145,7 @@ def extend_past(params, config: Wav2Vec2Config, past: Past, waves) -> Past:
 
 @partial(jax.jit, static_argnums=(1, 4))
 def recent(params, config: Wav2Vec2Config, waves, past: Past, precision: str = "float32"):
-    """Sound `[b, T * 640]`, as it comes, and what was heard up to its end -> `[b, T, config.dim]`."""
+    """Sound `[b, t * 640]`, as it comes, and what was heard up to its end -> `[b, t, config.dim]`."""
     # only the scale: the group norm takes every offset away
     scale = 1 / jnp.sqrt(past.samples.variance + 1e-7)
     rows = Statistics(past.rows.count, past.rows.mean * scale, past.rows.variance * jnp.square(scale))
@@ -175,10 +175,10 @@ def latest(params, config: Wav2Vec2Config, buffer, rows: int, past: Past | None 
 def streamed(
     params, config: Wav2Vec2Config, wave, block: int, window: int = WINDOW, precision: str = "float32"
 ) -> np.ndarray:
-    """Rows of whole blocks of sound `[K * block * 640]`, as it comes, each as a stream has it when its block ends.
+    """Rows of whole blocks of sound `[k * block * 640]`, as it comes, each as a stream has it when its block ends.
 
     Silence is taken to have come before. No row reads a sample after its block. Returns float32
-    `[K * block, config.dim]`. Raises InputError for other lengths, and blocks longer than the window.
+    `[k * block, config.dim]`. Raises InputError for other lengths, and blocks longer than the window.
     """
     wave = framing.check(wave)
     if len(wave) % (block * framing.FRAME) or block > window:
@@ -201,7 +201,7 @@ def _together(count: int) -> list[np.ndarray]:
 
 
 def _pasts(params, config: Wav2Vec2Config, blocks: np.ndarray) -> Past:
-    """What was heard up to the end of each block `[K, n]`: statistics `[K, channels]`, of one block more each time."""
+    """What was heard up to the end of each block `[k, n]`: statistics `[k, channels]`, of one block more each time."""
     none, found = init_past(config, _AT_ONCE), []
     for numbers in _together(len(blocks)):
         found.append(jax.device_get(extend_past(params, config, none, blocks[numbers])))

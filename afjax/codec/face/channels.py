@@ -64,15 +64,15 @@ def channel(name: str) -> int:
 
 
 def mirrored(motion: np.ndarray) -> np.ndarray:
-    """Motion `[..., D]` as seen in a mirror."""
+    """Motion `[..., d]` as seen in a mirror."""
     return motion * np.where(np.isin(CHANNELS, ("yaw", "roll", "tx", "gaze_x")), -1, 1).astype(np.float32)
 
 
 def clamp(motion):
-    """Motion `[..., D]` limited to what the tracker reports."""
+    """Motion `[..., d]` limited to what the tracker reports."""
     return motion.clip(LOW, HIGH)
 
 
 def usual(motion):
-    """Motion `[..., D]` limited to what a calm conversation has."""
+    """Motion `[..., d]` limited to what a calm conversation has."""
     return motion.clip(USUAL_LOW, USUAL_HIGH)

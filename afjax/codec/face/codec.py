@@ -52,12 +52,12 @@ class FaceCodec:
         causal: bool = False,
         seen: Callable[[FaceLandmarks | None], None] = lambda landmarks: None,
     ) -> Encoded:
-        """Motion `[T, 15]` of a clip relative to the person's resting face in it, clamped to the channels' ranges.
+        """Motion `[t, 15]` of a clip relative to the person's resting face in it, clamped to the channels' ranges.
 
         The resting face is that of the whole clip, or with `causal` that of what has been seen so far, as a live camera
         knows it (`tracker`): what a stream will see of a user is then what is read here.
 
-        Frames are uint8 `[H, W, 3]` RGB and are read once, in order; only 17 numbers of each are kept. `seen` is called
+        Frames are uint8 `[h, w, 3]` RGB and are read once, in order; only 17 numbers of each are kept. `seen` is called
         with the landmarks of each frame, or None. Raises InputError where there is no frame at all or no face in any.
         """
         tracker, template = FaceTracker(), load_template()
@@ -101,7 +101,7 @@ class FaceCodec:
         return LiveFace()
 
     def identity(self, portrait: np.ndarray, face: int = 0):
-        """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it can't be used.
+        """The identity of a portrait, uint8 `[h, w, 3]` RGB; InputError where it can't be used.
 
         Args:
           face: which one of several, counted from the left from 1 on; 0 takes the largest.
@@ -138,14 +138,14 @@ class FaceCodec:
         return 0.0
 
     def render(self, identity, motion: np.ndarray) -> np.ndarray:
-        """Frames uint8 `[T, size, size, 3]` of an identity under motion `[T, 15]`."""
+        """Frames uint8 `[t, size, size, 3]` of an identity under motion `[t, 15]`."""
         from afjax.codec.face.render.renderer import render
 
         return np.asarray(render(identity, motion))
 
 
 def _smooth(motion: np.ndarray, found: np.ndarray, breaks: set[int], fps: float) -> np.ndarray:
-    """Motion `[T, 15]` with the pose filtered over found frames, starting anew at each frame of `breaks`."""
+    """Motion `[t, 15]` with the pose filtered over found frames, starting anew at each frame of `breaks`."""
     smooth, pose = OneEuro(fps), len(POSE)
     motion = motion.copy()
     for n in np.flatnonzero(found):

@@ -84,7 +84,7 @@ def _signed(pictures: jax.Array, precision: str) -> jax.Array:
 
 
 class LatentCodec:
-    """Frames to motion latents `[T, dim]` and back.
+    """Frames to motion latents `[t, dim]` and back.
 
     Attributes:
       size: side of identities and rendered frames in pixels.
@@ -113,7 +113,7 @@ class LatentCodec:
         return digests.of_params(self._ready)
 
     def identity(self, portrait: np.ndarray, face: int = 0) -> Identity:
-        """The identity of a portrait, uint8 `[H, W, 3]` RGB; InputError where it shows no face or a tiny one.
+        """The identity of a portrait, uint8 `[h, w, 3]` RGB; InputError where it shows no face or a tiny one.
 
         `face` as in `FaceCodec.identity`.
         """
@@ -124,7 +124,7 @@ class LatentCodec:
     def encode(
         self, frames: Iterable[np.ndarray], fps: float = FPS, causal: bool = False, square: Square | None = None
     ) -> Encoded:
-        """Motion latents of a clip, absolute; frames uint8 `[H, W, 3]` RGB, read once and in order.
+        """Motion latents of a clip, absolute; frames uint8 `[h, w, 3]` RGB, read once and in order.
 
         Without a `square` (`crop.clip_square` measures that of a whole clip) the first two seconds in which a face is
         seen place it, and their frames are held until then. Short gaps without a face are bridged, in longer ones the
@@ -175,7 +175,7 @@ class LatentCodec:
         return {n: self.read(frame, square) for n, frame in held}
 
     def read(self, frame: np.ndarray, square: Square) -> np.ndarray:
-        """The motion latent `[dim]` of a frame uint8 `[H, W, 3]` whose face is known to be in the square."""
+        """The motion latent `[dim]` of a frame uint8 `[h, w, 3]` whose face is known to be in the square."""
         return np.asarray(seen(self._ready, crop(frame, square, self.size)[None], self.precision))[0]
 
     def tracker(self) -> "LiveLatent":
@@ -187,11 +187,11 @@ class LatentCodec:
         return np.asarray(identity.motion)
 
     def coefficients(self, motion: np.ndarray) -> np.ndarray:
-        """Coefficients `[..., K]` of motion latents `[..., dim]`; what lies outside of the directions' span is lost."""
+        """Coefficients `[..., k]` of motion latents `[..., dim]`; what lies outside of the directions' span is lost."""
         return np.asarray(motion) @ np.asarray(self._ready["directions"])
 
     def render(self, identity: Identity, motion: np.ndarray) -> np.ndarray:
-        """Frames uint8 `[T, size, size, 3]` of an identity under motion latents `[T, dim]`, decoded by blocks of 10."""
+        """Frames uint8 `[t, size, size, 3]` of an identity under motion latents `[t, dim]`, decoded by blocks of 10."""
         pictures = np.empty((len(motion), self.size, self.size, 3), np.uint8)
         for first in range(0, len(motion), BLOCK):
             block = np.asarray(motion[first : first + BLOCK], np.float32)
@@ -208,7 +208,7 @@ class LiveLatent:
         self._codec, self._faces, self._square = codec, FaceTracker(), None
 
     def step(self, frame: np.ndarray) -> np.ndarray | None:
-        """Motion latent float32 `[dim]` of the next frame, uint8 `[H, W, 3]` RGB; None where no face is found."""
+        """Motion latent float32 `[dim]` of the next frame, uint8 `[h, w, 3]` RGB; None where no face is found."""
         landmarks = self._faces.step(frame)
         if landmarks is None:
             return None

@@ -56,7 +56,7 @@ def square_of(boxes: np.ndarray, height: int, width: int, margin: float = 1.0) -
 
 
 def clip_square(frames: Iterable[np.ndarray], margin: float = 1.0) -> Square:
-    """The square of a clip, by all of its frames uint8 `[H, W, 3]`; InputError where none shows a face."""
+    """The square of a clip, by all of its frames uint8 `[h, w, 3]`; InputError where none shows a face."""
     tracker, boxes, size = FaceTracker(), [], (0, 0)
     for frame in frames:
         landmarks, size = tracker.step(frame), frame.shape[:2]
@@ -69,7 +69,7 @@ def clip_square(frames: Iterable[np.ndarray], margin: float = 1.0) -> Square:
 
 
 def crop(frame: np.ndarray, square: Square, size: int) -> np.ndarray:
-    """The square of a frame uint8 `[H, W, 3]`, resampled to `[size, size, 3]`: by area down, bicubic up."""
+    """The square of a frame uint8 `[h, w, 3]`, resampled to `[size, size, 3]`: by area down, bicubic up."""
     from PIL import Image
 
     picture = to_image(frame)

@@ -15,10 +15,10 @@ __all__ = ["motion_of", "orthonormal"]
 
 
 def orthonormal(weight: jax.Array) -> jax.Array:
-    """Directions Q `[dim, K]` of the stored weight `[dim, K]`."""
+    """Directions Q `[dim, k]` of the stored weight `[dim, k]`."""
     return jnp.linalg.qr(weight + 1e-8)[0]
 
 
 def motion_of(directions: jax.Array, coefficients: jax.Array) -> jax.Array:
-    """Motion latents `[..., dim]` of coefficients `[..., K]`."""
+    """Motion latents `[..., dim]` of coefficients `[..., k]`."""
     return linear(coefficients, directions)

@@ -26,7 +26,7 @@ class Encoding(NamedTuple):
 
     Attributes:
       identity: `[n, dim]`.
-      coefficients: `[n, K]` of the motion.
+      coefficients: `[n, k]` of the motion.
       features: maps `[n, h, w, c]` from 8x8 up to the picture's size, coarse first.
     """
 
@@ -107,7 +107,7 @@ def encode(prepared: dict, images: jax.Array) -> tuple[Encoding, jax.Array]:
 
 
 def coefficients_of(prepared: dict, identity: jax.Array) -> jax.Array:
-    """Motion coefficients `[n, K]` of identity latents `[n, dim]`."""
+    """Motion coefficients `[n, k]` of identity latents `[n, dim]`."""
     for layer in prepared["head"]:
         identity = linear(identity, layer["weight"], layer["bias"])
     return identity

@@ -158,10 +158,10 @@ def warp(feature: jax.Array, flow: jax.Array) -> jax.Array:
 
     Args:
       feature: `[m, h + 2, w + 2, c]` from `pad_feature`; m is n, or 1 to be read for every frame.
-      flow: `[n, H, W, 2]` x and y, -1 and 1 at the map's outer edges.
+      flow: `[n, h, w, 2]` x and y, -1 and 1 at the map's outer edges.
 
     Returns:
-      `[n, H, W, c]`.
+      `[n, h, w, c]`.
     """
     if feature.shape[0] == 1:
         return jax.vmap(_warp, (None, 0))(feature[0], flow)

@@ -132,12 +132,12 @@ def narrowed(prepared: Tree, dtype) -> dict:
 
 
 def encode(prepared: Tree, images: jax.Array) -> encoder.Encoding:
-    """Identity `[n, dim]`, coefficients `[n, K]` and features of pictures `[n, size, size, 3]` in [-1, 1]."""
+    """Identity `[n, dim]`, coefficients `[n, k]` and features of pictures `[n, size, size, 3]` in [-1, 1]."""
     return encoder.encode(prepared["encoder"], images)[0]
 
 
 def motion(prepared: Tree, coefficients: jax.Array) -> jax.Array:
-    """Motion latents `[n, dim]` of coefficients `[n, K]`."""
+    """Motion latents `[n, dim]` of coefficients `[n, k]`."""
     return motion_of(prepared["directions"], coefficients)
 
 

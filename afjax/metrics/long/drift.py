@@ -31,12 +31,12 @@ def window_moments(motion: np.ndarray, recorded: np.ndarray, fps: float = 25.0) 
     """Pooled moments for `distance_slope`, per clip; None for clips shorter than two windows.
 
     Args:
-      motion: `[n, T, D]`, channels of comparable size.
-      recorded: `[n, S, D]`, the distribution to stay in.
+      motion: `[n, t, d]`, channels of comparable size.
+      recorded: `[n, s, d]`, the distribution to stay in.
       fps: frames a second.
 
     Returns:
-      `[n, W + 1, D, D + 1]`, moments (`frechet.moments`) of W whole windows, then of the clip's recorded motion. Frames
+      `[n, w + 1, d, d + 1]`, moments (`frechet.moments`) of w whole windows, then of the clip's recorded motion. Frames
       after the last whole window are left out.
     """
     length = round(WINDOW_SECONDS * fps)
@@ -66,7 +66,7 @@ def distance_slope(means: np.ndarray) -> np.ndarray:
 
 
 def trend(track: np.ndarray, seconds: float = WINDOW_SECONDS) -> Trend:
-    """Slope of one track `[W]` with a value every `seconds`, W at least 3.
+    """Slope of one track `[w]` with a value every `seconds`, w at least 3.
 
     The interval is Student's, for residuals without memory: give it window means, not frames.
     """

@@ -11,7 +11,7 @@ from afjax.metrics.long import drift
 
 
 def cosines(embeddings: np.ndarray, reference: np.ndarray) -> np.ndarray:
-    """Cosine of every frame's embedding with the portrait's: `[..., T, E]`, `[..., E]` -> `[..., T]`.
+    """Cosine of every frame's embedding with the portrait's: `[..., t, e]`, `[..., e]` -> `[..., t]`.
 
     An embedding of length 0 has cosine 0.
     """
@@ -22,7 +22,7 @@ def cosines(embeddings: np.ndarray, reference: np.ndarray) -> np.ndarray:
 
 
 def measure(tracks: np.ndarray, fps: float = 25.0, seed: int = 0) -> dict[str, bootstrap.Estimate]:
-    """Mean cosine and slope per minute over clips, with intervals: `[n, T]` -> {"cosine", "slope_per_min"}.
+    """Mean cosine and slope per minute over clips, with intervals: `[n, t]` -> {"cosine", "slope_per_min"}.
 
     For a single video the slope's interval is that of `drift.trend` over its windows of 10 s; None for both ends where
     it has fewer than three.

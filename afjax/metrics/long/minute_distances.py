@@ -29,7 +29,7 @@ MINUTE = 60.0
 
 
 class Recorded(NamedTuple):
-    """Pooled moments (`frechet.moments`) of recorded motion: references `[R, D, D + 1]`, drawn `[R, 2, D, D + 1]`."""
+    """Pooled moments (`frechet.moments`) of recorded motion: references `[r, d, d + 1]`, drawn `[r, 2, d, d + 1]`."""
 
     references: np.ndarray
     drawn: np.ndarray
@@ -39,12 +39,12 @@ def measure(minutes: np.ndarray, recorded: Recorded, channels: Sequence[int]) ->
     """`to_recorded` and `to_first` of some channels.
 
     Args:
-      minutes: `[S, M, D, D + 1]`, moments of each of M >= 3 minutes of S sessions.
+      minutes: `[s, m, d, d + 1]`, moments of each of m >= 3 minutes of s sessions.
       recorded: of motion in the same units.
-      channels: which of the D count.
+      channels: which of the d count.
 
     Returns:
-      By name: `minutes` (the distances `[M]`; `to_first` has M - 1, from the second minute on), `band` (low, high),
+      By name: `minutes` (the distances `[m]`; `to_first` has m - 1, from the second minute on), `band` (low, high),
       `inside` (is the last minute not above the band), `slope` per minute as `bootstrap.interval` gives it.
     """
     minutes, references, drawn = (_subset(moments, channels) for moments in (minutes, *recorded))
@@ -81,7 +81,7 @@ def _drift_verdict(track: np.ndarray, usual: np.ndarray, minutes: np.ndarray, di
 
 
 def shift(pooled: np.ndarray, recorded: Recorded) -> tuple[np.ndarray, np.ndarray]:
-    """Of pooled moments `[..., D, D + 1]`: mean minus the recorded one, and deviation over the recorded one `[..., D]`.
+    """Of pooled moments `[..., d, d + 1]`: mean minus the recorded one, and deviation over the recorded one `[..., d]`.
 
     A channel that never moves in the recording has a deviation over 1.
     """

@@ -40,7 +40,7 @@ class DlibFace:
         self._network = dlib.face_recognition_model_v1(str(folder / "dlib_face_recognition_resnet_model_v1.dat"))
 
     def __call__(self, picture: np.ndarray) -> np.ndarray | None:
-        """Embedding `[128]` of a picture uint8 `[H, W, 3]` RGB; None where no face is found."""
+        """Embedding `[128]` of a picture uint8 `[h, w, 3]` RGB; None where no face is found."""
         from PIL import Image
 
         image = to_image(picture)

@@ -38,7 +38,7 @@ def box(landmarks: FaceLandmarks) -> np.ndarray:
 
 
 def bridged(rows: np.ndarray) -> np.ndarray:
-    """Rows `[T, K]` whose NaN rows are interpolated between their neighbours, and held at the ends."""
+    """Rows `[t, k]` whose NaN rows are interpolated between their neighbours, and held at the ends."""
     known = np.flatnonzero(np.isfinite(rows).all(axis=1))
     if not len(known):
         raise ValueError("no row is known")
@@ -46,7 +46,7 @@ def bridged(rows: np.ndarray) -> np.ndarray:
 
 
 def sync_squares(boxes: np.ndarray) -> np.ndarray:
-    """SyncNet's squares of a clip: boxes `[T, 4]` -> left, top and side `[T, 3]` in pixels."""
+    """SyncNet's squares of a clip: boxes `[t, 4]` -> left, top and side `[t, 3]` in pixels."""
     boxes = np.asarray(boxes, np.float64)
     middle = (boxes[:, :2] + boxes[:, 2:]) / 2
     half = (boxes[:, 2:] - boxes[:, :2]).max(axis=1, keepdims=True) / 2
@@ -56,7 +56,7 @@ def sync_squares(boxes: np.ndarray) -> np.ndarray:
 
 
 def sync_crop(picture: np.ndarray, square: np.ndarray) -> np.ndarray:
-    """A square (left, top, side) of a picture uint8 `[H, W, 3]` -> `[224, 224, 3]`, grey beyond the picture's edges."""
+    """A square (left, top, side) of a picture uint8 `[h, w, 3]` -> `[224, 224, 3]`, grey beyond the picture's edges."""
     left, top = (int(round(float(edge))) for edge in square[:2])
     side = max(int(round(float(square[2]))), 8)
     height, width = picture.shape[:2]

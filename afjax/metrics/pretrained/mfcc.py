@@ -17,7 +17,7 @@ _STEPS, _STEPS_A_FRAME = 20, 4
 
 
 def mfcc(wave: np.ndarray) -> np.ndarray:
-    """Sound `[S]` in -1 .. 1 -> `[13, M]`, M = 1 + ceil((S - 400) / 160), at least 1; the end is filled with zeros."""
+    """Sound `[s]` in -1 .. 1 -> `[13, m]`, m = 1 + ceil((S - 400) / 160), at least 1; the end is filled with zeros."""
     wave = check(wave).astype(np.float64) * 32768.0
     wave = np.concatenate([wave[:1], wave[1:] - 0.97 * wave[:-1]])
     count = 1 + max(0, -(-(len(wave) - _WINDOW) // _HOP))

@@ -2,11 +2,11 @@
 
 | kind | metric | input, float32 | output |
 |---|---|---|---|
-| `arcface` | CSIM | `[N, 3, 112, 112]`, aligned faces, RGB in -1 .. 1: `pictures.arcface_input` | 512 |
-| `inception` | FID | `[N, 3, 299, 299]`, RGB in -1 .. 1: `pictures.inception_input` | 2048, pytorch-fid's last pool |
-| `i3d` | FVD | `[N, 3, T, 224, 224]`, RGB in -1 .. 1, T usually 16: `pictures.i3d_input` | 400 logits of Kinetics |
-| `syncnet_lips` | LSE | `[N, 3, 5, 224, 224]`, five face crops, BGR in 0 .. 255: `pictures.syncnet_lips_input` | 1024 |
-| `syncnet_sound` | LSE | `[N, 1, 13, 20]`, MFCCs of 0.2 s: `mfcc.syncnet_sound_input` | 1024 |
+| `arcface` | CSIM | `[n, 3, 112, 112]`, aligned faces, RGB in -1 .. 1: `pictures.arcface_input` | 512 |
+| `inception` | FID | `[n, 3, 299, 299]`, RGB in -1 .. 1: `pictures.inception_input` | 2048, pytorch-fid's last pool |
+| `i3d` | FVD | `[n, 3, t, 224, 224]`, RGB in -1 .. 1, t usually 16: `pictures.i3d_input` | 400 logits of Kinetics |
+| `syncnet_lips` | LSE | `[n, 3, 5, 224, 224]`, five face crops, BGR in 0 .. 255: `pictures.syncnet_lips_input` | 1024 |
+| `syncnet_sound` | LSE | `[n, 1, 13, 20]`, MFCCs of 0.2 s: `mfcc.syncnet_sound_input` | 1024 |
 
 No weights come with afjax, and a shape can't tell whose weights a file holds: the figures are what the file makes them.
 Without the file a metric is not printed under its famous name; `metric_name` gives the honest one. `load_folder` opens
@@ -60,7 +60,7 @@ def metric_name(metric: str, network: str) -> str:
 
 
 class Network:
-    """A loaded network: call it with a batch `[N, *shape]` for its features `[N, features]`, float32.
+    """A loaded network: call it with a batch `[n, *shape]` for its features `[n, features]`, float32.
 
     Args:
       kind: of KINDS.

@@ -14,7 +14,7 @@ SYNC_FRAMES = 5
 
 
 def align(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Turns, scales and moves a face `[H, W, 3]` onto ARCFACE_POINTS -> `[112, 112, 3]` uint8.
+    """Turns, scales and moves a face `[h, w, 3]` onto ARCFACE_POINTS -> `[112, 112, 3]` uint8.
 
     Args:
       picture: uint8 RGB.
@@ -39,7 +39,7 @@ def align(picture: np.ndarray, points: np.ndarray) -> np.ndarray:
 
 
 def resize(pictures: np.ndarray, size: int) -> np.ndarray:
-    """Bilinear, half-pixel centres, without smoothing before: `[..., H, W, 3]` -> float32 `[..., size, size, 3]`."""
+    """Bilinear, half-pixel centres, without smoothing before: `[..., h, w, 3]` -> float32 `[..., size, size, 3]`."""
     out = np.asarray(pictures, np.float32)
     for axis in (-3, -2):
         length = out.shape[axis]
@@ -52,24 +52,24 @@ def resize(pictures: np.ndarray, size: int) -> np.ndarray:
 
 
 def arcface_input(faces: np.ndarray) -> np.ndarray:
-    """Aligned faces `[N, 112, 112, 3]` (see `align`) -> `[N, 3, 112, 112]` in -1 .. 1."""
+    """Aligned faces `[n, 112, 112, 3]` (see `align`) -> `[n, 3, 112, 112]` in -1 .. 1."""
     if faces.shape[1:] != (112, 112, 3):
         raise ValueError(f"faces must be aligned, [N, 112, 112, 3], got {faces.shape}")
     return np.moveaxis((faces.astype(np.float32) - 127.5) / 127.5, -1, 1)
 
 
 def inception_input(pictures: np.ndarray) -> np.ndarray:
-    """`[N, H, W, 3]` -> `[N, 3, 299, 299]` in -1 .. 1, as pytorch-fid makes them."""
+    """`[n, h, w, 3]` -> `[n, 3, 299, 299]` in -1 .. 1, as pytorch-fid makes them."""
     return np.moveaxis(resize(pictures, 299) / 127.5 - 1.0, -1, 1)
 
 
 def i3d_input(clips: np.ndarray) -> np.ndarray:
-    """`[N, T, H, W, 3]` -> `[N, 3, T, 224, 224]` in -1 .. 1."""
+    """`[n, t, h, w, 3]` -> `[n, 3, t, 224, 224]` in -1 .. 1."""
     return np.moveaxis(resize(clips, 224) / 127.5 - 1.0, -1, 1)
 
 
 def syncnet_lips_input(faces: np.ndarray) -> np.ndarray:
-    """Face crops at 25 fps `[T, 224, 224, 3]` -> `[T - 5, 3, 5, 224, 224]`, BGR in 0 .. 255.
+    """Face crops at 25 fps `[t, 224, 224, 3]` -> `[t - 5, 3, 5, 224, 224]`, BGR in 0 .. 255.
 
     Entry t starts at frame t; as many as `mfcc.syncnet_sound_input` gives.
     """

@@ -30,7 +30,7 @@ _GREY = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 def thumbnails(pictures: np.ndarray) -> np.ndarray:
-    """Pictures uint8 `[N, H, W, 3]` -> `[N, 192]`, means over the cells of an 8 x 8 grid."""
+    """Pictures uint8 `[n, h, w, 3]` -> `[n, 192]`, means over the cells of an 8 x 8 grid."""
     found = np.asarray(pictures, np.float32) / 255.0
     for axis in (1, 2):
         edges = np.linspace(0, found.shape[axis], SIDE + 1).astype(int)
@@ -40,14 +40,14 @@ def thumbnails(pictures: np.ndarray) -> np.ndarray:
 
 
 def thumbnail_motion(thumbs: np.ndarray) -> np.ndarray:
-    """Thumbnails `[T, 192]` -> a row `[T // 16, 128]` for each 16 frames."""
+    """Thumbnails `[t, 192]` -> a row `[t // 16, 128]` for each 16 frames."""
     count = len(thumbs) // CLIP
     grey = thumbs[: count * CLIP].reshape(count, CLIP, SIDE * SIDE, 3) @ _GREY
     return np.concatenate([grey.mean(axis=1), np.abs(np.diff(grey, axis=1)).mean(axis=1)], axis=1)
 
 
 def sync_windows(track: np.ndarray) -> np.ndarray:
-    """A track `[T]` of mouth opening or loudness -> `[T - 5, 5]`, standardised over the clip; 0 where it stands still.
+    """A track `[t]` of mouth opening or loudness -> `[t - 5, 5]`, standardised over the clip; 0 where it stands still.
 
     Rows are those of `pictures.syncnet_lips_input`, so that `syncnet.sync` takes them as embeddings.
     """

@@ -25,7 +25,7 @@ class Sync(NamedTuple):
 
 
 def offset_distances(video: np.ndarray, audio: np.ndarray, reach: int = REACH) -> np.ndarray:
-    """d[k] for k = -reach .. reach: embeddings `[T, E]` twice -> `[2 * reach + 1]`.
+    """d[k] for k = -reach .. reach: embeddings `[t, e]` twice -> `[2 * reach + 1]`.
 
     Raises:
       ValueError: the two differ in shape, or are empty.
@@ -39,7 +39,7 @@ def offset_distances(video: np.ndarray, audio: np.ndarray, reach: int = REACH) -
 
 
 def sync(video: np.ndarray, audio: np.ndarray, reach: int = REACH) -> Sync:
-    """LSE-D, LSE-C and lag of one clip from embeddings `[T, E]` of picture and sound."""
+    """LSE-D, LSE-C and lag of one clip from embeddings `[t, e]` of picture and sound."""
     track = offset_distances(video, audio, reach)
     best = int(track.argmin())
     return Sync(float(track[best]), float(np.median(track) - track[best]), reach - best)

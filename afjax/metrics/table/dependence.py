@@ -24,8 +24,8 @@ def of_dependence(
     """`R-DGG` of each row and of `shuffled`, the recorded avatars against somebody else's users; or why there is none.
 
     Args:
-      user: tracks `[T, C]` of each clip's user; rows: tracks of the avatar by system, `recorded` among them.
-      speech: of each clip `avatar_features`, `user_features` `[T, F]`, `avatar_speaking`, `user_speaking` bool `[T]`.
+      user: tracks `[t, c]` of each clip's user; rows: tracks of the avatar by system, `recorded` among them.
+      speech: of each clip `avatar_features`, `user_features` `[t, f]`, `avatar_speaking`, `user_speaking` bool `[t]`.
       people: `[n, 2]`, who avatar and user are.
       seed: of folds and shifts; shifts: K.
     """

@@ -1,8 +1,8 @@
 """FID, FVD, CSIM, LSE-D and LSE-C of sets of videos, from features that networks gave of them.
 
-A row is a system. `clips[i]` holds of its video i, by kind: `inception` `[T, 2048]`, `i3d` `[T // 16, 400]`, `arcface`
-`[T, 512]`, `syncnet_lips` and `syncnet_sound` `[T - 5, 1024]`, and for the stand-ins `thumbnail` `[T, 192]`, `dlib`
-`[n, 128]`, `opening` and `envelope` `[T]`. All rows show the same clips in the same order.
+A row is a system. `clips[i]` holds of its video i, by kind: `inception` `[t, 2048]`, `i3d` `[t // 16, 400]`, `arcface`
+`[t, 512]`, `syncnet_lips` and `syncnet_sound` `[t - 5, 1024]`, and for the stand-ins `thumbnail` `[t, 192]`, `dlib`
+`[n, 128]`, `opening` and `envelope` `[t]`. All rows show the same clips in the same order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def of_pictures(
 
     Args:
       rows: clips of each system; `recorded` is what the others are compared with.
-      portraits: embeddings `[E]` of each clip's portrait by kind, `arcface` or `dlib`.
+      portraits: embeddings `[e]` of each clip's portrait by kind, `arcface` or `dlib`.
       networks: kinds that there are.
       groups: `[n]`, which clips share people.
       seed: of the intervals.

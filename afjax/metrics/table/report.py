@@ -156,15 +156,15 @@ def evaluate(
     `recorded` by definition; they are tested against `oracle`, where there is one.
 
     Args:
-      arrays: `user`, `recorded` and any of SYSTEMS, motion `[n, T, D]`; `channels` str `[D]`; `avatar_speaking` bool
-        `[n, T]`; and, for the `lip_envelope` metrics, `avatar_envelope` `[n, T]`, the loudness of the avatar's speech.
-        R-DGG needs `user_features` and `avatar_features` `[n, T, F]` and `user_speaking` bool `[n, T]`. `people`
+      arrays: `user`, `recorded` and any of SYSTEMS, motion `[n, t, d]`; `channels` str `[d]`; `avatar_speaking` bool
+        `[n, t]`; and, for the `lip_envelope` metrics, `avatar_envelope` `[n, t]`, the loudness of the avatar's speech.
+        R-DGG needs `user_features` and `avatar_features` `[n, t, f]` and `user_speaking` bool `[n, t]`. `people`
         `[n, 2]` says who the avatar and the user of each clip are, by numbers or names, else each clip has its own;
         without another user for a clip (`metrics.groups.partners`) the shuffled rows are left out.
       channel_groups: which channels are what.
       block: frames a block, for jitter.
       clip_events: the user's events of every clip; None, or a codec other than `face`, has no event metrics.
-      rest: motion of the reference face `[D]`, or one a clip `[n, 1, D]`; zeros if None.
+      rest: motion of the reference face `[d]`, or one a clip `[n, 1, d]`; zeros if None.
       metrics: the only ones that are wanted; all if empty.
       fps: frames a second.
       seed: of clusters and intervals.

@@ -35,7 +35,7 @@ def of_tracks(
     """The table, and of each famous metric that is not in it why.
 
     Args:
-      user: tracks `[T, 56]` of the user of each clip, or None where nobody is listened to.
+      user: tracks `[t, 56]` of the user of each clip, or None where nobody is listened to.
       rows: tracks of the avatar by system, the same clips in the same order; `recorded` is what the others are compared
         with. A row `shuffled` is added, the recorded avatar against somebody else's user, where there are others.
       people: `[n, 2]`, who avatar and user are.
@@ -116,7 +116,7 @@ def _entropies(rows, recorded, group, seed) -> Table:
 
 
 def _pairs(tracks: Sequence[np.ndarray], user: Sequence[np.ndarray]) -> list[np.ndarray]:
-    """Frames of both people side by side `[T, 112]`, over the frames that both have."""
+    """Frames of both people side by side `[t, 112]`, over the frames that both have."""
     lengths = [min(len(track), len(other)) for track, other in zip(tracks, user, strict=True)]
     return [
         np.concatenate([other[:length], track[:length]], axis=1)

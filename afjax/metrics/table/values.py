@@ -135,7 +135,7 @@ def of_motion(motion: np.ndarray, watched: np.ndarray, ref: Reference) -> dict[s
     """Every metric that needs no events.
 
     Args:
-      motion: the row's avatar `[n, T, D]`, raw units.
+      motion: the row's avatar `[n, t, d]`, raw units.
       watched: `[n]`, the clip whose user each avatar is measured against.
       ref: from `reference`.
     """
@@ -233,7 +233,7 @@ def of_events(
     """Responses and average answers to the events of the watched user; n counts events.
 
     Args:
-      motion: the row's avatar `[n, T, D]` of the `face` codec, raw units.
+      motion: the row's avatar `[n, t, d]` of the `face` codec, raw units.
       clips: events of the user whom each avatar is measured against; own: those of the recorded avatar's user.
       ref: from `reference`, of the same codec.
     """

@@ -40,7 +40,7 @@ class Sign:
 
 @dataclass(frozen=True)
 class Spoken:
-    """A sentence as sound: float32 `[S]` at `rate`, words as (text, start s, end s)."""
+    """A sentence as sound: float32 `[s]` at `rate`, words as (text, start s, end s)."""
 
     samples: np.ndarray
     rate: int

@@ -25,7 +25,7 @@ RATE, CHUNK = 16_000, 20
 
 
 def picture_of(event: rtc.VideoFrameEvent) -> np.ndarray:
-    """uint8 `[H, W, 3]` RGB, upright, of a frame in RGB24."""
+    """uint8 `[h, w, 3]` RGB, upright, of a frame in RGB24."""
     frame = event.frame
     pixels = np.frombuffer(frame.data, np.uint8)[: 3 * frame.width * frame.height]
     return np.ascontiguousarray(np.rot90(pixels.reshape(frame.height, frame.width, 3), -int(event.rotation)))

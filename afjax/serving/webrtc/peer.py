@@ -50,7 +50,7 @@ class Peer:
 
     Attributes:
       opened: set once the data channel is there; closed: set at the end. Both belong to the studio's loop.
-      on_sound: called with int16 `[n]` mono and its rate; on_picture: with uint8 `[H, W, 3]` RGB; on the studio's loop.
+      on_sound: called with int16 `[n]` mono and its rate; on_picture: with uint8 `[h, w, 3]` RGB; on the studio's loop.
     """
 
     def __init__(self, network: Network, servers: Sequence[dict] = (), codecs: Sequence[str] = ("VP8", "H264")):
@@ -239,7 +239,7 @@ class Peer:
 
 
 def _pixels(frame) -> np.ndarray:
-    """uint8 `[H, W, 3]` RGB of a frame, its longer side SIDE pixels at most."""
+    """uint8 `[h, w, 3]` RGB of a frame, its longer side SIDE pixels at most."""
     scale = min(1.0, SIDE / max(frame.width, frame.height))
     width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
     return frame.reformat(width=width, height=height, format="rgb24").to_ndarray()

@@ -72,7 +72,7 @@ class PictureTrack(MediaStreamTrack):
         self._news = asyncio.Event()
 
     def show(self, due: float, pixels: np.ndarray) -> None:
-        """A picture uint8 `[H, W, 3]` RGB, both sides even, that is due at that time."""
+        """A picture uint8 `[h, w, 3]` RGB, both sides even, that is due at that time."""
         self._loop.call_soon_threadsafe(self._put, due, pixels)
 
     def _put(self, due: float, pixels: np.ndarray):

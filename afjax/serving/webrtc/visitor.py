@@ -40,7 +40,7 @@ class Visitor(Seat):
         self.listen(samples, rate, self._sound_clock.stamp(len(samples) / rate, self._clock() - self._begun))
 
     def see(self, pixels: np.ndarray) -> None:
-        """The newest picture of the user, uint8 `[H, W, 3]` RGB."""
+        """The newest picture of the user, uint8 `[h, w, 3]` RGB."""
         self.picture(pixels, self._clock() - self._begun)
 
     @property

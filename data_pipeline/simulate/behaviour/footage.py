@@ -40,7 +40,7 @@ _LIVELY = 0.45
 
 
 def band_deviations(motion: np.ndarray) -> np.ndarray:
-    """Root mean square `[4, D]` of motion `[T, D]` in each band, through a Hann window."""
+    """Root mean square `[4, d]` of motion `[t, d]` in each band, through a Hann window."""
     centred = motion - motion.mean(axis=0)
     weight = np.hanning(len(motion))[:, None] * np.sqrt(8.0 / 3.0)
     power = 2.0 * np.abs(np.fft.rfft(centred * weight, axis=0)) ** 2 / len(motion) ** 2
@@ -48,7 +48,7 @@ def band_deviations(motion: np.ndarray) -> np.ndarray:
 
 
 def restless(rng: np.random.Generator, frames: int, gains: np.ndarray) -> np.ndarray:
-    """Motion `[T, D]` with `gains` `[D]` times the deviations of real faces, for no reason that anybody sees."""
+    """Motion `[t, d]` with `gains` `[d]` times the deviations of real faces, for no reason that anybody sees."""
     # a piece of a longer, periodic track, so that the end has nothing to do with the beginning
     length = 2 * frames
     shape = np.zeros((length // 2 + 1, len(CHANNELS)))

@@ -1,6 +1,6 @@
 """How a face moves by itself: wander of the pose, the beat of speech, gaze, blinks, smiles.
 
-Every function returns motion `[T, D]` in the channels of `afjax.codec.face.channels`, to be added up. Curves are
+Every function returns motion `[t, d]` in the channels of `afjax.codec.face.channels`, to be added up. Curves are
 smooth at 25 fps: noise goes through a second-order low-pass, gestures are raised cosines.
 """
 
@@ -24,7 +24,7 @@ def zeros(frames: int) -> np.ndarray:
 
 
 def smooth_noise(rng: np.random.Generator, frames: int, frames_per_radian: float) -> np.ndarray:
-    """Unit-variance noise `[T]` through two equal poles of time constant `frames_per_radian`; stationary."""
+    """Unit-variance noise `[t]` through two equal poles of time constant `frames_per_radian`; stationary."""
     pole = np.exp(-1.0 / frames_per_radian)
     warm = int(8 * frames_per_radian) + 1
     raw = lfilter([1.0], [1.0, -2.0 * pole, pole * pole], rng.standard_normal(frames + warm))
@@ -110,7 +110,7 @@ def laughing(frames: int, onset: float, length: float, period: float = 5.0) -> n
 
 
 def smiling(envelope: np.ndarray) -> np.ndarray:
-    """Motion of a smile whose strength over time is `envelope` `[T]`, in units of the smile channel."""
+    """Motion of a smile whose strength over time is `envelope` `[t]`, in units of the smile channel."""
     motion = zeros(len(envelope))
     motion[:, channel("smile")] = envelope
     motion[:, channel("mouth_width")] = 0.25 * envelope
@@ -127,7 +127,7 @@ def stretched(motion: np.ndarray, free: float = 0.16, rest: float = 0.1) -> np.n
 
 
 def gaze(rng: np.random.Generator, frames: int, averted: np.ndarray) -> np.ndarray:
-    """Fixations of 0.6 .. 2.4 s; `averted` `[T]` is the chance that one is not on the partner."""
+    """Fixations of 0.6 .. 2.4 s; `averted` `[t]` is the chance that one is not on the partner."""
     motion = zeros(frames)
     target = np.zeros((frames, 2))
     start = 0

@@ -83,7 +83,7 @@ class Reaction:
 def react(
     rng: np.random.Generator, events: list[Event], smiles: list[Smile], speaking: np.ndarray, person: Person
 ) -> tuple[np.ndarray, list[Reaction]]:
-    """-> the reactions' motion `[T, D]` and, for every event and smile, whether and when the avatar reacted."""
+    """-> the reactions' motion `[t, d]` and, for every event and smile, whether and when the avatar reacted."""
     frames = len(speaking)
     motion = idle_motion.zeros(frames)
     reactions = []

@@ -20,7 +20,7 @@ class Person:
     Attributes:
       lips: gains `[3]` of jaw, width and upper lip in speech; head, smile, react: gains.
       nod: amplitude in degrees; lag: delay of an answered smile in frames; blink_seconds: between two blinks.
-      spread: `[D]`, how far each channel of this person goes beside people in general (`restless`), 1 = as they do.
+      spread: `[d]`, how far each channel of this person goes beside people in general (`restless`), 1 = as they do.
     """
 
     lips: np.ndarray

@@ -24,7 +24,7 @@ _WARM = 8.0
 
 
 def walk(rng: np.random.Generator, frames: int, seconds: float) -> np.ndarray:
-    """The walk of the module's docstring `[T]`, of unit variance and stationary, with a time constant in seconds."""
+    """The walk of the module's docstring `[t]`, of unit variance and stationary, with a time constant in seconds."""
     a, b = np.exp(-1.0 / (FPS * seconds)), np.exp(-1.0 / SETTLE)
     warm = int(_WARM * FPS * seconds)
     power = (1.0 + a * b) / ((1.0 - a * b) * (1.0 - a**2) * (1.0 - b**2))
@@ -33,7 +33,7 @@ def walk(rng: np.random.Generator, frames: int, seconds: float) -> np.ndarray:
 
 
 def posture(rng: np.random.Generator, frames: int, seconds: float) -> np.ndarray:
-    """Motion `[T, D]` of a posture with a time constant in seconds; 0 = the head stays where it is."""
+    """Motion `[t, d]` of a posture with a time constant in seconds; 0 = the head stays where it is."""
     motion = idle_motion.zeros(frames)
     if seconds:
         for name, deviation in DEVIATION.items():

@@ -43,12 +43,12 @@ _LOST_SECONDS, _JUMP_SECONDS = 45.0, 40.0
 
 
 def noisy(rng: np.random.Generator, motion: np.ndarray, level: float) -> np.ndarray:
-    """Adds `level` times a tracker's noise to motion `[T, D]`."""
+    """Adds `level` times a tracker's noise to motion `[t, d]`."""
     return motion + level * np.array([_NOISE[name] for name in CHANNELS]) * rng.standard_normal(motion.shape)
 
 
 def tracked(rng: np.random.Generator, motion: np.ndarray) -> np.ndarray:
-    """Motion `[T, D]` as a live camera's tracker reads it, with another camera and face each time."""
+    """Motion `[t, d]` as a live camera's tracker reads it, with another camera and face each time."""
     frames = len(motion)
     read = motion.copy()
     for (into, source), (mean, deviation) in _LEAKS.items():

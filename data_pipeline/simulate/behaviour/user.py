@@ -30,7 +30,7 @@ _RESTLESS |= {"gaze_y": 0.7, "yaw": 0.7, "tx": 0.7, "ty": 0.9, "roll": 0.9}
 
 @dataclass(frozen=True)
 class Smile:
-    """A spontaneous smile of the user: onset frame and strength over time `[T]`."""
+    """A spontaneous smile of the user: onset frame and strength over time `[t]`."""
 
     onset: int
     envelope: np.ndarray
@@ -66,7 +66,7 @@ def spoken_events(items: list[Placed]) -> list[Event]:
 
 
 def smiles(rng: np.random.Generator, shown: np.ndarray, gain: float = 1.0) -> list[Smile]:
-    """Spontaneous smiles, one every three to six seconds, where the face is seen; `shown` `[T]` is how much it is."""
+    """Spontaneous smiles, one every three to six seconds, where the face is seen; `shown` `[t]` is how much it is."""
     frames = len(shown)
     drawn, at = [], rng.uniform(5.0, 90.0)
     while at < frames:
@@ -80,7 +80,7 @@ def smiles(rng: np.random.Generator, shown: np.ndarray, gain: float = 1.0) -> li
 
 
 def gesture(rng: np.random.Generator, kind: str, frames: int, at: float, strength: float) -> tuple[np.ndarray, float]:
-    """-> motion `[T, D]` of a gesture of GESTURES whose cause is at a frame, and its length in frames."""
+    """-> motion `[t, d]` of a gesture of GESTURES whose cause is at a frame, and its length in frames."""
     motion, bump = idle_motion.zeros(frames), idle_motion.bump
     if kind == "user_nod":
         periods = rng.choice((1.5, 2.0, 3.0))
@@ -112,7 +112,7 @@ def gesture(rng: np.random.Generator, kind: str, frames: int, at: float, strengt
 
 
 def _gestures(rng, shown: np.ndarray, person: Person) -> tuple[np.ndarray, list[Event]]:
-    """-> motion `[T, D]` and events of gestures, one every two to four seconds, where the face is seen."""
+    """-> motion `[t, d]` and events of gestures, one every two to four seconds, where the face is seen."""
     frames = len(shown)
     motion, events = idle_motion.zeros(frames), []
     size = {"broad_laugh": "smile", "raised_brows": "brow_raise", "knit_brows": "brow_furrow", "head_shake": "yaw"}
@@ -130,7 +130,7 @@ def _gestures(rng, shown: np.ndarray, person: Person) -> tuple[np.ndarray, list[
 
 
 def _turned(rng, frames: int, items: list[Placed]) -> np.ndarray:
-    """Turns of the head `[T]` in -1..1: around hidden laughs, and more often without a cause."""
+    """Turns of the head `[t]` in -1..1: around hidden laughs, and more often without a cause."""
     starts = [item.start * FPS - rng.uniform(6.0, 16.0) for item in items if item.role == "away_laugh"]
     at = rng.uniform(0.0, 300.0)
     while at < frames:
@@ -147,7 +147,7 @@ def _turned(rng, frames: int, items: list[Placed]) -> np.ndarray:
 def face(
     rng: np.random.Generator, items: list[Placed], frames: int, person: Person
 ) -> tuple[np.ndarray, list[Smile], list[Event]]:
-    """-> the user's motion `[T, D]` as a tracker would see it, the spontaneous smiles and the gestures on it."""
+    """-> the user's motion `[t, d]` as a tracker would see it, the spontaneous smiles and the gestures on it."""
     talking = np.zeros(frames)
     for item in items:
         talking[int(item.start * FPS) : int(item.end * FPS)] = 1.0

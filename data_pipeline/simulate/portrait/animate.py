@@ -27,7 +27,7 @@ def sample_motion(rng: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def moving_person(seed: int, motion: np.ndarray, size: int) -> np.ndarray:
-    """Frames uint8 `[T, s, s, 3]` of the person of a seed under motion `[T, 15]`; s is enough to cut `size` out."""
+    """Frames uint8 `[t, s, s, 3]` of the person of a seed under motion `[t, 15]`; s is enough to cut `size` out."""
     side = -(-int(_ROOM * size) // _STEP) * _STEP
     codec = FaceCodec(size=side)
     return codec.render(codec.identity(paint_portrait(seed, side)), motion)

@@ -32,7 +32,7 @@ def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
 
 
 def blend(picture: np.ndarray, colour, mask: np.ndarray) -> None:
-    """Lays `colour` (`[3]` or `[H, W, 3]`) over `picture` in place where `mask` `[H, W]` says."""
+    """Lays `colour` (`[3]` or `[h, w, 3]`) over `picture` in place where `mask` `[h, w]` says."""
     colour = np.asarray(colour)
     for k in range(3):
         picture[..., k] += mask * (colour[..., k] - picture[..., k])
@@ -57,7 +57,7 @@ def soften(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def resize(image: np.ndarray, size: int) -> np.ndarray:
-    """A float image `[H, W]` or `[H, W, C]` as `[size, size, ...]`: cubic upwards, area average downwards."""
+    """A float image `[h, w]` or `[h, w, c]` as `[size, size, ...]`: cubic upwards, area average downwards."""
     from PIL import Image
 
     kind = Image.Resampling.BICUBIC if size >= image.shape[0] else Image.Resampling.BOX
@@ -66,7 +66,7 @@ def resize(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def spline(control: np.ndarray, count: int) -> np.ndarray:
-    """Smooth curves `[N, count, 2]` through control points `[N, P, 2]`."""
+    """Smooth curves `[n, count, 2]` through control points `[n, p, 2]`."""
     from scipy.interpolate import CubicSpline
 
     knots = np.linspace(0, 1, control.shape[1])
@@ -133,7 +133,7 @@ class Canvas(_Spots):
         return (slice(y0, y1), slice(x0, x1)), Window(self.x[:, x0:x1], self.y[y0:y1], self.pixel)
 
     def inside(self, points) -> np.ndarray:
-        """The mask `[n, n]` of a polygon `[P, 2]` in face units, its edge smoothed over about a pixel."""
+        """The mask `[n, n]` of a polygon `[p, 2]` in face units, its edge smoothed over about a pixel."""
         from PIL import Image, ImageDraw
 
         n = 2 * self.n
@@ -152,12 +152,12 @@ class Canvas(_Spots):
         return np.asarray(grid.resize((self.n, self.n), Image.Resampling.BICUBIC))
 
     def strokes(self, paths: np.ndarray, tones: np.ndarray, widths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Draws curves `[N, K, 2]` in their order, later ones on top.
+        """Draws curves `[n, k, 2]` in their order, later ones on top.
 
         Args:
           paths: points in face units.
-          tones: `[N]` brightness in [0, 1].
-          widths: `[N]` in face units; the last third of a curve is half as wide.
+          tones: `[n]` brightness in [0, 1].
+          widths: `[n]` in face units; the last third of a curve is half as wide.
 
         Returns:
           (brightness `[n, n]`, coverage `[n, n]`), both in [0, 1].

@@ -219,7 +219,7 @@ def mix(items: list[Placed], seconds: float, rate: int) -> np.ndarray:
 
 
 def speaking(items: list[Placed], frames: int, fps: int, bridge: float = 0.65) -> np.ndarray:
-    """Frames `[T]` in which the person is heard; pauses up to `bridge` seconds inside a turn count as speech."""
+    """Frames `[t]` in which the person is heard; pauses up to `bridge` seconds inside a turn count as speech."""
     active = np.zeros(frames, bool)
     previous = -np.inf
     for item in sorted(items, key=lambda item: item.start):

@@ -36,7 +36,7 @@ class Voice:
 
 @dataclass(frozen=True)
 class Utterance:
-    """Sound `[S]` in -1..1 with its phonemes: names, start and end `[P]` in seconds, stressed `[P]`.
+    """Sound `[s]` in -1..1 with its phonemes: names, start and end `[p]` in seconds, stressed `[p]`.
 
     `tone` is falling, rising, surprise, hum or laugh; `emphasis_end` is seconds or -1.
     """

@@ -16,7 +16,7 @@ _OPEN = ((750.0, 160.0, 1.0), (1250.0, 200.0, 0.6), (2600.0, 300.0, 0.2))
 
 
 def _harmonics(hz: np.ndarray, formants) -> np.ndarray:
-    """Sound `[S]` of a voice with pitch `hz` `[S]`, about unit peak."""
+    """Sound `[s]` of a voice with pitch `hz` `[s]`, about unit peak."""
     phase = (2.0 * np.pi * np.cumsum(hz) / RATE).astype(np.float32)
     wave = np.zeros_like(phase)
     slow = hz[::64].astype(np.float32)

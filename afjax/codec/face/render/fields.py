@@ -116,7 +116,7 @@ def head_weight(grid: np.ndarray, away: np.ndarray, frame: Frame, height: float,
 
 
 def displacements(frame: Frame, mouth: Mouth, points: np.ndarray, grid: np.ndarray, away: np.ndarray):
-    """The fields `base` and `low`, each `[K, n, n, 3]` in canonical units per unit of channel, in the order FIELDS.
+    """The fields `base` and `low`, each `[k, n, n, 3]` in canonical units per unit of channel, in the order FIELDS.
 
     Args:
       points: `[n, n, 3]` canonical points of the grid; grid: `[n, n, 2]` their pixels.

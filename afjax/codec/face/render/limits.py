@@ -49,13 +49,13 @@ LIDS = 1.5
 
 
 def lid_closure(motion):
-    """Motion `[..., D]` as it is drawn."""
+    """Motion `[..., d]` as it is drawn."""
     blink = jnp.clip(motion[..., channel("blink")], 0, 1)
     return motion.at[..., channel("blink")].set((1 + LIDS) * blink / (LIDS + blink))
 
 
 def shown(motion, gap, smile):
-    """Motion `[..., D]` as it is rendered of a portrait whose lips are `gap` apart and that smiles by `smile`.
+    """Motion `[..., d]` as it is rendered of a portrait whose lips are `gap` apart and that smiles by `smile`.
 
     Both in units of their channels.
     """

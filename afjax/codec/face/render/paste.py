@@ -21,7 +21,7 @@ _FADE = 1 / 16  # of the square's side
 
 
 class Paste:
-    """`frames` of an identity inside its whole photograph, uint8 `[H, W, 3]` upright."""
+    """`frames` of an identity inside its whole photograph, uint8 `[h, w, 3]` upright."""
 
     def __init__(self, photograph: np.ndarray, identity: Identity):
         height, width = photograph.shape[:2]
@@ -40,7 +40,7 @@ class Paste:
         return self._photograph.shape[:2]
 
     def frames(self, pictures: np.ndarray) -> np.ndarray:
-        """Frames uint8 `[T, size, size, 3]` -> uint8 `[T, H, W, 3]`."""
+        """Frames uint8 `[t, size, size, 3]` -> uint8 `[t, h, w, 3]`."""
         result = np.repeat(self._photograph[None], len(pictures), axis=0)
         for whole, picture in zip(result, pictures, strict=True):
             moved = self._kept + self._mask * self._resampled(picture.astype(np.float32))

@@ -38,7 +38,7 @@ _ORDINARY = 0.05  # by which resting faces differ in how much they seem to smile
 
 
 class Identity(NamedTuple):
-    """A portrait ready to be rendered at `size` pixels; n = NODES, K = len(fields.FIELDS).
+    """A portrait ready to be rendered at `size` pixels; n = NODES, k = len(fields.FIELDS).
 
     Attributes:
       texture: `[2 size, 2 size, 4]` the person's share of the crop, 0..255, and the matte, 0..1.
@@ -46,7 +46,7 @@ class Identity(NamedTuple):
         most of a frame's time, and they are good for an eighth of a level.
       plate: `[size, size, 3]` the background, 0..255.
       points: `[n, n, 3]` canonical points of the grid; weight: `[n, n]` the head's share of motion.
-      base, low: `[K, n, n, 3]` displacement fields of both layers, canonical units.
+      base, low: `[k, n, n, 3]` displacement fields of both layers, canonical units.
       origin: `[3]` pixels; unit: pixels a canonical unit; angles: `[3]` the portrait's yaw, pitch, roll in degrees.
       mouth, eyes: coordinates of mouth and eyes in pixels of the crop.
       palette: of the mouth's inside; gap: how far the portrait's own lips are apart, in units of `jaw_open`.
@@ -103,7 +103,7 @@ def _taps(length: int, start: float, side: float, count: int) -> np.ndarray:
 
 
 def portrait_crop(image: np.ndarray, box: np.ndarray, size: int) -> np.ndarray:
-    """The square `box` (left, top, side) of an image `[H, W, 3]` as float32 `[size, size, 3]`; its edges go on."""
+    """The square `box` (left, top, side) of an image `[h, w, 3]` as float32 `[size, size, 3]`; its edges go on."""
     rows = _taps(image.shape[0], box[1], box[2], size)
     columns = _taps(image.shape[1], box[0], box[2], size)
     used_rows, used_columns = rows.any(0), columns.any(0)
@@ -132,7 +132,7 @@ def make_identity(image: np.ndarray, landmarks, size: int = 256, sure: bool = Tr
     """Prepares a portrait for `render`.
 
     Args:
-      image: uint8 `[H, W, 3]` RGB.
+      image: uint8 `[h, w, 3]` RGB.
       landmarks: of `afjax.codec.face.track.mesh.landmarks_of`: `mesh` `[468, 3]` and `eyes` `[2, 71, >=2]` in pixels.
       size: width of the rendered frames in pixels.
       sure: whether the landmarks are taken at their word; otherwise a mouth that they see open stays as it is.

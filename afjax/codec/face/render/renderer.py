@@ -159,10 +159,10 @@ def _frames(identity: Identity, motion, size: int, windows: _Windows, limited: b
 
 
 def render_frames(identity: Identity, motion, limited: bool = True):
-    """Frames float32 `[T, size, size, 3]` in 0..255 of motion `[T, 15]`; differentiable in the motion.
+    """Frames float32 `[t, size, size, 3]` in 0..255 of motion `[t, 15]`; differentiable in the motion.
 
     Motion is followed within `limits.LIMITS`; without `limited` as far as it goes, torn or not. Compiled once for each
-    T, and once more for close pictures; the identity's arrays must be known, not traced.
+    t, and once more for close pictures; the identity's arrays must be known, not traced.
     """
     size = identity.texture.shape[0] // 2
     windows = CLOSE if float(identity.unit) > _CLOSE * size else FAR
@@ -170,7 +170,7 @@ def render_frames(identity: Identity, motion, limited: bool = True):
 
 
 def render(identity: Identity, motion: np.ndarray) -> np.ndarray:
-    """Frames uint8 `[T, size, size, 3]` of motion `[T, 15]`, followed within `limits.LIMITS`.
+    """Frames uint8 `[t, size, size, 3]` of motion `[t, 15]`, followed within `limits.LIMITS`.
 
     Works through the clip in chunks of CHUNK frames, the last one padded, so that one compilation serves any length.
     """

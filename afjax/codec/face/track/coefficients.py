@@ -148,7 +148,7 @@ def _eye(contour: np.ndarray, iris: np.ndarray) -> np.ndarray:
 
 
 def neutral_of(raw: np.ndarray) -> np.ndarray:
-    """The resting face `[17]` of a clip's raw numbers `[T, 17]`, T >= 1.
+    """The resting face `[17]` of a clip's raw numbers `[t, 17]`, t >= 1.
 
     The median, except where people rest at one end of what they do: the 10th percentile of the lips' gap and height,
     the 30th of the smile, and the 85th of the lid openings, at least MIN_OPENING because eyes may be closed for most of

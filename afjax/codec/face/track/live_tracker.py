@@ -28,7 +28,7 @@ class LiveFace:
         self._cuts = 0
 
     def step(self, frame: np.ndarray) -> np.ndarray | None:
-        """Motion float32 `[15]` of the next frame, uint8 `[H, W, 3]` RGB; None where no face is found."""
+        """Motion float32 `[15]` of the next frame, uint8 `[h, w, 3]` RGB; None where no face is found."""
         landmarks = self._tracker.step(frame)
         if landmarks is None:
             self._smooth.reset()

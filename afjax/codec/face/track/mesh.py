@@ -135,7 +135,7 @@ class FaceMesh:
 
 
 def landmarks_of(image: np.ndarray, face: Detection | None = None) -> FaceLandmarks | None:
-    """Landmarks of a detected face, or the largest, of a picture uint8 `[H, W, 3]` RGB; None where there is none.
+    """Landmarks of a detected face, or the largest, of a picture uint8 `[h, w, 3]` RGB; None where there is none.
 
     Where the crop around the detected box fails (drawn and animal faces have other proportions than the networks
     expect) crops around it are searched for the one that the mesh network trusts most.

@@ -50,7 +50,7 @@ def load_model(name: str) -> Model:
 
 
 def to_image(frame: np.ndarray):
-    """A frame uint8 `[H, W, 3]` as a PIL image; ValueError for any other array."""
+    """A frame uint8 `[h, w, 3]` as a PIL image; ValueError for any other array."""
     try:
         from PIL import Image
     except ImportError as error:

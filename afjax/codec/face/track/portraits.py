@@ -25,14 +25,14 @@ _TURNS = ("", "a quarter turn counter-clockwise", "half a turn", "a quarter turn
 
 
 class PortraitFace(NamedTuple):
-    """An upright picture uint8 `[H, W, 3]` and the landmarks of its face."""
+    """An upright picture uint8 `[h, w, 3]` and the landmarks of its face."""
 
     image: np.ndarray
     landmarks: FaceLandmarks
 
 
 def portrait_face(image: np.ndarray, face: int = 0) -> PortraitFace:
-    """The face of a picture uint8 `[H, W, 3]` RGB.
+    """The face of a picture uint8 `[h, w, 3]` RGB.
 
     Args:
       face: which one, counted from the left from 1 on; 0 takes the largest.
@@ -78,7 +78,7 @@ def _upright(image: np.ndarray, detector: FaceDetector) -> tuple[np.ndarray, lis
 
 
 def _in_parts(image: np.ndarray, detector: FaceDetector) -> list[Detection]:
-    """Faces of a long picture `[H, W, 3]` in squares along it that overlap by half, but for those that an edge cuts."""
+    """Faces of a long picture `[h, w, 3]` in squares along it that overlap by half, but for those that an edge cuts."""
     side, length = sorted(image.shape[:2])
     if length < _WIDE * side:
         return []

@@ -47,7 +47,7 @@ class OneEuro:
 
 
 def fill_gaps(motion: np.ndarray, found: np.ndarray, bridge: int, fade: int) -> np.ndarray:
-    """Motion `[T, D]` with every frame of `found` `[T]` kept and the others filled in.
+    """Motion `[t, d]` with every frame of `found` `[t]` kept and the others filled in.
 
     A gap of at most `bridge` frames between two found ones is interpolated linearly. In a longer one the motion fades
     to rest (zero) within `fade` frames, stays there, and fades in over `fade` frames before the face is back. Before

@@ -43,7 +43,7 @@ class FaceTracker:
         self.cuts: list[int] = []
 
     def step(self, frame: np.ndarray) -> FaceLandmarks | None:
-        """Landmarks in the next frame, uint8 `[H, W, 3]` RGB, or None where no face is found."""
+        """Landmarks in the next frame, uint8 `[h, w, 3]` RGB, or None where no face is found."""
         picture = to_image(frame)
         before, same_shot = self._last, self._same_shot(picture)
         followed = self._follow(picture, before) if before is not None and same_shot else None
