@@ -99,7 +99,7 @@ def size_of(clip: Conversation) -> int:
 
 def write_shards(folder: Path, split: str, clips: Iterable[Conversation]) -> int:
     """Writes a split into a folder, in place of one that is there; -> the number of conversations."""
-    for old in [*_shards(folder, split), folder / f"{split}.array_record"]:
+    for old in [*_shard_paths(folder, split), folder / f"{split}.array_record"]:
         old.unlink(missing_ok=True)
     written, held, size, count = [], [], 0, 0
     for clip in clips:
@@ -118,7 +118,7 @@ def write_shards(folder: Path, split: str, clips: Iterable[Conversation]) -> int
 
 def open_split(folder: str | Path, split: str) -> Split:
     """A split of a data set. Raises InputError where it is missing or damaged."""
-    paths = _shards(Path(folder), split)
+    paths = _shard_paths(Path(folder), split)
     if not paths:
         return _Records(Path(folder) / f"{split}.array_record")
     wanted = int(paths[0].stem.rpartition("-")[2])
@@ -127,7 +127,7 @@ def open_split(folder: str | Path, split: str) -> Split:
     return _Shards(paths)
 
 
-def _shards(folder: Path, split: str) -> list[Path]:
+def _shard_paths(folder: Path, split: str) -> list[Path]:
     named = re.compile(rf"{re.escape(split)}-\d{{5}}-of-\d{{5}}\.safetensors")
     return sorted(path for path in folder.glob(f"{split}-*.safetensors") if named.fullmatch(path.name))
 

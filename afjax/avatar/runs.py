@@ -15,7 +15,7 @@ from afjax.config import Config, differences, stored_config, to_dict
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
-from afjax.streaming.sampler import Generator, generating
+from afjax.streaming.sampler import Generator, generation_config
 from afjax.training.generator.state import init_params
 
 __all__ = ["load_run"]
@@ -44,7 +44,7 @@ def load_run(workdir: str | Path) -> Avatar:
     changed = differences(trained, to_dict(config), free=("name", "sampler", "data", "training", "compute"))
     if changed:
         raise InputError(f"the checkpoint is of another config ({changed[0]})", path, "use the one it came with")
-    config = generating(config)
+    config = generation_config(config)
     normalizer = Normalizer.from_json(meta["statistics"], config.model.motion_dim, config.model.audio_dim)
     load_features = partial(_features, config, meta.get("features"), path)
     return Avatar(

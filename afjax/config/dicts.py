@@ -91,7 +91,7 @@ FREE = (
         f"training.{name}"
         for name in ("num_steps", "listening_steps", "log_every", "save_every", "sample_", "probe_every", "keep")
     ),
-    "training.explosion",
+    "training.max_loss_ratio",
     "compute.",
 )
 """Starts of the names of settings that may change when a run is continued."""

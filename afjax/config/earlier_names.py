@@ -17,6 +17,10 @@ SETTINGS = {
     "sampler.user": "guidance_user",
     "sampler.joint": "guidance_joint",
     "training.keep": "keep_checkpoints",
+    "training.explosion": "max_loss_ratio",
+    "preference.lip_loss": "max_lip_corr_drop",
+    "preference.fd_growth": "max_fd_growth",
+    "preference.validation": "validation_clips",
 }
 """Setting of a config, group and name, and its name in that group today."""
 

@@ -31,7 +31,7 @@ _TERM = re.compile(r"\s*([A-Za-z_]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
 
 
 @dataclass(frozen=True)
-class Condition:
+class Rule:
     """That each of some columns is on one side of a limit."""
 
     columns: tuple[str, ...]
@@ -43,12 +43,12 @@ class Condition:
         return _OPERATORS[self.sign](values, self.limit) | (values != values)
 
 
-def conditions(text: str) -> tuple[Condition, ...]:
+def parse_filter(text: str) -> tuple[Rule, ...]:
     """The conditions of a filter; none of an empty one. Raises InputError for what is no condition."""
-    return tuple(map(_condition, text.split(","))) if text.strip() else ()
+    return tuple(map(_parse_rule, text.split(","))) if text.strip() else ()
 
 
-def _condition(term: str) -> Condition:
+def _parse_rule(term: str) -> Rule:
     example = 'for example data.filter="face_size>64,bleed<-20"'
     found = _TERM.fullmatch(term)
     require(found is not None, f"data.filter: {term.strip()!r} is no condition", example)
@@ -63,4 +63,4 @@ def _condition(term: str) -> Condition:
     except ValueError:
         value = math.nan
     require(math.isfinite(value), f"data.filter: {limit!r} is no number", example)
-    return Condition((name,) if role in ROLES else tuple(f"{each}_{name}" for each in ROLES), sign, value)
+    return Rule((name,) if role in ROLES else tuple(f"{each}_{name}" for each in ROLES), sign, value)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 
 from afjax.config.checks import one_of, require
-from afjax.config.filters import conditions
+from afjax.config.filters import parse_filter
 from afjax.config.model import CONDITION_MASKS
 
 
@@ -62,9 +62,9 @@ class PreferenceConfig:
 
     `path`: losing samples that `experiments.make_preferences` wrote. `model`: run folder of the model that is tuned and
     stays the frozen reference. `weight`: lambda, beside the flow-matching loss of the winners. `formula`: how the
-    paper's is read. `validation`: training clips that are set aside to be generated at every evaluation; the run stops
-    where their lip_corr has fallen by more than `lip_loss`, or their Fréchet distance has grown by more than the share
-    `fd_growth`.
+    paper's is read. `validation_clips`: training clips that are set aside to be generated at every evaluation; the run
+    stops where their lip_corr has fallen by more than `max_lip_corr_drop`, or their Fréchet distance has grown by more
+    than the share `max_fd_growth`.
     """
 
     path: str = ""
@@ -72,15 +72,15 @@ class PreferenceConfig:
     beta: float = 1000.0
     weight: float = 1.0
     formula: str = "diffusion_dpo"
-    validation: int = 16
-    lip_loss: float = 0.02
-    fd_growth: float = 0.5
+    validation_clips: int = 16
+    max_lip_corr_drop: float = 0.02
+    max_fd_growth: float = 0.5
 
     def __post_init__(self):
         one_of("preference.formula", self.formula, FORMULAS)
-        for name in ("beta", "weight", "lip_loss", "fd_growth"):
+        for name in ("beta", "weight", "max_lip_corr_drop", "max_fd_growth"):
             require(getattr(self, name) >= 0, f"preference.{name} must not be negative")
-        require(self.validation >= 2, "preference.validation must be at least 2")
+        require(self.validation_clips >= 2, "preference.validation_clips must be at least 2")
         require(bool(self.path) == bool(self.model), "preference.path and preference.model belong together")
 
 
@@ -148,7 +148,7 @@ class DataConfig:
         for name in ("train_clips", "eval_clips", "seconds", "window", "batch"):
             require(getattr(self, name) > 0, f"data.{name} must be positive")
         require(0 <= self.swap <= 1, "data.swap must lie in [0, 1]")
-        require(not conditions(self.filter) or bool(self.path), "data.filter is for recorded data", "name data.path")
+        require(not parse_filter(self.filter) or bool(self.path), "data.filter is for recorded data", "name data.path")
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ class TrainingConfig:
 
     Kept are the latest `keep_checkpoints` checkpoints, those of every `keep_every` steps (0: none), and the one with
     the smallest value of the logged metric `keep_best` (`-NAME`: with the largest; empty: none). A run stops where the
-    loss is not finite, or more than `explosion` times the last logged one.
+    loss is not finite, or more than `max_loss_ratio` times the last logged one.
     """
 
     num_steps: int = 1200
@@ -174,7 +174,7 @@ class TrainingConfig:
     keep_checkpoints: int = 2
     keep_every: int = 0
     keep_best: str = ""
-    explosion: float = 100.0
+    max_loss_ratio: float = 100.0
 
     def __post_init__(self):
         for name in ("num_steps", "log_every", "save_every", "sample_every", "keep_checkpoints"):
@@ -182,7 +182,7 @@ class TrainingConfig:
         for name in ("listening_steps", "keep_every", "probe_every"):
             require(getattr(self, name) >= 0, f"training.{name} must not be negative")
         require(self.listening_steps < self.num_steps, "training.listening_steps must be below training.num_steps")
-        require(self.explosion > 1, "training.explosion must be above 1")
+        require(self.max_loss_ratio > 1, "training.max_loss_ratio must be above 1")
         require(
             self.probe_every > 0 or not self.keep_best.removeprefix("-").startswith("held_out/"),
             f"training.keep_best = {self.keep_best} needs the probe: training.probe_every above 0",

@@ -138,7 +138,7 @@ def _after_samples(file, begin: int, length: int, size: int) -> int | None:
             if _is(head, "RIFF....WAVE"):
                 return place
             name, more = struct.unpack("<4sI", head[:8])
-            if name in _CHUNKS or head.startswith(_TAGS) or not (any(head) or _any(file, place, size)):
+            if name in _CHUNKS or head.startswith(_TAGS) or not (any(head) or _has_nonzero_byte(file, place, size)):
                 more = min(more, size - place - 8) if name in _CHUNKS else size  # cut short, or the file's last thing
                 known = True
             elif not _printable(name) or place + 8 + more > size:
@@ -155,7 +155,7 @@ def _printable(name: bytes) -> bool:
     return all(32 <= byte < 127 for byte in name)
 
 
-def _any(file, place: int, size: int) -> bool:
+def _has_nonzero_byte(file, place: int, size: int) -> bool:
     """Whether there is a byte that is not zero."""
     return any(any(_at(file, at, _LOOK)) for at in range(place, size, _LOOK))
 

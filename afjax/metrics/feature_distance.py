@@ -70,7 +70,9 @@ def influences(clips: Sequence[np.ndarray], mean: np.ndarray, shift: np.ndarray,
     return sums
 
 
-def between(generated: Sequence[np.ndarray], recorded: Sequence[np.ndarray]) -> tuple[float, np.ndarray, np.ndarray]:
+def distance_and_influences(
+    generated: Sequence[np.ndarray], recorded: Sequence[np.ndarray]
+) -> tuple[float, np.ndarray, np.ndarray]:
     """FD of two sets of clips of feature rows `[m, d]`, and the influences `[n, 2]` of the clips of both."""
     (mean1, root1, _), (mean2, root2, _) = root(generated), root(recorded)
     if len(mean1) != len(mean2):
@@ -96,7 +98,7 @@ def estimate(
 
     "n" counts clips, "rows" the rows of features of the smaller set.
     """
-    figure, first, second = between(generated, recorded)
+    figure, first, second = distance_and_influences(generated, recorded)
     values = np.concatenate([first, second], axis=1)
 
     def drawn(means):

@@ -130,7 +130,7 @@ class Clip:
         )
 
 
-def sums(user: np.ndarray, avatar: np.ndarray, where: np.ndarray | None = None, lag: int = LAG) -> np.ndarray:
+def gain_terms(user: np.ndarray, avatar: np.ndarray, where: np.ndarray | None = None, lag: int = LAG) -> np.ndarray:
     """The two sums `[2]` of the gain; `where`: frames of the user that are asked for, bool `[t]`. 0, 0 without any."""
     u, a = user[: len(user) - lag], avatar[lag:]
     if where is not None:
@@ -141,15 +141,15 @@ def sums(user: np.ndarray, avatar: np.ndarray, where: np.ndarray | None = None, 
     return np.array([u @ (a - a.mean()), u @ u])
 
 
-def stretch_sums(clip: Clip, where: np.ndarray) -> np.ndarray:
-    """`sums` of the smile, added up over the stretches of a bool `[t]`, each with means of its own."""
+def segment_gain_terms(clip: Clip, where: np.ndarray) -> np.ndarray:
+    """`gain_terms` of the smile, added up over the stretches of a bool `[t]`, each with means of its own."""
     edges = np.flatnonzero(np.diff(np.pad(where.astype(np.int8), 1))).reshape(-1, 2)
     stretches = (np.arange(clip.frames)[None] >= edges[:, :1]) & (np.arange(clip.frames)[None] < edges[:, 1:])
-    return sum((sums(*clip.pair("smile"), each) for each in stretches), np.zeros(2))
+    return sum((gain_terms(*clip.pair("smile"), each) for each in stretches), np.zeros(2))
 
 
-def shifted_sums(user: np.ndarray, avatar: np.ndarray, lag: int = LAG) -> np.ndarray:
-    """`sums` `[t, 2]` with the user turned round the end of the clip by 0, 1 .. t - 1 frames."""
+def circular_shift_terms(user: np.ndarray, avatar: np.ndarray, lag: int = LAG) -> np.ndarray:
+    """`gain_terms` `[t, 2]` with the user turned round the end of the clip by 0, 1 .. t - 1 frames."""
     frames, used = len(user), len(user) - lag
     u, a, ones = user - user.mean(), np.zeros(frames), np.zeros(frames)
     a[:used], ones[:used] = avatar[lag:] - avatar[lag:].mean(), 1.0
@@ -167,15 +167,15 @@ def null(clips: Sequence[Clip], name: str) -> list[np.ndarray]:
     found = []
     for n, clip in enumerate(clips):
         user, avatar = clip.pair(name)
-        own = shifted_sums(user, avatar)[SHIFT : clip.frames - SHIFT + 1]
-        others = [shifted_sums(np.resize(u, clip.frames), avatar) for m, u in enumerate(users) if m != n]
+        own = circular_shift_terms(user, avatar)[SHIFT : clip.frames - SHIFT + 1]
+        others = [circular_shift_terms(np.resize(u, clip.frames), avatar) for m, u in enumerate(users) if m != n]
         found.append(np.concatenate([own, *others]))
     return found
 
 
 def gains(clips: Sequence[Clip], name: str, seed: int = 0) -> dict[str, Any]:
     """A channel over whole clips: `gain` less `null`, with its interval, `raw`, `null`, `p`; and each clip's."""
-    real = np.stack([sums(*clip.pair(name)) for clip in clips])
+    real = np.stack([gain_terms(*clip.pair(name)) for clip in clips])
     chance = null(clips, name)
     middle = np.stack([each.mean(axis=0) if len(each) else np.full(2, np.nan) for each in chance])
     known = np.isfinite(middle).all()
@@ -239,7 +239,7 @@ def variances(clips: Sequence[Clip], name: str) -> np.ndarray:
     ])  # fmt: skip
 
 
-def band_sums(clips: Sequence[Clip], name: str) -> np.ndarray:
+def band_gain_terms(clips: Sequence[Clip], name: str) -> np.ndarray:
     """By clip `[n, 1 + lags, 2]`: sums of the slow band at LAG, then of the fast one at lags of 0 to 1 s."""
     from scipy.signal import butter, sosfiltfilt
 
@@ -248,7 +248,7 @@ def band_sums(clips: Sequence[Clip], name: str) -> np.ndarray:
     for clip in clips:
         pair = [track - track.mean() for track in clip.pair(name)]
         low, high = ([sosfiltfilt(band, track) for track in pair] for band in (slow, fast))
-        found.append([sums(*low), *(sums(*high, lag=lag) for lag in range(FPS + 1))])
+        found.append([gain_terms(*low), *(gain_terms(*high, lag=lag) for lag in range(FPS + 1))])
     return np.array(found)
 
 
@@ -265,8 +265,8 @@ def measure(clips: Sequence[Clip]) -> dict[str, Any]:
     short = [clip.until(clip.frames - LAST) if clip.frames >= SHIFT + 2 * LAST else clip for clip in clips]
     cut = {name: gains(short, name)["clips"] for name in CHANNELS}
     seen, counts, calm = answered(clips)
-    smiling = [stretch_sums(clip, clip.marked(SMILES, FPS)) for clip in clips]
-    talking = [stretch_sums(clip, clip.marked(("talk",))) for clip in clips]
+    smiling = [segment_gain_terms(clip, clip.marked(SMILES, FPS)) for clip in clips]
+    talking = [segment_gain_terms(clip, clip.marked(("talk",))) for clip in clips]
     smile = channels["smile"]
     figures = {
         "episodes": _interval(counts, _ratio),
@@ -276,7 +276,7 @@ def measure(clips: Sequence[Clip]) -> dict[str, Any]:
         "p": {**bootstrap.EMPTY, "mean": smile["p"], "n": len(clips)},
         **{name: channels[name]["gain"] for name in ("blink", "gaze_x", "yaw")},
         **{
-            name: _interval(np.array([sums(*clip.pair(name), clip.speech) for clip in clips]), _ratio)
+            name: _interval(np.array([gain_terms(*clip.pair(name), clip.speech) for clip in clips]), _ratio)
             for name in ("jaw_open", "mouth_width")
         },
         **{name: smile[name] for name in ("own", "with_over_without", "fast_over_slow")},
@@ -296,7 +296,7 @@ def measure(clips: Sequence[Clip]) -> dict[str, Any]:
 
 def _channel(clips: Sequence[Clip], name: str, seeds: int) -> dict[str, Any]:
     spread = variances(clips, name)
-    bands = band_sums(clips, name)
+    bands = band_gain_terms(clips, name)
 
     def own(v):
         share = _over(v[:, 1], v[:, 0])

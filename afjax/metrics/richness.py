@@ -34,10 +34,10 @@ def fit_clusters(recorded: np.ndarray, clusters: int, seed: int = 0) -> np.ndarr
     if len(frames) > _FRAMES:
         frames = frames[rng.choice(len(frames), _FRAMES, replace=False)]
     fits = [_lloyd(frames, _spread(frames, clusters, rng)) for _ in range(_RESTARTS)]
-    return min(fits, key=lambda centres: _squared(frames, centres).min(axis=1).sum())
+    return min(fits, key=lambda centres: _squared_distances(frames, centres).min(axis=1).sum())
 
 
-def _squared(frames: np.ndarray, centres: np.ndarray) -> np.ndarray:
+def _squared_distances(frames: np.ndarray, centres: np.ndarray) -> np.ndarray:
     product = -2.0 * frames @ centres.T
     return product + np.square(frames).sum(axis=1)[:, None] + np.square(centres).sum(axis=1)
 
@@ -45,7 +45,7 @@ def _squared(frames: np.ndarray, centres: np.ndarray) -> np.ndarray:
 def _spread(frames: np.ndarray, clusters: int, rng: np.random.Generator) -> np.ndarray:
     centres = frames[rng.integers(len(frames))][None]
     while len(centres) < clusters:
-        distance = np.maximum(_squared(frames, centres).min(axis=1), 0.0)
+        distance = np.maximum(_squared_distances(frames, centres).min(axis=1), 0.0)
         total = distance.sum()
         chosen = rng.choice(len(frames), p=distance / total) if total > 0 else rng.integers(len(frames))
         centres = np.concatenate([centres, frames[chosen][None]])
@@ -54,7 +54,7 @@ def _spread(frames: np.ndarray, clusters: int, rng: np.random.Generator) -> np.n
 
 def _lloyd(frames: np.ndarray, centres: np.ndarray, steps: int = 50) -> np.ndarray:
     for _ in range(steps):
-        member = np.eye(len(centres))[_squared(frames, centres).argmin(axis=1)]
+        member = np.eye(len(centres))[_squared_distances(frames, centres).argmin(axis=1)]
         size = member.sum(axis=0)[:, None]
         moved = np.where(size > 0, member.T @ frames / np.maximum(size, 1), centres)
         if np.abs(moved - centres).max() < 1e-9:
@@ -65,6 +65,6 @@ def _lloyd(frames: np.ndarray, centres: np.ndarray, steps: int = 50) -> np.ndarr
 
 def sid(motion: np.ndarray, centres: np.ndarray) -> np.ndarray:
     """Entropy in bits of each clip's cluster histogram: `[n, t, d]`, `[K, d] -> [n]`."""
-    nearest = np.stack([_squared(np.asarray(clip, np.float64), centres).argmin(axis=1) for clip in motion])
+    nearest = np.stack([_squared_distances(np.asarray(clip, np.float64), centres).argmin(axis=1) for clip in motion])
     share = (nearest[:, :, None] == np.arange(len(centres))).mean(axis=1)
     return -(share * np.log2(np.maximum(share, 1e-300))).sum(axis=1)

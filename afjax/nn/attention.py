@@ -17,7 +17,7 @@ Hidden = Float[HostOrDevice, "b n c"]
 """Tokens inside a network."""
 Queries = Float[HostOrDevice, "b n h e"]
 
-HIDDEN = -1e9  # finite, so that a row without any key (a token that is not there yet) stays finite
+MASKED_SCORE = -1e9  # finite, so that a row without any key (a token that is not there yet) stays finite
 
 
 @typed
@@ -33,7 +33,7 @@ def attend(query: Queries, key: Heads, value: Heads, mask: Mask) -> Hidden:
     wide = jnp.promote_types(query.dtype, jnp.float32)
     scores = jnp.einsum("bqhe,bkhe->bhqk", query, key, preferred_element_type=wide) * query.shape[-1] ** -0.5
     mask = mask[:, None] if mask.ndim == 3 else mask
-    weights = jax.nn.softmax(jnp.where(mask, scores, HIDDEN), axis=-1)
+    weights = jax.nn.softmax(jnp.where(mask, scores, MASKED_SCORE), axis=-1)
     mixed = jnp.einsum("bhqk,bkhe->bqhe", weights.astype(value.dtype), value)
     return mixed.reshape(*mixed.shape[:2], -1)
 

@@ -45,7 +45,7 @@ from afjax.nn.layer_norm import LayerNorm
 from afjax.nn.linear import Linear
 from afjax.types import Audio, ConditionMask, Embedding, HostOrDevice, Motion, typed
 
-There = Bool[HostOrDevice, " t"] | Bool[HostOrDevice, "b t"]
+FramePresent = Bool[HostOrDevice, " t"] | Bool[HostOrDevice, "b t"]
 """Which frames there are."""
 FrameMask = Bool[HostOrDevice, "... t t"]
 FramePositions = Shaped[HostOrDevice, " t"]
@@ -108,19 +108,19 @@ class MemoryBank(nn.Module):
 
 
 @typed
-def before(x: Shaped[HostOrDevice, "b t c"], frames: int) -> Shaped[HostOrDevice, "b t c"]:
+def shift_frames(x: Shaped[HostOrDevice, "b t c"], frames: int) -> Shaped[HostOrDevice, "b t c"]:
     """What `x` `[b, t, c]` was so many frames earlier, zeros at first."""
     return jnp.pad(x, ((0, 0), (frames, 0), (0, 0)))[:, : x.shape[1]]
 
 
 @typed
-def moves(motion: Motion, there: There) -> Motion:
+def motion_speed(motion: Motion, there: FramePresent) -> Motion:
     """How much each channel `[b, t, d]` has moved in MOVES frames; zero where the earlier frame is not there.
 
     `there`: `[t]` or `[b, t]`.
     """
     there = jnp.broadcast_to(there, motion.shape[:2])[..., None]
-    return jnp.where(there & before(there, MOVES), jnp.abs(motion - before(motion, MOVES)), 0)
+    return jnp.where(there & shift_frames(there, MOVES), jnp.abs(motion - shift_frames(motion, MOVES)), 0)
 
 
 class CausalConvolutions(nn.Module):
@@ -133,11 +133,11 @@ class CausalConvolutions(nn.Module):
 
     @nn.compact
     @typed
-    def __call__(self, tracks: Sequence[Float[HostOrDevice, "b t _"]], there: There) -> Embedding:
+    def __call__(self, tracks: Sequence[Float[HostOrDevice, "b t _"]], there: FramePresent) -> Embedding:
         width, there = tracks[0].shape[-1], jnp.broadcast_to(there, tracks[0].shape[:2])[..., None]
         x = jnp.where(there, Linear(width, name="mix")(jnp.concatenate(tracks, axis=-1)), 0)
         for i in range(self.layers):
-            past = [before(x, k * 2**i) for k in (2, 1)]
+            past = [shift_frames(x, k * 2**i) for k in (2, 1)]
             hidden = Linear(width, name=f"conv_{i}")(jnp.concatenate([*past, x], axis=-1))
             x = jnp.where(there, x + nn.silu(LayerNorm(name=f"norm_{i}")(hidden)), 0)
         return x
@@ -222,7 +222,7 @@ class ConditionEncoder(nn.Module):
             both = avatar_embedding + self.avatar(avatar_embedding, user, mask, positions)
         if self.convolutions:  # a frame that is there sees itself
             there = jnp.diagonal(jnp.asarray(mask), axis1=-2, axis2=-1)
-            change = moves(user_motion, there).astype(narrow.dtype)  # of wide motion: small nods are differences
+            change = motion_speed(user_motion, there).astype(narrow.dtype)  # of wide motion: small nods are differences
             tracks = (avatar_embedding, user_embedding, moved, narrow, change)
             both = both + self.fast(tracks, there)
         return self.out(nn.silu(self.avatar_norm(both)))

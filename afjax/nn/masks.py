@@ -131,10 +131,10 @@ def in_window(query: Numbers, key: Numbers, window: int) -> Bool[HostOrDevice, "
     return (key <= query) & (key > query - window)
 
 
-def stream_rows(mask: str, block: int, look_ahead: int, cache: int) -> Bool[np.ndarray, "n m"]:
+def stream_mask(mask: str, block: int, look_ahead: int, cache: int) -> Bool[np.ndarray, "n m"]:
     """What the tokens of one pass of a stream see: `cache` old frames, then the pass (look_ahead + block). `[n, m]`.
 
-    `stream_rows("blockwise_lookahead", 3, 1, 2)`, rows: the re-fed frame, then the block; columns: 2 cached, pass:
+    `stream_mask("blockwise_lookahead", 3, 1, 2)`, rows: the re-fed frame, then the block; columns: 2 cached, pass:
 
     1 1 | 1 1 0 0      the re-fed frame sees one frame ahead
     1 1 | 1 1 1 1

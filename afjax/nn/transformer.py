@@ -30,7 +30,7 @@ from afjax.nn.precision import activations, products
 from afjax.nn.token_layout import TokenLayout
 from afjax.types import ConditionMask, HostOrDevice, NoiseLevel, Params, Positions, ReferenceMotion, Tokens, typed
 
-Encoded = Float[HostOrDevice, "b m c"]
+EncodedCondition = Float[HostOrDevice, "b m c"]
 
 
 class Answer(NamedTuple):
@@ -130,7 +130,7 @@ class ForcingTransformer(nn.Module):
 
     @typed
     @_precise
-    def project(self, condition: Encoded, positions: Num[HostOrDevice, " m"]) -> list[KeysValues]:
+    def project(self, condition: EncodedCondition, positions: Num[HostOrDevice, " m"]) -> list[KeysValues]:
         """Encoded condition `[b, m, c]` at positions `[m]` -> cross-attention keys and values of every block."""
         condition = self._narrow(condition)
         return [block.project(condition, positions) for block in self.blocks]
@@ -203,8 +203,8 @@ class ForcingTransformer(nn.Module):
         return self.project(self._condition(conditions, condition_mask, layout), layout.entry)
 
     def _condition(self, conditions: Conditions, condition_mask, layout):
-        heard = jax.tree.map(lambda x: x[:, layout.entry], self.embed_audio(conditions))
-        return self.encode(heard, condition_mask, layout.encoder, layout.entry)
+        projected = jax.tree.map(lambda x: x[:, layout.entry], self.embed_audio(conditions))
+        return self.encode(projected, condition_mask, layout.encoder, layout.entry)
 
     @typed
     def forward_and_answer(

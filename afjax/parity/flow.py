@@ -142,7 +142,7 @@ def _cached_block(block, given, name: str) -> dict:
     modulation = jnp.split(given["block/mod"][:, :count], 6, axis=-1)
     own = block.project(given["block/c"][:, :count], positions)
     cross = tuple(jnp.concatenate(pair, axis=1) for pair in zip(seen, own, strict=True))
-    rows = masks.stream_rows(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)
+    rows = masks.stream_mask(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)
     near = np.abs(np.arange(count)[:, None] + aligned - np.arange(count + aligned)) <= aligned
     out, (keys, values) = block(given["block/x"][:, :count], modulation, cross, (rows, near), positions, past)
     found = {f"{name}/out": out}

@@ -24,7 +24,7 @@ def _mask(key: str) -> np.ndarray | None:
     number = {letters: int(digits) for letters, digits in re.findall(r"([A-Za-z]+)(\d+)", name)}
     match kind, number:
         case "self_mask_stream_used", {}:
-            return masks.stream_rows(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)
+            return masks.stream_mask(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)
         case "self_mask", {"T": frames, "look": ahead}:
             return masks.framewise_lookahead(frames, ahead)
         case "self_mask_window", {"start": start, "cache": cache, "n": tokens, "look": ahead}:

@@ -78,7 +78,7 @@ class Group:
         engine = self.engine
         for call, entry in plan.entries:
             if entry.back is not None:
-                engine.go_back(call.slot, entry.back.state)
+                engine.rollback(call.slot, entry.back.state)
                 entry.back = None
             if entry.guide is not None:
                 engine.guide(call.slot, entry.guide)

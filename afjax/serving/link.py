@@ -210,7 +210,7 @@ class Link:
             if not self._seat.call.gesture(fields["name"]):
                 raise ProtocolError("unsupported", "gesture: this avatar has nod, smile and look, or none at all")
         elif command.type == "expressiveness":
-            if not getattr(self._studio.engine, "guided", False):
+            if not getattr(self._studio.engine, "has_guidance", False):
                 raise ProtocolError("unsupported", "expressiveness: this model has no guidance")
             sampler = self._studio.engine.config.sampler
             own = sampler.guidance_joint + sampler.guidance_reaction - 1.0  # what guidance adds

@@ -17,7 +17,7 @@ from afjax.config.earlier_names import renamed_state
 from afjax.diffusion.guidance import guidance_branches
 from afjax.errors import InputError
 from afjax.streaming import live_step
-from afjax.streaming.state import own_motion
+from afjax.streaming.state import require_reference_motion
 from afjax.types import HostOrDevice
 
 __all__ = ["Engine"]
@@ -59,7 +59,7 @@ class Engine:
 
         Raises InputError where all slots are taken, or where a latent codec's motion has no `reference_motion`.
         """
-        slot, reference_motion = self._free(), own_motion(reference_motion, bool(self.config.data.codec))
+        slot, reference_motion = self._free(), require_reference_motion(reference_motion, bool(self.config.data.codec))
         one = live_step.fresh(self.config, self.extractor, self.params, seed, reference_motion, condition_set, scales)
         return self._occupy(slot, one)
 
@@ -76,15 +76,15 @@ class Engine:
         self.taken.discard(slot)
 
     def state(self, slot: int) -> live_step.LiveState:
-        """A session between two blocks, on the device; `go_back` goes on from it to the same bits."""
+        """A session between two blocks, on the device; `rollback` goes on from it to the same bits."""
         return live_step.take(self._state, self._slot(slot))
 
-    def go_back(self, slot: int, state: live_step.LiveState):
+    def rollback(self, slot: int, state: live_step.LiveState):
         """A slot goes on from what `state` gave of it."""
         self._state = live_step.put(self._state, self._slot(slot), state)
 
     @property
-    def guided(self) -> bool:
+    def has_guidance(self) -> bool:
         """Whether the step has the two branches that `guide` weighs: all conditions, and fewer or none."""
         masks = guidance_branches(self.config.sampler)[1]
         return len(masks) == 2 and masks[-1].tolist() == list(CONDITION_MASKS["joint"])
@@ -95,11 +95,11 @@ class Engine:
         v = v_less + scale (v_joint - v_less), v_less being the branch with fewer conditions or none. Raises InputError
         where the step has other branches than these two.
         """
-        if not self.guided:
+        if not self.has_guidance:
             raise InputError("this model has no guidance", do="use one whose sampler has the joint and another branch")
         one = self.state(slot)
         weights = jnp.asarray([1 - scale, scale], one.stream.guidance_weights.dtype)[:, None]
-        self.go_back(slot, one.replace(stream=one.stream.replace(guidance_weights=weights)))
+        self.rollback(slot, one.replace(stream=one.stream.replace(guidance_weights=weights)))
 
     def step(self, inputs: live_step.Inputs, only: Collection[int] | None = None) -> Float[Array, "b t d"]:
         """Motion `[b, t, d]` of the next block of every slot, in raw units, on the device and not waited for.
@@ -110,7 +110,7 @@ class Engine:
         waiting = [(slot, self.state(slot)) for slot in others]
         motion = self._all(inputs)
         for slot, state in waiting:
-            self.go_back(slot, state)
+            self.rollback(slot, state)
         return motion
 
     def _all(self, inputs: live_step.Inputs) -> jax.Array:

@@ -91,11 +91,11 @@ def _jitted(block_step, extractor):
     def hear(params: LiveParams, *voices):
         """What the extractor keeps of each voice, and each voice's rows; all voices are one batch, as weights are read
         once for a batch."""
-        heard, sound = jax.tree.map(lambda *each: jnp.concatenate(each), *voices)
-        heard, rows = jax.vmap(partial(extractor.step, params.extractor))(heard, sound)
+        extractor_states, sound = jax.tree.map(lambda *each: jnp.concatenate(each), *voices)
+        extractor_states, rows = jax.vmap(partial(extractor.step, params.extractor))(extractor_states, sound)
         rows = params.normalizer.scale_audio(rows)
         cut = partial(jnp.split, indices_or_sections=len(voices))
-        pieces, tree = jax.tree.flatten(heard)
+        pieces, tree = jax.tree.flatten(extractor_states)
         return [jax.tree.unflatten(tree, each) for each in zip(*map(cut, pieces), strict=True)], cut(rows)
 
     @typed
@@ -116,8 +116,10 @@ def init_live(config: Config, extractor: FeatureExtractor, sessions: int) -> Liv
     keys = jax.vmap(jax.random.key)(jnp.arange(sessions))
     sizes = (config.model, config.layout, config.sampler)
     stream = init_stream(keys, reference_motion, *sizes, jnp.zeros((sessions, 3)), config.compute.precision)
-    heard = [jax.tree.map(lambda x: jnp.tile(x[None], (sessions,) + (1,) * x.ndim), extractor.init()) for _ in range(2)]
-    return LiveState(stream, *heard)
+    extractor_states = [
+        jax.tree.map(lambda x: jnp.tile(x[None], (sessions,) + (1,) * x.ndim), extractor.init()) for _ in range(2)
+    ]
+    return LiveState(stream, *extractor_states)
 
 
 def fresh(
@@ -175,8 +177,8 @@ def _by_axis(function, *states: LiveState) -> LiveState:
         name: jax.tree.map(partial(function, AXES.get(name, 0)), *(getattr(s.stream, name) for s in states))
         for name in StreamState.__dataclass_fields__
     }
-    heard = (
+    extractor_states = (
         jax.tree.map(partial(function, 0), *(getattr(s, name) for s in states))
         for name in ("avatar_extractor", "user_extractor")
     )
-    return LiveState(StreamState(**streams), *heard)
+    return LiveState(StreamState(**streams), *extractor_states)

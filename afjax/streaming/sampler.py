@@ -16,7 +16,7 @@ from afjax.nn.condition_encoder import Conditions, RawConditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
 from afjax.streaming.rollout import rollout
-from afjax.streaming.state import StreamState, init_stream, own_motion, spread
+from afjax.streaming.state import StreamState, init_stream, require_reference_motion, spread
 from afjax.streaming.step import make_start, make_step, on_mesh
 from afjax.types import Audio, HostOrDevice, Motion, Params, ReferenceMotion, typed
 
@@ -34,7 +34,7 @@ def standardised(normalizer: Any, raw: RawConditions) -> Conditions:
     )
 
 
-def generating(config: Config) -> Config:
+def generation_config(config: Config) -> Config:
     """The config by which a model of a training generates: in bfloat16 only where that is asked for."""
     if config.compute.precision != "bfloat16":
         return config
@@ -127,7 +127,7 @@ class Generator:
     ) -> StreamState:  # fmt: skip
         """`count` sessions that have made nothing yet; arguments and errors as in `clips`."""
         s, config = self.normalizer, self.config
-        reference_motion = own_motion(reference_motion, self.absolute)
+        reference_motion = require_reference_motion(reference_motion, self.absolute)
         numbers = jnp.arange(count) if numbers is None else jnp.asarray(numbers, jnp.int32)
         keys = jax.vmap(lambda i: jax.random.fold_in(jax.random.key(seed), i))(numbers)
         kept = np.multiply(CONDITION_MASKS[condition_set], config.objective.ever_kept)

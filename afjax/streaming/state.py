@@ -41,14 +41,16 @@ class StreamState:
     running_mean: Float[Array, "b _"]  # running mean of the motion from the reference [b, d]; [b, 0] without an anchor
 
 
-def own_motion(reference_motion: Any, absolute: bool) -> Any:
+def require_reference_motion(reference_motion: Any, absolute: bool) -> Any:
     """The portrait's own motion `[d]`, as it was given; 0, the neutral face's, where it was not.
 
     Raises InputError where it was not and motion is `absolute`: not relative to the neutral face.
     """
     if reference_motion is None and absolute:
-        do = "give reference=codec.reference(codec.identity(portrait))"
-        raise InputError("motion of a latent codec has no neutral face: the portrait's own is missing", "reference", do)
+        do = "give reference_motion=codec.reference_motion(codec.identity(portrait))"
+        raise InputError(
+            "motion of a latent codec has no neutral face: the portrait's own is missing", "reference_motion", do
+        )
     return 0.0 if reference_motion is None else reference_motion
 
 

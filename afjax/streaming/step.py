@@ -181,8 +181,8 @@ def advance(
 
 def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, block: Conditions) -> BlockContext:
     branch_masks = guidance_branches(sampler)[1]
-    heard = model.apply(params, block, method="embed_audio")
-    recent = jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent_conditions, heard)
+    projected = model.apply(params, block, method="embed_audio")
+    recent = jax.tree.map(lambda past, new: jnp.concatenate([past, new], axis=1), state.recent_conditions, projected)
     condition, own = _encode(model, layout, params, state, recent, branch_masks)
     aligned = layout.cache + np.arange(-layout.alignment, layout.look_ahead + layout.block)
     return BlockContext(
@@ -202,16 +202,16 @@ def _start_pass(
     model, layout: LayoutConfig, sampler, params, state: StreamState, conditions: Conditions
 ) -> BlockContext:
     branch_masks = guidance_branches(sampler)[1]
-    heard = model.apply(params, conditions, method="embed_audio")
+    projected = model.apply(params, conditions, method="embed_audio")
     tokens = frame_layout(layout, conditions.user_motion.shape[1])
     condition_mask = (branch_masks[:, None] * state.condition_mask).reshape(-1, 3)
-    branched = jax.tree.map(lambda x: jnp.tile(x, (len(branch_masks), 1, 1)), heard)
+    branched = jax.tree.map(lambda x: jnp.tile(x, (len(branch_masks), 1, 1)), projected)
     condition = model.apply(params, branched, condition_mask, tokens.encoder, tokens.frame, method="encode")
     return BlockContext(
         refed_motion=state.refed_motion[:, :0],
         condition=condition.reshape(len(branch_masks), -1, *condition.shape[1:]),
         recent_conditions=jax.tree.map(
-            lambda past, new: jnp.concatenate([past, new], axis=1), state.recent_conditions, heard
+            lambda past, new: jnp.concatenate([past, new], axis=1), state.recent_conditions, projected
         ),
         cross=model.apply(params, condition, tokens.frame, method="project"),
         past=None,
@@ -253,7 +253,7 @@ def _visible(layout: LayoutConfig, num_frames, branch_count: int):
     """Masks of a pass for each session's own position: attention `[k * b, n, cached + n]`, alignment
     `[k * b, n, aligned + n]`."""
     frame = np.arange(-layout.look_ahead, layout.block)
-    attention = masks.stream_rows(layout.mask, layout.block, layout.look_ahead, layout.cache)
+    attention = masks.stream_mask(layout.mask, layout.block, layout.look_ahead, layout.cache)
     attended = np.concatenate([np.arange(-layout.cache, 0) - layout.look_ahead, frame])
     aligned = np.concatenate([np.arange(-layout.alignment, 0) - layout.look_ahead, frame])
     near = np.abs(frame[:, None] - aligned) <= layout.alignment

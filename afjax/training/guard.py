@@ -12,12 +12,12 @@ from afjax.types import Scalar
 class LossGuard:
     """Keeps the losses and gradient norms of the last steps on the device until `check` fetches them together.
 
-    A step is bad where one of the two is not finite, or where the loss is more than `explosion` times the `usual` one
-    (None: the first that is seen).
+    A step is bad where one of the two is not finite, or where the loss is more than `max_loss_ratio` times the `usual`
+    one (None: the first that is seen).
     """
 
-    def __init__(self, explosion: float, usual: float | None = None):
-        self.explosion, self.usual = explosion, usual
+    def __init__(self, max_loss_ratio: float, usual: float | None = None):
+        self.max_loss_ratio, self.usual = max_loss_ratio, usual
         self._pending = []
 
     def note(self, step: int, metrics: Mapping[str, Scalar], windows: Iterable):
@@ -33,7 +33,7 @@ class LossGuard:
                 why = f"the loss is {loss:g}"
             elif not math.isfinite(norm):
                 why = f"the gradient's norm is {norm:g}"
-            elif loss > self.explosion * self.usual:
+            elif loss > self.max_loss_ratio * self.usual:
                 why = f"the loss is {loss:.4g}, after {self.usual:.4g}"
             else:
                 continue

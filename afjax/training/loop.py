@@ -93,7 +93,7 @@ def run(
         begun(done)
         ahead = Ahead(batches, task.place, end - done)
         with ahead as batches, contextlib.closing(MetricWriter(workdir, done, tensorboard, wandb)) as writer:
-            guard = LossGuard(settings.explosion, writer.last.get("loss"))
+            guard = LossGuard(settings.max_loss_ratio, writer.last.get("loss"))
             began = time.perf_counter() - writer.last.get("seconds", 0.0)
             while done < end:
                 with tracing.step(done, state):

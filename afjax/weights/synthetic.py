@@ -11,10 +11,10 @@ from collections.abc import Mapping
 
 import numpy as np
 
-__all__ = ["digest", "manifest_shapes", "state_dict", "tensor", "unit"]
+__all__ = ["digest", "manifest_shapes", "state_dict", "tensor", "unit_variance_uniform"]
 
 
-def unit(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
+def unit_variance_uniform(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """float64 `u` of a shape."""
     count = math.prod(shape)
     stream = np.random.Philox(key=np.array([seed, zlib.crc32(name.encode())], np.uint64))
@@ -24,7 +24,7 @@ def unit(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 def tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
     """float32 parameter of a released name: biases small, norms near 1, matrices of unit gain."""
-    u, fan_in = unit(name, shape, seed), math.prod(shape[1:])
+    u, fan_in = unit_variance_uniform(name, shape, seed), math.prod(shape[1:])
     codec = name.startswith("motion_autoencoder.")
     if name.endswith(("weight_g", "modulation.bias")):
         value = 1 + 0.1 * u

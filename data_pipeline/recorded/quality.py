@@ -92,7 +92,7 @@ def rounded(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
             for name, value in numbers.items()}  # fmt: skip
 
 
-class People:
+class MedianDescriptors:
     """Every person's median face descriptor, of at most `most` of their clips, spread evenly over them."""
 
     def __init__(self, most: int = 64):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from afjax import files
-from afjax.config.filters import NUMBERS, conditions
+from afjax.config.filters import NUMBERS, parse_filter
 from afjax.errors import InputError, InputWarning
 from data_pipeline.recorded.pairs import ROLES, Pair
 
@@ -70,7 +70,7 @@ def passing(folder: Path, split: str, text: str, count: int) -> np.ndarray:
 
     Raises InputError for a faulty filter, or where `clips.parquet` is missing or of another data set.
     """
-    wanted = conditions(text)
+    wanted = parse_filter(text)
     try:
         from pyarrow import ArrowException, parquet
     except ImportError:

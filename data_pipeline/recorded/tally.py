@@ -116,8 +116,8 @@ def tabulate(path: Path, pairs: Sequence[Pair], work: Path, length: int, total: 
     return tally
 
 
-def _people(pairs: Iterable[Pair], work: Path) -> quality.People:
-    people = quality.People()
+def _people(pairs: Iterable[Pair], work: Path) -> quality.MedianDescriptors:
+    people = quality.MedianDescriptors()
     for pair in pairs:
         for path in sorted((work / pair.name).glob("[0-9]*.faces.npy")):
             for role, face in zip(ROLES, np.load(path, allow_pickle=False), strict=True):

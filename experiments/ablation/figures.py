@@ -11,7 +11,7 @@ from afjax.codec.face.channels import CHANNELS
 from afjax.metrics import frechet, reactiveness, richness
 from data_pipeline.schema import EVENT_KINDS, Conversation
 from experiments.ablation import runner
-from experiments.ablation.runner import Made
+from experiments.ablation.runner import CellResult
 from experiments.evaluation import eval_set
 from experiments.report import comparison_plots, figures
 from experiments.report.conversation_video import render_tracks
@@ -26,7 +26,7 @@ FACE = slice(48, 208)
 """Rows and columns of a picture of 256 pixels that hold the face."""
 
 
-def plot(out: Path, suite: str, made: Sequence[Made], data: Path):
+def plot(out: Path, suite: str, made: Sequence[CellResult], data: Path):
     """Draws what the cells that did not fail have, those of the first seed where a picture shows one model."""
     good = [one for one in made if "error" not in one.record]
     if not good:
@@ -73,7 +73,7 @@ def _motion(folder: Path) -> np.ndarray:
         return stored["model"].astype(np.float32)
 
 
-def _jitter(good: Sequence[Made]) -> dict[str, dict[str, float]]:
+def _jitter(good: Sequence[CellResult]) -> dict[str, dict[str, float]]:
     """Means over seeds by cell, inside blocks and at their edges; NaN inside blocks of two frames, which have none."""
     found = {}
     for name in dict.fromkeys(one.cell.name for one in good):
@@ -97,7 +97,7 @@ def _margins(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array([line["step"] for line in lines]), np.array([line["margin"] for line in lines])
 
 
-def _frontier(path: Path, first: str, measured: Sequence[Made]):
+def _frontier(path: Path, first: str, measured: Sequence[CellResult]):
     """Draws how soon every cell answers a smile against what that costs in distance and response, seed by seed."""
     panels = {}
     for metric, label in (("fd", "Fréchet distance"), ("event_response_smile", "event response, smile")):

@@ -31,7 +31,7 @@ MEASURED = {"model": "joint", "model_user_dropped": "avatar"}
 
 
 @dataclass(frozen=True)
-class Made:
+class CellResult:
     """A cell with one seed, its folder, and its record: figures, or `error`."""
 
     cell: Cell
@@ -47,7 +47,7 @@ def check_data(suite: Suite, data: Path):
         reaction_lag.require_simulated(clips, data)
 
 
-def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[Made]:
+def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[CellResult]:
     """Yields every cell and seed as soon as it is there: seed by seed, so that each has all cells first.
 
     A cell that fails has a record with `error`; those that need it fail with it, the others go on.
@@ -57,7 +57,7 @@ def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[Made]
     for seed in range(plan.seeds):
         for cell in order(suite):
             record = _record(work, cell, seed) | {"cell": cell.name}  # suites share cells under other names
-            yield Made(cell, seed, work.folder(cell, seed), record)
+            yield CellResult(cell, seed, work.folder(cell, seed), record)
 
 
 @dataclass(frozen=True)

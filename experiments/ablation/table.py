@@ -93,10 +93,10 @@ def _over_seeds(estimates: Sequence[Mapping]) -> dict:
     means = [estimate["mean"] for estimate in estimates]
     if len(means) < 2 or None in means:
         return dict(estimates[0]) if len(means) == 1 else {"mean": None, "low": None, "high": None, "n": len(means)}
-    return _student(np.array(means))
+    return _t_interval(np.array(means))
 
 
-def _student(values: np.ndarray) -> dict:
+def _t_interval(values: np.ndarray) -> dict:
     reach = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return {"mean": values.mean(), "low": values.mean() - reach, "high": values.mean() + reach, "n": len(values)}
 
@@ -111,7 +111,7 @@ def _differences(good: Mapping[int, Mapping], base: Mapping[int, Mapping]) -> di
         if len(values) == 1:
             estimate = {"mean": values[0], "low": None, "high": None, "n": 1, "p": None}
         else:
-            estimate = _student(values) | {"p": _paired_p(values, STEP_MS if METRICS[metric].unit == "ms" else 0.0)}
+            estimate = _t_interval(values) | {"p": _paired_p(values, STEP_MS if METRICS[metric].unit == "ms" else 0.0)}
         found[metric] = estimate | {"marked": False, "values": values.tolist()}
     return found
 

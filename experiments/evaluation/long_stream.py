@@ -106,7 +106,7 @@ def _recorded_faces(portraits: PortraitsUnderTest, clips: list[Conversation], ki
     speaks = kind == "speaking"
     frames = np.concatenate([clip.avatar_motion[clip.avatar_speaking == speaks] - clip.rest for clip in clips])
     chosen = np.random.default_rng(DRAWN_SEED).integers(len(frames), size=(portraits.sessions, LIFE))
-    return portraits.cosines_from_rest(frames[chosen])
+    return portraits.cosines_of_relative_motion(frames[chosen])
 
 
 def generated(

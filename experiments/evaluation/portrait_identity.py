@@ -52,7 +52,7 @@ class PortraitsUnderTest:
             pairs = identity.cosines(np.broadcast_to(self._own, (sessions, *self._own.shape)), self._own)
             self.others = float(pairs[~np.eye(sessions, dtype=bool)].mean())
 
-    def cosines_from_rest(self, motion: np.ndarray) -> np.ndarray:
+    def cosines_of_relative_motion(self, motion: np.ndarray) -> np.ndarray:
         """Cosines of frames as `cosines` gives them, of motion relative to somebody's rest."""
         rest = np.broadcast_to(self.references, (self.sessions, motion.shape[-1]))
         return self.cosines(motion + rest[:, None])

@@ -43,15 +43,19 @@ def write_linear(path: str | Path, kind: str, cells: Sequence[int], weights: np.
     """Writes one network: means over cells of a grid, flattened in C order, times `weights` `[cells, features]`."""
     path = files.absolute(path)
     shape = ["N", *(CLIP if length is None else length for length in KINDS[kind].shape)]
-    window = b"".join(_number(8, length) for length in cells)
+    window = b"".join(_varint_field(8, length) for length in cells)
     pool = _node("AveragePool", ["x"], ["pooled"], (_ints("kernel_shape", window), _ints("strides", window)))
     nodes = [pool, _node("Flatten", ["pooled"], ["flat"]), _node("MatMul", ["flat", "w"], ["y"])]
     weights = np.ascontiguousarray(weights, "<f4")
-    dims = b"".join(_number(1, length) for length in weights.shape)
-    tensor = dims + _number(2, _FLOAT) + _text(8, "w") + _bytes(9, weights.tobytes())
-    graph = b"".join(_bytes(1, node) for node in nodes) + _text(2, kind) + _bytes(5, tensor)
-    graph += _bytes(11, _value("x", shape)) + _bytes(12, _value("y", ["N", KINDS[kind].features]))
-    model = _number(1, _IR) + _bytes(7, graph) + _bytes(8, _text(1, "") + _number(2, _OPSET))
+    dims = b"".join(_varint_field(1, length) for length in weights.shape)
+    tensor = dims + _varint_field(2, _FLOAT) + _text(8, "w") + _length_delimited(9, weights.tobytes())
+    graph = b"".join(_length_delimited(1, node) for node in nodes) + _text(2, kind) + _length_delimited(5, tensor)
+    graph += _length_delimited(11, _value("x", shape)) + _length_delimited(12, _value("y", ["N", KINDS[kind].features]))
+    model = (
+        _varint_field(1, _IR)
+        + _length_delimited(7, graph)
+        + _length_delimited(8, _text(1, "") + _varint_field(2, _OPSET))
+    )
     with files.aside(path) as partial:
         partial.write_bytes(model)
     return path
@@ -64,29 +68,29 @@ def _flat(kind: str, cells: Sequence[int]) -> int:
 
 def _node(kind: str, inputs: Sequence[str], outputs: Sequence[str], attributes: Sequence[bytes] = ()) -> bytes:
     ends = b"".join(_text(1, name) for name in inputs) + b"".join(_text(2, name) for name in outputs)
-    return ends + _text(4, kind) + b"".join(_bytes(5, each) for each in attributes)
+    return ends + _text(4, kind) + b"".join(_length_delimited(5, each) for each in attributes)
 
 
 def _ints(name: str, values: bytes) -> bytes:
-    return _text(1, name) + values + _number(20, _INTS)
+    return _text(1, name) + values + _varint_field(20, _INTS)
 
 
 def _value(name: str, shape: Sequence[int | str]) -> bytes:
-    lengths = [_number(1, one) if isinstance(one, int) else _text(2, one) for one in shape]
-    tensor = _number(1, _FLOAT) + _bytes(2, b"".join(_bytes(1, one) for one in lengths))
-    return _text(1, name) + _bytes(2, _bytes(1, tensor))
+    lengths = [_varint_field(1, one) if isinstance(one, int) else _text(2, one) for one in shape]
+    tensor = _varint_field(1, _FLOAT) + _length_delimited(2, b"".join(_length_delimited(1, one) for one in lengths))
+    return _text(1, name) + _length_delimited(2, _length_delimited(1, tensor))
 
 
-def _number(field: int, value: int) -> bytes:
+def _varint_field(field: int, value: int) -> bytes:
     return _varint(field << 3) + _varint(value)
 
 
-def _bytes(field: int, content: bytes) -> bytes:
+def _length_delimited(field: int, content: bytes) -> bytes:
     return _varint(field << 3 | 2) + _varint(len(content)) + content
 
 
 def _text(field: int, text: str) -> bytes:
-    return _bytes(field, text.encode())
+    return _length_delimited(field, text.encode())
 
 
 def _varint(value: int) -> bytes:

@@ -70,7 +70,7 @@ def settings(out: Path) -> Settings:
     )  # fmt: skip
     return Settings(
         data=given / "recordings", networks=given / "networks", out=out, codec_sizes=codec, sizes=sizes,
-        tuning=("--config.preference.validation=2",), seconds=6.0,
+        tuning=("--config.preference.validation_clips=2",), seconds=6.0,
         environment=(("JAX_DISABLE_MOST_OPTIMIZATIONS", "1"),),  # at this size it is compiling that takes the time
     )  # fmt: skip
 

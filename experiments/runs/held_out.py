@@ -13,7 +13,7 @@ import numpy as np
 from afjax.codec.face.channels import CHANNELS, EXPRESSION, POSE, channel
 from afjax.config import Config
 from afjax.metrics.events import EVENTS
-from afjax.training.generator.probe import Answers, Windows, make_probe, places
+from afjax.training.generator.probe import EventWindows, Windows, make_probe, places
 from data_pipeline.records import Metadata
 from data_pipeline.schema import EVENT_KINDS
 from data_pipeline.shards import open_split
@@ -49,7 +49,7 @@ def held_out_probe(config: Config, folder: Path, metadata: Metadata) -> Callable
         found = around(clips, causes, frames, config.layout.block, step)
         if len(found) >= FEWEST:
             cuts = stack([window(clip, start) for clip, start, _ in found])
-            answers[kind] = Answers(cuts, np.array([place for *_, place in found]), channel(detector.channel))
+            answers[kind] = EventWindows(cuts, np.array([place for *_, place in found]), channel(detector.channel))
     groups = {"expression": EXPRESSION, "pose": POSE}
     groups = {name: np.array([channel(one) for one in members]) for name, members in groups.items()}
     return make_probe(config, windows, answers, groups)

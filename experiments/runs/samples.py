@@ -9,7 +9,7 @@ from afjax import files
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config
-from afjax.streaming.sampler import Generator, generating
+from afjax.streaming.sampler import Generator, generation_config
 from data_pipeline.records import Metadata, read_split
 from experiments.report.conversation_video import write_conversation
 from experiments.runs.tensorboard_samples import show
@@ -25,7 +25,7 @@ class SampleWriter:
 
     def __init__(self, config: Config, folder: Path, metadata: Metadata, out: Path, board: Path | None, clips: int = 4):
         self._clips = [clip for clip, _ in zip(read_split(folder, "eval"), range(clips), strict=False)]
-        self._generator = Generator(generating(config), None, metadata.normalizer)
+        self._generator = Generator(generation_config(config), None, metadata.normalizer)
         self._out, self._board = out, board
         missing = [package for package in MEDIA if importlib.util.find_spec(package) is None]
         silent = not self._clips or self._clips[0].avatar_features is None or metadata.channels != CHANNELS

@@ -63,7 +63,7 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
     )
     iterator = batches(
         mixed, "train", config.data.batch, config.data.window, config.training.seed,
-        losing=files.absolute(preference.path) if tuned else "", leave=preference.validation if tuned else 0,
+        losing=files.absolute(preference.path) if tuned else "", leave=preference.validation_clips if tuned else 0,
         user_delay=config.layout.user_delay, swap=config.data.swap,
         part=sharding.rows(config.compute, config.data.batch), stored=True, filter=config.data.filter,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from afjax.config import Config, differences, to_dict
 from afjax.config.checks import require
 from afjax.errors import InputError
 from afjax.metrics.table import report
-from afjax.streaming.sampler import Generator, generating
+from afjax.streaming.sampler import Generator, generation_config
 from data_pipeline.records import Metadata, read_split
 from experiments.runs import divided
 from experiments.runs.columns import columns_for
@@ -46,14 +46,15 @@ def start(config: Config, metadata: Metadata):
 class Validation:
     """Generates the set-aside training conversations, logs `validation.jsonl`, and says when tuning has gone too far.
 
-    The rule compares with the untuned model (step 0): lip_corr lower by more than `preference.lip_loss`, or the Fréchet
-    distance higher by more than the share `preference.fd_growth`. Motion of a latent codec is measured in coefficients
+    The rule compares with the untuned model (step 0): lip_corr lower by more than `preference.max_lip_corr_drop`, or
+    the Fréchet distance higher by more than the share `preference.max_fd_growth`. Motion of a latent codec is measured
+    in coefficients
     of its directions, which have no lips: there the distance alone decides.
     """
 
     def __init__(self, config: Config, folder: Path, metadata: Metadata, log: Path):
-        self._clips = list(read_split(folder, "train", -config.preference.validation))
-        self._generator = Generator(generating(config), None, metadata.normalizer)
+        self._clips = list(read_split(folder, "train", -config.preference.validation_clips))
+        self._generator = Generator(generation_config(config), None, metadata.normalizer)
         self._columns = columns_for(metadata.channels, config.data.codec, folder)
         self._config, self._log = config, log
         self.reason = ""
@@ -69,9 +70,9 @@ class Validation:
         with files.aside(self._log) as path:
             path.write_text("".join(json.dumps(record) + "\n" for record in records))
         first, rule = records[0], self._config.preference
-        if "lip_corr" in first and figures["lip_corr"] < first["lip_corr"] - rule.lip_loss:
+        if "lip_corr" in first and figures["lip_corr"] < first["lip_corr"] - rule.max_lip_corr_drop:
             self.reason = f"lip_corr fell from {first['lip_corr']:.3f} to {figures['lip_corr']:.3f} at step {step}"
-        elif figures["fd"] > first["fd"] * (1 + rule.fd_growth):
+        elif figures["fd"] > first["fd"] * (1 + rule.max_fd_growth):
             self.reason = f"the Fréchet distance grew from {first['fd']:.3f} to {figures['fd']:.3f} at step {step}"
         return bool(self.reason)
 

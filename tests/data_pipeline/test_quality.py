@@ -7,7 +7,7 @@ from scipy.signal import fftconvolve
 
 from afjax.audio.framing import FPS, FRAME
 from afjax.codec.face.track.coefficients import GAIN, RAW, turned
-from afjax.config.filters import NUMBERS, conditions
+from afjax.config.filters import NUMBERS, parse_filter
 from afjax.config.training import DataConfig
 from afjax.errors import InputError
 from data_pipeline.recorded import quality, shots
@@ -106,7 +106,7 @@ def test_size_of_a_face_is_its_larger_side():
 def test_a_stranger_is_told_from_the_person_s_median():
     rng = np.random.default_rng(0)
     ann, bob = rng.standard_normal((2, 128))
-    people = quality.People(most=8)
+    people = quality.MedianDescriptors(most=8)
     for n in range(40):
         people.add("ann", bob if n == 20 else ann + 0.1 * rng.standard_normal(128))
     people.add("ann", np.full(128, np.nan))
@@ -117,11 +117,11 @@ def test_a_stranger_is_told_from_the_person_s_median():
 
 
 def test_conditions_of_a_filter():
-    both, one = conditions("face_size>64, avatar_bleed <= -20")
+    both, one = parse_filter("face_size>64, avatar_bleed <= -20")
     assert both.columns == ("avatar_face_size", "user_face_size") and one.columns == ("avatar_bleed",)
     values = np.array([-30.0, -20.0, -10.0, np.nan])
     assert one.holds(values).tolist() == [True, True, False, True]
-    assert not conditions("  ")
+    assert not parse_filter("  ")
 
 
 @pytest.mark.parametrize(

@@ -51,7 +51,7 @@ def test_tuning_and_figures_are_of_latent_motion(config, trained, tmp_path):
     losing = preferences.read_losing(tmp_path / "losing", SPLITS["train"])
     assert losing[0].shape == (1, FRAMES, DIM) and np.isfinite(losing).all()
     preference = dataclasses.replace(
-        config.preference, path=str(tmp_path / "losing"), model=str(trained), validation=3, fd_growth=100.0
+        config.preference, path=str(tmp_path / "losing"), model=str(trained), validation_clips=3, max_fd_growth=100.0
     )
     optimizer = dataclasses.replace(config.optimizer, kind="adamw", warmup_steps=1)
     tuned = dataclasses.replace(config, preference=preference, optimizer=optimizer)

@@ -13,7 +13,7 @@ import pytest
 from scipy.ndimage import gaussian_filter1d
 
 from afjax.config import Config, ObjectiveConfig, OptimizerConfig, SamplerConfig, TrainingConfig
-from afjax.metrics.real_response import sums
+from afjax.metrics.real_response import gain_terms
 from afjax.nn.condition_encoder import Conditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.rollout import rollout
@@ -80,7 +80,7 @@ def gains(user: np.ndarray, avatar: np.ndarray) -> np.ndarray:
     """`[20, 3]`: the slope of each channel at each lag, over all sessions."""
 
     def slope(lag, c):
-        over, under = sum(sums(u[:, c], a[:, c], lag=lag) for u, a in zip(user, avatar, strict=True))
+        over, under = sum(gain_terms(u[:, c], a[:, c], lag=lag) for u, a in zip(user, avatar, strict=True))
         return over / under
 
     return np.array([[slope(lag, c) for c in range(3)] for lag in range(20)])

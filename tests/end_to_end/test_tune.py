@@ -49,7 +49,9 @@ def test_another_user_is_not_no_user(config, workdir, losing, tmp_path):
 
 
 def test_tuning_stops_keeps_the_last_good_state_and_logs_what_it_should(config, workdir, losing, tmp_path):
-    summary = train_run(tuned(config, workdir, losing, fd_growth=0.0, lip_loss=0.0), tmp_path / "run", samples=False)
+    summary = train_run(
+        tuned(config, workdir, losing, max_fd_growth=0.0, max_lip_corr_drop=0.0), tmp_path / "run", samples=False
+    )
     assert summary["steps"] in (0, 10) and "at step" in summary["stopped"]
     run = load_run(tmp_path / "run")
     assert run.step == summary["steps"]

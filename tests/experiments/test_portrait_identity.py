@@ -55,7 +55,7 @@ def test_cosines_are_with_the_sessions_own_portrait(two):
     found = two.cosines(motion)
     np.testing.assert_allclose(found[:, :2], [[1.0, 0.5], [1.0, 0.5]], atol=1e-6)
     assert found[0, 2] == 0 and found[1, 2] == pytest.approx(1.0)
-    np.testing.assert_array_equal(two.cosines_from_rest(motion), found)
+    np.testing.assert_array_equal(two.cosines_of_relative_motion(motion), found)
 
 
 def test_faces_that_stay_are_inside_and_faces_that_leave_are_not():

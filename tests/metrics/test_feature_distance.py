@@ -20,7 +20,7 @@ def test_it_is_the_distance_of_the_two_gaussians(count, dim):
     ours, theirs = clips(count, 20, dim, 0), clips(count, 20, dim, 1)
     gaussians = [frechet.Pool().add(np.concatenate(each)).gaussian() for each in (ours, theirs)]
     expected = frechet.distance(*gaussians[0], *gaussians[1])
-    np.testing.assert_allclose(feature_distance.between(ours, theirs)[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(feature_distance.distance_and_influences(ours, theirs)[0], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize("dim", [5, 40])
@@ -30,8 +30,10 @@ def test_of_a_set_against_itself_it_is_0_and_of_a_shift_its_square(dim):
     assert found["mean"] < 1e-9 and found["high"] < 1e-8 and found["rows"] == 32
     shift = np.zeros(dim)
     shift[:2] = 3.0, 4.0
-    np.testing.assert_allclose(feature_distance.between([one + shift for one in rows], rows)[0], 25.0, rtol=1e-9)
-    doubled = feature_distance.between([2.0 * one for one in rows], rows)[0]
+    np.testing.assert_allclose(
+        feature_distance.distance_and_influences([one + shift for one in rows], rows)[0], 25.0, rtol=1e-9
+    )
+    doubled = feature_distance.distance_and_influences([2.0 * one for one in rows], rows)[0]
     pooled = np.concatenate(rows)
     expected = np.trace(np.cov(pooled.T)) + np.square(pooled.mean(axis=0)).sum()  # (2 - 1)^2 of every deviation
     np.testing.assert_allclose(doubled, expected, rtol=1e-9)
@@ -40,7 +42,7 @@ def test_of_a_set_against_itself_it_is_0_and_of_a_shift_its_square(dim):
 def test_a_clip_moves_the_distance_as_it_is_said_to():
     """The derivative by a clip's weight, against the distance with a little more of that clip."""
     ours, theirs = clips(6, 40, 4, 0), clips(6, 40, 4, 1)
-    figure, first, second = feature_distance.between(ours, theirs)
+    figure, first, second = feature_distance.distance_and_influences(ours, theirs)
     for side, parts in ((0, first), (1, second)):
         for clip in (0, 3):
             weights = np.ones(6)
@@ -87,11 +89,11 @@ def test_groups_widen_it_and_few_have_no_bounds():
 
 def test_what_is_no_set_of_rows_is_refused():
     with pytest.raises(InputError, match="at least 2 rows"):
-        feature_distance.between([np.zeros((1, 3))], [np.zeros((5, 3))])
+        feature_distance.distance_and_influences([np.zeros((1, 3))], [np.zeros((5, 3))])
     with pytest.raises(InputError, match="of 3 and of 4 numbers"):
-        feature_distance.between(clips(2, 9, 3, 0), clips(2, 9, 4, 0))
+        feature_distance.distance_and_influences(clips(2, 9, 3, 0), clips(2, 9, 4, 0))
     with pytest.raises(InputError, match="not finite"):
-        feature_distance.between([np.full((4, 3), np.nan)], clips(2, 9, 3, 0))
+        feature_distance.distance_and_influences([np.full((4, 3), np.nan)], clips(2, 9, 3, 0))
 
 
 class Drawn:
@@ -107,7 +109,7 @@ class Drawn:
 def test_1000_clips_need_no_more_memory_than_10():
     def peak(count):
         tracemalloc.start()
-        figure, *_ = feature_distance.between(Drawn(count, 0), Drawn(3, 1))
+        figure, *_ = feature_distance.distance_and_influences(Drawn(count, 0), Drawn(3, 1))
         size = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return size, figure

@@ -129,14 +129,14 @@ def test_no_delay_hides_a_frame_exact_copier_of_the_smile(delay):
 def test_gains_are_regression_slopes_and_their_null_turns_the_user_round():
     rng = np.random.default_rng(0)
     user, noise = rng.standard_normal((2, 260))
-    np.testing.assert_allclose(rr.sums(user, late(user, rr.LAG) * 0.4 + 3)[0] / rr.sums(user, user)[1], 0.4)
+    np.testing.assert_allclose(rr.gain_terms(user, late(user, rr.LAG) * 0.4 + 3)[0] / rr.gain_terms(user, user)[1], 0.4)
     avatar, where = 0.4 * late(user, rr.LAG) + noise, rng.random(260) < 0.5
-    top, square = rr.sums(user, avatar, where)
+    top, square = rr.gain_terms(user, avatar, where)
     kept = np.flatnonzero(where[: -rr.LAG])
     np.testing.assert_allclose(top / square, np.polyfit(user[kept], avatar[kept + rr.LAG], 1)[0])
-    turned = rr.shifted_sums(user, avatar)
+    turned = rr.circular_shift_terms(user, avatar)
     for shift in (0, 1, 100, 259):
-        np.testing.assert_allclose(turned[shift], rr.sums(np.roll(user, shift), avatar))
+        np.testing.assert_allclose(turned[shift], rr.gain_terms(np.roll(user, shift), avatar))
 
 
 def test_a_clip_counts_as_much_as_its_user_moves(found):
@@ -173,7 +173,7 @@ def test_clips_are_measured_without_their_last_four_seconds_too(found):
     one = found["oracle"]["clips"]["clip 0"]
     cut = clips("oracle")[0].until(FRAMES - rr.LAST)
     assert one["without_last_4_s"]["smile"]["raw"] == pytest.approx(
-        rr.sums(*cut.pair("smile"))[0] / rr.sums(*cut.pair("smile"))[1]
+        rr.gain_terms(*cut.pair("smile"))[0] / rr.gain_terms(*cut.pair("smile"))[1]
     )
     assert one["without_last_4_s"]["smile"]["raw"] != one["gains"]["smile"]["raw"]
     assert len(found["oracle"]["episodes"]) == 2 * CLIPS

@@ -28,7 +28,7 @@ def main(folder: Path, where: str = ""):
     if not where:
         make_preferences(load_run(out / "run"), config.data.path, folder / "losing", per_clip=1)
     preference = dataclasses.replace(
-        config.preference, path=str(folder / "losing"), model=str(out / "run"), validation=2, fd_growth=100.0
+        config.preference, path=str(folder / "losing"), model=str(out / "run"), validation_clips=2, max_fd_growth=100.0
     )
     train_run(dataclasses.replace(config, preference=preference), out / "tuned", samples=False)
     _, table, _ = tables.of_model(str(out / "tuned"))

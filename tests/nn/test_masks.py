@@ -17,7 +17,7 @@ DRAWN = [
     (masks.bidirectional, (2,)),
     (masks.alignment, (5, 1)),
     (masks.causal_window, (5, 2)),
-    (masks.stream_rows, ("blockwise_lookahead", 3, 1, 2)),
+    (masks.stream_mask, ("blockwise_lookahead", 3, 1, 2)),
 ]
 
 
@@ -63,7 +63,7 @@ def test_masks_contain_each_other(block, look_ahead):
 
 def test_stream_rows_are_rows_of_the_training_mask():
     block, look_ahead, cache = 10, 2, 38
-    rows = masks.stream_rows("framewise_lookahead", block, look_ahead, cache)
+    rows = masks.stream_mask("framewise_lookahead", block, look_ahead, cache)
     np.testing.assert_array_equal(rows, masks.framewise_lookahead(50, look_ahead)[38:])
 
 

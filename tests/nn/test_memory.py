@@ -79,9 +79,9 @@ def test_each_person_queries_their_own_bank(changed, who):
         _, seen = ENCODER.apply(params, c, method=whole, capture_intermediates=banks)
         return {name: seen["intermediates"][name]["__call__"][0] for name in ("verbal", "non_verbal")}
 
-    before, after = recalled(c), recalled(c._replace(**{changed: 1 - getattr(c, changed)}))
-    for name in before:
-        assert (float(jnp.abs(after[name] - before[name]).max()) > 1e-3) == (name == who)
+    shift_frames, after = recalled(c), recalled(c._replace(**{changed: 1 - getattr(c, changed)}))
+    for name in shift_frames:
+        assert (float(jnp.abs(after[name] - shift_frames[name]).max()) > 1e-3) == (name == who)
 
 
 def test_settings_that_do_not_fit_are_refused():

@@ -9,7 +9,7 @@ import pytest
 
 from afjax.nn import embeddings, masks
 from afjax.nn.attention import attend
-from afjax.nn.condition_encoder import moves
+from afjax.nn.condition_encoder import motion_speed
 from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout, pass_layout
 from afjax.nn.transformer import ForcingTransformer
@@ -94,7 +94,7 @@ def test_perturbation_reaches_exactly_what_the_masks_allow(encoder, mask, make, 
 
 def test_moves_are_over_three_frames_that_are_there():
     motion, there = jnp.array([0, 1, 5, -2, -2, -2, 4.0])[None, :, None], jnp.arange(7) > 0
-    np.testing.assert_array_equal(moves(motion, there)[0, :, 0], [0, 0, 0, 0, 3, 7, 6])
+    np.testing.assert_array_equal(motion_speed(motion, there)[0, :, 0], [0, 0, 0, 0, 3, 7, 6])
 
 
 def test_levels_that_are_told_are_those_of_the_tokens():

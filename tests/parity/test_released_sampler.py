@@ -49,7 +49,7 @@ def absolute_pass(model, sampler, params, past, crossed, context, given, noise, 
         seen, rows, near = own_cross, whole.attention, whole.alignment
     else:
         seen = [tuple(map(lambda *x: jnp.concatenate(x, 1), *pair)) for pair in zip(crossed, own_cross, strict=True)]
-        rows = masks.stream_rows(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)
+        rows = masks.stream_mask(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)
         near = np.abs(np.arange(tokens)[:, None] + 2 - np.arange(tokens + 2)) <= 2
     reference_motion = jnp.zeros((len(branch_masks), noise.shape[-1]), noise.dtype)
 

@@ -24,7 +24,7 @@ def config_of(block: int = BLOCK, delay: int = DELAY) -> Config:
 class Engine:
     """The mouth opens as the voice is loud, the smile is the user's, the yaw is a sum over the whole past."""
 
-    guided = False
+    has_guidance = False
 
     def __init__(self, sessions: int = 1, block: int = BLOCK, delay: int = DELAY, seconds: float = 0.0):
         self.config, self.sessions, self.seconds = config_of(block, delay), sessions, seconds
@@ -44,7 +44,7 @@ class Engine:
     def state(self, slot):
         return self.past[slot].copy()
 
-    def go_back(self, slot, state):
+    def rollback(self, slot, state):
         self.past[slot] = state
 
     def step(self, inputs, only=None):

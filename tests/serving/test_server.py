@@ -146,7 +146,7 @@ def test_expressiveness_is_in_units_of_the_model_s_own_guidance():
             engine, asked = server.studio.engine, []
             sampler = dataclasses.replace(engine.config.sampler, guidance_avatar=-0.4, guidance_joint=1.4)
             engine.config = dataclasses.replace(engine.config, sampler=sampler)
-            engine.guided, engine.guide = True, lambda slot, scale: asked.append(scale)
+            engine.has_guidance, engine.guide = True, lambda slot, scale: asked.append(scale)
             async with Page(server) as page:
                 await page.begin(mic_rate=0, camera=False)
                 await page.hears("ready")

@@ -154,7 +154,7 @@ def test_a_step_of_all_conditions_beside_fewer_can_be_guided(config, scales, gui
     engine.config = dataclasses.replace(
         config, sampler=SamplerConfig(**{"guidance_avatar": 0.0, "guidance_user": 0.0, **scales})
     )
-    assert engine.guided is guided
+    assert engine.has_guidance is guided
 
 
 def test_guidance_belongs_to_the_session(config, engine, alone):

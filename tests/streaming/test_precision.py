@@ -18,7 +18,7 @@ from afjax.nn.transformer import narrowed
 from afjax.normalizer import Normalizer
 from afjax.streaming import live_step
 from afjax.streaming.engine import Engine
-from afjax.streaming.sampler import Generator, generating
+from afjax.streaming.sampler import Generator, generation_config
 
 BLOCKS = 40
 WIDE = ("exp", "sin", "cos", "rsqrt", "sqrt", "reduce_sum")
@@ -140,9 +140,14 @@ def test_a_session_in_bfloat16_goes_on_from_a_snapshot_to_the_same_bits():
 
 def test_what_was_trained_in_bfloat16_generates_in_tf32_unless_asked():
     config, params = model("bfloat16")
-    assert generating(config).compute.precision == "tf32" and generating(model("float32")[0]) == model("float32")[0]
+    assert (
+        generation_config(config).compute.precision == "tf32"
+        and generation_config(model("float32")[0]) == model("float32")[0]
+    )
     normalizer = Normalizer(*(np.asarray(x) for x in params[2:]))
-    avatar = Avatar(generating(config), Generator(config, params.model, normalizer), MelFeatures, lambda *_: None)
+    avatar = Avatar(
+        generation_config(config), Generator(config, params.model, normalizer), MelFeatures, lambda *_: None
+    )
     kinds = [
         {leaf.dtype for leaf in jax.tree.leaves(each.live_params[0].model)}
         for each in (avatar, avatar.with_precision("bfloat16"))

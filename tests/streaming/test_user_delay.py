@@ -69,7 +69,7 @@ def test_before_a_late_user_are_silence_and_the_portrait():
 def test_a_reference_is_needed_where_zero_is_no_face():
     c = conditions(small_config(), 1, FRAMES)
     absolute = Generator(generator(0).config, None, Unscaled, absolute=True)
-    with pytest.raises(InputError, match="the portrait's own is missing; give reference="):
+    with pytest.raises(InputError, match="the portrait's own is missing; give reference_motion="):
         absolute.clips(c.avatar_features, c.user_features, c.user_motion)
 
 

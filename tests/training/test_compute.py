@@ -15,7 +15,7 @@ from afjax.nn.logical_axes import logical_axes
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import sharding
 from afjax.training.generator.state import init_params, token_layout
-from afjax.training.generator.step import clip_loss, make_random_inputs
+from afjax.training.generator.step import generator_loss, make_random_inputs
 from tests.multidevice.cases import batch_of, settings, trained
 from tests.small_model import scrambled, small_config
 
@@ -60,7 +60,9 @@ def test_bfloat16_is_for_layers_and_float32_for_what_needs_it(encoder):
     batch, draw, layout = batch_of(config, 0), jax.eval_shape(make_random_inputs(config), 0), token_layout(config)
     model = ForcingTransformer(config.model, "bfloat16")
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
-    traced = jax.make_jaxpr(lambda params, draw: clip_loss(model, "l2", params, batch, draw, layout)[0])(params, draw)
+    traced = jax.make_jaxpr(lambda params, draw: generator_loss(model, "l2", params, batch, draw, layout)[0])(
+        params, draw
+    )
     dtypes = {}
     for equation in equations(traced.jaxpr):
         dtypes.setdefault(equation.primitive.name, []).extend(x.aval.dtype for x in equation.invars[:1])

@@ -9,7 +9,7 @@ import pytest
 from afjax.errors import InputError
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training.generator.state import token_layout
-from afjax.training.generator.step import clip_loss, make_random_inputs
+from afjax.training.generator.step import generator_loss, make_random_inputs
 from tests.multidevice.cases import batch_of, settings
 from tests.small_model import scrambled
 
@@ -35,7 +35,7 @@ def test_a_dropped_reference_has_no_effect():
     config = dropping(0.0)
     params, layout, batch = scrambled(config, 0.2), token_layout(config), batch_of(config, 0)
     model = ForcingTransformer(config.model)
-    loss = jax.jit(lambda batch, draw: clip_loss(model, "l2", params, batch, draw, layout)[0])
+    loss = jax.jit(lambda batch, draw: generator_loss(model, "l2", params, batch, draw, layout)[0])
     moved = batch | {"reference_motion": batch["reference_motion"] + 3}
     draw = make_random_inputs(config)(0)
     dropped = draw._replace(reference_mask=np.zeros_like(draw.reference_mask))

@@ -10,7 +10,7 @@ import pytest
 from afjax.config import ObjectiveConfig, OptimizerConfig, PreferenceConfig
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training.generator.state import init_state, token_layout
-from afjax.training.generator.step import clip_loss, make_random_inputs, make_train_step, preference_loss
+from afjax.training.generator.step import generator_loss, make_random_inputs, make_train_step, preference_loss
 from tests.small_model import scrambled, small_config
 
 
@@ -50,7 +50,7 @@ def test_at_the_reference_it_is_flow_matching_plus_log_2(setting, tuned):
     config, params, batch, draw, layout = setting
     watched = tuned[0][0]
     model = ForcingTransformer(config.model)
-    flow = jax.jit(lambda params: clip_loss(model, "l2", params, batch, draw, layout)[0])(params)
+    flow = jax.jit(lambda params: generator_loss(model, "l2", params, batch, draw, layout)[0])(params)
     np.testing.assert_allclose(watched["loss"], flow + 2 * np.log(2), rtol=1e-5)
     np.testing.assert_allclose(watched["flow"], flow, rtol=1e-5)
     assert watched["drift"] < 1e-10 and abs(watched["margin"]) < 1e-5

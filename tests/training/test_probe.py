@@ -87,7 +87,7 @@ def windows_of(config, count=3, seed=0):
 
 def means(config, params, windows, layout=None, condition_mask=CONDITION_MASKS["joint"]):
     layout = token_layout(config) if layout is None else layout
-    error_of = partial(partial(probe.errors, config, layout), params)
+    error_of = partial(partial(probe.velocity_errors, config, layout), params)
     return probe.conditional_mean(error_of, config, layout, windows, condition_mask)
 
 
@@ -135,7 +135,10 @@ def test_every_figure_has_its_name_and_the_past_alone_is_no_answer():
     config = small_config(look_ahead=0)
     windows, place = windows_of(config, 20), probe.places(20, 5, 20)[0]
     measure = probe.make_probe(
-        config, windows, {"nod": probe.Answers(windows, place, 1)}, {"pose": np.array([0, 1]), "other": np.array([2])}
+        config,
+        windows,
+        {"nod": probe.EventWindows(windows, place, 1)},
+        {"pose": np.array([0, 1]), "other": np.array([2])},
     )
     params = scrambled(config)
     figures, again = measure(params), measure(params)
@@ -145,7 +148,7 @@ def test_every_figure_has_its_name_and_the_past_alone_is_no_answer():
     parts = figures["held_out/loss_pose"], figures["held_out/loss_other"]
     assert figures["held_out/loss"] == pytest.approx((2 * parts[0] + parts[1]) / 3, rel=1e-5)
     deaf = replace(config, objective=replace(config.objective, kept_conditions={"avatar": 1.0}))
-    figures = probe.make_probe(deaf, windows, {"nod": probe.Answers(windows, place, 1)}, {})(params)
+    figures = probe.make_probe(deaf, windows, {"nod": probe.EventWindows(windows, place, 1)}, {})(params)
     assert "held_out/slope_nod" in figures and "held_out/slope_nod_user" not in figures
 
 

@@ -13,7 +13,7 @@ from afjax.config import ModelConfig
 from afjax.nn.transformer import ForcingTransformer
 from afjax.training import throughput
 from afjax.training.generator.state import init_params, token_layout
-from afjax.training.generator.step import clip_loss, make_random_inputs
+from afjax.training.generator.step import generator_loss, make_random_inputs
 from afjax.training.generator.train import step_flops, train
 from tests.training.test_training import Batches, quick
 
@@ -42,7 +42,7 @@ def test_step_flops_are_xla_s_count_of_the_loss_and_its_gradient():
     @jax.jit
     @jax.value_and_grad
     def loss(params, batch, draw):
-        return clip_loss(ForcingTransformer(model), config.objective.norm, params, batch, draw, layout)[0]
+        return generator_loss(ForcingTransformer(model), config.objective.norm, params, batch, draw, layout)[0]
 
     counted = loss.lower(params, batch, draw).cost_analysis()["flops"]
     assert 0.9 < step_flops(config) / counted < 1.1

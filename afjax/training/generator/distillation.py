@@ -58,11 +58,11 @@ def loss(
     """Loss of a batch of windows by a `norm` (`l1` or `l2`), and what else to log.
 
     `frozen`: the teacher's parameters; `random.condition_mask` drops conditions for both. Logged: `endpoint`, the mean
-    squared distance between the motions that both come to. `batch_noise_level` is as in `clip_loss`.
+    squared distance between the motions that both come to. `batch_noise_level` is as in `generator_loss`.
     """
     finished, noise = _tokens(batch, random, layout)
-    there = jax.lax.stop_gradient(teacher_states(teacher, model, frozen, batch, random, layout))
-    there = there[:: teacher.nfe // sampler.nfe]
+    teacher_path = jax.lax.stop_gradient(teacher_states(teacher, model, frozen, batch, random, layout))
+    teacher_path = teacher_path[:: teacher.nfe // sampler.nfe]
     velocity = _velocity(model, params, batch, random, layout, finished, np.ones((1, 3), np.float32))
     weight = jnp.broadcast_to(jnp.where(layout.context, 0.0, 1.0), noise.shape[:2])
     share = 1.0 if batch_noise_level is None else len(noise) / len(batch_noise_level)
@@ -71,11 +71,11 @@ def loss(
         return share * flow.mean(flow.per_token(error, norm), weight)
 
     total, x, grid = 0.0, noise, solver.make_grid(sampler)
-    for noise_level, step, wanted in zip(grid.network_levels, np.diff(grid.sigmas), there[1:], strict=True):
+    for noise_level, step, wanted in zip(grid.network_levels, np.diff(grid.sigmas), teacher_path[1:], strict=True):
         v = velocity(x, noise_level)[0]
         total += size(v - (wanted - x) / step, norm)
         x = jax.lax.stop_gradient(x + step * v)
-    return total / sampler.nfe, {"endpoint": size(x - there[-1], "l2")}
+    return total / sampler.nfe, {"endpoint": size(x - teacher_path[-1], "l2")}
 
 
 @typed

@@ -63,7 +63,7 @@ Kept = Float[np.ndarray, "3"] | Int[np.ndarray, "3"] | Sequence[int]
 """Conditions that are not dropped, 1 or 0: avatar audio, user audio, user motion."""
 
 
-class Answers(NamedTuple):
+class EventWindows(NamedTuple):
     """Windows around events of one kind: the event's frame in each `[w]`, and the channel that answers."""
 
     windows: Windows
@@ -85,7 +85,7 @@ def places(frames: int, block: int, count: int) -> tuple[Int[np.ndarray, " w"], 
 
 
 def make_probe(
-    config: Config, windows: Windows, answers: Mapping[str, Answers], groups: Mapping[str, np.ndarray]
+    config: Config, windows: Windows, answers: Mapping[str, EventWindows], groups: Mapping[str, np.ndarray]
 ) -> Callable[[dict], dict[str, float]]:
     """`probe(params) -> {"held_out/NAME": value}`, with one compiled forward. All processes must call it.
 
@@ -96,7 +96,7 @@ def make_probe(
       groups: indices of channels by name of the group.
     """
     layout, norm = token_layout(config), config.objective.norm
-    error_of = partial(errors, config, layout)
+    error_of = partial(velocity_errors, config, layout)
     whole, deaf = (np.multiply(CONDITION_MASKS[name], config.objective.ever_kept) for name in ("joint", "avatar"))
 
     def probe(params) -> dict[str, float]:
@@ -168,7 +168,7 @@ def has_clean_past(layout: TokenLayout, frames: int, block: int) -> bool:
 
 
 @typed
-def errors(
+def velocity_errors(
     config: Config,
     layout: TokenLayout,
     params: Params,

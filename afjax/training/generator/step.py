@@ -75,7 +75,7 @@ LISTENING = ("condition_encoder", "answer_head", "cause_head")
 
 
 @typed
-def errors(
+def velocity_errors(
     model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, random: RandomInputs, layout: TokenLayout
 ) -> tuple[Tokens, NoiseLevel, Answer]:
     """Error of the velocity `[b, n, d]` for motion `[b, t, d]` of a batch on a token layout, its levels `[b, n]`, and
@@ -101,12 +101,12 @@ def errors(
 def velocity_error(
     model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, random: RandomInputs, layout: TokenLayout
 ) -> tuple[Tokens, NoiseLevel]:
-    """The first two of `errors`."""
-    return errors(model, params, batch, motion, random, layout)[:2]
+    """The first two of `velocity_errors`."""
+    return velocity_errors(model, params, batch, motion, random, layout)[:2]
 
 
 @typed
-def clip_loss(
+def generator_loss(
     model: ForcingTransformer, norm: str, params: Params, batch: Batch, random: RandomInputs, layout: TokenLayout,
     batch_noise_level: BatchNoiseLevel | None = None,
 ) -> Loss:  # fmt: skip
@@ -115,7 +115,7 @@ def clip_loss(
     Flow matching by a `norm` (`l1` or `l2`), and what `condition_losses` gives. `batch_noise_level`: levels of the
     whole batch `[w, n]` where this is a part of it; the parts' losses add up to that batch's.
     """
-    error, noise_level, answer = errors(model, params, batch, batch["avatar_motion"], random, layout)
+    error, noise_level, answer = velocity_errors(model, params, batch, batch["avatar_motion"], random, layout)
     fit = flow.mean(flow.per_token(error, norm), noise_level, batch_noise_level)
     more, watched = condition_losses(
         answer, batch, layout, 1.0 if batch_noise_level is None else len(noise_level) / len(batch_noise_level)
@@ -163,7 +163,8 @@ def preference_loss(
     """Flow matching of the winners plus `weight` times the preference for them over `losing_motion`.
 
     `ref_params`: parameters of the frozen model. Logged besides what `dpo.loss` watches: both losses, and `drift`, the
-    mean squared distance of the winners' velocities from the reference's. `batch_noise_level` is as in `clip_loss`.
+    mean squared distance of the winners' velocities from the reference's. `batch_noise_level` is as in
+    `generator_loss`.
     """
     # the two of a pair side by side, so that a divided batch stays where it lies
     both, drawn = jax.tree.map(lambda x: jnp.repeat(x, 2, axis=0), (batch, random))
@@ -219,7 +220,7 @@ def _jitted(
         if listening:
             loss_fn = partial(answer_loss, network)
         elif tuned is None:
-            loss_fn = partial(clip_loss, network, norm)
+            loss_fn = partial(generator_loss, network, norm)
         elif isinstance(tuned, PreferenceConfig):
             loss_fn = partial(preference_loss, tuned, gather(frozen), network, norm)
         else:

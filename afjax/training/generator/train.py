@@ -12,7 +12,7 @@ from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
 from afjax.training.generator import distillation
 from afjax.training.generator.state import TrainState, abstract_state, init_params, init_state, token_layout
-from afjax.training.generator.step import clip_loss, make_random_inputs, make_train_step
+from afjax.training.generator.step import generator_loss, make_random_inputs, make_train_step
 from afjax.training.loop import Task, run
 from afjax.training.optimizer import make_rates
 from afjax.training.sharding import batch_sharding, make_mesh, make_place
@@ -82,7 +82,7 @@ def step_flops(config: Config, tuned: bool = False, teacher: SamplerConfig | Non
     model, norm = ForcingTransformer(c), config.objective.norm
 
     def loss(params, batch, random):
-        return clip_loss(model, norm, params, batch, random, layout)
+        return generator_loss(model, norm, params, batch, random, layout)
 
     def distilled(params, batch, random):
         return distillation.loss(teacher, config.sampler, norm, params, model, params, batch, random, layout)

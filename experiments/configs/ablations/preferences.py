@@ -16,7 +16,7 @@ CONTROL, FAST_CONTROL = "more steps", "more steps, learning rate 1e-4"
 FAST = {"optimizer.learning_rate": 1e-4}
 DOSE = FAST | {
     "training.num_steps": 5000, "training.save_every": 500, "training.sample_every": 5000,
-    "preference.lip_loss": 1.0, "preference.fd_growth": 1e6,
+    "preference.max_lip_corr_drop": 1.0, "preference.max_fd_growth": 1e6,
 }  # fmt: skip
 DOSE_CONTROL = "more steps, paper's dose"
 ROUND = {"training.num_steps": 50}
