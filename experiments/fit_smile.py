@@ -47,7 +47,7 @@ def main() -> None:
             )
             rows.append([name, *smile_fit.judge(one, weights), *smile_fit.judge(one, others)])
     cli.print_table(rows, header=("", "r, smile", "r, width in talk", "left out: smile", "left out: width"))
-    weights = weights * smile_fit.scale([*clips.values()], weights)
+    weights = weights * smile_fit.calibration_factor([*clips.values()], weights)
     print("SMILE = " + ", ".join(f"{name}={w:.1f}" for name, w in zip(smile_fit.NAMES, weights, strict=True)))
 
 

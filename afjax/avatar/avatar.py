@@ -24,11 +24,11 @@ from afjax.codec.base import Codec
 from afjax.config import Config, condition_set_name
 from afjax.export import bundle
 from afjax.export.example import random_blocks
-from afjax.nn.transformer import narrowed
+from afjax.nn.transformer import cast_params
 from afjax.normalizer import Normalizer
 from afjax.streaming.engine import Engine
+from afjax.streaming.generator import Generator
 from afjax.streaming.live_step import Inputs, LiveParams
-from afjax.streaming.sampler import Generator
 
 __all__ = ["Avatar"]
 
@@ -134,7 +134,7 @@ class Avatar:
     @property
     def live_params(self) -> tuple[LiveParams, FeatureExtractor]:
         """Parameters and feature extractor, as `afjax.streaming.live_step` takes them."""
-        params = narrowed(self.generator.params, self.config.compute.precision)
+        params = cast_params(self.generator.params, self.config.compute.precision)
         return LiveParams.of(params, self.features.live_params, self.normalizer), self.features
 
     def engine(self, sessions: int = 1) -> Engine:

@@ -13,9 +13,9 @@ from afjax.avatar.codecs import of_one_size
 from afjax.codec.latent.codec import LatentCodec
 from afjax.config import ComputeConfig, released
 from afjax.nn.condition_encoder import AudioProjection
-from afjax.nn.precision import products
+from afjax.nn.precision import matmul_precision
 from afjax.normalizer import Normalizer
-from afjax.streaming.sampler import Generator
+from afjax.streaming.generator import Generator
 from afjax.weights.convert import load
 
 __all__ = ["ProjectedFeatures", "load_released"]
@@ -43,7 +43,7 @@ class ProjectedFeatures(Wav2Vec2Features):
         return heard, self._project(params, rows[None])[0]
 
     def _project(self, params: Any, states: jax.Array) -> jax.Array:
-        with products(self.precision):
+        with matmul_precision(self.precision):
             return AudioProjection(self.width).apply({"params": params["projection"]}, states)
 
 

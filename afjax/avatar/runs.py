@@ -15,7 +15,7 @@ from afjax.config import Config, differences, stored_config, to_dict
 from afjax.config.dicts import read_config
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
-from afjax.streaming.sampler import Generator, generation_config
+from afjax.streaming.generator import Generator, generation_config
 from afjax.training.generator.state import init_params
 
 __all__ = ["load_run"]

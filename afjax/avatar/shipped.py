@@ -6,7 +6,7 @@ from afjax.audio.feature_extractors import MelFeatures
 from afjax.avatar import model_folder
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.codecs import codecs_of
-from afjax.streaming.sampler import Generator
+from afjax.streaming.generator import Generator
 
 __all__ = ["load_model", "shipped"]
 

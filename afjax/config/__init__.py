@@ -10,7 +10,7 @@ released    the released network's way through time
 
 from afjax.config.compute import ComputeConfig
 from afjax.config.config import Config
-from afjax.config.dicts import FREE, differences, from_dict, stored_config, to_dict
+from afjax.config.dicts import CHANGEABLE, differences, from_dict, stored_config, to_dict
 from afjax.config.model import (
     CONDITION_ENCODERS,
     CONDITION_MASKS,
@@ -30,7 +30,7 @@ from afjax.config.training import (
 )
 
 __all__ = [
-    "CONDITION_ENCODERS", "FREE", "CONDITION_MASKS", "MASKS", "ComputeConfig", "Config", "DataConfig",
+    "CONDITION_ENCODERS", "CHANGEABLE", "CONDITION_MASKS", "MASKS", "ComputeConfig", "Config", "DataConfig",
     "DistillationConfig",
     "LayoutConfig", "ModelConfig", "ObjectiveConfig", "OptimizerConfig", "PreferenceConfig", "SamplerConfig",
     "TrainingConfig", "differences", "from_dict", "condition_set_name", "stored_config", "to_dict",

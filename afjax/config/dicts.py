@@ -86,7 +86,7 @@ def read_config(workdir: Path, kind: type, do: str):
         raise InputError(f"not readable: {error}", path, do) from None
 
 
-FREE = (
+CHANGEABLE = (
     *(
         f"training.{name}"
         for name in ("num_steps", "listening_steps", "log_every", "save_every", "sample_", "probe_every", "keep")
@@ -97,7 +97,7 @@ FREE = (
 """Starts of the names of settings that may change when a run is continued."""
 
 
-def differences(old: dict, new: dict, free: tuple[str, ...] = FREE, where: str = "") -> list[str]:
+def differences(old: dict, new: dict, free: tuple[str, ...] = CHANGEABLE, where: str = "") -> list[str]:
     """Settings in which two nested dicts of a config differ, but for those that start with a name in `free`."""
     found = []
     for name in {**old, **new}:

@@ -20,7 +20,7 @@ from afjax.types import HostOrDevice, Scalar, typed
 
 
 @typed
-def mean(logits: Float[HostOrDevice, "b t logits"], age: Float[HostOrDevice, "b t kinds"]) -> Scalar:
+def cross_entropy(logits: Float[HostOrDevice, "b t logits"], age: Float[HostOrDevice, "b t kinds"]) -> Scalar:
     """Loss of logits `[b, t, kinds * spans]` for ages `[b, t, kinds]` in frames, summed over spans, mean over the rest.
 
     An age that is not known (nan) counts as 0.

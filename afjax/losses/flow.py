@@ -17,7 +17,9 @@ def per_token(error: Tokens, norm: str) -> NoiseLevel:
 
 
 @typed
-def mean(losses: NoiseLevel, noise_level: NoiseLevel, batch_noise_level: BatchNoiseLevel | None = None) -> Scalar:
+def masked_mean(
+    losses: NoiseLevel, noise_level: NoiseLevel, batch_noise_level: BatchNoiseLevel | None = None
+) -> Scalar:
     """Mean of losses `[b, n]` over tokens whose level `[b, n]` is above 0; a batch without any gives 0.
 
     `batch_noise_level`: levels `[w, n]` of the whole batch, of which this is a part: the part's share of that batch's

@@ -53,7 +53,7 @@ FramePositions = Shaped[HostOrDevice, " t"]
 
 class RawConditions(NamedTuple):
     """What the generator is told, frame by frame, as it was measured: features as extracted, motion in the codec's
-    units. `afjax.streaming.sampler.standardised` makes Conditions of it."""
+    units. `afjax.streaming.generator.standardised` makes Conditions of it."""
 
     avatar_features: Audio
     user_features: Audio

@@ -18,11 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 from jax.typing import DTypeLike
 
-__all__ = ["activations", "products"]
+__all__ = ["activation_dtype", "matmul_precision"]
 
 
 @contextlib.contextmanager
-def products(precision: str) -> Iterator[None]:
+def matmul_precision(precision: str) -> Iterator[None]:
     """Products and convolutions that are traced inside, or in a function that it decorates, have this precision.
 
     `precision`: `float32`, `tf32` or `bfloat16`.
@@ -31,6 +31,6 @@ def products(precision: str) -> Iterator[None]:
         yield
 
 
-def activations(precision: str, given: DTypeLike = jnp.float32) -> np.dtype:
+def activation_dtype(precision: str, given: DTypeLike = jnp.float32) -> np.dtype:
     """dtype of activations where the input's is `given`, at a `precision` as `products` takes it."""
     return jnp.dtype(jnp.bfloat16) if precision == "bfloat16" else jnp.dtype(given)

@@ -57,11 +57,11 @@ class TokenLayout(NamedTuple):
     """Tokens of one forward: which frame each one is, and what it may see (host arrays, inputs of the jitted step)."""
 
     frame: Int[HostOrDevice, " n"]
-    context: Bool[HostOrDevice, " n"]  # a finished frame fed again, without loss
-    attention: Bool[HostOrDevice, "n n"]  # self-attention
-    entry: Int[HostOrDevice, " m"]  # frame of each entry of the condition encoder
-    alignment: Bool[HostOrDevice, "n m"]  # cross-attention to the conditions
-    encoder: Bool[HostOrDevice, "m m"]  # inside the condition encoder
+    is_clean: Bool[HostOrDevice, " n"]  # a finished frame fed again, without loss
+    attention_mask: Bool[HostOrDevice, "n n"]  # self-attention
+    condition_frame: Int[HostOrDevice, " m"]  # frame of each entry of the condition encoder
+    cross_mask: Bool[HostOrDevice, "n m"]  # cross-attention to the conditions
+    encoder_mask: Bool[HostOrDevice, "m m"]  # inside the condition encoder
 
 
 @typed

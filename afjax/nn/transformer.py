@@ -26,7 +26,7 @@ from afjax.nn.condition_encoder import (
 )
 from afjax.nn.embeddings import LevelEmbedding
 from afjax.nn.linear import Linear, zeros
-from afjax.nn.precision import activations, products
+from afjax.nn.precision import activation_dtype, matmul_precision
 from afjax.nn.token_layout import TokenLayout
 from afjax.types import ConditionMask, HostOrDevice, NoiseLevel, Params, Positions, ReferenceMotion, Tokens, typed
 
@@ -51,7 +51,7 @@ class Modulations(NamedTuple):
     head: tuple[Float[HostOrDevice, "... c"], ...]
 
 
-def narrowed(params: Params, precision: str) -> Params:
+def cast_params(params: Params, precision: str) -> Params:
     """Parameters as the network of a precision casts them at each use, cast once; those that it keeps wide stay."""
     if precision != "bfloat16":
         return params
@@ -70,7 +70,7 @@ def _precise(method):
 
     @wraps(method)
     def inside(self, *arguments, **more):
-        with products(self.precision):
+        with matmul_precision(self.precision):
             return method(self, *arguments, **more)
 
     return inside
@@ -109,7 +109,7 @@ class ForcingTransformer(nn.Module):
 
     def _narrow(self, tree):
         """Arrays with the dtype of activations."""
-        return jax.tree.map(lambda x: x.astype(activations(self.precision, x.dtype)), tree)
+        return jax.tree.map(lambda x: x.astype(activation_dtype(self.precision, x.dtype)), tree)
 
     @typed
     @_precise
@@ -139,7 +139,7 @@ class ForcingTransformer(nn.Module):
     @_precise
     def modulations(self, noise_level: Float[HostOrDevice, "..."]) -> Modulations:
         """Modulations of levels `[...]` in 0 to 1: a stream has few of them, and many tokens at each."""
-        embedding = self.embed_level(noise_level).astype(activations(self.precision, noise_level.dtype))
+        embedding = self.embed_level(noise_level).astype(activation_dtype(self.precision, noise_level.dtype))
         return Modulations(tuple(self.modulation(embedding)), tuple(self.head_modulation(embedding)))
 
     @typed
@@ -200,11 +200,11 @@ class ForcingTransformer(nn.Module):
     @typed
     def prepare(self, conditions: Conditions, condition_mask: ConditionMask, layout: TokenLayout) -> list[KeysValues]:
         """Cross-attention keys and values of the conditions on a layout, as `__call__` takes them with any noise."""
-        return self.project(self._condition(conditions, condition_mask, layout), layout.entry)
+        return self.project(self._condition(conditions, condition_mask, layout), layout.condition_frame)
 
     def _condition(self, conditions: Conditions, condition_mask, layout):
-        projected = jax.tree.map(lambda x: x[:, layout.entry], self.embed_audio(conditions))
-        return self.encode(projected, condition_mask, layout.encoder, layout.entry)
+        projected = jax.tree.map(lambda x: x[:, layout.condition_frame], self.embed_audio(conditions))
+        return self.encode(projected, condition_mask, layout.encoder_mask, layout.condition_frame)
 
     @typed
     def forward_and_answer(
@@ -216,8 +216,8 @@ class ForcingTransformer(nn.Module):
         given = (reference_motion, conditions, condition_mask)
         reference_motion, conditions, condition_mask = jax.tree.map(lambda x: x.astype(motion.dtype), given)
         condition = self._condition(conditions, condition_mask, layout)
-        masks = (layout.attention, layout.alignment)
+        masks = (layout.attention_mask, layout.cross_mask)
         velocity = self(
-            motion, noise_level, reference_motion, self.project(condition, layout.entry), masks, layout.frame
+            motion, noise_level, reference_motion, self.project(condition, layout.condition_frame), masks, layout.frame
         )[0]
         return velocity, self._answer(condition)

@@ -94,8 +94,8 @@ def _forward(bound, given) -> dict:
     level, x, reference_motion = given["forward/t"] / 1000, given["forward/x"], given["forward/wr"]
     conditions = ProjectedConditions(*(given[f"forward/{name}"] for name in _CONDITIONS))
     layout = frame_layout(LAYOUT, x.shape[1])
-    condition = bound.encode(conditions, jnp.ones((1, 3)), layout.encoder, layout.frame)
-    cross, masks = bound.project(condition, layout.frame), (layout.attention, layout.alignment)
+    condition = bound.encode(conditions, jnp.ones((1, 3)), layout.encoder_mask, layout.frame)
+    cross, masks = bound.project(condition, layout.frame), (layout.attention_mask, layout.cross_mask)
     h = bound.embed_motion(jnp.concatenate([x, jnp.broadcast_to(reference_motion[:, None], x.shape)], axis=-1))
     modulation, found = bound.modulation(bound.embed_level(level)), {}
     for i, block in enumerate(bound.blocks):
@@ -111,15 +111,15 @@ def _block(bound, given) -> dict:
     shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = modulation = jnp.split(given["block/mod"], 6, axis=-1)
     layout = frame_layout(LAYOUT, x.shape[1])
     cross = block.project(condition, layout.frame)
-    attention, _ = block.attention(modulate(x, shift, scale), layout.attention, layout.frame)
+    attention, _ = block.attention(modulate(x, shift, scale), layout.attention_mask, layout.frame)
     after = x + gate * attention
-    crossed = block.cross_attention(normalise(after), cross, layout.alignment, layout.frame)
+    crossed = block.cross_attention(normalise(after), cross, layout.cross_mask, layout.frame)
     hidden = jax.nn.gelu(block.mlp_in(modulate(after + crossed, mlp_shift, mlp_scale)), approximate=True)
     return {
         "block/attn": attention,
         "block/cross_attn": crossed,
         "block/mlp": block.mlp_out(hidden),
-        "block/out": block(x, modulation, cross, (layout.attention, layout.alignment), layout.frame)[0],
+        "block/out": block(x, modulation, cross, (layout.attention_mask, layout.cross_mask), layout.frame)[0],
     }
 
 

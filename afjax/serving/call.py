@@ -201,7 +201,7 @@ class Call:
         return rows is not None
 
     def guide(self, scale: float) -> None:
-        """From the next block on the model is guided by so much (`Engine.guide`)."""
+        """From the next block on the model is guided by so much (`Engine.set_guidance_scale`)."""
         self._guide, self._guided = scale, False
 
     # Blocks

@@ -81,7 +81,7 @@ class Group:
                 engine.rollback(call.slot, entry.back.state)
                 entry.back = None
             if entry.guide is not None:
-                engine.guide(call.slot, entry.guide)
+                engine.set_guidance_scale(call.slot, entry.guide)
             entry.state = engine.state(call.slot)
         return np.asarray(engine.step(plan.inputs, [call.slot for call, _ in plan.entries]))
 

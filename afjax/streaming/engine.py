@@ -89,7 +89,7 @@ class Engine:
         masks = guidance_branches(self.config.sampler)[1]
         return len(masks) == 2 and masks[-1].tolist() == list(CONDITION_MASKS["joint"])
 
-    def guide(self, slot: int, scale: float):
+    def set_guidance_scale(self, slot: int, scale: float):
         """From the next block on a session is guided by so much, 1 as without guidance.
 
         v = v_less + scale (v_joint - v_less), v_less being the branch with fewer conditions or none. Raises InputError

@@ -69,7 +69,7 @@ def _solve_pass(
     start,
 ):
     """Fills the frames of the pass that starts at `start`."""
-    inside = jnp.logical_not(tokens.context) & (tokens.frame >= start) & (tokens.frame < start + block)
+    inside = jnp.logical_not(tokens.is_clean) & (tokens.frame >= start) & (tokens.frame < start + block)
 
     def velocity(x, level):
         x = jax.lax.dynamic_update_slice_in_dim(motion, x, start, axis=1)[:, tokens.frame]

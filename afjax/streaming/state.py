@@ -16,7 +16,7 @@ from afjax.config import LayoutConfig, ModelConfig, SamplerConfig
 from afjax.diffusion.guidance import guidance_branches
 from afjax.errors import InputError
 from afjax.nn.condition_encoder import ProjectedConditions
-from afjax.nn.precision import activations
+from afjax.nn.precision import activation_dtype
 from afjax.streaming.anchor import init_running_mean
 from afjax.types import ConditionMask, ReferenceMotion, Rngs, typed
 
@@ -54,25 +54,25 @@ def require_reference_motion(reference_motion: Any, absolute: bool) -> Any:
     return 0.0 if reference_motion is None else reference_motion
 
 
-def specs(axis: str) -> StreamState:
+def state_partition_specs(axis: str) -> StreamState:
     """Of every field, that sessions are divided over a mesh axis."""
     fields = StreamState.__dataclass_fields__
     return StreamState(**{name: PartitionSpec(*[None] * AXES.get(name, 0), axis) for name in fields})
 
 
-def spread(mesh: Mesh) -> StreamState:
+def state_shardings(mesh: Mesh) -> StreamState:
     """Shardings of every field over the only axis of a mesh; a prefix of a state's tree."""
-    return jax.tree.map(lambda spec: NamedSharding(mesh, spec), specs(*mesh.axis_names))
+    return jax.tree.map(lambda spec: NamedSharding(mesh, spec), state_partition_specs(*mesh.axis_names))
 
 
-def history(model: ModelConfig, layout: LayoutConfig) -> int:
+def condition_history_frames(model: ModelConfig, layout: LayoutConfig) -> int:
     """Frames before a block whose conditions the encoder reads: the re-fed ones and what one of them depends on."""
     return layout.look_ahead + max(2 * max(layout.condition_window - 1, 0), model.condition_reach)
 
 
-def memory(model: ModelConfig, layout: LayoutConfig) -> int:
+def frames_until_full(model: ModelConfig, layout: LayoutConfig) -> int:
     """Finished frames from which a stream's memory is full."""
-    return layout.look_ahead + max(layout.cache, layout.alignment, history(model, layout))
+    return layout.look_ahead + max(layout.cache, layout.alignment, condition_history_frames(model, layout))
 
 
 @typed
@@ -88,11 +88,11 @@ def init_stream(
       precision: the network's, whose activations are kept.
     """
     sessions, dtype = reference_motion.shape[0], reference_motion.dtype
-    narrow = activations(precision, dtype)
+    narrow = activation_dtype(precision, dtype)
     weights = guidance_branches(sampler)[0]
     k = len(weights)
     cache = (model.depth, k, sessions, layout.cache, model.heads, model.width // model.heads)
-    past = history(model, layout)
+    past = condition_history_frames(model, layout)
     return StreamState(
         rng=jnp.array(rngs, copy=True),
         num_frames=jnp.zeros(sessions, jnp.int32),

@@ -31,7 +31,7 @@ from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout
 from afjax.nn.transformer import ForcingTransformer, Modulations
 from afjax.streaming.anchor import anchored
-from afjax.streaming.state import StreamState, history, memory, specs
+from afjax.streaming.state import StreamState, condition_history_frames, frames_until_full, state_partition_specs
 from afjax.types import GuidanceWeights, HostOrDevice, Motion, Params, Rngs, Tokens, typed
 
 Velocities = Float[Array, "k b n d"]
@@ -58,7 +58,7 @@ def on_mesh(step: Callable, mesh: Mesh) -> Callable:
     """A step of `make_step` or `make_start` for sessions that are divided over the only axis of a mesh: each device
     runs the same program on its own."""
     (axis,) = mesh.axis_names
-    state, sessions = specs(axis), PartitionSpec(axis)
+    state, sessions = state_partition_specs(axis), PartitionSpec(axis)
     inside = jax.shard_map(
         lambda params, state, conditions: step(params, state, conditions),
         mesh=mesh, in_specs=(PartitionSpec(), state, sessions), out_specs=(state, sessions), check_vma=False,
@@ -170,11 +170,15 @@ def advance(
         for old, fresh in zip((state.cache_k, state.cache_v), zip(*pairs, strict=True), strict=True)
     )
     return state.replace(
-        num_frames=jnp.minimum(state.num_frames + motion.shape[1], memory(model.config, layout) + layout.block),
+        num_frames=jnp.minimum(
+            state.num_frames + motion.shape[1], frames_until_full(model.config, layout) + layout.block
+        ),
         cache_k=keys,
         cache_v=values,
         condition=_append(state.condition, context.condition[:, :, :final], 2),
-        recent_conditions=jax.tree.map(lambda x: _tail(x, history(model.config, layout), 1), context.recent_conditions),
+        recent_conditions=jax.tree.map(
+            lambda x: _tail(x, condition_history_frames(model.config, layout), 1), context.recent_conditions
+        ),
         refed_motion=_tail(tokens, layout.look_ahead, 1),
     )
 
@@ -206,7 +210,7 @@ def _start_pass(
     tokens = frame_layout(layout, conditions.user_motion.shape[1])
     condition_mask = (branch_masks[:, None] * state.condition_mask).reshape(-1, 3)
     branched = jax.tree.map(lambda x: jnp.tile(x, (len(branch_masks), 1, 1)), projected)
-    condition = model.apply(params, branched, condition_mask, tokens.encoder, tokens.frame, method="encode")
+    condition = model.apply(params, branched, condition_mask, tokens.encoder_mask, tokens.frame, method="encode")
     return BlockContext(
         refed_motion=state.refed_motion[:, :0],
         condition=condition.reshape(len(branch_masks), -1, *condition.shape[1:]),
@@ -215,7 +219,7 @@ def _start_pass(
         ),
         cross=model.apply(params, condition, tokens.frame, method="project"),
         past=None,
-        masks=(tokens.attention, tokens.alignment),
+        masks=(tokens.attention_mask, tokens.cross_mask),
         positions=tokens.frame,
         reference_motion=jnp.tile(state.reference_motion, (len(branch_masks), 1)),
         guidance_weights=state.guidance_weights,
@@ -235,7 +239,7 @@ def session_noise(rngs: Rngs, frames: int, channels: int, dtype: DTypeLike) -> t
 
 def _encode(model, layout: LayoutConfig, params, state: StreamState, recent: ProjectedConditions, branch_masks):
     """Conditions aligned with the pass `[k, b, aligned + n, c]`, and those of the pass alone."""
-    past = history(model.config, layout)
+    past = condition_history_frames(model.config, layout)
     frame = np.arange(-past, layout.block)
     windowed = masks.in_window(frame[:, None], frame[None, :], layout.condition_window)
     own = windowed if layout.condition_window else np.ones((len(frame), len(frame)), bool)

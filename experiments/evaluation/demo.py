@@ -135,5 +135,7 @@ def mask_plots(layout: LayoutConfig) -> dict[str, np.ndarray]:
         f"blockwise, look-ahead {ahead}": masks.blockwise_lookahead(frames, block, ahead),
         f"framewise, look-ahead {ahead}": masks.framewise_lookahead(frames, ahead),
         "alignment": masks.alignment(frames, layout.alignment),
-        f"passes, look-ahead {ahead}": pass_layout(dataclasses.replace(layout, look_ahead=ahead), frames).attention,
+        f"passes, look-ahead {ahead}": pass_layout(
+            dataclasses.replace(layout, look_ahead=ahead), frames
+        ).attention_mask,
     }

@@ -24,7 +24,7 @@ from afjax.media.video import probe, read_frames
 from experiments import cli
 from experiments.evaluation.faces import sample_motion
 
-__all__ = ["NAMES", "Seen", "clip", "fit", "judge", "portrait", "scale"]
+__all__ = ["NAMES", "Seen", "clip", "fit", "judge", "portrait", "calibration_factor"]
 
 NAMES = tuple(SMILE)
 TARGETS = np.array([0.0, 0.04, 0.10, 0.17])
@@ -96,7 +96,7 @@ def judge(one: Seen, weights: np.ndarray) -> list[float]:
     return [round(float(value), 2) for value in (known, talk)]
 
 
-def scale(clips: list[Seen], weights: np.ndarray) -> float:
+def calibration_factor(clips: list[Seen], weights: np.ndarray) -> float:
     """By which weights are multiplied to make a clear smile CLEAR on average over the clips that have one."""
     clear = [(one.x[one.asked] @ weights)[one.smile == TARGETS[2]] for one in clips]
     return CLEAR / float(np.mean([part.mean() for part in clear if len(part)]))

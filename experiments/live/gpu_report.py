@@ -35,7 +35,7 @@ from afjax.training.throughput import peak_memory
 from experiments.live.device import device
 from experiments.live.kernels import top
 from experiments.live.released_pipeline import SMALL, Pipeline, Sizes, milliseconds, peak
-from experiments.live.released_programs import setting
+from experiments.live.released_programs import live_config
 from experiments.report import gpu_report as pages
 
 __all__ = ["LIMIT", "run"]
@@ -118,7 +118,7 @@ def _timed(precision: str, block: int, share: float) -> Callable:
 
     def phase(setup: Setup, seconds: float):
         end = time.monotonic() + seconds
-        line = Pipeline(setting(setup.sizes, block, precision), setup.sizes, 1)
+        line = Pipeline(live_config(setup.sizes, block, precision), setup.sizes, 1)
         yield {"block": block, "length_ms": 1000 * block / FPS}
         first = {}
         first["see"], motion = milliseconds(line.seen)
@@ -150,7 +150,7 @@ def _repeat(call: Callable, count: int, end: float) -> list[float]:
 
 
 def _kernels(setup: Setup, seconds: float):
-    line = Pipeline(setting(setup.sizes, precision="bfloat16"), setup.sizes, 1)
+    line = Pipeline(live_config(setup.sizes, precision="bfloat16"), setup.sizes, 1)
     line.whole()
     with jax.profiler.trace(str(setup.folder)):
         for _ in range(TRACED):
@@ -189,7 +189,7 @@ def _attention(setup: Setup, seconds: float):
 
 
 def _sessions(setup: Setup, seconds: float):
-    end, config = time.monotonic() + seconds, setting(setup.sizes, precision="bfloat16")
+    end, config = time.monotonic() + seconds, live_config(setup.sizes, precision="bfloat16")
     length, tried, sessions = 1000 * config.layout.block / FPS, {}, 1
     while sessions <= setup.most and (not tried or time.monotonic() + seconds / 4 < end):
         line = Pipeline(config, setup.sizes, sessions)
@@ -207,7 +207,7 @@ def _sessions(setup: Setup, seconds: float):
 def _evaluations(setup: Setup, seconds: float):
     end, found = time.monotonic() + seconds, {}
     for count in (4, 2, 1):
-        config = setting(setup.sizes, precision="bfloat16")
+        config = live_config(setup.sizes, precision="bfloat16")
         sampler = replace(config.sampler, grid="uniform", nfe=count)
         line = Pipeline(replace(config, sampler=sampler), setup.sizes, 1)
         seen = line.seen()

@@ -12,7 +12,7 @@ import jax
 
 from experiments import cli
 from experiments.live.lowered import counts, lower, operations
-from experiments.live.released_programs import Program, Sizes, bytes_of, programs, setting
+from experiments.live.released_programs import Program, Sizes, bytes_of, live_config, programs
 from experiments.live.roofline import H100, roofline
 
 __all__ = ["WHOLE", "counted", "measure", "report"]
@@ -30,7 +30,7 @@ def measure(
         "size": sizes.codec.size, "device_of_the_roofline": H100._asdict(), "precisions": {},
     }  # fmt: skip
     for precision in dict.fromkeys(precisions):
-        found = programs(setting(sizes, block, precision), sizes)
+        found = programs(live_config(sizes, block, precision), sizes)
         with cli.Progress(len(found), f"lower, {precision}", "programs") as progress:
             stages = {}
             for name, program in found.items():

@@ -31,8 +31,8 @@ from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.extractor import Wav2Vec2Features
 from afjax.codec.latent import codec, network
 from afjax.config import Config
-from afjax.nn.precision import activations, products
-from afjax.nn.transformer import narrowed
+from afjax.nn.precision import activation_dtype, matmul_precision
+from afjax.nn.transformer import cast_params
 from afjax.normalizer import Normalizer
 from afjax.streaming import live_step
 from afjax.streaming.latency import algorithmic, percentiles
@@ -40,7 +40,7 @@ from afjax.training.generator.state import init_params
 from experiments import cli
 from experiments.live.device import device
 from experiments.live.lowered import counts, lower, operations
-from experiments.live.released_programs import SMALL, Sizes, setting
+from experiments.live.released_programs import SMALL, Sizes, live_config
 
 __all__ = ["SMALL", "Pipeline", "Sizes", "measure", "milliseconds", "peak", "session_times"]
 
@@ -55,7 +55,7 @@ class Pipeline:
         self._codec = codec.ready_at(codec.ready(jax.jit(partial(network.init_params, sizes.codec))(key)), precision)
         dim, wide = config.model.motion_dim, config.model.audio_dim
         plain = Normalizer(*(np.full(n, v, np.float32) for n in (dim, wide) for v in (0, 1)))
-        params = narrowed(init_params(config, key), precision)
+        params = cast_params(init_params(config, key), precision)
         self._params = jax.device_put(live_step.LiveParams.of(params, extractor.live_params, plain))
         self._state = live_step.init_live(config, extractor, sessions)
         self._step = live_step.make_live_step(config, extractor)
@@ -106,7 +106,7 @@ def measure(
 
     `profile`: a folder for the profiler's trace of some blocks.
     """
-    config = setting(sizes, block, precision)
+    config = live_config(sizes, block, precision)
     length, sessions, tried, first = 1000 * block / FPS, 1, {}, None
     while sessions <= most:
         with cli.Progress(blocks, f"{sessions} sessions", "blocks") as progress:
@@ -176,8 +176,8 @@ def milliseconds(call: Callable, *arguments) -> tuple[float, Any]:
 def peak(precision: str) -> float:
     """GFLOP/s of the fastest of ten products of large matrices."""
     size = 2048 if jax.default_backend() == "cpu" else 8192
-    a = jax.random.normal(jax.random.key(0), (size, size), activations(precision))
-    product = jax.jit(products(precision)(jnp.matmul))
+    a = jax.random.normal(jax.random.key(0), (size, size), activation_dtype(precision))
+    product = jax.jit(matmul_precision(precision)(jnp.matmul))
     jax.block_until_ready(product(a, a))
     return 2 * size**3 / 1e6 / min(milliseconds(product, a, a)[0] for _ in range(10))
 

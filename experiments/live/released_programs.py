@@ -26,13 +26,13 @@ from afjax.codec.latent.config import LatentConfig
 from afjax.config import Config, ModelConfig, released
 from afjax.diffusion.solver import make_grid
 from afjax.nn.condition_encoder import Conditions
-from afjax.nn.transformer import ForcingTransformer, narrowed
+from afjax.nn.transformer import ForcingTransformer, cast_params
 from afjax.normalizer import Normalizer
 from afjax.streaming import live_step
 from afjax.streaming.step import make_step
 from afjax.training.generator.state import init_params
 
-__all__ = ["SMALL", "Program", "Sizes", "bytes_of", "programs", "setting"]
+__all__ = ["SMALL", "Program", "Sizes", "bytes_of", "programs", "live_config"]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Program(NamedTuple):
     again: int = 0
 
 
-def setting(sizes: Sizes, block: int = 10, precision: str = "tf32") -> Config:
+def live_config(sizes: Sizes, block: int = 10, precision: str = "tf32") -> Config:
     """The released network's config without its joint start, at other sizes and for blocks of other lengths."""
     config = released.config(start=0)
     cache = config.layout.cache + config.layout.block - block
@@ -79,7 +79,7 @@ def programs(config: Config, sizes: Sizes, sessions: int = 1) -> dict[str, Progr
     def weights(key):
         ready = codec.ready_at(codec.ready(network.init_params(sizes.codec, key)), precision)
         speech = features.narrowed(features.init_params(sizes.speech, key), precision)
-        return ready, narrowed(init_params(config, key), precision), speech
+        return ready, cast_params(init_params(config, key), precision), speech
 
     ready, flow, speech = jax.eval_shape(weights, key)
     extractor = Wav2Vec2Features(sizes.speech, speech, precision=precision)

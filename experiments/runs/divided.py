@@ -3,7 +3,7 @@
 import jax
 import numpy as np
 
-from afjax.streaming.sampler import Generator
+from afjax.streaming.generator import Generator
 from afjax.training import sharding
 
 __all__ = ["clips"]
@@ -25,7 +25,7 @@ def clips(
     division changes nothing but rounding. Arguments as for `Generator.clips`, `reference_motion` one a clip [b, d];
     `first`: number of the first clip, where these are some of many.
     """
-    tracks, generator = (avatar_features, user_features, user_motion), generator.over(jax.local_devices())
+    tracks, generator = (avatar_features, user_features, user_motion), generator.on_devices(jax.local_devices())
 
     def part(rows: np.ndarray) -> np.ndarray:
         chosen = (np.asarray(track)[rows] for track in tracks)

@@ -9,7 +9,7 @@ from afjax import files
 from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config
-from afjax.streaming.sampler import Generator, generation_config
+from afjax.streaming.generator import Generator, generation_config
 from data_pipeline.records import Metadata, read_split
 from experiments.report.conversation_video import write_conversation
 from experiments.runs.tensorboard_samples import show

@@ -12,7 +12,7 @@ from afjax.config import Config, differences, to_dict
 from afjax.config.checks import require
 from afjax.errors import InputError
 from afjax.metrics.table import report
-from afjax.streaming.sampler import Generator, generation_config
+from afjax.streaming.generator import Generator, generation_config
 from data_pipeline.records import Metadata, read_split
 from experiments.runs import divided
 from experiments.runs.columns import columns_for

@@ -12,7 +12,7 @@ from afjax.config import Config, LayoutConfig, ModelConfig, SamplerConfig
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
 from afjax.streaming import live_step
-from afjax.streaming.sampler import Generator
+from afjax.streaming.generator import Generator
 from afjax.streaming.session import Session
 from tests.small_model import scrambled
 

@@ -19,7 +19,7 @@ from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, DataConfig, LayoutConfig, ModelConfig, PreferenceConfig, SamplerConfig
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
-from afjax.streaming.sampler import Generator
+from afjax.streaming.generator import Generator
 from afjax.weights import readers
 from tests.small_model import scrambled
 

@@ -111,7 +111,9 @@ def test_teacher_forcing_has_a_clean_history_in_every_clip_and_one_level_after_i
     np.testing.assert_allclose(shares, 0.2, atol=0.03)
     # the loss is the mean over all frames after the history
     losses = jnp.where(jnp.arange(50) < start[0], 100.0, jnp.arange(50.0))[None]
-    np.testing.assert_allclose(flow.mean(losses, jnp.asarray(level[:1])), np.arange(start[0], 50).mean(), rtol=1e-6)
+    np.testing.assert_allclose(
+        flow.masked_mean(losses, jnp.asarray(level[:1])), np.arange(start[0], 50).mean(), rtol=1e-6
+    )
 
 
 def test_what_training_never_keeps_is_known():
@@ -147,8 +149,8 @@ def test_loss_per_token_known_answer(norm, expected):
     level = jnp.array([[0.0, 0.5, 0.5, 1.0]])
     losses = flow.per_token(jnp.full((1, 4, 3), 2.0), norm)
     np.testing.assert_allclose(losses, expected)
-    np.testing.assert_allclose(flow.mean(jnp.array([[100.0, 1.0, 2.0, 3.0]]), level), 2.0)
-    assert float(flow.mean(losses, jnp.zeros((1, 4)))) == 0.0
+    np.testing.assert_allclose(flow.masked_mean(jnp.array([[100.0, 1.0, 2.0, 3.0]]), level), 2.0)
+    assert float(flow.masked_mean(losses, jnp.zeros((1, 4)))) == 0.0
 
 
 @pytest.mark.parametrize(

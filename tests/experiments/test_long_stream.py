@@ -15,7 +15,7 @@ from afjax.codec.face.channels import CHANNELS
 from afjax.config import Config, LayoutConfig, ModelConfig, SamplerConfig
 from afjax.errors import InputError
 from afjax.normalizer import Normalizer
-from afjax.streaming.sampler import Generator
+from afjax.streaming.generator import Generator
 from afjax.training.generator.state import init_params
 from experiments.evaluation import endless_conditions, long_stream, portrait_identity
 from experiments.runs.columns import GROUPS

@@ -10,7 +10,7 @@ from jax import lax
 
 from experiments.live import released_counts
 from experiments.live.lowered import counts, lower, operations
-from experiments.live.released_programs import SMALL, Program, Sizes, programs, setting
+from experiments.live.released_programs import SMALL, Program, Sizes, live_config, programs
 from experiments.live.roofline import H100, Device, roofline
 
 ISLANDS = {
@@ -67,7 +67,7 @@ def most(sizes: Sizes) -> dict[str, int]:
 
 @pytest.fixture(scope="module")
 def stages():
-    found = programs(setting(SMALL, precision="bfloat16"), SMALL)
+    found = programs(live_config(SMALL, precision="bfloat16"), SMALL)
     return {name: released_counts.counted(program) for name, program in found.items()}
 
 
@@ -84,7 +84,7 @@ def test_pictures_go_in_and_out_as_bytes(stages):
     see, show, step = (stages[name]["bytes"] for name in ("see", "show", "step"))
     assert (see["in"], see["out"]) == (block * side * side * 3, 4 * block * dim)
     assert show["out"] == block * side * side * 3
-    wide = programs(setting(SMALL, precision="tf32"), SMALL)["step"]
+    wide = programs(live_config(SMALL, precision="tf32"), SMALL)["step"]
     assert step["weights"] < 0.8 * released_counts.bytes_of(wide.arguments[0])
 
 

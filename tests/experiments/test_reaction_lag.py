@@ -27,7 +27,7 @@ class Avatar:
         self.kind, self.block, self.delay = kind, block, delay
         self.normalizer = SimpleNamespace(motion_std=np.full(15, 0.1, np.float32))
 
-    def over(self, devices):
+    def on_devices(self, devices):
         return self
 
     def clips(self, avatar_features, user_features, user_motion, seed, condition_set, reference_motion, numbers):

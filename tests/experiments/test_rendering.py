@@ -45,7 +45,7 @@ class GreyCodec:
 class Counting:
     """Motion of a clip: its portrait, plus its number, plus who is heard."""
 
-    def over(self, devices):
+    def on_devices(self, devices):
         return self
 
     def clips(self, avatar, user, motion, seed, condition_set, reference_motion, numbers):

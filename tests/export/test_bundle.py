@@ -20,7 +20,7 @@ from afjax.export import bundle_loader
 from afjax.export.bundle import named, rebuilt, started, write
 from afjax.export.example import random_blocks
 from afjax.files import folder_aside
-from afjax.nn.transformer import narrowed
+from afjax.nn.transformer import cast_params
 from afjax.streaming import live_step
 from experiments.export.bundle import export as export_run
 from tests.small_model import scrambled, small_config
@@ -220,7 +220,7 @@ def test_the_manifest_tells_what_is_needed(bundle, config):
 @pytest.mark.slow
 def test_a_bundle_in_bfloat16_is_smaller_and_runs_to_the_same_bits(config, params, bundle, tmp_path):
     narrow = dataclasses.replace(config, compute=ComputeConfig(precision="bfloat16"))
-    weights = params._replace(model=narrowed(params.model, "bfloat16"))
+    weights = params._replace(model=cast_params(params.model, "bfloat16"))
     blocks = random_blocks(config.layout, config.model.motion_dim, SESSIONS)
     manifest, result = write(tmp_path, narrow, weights, FEATURES, ("cpu",), blocks)
     assert result["bit_equal"] and manifest["precision"] == "bfloat16"

@@ -17,14 +17,14 @@ TRUE[0, [0, 1, 1, 2], [1, 0, 1, 0], [0, 0, 0, 1]] = True
 
 def test_certain_and_right_is_free_and_undecided_costs_log_2():
     sure = jnp.where(jnp.asarray(TRUE), 30.0, -30.0).reshape(1, 3, -1)
-    assert float(causes.mean(sure, AGE)) == pytest.approx(0, abs=1e-6)
-    assert float(causes.mean(0 * sure, AGE)) == pytest.approx(SPANS * np.log(2))
+    assert float(causes.cross_entropy(sure, AGE)) == pytest.approx(0, abs=1e-6)
+    assert float(causes.cross_entropy(0 * sure, AGE)) == pytest.approx(SPANS * np.log(2))
     for flat in range(TRUE.size):
         wrong = sure.reshape(-1).at[flat].multiply(-1).reshape(sure.shape)
-        assert float(causes.mean(wrong, AGE)) == pytest.approx(30 * SPANS / TRUE.size, rel=1e-4)
+        assert float(causes.cross_entropy(wrong, AGE)) == pytest.approx(30 * SPANS / TRUE.size, rel=1e-4)
 
 
 def test_unknown_ages_teach_nothing():
     logits, unknown = jnp.ones((1, 3, 2 * SPANS)), AGE.at[:, 1].set(jnp.nan)
-    gradient = np.asarray(jax.grad(causes.mean)(logits, unknown))
+    gradient = np.asarray(jax.grad(causes.cross_entropy)(logits, unknown))
     assert not gradient[:, 1].any() and gradient[:, 0].all() and gradient[:, 2].all()

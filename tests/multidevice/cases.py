@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
+from tests.streaming.test_sampler import Unscaled
 
 from afjax import digests
 from afjax.codec.latent.config import LatentConfig
@@ -20,7 +21,7 @@ from afjax.config import (
     TrainingConfig,
     from_dict,
 )
-from afjax.streaming.sampler import Generator
+from afjax.streaming.generator import Generator
 from afjax.training import sharding
 from afjax.training.checkpoint import Checkpoints
 from afjax.training.generator.state import abstract_state, init_params, init_state, token_layout
@@ -28,7 +29,6 @@ from afjax.training.generator.step import make_random_inputs, make_train_step
 from afjax.training.latent_codec import step as latent_codec
 from afjax.training.latent_codec.config import LatentTrainingConfig, LossConfig, PicturesConfig
 from tests.small_model import conditions, scrambled, small_config
-from tests.streaming.test_sampler import Unscaled
 
 
 def settings(kind: str = "sgd", tuned: bool = False, **compute) -> Config:
@@ -177,7 +177,7 @@ def generated(devices: list[int]):
     alone = one.clips(*(track[2:3] for track in tracks), 7, reference_motion=rest[2:3], numbers=[2])
     found = {"moved": float(wanted.std()), "alone": float(np.abs(alone - wanted[2:3]).max()), "apart": []}
     for count in devices:
-        made = one.over(jax.local_devices()[:count])
+        made = one.on_devices(jax.local_devices()[:count])
         found["apart"].append(float(np.abs(made.clips(*tracks, 7, reference_motion=rest) - wanted).max()))
     return found
 

@@ -38,9 +38,9 @@ def test_pass_layout_is_as_drawn():
     )
     rows = re.findall(r"^    (\d) (\d)\s{3,}((?:[01]\s+){7}[01])", token_layout.__doc__, re.MULTILINE)
     drawn = np.array([[int(c) for c in row[2].split()] for row in rows], bool)
-    np.testing.assert_array_equal(layout.attention, drawn)
+    np.testing.assert_array_equal(layout.attention_mask, drawn)
     np.testing.assert_array_equal(layout.frame, [int(row[1]) for row in rows])
-    np.testing.assert_array_equal(layout.context, [0, 0, 1, 0, 0, 1, 0, 0])
+    np.testing.assert_array_equal(layout.is_clean, [0, 0, 1, 0, 0, 1, 0, 0])
 
 
 def test_released_mask_has_no_block_term():
@@ -75,9 +75,9 @@ def test_passes_without_look_ahead_are_the_plain_banded_forward(mask):
     query, key = n[:, None], n[None]
     start = query // 5 * 5
     own_block = (key // 5 == query // 5) & masks.allowed(mask, query, key, 5, 0)
-    np.testing.assert_array_equal(layout.attention, own_block | ((key < start) & (key >= start - 15)))
+    np.testing.assert_array_equal(layout.attention_mask, own_block | ((key < start) & (key >= start - 15)))
     np.testing.assert_array_equal(layout.frame, n)
-    assert not layout.context.any()
+    assert not layout.is_clean.any()
 
 
 @pytest.mark.parametrize("block, look_ahead", [(5, 0), (5, 2), (10, 2), (25, 3)])
@@ -85,12 +85,12 @@ def test_pass_layout_size_and_causality(block, look_ahead):
     frames = 50
     layout = token_layout.pass_layout(LayoutConfig(block=block, look_ahead=look_ahead, mask="bidirectional"), frames)
     assert len(layout.frame) == frames + look_ahead * (frames // block - 1)
-    assert (~layout.context).sum() == frames
-    last = (layout.frame // block + layout.context) * block + block - 1  # last frame of the token's own pass
-    for mask, keys in ((layout.attention, layout.frame), (layout.alignment, layout.entry)):
+    assert (~layout.is_clean).sum() == frames
+    last = (layout.frame // block + layout.is_clean) * block + block - 1  # last frame of the token's own pass
+    for mask, keys in ((layout.attention_mask, layout.frame), (layout.cross_mask, layout.condition_frame)):
         assert mask.any(axis=1).all()
         assert not (mask & (keys[None] > last[:, None])).any()
-    assert not (layout.encoder & (layout.entry[None] > layout.entry[:, None])).any()
+    assert not (layout.encoder_mask & (layout.condition_frame[None] > layout.condition_frame[:, None])).any()
 
 
 @pytest.mark.parametrize("look_ahead", [0, 1])
@@ -100,13 +100,17 @@ def test_in_the_stream_layout_noise_sees_what_a_stream_sees(look_ahead):
     layout, passes = token_layout.stream_layout(config, 6), token_layout.pass_layout(config, 6)
     if look_ahead == 0:
         rows = re.findall(r"^    \d[nc] (\d) +((?:[01] +){9}[01])", token_layout.__doc__, re.MULTILINE)
-        np.testing.assert_array_equal(layout.attention, [[int(c) for c in row[1].split()] for row in rows])
+        np.testing.assert_array_equal(layout.attention_mask, [[int(c) for c in row[1].split()] for row in rows])
         np.testing.assert_array_equal(layout.frame, [int(row[0]) for row in rows])
-    noisy = ~layout.context
+    noisy = ~layout.is_clean
     assert noisy.sum() == 6
-    for mask, other in ((layout.attention, passes.attention), (layout.alignment, passes.alignment)):
-        keys, their = (layout.frame, passes.frame) if len(mask) == mask.shape[1] else (layout.entry, passes.entry)
-        for token, same in zip(np.flatnonzero(noisy), np.flatnonzero(~passes.context), strict=True):
+    for mask, other in ((layout.attention_mask, passes.attention_mask), (layout.cross_mask, passes.cross_mask)):
+        keys, their = (
+            (layout.frame, passes.frame)
+            if len(mask) == mask.shape[1]
+            else (layout.condition_frame, passes.condition_frame)
+        )
+        for token, same in zip(np.flatnonzero(noisy), np.flatnonzero(~passes.is_clean), strict=True):
             assert sorted(keys[mask[token]]) == sorted(their[other[same]])
 
 

@@ -42,11 +42,11 @@ def refused(call) -> str:
             "afjax.losses.flow.per_token: error is float32[2, 3], not ",
         ),
         (
-            lambda: flow.mean(ones(2, 3), ones(2, 4)),
+            lambda: flow.masked_mean(ones(2, 3), ones(2, 4)),
             "flow.mean: noise_level is float32[2, 4], not Float[b, n] (beside",
         ),
         (
-            lambda: flow.mean(ones(2, 3), ones(2, 3), ones(4, 5)),
+            lambda: flow.masked_mean(ones(2, 3), ones(2, 3), ones(4, 5)),
             "flow.mean: batch_noise_level is float32[4, 5], not Float[w, n]",
         ),
         (lambda: flow.per_token(jnp.ones((2, 3, 4), int), "l2"), "flow.per_token: error is int32[2, 3, 4], not Float"),
@@ -82,7 +82,7 @@ def test_the_kinds_of_conditions_are_not_exchanged():
     config = small_config(depth=1)
     model, given = ForcingTransformer(config.model), conditions(config, 2, 5)
     layout = frame_layout(config.layout, 5)
-    rest = (ones(2, 3), layout.encoder, layout.frame)
+    rest = (ones(2, 3), layout.encoder_mask, layout.frame)
     assert model.config.audio_dim != model.config.condition_width
 
     def encode(given):
@@ -125,8 +125,8 @@ def test_a_layout_of_other_tokens_is_refused():
     def same(layout: TokenLayout) -> TokenLayout:
         return layout
 
-    wrong = layout._replace(context=np.zeros(5, bool))
-    assert "layout.context is bool[5], not Bool[n]" in refused(lambda: same(wrong))
+    wrong = layout._replace(is_clean=np.zeros(5, bool))
+    assert "layout.is_clean is bool[5], not Bool[n]" in refused(lambda: same(wrong))
 
 
 def test_outside_tests_functions_are_what_they_were():
@@ -139,4 +139,4 @@ def test_outside_tests_functions_are_what_they_were():
     )
     plain = {name: value for name, value in os.environ.items() if name != "AFJAX_CHECK_TYPES"}
     subprocess.run([sys.executable, "-c", code], env=plain, check=True)
-    assert hasattr(flow.mean, "__wrapped__")
+    assert hasattr(flow.masked_mean, "__wrapped__")

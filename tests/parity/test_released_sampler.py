@@ -46,7 +46,7 @@ def absolute_pass(model, sampler, params, past, crossed, context, given, noise, 
     )
     if past is None:
         whole = frame_layout(LAYOUT, tokens)
-        seen, rows, near = own_cross, whole.attention, whole.alignment
+        seen, rows, near = own_cross, whole.attention_mask, whole.cross_mask
     else:
         seen = [tuple(map(lambda *x: jnp.concatenate(x, 1), *pair)) for pair in zip(crossed, own_cross, strict=True)]
         rows = masks.stream_mask(LAYOUT.mask, LAYOUT.block, LAYOUT.look_ahead, LAYOUT.cache)

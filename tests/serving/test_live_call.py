@@ -313,8 +313,8 @@ def test_a_call_shows_what_a_live_session_does(model):
 def test_guidance_is_per_session(pair):
     engine = pair
     calm, lively = engine.join(1), engine.join(1)
-    engine.guide(calm, 0.0)
-    engine.guide(lively, 2.0)
+    engine.set_guidance_scale(calm, 0.0)
+    engine.set_guidance_scale(lively, 2.0)
     rng = np.random.default_rng(0)
     given = [np.repeat(rng.standard_normal((1, *s)).astype(np.float32), 2, 0) for s in ((3200,), (3200,), (BLOCK, D))]
     first = np.asarray(engine.step(Inputs(*given)))

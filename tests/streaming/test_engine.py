@@ -16,7 +16,7 @@ from afjax.config.earlier_names import STATE
 from afjax.errors import InputError
 from afjax.streaming import live_step
 from afjax.streaming.engine import Engine
-from afjax.streaming.sampler import Generator
+from afjax.streaming.generator import Generator
 from tests.small_model import scrambled, small_config
 
 SLOTS, BLOCKS = 4, 6

@@ -14,11 +14,11 @@ from afjax.audio.feature_extractors import MelFeatures
 from afjax.avatar.avatar import Avatar
 from afjax.config import ComputeConfig, SamplerConfig, from_dict, stored_config, to_dict
 from afjax.errors import InputError
-from afjax.nn.transformer import narrowed
+from afjax.nn.transformer import cast_params
 from afjax.normalizer import Normalizer
 from afjax.streaming import live_step
 from afjax.streaming.engine import Engine
-from afjax.streaming.sampler import Generator, generation_config
+from afjax.streaming.generator import Generator, generation_config
 
 BLOCKS = 40
 WIDE = ("exp", "sin", "cos", "rsqrt", "sqrt", "reduce_sum")
@@ -101,12 +101,12 @@ def test_float32_asks_for_whole_products_and_tf32_leaves_them_to_jax():
 
 def test_weights_are_cast_once_to_the_same_bits():
     config, params = model("bfloat16")
-    once = params._replace(model=narrowed(params.model, "bfloat16"))
+    once = params._replace(model=cast_params(params.model, "bfloat16"))
     sizes = [sum(leaf.nbytes for leaf in jax.tree.leaves(each.model)) for each in (params, once)]
     assert sizes[1] < 0.8 * sizes[0]
     inputs = given(config, 6)
     np.testing.assert_array_equal(played(config, params, inputs)[0], played(config, once, inputs)[0])
-    assert narrowed(params.model, "tf32") is params.model
+    assert cast_params(params.model, "tf32") is params.model
 
 
 def test_bfloat16_stays_near_float32_in_a_block_and_as_a_distribution_in_a_stream():

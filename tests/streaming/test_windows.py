@@ -45,8 +45,8 @@ def test_a_window_sees_all_of_itself_and_of_its_context_and_nothing_else():
     layout = pass_layout(windows(5, 2).layout, 15)
     np.testing.assert_array_equal(layout.frame, [0, 1, 2, 3, 4, 3, 4, 5, 6, 7, 8, 9, 8, 9, 10, 11, 12, 13, 14])
     window = np.repeat([0, 1, 2], [5, 7, 7])
-    np.testing.assert_array_equal(layout.attention, window[:, None] == window[None, :])
-    np.testing.assert_array_equal(np.flatnonzero(layout.context), [5, 6, 12, 13])
+    np.testing.assert_array_equal(layout.attention_mask, window[:, None] == window[None, :])
+    np.testing.assert_array_equal(np.flatnonzero(layout.is_clean), [5, 6, 12, 13])
 
 
 def test_clips_of_any_length():

@@ -81,7 +81,7 @@ def test_the_teacher_s_way_is_that_of_the_stream(setting):
     finished = batch["avatar_motion"].copy()
     finished[:, :block] = streamed[0]
     states = distillation.teacher_states(GUIDED, model, params, batch | {"avatar_motion": finished}, draw, layout)
-    noisy = np.flatnonzero(~layout.context)[: 2 * block]
+    noisy = np.flatnonzero(~layout.is_clean)[: 2 * block]
     assert layout.frame[noisy].tolist() == list(range(2 * block))
     np.testing.assert_allclose(states[-1][:, noisy], np.concatenate(streamed, axis=1), atol=2e-5)
     np.testing.assert_array_equal(states[0][:, noisy], draw.noise[:, : 2 * block])

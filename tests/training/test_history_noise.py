@@ -56,11 +56,11 @@ def test_history_gets_noise_that_the_model_is_not_told_of(draws):
     motion = jnp.asarray(rng.standard_normal((*frames, 3)), jnp.float32)
     seen = Seen()
     _, level = training.velocity_error(seen, None, batch | {"reference_motion": motion[:, 0]}, motion, draw, layout)
-    told = np.where(layout.context, 0.0, np.asarray(draw.noise_level)[:, layout.frame])
+    told = np.where(layout.is_clean, 0.0, np.asarray(draw.noise_level)[:, layout.frame])
     np.testing.assert_array_equal(seen.noise_level, told)
     np.testing.assert_array_equal(level, told)  # frames of level 0 carry no loss
     history = told == 0
-    assert history.any() and layout.context.any() and not history.all()
+    assert history.any() and layout.is_clean.any() and not history.all()
     share = np.where(history, np.asarray(draw.history), told)[..., None]
     clean, noise = np.asarray(motion)[:, layout.frame], np.asarray(draw.noise)[:, layout.frame]
     np.testing.assert_allclose(seen.x, (1 - told[..., None]) * clean + share * noise, atol=1e-6)

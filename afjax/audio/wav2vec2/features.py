@@ -29,7 +29,7 @@ from afjax.audio import framing
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.audio.wav2vec2.network import Statistics, Wav2Vec2, pool
 from afjax.errors import InputError
-from afjax.nn.precision import activations, products
+from afjax.nn.precision import activation_dtype, matmul_precision
 
 __all__ = [
     "WINDOW", "Past", "encode", "features", "fill", "extend_past", "init_params", "interpolate", "latest", "narrowed",
@@ -95,11 +95,11 @@ def encode(params, config: Wav2Vec2Config, waves, precision: str = "float32"):
 def _rows(params, config: Wav2Vec2Config, waves, statistics: Statistics | None, precision: str):
     """The network's, of the waves' own statistics where none are given; statistics are of products in full float32."""
     network = Wav2Vec2(config)
-    with products("float32"):
+    with matmul_precision("float32"):
         if statistics is None:
             statistics = network.apply({"params": params}, waves, method="statistics")
-    with products(precision):
-        narrow = waves.astype(activations(precision, waves.dtype))
+    with matmul_precision(precision):
+        narrow = waves.astype(activation_dtype(precision, waves.dtype))
         return network.apply({"params": params}, narrow, statistics).astype(waves.dtype)
 
 
@@ -137,7 +137,7 @@ def extend_past(params, config: Wav2Vec2Config, past: Past, waves) -> Past:
     mean = waves.mean(1, keepdims=True)
     count = jnp.asarray(waves.shape[1], waves.dtype)
     samples = Statistics(count, mean, jnp.square(waves - mean).mean(1, keepdims=True))
-    with products("float32"):
+    with matmul_precision("float32"):
         rows = Wav2Vec2(config).apply({"params": params}, waves, method="statistics")
     both = jax.tree.map(lambda *y: jnp.stack(y), past, Past(samples, rows))
     return Past(pool(both.samples), pool(both.rows))

@@ -18,7 +18,7 @@ from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.crop import Square, box_of, crop, square_of
 from afjax.codec.latent.network import decode, encode, motion, narrowed, prepare
 from afjax.errors import InputError
-from afjax.nn.precision import activations, products
+from afjax.nn.precision import activation_dtype, matmul_precision
 
 __all__ = ["Identity", "LatentCodec", "LiveLatent", "identified", "ready", "ready_at", "seen", "shown"]
 
@@ -43,7 +43,7 @@ class Identity(NamedTuple):
 
 
 @jax.jit
-@products("float32")
+@matmul_precision("float32")
 def ready(params: Mapping[str, Any]) -> dict:
     """Parameters as `afjax.weights` loads them -> what `identified`, `seen` and `shown` take."""
     return prepare(params)
@@ -52,13 +52,13 @@ def ready(params: Mapping[str, Any]) -> dict:
 @partial(jax.jit, static_argnames="precision")
 def ready_at(ready, precision: str) -> dict:
     """The same for a precision."""
-    return narrowed(ready, activations(precision))
+    return narrowed(ready, activation_dtype(precision))
 
 
 @partial(jax.jit, static_argnames="precision")
 def identified(ready, picture, precision: str = "float32") -> Identity:
     """Of a picture uint8 `[size, size, 3]`."""
-    with products(precision):
+    with matmul_precision(precision):
         identity, coefficients, features = encode(ready, _signed(picture[None], precision))
         return Identity(identity[0], motion(ready, coefficients)[0], features)
 
@@ -66,21 +66,21 @@ def identified(ready, picture, precision: str = "float32") -> Identity:
 @partial(jax.jit, static_argnames="precision")
 def seen(ready, pictures, precision: str = "float32"):
     """Motion latents `[n, dim]` of pictures uint8 `[n, size, size, 3]`."""
-    with products(precision):
+    with matmul_precision(precision):
         return motion(ready, encode(ready, _signed(pictures, precision)).coefficients)
 
 
 @partial(jax.jit, static_argnames="precision")
 def shown(ready, identity: Identity, latents, precision: str = "float32"):
     """Pictures uint8 `[n, size, size, 3]` of an identity under motion latents `[n, dim]`."""
-    with products(precision):
+    with matmul_precision(precision):
         pictures = decode(ready, identity.latent + latents, identity.features)
     return jnp.round(jnp.clip((pictures + 1) / 2, 0, 1) * 255).astype(jnp.uint8)
 
 
 def _signed(pictures: jax.Array, precision: str) -> jax.Array:
     """uint8 in [-1, 1]."""
-    return (pictures.astype(jnp.float32) / 127.5 - 1).astype(activations(precision))
+    return (pictures.astype(jnp.float32) / 127.5 - 1).astype(activation_dtype(precision))
 
 
 class LatentCodec:

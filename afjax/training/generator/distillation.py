@@ -64,11 +64,11 @@ def loss(
     teacher_path = jax.lax.stop_gradient(teacher_states(teacher, model, frozen, batch, random, layout))
     teacher_path = teacher_path[:: teacher.nfe // sampler.nfe]
     velocity = _velocity(model, params, batch, random, layout, finished, np.ones((1, 3), np.float32))
-    weight = jnp.broadcast_to(jnp.where(layout.context, 0.0, 1.0), noise.shape[:2])
+    weight = jnp.broadcast_to(jnp.where(layout.is_clean, 0.0, 1.0), noise.shape[:2])
     share = 1.0 if batch_noise_level is None else len(noise) / len(batch_noise_level)
 
     def size(error, norm):
-        return share * flow.mean(flow.per_token(error, norm), weight)
+        return share * flow.masked_mean(flow.per_token(error, norm), weight)
 
     total, x, grid = 0.0, noise, solver.make_grid(sampler)
     for noise_level, step, wanted in zip(grid.network_levels, np.diff(grid.sigmas), teacher_path[1:], strict=True):
@@ -113,12 +113,12 @@ def _velocity(model, params, batch, random, layout: TokenLayout, finished, branc
     given = model.apply(params, jax.tree.map(repeat, conditions), condition_mask, layout, method="prepare")
     reference_motion, masks = (
         repeat(batch["reference_motion"] * random.reference_mask),
-        (layout.attention, layout.alignment),
+        (layout.attention_mask, layout.cross_mask),
     )
 
     def velocity(x, noise_level):
-        tokens = jnp.where(layout.context[:, None], finished, x)
-        levels = jnp.broadcast_to(jnp.where(layout.context, 0.0, noise_level), tokens.shape[:2])
+        tokens = jnp.where(layout.is_clean[:, None], finished, x)
+        levels = jnp.broadcast_to(jnp.where(layout.is_clean, 0.0, noise_level), tokens.shape[:2])
         v = model.apply(params, repeat(tokens), repeat(levels), reference_motion, given, masks, layout.frame)[0]
         return jnp.moveaxis(v.reshape(-1, count, *v.shape[1:]), 1, 0)
 

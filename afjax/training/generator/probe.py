@@ -105,7 +105,7 @@ def make_probe(
         shape = windows["avatar_motion"].shape[:2]
         for noise_level in LEVELS:
             error = error_of(params, windows, np.full(shape, noise_level, np.float32), whole)
-            size = (np.abs if norm == "l1" else np.square)(error[:, ~layout.context])
+            size = (np.abs if norm == "l1" else np.square)(error[:, ~layout.is_clean])
             found[f"loss_level_{noise_level}"] = float(size.mean())
             for name, channels in groups.items():
                 by_group[name].append(float(size[..., channels].mean()))
@@ -153,7 +153,7 @@ def conditional_mean(
     """
     motion, block = np.asarray(windows["avatar_motion"]), config.layout.block
     shape, frames = motion.shape[:2], motion.shape[1]
-    (token,) = np.nonzero(~layout.context)
+    (token,) = np.nonzero(~layout.is_clean)
     token = token[np.argsort(layout.frame[token], kind="stable")]  # the one of each frame that is not fed again
     found, first = np.zeros_like(motion), first // block * block
     for start in [first] if has_clean_past(layout, frames, block) else range(first, frames, block):
@@ -164,7 +164,7 @@ def conditional_mean(
 
 def has_clean_past(layout: TokenLayout, frames: int, block: int) -> bool:
     """Whether a layout feeds all frames before the last block again, so that no noisy token is anybody's past."""
-    return set(range(frames - block)) <= set(np.asarray(layout.frame)[np.asarray(layout.context)].tolist())
+    return set(range(frames - block)) <= set(np.asarray(layout.frame)[np.asarray(layout.is_clean)].tolist())
 
 
 @typed

@@ -59,7 +59,7 @@ def _sample_reference_mask(key, clips: int, dropout: float):
 @typed
 def token_level(random: RandomInputs, layout: TokenLayout) -> NoiseLevel:
     """Level of every token `[b, n]`."""
-    return jnp.where(layout.context, 0.0, random.noise_level[:, layout.frame])
+    return jnp.where(layout.is_clean, 0.0, random.noise_level[:, layout.frame])
 
 
 ANSWER = 0.5
@@ -116,7 +116,7 @@ def generator_loss(
     whole batch `[w, n]` where this is a part of it; the parts' losses add up to that batch's.
     """
     error, noise_level, answer = velocity_errors(model, params, batch, batch["avatar_motion"], random, layout)
-    fit = flow.mean(flow.per_token(error, norm), noise_level, batch_noise_level)
+    fit = flow.masked_mean(flow.per_token(error, norm), noise_level, batch_noise_level)
     more, watched = condition_losses(
         answer, batch, layout, 1.0 if batch_noise_level is None else len(noise_level) / len(batch_noise_level)
     )
@@ -134,10 +134,10 @@ def condition_losses(
     """
     loss, parts = 0.0, {}
     if answer.motion is not None:
-        parts["answer"] = share * jnp.square(answer.motion - batch["avatar_motion"][:, layout.entry]).mean()
+        parts["answer"] = share * jnp.square(answer.motion - batch["avatar_motion"][:, layout.condition_frame]).mean()
         loss += ANSWER * parts["answer"]
     if answer.causes is not None:
-        parts["causes"] = share * causes.mean(answer.causes, batch["cause_age"][:, layout.entry])
+        parts["causes"] = share * causes.cross_entropy(answer.causes, batch["cause_age"][:, layout.condition_frame])
         loss += CAUSES * parts["causes"]
     return loss, parts
 
@@ -177,12 +177,12 @@ def preference_loss(
 
     policy, ref = (dpo.Errors(*pair(dpo.per_token(e, c.formula))) for e in (error, frozen))
     win, noise_level = pair(error)[0], pair(noise_level)[0]
-    fit = flow.mean(flow.per_token(win, norm), noise_level, batch_noise_level)
+    fit = flow.masked_mean(flow.per_token(win, norm), noise_level, batch_noise_level)
     preferred, watched = dpo.loss(policy, ref, noise_level, c, batch_noise_level)
     watched |= {
         "flow": fit,
         "preference": preferred,
-        "drift": flow.mean(jnp.square(win - pair(frozen)[0]).mean(-1), noise_level, batch_noise_level),
+        "drift": flow.masked_mean(jnp.square(win - pair(frozen)[0]).mean(-1), noise_level, batch_noise_level),
     }
     return fit + c.weight * preferred, watched
 

@@ -28,7 +28,7 @@ from afjax.codec.face.channels import USUAL_HIGH
 from afjax.codec.latent import network, parts
 from afjax.codec.latent.discriminator import discriminate, init_discriminator, prepare_discriminator
 from afjax.losses import latent_codec as losses
-from afjax.nn.precision import activations, products
+from afjax.nn.precision import activation_dtype, matmul_precision
 from afjax.nn.vgg import vgg_features
 from afjax.training import sharding
 from afjax.training.latent_codec.config import LatentTrainingConfig
@@ -196,7 +196,7 @@ def codec_losses(
     `critics`: prepared; boxes in pixels, of PARTS.
     """
     weights, found = config.loss, {"pixels": losses.distance(made, targets)}
-    dtype = activations(config.compute.precision)
+    dtype = activation_dtype(config.compute.precision)
     if weights.part_pixels:
         found["part_pixels"] = _in_parts(made, targets, boxes)
     if weights.perceptual or weights.part_perceptual:
@@ -262,10 +262,10 @@ def make_step(config: LatentTrainingConfig, vgg: Mapping | None = None) -> Calla
     `vgg`: weights of `afjax.nn.vgg`, needed where a perceptual loss has a weight.
     """
     (rule, critics_rule), precision = _optimizers(config), config.compute.precision
-    dtype = activations(precision)
+    dtype = activation_dtype(precision)
 
     @partial(jax.jit, donate_argnums=1)
-    @products(precision)
+    @matmul_precision(precision)
     def step(vgg, state: AutoencoderState, batch):
         pictures = _signed(batch["pictures"])
         boxes = batch["boxes"].reshape(-1, *batch["boxes"].shape[2:])
@@ -301,10 +301,10 @@ def make_step(config: LatentTrainingConfig, vgg: Mapping | None = None) -> Calla
 def make_encoder_step(config: LatentTrainingConfig) -> Callable:
     """`step(state, batch) -> (state, metrics)`, jitted, by which the encoder alone learns known motion."""
     rule, _ = _optimizers(config)
-    dtype = activations(config.compute.precision)
+    dtype = activation_dtype(config.compute.precision)
 
     @partial(jax.jit, donate_argnums=0)
-    @products(config.compute.precision)
+    @matmul_precision(config.compute.precision)
     def step(state: AutoencoderState, batch):
         pictures = _signed(batch["pictures"])
 

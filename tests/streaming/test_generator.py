@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from afjax.config import SamplerConfig
-from afjax.streaming.sampler import Generator
+from afjax.streaming.generator import Generator
 from tests.small_model import conditions, scrambled, small_config
 
 

@@ -16,7 +16,7 @@ from afjax.nn.condition_encoder import Conditions, RawConditions
 from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
 from afjax.streaming.rollout import rollout
-from afjax.streaming.state import StreamState, init_stream, require_reference_motion, spread
+from afjax.streaming.state import StreamState, init_stream, require_reference_motion, state_shardings
 from afjax.streaming.step import make_start, make_step, on_mesh
 from afjax.types import Audio, HostOrDevice, Motion, Params, ReferenceMotion, typed
 
@@ -63,7 +63,7 @@ class Generator:
         self._whole = self._by_clip = jax.sharding.SingleDeviceSharding(self._devices[0])
         if len(self._devices) > 1:
             mesh = Mesh(np.array(self._devices), ("clips",))
-            self._whole, self._by_clip = NamedSharding(mesh, PartitionSpec()), spread(mesh)
+            self._whole, self._by_clip = NamedSharding(mesh, PartitionSpec()), state_shardings(mesh)
             self._step, self._start = (on_mesh(step, mesh) for step in (self._step, self._start))
         self.params = params
 
@@ -77,7 +77,7 @@ class Generator:
         """Places others of the same shapes on the devices."""
         self._params = jax.device_put(params, self._whole)
 
-    def over(self, devices: Iterable[jax.Device]) -> "Generator":
+    def on_devices(self, devices: Iterable[jax.Device]) -> "Generator":
         """The same on other devices of this process."""
         devices = tuple(devices)
         if devices == self._devices:
