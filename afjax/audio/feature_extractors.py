@@ -1,10 +1,10 @@
-"""Sound to audio features, one row a frame of 25 fps: of whole clips, and of streams.
+"""Sound to audio features, one row per frame of 25 fps, for whole clips and for streams.
 
     clip(wave, frames)                  recorded sound on the host: training data, evaluation, videos from files
     init(), step(params, state, sound)  a live voice: pure functions, mapped over sessions in a jitted step
 
 An extractor is a frozen object whose weights, `params`, are no part of its equality: extractors of one kind and size
-share compiled programs. A stream reads no sample later than the last one given, and `window` frames of the past.
+share compiled programs. A stream reads `window` frames of the past and no sample after the last one given.
 
     name       clip                                          stream
     mel        strictly causal                               equal to the clip's rows after `mel.WINDOW` frames
@@ -13,7 +13,7 @@ share compiled programs. A stream reads no sample later than the last one given,
                of the whole clip, what comes later included
                (`afjax.audio.wav2vec2.extractor`)
 
-`python -m experiments.audio_window` measures how far apart the last two are.
+`python -m experiments.audio_window` measures how far wav2vec2's rows in a stream are from those of the whole clip.
 """
 
 from dataclasses import dataclass, is_dataclass, replace
@@ -35,12 +35,12 @@ class FeatureExtractor(Protocol):
     """What turns a voice into features.
 
     Attributes:
-      name: of the features, as records and runs name them.
-      dim: F, numbers a frame.
+      name: the features' name in records and runs.
+      dim: f, numbers per frame.
       window: frames of sound that a stream's rows are computed from.
       block: frames of the blocks in which `clip` computes a stream's rows; 0: not block by block.
       params: weights, a tree of arrays; () without any.
-      live_params: the same for `step`, as narrow as its precision uses them.
+      live_params: weights for `step`, as narrow as its precision uses them.
     """
 
     name: str
@@ -54,10 +54,10 @@ class FeatureExtractor(Protocol):
         """Features float32 `[frames, f]` of 16 kHz mono samples `[s]`, which may be shorter or longer than the clip."""
 
     def at(self, precision: str) -> "FeatureExtractor":
-        """The same, its network in a precision of `afjax.nn.precision`."""
+        """The same extractor with its network in a precision of `afjax.nn.precision`."""
 
     def warm_up(self, frames: int) -> None:
-        """Compiles what `clip` needs for so many frames."""
+        """Compiles what `clip` needs for clips of `frames` frames."""
 
     def init(self) -> Any:
         """State of a voice before its first sample."""
@@ -67,7 +67,7 @@ class FeatureExtractor(Protocol):
 
 
 def silence(frames: int) -> np.ndarray:
-    """A voice that says nothing for so many frames."""
+    """Digital silence float32 `[frames * 640]`."""
     return np.zeros(frames * FRAME, np.float32)
 
 
@@ -78,7 +78,7 @@ def silent_row(extractor: FeatureExtractor) -> np.ndarray:
 
 
 def described(extractor: FeatureExtractor) -> dict[str, Any]:
-    """What a run stores of its extractor: equal descriptions, equal features."""
+    """What a run stores about its extractor. Equal descriptions mean equal features."""
     weights = {"weights_sha256": digests.of_params(extractor.params)} if extractor.params else {}
     blocks = {"block": extractor.block} if extractor.block else {}
     return {"name": extractor.name, "dim": extractor.dim, "window": extractor.window, **blocks, **weights}
@@ -91,7 +91,7 @@ def without_params(extractor: FeatureExtractor) -> FeatureExtractor:
 
 @dataclass(frozen=True)
 class MelFeatures:
-    """`afjax.audio.mel` from the last `mel.WINDOW` frames, without parameters. Shorter sound is followed by silence."""
+    """Features of `afjax.audio.mel` from the last `mel.WINDOW` frames, no weights. Silence follows shorter sound."""
 
     name = "mel"
     dim = mel.DIM

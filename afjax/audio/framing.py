@@ -1,4 +1,4 @@
-"""How sound is cut into motion frames: 16 kHz mono, 640 samples a frame, 25 frames a second."""
+"""Sound cut into motion frames: 16 kHz mono, 640 samples per frame, 25 frames per second."""
 
 import numpy as np
 
@@ -31,14 +31,14 @@ def check(wave) -> np.ndarray:
 
 
 def fill(wave: np.ndarray) -> np.ndarray:
-    """`[s]` -> `[t * 640]`, t = ceil(S / 640): the last frame is filled up with zeros."""
+    """`[s]` -> `[t * 640]`, t = ceil(s / 640): the last frame is filled up with zeros."""
     return np.pad(wave, (0, count(len(wave)) * FRAME - len(wave)))
 
 
 def past_windows(wave, length: int, hop: int):
     """`[n * hop]` -> `[n, length]`, NumPy or JAX: window i holds the samples before (i + 1) * hop.
 
-    What lies before the first sample is taken to equal it, so that a constant offset makes no step.
+    Samples before the first are taken to equal it, so that a constant offset makes no step.
     """
     xp = wave.__array_namespace__()
     padded = xp.pad(wave, (length - hop, 0), mode="edge")

@@ -84,8 +84,8 @@ def _rows(wave, count: int):
 def _high_pass(wave):
     """Takes the mean of the last 20 ms away: no offset, no rumble, and no memory beyond those 20 ms.
 
-    Sums run over pieces of 20 ms (what has come of this piece, what is left of the one before), so that single
-    precision does: a sum over the whole sound would lose a quiet one's digits.
+    Two sums are added: over the part of a piece of 20 ms that has come, and over the rest of the piece before. Single
+    precision is enough for them. A sum over the whole sound would lose digits where it is quiet.
     """
     xp = wave.__array_namespace__()
     padded = xp.pad(wave, (_HIGH_PASS, -len(wave) % _HIGH_PASS), mode="edge")
@@ -104,7 +104,7 @@ def _levels(wave):
 
 
 def _past(track, frames: int):
-    """The last `frames` values at every frame, 0 before the first: `[T] -> [T, frames]`."""
+    """The last `frames` values at every frame, 0 before the first: `[t]` -> `[t, frames]`."""
     padded = track.__array_namespace__().pad(track, (frames - 1, 0))
     return padded[np.arange(len(track))[:, None] + np.arange(frames)]
 
@@ -129,7 +129,7 @@ def _product(a, b):
 
 
 def _power(windows):
-    """Squared magnitudes of the spectrum, `[N, n]` filled up with zeros -> `[n, _FFT / 2 + 1]`.
+    """Squared magnitudes of the spectrum, `[n, s]` filled up with zeros -> `[n, _FFT / 2 + 1]`.
 
     JAX arrays are multiplied with cosines and sines: the FFT of jaxlib 0.11 can wait for its own threads for ever on a
     CPU.
@@ -209,7 +209,7 @@ def _pitch(wave):
     bend = left - 2.0 * top + right
     shift = xp.where(bend < -1e-6, 0.5 * (left - right) / xp.minimum(bend, -1e-6), 0.0)
     octaves = xp.log2(rate / (best + xp.clip(shift, -0.5, 0.5)) / _PITCH_CENTRE_HZ)
-    # Below 0.4 the peak is as likely one of noise.
+    # A peak below 0.4 is as likely one of noise.
     return xp.clip((top - 0.4) / 0.5, 0.0, 1.0), octaves
 
 
@@ -223,7 +223,7 @@ def _autocorrelation(windows):
 
 @functools.cache
 def _back(lags: int) -> np.ndarray:
-    """What takes a squared spectrum to its first lags, on a grid _FINER times as fine: float32 `[bins, lags]`."""
+    """Matrix from a squared spectrum to its first lags, on a grid _FINER times as fine: float32 `[bins, lags]`."""
     turns = np.arange(_FFT // 2 + 1)[:, None] * np.arange(lags) / (_FFT * _FINER)
     weight = np.where(np.arange(_FFT // 2 + 1) > 0, 2.0, 1.0)[:, None] / (_FFT * _FINER)
     return (weight * np.cos(2 * np.pi * turns)).astype(np.float32)

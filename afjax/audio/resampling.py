@@ -3,9 +3,8 @@
   y[m] = sum_k x[k] h(k - m rate / 16000),   h(t) ~ sinc(c t) kaiser(c t / ZEROS),   c = ROLL_OFF min(1, 16000 / rate)
 
 y[m] stands for the time of x[m rate / 16000], so nothing is shifted. It is given out as soon as the last sample that it
-reads is there: at most 2.3 ms later from 16 kHz up, 4.5 ms from 8 kHz. All that is remembered is two numbers and the
-last inputs, so that a stream can be stored and continued to the bit; libsoxr's stream can't be stored, and is up to
-37 ms behind at 48 kHz.
+reads has come: at most 2.3 ms later from 16 kHz up, 4.5 ms from 8 kHz. The state is two numbers and the last inputs, so
+a stream can be stored and continued to the bit. libsoxr's stream can't be stored and is up to 37 ms behind at 48 kHz.
 """
 
 import functools
@@ -18,7 +17,7 @@ from afjax.audio.framing import RATE
 ZEROS = 32
 """Zero crossings of h on either side."""
 ROLL_OFF = 0.94
-"""Middle of the transition band, of the lower Nyquist frequency."""
+"""Middle of the transition band, as a share of the lower Nyquist frequency."""
 BETA = 8.0
 PHASES = 2000
 """Positions between two samples that are told apart; rates that need more (44 101 Hz) are placed to -70 dB."""
@@ -26,7 +25,7 @@ _PIECE = 2048
 
 
 class Resampler:
-    """One unbroken piece of sound at `rate` (whole Hz), which begins with silence. At 16 kHz it passes as it is."""
+    """One unbroken piece of sound at `rate` (whole Hz), which begins with silence. Sound at 16 kHz passes as it is."""
 
     def __init__(self, rate: int):
         self.rate = rate

@@ -19,7 +19,7 @@ __all__ = ["ExtractorState", "Wav2Vec2Features"]
 
 
 class ExtractorState(NamedTuple):
-    """Sound of the window [window * 640] and the statistics of all that came."""
+    """Sound of the window, `[window * 640]`, and the statistics of all sound so far."""
 
     sound: jax.Array
     past: features.Past
@@ -27,11 +27,11 @@ class ExtractorState(NamedTuple):
 
 @dataclass(frozen=True)
 class Wav2Vec2Features:
-    """`afjax.audio.wav2vec2.features`; `window` frames in a stream, the block among them.
+    """Features of `afjax.audio.wav2vec2.features`. A stream reads `window` frames, the block among them.
 
-    `block`: rows of a clip are those of a stream in blocks of so many frames, and silence follows sound that is
-    shorter; 0: those of the whole clip, filled up by its last sample. `params`: the tree below "params". `precision`:
-    of the network (`afjax.nn.precision`); statistics and rows are float32.
+    `block`: a clip has the rows of a stream in blocks of `block` frames, and silence follows shorter sound. With 0 it
+    has those of the whole clip, filled up by its last sample. `params`: the tree below "params". `precision`: that of
+    the network (`afjax.nn.precision`); statistics and rows are float32. Raises InputError if block > window.
     """
 
     config: Wav2Vec2Config
@@ -72,7 +72,7 @@ class Wav2Vec2Features:
         self.program(frames)
 
     def program(self, frames: int) -> Callable:
-        """`encode`, compiled for one voice of so many frames."""
+        """`encode`, compiled for one voice of `frames` frames."""
         if frames not in self._programs:
             wave = jax.ShapeDtypeStruct((1, frames * FRAME), np.float32)
             self._programs[frames] = jax.jit(self.encode).lower(self.params, wave).compile()

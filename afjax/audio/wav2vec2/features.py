@@ -1,19 +1,18 @@
 """`wav2vec2`: all hidden layers side by side, one row per 25 fps frame.
 
-Whole clips (`features`) are computed as the released network does: the wave standardised over the whole clip, its
-last sample repeated up to whole frames, then one pass of a network that sees everything. Row n depends on all sound,
-what comes after frame n included.
+Whole clips (`features`) are computed as the released network does: the wave is standardised over the whole clip, its
+last sample is repeated up to whole frames, and one pass of the network sees everything. Row n depends on all sound,
+also on what comes after frame n.
 
-In a stream (`latest`) the rows of the last frames come from a window of sound that ends where the last frame ends:
-nothing later is read. The network standardises the wave and each channel of its first convolution over the whole clip;
-the stream does so over all that it has heard, which `extend_past` keeps as a few numbers: over the window alone, a
+A stream (`latest`) computes the rows of the last frames from a window of sound that ends where the last frame ends:
+nothing later is read. The network standardises the wave and each channel of its first convolution over the whole clip.
+The stream does so over all that it has heard, which `extend_past` keeps as a few numbers; over the window alone, a
 pause would be turned up to speech. Sound before the stream's first sample is silence.
 
-`streamed` computes the rows of recorded sound so, block after block, whose windows do not wait for one another: what
-a model is trained on and measured with. Each row is then computed in a window of its own, window / block times as much
-work as for the whole clip.
+`streamed` computes a stream's rows of recorded sound, which models are trained on and measured with. Each block has a
+window of its own and waits for no other: window / block times the work of the whole clip.
 
-The rows differ from those of the whole clip, by how much depends on the weights and the window: measure it with
+A stream's rows differ from those of the whole clip. The weights and the window decide by how much; measure it with
 
     python -m experiments.audio_window --weights DIR --sound FILE --out DIR
 """
@@ -48,8 +47,11 @@ def init_params(config: Wav2Vec2Config, key) -> dict:
 
 
 def narrowed(params, precision: str):
-    """Parameters as the network of a precision casts them at each use, cast once: those of products but for the first
-    convolution, of which `statistics` are, and the positional one, whose kernel is normalised at use."""
+    """Parameters cast once as the network of a precision casts them at each use.
+
+    Norms stay as they are, and so do the first convolution, whose output `statistics` measures, and the positional one,
+    whose kernel is normalised at use.
+    """
     if precision != "bfloat16":
         return params
     wide = ("convs_0", "group_", "norm", "positional")
@@ -67,7 +69,10 @@ def standardise(wave: np.ndarray) -> np.ndarray:
 
 
 def fill(wave: np.ndarray, frames: int | None = None) -> np.ndarray:
-    """`[s]` -> `[frames * 640]` by repeating the last sample; without `frames` up to the next whole frame."""
+    """`[s]` -> `[frames * 640]` by repeating the last sample; without `frames` up to the next whole frame.
+
+    Raises InputError for sound longer than `frames`.
+    """
     needed = framing.count(len(wave))
     if frames is not None and frames < needed:
         raise InputError(f"sound of {needed} frames does not fit {frames}", do="cut it")
@@ -75,7 +80,7 @@ def fill(wave: np.ndarray, frames: int | None = None) -> np.ndarray:
 
 
 def interpolate(rows, frames: int):
-    """Linear interpolation over time with aligned corners, [b, t, c] -> [b, frames, c]."""
+    """Linear interpolation over time with aligned corners, `[b, t, c]` -> `[b, frames, c]`."""
     place = np.arange(frames) * ((rows.shape[1] - 1) / max(frames - 1, 1))
     left = np.minimum(place.astype(int), rows.shape[1] - 1)
     right = np.minimum(left + 1, rows.shape[1] - 1)
@@ -85,7 +90,7 @@ def interpolate(rows, frames: int):
 
 @partial(jax.jit, static_argnums=(1, 3))
 def encode(params, config: Wav2Vec2Config, waves, precision: str = "float32"):
-    """Standardised sound `[b, t * 640]` -> float32 `[b, t, config.dim]`; layer l has channels l * width and on.
+    """Standardised sound `[b, t * 640]` -> float32 `[b, t, config.dim]`; layer l has the channels from l * width on.
 
     The memory needed grows with t by every layer's output, the result, and 1000 rows of attention for each head.
     """
@@ -93,7 +98,7 @@ def encode(params, config: Wav2Vec2Config, waves, precision: str = "float32"):
 
 
 def _rows(params, config: Wav2Vec2Config, waves, statistics: Statistics | None, precision: str):
-    """The network's, of the waves' own statistics where none are given; statistics are of products in full float32."""
+    """Rows of the network, by the waves' own statistics where none are given. Statistics have full float32 products."""
     network = Wav2Vec2(config)
     with matmul_precision("float32"):
         if statistics is None:
@@ -104,7 +109,7 @@ def _rows(params, config: Wav2Vec2Config, waves, statistics: Statistics | None, 
 
 
 def features(params, config: Wav2Vec2Config, wave, frames: int | None = None) -> np.ndarray:
-    """16 kHz mono samples `[s]` -> float32 `[frames, config.dim]`, by default `ceil(S / 640)` frames."""
+    """16 kHz mono samples `[s]` -> float32 `[frames, config.dim]`, by default `ceil(s / 640)` frames."""
     return np.asarray(encode(params, config, whole(wave, frames)[None])[0])
 
 
@@ -145,7 +150,7 @@ def extend_past(params, config: Wav2Vec2Config, past: Past, waves) -> Past:
 
 @partial(jax.jit, static_argnums=(1, 4))
 def recent(params, config: Wav2Vec2Config, waves, past: Past, precision: str = "float32"):
-    """Sound `[b, t * 640]`, as it comes, and what was heard up to its end -> `[b, t, config.dim]`."""
+    """Rows `[b, t, config.dim]` of sound `[b, t * 640]`, not standardised; `past` is of all heard up to its end."""
     # only the scale: the group norm takes every offset away
     scale = 1 / jnp.sqrt(past.samples.variance + 1e-7)
     rows = Statistics(past.rows.count, past.rows.mean * scale, past.rows.variance * jnp.square(scale))
@@ -157,9 +162,10 @@ def latest(params, config: Wav2Vec2Config, buffer, rows: int, past: Past | None 
 
     Args:
       buffer: a stream's last samples at 16 kHz, whole frames of them; silence is taken to have come before it.
-      past: of all samples up to the buffer's last; by default of the buffer's own.
+      past: the past of all samples up to the buffer's last; by default that of the buffer alone.
 
-    One program is compiled per `window`. Returns float32 `[rows, config.dim]`.
+    One program is compiled per `window`. Returns float32 `[rows, config.dim]`. Raises InputError for samples that are
+    not whole frames, and for more rows than the window has.
     """
     wave = framing.check(buffer)
     if len(wave) % framing.FRAME:
@@ -175,10 +181,10 @@ def latest(params, config: Wav2Vec2Config, buffer, rows: int, past: Past | None 
 def streamed(
     params, config: Wav2Vec2Config, wave, block: int, window: int = WINDOW, precision: str = "float32"
 ) -> np.ndarray:
-    """Rows of whole blocks of sound `[k * block * 640]`, as it comes, each as a stream has it when its block ends.
+    """Rows of sound `[k * block * 640]`, not standardised, as a stream has them when their block ends.
 
     Silence is taken to have come before. No row reads a sample after its block. Returns float32
-    `[k * block, config.dim]`. Raises InputError for other lengths, and blocks longer than the window.
+    `[k * block, config.dim]`. Raises InputError for other lengths and for blocks longer than the window.
     """
     wave = framing.check(wave)
     if len(wave) % (block * framing.FRAME) or block > window:
@@ -201,7 +207,7 @@ def _together(count: int) -> list[np.ndarray]:
 
 
 def _pasts(params, config: Wav2Vec2Config, blocks: np.ndarray) -> Past:
-    """What was heard up to the end of each block `[k, n]`: statistics `[k, channels]`, of one block more each time."""
+    """What was heard up to the end of each block of `[k, n]`: statistics `[k, channels]`, row i of i + 1 blocks."""
     none, found = init_past(config, _AT_ONCE), []
     for numbers in _together(len(blocks)):
         found.append(jax.device_get(extend_past(params, config, none, blocks[numbers])))

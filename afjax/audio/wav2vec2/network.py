@@ -7,9 +7,9 @@ The group norm has one channel per group: each channel of the first convolution 
 of its input, so every row depends on all of it. `statistics` computes that mean and variance apart from the rest,
 so that rows can be computed a few at a time and, in a stream, with the statistics of another stretch of sound.
 
-Row r of the convolutions reads samples r * hop .. r * hop + receptive - 1. Of T * 640 samples they make k (T - 1) + 1
-rows, k = 640 / hop. Linear interpolation with aligned corners to T frames therefore lands on row k n for frame n
-exactly: `frames` computes these rows alone, from the first `receptive` samples of each frame.
+Row r of the convolutions reads samples r * hop .. r * hop + receptive - 1. The convolutions make k (t - 1) + 1 rows of
+t * 640 samples, k = 640 / hop. Linear interpolation with aligned corners to t frames therefore lands on row k n for
+frame n exactly: `frames` computes these rows alone, from the first `receptive` samples of each frame.
 
 (Baevski et al., arXiv 2006.11477.) Dropout, time masks and the attention mask of padded batches have no place here.
 """
@@ -34,7 +34,7 @@ _QUERIES_AT_ONCE = 1000
 
 
 class Statistics(NamedTuple):
-    """Over time: the number of rows, their mean and variance [b, channels]."""
+    """Statistics over time: the number of rows, their mean and variance `[b, channels]`."""
 
     count: jax.Array
     mean: jax.Array
@@ -42,7 +42,7 @@ class Statistics(NamedTuple):
 
 
 def pool(statistics: Statistics) -> Statistics:
-    """Statistics [m, b, channels] and counts [m] of m stretches -> of all of them together."""
+    """Statistics `[m, b, channels]` and counts `[m]` of m stretches -> those of all of them together."""
     share = (statistics.count / statistics.count.sum())[:, None, None]
     mean = (share * statistics.mean).sum(0)
     variance = (share * (statistics.variance + jnp.square(statistics.mean - mean))).sum(0)
@@ -55,7 +55,7 @@ def gelu(x):
 
 
 class Conv(nn.Module):
-    """Convolution over time without bias, [b, s, in] -> [b, t, features], kernel (out, in, taps)."""
+    """Convolution over time without bias, `[b, s, in]` -> `[b, t, features]`, kernel (out, in, taps)."""
 
     features: int
     taps: int
@@ -94,7 +94,7 @@ class PositionalConv(nn.Module):
 
 
 class Layer(nn.Module):
-    """Post-norm transformer layer, [b, t, width] -> the same."""
+    """Post-norm transformer layer, `[b, t, width]` -> the same."""
 
     config: Wav2Vec2Config
 
@@ -116,7 +116,7 @@ def norm(config: Wav2Vec2Config, name: str | None = None):
 
 
 def attend(query, key, value):
-    """Softmax attention of scaled queries, all [b, t, heads, e]; long inputs a few queries at a time."""
+    """Softmax attention of scaled queries, all `[b, t, h, e]`; long inputs a few queries at a time."""
 
     def rows(some):
         wide = jnp.promote_types(some.dtype, jnp.float32)
@@ -132,7 +132,7 @@ def attend(query, key, value):
 
 
 def _by_parts(function, rows, size: int):
-    """`function` of an array [n, ...] whose rows don't matter to one another, at most `size` of them at a time.
+    """`function` of an array `[n, ...]` whose rows are independent, at most `size` of them at a time.
 
     The parts are written out: inside a loop XLA's CPU convolutions take twenty times as long.
     """
@@ -141,7 +141,7 @@ def _by_parts(function, rows, size: int):
 
 
 class Wav2Vec2(nn.Module):
-    """Standardised wave [b, T * 640] -> [b, T, depth * width], layer after layer side by side."""
+    """Standardised wave `[b, t * 640]` -> `[b, t, depth * width]`, layer after layer side by side."""
 
     config: Wav2Vec2Config
 
@@ -162,7 +162,7 @@ class Wav2Vec2(nn.Module):
         return jnp.concatenate(self.hidden(self.project(self.frames(wave, statistics)))[1:], axis=-1)
 
     def statistics(self, wave) -> Statistics:
-        """Of the first convolution over a wave [b, samples], a stretch of frames at a time."""
+        """Statistics of the first convolution over a wave `[b, s]`, one stretch of frames at a time."""
         kernel, stride = self.config.conv_kernel[0], self.config.conv_stride[0]
         samples = _FRAMES_OF_STATISTICS * FRAME // stride * stride
         rows = (wave.shape[1] - kernel) // stride + 1
@@ -182,7 +182,7 @@ class Wav2Vec2(nn.Module):
         return pool(jax.tree.map(lambda *y: jnp.concatenate(y), many, last))
 
     def rows(self, wave, statistics: Statistics):
-        """Every row of the convolutions of a wave [b, samples] -> [b, rows, channels]."""
+        """Wave `[b, s]` -> every row of the convolutions `[b, rows, channels]`."""
         mean, variance = statistics.mean[:, None], statistics.variance[:, None]
         x = self.convs[0](wave[..., None])
         x = (x - mean) / jnp.sqrt(variance + GROUP_EPSILON) * self.group_scale + self.group_bias
@@ -192,7 +192,7 @@ class Wav2Vec2(nn.Module):
         return x
 
     def frames(self, wave, statistics: Statistics):
-        """The row of each frame of a wave [b, T * 640] -> [b, T, channels]."""
+        """Wave `[b, t * 640]` -> the row of each frame `[b, t, channels]`."""
         clips = wave.shape[0]
         cut = wave.reshape(clips, -1, FRAME)[:, :, : self.config.receptive].swapaxes(0, 1)
 
@@ -203,15 +203,15 @@ class Wav2Vec2(nn.Module):
         return _by_parts(some, cut, _FRAMES_AT_ONCE).swapaxes(0, 1)
 
     def project(self, features):
-        """Rows [b, t, channels] -> [b, t, width]."""
+        """Rows `[b, t, channels]` -> `[b, t, width]`."""
         return self.feature_projection(self.feature_norm(features))
 
     def embed(self, x):
-        """Positional part of the encoder's input, [b, t, width] -> the same."""
+        """Positional part of the encoder's input, `[b, t, width]` -> the same."""
         return gelu(self.positional(x))
 
     def hidden(self, x) -> list:
-        """The encoder's input after its norm and the output of each layer, each [b, t, width]."""
+        """The encoder's input after its norm and the output of each layer, each `[b, t, width]`."""
         states = [self.norm(x + self.embed(x))]
         for layer in self.layers:
             states.append(layer(states[-1]))
