@@ -1,4 +1,4 @@
-"""What the rest of the library knows of a codec: frames to motion, portrait to identity, and back."""
+"""The protocol of a codec: frames to motion, a portrait to an identity, and motion back to frames."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -41,7 +41,7 @@ class Codec(Protocol):
     """Turns faces into motion and back.
 
     Attributes:
-      channels: names of the D columns of the motion.
+      channels: names of the d columns of the motion.
       size: side of rendered frames in pixels.
     """
 
@@ -51,21 +51,21 @@ class Codec(Protocol):
     def encode(self, frames: Iterable[np.ndarray], fps: float = FPS, causal: bool = False) -> Encoded:
         """Motion of a clip; frames uint8 `[h, w, 3]` RGB, read once and in order.
 
-        With `causal` nothing of the future tells where the face rests, as for a live camera.
+        With `causal` the resting face comes from the past alone, as for a live camera.
         """
 
     def tracker(self) -> Tracker:
-        """Reads a live camera as `encode` reads a clip, without its future."""
+        """A tracker that reads a live camera as `encode` reads a clip, without its future."""
 
     def identity(self, portrait: np.ndarray, face: int = 0) -> Any:
         """What `render` needs to know of one person; portrait uint8 `[h, w, 3]` RGB.
 
-        `face`: which one of several, counted from the left from 1 on; 0 takes the largest and says so (InputWarning).
-        A portrait that does not stand upright is turned, with an InputWarning.
+        `face`: which one of several, counted from the left from 1 on; 0 takes the largest, with an InputWarning. A
+        portrait that does not stand upright is turned, with an InputWarning.
         """
 
     def reference_motion(self, identity: Any) -> np.ndarray | float:
         """The portrait's own motion `[d]`, which the generator is told; 0 where motion is relative to it."""
 
     def render(self, identity: Any, motion: np.ndarray) -> np.ndarray:
-        """Frames uint8 `[t, size, size, 3]` of that person under motion `[t, d]`."""
+        """Frames uint8 `[t, size, size, 3]` of an identity under motion `[t, d]`."""

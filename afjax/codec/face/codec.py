@@ -20,10 +20,10 @@ from afjax.errors import InputError, InputWarning
 __all__ = ["FaceCodec"]
 
 
-MIN_PORTRAIT, MAX_PORTRAIT = 64, 8192  # pixels a side
+MIN_PORTRAIT, MAX_PORTRAIT = 64, 8192  # pixels per side
 MAX_PIXELS = 40_000_000
 OPEN_EYE = 0.15
-"""Lid opening over the eye's width that the more open eye of a portrait has at least: closed ones have .03 to .14."""
+"""Least lid opening over the eye's width of a portrait's more open eye. Closed eyes have .03 to .14."""
 SURE = 0.9
 """Confidence from which a portrait's landmarks are taken at their word: people and drawn people have .99 and more."""
 
@@ -54,8 +54,8 @@ class FaceCodec:
     ) -> Encoded:
         """Motion `[t, 15]` of a clip relative to the person's resting face in it, clamped to the channels' ranges.
 
-        The resting face is that of the whole clip, or with `causal` that of what has been seen so far, as a live camera
-        knows it (`tracker`): what a stream will see of a user is then what is read here.
+        The resting face is that of the whole clip. With `causal` it is that of the frames so far, as for a live camera
+        (`tracker`): the motion is then what a stream will see of a user.
 
         Frames are uint8 `[h, w, 3]` RGB and are read once, in order; only 17 numbers of each are kept. `seen` is called
         with the landmarks of each frame, or None. Raises InputError where there is no frame at all or no face in any.
@@ -97,7 +97,7 @@ class FaceCodec:
         return Encoded(filled, found, np.array(confidence, np.float32), report)
 
     def tracker(self) -> LiveFace:
-        """Of a live camera."""
+        """A tracker of a live camera."""
         return LiveFace()
 
     def identity(self, portrait: np.ndarray, face: int = 0):
@@ -106,8 +106,8 @@ class FaceCodec:
         Args:
           face: which one of several, counted from the left from 1 on; 0 takes the largest.
 
-        What was decided for the user is said by InputWarning: turned upright, one face of several, a mouth that the
-        portrait shows open and the avatar closes, a face that its picture cuts off, one that the tracker doubts.
+        InputWarnings say what was decided for the user: the picture was turned upright, one face of several was taken,
+        an open mouth is closed. They also say that the picture cuts the face off or that the tracker doubts it.
         """
         import jax
 

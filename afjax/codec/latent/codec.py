@@ -1,4 +1,4 @@
-"""The `latent` codec on real pictures: face crops in, motion latents, and pictures out."""
+"""The `latent` codec on real pictures: face crops to motion latents, and latents to pictures."""
 
 from collections.abc import Iterable, Mapping
 from copy import copy
@@ -57,7 +57,7 @@ def ready_at(ready, precision: str) -> dict:
 
 @partial(jax.jit, static_argnames="precision")
 def identified(ready, picture, precision: str = "float32") -> Identity:
-    """Of a picture uint8 `[size, size, 3]`."""
+    """The identity of a picture uint8 `[size, size, 3]`."""
     with matmul_precision(precision):
         identity, coefficients, features = encode(ready, _signed(picture[None], precision))
         return Identity(identity[0], motion(ready, coefficients)[0], features)
@@ -79,7 +79,7 @@ def shown(ready, identity: Identity, latents, precision: str = "float32"):
 
 
 def _signed(pictures: jax.Array, precision: str) -> jax.Array:
-    """uint8 in [-1, 1]."""
+    """Pictures uint8, scaled to [-1, 1]."""
     return (pictures.astype(jnp.float32) / 127.5 - 1).astype(activation_dtype(precision))
 
 
@@ -89,7 +89,7 @@ class LatentCodec:
     Attributes:
       size: side of identities and rendered frames in pixels.
       channels: names of the motion's columns.
-      precision: in which it computes (`afjax.nn.precision`).
+      precision: that of its computation (`afjax.nn.precision`).
     """
 
     def __init__(self, config: LatentConfig, params: Mapping[str, Any]):
@@ -100,7 +100,7 @@ class LatentCodec:
         self._ready = ready(params)
 
     def at(self, precision: str) -> "LatentCodec":
-        """The same in another precision; ValueError of a codec whose weights have been rounded."""
+        """The same codec in another precision; ValueError if its weights have been rounded."""
         if self.precision == "bfloat16" != precision:
             raise ValueError("weights in bfloat16 are no others")
         made = copy(self)
@@ -109,7 +109,7 @@ class LatentCodec:
 
     @property
     def sha256(self) -> str:
-        """Of the weights as they are used."""
+        """Digest of the weights as they are used."""
         return digests.of_params(self._ready)
 
     def identity(self, portrait: np.ndarray, face: int = 0) -> Identity:
@@ -126,10 +126,10 @@ class LatentCodec:
     ) -> Encoded:
         """Motion latents of a clip, absolute; frames uint8 `[h, w, 3]` RGB, read once and in order.
 
-        Without a `square` (`crop.clip_square` measures that of a whole clip) the first two seconds in which a face is
-        seen place it, and their frames are held until then. Short gaps without a face are bridged, in longer ones the
-        face rests at its mean, as in the `face` codec. Raises InputError where there is no frame at all or no face in
-        any of them. Latents are absolute: `causal` changes nothing.
+        Without a `square` the first two seconds in which a face is seen place it, and their frames are held until then;
+        `crop.clip_square` measures that of a whole clip. Short gaps without a face are bridged, in longer ones the face
+        rests at its mean, as in the `face` codec. Latents are absolute: `causal` changes nothing. Raises InputError
+        where there is no frame at all or no face in any.
         """
         del causal
         tracker, settle = FaceTracker(), max(1, round(SETTLE * fps))
@@ -179,7 +179,7 @@ class LatentCodec:
         return np.asarray(seen(self._ready, crop(frame, square, self.size)[None], self.precision))[0]
 
     def tracker(self) -> "LiveLatent":
-        """Of a live camera, whose square the first face places."""
+        """A tracker of a live camera, whose square the first face places."""
         return LiveLatent(self)
 
     def reference_motion(self, identity: Identity) -> np.ndarray:

@@ -14,7 +14,7 @@ class LatentConfig:
     Attributes:
       size: side of the pictures in pixels, a power of two from 64 to 1024.
       dim: width of the identity and motion latents.
-      directions: K, number of orthonormal motion directions, at most `dim`.
+      directions: k, number of orthonormal motion directions, at most `dim`.
       channels: channels of the feature maps of side 4, 8, 16 and so on, at least up to `size`; as released.
       margin: what a crop shows around a face, in halves of the face's larger side (`crop.square_of`).
     """

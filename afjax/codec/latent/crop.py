@@ -1,8 +1,9 @@
 """The square around a face that the latent codec sees.
 
-As in the authors' preprocessing of portraits and user videos: the face's box, over a clip the mean of all frames'
-boxes; a square around its centre with twice the box's larger side; cut to the picture, and of what is left the largest
-square around its centre. The square stays where it is for the whole clip, so that the head moves in it.
+It is that of the authors' preprocessing of portraits and user videos. The face's box (over a clip the mean of all
+frames' boxes) gives a square around its centre with twice the box's larger side. This is cut to the picture, and the
+result is the largest square around the centre of what is left. The square stays where it is for the whole clip, so that
+the head moves in it.
 
 The box is that of our face mesh (forehead to chin, cheek to cheek) in place of their detector's, which is drawn around
 the same parts. The two differ by a few percent of the face, so crops do too.
@@ -37,12 +38,12 @@ def box_of(mesh: np.ndarray) -> np.ndarray:
 
 
 def square_of(boxes: np.ndarray, height: int, width: int, margin: float = 1.0) -> Square:
-    """The square around the mean of boxes `[n, 4]` in pictures of a size.
+    """The square around the mean of boxes `[n, 4]` in pictures of `height` x `width` pixels.
 
     Args:
       margin: what is added on each side, in halves of the box's larger side.
 
-    Raises InputError where less than 48 pixels a side are left.
+    Raises InputError where less than 48 pixels per side are left.
     """
     left, top, right, bottom = np.asarray(boxes, np.float64).mean(0)
     reach = int(max(right - left, bottom - top) / 2 * (1 + margin))

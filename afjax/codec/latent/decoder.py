@@ -1,8 +1,8 @@
 """Decoder of the latent codec: latent and skip features to a picture.
 
-From a learned 4x4 map each level doubles the size by two convolutions modulated by the latent. Then it predicts three
-raw channels, added to the upsampled ones of the level below: tanh of the first two displaces the grid, the sigmoid of
-the third is a mask:
+The levels start from a learned 4x4 map. Each doubles the size by two convolutions modulated by the latent. Then it
+predicts three raw channels, added to the upsampled ones of the level below: tanh of the first two displaces the grid,
+the sigmoid of the third is a mask:
 
     warped = sample(feature, grid + tanh(raw_0:2)) mask,    x <- warped + x (1 - mask)
     image  <- leaky(rgb(warped)) + bias + upsample(image)
@@ -39,7 +39,7 @@ __all__ = [
 ]  # fmt: skip
 
 TOGETHER = 32
-"""Largest side of maps that are computed for all frames at once, where this is no GPU."""
+"""Largest side of maps that are computed for all frames at once, on devices other than GPUs."""
 
 
 class Warped(NamedTuple):
@@ -151,7 +151,7 @@ def styled(prepared: dict, x: jax.Array, latents: jax.Array) -> jax.Array:
 
 
 def to_flow(prepared: dict, x: jax.Array, latents: jax.Array, feature: jax.Array, raw: jax.Array | None) -> Warped:
-    """Warps `feature` (of `pad_feature`, one for all or one each); `raw` `[n, h / 2, w / 2, 3]` is from below."""
+    """Warps `feature` (of `pad_feature`, one for all or one per frame); `raw` `[n, h / 2, w / 2, 3]` is from below."""
     style = linear(latents, prepared["modulation"]["weight"], prepared["modulation"]["bias"])
     weight = prepared["weight"] * style[:, None]  # `[n, 3, in]`: no demodulation here
     head = jnp.einsum("nhwc,noc->nhwo", x, weight.astype(x.dtype), preferred_element_type=weight.dtype)
@@ -222,7 +222,7 @@ def decode(prepared: dict, latents: jax.Array, features, together: int | None = 
 
 
 def _levels(levels, features, latents, state):
-    """(x, raw, image) after levels, of those before them."""
+    """The state (x, raw, image) after `levels`, from the state before them."""
     x, raw, image = state
     for each, feature in zip(levels, features, strict=True):
         done = level(each, x, latents, feature, raw, image)

@@ -2,8 +2,8 @@
 
     r = sum_k lambda_k q_k,    Q R = weight + 1e-8
 
-Q [dim, K] is that of the Householder factorisation (LAPACK's). The diagonal of its R has mixed signs: turning them
-positive would turn motion of released weights around.
+Q `[dim, k]` is that of LAPACK's Householder factorisation. The diagonal of its R has mixed signs: turning them positive
+would turn motion of released weights around.
 """
 
 import jax

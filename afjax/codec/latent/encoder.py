@@ -1,7 +1,7 @@
 """Encoder of the latent codec: a picture to its identity latent, skip features and motion coefficients.
 
 A 1x1 convolution, residual blocks that halve the map down to 4x4, and a 4x4 convolution to the identity latent. Five
-linear layers with nothing between them read the K motion coefficients off that latent.
+linear layers with nothing between them read the k motion coefficients off that latent.
 """
 
 import math
@@ -22,7 +22,7 @@ HEAD = 5
 
 
 class Encoding(NamedTuple):
-    """What a picture is to the decoder.
+    """What the encoder reads from a picture.
 
     Attributes:
       identity: `[n, dim]`.
@@ -49,13 +49,13 @@ def shapes(config: LatentConfig) -> dict:
 
 
 def block_shapes(fan_in: int, out: int) -> dict:
-    """Those of a residual block."""
+    """Parameter shapes of a residual block."""
     skip = {"weight": (out, fan_in, 1, 1)}
     return {"conv1": layer_shapes(fan_in, fan_in, 3), "conv2": layer_shapes(fan_in, out, 3), "skip": skip}
 
 
 def layer_shapes(fan_in: int, out: int, size: int) -> dict:
-    """Those of a convolution with a bias."""
+    """Parameter shapes of a convolution with a bias."""
     return {"weight": (out, fan_in, size, size), "bias": (1, out, 1, 1)}
 
 

@@ -44,7 +44,7 @@ def shapes(config: LatentConfig) -> dict:
 
 
 def _start(path: tuple[str, ...], normal: jax.Array) -> jax.Array:
-    """A parameter made of standard normal numbers: weights are those, styles 1, biases and the noise's strength 0."""
+    """A parameter's initial value: weights are the standard normal numbers, styles 1, biases and noise strength 0."""
     if path[-2:] == ("modulation", "bias"):
         return jnp.ones_like(normal)
     if path[-1] in ("bias", "activation_bias") or path[-2:] == ("noise", "weight"):
@@ -88,7 +88,7 @@ class LatentAutoencoder(nn.Module):
 
 
 def init_params(config: LatentConfig, key: jax.Array) -> dict:
-    """A tree of fresh float32 parameters, of `LatentAutoencoder`'s shapes and laws."""
+    """A tree of fresh float32 parameters with the shapes and distributions of `LatentAutoencoder`."""
     return sample_params(shapes(config), key)
 
 
@@ -117,7 +117,7 @@ def prepare(params: Tree) -> dict:
 
 
 def narrowed(prepared: Tree, dtype) -> dict:
-    """Prepared parameters by which maps have another dtype, bfloat16 say: those of convolutions from map to map.
+    """Prepared parameters, those of convolutions from map to map in another dtype, bfloat16 say, as the maps then are.
 
     Latents, coefficients, styles, flow and the picture so far stay as they are: a place among 512 pixels has more
     digits than bfloat16, and the picture is a sum over levels. Pictures to encode must have `dtype` as well.

@@ -25,7 +25,7 @@ _POINTS = (
 def boxes_of(mesh: np.ndarray, square: Square) -> np.ndarray:
     """Boxes `[3, 4]` of PARTS, float32, for a face mesh `[468, 3]` in pixels and the square that is cut out.
 
-    Each is the box of its points with half of its larger side added around it in all, and square.
+    Each is a square around the middle of its points, its side 1.5 times the larger side of their own box.
     """
     boxes = []
     for points in _POINTS:
@@ -45,7 +45,7 @@ def mask(boxes: jax.Array, size: int) -> jax.Array:
 
 
 def cut(images: jax.Array, boxes: jax.Array, size: int) -> jax.Array:
-    """Bilinear samples `[n, size, size, c]` of what boxes `[n, 4]` hold of images `[n, h, w, c]`; borders go on."""
+    """Bilinear samples `[n, size, size, c]` of images `[n, h, w, c]` inside boxes `[n, 4]`; borders go on."""
 
     def weights(low, high, length):
         place = (low + (high - low) * (jnp.arange(size) + 0.5) / size) * length - 0.5

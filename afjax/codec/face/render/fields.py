@@ -1,6 +1,6 @@
-"""Where the parts of a face go: depth, head weight and displacement fields of one portrait, on a coarse grid.
+"""Depth, head weight and displacement fields of one portrait, on a coarse grid.
 
-Everything here is numpy, made once a portrait. Coordinates:
+Everything here is numpy, made once per portrait. Coordinates:
 
   pixel      of the square crop, 0 at the centre of the first pixel, x right, y down
   canonical  the portrait's own upright face: origin at the mean of the rigid points, unit = distance of the outer eye

@@ -5,12 +5,12 @@ chin, both in half widths of the eye. The lids are quartics through the corners,
 
   U(p) = (1 - p^2) (u0 + u1 p + u2 p^2)     upper        L(p) likewise     lower
 
-Around them lies the rim, top(p) and bottom(p): how far lashes, liner and eyeball reach until plain skin begins, looked
-for in the portrait. With blink b the upper lid's edge travels from U to a closing line Z near L; all between the rim's
+The rim around them, top(p) and bottom(p), is where lashes, liner and eyeball end and plain skin begins; it is looked
+for in the portrait. With blink b the upper lid's edge travels from U to a closing line Z near L. All between the rim's
 top and that edge is painted with skin, the edge with the portrait's own lash colour. The lower rim comes up to Z. The
 skin is a cubic in (p, q) per colour, fitted to a ring just outside of the rim, so that it joins without a border. Gaze
-moves what is sampled between the lids; near a lid the eyeball goes on with what it shows there, so that
-an iris slides under it.
+moves what is sampled between the lids; near a lid the eyeball goes on with what it shows there, so that an iris slides
+under it.
 """
 
 from typing import NamedTuple

@@ -1,19 +1,20 @@
-"""How far the renderer follows each channel.
+"""Limits within which the renderer follows each channel.
 
 `lid_closure` bends the lids' closure b,
 
     b -> (1 + LIDS) b / (LIDS + b)
 
-because painted lids half down read as a quarter; those of people whom the eye finds half closed read as nearly half.
+because painted lids that are half down are read as a quarter closed. Real lids that look half closed are read as nearly
+half.
 
 `shown` holds motion within limits: beyond them a warped portrait tears or looks like nobody. Motion is followed as it
-is to three quarters of a limit and then ever less, so that what goes on moving is seen to move,
+is up to three quarters of a limit and then ever less, so that further motion is still seen,
 
     y = x                                   |x| <= k = 3/4 limit
     y = k + (limit - k) tanh((x - k) / (limit - k))      beyond, on either side of zero
 
-Lids are held at closed. A mouth that the portrait shows open can close: its own gap comes on top of the jaw's limit.
-A portrait that smiles has so much less to go to a laugh.
+Lids stop at closed. A mouth that the portrait shows open can close: its own gap comes on top of the jaw's limit. A
+portrait's own smile is taken off the limit of the smile.
 """
 
 import jax.numpy as jnp
@@ -43,13 +44,13 @@ LIMITS = {
 _LOW, _HIGH = (np.array([LIMITS[name][side] for name in CHANNELS], np.float32) for side in (0, 1))
 _KNEE = np.where(np.array(CHANNELS) == "blink", 1.0, 0.75).astype(np.float32)
 _JAW, _SMILE = np.eye(len(CHANNELS), dtype=np.float32)[[channel("jaw_open"), channel("smile")]]
-MOST_OF_A_SMILE = 0.12  # of the limit: a portrait that laughs already still shows a third of it
+MOST_OF_A_SMILE = 0.12  # the most that is taken off: a portrait that laughs already still shows a third of a smile
 
 LIDS = 1.5
 
 
 def lid_closure(motion):
-    """Motion `[..., d]` as it is drawn."""
+    """Motion `[..., d]` with the closure of the lids as it is drawn."""
     blink = jnp.clip(motion[..., channel("blink")], 0, 1)
     return motion.at[..., channel("blink")].set((1 + LIDS) * blink / (LIDS + blink))
 
@@ -57,7 +58,7 @@ def lid_closure(motion):
 def shown(motion, gap, smile):
     """Motion `[..., d]` as it is rendered of a portrait whose lips are `gap` apart and that smiles by `smile`.
 
-    Both in units of their channels.
+    Both are in units of their channels.
     """
     high = _HIGH - _SMILE * jnp.minimum(smile, MOST_OF_A_SMILE)
     return jnp.where(motion > 0, _soft(motion, high), -_soft(-motion, _JAW * gap - _LOW))

@@ -1,4 +1,4 @@
-"""What of a portrait is the person, and what lies behind: a soft matte and a clean background plate.
+"""A soft matte of the person in a portrait, and a clean background plate.
 
 The matte is a random walker (Grady 2006): from each pixel a walker steps to its neighbours, more readily where the
 colours are alike; the matte is the probability that it meets the person before the background. Face, a rim of hair or
@@ -7,9 +7,9 @@ far from the face are known to be background. Each pixel is also pulled to the s
 in colour and place; what a pass is sure of is known in the next. The plate is the background carried on smoothly behind
 the person.
 
-There are two mattes of it. What moves with the person is generous: hair left on the wall stays behind as a ghost when
-the head moves, and wall carried along by the head is hardly seen. What is shown of the person over something else is
-strict, since there the wall is seen.
+There are two mattes. `person_matte`, of what moves with the person, is generous: hair left on the wall stays behind as
+a ghost when the head moves, and wall carried along by the head is hardly seen. `person_alone`, of what is shown over
+another background, is strict, since the wall is seen there.
 """
 
 import numpy as np
@@ -82,8 +82,8 @@ def person_matte(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.n
 
 
 def person_alone(image: np.ndarray, away: np.ndarray, below: np.ndarray) -> np.ndarray:
-    """What is shown of the person over another background: soft matte `[SIDE, SIDE]`; arguments as above."""
-    # Below the chin, too, is wall; it is found from pass to pass, by its colour in a wider neighbourhood.
+    """What is shown over another background: soft matte `[SIDE, SIDE]`; arguments as in `person_matte`."""
+    # Wall below the chin is found from pass to pass, by its colour in a wider neighbourhood.
     share, person = _share(image, away, below, passes=5, place=24.0, wall_below=True)
     body = binary_fill_holes(_body(share > _SURELY, person & (away < 0), away))
     return gaussian_filter(body.astype(float), 0.9)
@@ -93,7 +93,7 @@ def _share(image: np.ndarray, away: np.ndarray, below: np.ndarray, passes: int, 
     """Probability `[SIDE, SIDE]` of each pixel to be the person's, and the pixels known to be so.
 
     Args:
-      place: weight of a pixel's place beside its colour after the first pass, in levels for the picture's side.
+      place: weight of a pixel's place beside its colour after the first pass, in colour levels per picture side.
       wall_below: whether pixels below the chin may become known as background.
     """
     size = len(image)
@@ -109,7 +109,7 @@ def _share(image: np.ndarray, away: np.ndarray, below: np.ndarray, passes: int, 
     at = np.stack([x, y], -1)
     features = np.concatenate([small, 60.0 * at], -1)
     matrix = _neighbours(small)
-    # Rim and trunk may be wall in truth: what looks like it is not known.
+    # Rim and trunk may be wall in truth: pixels that look like it are not known.
     person &= (away < 0.02) | (_distance(small, wall) > _ALIKE)
     # In a patterned wall each tile is an island that a walker hardly leaves: the first pass goes by colours as well.
     sure = person, wall
@@ -123,9 +123,9 @@ def _share(image: np.ndarray, away: np.ndarray, below: np.ndarray, passes: int, 
 
 
 def _body(part: np.ndarray, person: np.ndarray, away: np.ndarray) -> np.ndarray:
-    """Of a part `[SIDE, SIDE]` of the picture what is the person, as 0 and 1.
+    """The person in a part `[SIDE, SIDE]` of the picture, as 0 and 1.
 
-    What is thin is a line of the wall sooner than a part of the person, and so is what hangs together with no face.
+    Thin pieces are taken for lines of the wall, and so are pieces that no face is part of.
     """
     parts, _ = label(binary_opening(part, _DISC) | person)
     return (np.isin(parts, np.unique(parts[away < 0])) & (parts > 0)).astype(float)
@@ -134,7 +134,7 @@ def _body(part: np.ndarray, person: np.ndarray, away: np.ndarray) -> np.ndarray:
 def background_plate(image: np.ndarray, matte: np.ndarray) -> np.ndarray:
     """The crop `[size, size, 3]` with the person replaced by what surrounds them, near things first.
 
-    Where the matte is 0 it is the crop itself: nothing of the wall is left to move with the person.
+    The plate is the crop itself where the matte is 0: nothing of the wall is left to move with the person.
     """
     step = len(image) // SIDE
     small, covered = (a.reshape(SIDE, step, SIDE, step, -1).mean((1, 3)) for a in (image, matte[..., None]))

@@ -1,8 +1,8 @@
 """The painted inside of a mouth.
 
-Where neither the upper nor the lower layer of the face covers a pixel, the lips have parted. Such a pixel is known by
-how far it lies under the upper lip's edge (`drop`) and above the lower lip's (`rise`), and by `u` along the mouth, all
-in half widths of the mouth. From front to back there are
+The lips have parted where neither the upper nor the lower layer of the face covers a pixel. The pixel's coordinates are
+its distance under the upper lip's edge (`drop`) and above the lower lip's (`rise`), and `u` along the mouth, all in
+half widths of the mouth. From front to back there are
 
   upper teeth    hang from the skull: a lip that rises shows more of them
   lower teeth    ride on the jaw; seen where the mouth is wide open
@@ -43,11 +43,11 @@ def make_palette(skin: np.ndarray, lips: np.ndarray, between: np.ndarray, gap: f
     """The palette for a portrait.
 
     Args:
-      skin, lips, between: median colours `[3]` in 0..255 of these and of what lies between the lips.
-      gap: between the lips, in half widths of the mouth. What is bright in it are the portrait's own teeth.
+      skin, lips, between: median colours `[3]` in 0..255 of skin, of lips, and between the lips.
+      gap: distance between the lips, in half widths of the mouth. What is bright in it are the portrait's own teeth.
     """
     light = 0.5 * np.clip(skin / EVEN_SKIN, 0.35, 1.15) + 0.5 * np.clip(skin.max() / EVEN_SKIN.max(), 0.35, 1.1)
-    # A grey or toned picture stays so: there the light has one colour and so has all it falls on.
+    # A grey or toned picture stays so: its light has one colour and so has all it falls on.
     colourful = np.clip((np.ptp(skin) / max(skin.max(), 1.0) - 0.03) / 0.12, 0, 1)
     grey = skin / max(skin.mean(), 1.0)
 

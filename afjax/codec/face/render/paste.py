@@ -1,12 +1,12 @@
-"""The avatar back in the photograph that it was cut from.
+"""Frames pasted back into the photograph that the avatar was cut from.
 
-A frame is the square `box` of the photograph, resampled. It is pasted where the person is, with some room around for
-what a moved head uncovers, and fades out towards the square's sides, unless the photograph ends there:
+A frame is the square `box` of the photograph, resampled. It is pasted where the person is, with some room for what a
+moved head uncovers, and fades out towards the square's sides unless the photograph ends there:
 
     result = (1 - m) photograph + m frame        m = person, widened and blurred, times the fade
 
-At rest a frame is the photograph itself, at the frame's resolution, so that no seam shows; what m leaves out keeps
-every pixel of the photograph.
+A frame at rest is the photograph itself, at the frame's resolution, so that no seam shows. Where m is 0 every pixel of
+the photograph is kept.
 """
 
 import numpy as np

@@ -1,9 +1,9 @@
 """Everything the renderer must know of one portrait, as one pytree of arrays.
 
 The portrait is cropped to a square of about 2.35 face heights. Where that square leaves the portrait it is moved, then
-made smaller, down to 1.25 face heights; only a face that is itself cut off has its picture's edge carried on around it,
-which is said by an InputWarning. The crop is kept at twice the frame's resolution: a frame's pixel at rest is the mean
-of four texels, and a moved one nearly so, which keeps frames equally sharp whether the face moves or not.
+made smaller, down to 1.25 face heights. Only where the face itself is cut off is the picture's edge carried on, with an
+InputWarning. The crop is kept at twice the frame's resolution: a frame's pixel at rest is the mean of four texels, and
+a moved one nearly so, which keeps frames equally sharp whether the face moves or not.
 
 The crop I is split into person and background plate B by a soft matte a (`matte`). The texture holds the person as
 I - (1 - a) B, so that texture + (1 - a) B gives back the crop exactly, however rough matte and plate are.
@@ -30,11 +30,11 @@ __all__ = ["Identity", "make_identity", "portrait_crop", "without_background"]
 
 NODES = 64
 CROP, TIGHTEST = 2.35, 1.25
-# Lips this far apart, in half widths of the mouth, are an open mouth, unless it smiles by so much or shows its teeth.
+# Lips OPEN half widths of the mouth apart are an open mouth, unless it smiles by GRIN or shows its teeth.
 OPEN, GRIN = 0.3, 0.08
 CHEEKS, LIPS = (50, 280, 205, 425, 152, 151), (0, 17, 37, 267, 84, 314)
 _MIN_FACE = 32.0
-_ORDINARY = 0.05  # by which resting faces differ in how much they seem to smile
+_ORDINARY = 0.05  # how much resting faces differ in their seeming smile
 
 
 class Identity(NamedTuple):
@@ -47,7 +47,7 @@ class Identity(NamedTuple):
       plate: `[size, size, 3]` the background, 0..255.
       points: `[n, n, 3]` canonical points of the grid; weight: `[n, n]` the head's share of motion.
       base, low: `[k, n, n, 3]` displacement fields of both layers, canonical units.
-      origin: `[3]` pixels; unit: pixels a canonical unit; angles: `[3]` the portrait's yaw, pitch, roll in degrees.
+      origin: `[3]` pixels; unit: pixels per canonical unit; angles: `[3]` the portrait's yaw, pitch, roll in degrees.
       mouth, eyes: coordinates of mouth and eyes in pixels of the crop.
       palette: of the mouth's inside; gap: how far the portrait's own lips are apart, in units of `jaw_open`.
       shut: how far they are closed at rest, in the same units; smile: how much more it smiles than people at rest.
@@ -133,7 +133,7 @@ def make_identity(image: np.ndarray, landmarks, size: int = 256, sure: bool = Tr
 
     Args:
       image: uint8 `[h, w, 3]` RGB.
-      landmarks: of `afjax.codec.face.track.mesh.landmarks_of`: `mesh` `[468, 3]` and `eyes` `[2, 71, >=2]` in pixels.
+      landmarks: `mesh` `[468, 3]` and `eyes` `[2, 71, >=2]` in pixels (`afjax.codec.face.track.mesh.landmarks_of`).
       size: width of the rendered frames in pixels.
       sure: whether the landmarks are taken at their word; otherwise a mouth that they see open stays as it is.
 
@@ -191,7 +191,8 @@ def _assemble(texture, crop, mesh, contours, box, sure: bool) -> Identity:
     alpha = person_matte(crop, *np.moveaxis(around, -1, 0))
     plate = background_plate(crop, alpha)
     behind, alpha = (a.repeat(2, 0).repeat(2, 1) for a in (plate, alpha[..., None]))
-    # What is finer than the plate has a mean of zero in each of its pixels: without it the wall stands still.
+    # Detail finer than the plate averages to zero in each of its pixels. Left out where there is only wall, it stands
+    # still.
     texture = np.concatenate([np.where(alpha > 0, texture - (1 - alpha) * behind, 0), alpha], -1)
     arrays = (plate, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
     arrays = tuple(np.asarray(a, np.float32) for a in (texture, *arrays))

@@ -31,7 +31,7 @@ from afjax.codec.face.render.seam import SEAM_END
 __all__ = ["CHUNK", "render", "render_frames"]
 
 CHUNK = 10
-SQUEEZE = 2.5  # by which a smile pushes the lower lids up (`paint_lids`)
+SQUEEZE = 2.5  # how far a smile pushes the lower lids up (`paint_lids`)
 CORNER = 1.04  # where the mouth's inside ends, in half widths of the mouth
 LIFT = 0.8  # a smile raises the upper lip by this share of itself
 _FIELD_CHANNELS = np.array([channel(name) for name in fields.FIELDS])
@@ -91,10 +91,10 @@ def _backward_maps(identity: Identity, motion, size: int):
 
 
 class _Windows(NamedTuple):
-    """Heights and widths, in sixteenths of the frame, of what eyes, lips and chin, and the mouth's inside take.
+    """Heights and widths, in sixteenths of the frame, of windows for eyes, lips and chin, and the mouth's inside.
 
-    Lids and the mouth's inside take many steps a pixel and few pixels, and the layers differ around lips and chin only:
-    working in windows is what makes rendering fast enough.
+    Lids and the mouth's inside take many steps per pixel and few pixels, and the layers differ only around lips and
+    chin: windows are what makes rendering fast enough.
     """
 
     eyes: tuple[int, int]
@@ -103,8 +103,8 @@ class _Windows(NamedTuple):
 
 
 FAR, CLOSE = _Windows((4, 7), (8, 5), (4, 5)), _Windows((6, 10), (12, 8), (6, 8))
-_CLOSE = 0.36  # of the frame that the eyes' distance takes in a close picture
-_CHIN = 0.4  # of the eyes' distance from the mouth down to the middle of what the jaw moves
+_CLOSE = 0.36  # share of the frame that the eyes' distance exceeds in a close picture
+_CHIN = 0.4  # from the mouth down to the middle of what the jaw moves, as a share of the eyes' distance
 
 
 def _corner(size: int, shape: tuple[int, int], centre):
@@ -161,8 +161,8 @@ def _frames(identity: Identity, motion, size: int, windows: _Windows, limited: b
 def render_frames(identity: Identity, motion, limited: bool = True):
     """Frames float32 `[t, size, size, 3]` in 0..255 of motion `[t, 15]`; differentiable in the motion.
 
-    Motion is followed within `limits.LIMITS`; without `limited` as far as it goes, torn or not. Compiled once for each
-    t, and once more for close pictures; the identity's arrays must be known, not traced.
+    Motion is followed within `limits.LIMITS`; without `limited` as far as it goes, torn or not. It is compiled once per
+    t, and once more for close pictures. The identity's arrays must be known, not traced.
     """
     size = identity.texture.shape[0] // 2
     windows = CLOSE if float(identity.unit) > _CLOSE * size else FAR

@@ -1,4 +1,4 @@
-"""Where a portrait's lips meet: the coordinates of its mouth.
+"""Coordinates of a portrait's mouth, and the seam where its lips meet.
 
 `u` runs along the line through the inner lip corners (-1 image left, +1 image right), `v` down from the seam between
 the lips, both in half widths of the mouth.

@@ -22,8 +22,8 @@ and gives the 15 motion channels. With indices of mesh points, y pointing down, 
   jaw_open = (d(lip_gap / q) + d(lip_height) / q) / 2,  q = 1 - 0.03 d(pitch), because the mesh network sees less of an
              open mouth on a lowered face and more on a raised one; |d(pitch)| counts up to 15 degrees
   smile    : cheeks that come nearer to the lower lids and an upper lip that rises, more than they do with a mouth that
-             only stretches. Speech widens the mouth too; the weights are those for which what is left in speech without
-             a smile is least like the mouth's width (`python -m experiments.fit_smile`). Measures: lip_gap, mouth_width
+             only stretches. Speech widens the mouth too; the weights make the measure least like the mouth's width in
+             speech without a smile (`python -m experiments.fit_smile`). Measures: lip_gap, mouth_width
              and upper_lip as above, corners -mean y(61, 291), cheeks -mean y(50, 280, 205, 425), lower_lids
              mean y(eye corners) - mean y(145, 374), nose |48-278|
   blink    = the mean closure of both eyes: lids move together. The closure of an eye with neutral opening o is
@@ -33,10 +33,10 @@ and gives the 15 motion channels. With indices of mesh points, y pointing down, 
 Lid opening comes from the iris network's contours: mean of (lower 3..5 - upper 11..13) across the line of corners 0-8,
 over that line's length. The mesh itself hardly sees blinks.
 
-GAIN undoes the mesh network's pull towards an average face. For pose, jaw, smile, brows and lids it makes what is
-rendered and read back have a slope near 1 on average over portraits. gaze_x has a least-squares gain, which stays below
-that, because it is read with more noise. mouth_width, what a smile does to it left out, upper_lip, brow_furrow and
-gaze_y can't be read back well enough to be given any.
+GAIN undoes the mesh network's pull towards an average face. For pose, jaw, smile, brows and lids it gives motion that
+is rendered and read back a slope near 1, on average over portraits. gaze_x has a least-squares gain, which stays below
+that, because it is read with more noise. mouth_width (without what a smile does to it), upper_lip, brow_furrow and
+gaze_y have none: they can't be read back well enough.
 """
 
 from collections import deque
@@ -113,7 +113,7 @@ def smile_of(face: np.ndarray) -> float:
 
 
 def smile_measures(face: np.ndarray) -> dict[str, float]:
-    """What SMILE weighs of a canonical face `[468, 3]`, by name."""
+    """The measures of a canonical face `[468, 3]` that SMILE weighs, by name."""
     y, lips = face[:, 1], _lips(face)
     return dict(
         lip_gap=lips["lip_gap"], mouth_width=lips["mouth_width"], upper_lip=lips["upper_lip"],
@@ -205,7 +205,7 @@ def relative(raw: np.ndarray, neutral: np.ndarray) -> np.ndarray:
 def turned(raw: np.ndarray) -> dict[str, float]:
     """How far a head turns against the camera in raw numbers `[n, 17]`: `yaw` and `pitch` in degrees, either way.
 
-    It is what one frame in fifty exceeds, so that a frame in which the tracker errs doesn't count.
+    Each is the value that one frame in fifty exceeds, so that a frame in which the tracker errs doesn't count.
     """
     return {name: float(np.percentile(np.abs(GAIN[name] * raw[:, RAW.index(name)]), 98)) for name in ("yaw", "pitch")}
 

@@ -2,8 +2,8 @@
 
 The networks (BlazeFace, Bazarevsky et al. 2019) see the whole picture, fitted into a square, and give for each of 896
 anchors a score and 8 points: box centre, box size, and 6 key points, all as offsets from the anchor in input pixels.
-The anchors are the cell centres of two grids, 16 x 16 with 2 anchors a cell and 8 x 8 with 6. The short-range network
-(128 px) is asked first, the back-camera network (256 px) where that one finds nothing.
+The anchors are the cell centres of two grids, 16 x 16 with 2 anchors per cell and 8 x 8 with 6. The short-range
+network (128 px) is asked first, and the back-camera network (256 px) where the first finds nothing.
 """
 
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def _letterbox(picture, size: int) -> tuple[np.ndarray, float, np.ndarray]:
 
 
 class FaceDetector:
-    """Loads each network on its first need."""
+    """Both networks, each loaded when it is first needed."""
 
     def __init__(self):
         self._models: dict[str, Model] = {}

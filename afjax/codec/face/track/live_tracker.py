@@ -1,7 +1,7 @@
 """The `face` codec on a live camera: frame in, motion out, nothing of the future.
 
-What `FaceCodec.encode` does with a whole clip, as far as it can be done frame by frame: the resting face is that of the
-last 30 s (`coefficients.RunningNeutral`), and a frame without a face gives None, which the caller holds and fades.
+It does what `FaceCodec.encode` does, as far as that is possible frame by frame. The resting face is that of the last
+30 s (`coefficients.RunningNeutral`). A frame without a face gives None; the caller holds and fades the motion.
 """
 
 import copy
@@ -18,7 +18,7 @@ __all__ = ["LiveFace"]
 
 
 class LiveFace:
-    """Motion of one person as the frames come; `fps` is about how many a second."""
+    """Motion of one person as the frames come, about `fps` per second."""
 
     channels = CHANNELS
 
@@ -42,7 +42,7 @@ class LiveFace:
         return motion
 
     def fork(self) -> "LiveFace":
-        """Another that goes on from here; the networks are shared, so the two must not run at the same time."""
+        """Another tracker that goes on from here. The two share networks and must not run at the same time."""
         other = copy.copy(self)
         other._tracker = copy.copy(self._tracker)
         other._tracker.cuts = list(self._tracker.cuts)

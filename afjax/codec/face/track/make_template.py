@@ -15,8 +15,8 @@ def _matched(face: np.ndarray) -> np.ndarray:
 def make_template(mesh: np.ndarray, steps: int = 4) -> np.ndarray:
     """The symmetric canonical face `[468, 3]` of one frontal mesh in pixels.
 
-    The face is turned upright by its eyes and the line from chin to forehead, then averaged with its mirror image,
-    which itself is the pose for the next, better aligned average.
+    The face is turned upright by its eyes and the line from chin to forehead, then averaged with its mirror image. The
+    average gives the pose for the next one, which is better aligned.
     """
     face = mesh.astype(np.float64) - mesh[RIGID].mean(0)
     x = face[OUTER_CORNERS[1]] - face[OUTER_CORNERS[0]]

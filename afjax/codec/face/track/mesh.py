@@ -135,10 +135,10 @@ class FaceMesh:
 
 
 def landmarks_of(image: np.ndarray, face: Detection | None = None) -> FaceLandmarks | None:
-    """Landmarks of a detected face, or the largest, of a picture uint8 `[h, w, 3]` RGB; None where there is none.
+    """Landmarks of a detected face, or of the largest, in a picture uint8 `[h, w, 3]` RGB; None where there is none.
 
-    Where the crop around the detected box fails (drawn and animal faces have other proportions than the networks
-    expect) crops around it are searched for the one that the mesh network trusts most.
+    The crop around the detected box may fail: drawn and animal faces have other proportions than the networks expect.
+    Then crops near it are tried, and the one that the mesh network trusts most is taken.
     """
     picture = to_image(image)
     face = face or FaceDetector()(picture)

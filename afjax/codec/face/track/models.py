@@ -18,7 +18,7 @@ _INSTALL = "pip install -r requirements-media.txt"
 
 
 class Model:
-    """One TFLite network. Calling it with an image `[h, w, 3]` gives its outputs by number of elements, flattened."""
+    """One TFLite network. Called with an image `[h, w, 3]` it gives its outputs, flattened, by number of elements."""
 
     def __init__(self, path: Path):
         try:
@@ -50,7 +50,7 @@ def load_model(name: str) -> Model:
 
 
 def to_image(frame: np.ndarray):
-    """A frame uint8 `[h, w, 3]` as a PIL image; ValueError for any other array."""
+    """A frame uint8 `[h, w, 3]` as a PIL image; ValueError for any other array, InputError without pillow."""
     try:
         from PIL import Image
     except ImportError as error:

@@ -1,9 +1,9 @@
-"""The face of a portrait: which one, and the right way up.
+"""The face of a portrait: one of several, turned upright.
 
 The detector scores a face best when it stands upright, so a picture is tried in its four turns by 90 degrees and kept
 as it is unless another turn scores clearly higher. It sees a picture as a square of some hundred pixels, in which the
-faces of a wide group are too small: such a picture is looked at in squares as well. What was decided for the user
-(turned, one face of several) is said by `InputWarning`.
+faces of a wide group are too small: such a picture is looked at in squares as well. An `InputWarning` says what was
+decided for the user (turned, one face of several).
 """
 
 import warnings
@@ -18,9 +18,9 @@ from afjax.errors import InputError, InputWarning
 
 __all__ = ["PortraitFace", "portrait_face"]
 
-_SURE = 0.75  # score from which a face counts that only a part of a picture shows
-_WIDE = 1.5  # from which ratio of its sides on a picture is looked at in parts
-_CLEARLY = 0.05  # by which another turn must score better
+_SURE = 0.75  # least score of a face that only a part of a picture shows
+_WIDE = 1.5  # ratio of a picture's sides from which it is looked at in parts
+_CLEARLY = 0.05  # by how much another turn must score better
 _TURNS = ("", "a quarter turn counter-clockwise", "half a turn", "a quarter turn clockwise")
 
 
@@ -71,14 +71,14 @@ def _upright(image: np.ndarray, detector: FaceDetector) -> tuple[np.ndarray, lis
         warnings.warn(f"the portrait lies on its side or head: turned by {_TURNS[best]}", InputWarning, stacklevel=4)
     faces = found[best] + _in_parts(turned[best], detector)
     if len(faces) > len(found[best]):
-        # of one face seen twice the one in the whole picture
+        # a face seen twice is taken from the whole picture
         rank = np.array([face.score + (n < len(found[best])) for n, face in enumerate(faces)])
         faces = [faces[group[0]] for group in suppress(np.array([face.box for face in faces]), rank)]
     return turned[best], sorted(faces, key=lambda face: face.box[0])
 
 
 def _in_parts(image: np.ndarray, detector: FaceDetector) -> list[Detection]:
-    """Faces of a long picture `[h, w, 3]` in squares along it that overlap by half, but for those that an edge cuts."""
+    """Faces in squares along a long picture `[h, w, 3]` that overlap by half, without faces that an edge cuts."""
     side, length = sorted(image.shape[:2])
     if length < _WIDE * side:
         return []

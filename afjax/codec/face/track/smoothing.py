@@ -17,9 +17,9 @@ class OneEuro:
     second, itself smoothed at 1 Hz. The slowest motion is delayed by 1 / (2 pi minimum) = 0.1 s, faster motion by less.
 
     Args:
-      fps: frames a second.
+      fps: frames per second.
       minimum: cut-off at rest in Hz.
-      beta: growth of the cut-off, Hz for each unit a second.
+      beta: growth of the cut-off, Hz for each unit per second.
     """
 
     def __init__(self, fps: float, minimum: float = 1.5, beta: float = 0.25):
@@ -31,7 +31,7 @@ class OneEuro:
         return 1 / (1 + self._fps / (2 * np.pi * cutoff))
 
     def __call__(self, values: np.ndarray) -> np.ndarray:
-        """The filtered `[k]` of the next frame."""
+        """The next frame's values `[k]`, filtered."""
         if self._value is None:
             self._value = values
             return values

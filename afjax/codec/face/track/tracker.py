@@ -26,12 +26,15 @@ __all__ = ["FaceTracker"]
 
 _THUMBNAIL = 24
 _CUT_DIFFERENCE = 40.0  # mean absolute difference of thumbnails, of 255
-_JUMP = 0.35  # movement of the crop's centre in one frame, in its sides
+_JUMP = 0.35  # movement of the crop's centre in one frame, in sides of the crop
 _GROWTH = 1.35  # ratio of the crop's sides between two frames
 
 
 class FaceTracker:
-    """`step` follows the face into the next frame; `detections`, `cuts` and `frames` count what happened so far."""
+    """`step` follows the face into the next frame.
+
+    `detections` and `frames` count what happened so far; `cuts` are the numbers of the frames after a cut.
+    """
 
     def __init__(self):
         self._detector = FaceDetector()
