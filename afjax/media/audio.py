@@ -1,7 +1,7 @@
 """Sound files as mono float32 at the rate that is asked for, read block by block.
 
-`SoundReader` streams; `read_audio` returns a whole file at 16 kHz. A file is decoded once before, to see what it holds;
-what is read of it is what carries a voice, and what was decided is said (`SoundReader.said`):
+`SoundReader` streams; `read_audio` returns a whole file at 16 kHz. A file is decoded once before, to see what it holds.
+The part that carries a voice is read, and `SoundReader.said` says what was decided:
 
     track      the first that is not silent
     channels   the middle one of surround sound, else the mean of those that are not silent; where they cancel each
@@ -22,11 +22,11 @@ from afjax.media.sound_track import MAX_CHANNELS, RATES, Survey, blocks, survey
 __all__ = ["RATE", "SoundReader", "read_audio"]
 
 RATE = 16_000
-MAX_VALUE = 32.0  # far above full scale: the file holds something else than sound in [-1, 1]
+MAX_VALUE = 32.0  # values above it are something else than sound in [-1, 1]
 _SILENT = 1e-3  # peak below which a track carries nothing
-_FAINT = 0.05  # of the loudest channel's size, below which a channel does not count
-_CANCELS = 0.7  # of the size of a mix of unrelated channels, below which it has lost the voice
-_LOST = 0.3  # seconds short of what its head says, from which a sound is cut off
+_FAINT = 0.05  # share of the loudest channel's size below which a channel does not count
+_CANCELS = 0.7  # share of the size of a mix of unrelated channels below which a mix has lost the voice
+_LOST = 0.3  # a sound that is shorter than its head says by more seconds is cut off
 _LOUD = 1.25  # peak above which bringing it down is worth a word: lossy codecs overshoot
 
 
@@ -53,7 +53,8 @@ class SoundReader:
           max_seconds: longest sound to accept.
           channel: the one to read, from 1 on; 0 is a mix of what carries the voice.
 
-        Raises InputError: no sound of 8-96 kHz, no samples, NaN or infinite ones, not a sound, too long.
+        Raises InputError for a file that is no sound of 8-96 kHz, has no samples, has NaN or infinite ones, or is too
+        long.
         """
         self.path, self.rate, self.said = check_file(path), rate, []
         self._start, self._max_seconds = start, max_seconds
@@ -158,7 +159,7 @@ class SoundReader:
 def read_audio(path: str | Path, rate: int = RATE, start: float | None = None, channel: int = 0) -> np.ndarray:
     """A whole sound file as float32 `[n]` in [-1, 1], mono; arguments and errors as for `SoundReader`.
 
-    What was decided is said by InputWarning.
+    InputWarnings say what was decided.
     """
     reader = SoundReader(path, rate, start, channel=channel)
     for sentence in reader.said:

@@ -1,4 +1,4 @@
-"""Opening files from outside, and the errors that come of it.
+"""Opening of files from outside, with one kind of error.
 
 Only regular files of a known container format are opened, by the local file protocol: a playlist or a concat script
 dressed as a video could otherwise make the decoder read other files or the network.
@@ -30,7 +30,7 @@ VIDEOS = (
     ".3gp",
     ".ogv",
 )
-"""How names of videos end, in small letters."""
+"""Endings of the names of videos, in small letters."""
 
 MAX_BYTES = 4 << 30
 MAX_SECONDS = 3600.0
@@ -41,7 +41,7 @@ _FORMATS = (
 
 
 _PICTURES = (b"GIF8", b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM")
-"""First bytes of pictures that people take for videos, those of WebP (RIFF....WEBP) apart."""
+"""First bytes of pictures that people take for videos, without those of WebP (RIFF....WEBP)."""
 
 
 def optional(module: str, package: str = ""):
@@ -91,7 +91,7 @@ def open_media(path: Path, kind: str, source=None) -> Iterator:
         if head.startswith(_PICTURES) or head.startswith(b"RIFF") and head.endswith(b"WEBP"):
             raise InputError(f"is a picture, not a {kind}", path, "convert it to MP4" if kind == "video" else "")
     options = {"format_whitelist": _FORMATS, "protocol_whitelist": "file"}
-    if source is None and not str(path).isprintable():  # a name that is not UTF-8 has no characters
+    if source is None and not str(path).isprintable():  # names that are not UTF-8 have no characters
         source = path.open("rb")
     try:
         with source or contextlib.nullcontext(), av.open(source or str(path), options=options) as container:

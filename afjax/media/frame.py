@@ -3,11 +3,11 @@
 **Display matrix.** A point (x, y) of the coded picture is shown at (a x + c y, b x + d y): quarter turns, mirrored or
 not. Cameras write one to say how they were held, and selfie cameras to say that they show a mirror's picture.
 
-**Lines.** Interlaced frames hold two moments, in even and odd lines. The even ones are kept, those between them are
-their means: a moving mouth has no comb, at half the height.
+**Lines.** Interlaced frames hold two moments, in even and odd lines. The even lines are kept and those between them are
+their means. A moving mouth then has no comb, at half the resolution of height.
 
 **HDR.** Code values become light by their curve (PQ or HLG: SMPTE ST 2084, ARIB STD-B67, as in ITU-R BT.2100), with
-203 cd/m2 as 1 (white, ITU-R BT.2408). What is bright is bent below 1: with m the largest of red, green and blue,
+203 cd/m2 as 1 (white, ITU-R BT.2408). Bright light is bent below 1: with m the largest of red, green and blue,
 
     m <= k    as it is            m > k    k + (1 - k) x / (1 + x)    x = (m - k) / (1 - k)        k = 0.7
 
@@ -43,7 +43,7 @@ def picture(frame, aspect: float, max_side: int) -> np.ndarray:
 
 
 def _matrix(frame) -> tuple[int, int, int, int]:
-    """a, b, c, d of the display matrix, as signs and zeros; the nearest quarter turn where it is none."""
+    """a, b, c, d of the display matrix as signs and zeros: the nearest quarter turn, mirrored or not."""
     found = [bytes(data) for data in frame.side_data if data.type.name == "DISPLAYMATRIX"]
     if not found:
         return 1, 0, 0, 1
@@ -69,7 +69,7 @@ def _one_field(image: np.ndarray) -> np.ndarray:
 
 
 def _resized(image: np.ndarray, height: int) -> np.ndarray:
-    """To so many rows, by means of neighbouring rows."""
+    """A picture at `height` rows, each a mean of neighbouring rows."""
     if height == len(image):
         return image
     at = np.clip((np.arange(height) + 0.5) * len(image) / height - 0.5, 0, len(image) - 1)
@@ -80,7 +80,7 @@ def _resized(image: np.ndarray, height: int) -> np.ndarray:
 
 @lru_cache(maxsize=2)
 def _light(curve: int) -> np.ndarray:
-    """Light of every 16-bit code value, 1 = white; of HLG that of the scene, before its system gamma."""
+    """Light of every 16-bit code value, 1 = white; for HLG the light of the scene, before its system gamma."""
     code = np.arange(1 << 16) / 65535.0
     if curve == _PQ:
         m1, m2, c1, c2, c3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
@@ -101,7 +101,7 @@ def _srgb() -> np.ndarray:
 
 
 def _in_srgb(image: np.ndarray, curve: int) -> np.ndarray:
-    """Code values uint16 `[h, w, 3]` of BT.2020 and a curve -> uint8 of sRGB."""
+    """Code values uint16 `[h, w, 3]` in BT.2020 with a curve -> uint8 in sRGB."""
     light = _light(curve)[image]
     if curve == _HLG:
         luminance = light @ np.array([0.2627, 0.6780, 0.0593], np.float32)

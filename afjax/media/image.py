@@ -18,19 +18,19 @@ FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "HEIF")
 
 
 def read_portrait(path: str | Path, max_side: int = 2048) -> np.ndarray:
-    """A picture as uint8 `[h, w, 3]` RGB: upright by its EXIF tag, over white where transparent,
-    in sRGB where it brings a colour profile.
+    """A picture as uint8 `[h, w, 3]` RGB.
 
-    Of several frames the first is taken. Larger pictures are scaled down to `max_side`. The size
-    is checked in the header, before any pixel is decoded. HEIC needs the package pi-heif.
-    InputError: not a JPEG, PNG, WebP, BMP, TIFF, GIF, AVIF or HEIC file, damaged, a side below 64 or above 12,000 px.
+    It is upright by its EXIF tag, over white where transparent, and in sRGB where it brings a colour profile. The first
+    of several frames is taken. Larger pictures are scaled down to `max_side`. The size is checked in the header, before
+    any pixel is decoded. HEIC needs the package pi-heif. Raises InputError for a file that is damaged or not JPEG, PNG,
+    WebP, BMP, TIFF, GIF, AVIF or HEIC, and for a side below 64 or above 12,000 px.
     """
     path = check_file(path, MAX_BYTES)
     return _read(path.read_bytes(), path, max_side, FORMATS, MAX_SIDE**2)
 
 
 def portrait_of(data: bytes, where: str = "the portrait", max_side: int = 2048, pixels: int = 16_000_000) -> np.ndarray:
-    """As `read_portrait`, of the bytes of a JPEG, PNG or WebP picture with at most so many pixels."""
+    """`read_portrait` for the bytes of a JPEG, PNG or WebP picture of at most `pixels` pixels."""
     return _read(data, where, max_side, FORMATS[:3], pixels)
 
 
@@ -60,7 +60,7 @@ def _read(data: bytes, path: object, max_side: int, formats: tuple[str, ...], pi
 
 
 def _readable(data: bytes, path: object, formats: tuple[str, ...]) -> tuple[str, ...]:
-    """The formats that can be decoded here; InputError where it takes a package that is missing."""
+    """The formats that can be decoded here; InputError where the picture needs a package that is missing."""
     if "HEIF" not in formats:
         return formats
     try:
@@ -77,7 +77,8 @@ def _readable(data: bytes, path: object, formats: tuple[str, ...]) -> tuple[str,
 def _ended(data: bytes, max_side: int, Image) -> bytes:
     """A JPEG with the marker for its end; empty where more than that is missing.
 
-    A decoder that has all of a picture does not look at bits that follow; one that lacks some takes them for those.
+    Two decodings show it, one with other bits before the marker: a decoder reads them only where the picture's own bits
+    are missing.
     """
     data = data.rstrip(b"\xff")
     pictures = []
@@ -99,7 +100,7 @@ def _decoded(data: bytes, path: object, max_side: int, formats: tuple[str, ...],
 
 
 def _upright(picture):
-    """Turned and mirrored as its EXIF tag says; as it is where that can't be read."""
+    """The picture turned and mirrored as its EXIF tag says; as it is where the tag can't be read."""
     from PIL import ImageOps
 
     try:
@@ -116,7 +117,7 @@ def _check_size(size: tuple[int, int], path: object):
 
 
 def _rgb(picture, Image):
-    """RGB over white, in sRGB where the picture says what its colours are."""
+    """The picture in RGB over white, in sRGB where it says what its colours are."""
     picture = _by_profile(picture)
     if picture.mode.startswith("I;16"):  # 16-bit grey: Pillow would clip it instead of scaling
         return Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8)).convert("RGB")
@@ -128,7 +129,7 @@ def _rgb(picture, Image):
 
 
 def _by_profile(picture):
-    """In sRGB where it brings a colour profile that can be read and is of its kind; else as it is."""
+    """The picture in sRGB where it has a readable colour profile of its kind; else as it is."""
     profile = picture.info.get("icc_profile")
     if not profile or picture.mode.startswith(("I", "F")):
         return picture

@@ -1,9 +1,9 @@
-"""Files that are several files one after the other, and WAV files whose head does not know how long they are.
+"""Files that are several files one after the other, and WAV files whose head does not know their length.
 
-Services that speak send a text's sentences as files of their own, and people put them into one; programs that write
-while they record begin with a length that they do not know yet (0, 2^32 - 1, or that of the first piece). FFmpeg reads
-MP3, AAC and AVI to their end. WAV, AIFF, MP4 and WebM say their length in their head, and what comes after it would be
-lost without a word; the times of Ogg and FLAC begin anew:
+Speech services send each sentence as a file, and people join them into one. Programs that write while they record do
+not know the length yet and write another (0, 2^32 - 1, or that of the first piece). FFmpeg reads MP3, AAC and AVI to
+their end. WAV, AIFF, MP4 and WebM say their length in their head, and FFmpeg would drop what follows without a word.
+The times of Ogg and FLAC begin anew in each part:
 
     RIFF size WAVE | fmt | data size samples | LIST ... | RIFF size WAVE | fmt | data size samples
                                 ^ 0, too much, or too little: samples go on to the end   ^ a second part
@@ -31,9 +31,9 @@ _TAGS = (b"ID3", b"TAG", b"APETAGEX")
 
 @dataclass(frozen=True)
 class Part:
-    """Bytes `start` to `end` of a file. In place of the bytes at `patched` (counted from `start`) stands `patch`.
+    """Bytes `start` to `end` of a file; `patch` replaces the bytes at `patched` (counted from `start`).
 
-    `missing`: the share of its bytes that are not there, as far as its head or last page tells.
+    `missing`: the share of the part's bytes that are not there, as far as its head or last page tells.
     """
 
     path: Path
@@ -52,7 +52,7 @@ class Part:
 class _Window(io.RawIOBase):
     def __init__(self, part: Part):
         self._part, self._file, self._place = part, part.path.open("rb"), 0
-        self.name = part.path.name  # by which FFmpeg knows a few formats
+        self.name = part.path.name  # FFmpeg knows a few formats by it
 
     def readable(self) -> bool:
         return True
@@ -97,7 +97,7 @@ def parts_of(path: Path) -> tuple[Part, ...]:
             start = parts[-1].end
     if not parts:
         return (Part(path, 0, size),)
-    return (*parts[:-1], replace(parts[-1], end=size))  # what is no file of its own belongs to the last
+    return (*parts[:-1], replace(parts[-1], end=size))  # bytes that are no file of their own belong to the last
 
 
 def _at(file, place: int, count: int) -> bytes:
@@ -106,7 +106,7 @@ def _at(file, place: int, count: int) -> bytes:
 
 
 def _is(head: bytes, told: str) -> bool:
-    """Whether the first twelve bytes are those of `RIFF....WAVE` and the like, with anything for a dot."""
+    """Whether the first twelve bytes match a pattern such as `RIFF....WAVE`, a dot for any byte."""
     return len(head) == 12 and all(wanted in (".", chr(byte)) for wanted, byte in zip(told, head, strict=True))
 
 
@@ -131,7 +131,7 @@ def _after_samples(file, begin: int, length: int, size: int) -> int | None:
     """Where a WAV file ends whose samples begin there; None where their length can't be true."""
     if length == 0 or begin + length > size:
         return None
-    for place in (begin + length + length % 2, begin + length):  # some leave the byte out that makes a length even
+    for place in (begin + length + length % 2, begin + length):  # some writers leave out the byte that evens a length
         known = False
         while place + 8 <= size:
             head = _at(file, place, 12)
@@ -172,7 +172,7 @@ def _mp4(file, path: Path, start: int, size: int) -> Part:
         if place + 8 > size:
             break
         length, name = struct.unpack(">I4s", _at(file, place, 8))
-        # a fragmented file may tell its head again and goes on in time
+        # a fragmented file may repeat its head, and its time goes on
         if name == b"ftyp" and {b"moov", b"mdat"} <= seen and b"moof" not in seen:
             return Part(path, start, place)
         seen.add(name)

@@ -1,9 +1,9 @@
-"""The sound tracks of a file, decoded by FFmpeg: what is there, block by block.
+"""The sound tracks of a file, surveyed and decoded by FFmpeg, block by block.
 
 Every packet is placed by its time stamp, so that the encoder's priming, a late start of the track and gaps inside it
-don't shift the sound against the picture. Where the rate changes inside a track, as in joined files, the rest is
-brought to the first one, and time stamps, which no longer agree, count no more. Where time jumps back, another
-recording has been appended, and goes on where the one before it ends.
+don't shift the sound against the picture. The rate may change inside a track, as in joined files. The rest is then
+brought to the first rate and its time stamps, which disagree, are ignored. Where time jumps back, another recording has
+been appended; it goes on where the one before it ends.
 """
 
 from collections.abc import Iterator
@@ -26,11 +26,11 @@ _JUMP = 0.5  # seconds by which time goes back where another recording begins
 class Survey:
     """What one track holds.
 
-    Attributes: `track`, its number among the file's sound tracks; `rate`; `channels`; `center`, the index of the
-    channel in the middle of surround sound or None; `samples`; `peak`, the largest magnitude of each channel; `gram`
-    `[channels, channels]`, sums of products, from which the size of every mix follows; `rates`, all that occur;
-    `parts`, joined files that it comes from, of which so many are `lost`; `declared`, seconds that its head says, 0
-    where it does not; `fault`, why it can't be read, or empty; `finite`.
+    Attributes: `track`, its number among the file's sound tracks, from 0; `rate` in Hz; `channels`; `center`, the index
+    of the middle channel of surround sound, or None; `samples`, their number; `peak`, the largest magnitude of each
+    channel; `gram` `[channels, channels]`, sums of products, which give the size of every mix; `rates`, all that occur;
+    `parts`, the joined files that it comes from, and `lost`, how many of them can't be read; `declared`, seconds that
+    its head says, 0 where it says none; `fault`, why it can't be read, or None; `finite`, whether all samples are.
     """
 
     track: int
@@ -61,8 +61,8 @@ class Survey:
 def survey(path: Path, start: float | None, max_seconds: float) -> list[Survey]:
     """Every sound track of a file, decoded once, from the time `start` of the file's clock on.
 
-    With a `start`, beside a video, the first of joined files is all there is. Raises InputError where no track can be
-    read: there is none, of unknown codecs only, damaged, longer than that.
+    With a `start`, beside a video, only the first of joined files is read. Raises InputError where no track can be
+    read: there is none, or all are of unknown codecs, damaged, or longer than `max_seconds`.
     """
     parts = parts_of(path)
     parts = parts if start is None else parts[:1]
@@ -102,7 +102,7 @@ def _head(number: int, stream, parts: tuple[Part, ...]) -> Survey:
 
 
 def _declared(path: Path, container, stream) -> float:
-    """Seconds that a file's head says of a sound track, 0 where it says none or FFmpeg guesses from the file's size."""
+    """A sound track's seconds by the file's head; 0 where it says none or FFmpeg guesses from the file's size."""
     kind = container.format.name
     if "matroska" in kind:
         return 0.0 if container.streams.video else (container.duration or 0) / 1e6
@@ -122,8 +122,11 @@ def _counts_frames(path: Path) -> bool:
 
 
 def blocks(path: Path, of: Survey, start: float | None, limit: float) -> Iterator[np.ndarray]:
-    """A track's samples, float32 `[channels, n]` at its rate, gaps as zeros, of at most `limit` seconds; sample 0 is at
-    the time `start` of the file's clock, by default where the track begins."""
+    """A track's samples in blocks float32 `[channels, n]` at its rate, gaps of at most `limit` seconds as zeros.
+
+    Sample 0 is at the time `start` of the file's clock, by default where the track begins. Raises InputError for a
+    longer gap or damage.
+    """
     of.lost = 0
     for number, part in enumerate(of.parts):
         try:
@@ -188,7 +191,7 @@ def _packets(container, track: int, start: float | None, rates: list[int]):
 
 
 def _as_channels(block: np.ndarray, channels: int) -> np.ndarray:
-    """A block of another number of channels, as joined files have it, as so many equal ones of its mean."""
+    """A block with `channels` channels; one with another number, as in joined files, has its mean in all of them."""
     return block if len(block) == channels else np.repeat(block.mean(axis=0, keepdims=True), channels, axis=0)
 
 

@@ -1,11 +1,11 @@
 """Frames of a video file at 25 per second, streamed in constant memory.
 
-Time runs from the first frame's presentation time. Output frame n shows at n / 25 s what a player would show, but a
-source frame may come up to half an output frame (20 ms) early, so that it lands on the nearest instant:
+Time runs from the first frame's presentation time. Output frame n shows what a player would show at n / 25 s, except
+that a source frame may come up to half an output frame (20 ms) early, so that it lands on the nearest instant:
 
     frame k is shown from  t_k - min((t_k - t_{k-1}) / 2, 1/50)
 
-30 frames per second thin out to 25 by the nearest frame, gaps hold the last one; variable rates keep time.
+30 frames per second thin out to 25 by the nearest frame. Gaps hold the last frame. Variable rates keep time.
 """
 
 from collections.abc import Iterator
@@ -31,7 +31,7 @@ _LOST = 1.0  # seconds that may be missing at a video's end before it counts as 
 
 @dataclass(frozen=True)
 class VideoInfo:
-    """What the packets of a video say before anything is decoded.
+    """A video by its headers and packets, before anything is decoded.
 
     Attributes:
       path: absolute.
@@ -57,7 +57,11 @@ class VideoInfo:
 
 
 def probe(path: str | Path, max_seconds: float = MAX_SECONDS) -> VideoInfo:
-    """Checks a video by its headers and packet times. InputError: no video, too large, too long, truncated, empty."""
+    """Checks a video by its headers and packet times.
+
+    Raises InputError for a file that is no video, or one that is too large, too long, truncated or empty. A file of
+    several joined videos gives an InputWarning; the first is read.
+    """
     path = check_file(path)
     parts = parts_of(path)
     if len(parts) > 1:
@@ -100,7 +104,7 @@ def probe(path: str | Path, max_seconds: float = MAX_SECONDS) -> VideoInfo:
 def read_frames(info: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
     """Yields `info.frames` frames, uint8 `[h, w, 3]` RGB, at 25 per second, as `afjax.media.frame` makes them.
 
-    A `max_side` above 0 scales larger frames down to it. InputError when the file can't be decoded to its end.
+    A `max_side` above 0 scales larger frames down to it. Raises InputError if the file can't be decoded to its end.
     """
     n, shown, upcoming = 0, None, None
     for seconds, frame in _decoded(info):
@@ -125,7 +129,7 @@ def read_frames(info: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
 
 
 def shown_frames(info: VideoInfo) -> np.ndarray:
-    """Which frame of the file, by its time, each frame of `read_frames` shows, int `[info.frames]` from 0 on."""
+    """Number of the file's frame, by time and from 0, that each frame of `read_frames` shows: int `[info.frames]`."""
     with open_media(info.path, "video", parts_of(info.path)[0].open()) as container:
         stream = _stream(container, info.path)
         packets = (packet for packet in container.demux(stream) if packet.size and not packet.is_discard)

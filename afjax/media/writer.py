@@ -1,4 +1,4 @@
-"""H.264 + AAC files, with the sound in step with the picture; with alpha ProRes 4444 or VP9, for compositing.
+"""Writer of H.264 + AAC files with sound in step with the picture, and of ProRes 4444 or VP9 with alpha.
 
 The AAC encoder delays the sound by one packet (1,024 samples); the MP4 muxer notes it in an edit list, which players
 and `afjax.media.audio` obey. The sound track is padded or cut to the length of the picture when the file is closed.
@@ -23,7 +23,7 @@ _ALPHA = {
     ".mov": ("mov", "prores_ks", "yuva444p10le", "pcm_s16le"),
     ".webm": ("webm", "libvpx-vp9", "yuva420p", "libopus"),
 }
-"""How names of videos with alpha end: their container, codec, pixels, and sound."""
+"""Endings of names of videos with alpha -> container, codec, pixel format and sound codec."""
 
 _MP4 = {"movflags": "+faststart"}
 _QUALITY = {
@@ -34,7 +34,7 @@ _QUALITY = {
 
 
 def named(path: Path, alpha: bool = False) -> Path:
-    """A path whose name says what is written. Raises InputError for another."""
+    """The path, if its name ends as what is written to it must. Raises InputError if not."""
     names = tuple(_ALPHA) if alpha else (".mp4", ".m4v", ".mov")
     if path.suffix.lower() not in names:
         kinds = "with alpha as ProRes or VP9" if alpha else "as MP4"
@@ -46,10 +46,10 @@ class VideoWriter:
     """Writes a video aside and renames it when the `with` block ends well; after an error nothing is left.
 
         with VideoWriter(path, width=256, height=256) as writer:
-            writer.frames(pictures)   # uint8 [n, H, W, 3]
+            writer.frames(pictures)   # uint8 [n, h, w, 3]
             writer.sound(samples)     # float32 [s] or [s, 2] at 48 kHz; leave it out for a silent track
 
-    `fps`: frames a second, of which 48000 is a multiple. `alpha`: pictures have a fourth channel, opacity, and are not
+    `fps`: frames per second, a divisor of 48000. `alpha`: pictures have a fourth channel, opacity, and are not
     multiplied by it.
 
     Call `frames` and `sound` in turns, so that neither waits long for the other. Odd sides grow by one pixel.
@@ -68,8 +68,8 @@ class VideoWriter:
             self._container = av.open(str(self._aside), "w", format=kind, options={} if alpha else _MP4)
         except (OSError, av.error.FFmpegError) as error:
             raise InputError(f"cannot be written ({error.strerror or error})", self.path) from None
-        # x264's macroblock tree reads what lies behind rows that are no multiple of eight blocks of 16 pixels: the same
-        # pictures would give other bytes each time
+        # x264's macroblock tree reads beyond rows that are no multiple of eight blocks of 16 pixels: the same pictures
+        # would give other bytes each time
         same = {"mbtree": "0"} if codec == "libx264" and -(-width // 16) % 8 else {}
         self._video = self._container.add_stream(codec, rate=fps, options=_QUALITY[codec] | same)
         self._video.width, self._video.height = width + width % 2, height + height % 2
@@ -125,7 +125,7 @@ class VideoWriter:
         self._aside.unlink(missing_ok=True)
 
     def _encode_sound(self):
-        """Encodes whole packets, no further than the picture has come."""
+        """Encodes whole packets, up to the end of the picture so far."""
         size = self._audio.codec_context.frame_size or 1024
         while len(self._waiting) >= size and self._samples + size <= self._length:
             self._encode(self._waiting[:size])
