@@ -1,6 +1,6 @@
 """Avatar Forcing in JAX: an avatar that talks and listens.
 
-    load            a trained model of a folder: an `Avatar`
+    load            a trained model by its name or folder: an `Avatar`
     Avatar          generate, render, session, engine, export
     InputError      what is wrong with input, in one line
 

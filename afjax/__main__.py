@@ -1,9 +1,9 @@
-"""`afjax PROGRAM --flags`: the programs of experiments/, and of data_pipeline/ `build` and importers, `sets.NAME`.
+"""`afjax PROGRAM --flags`: the programs of experiments/, and `build` and the importers `sets.NAME` of data_pipeline/.
 
     afjax stream --workdir RUN --portrait face.jpg --user_video user.mp4 --avatar_audio avatar.wav --out talk.mp4
 
-is `python -m experiments.stream ...` in a clone. An installed package holds the programs inside of itself, so that it
-puts one name into an environment.
+is `python -m experiments.stream ...` in a clone. An installed package holds the programs inside itself, so that it puts
+one name only into an environment.
 """
 
 import ast
@@ -37,7 +37,7 @@ def main():
 
 
 def _programs() -> tuple[Path, dict[str, tuple[str, str]]]:
-    """The folder in which experiments/ and data_pipeline/ lie, and by name each program's module and what it does."""
+    """The folder of experiments/ and data_pipeline/, and each program's module and what it does, by name."""
     own = Path(__file__).resolve().parent
     folder = own / "programs" if (own / "programs").is_dir() else own.parent
     modules = {file.stem: f"experiments.{file.stem}" for file in sorted(folder.glob("experiments/[!_]*.py"))} | OTHERS
@@ -46,7 +46,7 @@ def _programs() -> tuple[Path, dict[str, tuple[str, str]]]:
 
 
 def _found(argument: str, folder: Path) -> str:
-    """An argument whose value names a configuration as in a clone, with its place in the package."""
+    """The argument; where its value names a configuration as in a clone, with the package's folder before it."""
     flag, equals, value = argument.rpartition("=")
     name = value.partition(":")[0]  # file:variant
     there = value.startswith(CONFIGS) and not Path(name).is_file()

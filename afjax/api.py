@@ -19,11 +19,11 @@ def load(model: str | Path, precision: str | None = None) -> Avatar:
 
     Args:
       model: the name of a model that ships with afjax, "listener"; a run folder of `experiments.train`, one of its
-        checkpoints `RUN/checkpoints/STEP`, a folder that `Avatar.save` wrote, or one of released weights that
+        checkpoints `RUN/checkpoints/STEP`, a folder that `Avatar.save` wrote, or a folder of released weights that
         `experiments.convert` wrote. A folder goes before a model of the same name.
-      precision: of its networks (`afjax.nn.precision`); as they were trained by default.
+      precision: that of its networks (`afjax.nn.precision`); by default the one they were trained in.
 
-    Raises InputError, one line, where there is none or it is damaged.
+    Raises InputError, one line, if there is no such model or it is damaged.
     """
     avatar = _load(files.absolute(model), model)
     return avatar if precision is None else avatar.with_precision(precision)

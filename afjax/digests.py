@@ -13,13 +13,13 @@ _END = 1 << 16
 
 
 def of_file(path: str | Path) -> str:
-    """Of a file's bytes."""
+    """Digest of a file's bytes."""
     with Path(path).expanduser().open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def of_ends(path: str | Path) -> str:
-    """Of a file's size and its first, middle and last 64 KiB: tells recordings apart without reading them whole.
+    """Digest of a file's size and its first, middle and last 64 KiB: tells recordings apart without reading all.
 
     It is the same for a copy, whatever its time, name and place.
     """
@@ -34,12 +34,12 @@ def of_ends(path: str | Path) -> str:
 
 
 def of_json(values: Any) -> str:
-    """Of plain values; the order of a dict's names makes no difference."""
+    """Digest of plain values; the order of a dict's names makes no difference."""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
 
 
 def of_params(params: Any) -> str:
-    """Of a tree of arrays: of each leaf, in the order of the tree, a line `path dtype shape` and its bytes in C order.
+    """Digest of a tree of arrays: per leaf, in the tree's order, a line `path dtype shape` and its bytes in C order.
 
     The sharding makes no difference; all processes must call it.
     """

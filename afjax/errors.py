@@ -1,4 +1,4 @@
-"""The one exception, and the one warning, for mistakes of the person who runs a command."""
+"""The exception and the warning for mistakes of the person who runs a command."""
 
 import errno
 import os
@@ -24,9 +24,9 @@ _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, err
 
 
 def disk_error(error: Exception, where: object = None, do: str = "") -> Exception:
-    """An InputError in place of an error by which a disk refuses (it is full, read-only, ...); others as they are.
+    """An InputError in place of an error with which a disk refuses (it is full, read-only, ...); others as they are.
 
-    Libraries that write by themselves put the system's words into errors of their own.
+    The error is known by the system's words, which libraries that write by themselves put into errors of their own.
     """
     reasons = [] if isinstance(error, InputError) else [os.strerror(code) for code in _DISK]
     reason = next((reason for reason in reasons if reason in str(error)), "")

@@ -49,7 +49,7 @@ def absolute(path: str | Path) -> Path:
 
 
 def writable(path: str | Path, folder: bool = False) -> Path:
-    """The absolute path of an output file (or folder) that can be written; InputError before any work is done.
+    """The absolute path of an output file (or folder). Raises InputError, before any work, if it can't be written.
 
     Missing folders above it are allowed and made when the file is written.
     """

@@ -33,7 +33,7 @@ class Normalizer:
         return (motion - self.motion_mean) / self.motion_std
 
     def scale_audio(self, features):
-        """Raw features `[..., f]`, likewise."""
+        """Raw features `[..., f]` with zero mean and unit deviation over the training split."""
         return (features - self.audio_mean) / self.audio_std
 
     def raw_motion(self, motion):
@@ -62,7 +62,11 @@ class Normalizer:
     def from_json(
         cls, stored: dict, channels: int, features: int, where: str = "statistics", do: str = AGAIN
     ) -> "Normalizer":
-        """Checked: raises InputError unless all are there, finite, of the right length, std > 0, hash as stored."""
+        """Statistics as `to_json` stores them, checked.
+
+        Raises InputError unless all are there and finite, their lengths are `channels` and `features`, deviations are
+        above 0 and the hash is as stored.
+        """
         if not isinstance(stored, dict):
             raise InputError("they are missing", where, do)
         arrays = {}

@@ -12,7 +12,7 @@ the same in jaxtyping's notation, "b t d". A letter means one thing:
     m  what tokens attend to: entries of conditions, cached tokens
 
 Pictures and maps are `[n, h, w, c]`: n of them, rows, columns, channels. `...` stands for any axes, and `[b, 3]` has an
-axis of 3. Where a function has letters of its own its docstring says what they count.
+axis of 3. A docstring says what any other letter counts.
 """
 
 import functools
@@ -42,7 +42,7 @@ ReferenceMotion = Float[HostOrDevice, "b d"]
 Tokens = Float[HostOrDevice, "b n d"]
 NoiseLevel = Float[HostOrDevice, "b n"]
 FrameNoiseLevel = Float[HostOrDevice, "b t"]
-BatchNoiseLevel = Float[HostOrDevice, "w n"]  # of a whole batch, where others are of a part of it
+BatchNoiseLevel = Float[HostOrDevice, "w n"]  # of a whole batch, beside arrays of a part of it
 ConditionMask = Float[HostOrDevice, "#b 3"]  # 1 or 0: avatar audio, user audio, user motion; one row may stand for all
 GuidanceWeights = Float[HostOrDevice, " k"] | Float[HostOrDevice, "k b"]
 Heads = Float[HostOrDevice, "b m h e"]
@@ -53,7 +53,7 @@ Scalar = Float[Array, ""]
 Params = Any  # a tree of arrays
 
 CHECKS = bool(os.environ.get("AFJAX_CHECK_TYPES"))
-"""Whether `typed` checks: the tests say so, nobody else does."""
+"""Whether `typed` checks, as it does in tests."""
 
 _OTHERS = 6  # arrays that a message names beside the wrong one
 
@@ -63,10 +63,10 @@ Function = TypeVar("Function", bound=Callable)
 def typed(function: Function) -> Function:
     """Checks shapes and dtypes of a function's arguments and result, inside compiled functions while they are traced.
 
-    Only where AFJAX_CHECK_TYPES is set, as tests have it; else this is `function` itself. Fields of NamedTuples and of
-    flax dataclasses are checked as well; arguments of other classes are not, so that doubles serve. A letter counts the
-    same in all arguments and in the result. Raises TypeError, one line that names the function, the argument or field,
-    what it is and what it should be.
+    It checks only where AFJAX_CHECK_TYPES is set, as in tests; elsewhere it returns `function` itself. Fields of
+    NamedTuples and of flax dataclasses are checked as well; arguments of other classes are not, so that doubles can
+    stand for them. A letter has one size in all arguments and the result. Raises TypeError, one line that names the
+    function, the argument or field, what it is and what it should be.
     """
     return _checked(function) if CHECKS else function
 
@@ -91,7 +91,7 @@ def _checked(function):
 
 @functools.cache
 def _hints(kind) -> dict[str, Any]:
-    """Annotations of a function or class. Those of *arguments are of each, so they are left out."""
+    """Annotations of a function or class, without those of *arguments, which are of each of them."""
     parameters = getattr(kind, "__code__", None) and inspect.signature(kind).parameters
     several = {
         name for name, each in (parameters or {}).items() if each.kind in (each.VAR_POSITIONAL, each.VAR_KEYWORD)

@@ -1,7 +1,7 @@
 """The user's delay: the user's tracks come `layout.user_delay` frames late, in training and in the stream.
 
-A block that starts at frame s then reads no user frame from s + block - user_delay on, so that with a delay of a block
-it can be made when it starts. With d = 2, frame by frame:
+A block that starts at frame s then reads no user frame from s + block - user_delay on. With a delay of one block it can
+therefore be made when it starts. With d = 2, frame by frame:
 
     avatar              0  1  2  3  4  5
     user, `delayed`     .  .  0  1  2  3     a clip: silence and rest come first, in whatever numbers they are
@@ -23,8 +23,8 @@ Track = np.ndarray
 def delayed(track: Track, frames: int, before: Track | float = 0.0) -> Track:
     """`[..., t, c]` with every frame `frames` later, the last `frames` frames gone.
 
-    `before`: row `[c]`, or one a track `[..., c]`, of the frames before the first: of silence or rest. Zero is right
-    for sound, mel features and motion relative to a face's rest alone.
+    `before`: the row `[c]` of silence or rest that the frames before the first have, or one per track `[..., c]`. Zero
+    is right only for sound, mel features and motion relative to a face's rest.
     """
     if not frames:
         return track
@@ -42,7 +42,7 @@ def turned(tracks: Mapping[str, Track], frames: int) -> dict[str, Track]:
 def exchanged(tracks: Mapping[str, Track], frames: int) -> dict[str, Track]:
     """`avatar_*` and `user_*` of a clip `[t, c]` in each other's role, 2 * frames shorter.
 
-    The user comes `frames` late before and after: who was late is moved ahead by twice that.
+    The user comes `frames` late before and after, so the side that was late is moved ahead by 2 * frames.
     """
     length = len(tracks["avatar_motion"]) - 2 * frames
     parts = [name.removeprefix("user_") for name in tracks if name.startswith("user_")]
