@@ -1,1 +1,1 @@
-"""Measures of reactiveness, richness, realism, identity and lip motion: numpy, per clip first."""
+"""Measures of reactiveness, richness, realism, identity and lip motion, in numpy, with values per clip."""

@@ -2,15 +2,15 @@
 
 Every figure of a table is a function of a mean over clips, f(mean_i v_i): a plain mean (f = identity), the peak of
 a mean curve, a ratio of means, a distance between pooled moments. Groups of clips are drawn again with replacement, f
-is taken again of each new mean, and the interval is what the middle 95 % of the draws span. A peak of a mean curve is
-therefore never a mean of peaks, which is biased upwards. Whether two rows differ is tested by exchanging their entries
-group by group (`permutation_test`). Clips of one conversation or person are no independent evidence: as a group they
-are drawn and exchanged together.
+is taken again of each drawn mean, and the interval is what the middle 95 % of the draws span. A peak of a mean curve is
+therefore never a mean of peaks, which is biased upwards. `permutation_test` exchanges the entries of two rows group by
+group to test whether they differ. Clips of one conversation or person are no independent evidence: they are drawn and
+exchanged together, as a group.
 
-n draws of n groups spread by (n - 1) / n of the variance of a mean and know nothing of Student's t, so that plain
-percentiles are too narrow with few groups. The percentiles here are those of a normal at the bounds that an interval of
-Student's t would have (Hesterberg 2015, "What teachers should know about the bootstrap", section 4.1). Below
-LEAST_GROUPS groups the draws are too few for that, and there are no bounds.
+Draws of n groups have (n - 1) / n of the variance of a mean and know nothing of Student's t, so that plain percentiles
+are too narrow with few groups. The percentiles here are those of a normal at the bounds that an interval of Student's t
+would have (Hesterberg 2015, "What teachers should know about the bootstrap", section 4.1). There are no bounds below
+LEAST_GROUPS groups, which are too few for that.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ def interval(
     """`{"mean", "low", "high", "n"}` of `statistic(mean over clips)`; "mean" is its point estimate, n counts clips.
 
     Args:
-      values: `[n, ...]`, one entry a clip. Clips with a NaN had nothing to measure and are left out of n.
+      values: `[n, ...]`, one entry per clip. Clips with a NaN had nothing to measure and are left out of n.
       seed: of the draws.
       statistic: `[r, ...] -> [r]`, applied to r means at once; None takes `values` `[n]` as they are.
       resamples: number of draws.
@@ -44,8 +44,8 @@ def interval(
       folded: give the size of a signed statistic. Its bounds are folded, not its draws: these are all above a 0.
       groups: `[n]`, which clips belong together; None: each stands for itself.
 
-    Figures that are undefined (no clip left, or a statistic of NaN) are None; the bounds are where fewer than
-    LEAST_GROUPS of the given groups are left.
+    Undefined figures (no clip left, or a statistic of NaN) are None. Where fewer than LEAST_GROUPS of the given groups
+    are left the bounds are None.
     """
     values = np.asarray(values, np.float64)
     whole = np.isfinite(values.reshape(len(values), -1)).all(axis=1)
@@ -100,7 +100,7 @@ def permutation_test(
 
     Each flip exchanges the two rows' entries of a group of clips with probability one half; for a plain mean this is
     the sign-flip test of the differences. p = (1 + flips that differ at least as much) / (1 + flips), two-sided. Groups
-    are taken to be independent, which shuffled pairs are up to the user whom two clips share.
+    are taken to be independent. Shuffled pairs are, except for the user whom two clips share.
 
     Args:
       first, second: `[n, ...]`, the same clips in the same order; clips with a NaN in either are left out.

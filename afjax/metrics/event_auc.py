@@ -1,14 +1,15 @@
-"""Area under the curve: do reactions after the user's events stand out from what the avatar does anyway?
+"""Area under the curve of reactions after the user's events against what the avatar does anyway.
 
     auc = P(S after an event > S after a frame without one) + P(they are equal) / 2
 
-S is `metrics.events.strength`, so that no threshold decides: a face that is too still for a detector, or whose nods are
-half as large as the recorded ones, still has 1 if they always follow the cause and never come otherwise. Chance is .5;
+S is `metrics.events.strength`, so that no threshold decides. A face too still for a detector, or with nods half as
+large as the recorded ones, still has 1 if its reactions always follow the cause and never come otherwise. Chance is .5;
 an avatar that does the contrary is below it. Frames without an event are those of `events.causes`.
 
-The curve is drawn over steps of the strength, so that a clip is two histograms and a figure a function of their mean
-over clips: STEPS equally likely ones of the recorded strengths, and above the largest of those steps of an eighth up to
-64 times it, for faces that move more. Several kinds together are weighed by their numbers of events.
+The curve is drawn over steps of the strength, so that a clip is two histograms and a figure is a function of their mean
+over clips. STEPS of them are equally likely for the recorded strengths. Above the largest recorded strength, for faces
+that move more, each is 2^(1/8) times the one before, up to 64 times. Several kinds together are weighed by their
+numbers of events.
 """
 
 from collections.abc import Sequence
@@ -23,13 +24,13 @@ BINS = STEPS + len(_ABOVE)
 
 
 def edges(recorded: Sequence[np.ndarray], kind: str) -> np.ndarray:
-    """Bounds between the bins `[BINS - 1]` of a kind, from recorded motion, `[t, d]` a clip."""
+    """Bounds between the bins `[BINS - 1]` of a kind, from recorded motion, `[t, d]` per clip."""
     found = np.concatenate([np.zeros(1), *(events.strength(motion, kind) for motion in recorded)])
     return np.concatenate([np.quantile(found, np.arange(1, STEPS) / STEPS), found.max() * _ABOVE])
 
 
 def histograms(motion: np.ndarray, event_frames, kind: str, bounds: np.ndarray) -> np.ndarray:
-    """Strengths of one clip after its events and after frames without one, `[2, BINS]`; arguments as in `edges`."""
+    """Strengths of one clip after its events and after frames without one, `[2, BINS]`; `bounds` from `edges`."""
     strength = events.strength(motion, kind)
     seen, idle = events.causes(len(strength), event_frames)
     bins = np.searchsorted(bounds, strength)

@@ -1,4 +1,4 @@
-"""Event slope: how large is the avatar's average answer to an event, in units of the recorded avatar's?
+"""Event slope: the size of the avatar's average answer to an event, in units of the recorded avatar's.
 
     a[k]   = mean over events e of s[e + k],  k = -5 .. 25             s: the channel of the kind's detector
     b[k]   = a[k] - mean of a[-5 .. -1]
@@ -6,10 +6,10 @@
     corr   = sum_{k >= 0} b[k] r[k] / (|b| |r|)
 
 The slope is the regression of the average answer on the recorded one through the origin: 1 is the same size and shape,
-0 no answer, below 0 one into the other direction; half the size gives .5, and one that comes late loses what no longer
-overlaps. `corr` is the same without the size. The mean before the event takes the place of the track's own mean, so
-whatever is constant changes nothing. No detector is asked, so that answers too small for one count as well; of a nod,
-whose phase differs from event to event, only what the average keeps of it is seen, in both averages alike.
+.5 half the size, 0 no answer, below 0 the opposite direction. A late answer loses the part that does not overlap.
+`corr` is the same without the size. The mean before the event takes the place of the track's own mean, so whatever is
+constant changes nothing. No detector is asked, so that answers too small for one count as well. The phase of a nod
+differs from event to event: only what the average keeps of it is seen, in both averages alike.
 
 Several kinds together: both sums run over the kinds as well, each channel in units of `scale`.
 
@@ -25,13 +25,13 @@ from afjax.codec.face.channels import channel
 from afjax.metrics.events import EVENTS, WITHIN
 
 BEFORE = 5
-"""Frames before an event over which the level is taken from which an answer departs."""
+"""Frames before an event whose mean is the level from which an answer departs."""
 
 
 def around(track: np.ndarray, event_frames, after: int = WITHIN) -> np.ndarray:
-    """Sum over events and their number `[BEFORE + after + 2]`; track `[t]`, frames `[e]` of one clip.
+    """Sums over events and the number of events `[BEFORE + after + 2]`; track `[t]`, frames `[e]` of one clip.
 
-    Element i is the sum of `track[e + i - BEFORE]`; the last is how many events have all these frames in the clip.
+    Element i is the sum of `track[e + i - BEFORE]`. The last is the number of events with all these frames in the clip.
     """
     track, frames = np.asarray(track, np.float64), np.asarray(event_frames, int)
     frames = frames[(frames >= BEFORE) & (frames + after < len(track))]
@@ -47,7 +47,7 @@ def sums(motion: np.ndarray, event_frames, kind: str) -> np.ndarray:
 def pair(rows: Sequence[np.ndarray], recorded: Sequence[np.ndarray], scale=1.0) -> np.ndarray:
     """Values of one clip `[2, k, w + 1]` for `slope` and `correlation`: `around` by kind, the row's and the recorded.
 
-    `scale`: of the channel of each kind `[k]`, by which sums are divided, not the counts.
+    `scale`: the scale of each kind's channel `[k]`; it divides the sums, not the counts.
     """
     both = np.array([rows, recorded])
     both[..., :-1] /= np.broadcast_to(scale, both.shape[1])[:, None]
@@ -61,7 +61,7 @@ def slope(means: np.ndarray) -> np.ndarray:
 
 
 def correlation(means: np.ndarray) -> np.ndarray:
-    """The same without the size, in -1 .. 1; 0 for a face that holds still."""
+    """Correlation `[...]` of the same means, in -1 .. 1; 0 for a face that holds still."""
     model, recorded = _answers(means)
     sizes = [np.square(side).sum(axis=(-2, -1)) for side in (model, recorded)]
     found = _over((model * recorded).sum(axis=(-2, -1)), np.sqrt(sizes[0] * sizes[1]))
@@ -69,9 +69,9 @@ def correlation(means: np.ndarray) -> np.ndarray:
 
 
 def _answers(means: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Average answers from the event on `[..., k, w - BEFORE]`, the row's and the recorded; 0 for kinds without events.
+    """Average answers from the event on `[..., k, w - BEFORE]`, the row's and the recorded.
 
-    A kind counts where both have events of it.
+    A kind counts where both have events of it; else its answers are 0.
     """
     means = np.asarray(means, np.float64)
     count = means[..., -1:]

@@ -1,9 +1,9 @@
-"""Event response: does the avatar react when the user gives it a reason to?
+"""Event response: how much more often the avatar reacts when the user gives it a reason to.
 
     response = P(reaction within 1 s | event) - P(reaction within 1 s | no event of this kind within 1 s)
 
-A reaction is read from the avatar's motion alone, by one detector a kind of event (EVENTS). `strength` gives for every
-frame t at once how strong a reaction falls into the second after t, and it is one above the detector's threshold:
+A reaction is read from the avatar's motion alone, by one detector per kind of event (EVENTS). `strength` says for every
+frame t how strong the reaction in the second after t is. It counts as one above the detector's threshold:
 
     rise   max s[t+1 .. t+25] - s[t],                               s = mean of 5 frames of the channel
     fall   the same for -s
@@ -60,14 +60,21 @@ EVENTS = {
     "knit_brows": Detector("brow_furrow", "rise", 0.016),
     "look_back": Detector("brow_raise", "rise", 0.022),
 }
-"""Kinds of events on the user's side and how the avatar's reaction to each is seen."""
+"""Kinds of events on the user's side, and the detector of the avatar's reaction to each."""
 
 VOICE_ONLY = ("hum", "rising_tone", "hidden_laugh")
-"""Kinds of which the user's face shows nothing."""
+"""Kinds that the user's face does not show."""
 
 
 class Counts(NamedTuple):
-    """Of one kind in one clip: reactions to events, events, frames after which it reacts anyway, frames looked at."""
+    """Counts of one kind in one clip.
+
+    Attributes:
+      hits: events with a reaction.
+      events: events.
+      idle_hits: frames far from events that a reaction follows.
+      idle_frames: frames far from events.
+    """
 
     hits: float
     events: float
@@ -99,9 +106,9 @@ def reacts(motion, kind: str) -> np.ndarray:
 
 
 def causes(frames: int, event_frames) -> tuple[np.ndarray, np.ndarray]:
-    """Of a clip's T - 25 frames with a second after them: those of its events `[e]`, and which are far from all.
+    """Event frames `[e]` of a clip with a second after them, and a mask `[frames]` of frames far from all events.
 
-    `frames`: T - 25, of which the second is a mask. Far means that no event lies within a second.
+    `frames`: t - 25, the frames of the clip with a second after them. Far means that no event lies within a second.
     """
     event_frames = np.asarray(event_frames, int)
     near = np.zeros(frames, bool)

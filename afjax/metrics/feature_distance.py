@@ -7,13 +7,13 @@ With m the means and A the roots of the covariances of both sets, C = A^T A, k =
 which is `frechet.distance` without shrinkage. A root has as many rows as the covariance has rank, so that few clips
 cost little, and there is no matrix square root of a product.
 
-At 2048 features FD can't be taken anew for a thousand draws of groups. Its interval is of FD to first order: a row x of
-the first set moves it by
+FD of 2048 features can't be computed again for a thousand draws of groups. Its interval is that of FD to first order: a
+row x of the first set moves it by
 
   h1(x) = 2 (m1 - m2) . (x - m1) + (x - m1)^T (I - T) (x - m1) - its mean,      T = A1^+ U V^T A2
 
-(the influence function; T is the optimal map of the one Gaussian to the other), a row of the second likewise. With w a
-clip's weight in a draw, FD of the draw is FD + the w-weighted mean of h1 + that of h2. Finite samples have a distance
+(the influence function; T is the optimal map of the first Gaussian to the second), a row of the second likewise. With w
+a clip's weight in a draw, FD of the draw is FD + the w-weighted mean of h1 + that of h2. Finite samples have a distance
 above 0 that no interval knows of: judge FD by the numbers of rows beside it.
 """
 
@@ -26,11 +26,11 @@ from afjax.metrics import bootstrap
 from afjax.metrics.frechet import Pool
 
 _STILL = 1e-10
-"""Directions with less than this share of the largest variance are none."""
+"""Directions with less than this share of the largest variance are left out."""
 
 
 def root(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
-    """Mean `[d]` and root A `[r, d]` of the covariance of all rows of clips `[m, d]`, A^T A = C, and their number.
+    """Mean `[d]` of all rows of clips `[m, d]`, root A `[r, d]` of their covariance, A^T A = C, and their number.
 
     Clips are read one after the other; no more than d rows are held at once, so that arrays on disk stay there.
 
@@ -56,9 +56,9 @@ def root(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def influences(clips: Sequence[np.ndarray], mean: np.ndarray, shift: np.ndarray, plan: np.ndarray) -> np.ndarray:
-    """Of each clip the sum of its rows' influence and their number, `[n, 2]`; the sums add up to 0.
+    """Per clip the sum of its rows' influence and their number, `[n, 2]`; the sums add up to 0.
 
-    `shift`: this mean less the other `[d]`; `plan`: T as two factors `[2, r, d]`, T = first^T second.
+    `shift`: this set's mean less the other set's `[d]`; `plan`: T as two factors `[2, r, d]`, T = first^T second.
     """
     sums = []
     for rows in clips:
@@ -94,7 +94,7 @@ def _inverse(rows: np.ndarray) -> np.ndarray:
 def estimate(
     generated: Sequence[np.ndarray], recorded: Sequence[np.ndarray], groups: np.ndarray, seed: int = 0
 ) -> bootstrap.Estimate:
-    """FD and its 95 % interval over groups `[n]` of the clips, which stand in both sets in the same order.
+    """FD and its 95 % interval over groups `[n]` of the clips, which have the same order in both sets.
 
     "n" counts clips, "rows" the rows of features of the smaller set.
     """

@@ -1,4 +1,4 @@
-"""How like its target a picture is: PSNR and SSIM of uint8 pictures `[..., h, w, 3]`.
+"""PSNR and SSIM of uint8 pictures `[..., h, w, 3]` against their targets.
 
 SSIM (Wang et al. 2004) has a Gaussian window of deviation 1.5 and 11 pixels, and is the mean of the three channels over
 all places where the window lies inside. LPIPS is `afjax.nn.vgg.lpips`.
@@ -20,7 +20,7 @@ def psnr(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
 
 
 def ssim(found: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    """Structural similarity `[...]`, 1 for equal pictures, of at least 11 pixels a side."""
+    """Structural similarity `[...]` of pictures of at least 11 pixels per side; 1 for equal pictures."""
     x, y = (np.asarray(each, np.float64) for each in (found, wanted))
     mean_x, mean_y = _smooth(x), _smooth(y)
     var_x, var_y = _smooth(x * x) - mean_x**2, _smooth(y * y) - mean_y**2

@@ -5,8 +5,8 @@
 The last trace is the sum of the square roots of the eigenvalues of R^T C2 R for any R with R R^T = C1, which is
 symmetric and positive, so no matrix square root of a product is needed. Covariances of motion are shrunk towards their
 own diagonal, C <- (1 - s) C + s diag(C) with s = SHRINKAGE; that leaves uncorrelated channels as they are. Features of
-a network (FID, FVD) are added up in a `Pool`, whose memory does not grow with the clips, and are not shrunk
-(`metrics.feature_distance`).
+a network (FID, FVD) are added up in a `Pool`, whose memory does not grow with the clips. Their covariances are not
+shrunk (`metrics.feature_distance`).
 """
 
 import numpy as np
@@ -37,7 +37,7 @@ def _root(cov: np.ndarray) -> np.ndarray:
 
 
 def moments(motion: np.ndarray) -> np.ndarray:
-    """Per clip `[n, T, D] -> [n, D, D + 1]`: mean of f f^T beside the mean of f. Their clip mean is the pool's."""
+    """Per clip `[n, t, d]` -> `[n, d, d + 1]`: mean of f f^T beside the mean of f. Their clip mean is the pool's."""
     motion = np.asarray(motion, np.float64)
     second = np.matmul(motion.swapaxes(1, 2), motion) / motion.shape[1]
     return np.concatenate([second, motion.mean(axis=1)[..., None]], axis=-1)
@@ -58,7 +58,7 @@ def fd(generated: np.ndarray, recorded: np.ndarray, shrinkage: float = SHRINKAGE
 
 
 def pooled_distance(pairs: np.ndarray) -> np.ndarray:
-    """Statistic for `bootstrap.interval`: pooled moments of generated and recorded `[r, 2, D, D + 1] -> [r]`."""
+    """Statistic for `bootstrap.interval`: pooled moments of generated and recorded `[r, 2, d, d + 1]` -> `[r]`."""
     return distance(*gaussian(pairs[:, 0]), *gaussian(pairs[:, 1]))
 
 
@@ -81,10 +81,10 @@ def split_moments(generated: np.ndarray, recorded: np.ndarray, first: np.ndarray
 
 
 def split_distance(means: np.ndarray) -> np.ndarray:
-    """Statistic: distance of a row from the recorded of *other* conversations, `[r, S, 2, D, D + 2] -> [r]`.
+    """Statistic: distance of a row from the recorded of *other* conversations, `[r, s, 2, d, d + 2]` -> `[r]`.
 
-    The mean over S divisions of the distance between the row's clips of one half and the recorded ones of the other.
-    Two finite samples are never at distance 0: the recorded row shows what that alone makes, and every row has it.
+    It is the mean over s divisions of the distance between the row's clips of one half and the recorded ones of the
+    other. Two finite samples are never at distance 0: the recorded row shows how large this part of every row is.
     """
     share = means[..., :1, -1:]
     pools = means[..., :-1] / np.where(share > 0, share, np.nan)

@@ -1,4 +1,4 @@
-"""R-DGG: how much of the listener's present motion the user tells, beyond the listener's own history.
+"""R-DGG: how much the user tells about the listener's motion beyond the listener's own history.
 
 Rows are the frames of listening intervals with HISTORY frames behind them. The past of a signal is its value at
 OFFSETS, even steps from 1 to HISTORY frames. With Y the motion `[n, d]`, X_o its own past and that of the listener's
@@ -14,7 +14,7 @@ voice, X_m and X_a the pasts of the user's motion and voice:
 All fits are ridge regressions with lambda = PENALTY x the mean squared column norm, cross-fitted: a row is predicted by
 coefficients from other groups of people, and E is the sum of squared residuals of such predictions. Columns are
 standardised with the recorded rows' figures (X_o of step 2 with its own rows'), constant ones dropped, Y is scaled per
-channel by (variance + median variance)^-1/2 of the recorded motion. X_m and X_a are taken to MOTION_PARTS and
+channel by (variance + median variance)^-1/2 of the recorded motion. X_m and X_a are reduced to MOTION_PARTS and
 SPEECH_PARTS principal components; so is the listener's own voice, which is near silence where it listens and would
 otherwise drown the fit in columns of noise. There a remnant of speech can stand 70 deviations out and rule E alone, so
 the listener's own voice is cut at 5 (robust) deviations.

@@ -1,9 +1,9 @@
 """Groups of clips that share people, and the clips whose users take part in shuffled pairs.
 
-Clips are cut from conversations, and people talk in several. Clips that have a person in common, or are joined by a
-chain of others that do, are one group: what holds for one says little that is new in the others. Intervals and tests
-draw groups (`metrics.bootstrap`). A shuffled pair takes its user from a conversation of somebody else: neither the own
-user nor, where both people of a conversation have clips, the own avatar.
+Clips are cut from conversations, and people talk in several. Clips that have a person in common, directly or by a chain
+of other clips, are one group: they are no independent evidence. Intervals and tests draw groups (`metrics.bootstrap`).
+A shuffled pair takes its user from somebody else's conversation. It is neither the clip's user nor, where both people
+of a conversation have clips, the clip's avatar.
 """
 
 from collections.abc import Hashable, Sequence
@@ -12,7 +12,7 @@ import numpy as np
 
 
 def of_people(people: Sequence[Sequence[Hashable]]) -> np.ndarray:
-    """Group `[n]` of each clip, 0 and up in order of appearance; `people`: those who take part in each."""
+    """Group `[n]` of each clip, from 0 in order of appearance; `people`: those who take part in each clip."""
     people = np.asarray(people).tolist()
     parent: dict[Hashable, Hashable] = {}
 
@@ -31,10 +31,10 @@ def of_people(people: Sequence[Sequence[Hashable]]) -> np.ndarray:
 
 
 def partners(people: np.ndarray) -> np.ndarray | None:
-    """For each clip another, whose user takes no part in it `[n]`; None where a clip has no such other.
+    """For each clip the number `[n]` of another whose user takes no part in it; None if a clip has no such other.
 
-    `people` `[n, 2]`: the avatar's and the user's of each clip. Clips sorted by user are moved on by as many as the
-    user with most of them has, and from there to the next that fits: where users allow it each is taken about once.
+    `people` `[n, 2]`: avatar and user of each clip. Clips are sorted by user and moved on by the largest number of
+    clips that one user has, then to the next that fits: where users allow it each is taken about once.
     """
     people = np.asarray(people)
     users = people[:, 1]

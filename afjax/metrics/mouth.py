@@ -1,4 +1,4 @@
-"""How a generated mouth goes with the speech that it is to speak."""
+"""Figures of how a generated mouth agrees with its speech."""
 
 import numpy as np
 
@@ -8,13 +8,12 @@ from afjax.metrics import lipsync
 
 
 def mouth_figures(motion: np.ndarray, channels: tuple[str, ...], avatar_wave) -> dict[str, float | None]:
-    """How the generated mouth goes with the avatar's speech.
-
-    None where there is too little speech or silence, a mouth that never moves has no lag, or motion has no `jaw_open`.
+    """How the generated mouth agrees with the avatar's speech.
 
     `lip_envelope_corr` is the correlation of `jaw_open` with the speech envelope over frames of speech, at lag 0;
-    `lip_envelope_lag_ms` where it peaks. `mouth_motion_*` is the mean change of `jaw_open` per frame; silence keeps
-    0.2 s of distance to speech, since a mouth opens early and closes late.
+    `lip_envelope_lag_ms` is the lag of its peak. `mouth_motion_*` is the mean change of `jaw_open` per frame; silence
+    keeps 0.2 s of distance to speech, since a mouth opens early and closes late. A figure is None where there is too
+    little speech or silence or motion has no `jaw_open`; a mouth that never moves has no lag.
     """
     names = ("lip_envelope_corr", "lip_envelope_lag_ms", "mouth_motion_speech", "mouth_motion_silence", "mouth_ratio")
     figures: dict[str, float | None] = dict.fromkeys(names)

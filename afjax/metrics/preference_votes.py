@@ -2,8 +2,8 @@
 
 Answers are an integer array `[participants, pairs]` for one question: 0 = A, 1 = tie, 2 = B, -1 = not answered.
 
-A share is the part of the given answers that chose A, tie or B. Its interval is the union of two, because each is too
-narrow where the other is not:
+A share is the part of the given answers that chose A, tie or B. Its interval is the union of two, because each of them
+is too narrow where the other is not:
 
     bootstrap   participants and pairs are drawn again with replacement, each on its own; 2.5th to 97.5th percentile.
                 Answers of one person, and answers to one pair, go together, which Wilson's interval does not know.
@@ -14,8 +14,8 @@ The sign test asks whether wins and losses, ties left out, could come from a fai
 
     p = min(1, 2 sum_{k <= min(wins, losses)} C(n, k) / 2^n)
 
-Taken over answers it treats those of one person as independent and so finds differences too easily; taken over
-participants, each with one vote for the system that they chose more often, it does not.
+Over answers it treats those of one person as independent and so finds differences too easily. Over participants, each
+with one vote for the system that they chose more often, it does not.
 """
 
 import numpy as np
@@ -74,7 +74,7 @@ def _drawn(answers: np.ndarray, seed: int, resamples: int) -> np.ndarray:
 
 
 def sign_test(wins: int, losses: int) -> float:
-    """Exact two-sided p of so many wins and losses; 1 if there are none."""
+    """Exact two-sided p of the sign test; 1 without wins and losses."""
     n = wins + losses
     return float(stats.binomtest(wins, n).pvalue) if n else 1.0
 
@@ -88,7 +88,7 @@ def votes(answers: np.ndarray) -> dict[str, int]:
 
 
 def question(answers: np.ndarray, seed: int = 0) -> dict:
-    """All that is said about one question `[p, v]`.
+    """All figures of one question `[p, v]`.
 
     -> {"shares": see `shares`, "counts": {choice: answers}, "p_answers": sign test over answers,
         "votes": see `votes`, "p_participants": sign test over participants}

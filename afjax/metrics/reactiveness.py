@@ -1,4 +1,4 @@
-"""How the avatar's motion follows the user's: rPCC and the lagged response.
+"""rPCC and the lagged response of the avatar's motion to the user's.
 
 x is the user's motion, y the recorded avatar's, z the generated one's.
 
@@ -26,7 +26,7 @@ def pcc(a: np.ndarray, b: np.ndarray, axis: int = -2) -> np.ndarray:
 
 
 def constant_tracks(motion: np.ndarray) -> np.ndarray:
-    """Share of each clip's channels that never move, `[n, T, D] -> [n]`: their correlation is defined as 0."""
+    """Share of each clip's channels that never move, `[n, t, d]` -> `[n]`: their correlation is defined as 0."""
     return (np.ptp(motion, axis=1) < 1e-6).mean(axis=1)
 
 
@@ -45,7 +45,7 @@ def response_curve(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> np
 
 
 def group_curve(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> np.ndarray:
-    """The response curve of each channel with the same channel of the other, averaged over channels.
+    """The response curve of each user channel with the same avatar channel, averaged over channels.
 
     `[n, t, d]` twice, the channels of one group -> `[n, lags]`; entry 0 is the correlation of rPCC.
     """
@@ -62,7 +62,7 @@ def response_map(user: np.ndarray, avatar: np.ndarray, lags: int = LAGS) -> tupl
       lags: number of lags, from 0.
 
     Returns:
-      `[d, e]` the entry of largest size of the clip-averaged curve, with its sign, and `[d, e]` its lag in frames.
+      The entry of largest size of the clip-averaged curve `[d, e]`, with its sign, and its lag in frames `[d, e]`.
     """
     frames = user.shape[1]
     curves = []

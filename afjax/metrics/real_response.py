@@ -1,15 +1,15 @@
-"""Whether an avatar answers the person before it: tracked real users, and motion generated from many seeds.
+"""Answers of an avatar to tracked real users, by motion generated from many seeds.
 
-u is a channel of the user, a_s that of the avatar from seed s, a the mean over seeds: what is answered survives in it,
-moods of the avatar's own average out. All is measured at one lag L = LAG, fixed beforehand on simulated people.
+u is a channel of the user, a_s that of the avatar from seed s, and a the mean over seeds: answers survive in it, moods
+of the avatar's own average out. All is measured at one lag L = LAG, fixed beforehand on simulated people.
 
     gain        g = sum (u[t - L] - mean u) (a[t] - mean a) / sum (u[t - L] - mean u)^2, means over the frames asked for
 
-Over clips the sums of both are added up before they are divided: a clip counts as much as its user moves, for the slope
-on a user who holds still is noise. The *null* of a clip are the same sums with its user turned round the clip's end by
-4 s and more to both sides, and with the users of other clips, repeated to its length, from every frame on. `gain` is g
-less its mean under the null, and p = (1 + draws of the null with at least g) / (1 + draws), a draw taking one of the
-null's members for each clip. Clips under 8 s have no null of their own; a single one has no p.
+Both sums are added up over clips before they are divided: a clip counts as much as its user moves, since the slope on a
+user who holds still is noise. The *null* of a clip has the same sums with its user turned round the clip's end by 4 s
+and more to both sides, and with the users of other clips, repeated to its length, from every frame on. `gain` is g less
+its mean under the null, and p = (1 + draws of the null with at least g) / (1 + draws); a draw takes one of the null's
+members for each clip. Clips under 8 s have no null of their own; a single one has no p.
 
     episodes    share of smiles and laughs, labelled by eye, in which a rises by RISE within 200 to 1000 ms of their
                 start: max a[t + 5 .. t + 25] - mean a[t .. t + 4]
@@ -24,9 +24,9 @@ null's members for each clip. Clips under 8 s have no null of their own; a singl
     fast_over_slow      g of what lies in 1.5 to 4 Hz over g of what lies below 0.5 Hz. The fast one is the largest of
                         the lags 0 .. 1 s, one lag for all clips, so that no delay hides a copier.
 
-A copier, however late, has fast_over_slow = 1. Who answers by a first-order lag of time constant T has 1 / sqrt(1 +
-(2 pi f T)^2) at f: over the band .58 to .26 for T = .15 s, .31 to .13 for .3 s. A smile takes from a quarter to half a
-second to unfold, so T is .15 s and more, and the bar stands between the two at .5.
+A copier, however late, has fast_over_slow = 1. A face that answers by a first-order lag of time constant T has 1 /
+sqrt(1 + (2 pi f T)^2) at f: over the band .58 to .26 for T = .15 s, .31 to .13 for .3 s. A smile takes from a quarter
+to half a second to unfold, so T is .15 s and more. The bar at .5 stands between the two.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ LAG = 10
 SHIFT = 4 * FPS
 """Least shift of a user against their own clip in the null."""
 LAST = 4 * FPS
-"""Frames at the end of a clip that its second figures leave out."""
+"""Frames at the end of a clip that the figures `without_last_4_s` leave out."""
 RISE = 0.03
 FIRST_MS, LAST_MS = 200, 1000
 FAST, SLOW = (1.5, 4.0), 0.5
@@ -69,8 +69,8 @@ BARS: dict[str, tuple[float, float]] = {
     "with_over_without": (3.0, np.inf),
     "fast_over_slow": (-np.inf, 0.5),
 }
-"""Least and most of each figure. `p`, `own` and what follows are of the smile; `jaw_open` and `mouth_width` are gains
-where the user speaks, `blink`, `gaze_x` and `yaw` over whole clips: none of the five is mirrored by who listens."""
+"""Least and most of each figure. `p`, `own` and the figures after it are of the smile. `jaw_open` and `mouth_width` are
+gains where the user speaks, `blink`, `gaze_x` and `yaw` gains over whole clips: a listener mirrors none of the five."""
 
 
 class Episode(NamedTuple):
@@ -86,12 +86,12 @@ class Clip:
     """A user and s answers.
 
     Attributes:
-      name: of the clip.
+      name: the clip's name.
       user: `[t, c]` the user's motion, columns as CHANNELS.
-      avatar: `[s, t, c]` the avatar's, s >= 2.
-      alone: `[s, t, c]` the avatar's from the same seeds without the user.
-      speech: bool `[t]`, the user's voice is heard.
-      episodes: what was seen by eye; None of a clip that nobody has looked at.
+      avatar: `[s, t, c]` the avatar's motion from s >= 2 seeds.
+      alone: `[s, t, c]` the avatar's motion from the same seeds without the user.
+      speech: bool `[t]`, whether the user's voice is heard.
+      episodes: what was seen by eye; None for a clip that nobody has looked at.
     """
 
     name: str
@@ -103,7 +103,7 @@ class Clip:
 
     @property
     def frames(self) -> int:
-        """T."""
+        """Number of frames t."""
         return len(self.user)
 
     def pair(self, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -111,7 +111,7 @@ class Clip:
         return self.user[:, CHANNELS.index(name)], self.avatar[:, :, CHANNELS.index(name)].mean(axis=0)
 
     def marked(self, kinds: Sequence[str], around: int = 0) -> np.ndarray:
-        """Bool `[t]`: frames of episodes of these kinds, and so many frames before and after each."""
+        """Bool `[t]`: frames of episodes of these kinds, and `around` frames before and after each."""
         inside = np.zeros(self.frames, bool)
         for each in self.episodes or ():
             if each.kind in kinds:
@@ -119,7 +119,7 @@ class Clip:
         return inside
 
     def until(self, frames: int) -> "Clip":
-        """The clip's first frames."""
+        """The clip's first `frames` frames."""
         return replace(
             self,
             user=self.user[:frames],
@@ -131,7 +131,7 @@ class Clip:
 
 
 def gain_terms(user: np.ndarray, avatar: np.ndarray, where: np.ndarray | None = None, lag: int = LAG) -> np.ndarray:
-    """The two sums `[2]` of the gain; `where`: frames of the user that are asked for, bool `[t]`. 0, 0 without any."""
+    """The two gain_terms `[2]` of the gain on_devices the user's frames `where`, bool `[t]`; 0, 0 where there are none."""
     u, a = user[: len(user) - lag], avatar[lag:]
     if where is not None:
         u, a = u[where[: len(u)]], a[where[: len(u)]]
@@ -162,7 +162,7 @@ def circular_shift_terms(user: np.ndarray, avatar: np.ndarray, lag: int = LAG) -
 
 
 def null(clips: Sequence[Clip], name: str) -> list[np.ndarray]:
-    """For each clip the sums `[n, 2]` that chance gives; n may be 0."""
+    """Sums `[n, 2]` under the null, per clip; n may be 0."""
     users = [clip.pair(name)[0] for clip in clips]
     found = []
     for n, clip in enumerate(clips):
@@ -174,7 +174,7 @@ def null(clips: Sequence[Clip], name: str) -> list[np.ndarray]:
 
 
 def gains(clips: Sequence[Clip], name: str, seed: int = 0) -> dict[str, Any]:
-    """A channel over whole clips: `gain` less `null`, with its interval, `raw`, `null`, `p`; and each clip's."""
+    """Figures of a channel on_devices whole clips: `gain` with its interval, `raw`, `null`, `p`, and those of each clip."""
     real = np.stack([gain_terms(*clip.pair(name)) for clip in clips])
     chance = null(clips, name)
     middle = np.stack([each.mean(axis=0) if len(each) else np.full(2, np.nan) for each in chance])
@@ -199,16 +199,16 @@ def gains(clips: Sequence[Clip], name: str, seed: int = 0) -> dict[str, Any]:
 
 
 def rises(avatar: np.ndarray, frames: np.ndarray) -> np.ndarray:
-    """How far a track `[t]` rises within 200 to 1000 ms after each of these frames, a second before its end or more."""
+    """How far a track `[t]` rises within 200 to 1000 ms after each of `frames`, a second or more before its end."""
     first, last = FIRST_MS * FPS // 1000, LAST_MS * FPS // 1000
     frames = np.asarray(frames, int)[:, None]
     return avatar[frames + np.arange(first, last + 1)].max(axis=1) - avatar[frames + np.arange(first)].mean(axis=1)
 
 
 def answered(clips: Sequence[Clip]) -> tuple[list[dict[str, Any]], np.ndarray, np.ndarray]:
-    """Every episode with its rise, and by clip the counts `[n, 2]`, answered of all: of episodes, of calm frames.
+    """Every episode with its rise, then counts per clip `[n, 2]` (answered, all) of episodes and of calm frames.
 
-    What begins within the last second of a clip is left out: its answer is not seen.
+    Episodes and frames in the last second of a clip are left out: their answer is not seen.
     """
     seen, counts, calm = [], np.zeros((len(clips), 2)), np.zeros((len(clips), 2))
     for n, clip in enumerate(clips):
@@ -227,7 +227,7 @@ def answered(clips: Sequence[Clip]) -> tuple[list[dict[str, Any]], np.ndarray, n
 
 
 def variances(clips: Sequence[Clip], name: str) -> np.ndarray:
-    """By clip `[n, 3]`: variance along time of the seeds (their mean), of the seeds' mean, of that without the user."""
+    """Variances along time per clip `[n, 3]`: mean over seeds, of the seeds' mean, of that mean without the user."""
     at = CHANNELS.index(name)
     return np.array([
         (
@@ -240,7 +240,7 @@ def variances(clips: Sequence[Clip], name: str) -> np.ndarray:
 
 
 def band_gain_terms(clips: Sequence[Clip], name: str) -> np.ndarray:
-    """By clip `[n, 1 + lags, 2]`: sums of the slow band at LAG, then of the fast one at lags of 0 to 1 s."""
+    """Sums per clip `[n, 1 + lags, 2]`: of the slow band at LAG, then of the fast band at lags of 0 to 1 s."""
     from scipy.signal import butter, sosfiltfilt
 
     slow, fast = butter(3, SLOW, fs=FPS, output="sos"), butter(3, FAST, "bandpass", fs=FPS, output="sos")
@@ -255,8 +255,9 @@ def band_gain_terms(clips: Sequence[Clip], name: str) -> np.ndarray:
 def measure(clips: Sequence[Clip]) -> dict[str, Any]:
     """All figures: `figures` of BARS with intervals over clips, `channels` by name, `episodes` one by one, `clips`.
 
-    An estimate is `{"mean", "low", "high", "n"}` (`bootstrap.interval`); of a single clip it has no interval. What
-    could not be measured is None: without labels no episodes, without another clip or 8 s no null.
+    An estimate is `{"mean", "low", "high", "n"}` (`bootstrap.interval`), without an interval for a single clip. Figures
+    that could not be measured are None: of episodes without labels, of the null without another clip or 8 s. Raises
+    ValueError where clips have fewer than 2 seeds or differ in their number.
     """
     seeds = {len(clip.avatar) for clip in clips}
     if len(seeds) != 1 or min(seeds) < 2:
@@ -317,7 +318,7 @@ def _channel(clips: Sequence[Clip], name: str, seeds: int) -> dict[str, Any]:
 
 
 def verdicts(figures: dict[str, bootstrap.Estimate]) -> dict[str, bool | None]:
-    """Of each figure of BARS whether it stands within its bar; None where it was not measured."""
+    """Whether each figure of BARS is within its bar; None where it was not measured."""
     return {
         name: None if figures[name]["mean"] is None else bool(low <= figures[name]["mean"] <= high)
         for name, (low, high) in BARS.items()
@@ -336,7 +337,7 @@ def _ratio(v: np.ndarray) -> np.ndarray:
 
 
 def _interval(values: np.ndarray, statistic) -> bootstrap.Estimate:
-    if statistic is _ratio:  # clips in which there is nothing to divide by have no say
+    if statistic is _ratio:  # clips with nothing to divide by are left out
         values = np.where(values[:, 1:] > 0, values, np.nan)
     found = bootstrap.interval(values, statistic=statistic)
     return found if found["n"] > 1 else {**found, "low": None, "high": None}

@@ -1,8 +1,8 @@
-"""How much the motion moves and how varied it is: variance and SID.
+"""Variance of motion, and SID: how much it moves and how varied it is.
 
-SID is the entropy in bits of a clip's histogram over k-means clusters of its frames (after Ng et al. 2022); the
-clusters are fitted on recorded motion, so SID is at most log2(K), and figures with another K or other clusters do
-not compare. Neither measure is better for being higher than the recorded one.
+SID is the entropy in bits of a clip's histogram over K k-means clusters of its frames (after Ng et al. 2022). It is at
+most log2(K). The clusters are fitted on recorded motion; figures with another K or other clusters do not compare.
+Neither measure is better for being higher than the recorded one.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ _RESTARTS = 4
 
 
 def scale(recorded: np.ndarray) -> np.ndarray:
-    """Standard deviation of each channel over all recorded frames `[n, T, D] -> [D]`; 1 for a constant channel.
+    """Standard deviation of each channel over all recorded frames, `[n, t, d]` -> `[d]`; 1 for a constant channel.
 
     Motion is divided by it wherever channels of different units are added up.
     """
@@ -23,7 +23,7 @@ def scale(recorded: np.ndarray) -> np.ndarray:
 
 
 def variance(motion: np.ndarray) -> np.ndarray:
-    """Variance along time, averaged over channels: `[n, T, D] -> [n]`."""
+    """Variance along time, averaged over channels: `[n, t, d]` -> `[n]`."""
     return np.asarray(motion, np.float64).var(axis=1).mean(axis=-1)
 
 
@@ -64,7 +64,7 @@ def _lloyd(frames: np.ndarray, centres: np.ndarray, steps: int = 50) -> np.ndarr
 
 
 def sid(motion: np.ndarray, centres: np.ndarray) -> np.ndarray:
-    """Entropy in bits of each clip's cluster histogram: `[n, t, d]`, `[K, d] -> [n]`."""
+    """Entropy in bits of each clip's cluster histogram: `[n, t, d]`, centres `[k, d]` -> `[n]`."""
     nearest = np.stack([_squared_distances(np.asarray(clip, np.float64), centres).argmin(axis=1) for clip in motion])
     share = (nearest[:, :, None] == np.arange(len(centres))).mean(axis=1)
     return -(share * np.log2(np.maximum(share, 1e-300))).sum(axis=1)

@@ -15,7 +15,7 @@ def across(frames: int, block: int) -> np.ndarray:
 
 
 def shake(motion: np.ndarray, block: int) -> tuple[np.ndarray, np.ndarray]:
-    """Mean absolute second difference inside blocks and across boundaries: `[n, T, D] -> [n], [n]`.
+    """Mean absolute second difference inside blocks and across boundaries: `[n, t, d]` -> `[n]`, `[n]`.
 
     A clip without frames of a kind gives NaN for it (a single block has no boundary).
     """

@@ -1,12 +1,12 @@
-"""Drift: does the motion or the picture leave where it started, over minutes?
+"""Drift of motion or picture over minutes.
 
 Motion is cut into windows of WINDOW_SECONDS. The distance of a window is the Fréchet distance (`metrics.frechet`)
 between the Gaussian of its frames, pooled over clips, and that of all recorded frames:
 
     d_w = FD(mean_w, cov_w; mean, cov),        drift = slope of d_w against the window's middle, per minute
 
-Windows are shorter than the recording, so d_w is above 0 for a motion that does not drift; its slope is 0. `slope` is
-that of all figures of minutes; `trend` is the slope of a single track, with an interval.
+Windows are shorter than the recording, so d_w is above 0 for a motion that does not drift; its slope is 0. All figures
+of minutes use `slope`. `trend` is the slope of a single track, with an interval.
 """
 
 from typing import NamedTuple
@@ -33,7 +33,7 @@ def window_moments(motion: np.ndarray, recorded: np.ndarray, fps: float = 25.0) 
     Args:
       motion: `[n, t, d]`, channels of comparable size.
       recorded: `[n, s, d]`, the distribution to stay in.
-      fps: frames a second.
+      fps: frames per second.
 
     Returns:
       `[n, w + 1, d, d + 1]`, moments (`frechet.moments`) of w whole windows, then of the clip's recorded motion. Frames
@@ -48,13 +48,13 @@ def window_moments(motion: np.ndarray, recorded: np.ndarray, fps: float = 25.0) 
 
 
 def distances(means: np.ndarray) -> np.ndarray:
-    """Distance of every window, from clip means of `window_moments`: `[r, W + 1, D, D + 1] -> [r, W]`."""
+    """Distance of every window, from clip means of `window_moments`: `[r, w + 1, d, d + 1]` -> `[r, w]`."""
     mean, covariance = frechet.gaussian(means)
     return frechet.distance(mean[:, :-1], covariance[:, :-1], mean[:, -1:], covariance[:, -1:])
 
 
 def slope(tracks: np.ndarray, seconds: float) -> np.ndarray:
-    """Least-squares slope per minute of tracks with a value every `seconds`: `[..., M] -> [...]`."""
+    """Least-squares slope per minute of tracks with a value every `seconds`: `[..., m]` -> `[...]`."""
     minutes = np.arange(tracks.shape[-1]) * seconds / 60.0
     centred = minutes - minutes.mean()
     return np.asarray(tracks, np.float64) @ centred / (centred @ centred)
@@ -79,7 +79,7 @@ def trend(track: np.ndarray, seconds: float = WINDOW_SECONDS) -> Trend:
 
 
 def window_means(track: np.ndarray, fps: float = 25.0) -> np.ndarray:
-    """Means of the whole windows of a track with a value a frame: `[..., T] -> [..., W]`."""
+    """Means of the whole windows of a track with one value per frame: `[..., t]` -> `[..., w]`."""
     length = round(WINDOW_SECONDS * fps)
     windows = track.shape[-1] // length
     return track[..., : windows * length].reshape(*track.shape[:-1], windows, length).mean(axis=-1)

@@ -1,4 +1,4 @@
-"""Whether the face stays the same person: cosines of face embeddings.
+"""Cosines of face embeddings: whether the face stays the same person.
 
 With an ArcFace network (`metrics.pretrained.networks`) the mean cosine against the portrait is CSIM; with any other
 network it is `CSIM-<network>`, and the two do not compare. Drift of identity is the slope of the cosine per minute.
@@ -24,8 +24,8 @@ def cosines(embeddings: np.ndarray, reference: np.ndarray) -> np.ndarray:
 def measure(tracks: np.ndarray, fps: float = 25.0, seed: int = 0) -> dict[str, bootstrap.Estimate]:
     """Mean cosine and slope per minute over clips, with intervals: `[n, t]` -> {"cosine", "slope_per_min"}.
 
-    For a single video the slope's interval is that of `drift.trend` over its windows of 10 s; None for both ends where
-    it has fewer than three.
+    For a single video the slope's interval is that of `drift.trend` over its windows of 10 s; both ends are None where
+    it has fewer than three windows.
     """
     tracks = np.asarray(tracks, np.float64)
     slope = bootstrap.interval(drift.slope(tracks, 1.0 / fps), seed)

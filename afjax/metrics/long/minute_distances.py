@@ -1,6 +1,6 @@
-"""Drift over many minutes of many sessions: is the last minute's Fréchet distance within the band of recorded minutes?
+"""Drift over many minutes of many sessions: Fréchet distances of minutes, and the band of recorded minutes.
 
-A minute is the Gaussian of its frames, all sessions together, and a distance is Fréchet's (`metrics.frechet`):
+A minute is the Gaussian of its frames, all sessions together; a distance is Fréchet's (`metrics.frechet`):
 
     to_recorded [m]   FD(minute m, recorded), averaged over the references below
     to_first [m]      FD(minute m, minute 0): how far the motion went, wherever it began
@@ -8,7 +8,7 @@ A minute is the Gaussian of its frames, all sessions together, and a distance is
 A model that moves too little is far from the recorded motion from its first minute on, which is no drift; hence the
 second distance. Both are judged by what recorded motion does. A draw r splits the recorded conversations in two halves:
 `references[r]` is the Gaussian of one half, `drawn[r, 0]` that of a minute of as many sessions from the same half, and
-`drawn[r, 1]` of one from the other half, so that no conversation is compared with itself:
+`drawn[r, 1]` that of a minute from the other half, so that no conversation is compared with itself:
 
     band of to_recorded   FD(drawn[r, 1], references[r])         2.5th to 97.5th percentile over r
     band of to_first      FD(drawn[r, 0], drawn[r, 1])
@@ -81,9 +81,9 @@ def _drift_verdict(track: np.ndarray, usual: np.ndarray, minutes: np.ndarray, di
 
 
 def shift(pooled: np.ndarray, recorded: Recorded) -> tuple[np.ndarray, np.ndarray]:
-    """Of pooled moments `[..., d, d + 1]`: mean minus the recorded one, and deviation over the recorded one `[..., d]`.
+    """Mean minus the recorded mean, and deviation over the recorded one, `[..., d]`, of moments `[..., d, d + 1]`.
 
-    A channel that never moves in the recording has a deviation over 1.
+    The deviation of a channel that never moves in the recording is divided by 1.
     """
     mean, deviation = _spread(pooled)
     recorded_mean, unit = _spread(recorded.references.mean(axis=0))

@@ -2,7 +2,7 @@
 
 A residual network of 29 layers gives 128 numbers of a face that was turned upright by five points (King 2017). The face
 mesh finds the face, dlib's predictor the five points. It is not ArcFace, and its cosines lie close together: those of
-different people are often above 0.9. What a cosine means is told by those of other people beside it.
+different people are often above 0.9. Read a cosine beside those of other people.
 """
 
 import importlib.util

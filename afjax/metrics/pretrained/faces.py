@@ -1,9 +1,9 @@
-"""Where a network looks in a picture of a face: points for ArcFace, squares for SyncNet, the mouth's opening.
+"""Places in a picture of a face that networks need: points for ArcFace, squares for SyncNet, the mouth's opening.
 
 SyncNet's own preparation follows the face's box through a clip, takes the running median of 13 frames of its middle and
 of half its larger side s, and cuts a square of side 2.8 s that begins 1 s above the middle and ends 1.8 s below it,
 with grey where the picture ends (the released pipeline of Chung and Zisserman 2016). The box is that of our face mesh,
-not of their detector, so that LSE of one video differs a little from that of other preparations.
+not of their detector, so LSE of a video differs a little from that of other preparations.
 """
 
 import numpy as np
@@ -26,7 +26,7 @@ def five_points(landmarks: FaceLandmarks) -> np.ndarray:
 
 
 def opening(landmarks: FaceLandmarks) -> float:
-    """How far the inner lips are apart, in distances of the outer corners of the eyes."""
+    """Distance of the inner lips, in units of the distance of the outer corners of the eyes."""
     apart = landmarks.mesh[list(_LIPS), :2], landmarks.mesh[list(_EYES), :2]
     lips, eyes = (float(np.linalg.norm(first - second)) for first, second in apart)
     return lips / max(eyes, 1e-6)

@@ -1,8 +1,9 @@
-"""Mel-frequency cepstral coefficients as SyncNet was trained on: 13 of 26 bands, 100 a second, from 16 kHz sound.
+"""Mel-frequency cepstral coefficients as SyncNet was trained on: 13 of 26 bands, 100 per second, from 16 kHz sound.
 
-Sound on the scale of int16, pre-emphasis x[t] - 0.97 x[t-1], windows of 400 samples every 160 without a taper, power
-spectrum of 512 points over 512, triangles on the mel scale 2595 log10(1 + f/700) whose corners are whole bins,
-logarithm, orthonormal cosine transform, sinusoidal lifter of 22; coefficient 0 is the logarithm of the window's energy.
+The steps are sound on the scale of int16, pre-emphasis x[t] - 0.97 x[t-1], windows of 400 samples every 160 without a
+taper, power spectrum of 512 points over 512, triangles on the mel scale 2595 log10(1 + f/700) whose corners are whole
+bins, logarithm, orthonormal cosine transform and sinusoidal lifter of 22. Coefficient 0 is the logarithm of the
+window's energy.
 """
 
 import numpy as np
@@ -17,7 +18,7 @@ _STEPS, _STEPS_A_FRAME = 20, 4
 
 
 def mfcc(wave: np.ndarray) -> np.ndarray:
-    """Sound `[s]` in -1 .. 1 -> `[13, m]`, m = 1 + ceil((S - 400) / 160), at least 1; the end is filled with zeros."""
+    """Sound `[s]` in -1 .. 1 -> `[13, m]`, m = 1 + ceil((s - 400) / 160), at least 1; the end is filled with zeros."""
     wave = check(wave).astype(np.float64) * 32768.0
     wave = np.concatenate([wave[:1], wave[1:] - 0.97 * wave[:-1]])
     count = 1 + max(0, -(-(len(wave) - _WINDOW) // _HOP))

@@ -8,7 +8,7 @@
 | `syncnet_lips` | LSE | `[n, 3, 5, 224, 224]`, five face crops, BGR in 0 .. 255: `pictures.syncnet_lips_input` | 1024 |
 | `syncnet_sound` | LSE | `[n, 1, 13, 20]`, MFCCs of 0.2 s: `mfcc.syncnet_sound_input` | 1024 |
 
-No weights come with afjax, and a shape can't tell whose weights a file holds: the figures are what the file makes them.
+No weights come with afjax. A shape can't tell whose weights a file holds: the figures are what the file makes them.
 Without the file a metric is not printed under its famous name; `metric_name` gives the honest one. `load_folder` opens
 the files of a folder, each named by its kind, `arcface.onnx` and so on; docs/metrics.md says where they come from and
 how they are exported.
@@ -29,7 +29,7 @@ _INSTALL = "pip install -r requirements-metrics.txt"
 
 @dataclass(frozen=True)
 class Kind:
-    """What a network takes, without the batch axis (None = any length), what it gives, and for which metrics."""
+    """Metrics of a network, shape of its input without the batch axis (None: any length), number of its features."""
 
     metrics: tuple[str, ...]
     shape: tuple[int | None, ...]

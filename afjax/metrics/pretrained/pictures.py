@@ -8,7 +8,7 @@ from afjax.errors import InputError
 ARCFACE_POINTS = np.array(
     [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]]
 )
-"""Where an aligned face of 112 x 112 px has its eyes, nose tip and mouth corners, image's left first: x, y."""
+"""Places (x, y) of eyes, nose tip and mouth corners in an aligned face of 112 x 112 px, image's left first."""
 
 SYNC_FRAMES = 5
 
@@ -71,7 +71,7 @@ def i3d_input(clips: np.ndarray) -> np.ndarray:
 def syncnet_lips_input(faces: np.ndarray) -> np.ndarray:
     """Face crops at 25 fps `[t, 224, 224, 3]` -> `[t - 5, 3, 5, 224, 224]`, BGR in 0 .. 255.
 
-    Entry t starts at frame t; as many as `mfcc.syncnet_sound_input` gives.
+    Entry t starts at frame t. There are as many as `mfcc.syncnet_sound_input` gives.
     """
     if faces.shape[1:] != (224, 224, 3) or len(faces) <= SYNC_FRAMES:
         raise ValueError(f"faces must be [T, 224, 224, 3] with T above {SYNC_FRAMES}, got {faces.shape}")

@@ -1,13 +1,13 @@
-"""What is measured in place of a famous network that is not there. Each has a name of its own in the tables.
+"""Figures that stand in for those of a famous network that is not there, under names of their own.
 
 | in place of | figure | features |
 |---|---|---|
 | FID | `FD-thumbnail` | a frame at 8 x 8 pixels, 192 numbers in 0 .. 1: colours and where the head is, no detail |
-| FVD | `FD-thumbnail-motion` | 16 frames at 8 x 8 pixels in grey: their mean and their mean change a frame, 128 |
+| FVD | `FD-thumbnail-motion` | 16 frames at 8 x 8 pixels in grey: their mean and their mean change per frame, 128 |
 | CSIM | `CSIM-dlib` | dlib's descriptor (`dlib_face`), whose weights come in a package |
 | LSE-D, LSE-C | `sync-distance-opening`, `sync-confidence-opening` | five frames of mouth opening and of loudness |
 
-They say whether something is badly wrong, and which of two systems is nearer in so plain a sense; they do not compare
+They say whether something is badly wrong, and which of two systems is nearer in this plain sense. They do not compare
 with anything in a paper.
 """
 

@@ -1,12 +1,12 @@
-"""LSE-D and LSE-C: how well sound and mouth agree, from a SyncNet's embeddings of both.
+"""LSE-D and LSE-C: agreement of sound and mouth, from a SyncNet's embeddings of both.
 
-With v[t] and a[t] the embeddings of five frames from t on and of the sound of the same 0.2 s,
+v[t] is the embedding of five frames from t on, and a[t] that of the sound of the same 0.2 s:
 
   d[k]   = mean over t of |v[t] - a[t + k]|,      k = -15 .. 15 frames
   LSE-D  = min d,    LSE-C = median d - min d,    lag = -argmin d
 
-as in the evaluation of Wav2Lip (after Chung and Zisserman 2016): a[t + k] outside the clip is 0. Positive lags are a
-mouth that is late. Only the embeddings of that SyncNet give LSE; other networks' figures get names of their own.
+as in the evaluation of Wav2Lip (after Chung and Zisserman 2016). a[t + k] is 0 outside the clip. A positive lag is a
+mouth that is late. Only the embeddings of that SyncNet give LSE; other networks' figures have names of their own.
 """
 
 from typing import NamedTuple

@@ -8,7 +8,7 @@ from afjax.metrics import bootstrap, granger, groups
 from afjax.metrics.table.published import Table
 
 PIECE = 500
-"""Clips of several lengths are cut into pieces of so many frames, or of the shortest clip's length if that is less."""
+"""Frames of the pieces into which clips of several lengths are cut, or the shortest clip's length if that is less."""
 FEW = f"fewer than {granger.LEAST_INTERVALS} stretches of 6 s in which the avatar is silent and the user speaks"
 _HEARD = ("avatar_features", "user_features", "avatar_speaking", "user_speaking")
 
@@ -21,7 +21,9 @@ def of_dependence(
     seed: int = 0,
     shifts: int = granger.SHIFTS,
 ) -> tuple[Table, dict[str, str]]:
-    """`R-DGG` of each row and of `shuffled`, the recorded avatars against somebody else's users; or why there is none.
+    """The table with `R-DGG` of each row and of `shuffled`, and if there is none the reason.
+
+    `shuffled` are the recorded avatars against somebody else's users.
 
     Args:
       user: tracks `[t, c]` of each clip's user; rows: tracks of the avatar by system, `recorded` among them.

@@ -1,8 +1,9 @@
-"""FID, FVD, CSIM, LSE-D and LSE-C of sets of videos, from features that networks gave of them.
+"""FID, FVD, CSIM, LSE-D and LSE-C of sets of videos, from the features that networks gave for them.
 
-A row is a system. `clips[i]` holds of its video i, by kind: `inception` `[t, 2048]`, `i3d` `[t // 16, 400]`, `arcface`
-`[t, 512]`, `syncnet_lips` and `syncnet_sound` `[t - 5, 1024]`, and for the stand-ins `thumbnail` `[t, 192]`, `dlib`
-`[n, 128]`, `opening` and `envelope` `[t]`. All rows show the same clips in the same order.
+A row is a system. `clips[i]` holds the features of its video i by kind: `inception` `[t, 2048]`, `i3d`
+`[t // 16, 400]`, `arcface` `[t, 512]`, `syncnet_lips` and `syncnet_sound` `[t - 5, 1024]`, and for the stand-ins
+`thumbnail` `[t, 192]`, `dlib` `[n, 128]`, `opening` and `envelope` `[t]`. All rows show the same clips in the same
+order.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,12 +32,12 @@ def of_pictures(
     groups: np.ndarray,
     seed: int = 0,
 ) -> tuple[Table, dict[str, str]]:
-    """The table, and of each famous metric that is not in it why.
+    """The table, and the reason for each famous metric that is not in it.
 
     Args:
       rows: clips of each system; `recorded` is what the others are compared with.
       portraits: embeddings `[e]` of each clip's portrait by kind, `arcface` or `dlib`.
-      networks: kinds that there are.
+      networks: the kinds of networks that gave features.
       groups: `[n]`, which clips share people.
       seed: of the intervals.
     """

@@ -1,7 +1,7 @@
 """The metrics that papers print, under their names, and what each of them needs.
 
-A figure has its famous name only where the famous network, or the famous tracker, made its features; else there is a
-dash with the reason, and a stand-in has a name of its own (`metrics.pretrained.stand_ins`).
+A figure has its famous name only where the famous network or tracker made its features. Elsewhere the table has a dash
+with the reason, and a stand-in under a name of its own (`metrics.pretrained.stand_ins`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -16,7 +16,7 @@ TRACKS, PICTURES, SOUND = "tracks of SPECTRE or EMOCA", "videos", "videos with s
 
 @dataclass(frozen=True)
 class Published:
-    """`better` is "low", "high" or "recorded" (near the recorded row's); `kinds`: of the networks; `of`: its input."""
+    """`better` is "low", "high" or "recorded" (near the recorded row's); `of`: its input; `kinds`: its networks."""
 
     better: str
     of: str
@@ -46,7 +46,7 @@ PUBLISHED = {
 
 
 def text(table: Table, missing: Mapping[str, str], metrics: Sequence[str], rows: Collection[str] = ()) -> str:
-    """The table as plain lines: a line a metric, a column a row; famous ones that are missing have the reason there."""
+    """The table as plain lines: one line per metric, one column per row. Missing famous metrics have their reason."""
     rows = list(rows or table)
     found = dict.fromkeys(name for row in rows for name in table[row])
     ordered = [name for metric in metrics for name in (metric, f"{metric} (corpus)")]

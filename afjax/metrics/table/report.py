@@ -1,8 +1,8 @@
 """The metric table: every row, every metric, each with its 95 % interval over groups of clips that share people.
 
 A row is a motion played by the avatar and the user whom it is measured against. `shuffled` is the recorded avatar
-against a user of somebody else's (`metrics.groups`), `model_shuffled` the model's; a metric that cannot tell `recorded`
-from `shuffled` is no evidence on the data at hand. docs/evaluation.md explains the metrics.
+against somebody else's user (`metrics.groups`), `model_shuffled` the model against somebody else's. A metric that
+cannot tell `recorded` from `shuffled` is no evidence on the data at hand. docs/evaluation.md explains the metrics.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -135,7 +135,7 @@ _DETAILS = {
     if family in ("event_corr", "event_auc") or name not in _SHOWN
 }
 PRINTED = tuple(name for name in METRICS if name not in _DETAILS)
-"""What tables show; the other figures, of single kinds of events, are in `evaluate`'s result."""
+"""Metrics that tables show. The result of `evaluate` also has those of single kinds of events."""
 
 
 def evaluate(
@@ -151,7 +151,7 @@ def evaluate(
 ) -> Table:
     """`{ROW: {METRIC: {"mean", "low", "high", "n"}}}`; an undefined figure is None.
 
-    Metrics of reaction have a "p" besides in all rows but the recorded one: the p-value of the hypothesis that the row
+    Metrics of reaction also have a "p" in all rows but the recorded one: the p-value of the hypothesis that the row
     differs from `recorded` by chance only (`bootstrap.permutation_test`). Distances to the recorded reaction are 0 for
     `recorded` by definition; they are tested against `oracle`, where there is one.
 
@@ -159,14 +159,14 @@ def evaluate(
       arrays: `user`, `recorded` and any of SYSTEMS, motion `[n, t, d]`; `channels` str `[d]`; `avatar_speaking` bool
         `[n, t]`; and, for the `lip_envelope` metrics, `avatar_envelope` `[n, t]`, the loudness of the avatar's speech.
         R-DGG needs `user_features` and `avatar_features` `[n, t, f]` and `user_speaking` bool `[n, t]`. `people`
-        `[n, 2]` says who the avatar and the user of each clip are, by numbers or names, else each clip has its own;
-        without another user for a clip (`metrics.groups.partners`) the shuffled rows are left out.
+        `[n, 2]` says who the avatar and the user of each clip are, by numbers or names; without it each clip has its
+        own. The shuffled rows are left out if a clip has no other user (`metrics.groups.partners`).
       channel_groups: which channels are what.
-      block: frames a block, for jitter.
-      clip_events: the user's events of every clip; None, or a codec other than `face`, has no event metrics.
-      rest: motion of the reference face `[d]`, or one a clip `[n, 1, d]`; zeros if None.
+      block: frames per block, for jitter.
+      clip_events: the user's events of every clip; None, as for a codec other than `face`, gives no event metrics.
+      rest: motion of the reference face `[d]`, or one per clip `[n, 1, d]`; zeros if None.
       metrics: the only ones that are wanted; all if empty.
-      fps: frames a second.
+      fps: frames per second.
       seed: of clusters and intervals.
 
     Raises:
@@ -238,9 +238,9 @@ def _checked(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 def not_discriminative(table: Table, metrics: Sequence[str] = PRINTED) -> list[str]:
     """Metrics of reaction that can't tell `shuffled` from `recorded`: no evidence on these clips.
 
-    Those whose p-value is LEVEL or more. Where a table has no p-values, those whose intervals overlap; distances to the
-    recorded reaction need the oracle for one (recorded is 0 by definition) and are blind without it. A table without
-    shuffled pairs says nothing.
+    Their p-value is LEVEL or more; in a table without p-values their intervals overlap. Distances to the recorded
+    reaction need the oracle for a p-value (recorded is 0 by definition) and are blind without it. A table without
+    shuffled pairs gives an empty list.
     """
     found = []
     if "shuffled" not in table:
@@ -271,7 +271,7 @@ def verdict(table: Table, name: str) -> str:
 
 
 def text(table: Table, metrics: tuple[str, ...] = PRINTED) -> str:
-    """The table as plain lines: a line a metric, a column a row, at the end what tells recorded from shuffled."""
+    """The table as plain lines: one line per metric, one column per row, and at the end the `verdict`."""
     rows = list(table)
     present = [name for name in metrics if any(name in table[row] for row in rows)]
     width = max(map(len, present), default=0)

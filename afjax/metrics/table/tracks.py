@@ -1,12 +1,12 @@
-"""The paper's figures of motion, from tracks of its own kind: 50 numbers of expression and 6 of pose a frame.
+"""The paper's figures of motion, from tracks of its own kind: 50 numbers of expression and 6 of pose per frame.
 
 SPECTRE and EMOCA give them (FLAME's expression; rotations of head and jaw). Definitions are those of the paper's
-appendix D.5, on raw tracks, whole clips, frames at 25 a second. What it leaves open:
+appendix D.5, on raw tracks, whole clips, frames at 25 per second. It leaves open:
 
 - rPCC: correlations are averaged over the numbers of a group. `rPCC-Exp` takes the difference clip by clip and then the
   mean; `rPCC-Exp (corpus)` the difference of the means over all clips. The text allows both.
 - SID: K = 15 and 9, clusters of the recorded avatars' frames. An entropy of 15 clusters is at most 3.91 bits, of 9 at
-  most 3.17, and the paper prints 3.972 and 3.20: its values come of something else. `SID` is the mean of the two.
+  most 3.17, and the paper prints 3.972 and 3.20: its values are computed otherwise. `SID` is the mean of the two.
 - Var: `Var` is the mean over all 56 numbers.
 - FD: Gaussians of single frames, without shrinkage; P-FD of user and avatar side by side, against recorded pairs.
 """
@@ -23,7 +23,7 @@ EXPRESSION, POSE = 50, 6
 GROUPS = {"Exp": slice(0, EXPRESSION), "Pose": slice(EXPRESSION, EXPRESSION + POSE)}
 _CLUSTERS = {"Exp": richness.EXPRESSION_CLUSTERS, "Pose": richness.POSE_CLUSTERS}
 LEAST = 4
-"""Frames of a clip at least."""
+"""Least frames of a clip."""
 
 
 def of_tracks(
@@ -32,12 +32,12 @@ def of_tracks(
     people: np.ndarray,
     seed: int = 0,
 ) -> tuple[Table, dict[str, str]]:
-    """The table, and of each famous metric that is not in it why.
+    """The table, and the reason for each famous metric that is not in it.
 
     Args:
       user: tracks `[t, 56]` of the user of each clip, or None where nobody is listened to.
       rows: tracks of the avatar by system, the same clips in the same order; `recorded` is what the others are compared
-        with. A row `shuffled` is added, the recorded avatar against somebody else's user, where there are others.
+        with. A row `shuffled` is added, the recorded avatar against somebody else's user, if every clip has another.
       people: `[n, 2]`, who avatar and user are.
       seed: of clusters and intervals.
 

@@ -1,4 +1,4 @@
-"""Per-clip values of every metric of a row, and how a figure of the table comes from them.
+"""Values per clip of every metric of a row, and the statistics that make figures of them.
 
 A figure is a statistic of a mean over clips (`metrics.bootstrap`); `of_motion` gives the values and the statistic, so
 that the same values serve the figure, its interval and the test against another row.
@@ -26,10 +26,10 @@ from afjax.metrics import (
 from afjax.metrics.long import drift
 
 EventFrames = Mapping[str, np.ndarray]
-"""Of one clip: frames of the user's events by kind (`metrics.events.EVENTS`)."""
+"""Frames of the user's events in one clip, by kind (`metrics.events.EVENTS`)."""
 
 EVENT_GROUPS = {**{kind: (kind,) for kind in events.EVENTS}, "voice_only": events.VOICE_ONLY}
-"""Kinds of events that one figure is of: each alone, and those together of which the face shows nothing."""
+"""Kinds of events by figure: each kind alone, and together those that the face does not show."""
 
 GROUPS = ("expression", "pose")
 WHOLE = "motion"
@@ -38,10 +38,10 @@ WHOLE = "motion"
 
 @dataclass(frozen=True)
 class ChannelGroups:
-    """What the channels of a codec mean: names of the two groups, of the smile and of the mouth's opening.
+    """Channels of a codec by meaning: names of the two groups, of the smile and of the mouth's opening.
 
-    What is empty a codec does not have, and neither has a table its figures. Without both groups all channels are one,
-    `motion`.
+    An empty name or group is one that the codec does not have; tables then lack its figures. Without both groups all
+    channels are one group, `motion`.
     """
 
     expression: tuple[str, ...]
@@ -52,9 +52,9 @@ class ChannelGroups:
 
 @dataclass(frozen=True)
 class MetricValues:
-    """Values `[n, ...]`, one entry a clip, and the statistic of their mean; see `bootstrap.interval`.
+    """Values `[n, ...]`, one entry per clip, and the statistic of their mean; see `bootstrap.interval`.
 
-    `count`: what there was to measure where that is not clips, the figure's n.
+    `count`: the figure's n where it does not count clips but, say, events.
     """
 
     values: np.ndarray
@@ -71,7 +71,7 @@ class MetricValues:
         return found if self.count is None else found | {"n": self.count}
 
     def p_value(self, other: "MetricValues", seed: int, groups: np.ndarray) -> float | None:
-        """Of the hypothesis that the two rows differ by chance only; the same clips in the same order."""
+        """p-value of the hypothesis that two rows, the same clips in the same order, differ by chance only."""
         return bootstrap.permutation_test(self.values, other.values, seed, self._judged, groups=groups)
 
     @property
@@ -81,7 +81,7 @@ class MetricValues:
 
 @dataclass(frozen=True)
 class Reference:
-    """What all rows are measured with, from the recorded motion; motion in recorded standard deviations."""
+    """What all rows are measured with, fitted on the recorded motion in units of its standard deviations."""
 
     arrays: dict[str, np.ndarray]
     scale: np.ndarray
@@ -201,8 +201,8 @@ def _lips(motion: np.ndarray, ref: Reference) -> dict[str, MetricValues]:
 
 
 def _distances(scaled, scaled_recorded, user, own_user, ref: Reference) -> dict[str, MetricValues]:
-    """Fréchet distances of frames, from the same conversations and from others, of pairs of user and avatar frames, and
-    the drift of the first over time."""
+    """Fréchet distances of frames (`fd`; `fd_split` from other conversations), of pairs of user and avatar frames
+    (`pfd`), and the drift of the frames' distance over time."""
     figures = {}
     parts = {"": np.arange(scaled.shape[-1])} | {f"_{group}": ref.index[group] for group in ref.centres}
     for suffix, channels in parts.items():
