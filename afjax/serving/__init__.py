@@ -1,1 +1,1 @@
-"""A live page: calls over one socket, their clock, the loop that computes them, and the server."""
+"""Live calls: their clocks, the loop that computes them, and the ways to page, room, pipeline and camera."""

@@ -1,6 +1,6 @@
-"""What answers the user: the interface of brains, and one that says nothing.
+"""The interface of brains, which answer the user, and a brain that says nothing.
 
-A call gives its brain the user's voice and drains the brain's events every 20 ms. No method blocks: what takes long
+A call gives its brain the user's voice and drains the brain's events every 20 ms. No method blocks: slow work
 (recognition, language, synthesis) happens in threads or processes of the brain's own. All times are seconds; `at` is on
 the call's clock, that of the page.
 """
@@ -43,49 +43,49 @@ class Cut(Event):
 
 @dataclass
 class State(Event):
-    """What the conversation is at: `state` is listening, thinking or speaking."""
+    """State of the conversation: `state` is listening, thinking or speaking."""
 
     state: str
 
 
 @dataclass
 class UserTranscript(Event):
-    """What the user said, where that is known: `words`, strings."""
+    """What the user said, from brains that know it: `words`, strings."""
 
     words: list
 
 
 @dataclass
 class Trouble(Event):
-    """Something that the brain needs is away or fails, in one line; it listens on."""
+    """Something that the brain needs is away or fails: `text`, one line. The brain listens on."""
 
     text: str
 
 
 class Brain(Protocol):
-    """What listens and replies in one call.
+    """Listens and replies in one call.
 
-    Every method but `close` returns at once; all but `close` are called from one thread. A brain with more than one
-    voice has a method `use_voice(name)`, too.
+    Every method but `close` returns at once, and is called from one thread. A brain with more than one voice also has a
+    method `use_voice(name)`.
     """
 
     def hear(self, samples: np.ndarray, at: float) -> None:
         """The user's voice, float32 `[n]` at 16 kHz, mono; `at`: seconds of its first sample on the call's clock."""
 
     def say(self, text: str) -> None:
-        """Typed or asked for: speak it."""
+        """Speaks a line that was typed or asked for."""
 
     def spoken(self, seconds: float, done: bool) -> None:
-        """How many seconds of the speech have been heard so far by the play-out clock, and whether that is all."""
+        """Tells how many seconds of an utterance have been heard by the play-out clock, and whether that is all."""
 
     def cut(self, heard: float) -> None:
-        """The speech was cut after so many seconds of it had been heard."""
+        """Tells that the speech was cut after `heard` seconds of it had been heard."""
 
     def events(self) -> list[Event]:
-        """What has happened since the last call of it; drained every 20 ms."""
+        """The events since the last call of this method, which comes every 20 ms."""
 
     def close(self) -> None:
-        """Ends the brain; it may wait for threads, and nothing else is called after it."""
+        """Ends the brain. It may wait for threads; nothing else is called after it."""
 
 
 class Silent:

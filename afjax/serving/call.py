@@ -1,8 +1,8 @@
 """One call: buffers, play-out clock, generations. No sockets, no threads, no clock of its own.
 
-The caller passes `now`, seconds on any clock; stamps (`at`) are on the page's, which is at 0 when the call begins.
-What `take` gives is computed by the group that the call belongs to (`afjax.serving.group`) and comes back to `made`;
-the same calls give the same blocks.
+The caller passes `now`, seconds on any clock; stamps (`at`) are on the page's clock, which is at 0 when the call
+begins. `take` gives a block to compute; the call's group (`afjax.serving.group`) computes it and gives it to `made`.
+The same inputs at the same times give the same blocks.
 
 **A cut** at the time `now`, when frame n is the last that has been shown:
 
@@ -11,9 +11,9 @@ the same calls give the same blocks.
                                 in 3 frames   with silence
 
 The rest of block c keeps its motion, but for the lips, which close from where frame n had them. Blocks that have not
-been shown are taken again, with the inputs of the user that they had, from the state before the first of them: what
-follows is what the model would have made, had the speech ended with block c. Lips go over to it within JOIN frames,
-from SHUT frames after the cut on at the earliest.
+been shown are taken again, with the inputs of the user that they had, from the state before the first of them. The
+motion is then the one that the model would have made if the speech had ended with block c. Lips go over to it within
+JOIN frames, from SHUT frames after the cut on at the earliest.
 """
 
 import math
@@ -36,14 +36,14 @@ __all__ = ["Block", "Call", "Cut", "Entry"]
 
 LIPS = ("jaw_open", "mouth_width", "upper_lip")
 CLOSE, SHUT, JOIN = 3, 5, 4
-"""Frames in which lips close after a cut, until which they stay so, and in which they go over to the model's."""
+"""Frames after a cut: in which lips close, until which they stay closed, in which they go over to the model's."""
 MARGIN = 0.02
-"""Seconds that are added to what a late block was late by."""
+"""Seconds that are added to the delay of a late block."""
 LONGEST = 2.0
-"""Seconds by which late blocks move the play-out clock at most."""
+"""Most seconds by which late blocks move the play-out clock."""
 CALM, BACK = 50, 1 / FPS
-"""Blocks that came with more than BACK and twice MARGIN to spare, after which the clock goes back by up to BACK
-seconds, until it is where it began, while the avatar does not speak."""
+"""After CALM blocks in a row with more than BACK + 2 MARGIN seconds to spare the clock goes back by up to BACK seconds,
+at most to where it began, and only while the avatar does not speak."""
 _NEAR = 1e-6
 
 
@@ -51,8 +51,8 @@ _NEAR = 1e-6
 class Entry:
     """A block that was taken and has not yet been shown to its end.
 
-    `state` is the model's before it, `back` an entry whose state the model goes back to first; both belong to whoever
-    computes.
+    `state` is the model's state before it, `back` an entry to whose state the model goes back first; both belong to
+    whoever computes.
     """
 
     first: int
@@ -72,14 +72,15 @@ class Entry:
 
 @dataclass
 class Block:
-    """What is to be rendered and heard from frame `first` on.
+    """A block to be rendered and heard from frame `first` on.
 
     Attributes:
       motion: float32 `[n, d]`, gestures and closing lips in it; sound: float32 `[n * 640]` at 16 kHz.
       words: (text, first frame, last frame) that begin in it.
       speech: (start, seconds) of the speech since the last cut that is heard from its first sample on.
       fresh: False for frames that are made again after a cut.
-      seen: time of the newest of the user's pictures that it read; taken: when it was; parts: what was delivered when.
+      seen: time of the newest of the user's pictures that it read; taken: when it was taken.
+      parts: (frames, time) of what was delivered.
     """
 
     generation: int
@@ -96,7 +97,7 @@ class Block:
 
 @dataclass(frozen=True)
 class Cut:
-    """The new generation, its first frame, seconds of the speech that were heard, and the rest of the block at hand."""
+    """The generation after the cut, its first frame, seconds of speech that were heard, and the rest of the block."""
 
     generation: int
     frame: int
@@ -124,7 +125,7 @@ class Call:
           rest: motion `[d]` of a user whose face is not seen.
           headroom: seconds between the last of the user's frames that a block reads and its first picture.
           begun: `now` at the page's 0.
-          shift: seconds by which the session's frames begin before the page's 0: so that blocks of several calls are
+          shift: seconds by which the session's frames begin before the page's 0, so that blocks of several calls are
             due together; less than 0 where the call was made after its page's 0.
           patience: seconds for which a block waits for the user's sound.
         """
@@ -148,7 +149,7 @@ class Call:
 
     @property
     def counts(self) -> Counts:
-        """What was done about input that was not as it should be."""
+        """Counts of input that was not as it should be."""
         return self.session.counts
 
     @property
@@ -171,7 +172,7 @@ class Call:
         self.session.user_sound(samples, rate, self._own(at))
 
     def follow(self, at: float, now: float) -> None:
-        """What ended at `at` on the page's clock has arrived: follows that clock where it moves against ours."""
+        """Follows the page's clock where it drifts from ours: something that ended at `at` on it has arrived."""
         self.clock.follow(at, now)
 
     def _own(self, at: float) -> float:
@@ -185,7 +186,7 @@ class Call:
             self._newest = self._own(at)
 
     def say(self, speech: Speech) -> bool:
-        """Queues a piece of the avatar's speech; what is no sound is counted and nothing else: False."""
+        """Queues a piece of the avatar's speech; False where it is no sound, which is only counted."""
         bad = self.counts.corrupt + self.counts.overflow
         self.session.say(speech.samples, speech.rate)
         refused = self.counts.corrupt + self.counts.overflow > bad
@@ -194,21 +195,21 @@ class Call:
         return not refused
 
     def gesture(self, name: str) -> bool:
-        """Adds a gesture from the next block on; False where this codec has no such one."""
+        """Adds a gesture from the next block on; False where the codec has no such gesture."""
         rows = gestures.curve(name, self._channels)
         if rows is not None:
             self._gestures.append((self._taken, rows))
         return rows is not None
 
     def guide(self, scale: float) -> None:
-        """From the next block on the model is guided by so much (`Engine.set_guidance_scale`)."""
+        """Guides the model by `scale` from the next block on (`Engine.guide`)."""
         self._guide, self._guided = scale, False
 
     # Blocks
 
     @property
     def urgent(self) -> bool:
-        """Whether blocks wait to be made again, which have been due for long."""
+        """Whether blocks wait to be made again; they have been due for long."""
         return bool(self._again)
 
     def due(self, now: float) -> bool:
@@ -233,17 +234,17 @@ class Call:
         return self.playout.due(frame) + self._begun - self._shift
 
     def take(self, now: float) -> Entry:
-        """The next block to compute: one that is made again after a cut, or a fresh one."""
+        """The next block to compute: a block that is made again after a cut, or a fresh one."""
         entry = self._again.popleft() if self._again else self._fresh(now)
         entry.started = True
-        if not self._guided or entry.back is not None:  # a state from before knows an older guidance
+        if not self._guided or entry.back is not None:  # an earlier state has an earlier guidance
             entry.guide, self._guided = self._guide, True
         return entry
 
     def _fresh(self, now: float) -> Entry:
         skipped = self.counts.skipped
         inputs = self.session.take(self.time(now))
-        # a clock that was moved shows everything so much later
+        # the session skipped frames: all is shown that much later
         self.playout.offset += (self.counts.skipped - skipped) / FPS
         words = self.transcript.take(self._taken, self.block, not self.session.speech.queue)
         speech = self.transcript.taken_at(self._taken)
@@ -253,7 +254,7 @@ class Call:
         return entry
 
     def made(self, entry: Entry, motion: np.ndarray) -> Block | None:
-        """What is shown of a computed block, `[b, d]`; None where a cut has made it void."""
+        """The block to show of computed motion `[t, d]`; None where a cut has made it void."""
         if entry.generation != self.generation:
             return None
         entry.motion, entry.rows = motion, self._shown(entry.first, motion)
@@ -264,9 +265,9 @@ class Call:
         return block
 
     def delivered(self, block: Block, count: int, now: float) -> None:
-        """So many more frames of a block are on their way to the page.
+        """`count` more frames of a block are on their way to the page.
 
-        A block that comes late moves the clock, and many that come early move it back.
+        A late block moves the clock; many early ones move it back.
         """
         block.parts.append((count, self.time(now)))
         done = sum(count for count, _ in block.parts)
@@ -284,7 +285,7 @@ class Call:
             self._move(self.playout.slack[-1] - self.lead, now)
 
     def _move(self, slack: float, now: float):
-        """Moves the play-out clock after a block that came by `slack` seconds before it was due."""
+        """Moves the play-out clock after a block that came `slack` seconds before it was due."""
         self._calm = self._calm + 1 if slack > BACK + 2 * MARGIN else 0
         more = min(MARGIN - slack, LONGEST - self._grown) if slack < 0 else 0.0
         if self._calm >= CALM and self._grown > 0 and not self.speaking(now):
@@ -306,7 +307,7 @@ class Call:
         return min(self.frame(now), self._sounded)
 
     def cut(self, now: float) -> Cut:
-        """The avatar stops speaking."""
+        """Stops the avatar's speech."""
         clock = self.frame(now)
         last = max(-1, min(math.floor(clock + _NEAR), self._delivered - 1))
         heard = self.transcript.cut(self._heard(now))

@@ -1,8 +1,8 @@
-"""How far a page's clock has moved against ours.
+"""Drift of a page's clock against ours.
 
-A page stamps what it sends by its sound card's clock, by which it also plays; such clocks differ by up to some hundred
-parts in a million, a block in half an hour. What a page sends arrives when it has happened and the network has let it
-through; the least of these lags over a while is steady, so that its changes are the clock's:
+A page stamps its messages by its sound card's clock, by which it also plays. Sound cards differ by up to some hundred
+parts in a million, a block in half an hour. A message arrives some lag after its stamp. The least lag over a while is
+steady in the network, so that its changes are the clock's:
 
     lag = arrival - stamp,   drift = min(lag over the last WINDOW) - min(lag over the first WINDOW)
 """
@@ -14,7 +14,7 @@ __all__ = ["PageClock"]
 WINDOW = 20
 """Seconds over which the least lag is taken."""
 STEP, FROM = 0.005, 0.01
-"""Seconds by which `moved` follows at once, and the drift from which it does: at most one step a second."""
+"""Seconds of one step of `moved`, at most one per second, and the drift from which it is taken."""
 
 
 class PageClock:
@@ -27,7 +27,7 @@ class PageClock:
         self._least: deque[float] = deque(maxlen=WINDOW)
 
     def follow(self, stamp: float, now: float) -> None:
-        """Something that the page stamped so has arrived now."""
+        """Something with the page's time `stamp` has arrived at `now`."""
         lag, second = now - stamp, int(now)
         if second == self._second:
             self._least[-1] = min(self._least[-1], lag)

@@ -1,8 +1,8 @@
-"""Content credentials of recordings: a statement inside the file, signed, that part of what it shows is generated.
+"""Content credentials of recordings: a signed statement inside the file that part of what it shows is generated.
 
-C2PA (https://spec.c2pa.org, version 2) is what tools of newsrooms and browsers read. The package c2pa-python writes it
-without a network. A certificate that viewers trust comes from an authority; without one the server makes its own, for
-as long as it runs: such a file proves that it was not changed since, and says how it was made, not who made it.
+Tools of newsrooms and browsers read C2PA (https://spec.c2pa.org, version 2). The package c2pa-python writes it without
+a network. A certificate that viewers trust comes from an authority. Without one the server makes its own, for as long
+as it runs: the file then proves that it was not changed since, and says how it was made, not who made it.
 """
 
 import json
@@ -34,9 +34,10 @@ class Signer:
     """Signs recordings in MP4: `signer(source, target)`."""
 
     def __init__(self, certificate: Path | None = None, key: Path | None = None):
-        """Credentials of files in PEM, the certificate with those that vouch for it, or self-made ones without.
+        """Reads credentials from files in PEM, or makes its own without them.
 
-        Raises InputError where c2pa-python is missing, or the two are no certificate and key.
+        `certificate`: the certificate and those that vouch for it. Raises InputError where c2pa-python is missing, or
+        the two are no certificate and key.
         """
         try:
             import c2pa
@@ -54,16 +55,16 @@ class Signer:
 
     @staticmethod
     def found() -> "Signer | None":
-        """One with credentials of its own, or None where c2pa-python is missing."""
+        """A signer with credentials of its own, or None where c2pa-python is missing."""
         try:
             return Signer()
         except InputError:
             return None
 
     def __call__(self, source: Path, target: Path) -> None:
-        """Writes what `source`, an MP4, holds to `target` with a statement.
+        """Copies `source`, an MP4, to `target` and adds the statement.
 
-        Raises InputError where it is no MP4, or holds a statement of somebody's already, which would be lost.
+        Raises InputError where it is no MP4, or has somebody's statement already, which would be lost.
         """
         try:
             with source.open("rb") as given, self._c2pa.Reader(KIND, given):
@@ -85,7 +86,10 @@ def _read(path: Path) -> bytes:
 
 
 def _algorithm(chain: bytes, secret: bytes) -> bytes:
-    """C2PA's name of the signature that a private key makes; ValueError for none, or one of another certificate."""
+    """C2PA's name of the signature that a private key makes.
+
+    Raises ValueError for a kind of key without one, and for the key of another certificate.
+    """
     from cryptography import x509
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -104,7 +108,7 @@ def _algorithm(chain: bytes, secret: bytes) -> bytes:
 
 
 def _self_made() -> tuple[bytes, bytes]:
-    """A certificate for signatures with the one that vouches for it, and its key, in PEM."""
+    """A certificate for signatures, followed by the one that vouches for it, and its key, in PEM."""
     from cryptography.hazmat.primitives import serialization
     from cryptography.hazmat.primitives.asymmetric import ec
 

@@ -1,16 +1,16 @@
-"""A call whose page is a program: pictures and sound to give away in step, each at its time.
+"""A call for programs instead of pages: it gives out pictures and sound in step, each at its time.
 
     feed = await open_feed(studio, rate=24_000, lead=0.06)
     feed.hear(samples, 16_000); feed.see(picture); feed.say(speech, 24_000); feed.finish(); feed.interrupt()
     async for piece in feed: ...                                      # Picture, Sound, Picture, ...
 
-Frame n is heard and seen at `due_at(n)`. Its sound is given `lead` seconds before, into a queue of whoever plays it,
-and its picture when it is due, or just before its sound where both go through one queue (`together`). Who plays is
-believed to play what it is given in order, from the moment at which it has any: `Sound` holds silence in front where
-its frame would be heard too early, and a silent frame is shortened where it would be heard too late. So the queue is
-as long as the lead after every pause, cut and delay, and where the play-out clock is, is what has been heard.
+Frame n is heard and seen at `due_at(n)`. Its sound is given `lead` seconds before, into the player's queue, and its
+picture when it is due, or just before its sound where both go through one queue (`together`). The player is taken to
+play what it is given in order, as soon as it has any. `Sound` therefore has silence in front where its frame would be
+heard too early, and a silent frame is shortened where it would be heard too late. So the queue is as long as the lead
+after every pause, cut and delay, and the play-out clock says what has been heard.
 
-The speech is given out as it came, at `rate`; the model alone hears 16 kHz.
+The speech is given out at its own quality, at `rate`; only the model hears it at 16 kHz.
 """
 
 import logging
@@ -36,11 +36,11 @@ log = logging.getLogger("afjax.serving")
 
 
 class SoundClock:
-    """Time stamps for sound that has none, by when it comes.
+    """Time stamps for sound that has none, from the times at which it comes.
 
-    Chunks follow each other by their samples, whatever the network does to them, on a clock that is followed
-    (`PageClock`). After more than HOLE seconds without any, or when for WINDOW seconds all of them came more than `gap`
-    after their time, there was a gap.
+    Chunks follow each other by their samples, whatever the network does to them; `PageClock` follows the sender's
+    clock. There was a gap, and stamps begin anew, after more than HOLE seconds without a chunk, or when for WINDOW
+    seconds all chunks came more than `gap` seconds after their time.
     """
 
     HOLE, WINDOW = 1.0, 0.5
@@ -51,7 +51,7 @@ class SoundClock:
         self._clock, self._behind = PageClock(), 0.0
 
     def stamp(self, seconds: float, now: float) -> float:
-        """The time of the first sample of a chunk of so many seconds that has come now."""
+        """The time of the first sample of a chunk of `seconds` that has come at `now`."""
         late = 0.0 if self._end is None else now - seconds - self._end - self._clock.moved
         self._behind = self._behind + seconds if late > self._gap else 0.0
         if self._end is None or abs(late) > self.HOLE or self._behind > self.WINDOW:
@@ -66,7 +66,7 @@ class Feed(Seat):
     """One conversation. All methods belong to the event loop of the studio.
 
     Attributes:
-      rate: of the sound that is given out, Hz.
+      rate: Hz of the sound that is given out.
       on_started: called when the first sound of an utterance is heard.
       on_finished: called with the seconds that were heard when an utterance ends, and whether it was interrupted.
     """
@@ -109,7 +109,7 @@ class Feed(Seat):
         return self._pieces.dropped
 
     def speak(self, samples: np.ndarray, rate: int) -> bool:
-        """Queues a piece of an utterance, `[n]` floats or int16, as fast as it is there; False if it can't be used."""
+        """Queues a piece of an utterance, `[n]` floats or int16, at any pace; False if it can't be used."""
         if not self.call.say(Speech(samples, rate, [], False)):
             return False
         self._utterances += self._complete
@@ -119,7 +119,7 @@ class Feed(Seat):
         return True
 
     def finish(self) -> bool:
-        """The utterance is complete; False where none is open."""
+        """Ends the utterance; False where none is open."""
         if self._complete:
             return False
         self.call.say(Speech(np.zeros(0, np.float32), self.rate, [], True))
@@ -129,8 +129,8 @@ class Feed(Seat):
     def interrupt(self, now: float | None = None) -> float | None:
         """Stops the avatar; -> seconds of the utterance under way that were heard, None where there is none.
 
-        What has been given out and is not due yet must not be played: whoever plays empties its queues, whatever this
-        returns.
+        The player must empty its queues, whatever this returns: what it was given and is not due yet must not be
+        played.
         """
         now = self._clock() if now is None else now
         self._pieces.played(now)
@@ -152,7 +152,7 @@ class Feed(Seat):
     # What the studio gives
 
     def send(self, type: str, **fields: Any) -> None:
-        """Messages for people: errors are logged, the rest is nobody's."""
+        """Logs messages that are errors and drops the others."""
         if type == "error":
             log.warning("%s: %s", fields["code"], fields["text"])
 
@@ -179,7 +179,7 @@ class Feed(Seat):
             self.on_started()
 
     def stats(self) -> None:
-        """Nobody asks."""
+        """Does nothing: nobody asks."""
 
     def close(self) -> Callable[[], None]:
         """Ends the feed: nothing more is given out."""
@@ -200,11 +200,11 @@ async def open_feed(
     """Begins a conversation in a studio that has started; `studio.end(feed)` ends it.
 
     Args:
-      portrait: name of one of the studio's, by default the first, or the bytes of a picture.
-      rate: of the sound that is given out, Hz, a multiple of 25.
+      portrait: name of one of the studio's portraits, by default the first, or the bytes of a picture.
+      rate: Hz of the sound that is given out, a multiple of 25.
       lead: seconds before its time at which sound is given.
       together: pictures are given just before their sound, for a queue that holds both.
-      grain: seconds of which silence that is added is a multiple.
+      grain: added silence is a multiple of so many seconds.
 
     Raises InputError where no slot is free, or the portrait or the rate can't be used.
     """

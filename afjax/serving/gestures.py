@@ -1,4 +1,4 @@
-"""Nod, smile and look on demand: short curves on top of what the model makes, which never hears of them."""
+"""Nod, smile and look on demand: short curves added to the model's motion, of which the model knows nothing."""
 
 from collections.abc import Sequence
 
@@ -32,7 +32,7 @@ GESTURES: dict[str, _Shape] = {
 def curve(name: str, channels: Sequence[str]) -> np.ndarray | None:
     """Rows float32 `[t, d]` to add from one frame on; None for a name that isn't there or a codec without the channels.
 
-    They begin and end with no more than a frame's share of their height, so that they can be added anywhere.
+    The rows begin and end with no more than one frame's share of their height, so that they can be added anywhere.
     """
     shape = GESTURES.get(name)
     if shape is None or not set(shape) <= set(channels):

@@ -1,4 +1,4 @@
-"""One socket: from `hello` to its end. It turns messages into what a seat does, and mistakes into `error` messages."""
+"""One socket from `hello` to its end: messages become calls of a seat, and mistakes become `error` messages."""
 
 import asyncio
 import contextlib
@@ -20,15 +20,15 @@ log = logging.getLogger("afjax.serving")
 HELLO = 3.0
 """Seconds without a message after which a socket that has not begun is closed; pages connect again when they begin."""
 VACANCY = 2.0
-"""Seconds for which a page waits for a slot: one that is loaded again comes before the call that it left has ended."""
+"""Seconds for which a page waits for a slot: a page that is loaded again comes before its earlier call has ended."""
 IDLE, PORTRAIT_WAIT = 30.0, 30.0
-"""Seconds without a message after which a call ends; for which a call that brings its own portrait waits for it."""
+"""Seconds without a message after which a call ends, and for which a call waits for a portrait of its own."""
 DEFERRED = 20
 """Commands that wait for a call that is about to begin."""
 TURN = 16
-"""Messages after which others have their turn."""
+"""Messages after which other tasks have their turn."""
 FAULTS, FLOOD = 30, 500
-"""Messages that can't be taken in a call, and messages of all kinds in a second, that end it."""
+"""A call ends after more unusable messages than FAULTS, or more messages than FLOOD in a second."""
 
 
 class Socket(Protocol):
@@ -41,18 +41,18 @@ class Socket(Protocol):
         """Sends a message, and waits until the network takes more."""
 
     async def close(self, code: int, reason: str) -> None:
-        """Closes the socket; who waits in `receive` is given None."""
+        """Closes the socket; `receive` then gives None."""
 
 
 class Link:
-    """`run` talks with one page until it goes."""
+    """Talks with one page: `run`."""
 
     def __init__(self, studio: Studio, socket: Socket, begin: Callable[..., Awaitable[Seat]] | None = None, idle=IDLE):
-        """`begin`: begins the call as `Studio.begin` does, which is the default; `idle`: seconds of its silence."""
+        """`begin`: begins the call, by default `Studio.begin`; `idle`: seconds of silence after which it ends."""
         self._studio, self._socket, self._outbox = studio, socket, Outbox(self._too_slow)
         self._begin_call, self._idle = begin or studio.begin, idle
         self._sending: asyncio.Task | None = None
-        self._zero = studio.now()  # of the clock that `pong` tells: the call's, once it has begun
+        self._zero = studio.now()  # 0 of the clock that `pong` tells: the call's, once it has begun
         self._seat: Seat | None = None
         self._opening: asyncio.Task | None = None
         self._portrait: asyncio.Future | None = None
@@ -63,7 +63,7 @@ class Link:
         self._deferred: list[Command] = []
 
     async def run(self) -> None:
-        """From hello to the end; frees the slot whatever happens."""
+        """Talks from `hello` to the end, and frees the slot whatever happens."""
         self._sending = sending = asyncio.create_task(self._send())
         watching = asyncio.create_task(self._watch())
         code, reason = 1000, ""
@@ -129,7 +129,8 @@ class Link:
     async def _receive(self) -> tuple[int, str]:
         """Takes messages until the end; -> the code and the reason with which the socket is closed.
 
-        A message costs no turn of the event loop: beside busy threads, every turn may have to wait for the interpreter.
+        A message costs no turn of the event loop, since every turn may have to wait for the interpreter beside busy
+        threads.
         """
         number = 0
         while (message := await self._socket.receive()) is not None:
@@ -174,7 +175,7 @@ class Link:
         elif isinstance(found, Mic):
             self._seat.voice(found, self._rate, now)
         elif isinstance(found, Camera) and now >= self._camera_due:
-            # a bucket of two pictures: thirty a second, whatever their rhythm
+            # a bucket of two pictures: thirty per second, whatever their rhythm
             self._camera_due = max(self._camera_due, now - 1 / LIMITS.pictures) + 1 / LIMITS.pictures
             self._seat.picture(found.data, found.seconds)
             if not self._rate:  # the clock of a page that sends no sound
@@ -237,7 +238,7 @@ class Link:
         return None
 
     async def _open(self, voice: str, begun: float):
-        """Begins the call once its portrait is there; one that can't be used may be followed by another."""
+        """Begins the call once its portrait is there; another portrait may follow one that can't be used."""
         try:
             async with asyncio.timeout(PORTRAIT_WAIT):
                 identity = None
@@ -267,7 +268,7 @@ class Link:
                 self._say("error", code=error.code, text=str(error))
 
     def _look(self, portrait: str | bytes):
-        """A portrait, of a name or of bytes: that with which the call begins, or another one."""
+        """Takes a portrait by name or bytes: the one with which the call begins, or another later."""
         if self._seat is None:
             if self._portrait.done():
                 raise ProtocolError("order", "portrait: one is being read")

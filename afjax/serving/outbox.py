@@ -1,4 +1,4 @@
-"""What waits to be sent to one page: pictures are dropped where they pile up, sound and words never."""
+"""Messages that wait to be sent to one page. Pictures are dropped where they pile up, sound and words never."""
 
 import asyncio
 from collections import deque
@@ -7,9 +7,9 @@ from collections.abc import Callable
 __all__ = ["Outbox"]
 
 PICTURES = 50
-"""Pictures that wait at most, two seconds; the oldest goes."""
+"""Most pictures that wait, two seconds; the oldest goes."""
 BYTES = 2 << 20
-"""Bytes of everything else. Who reads so slowly that more piles up, a minute of sound, is no page."""
+"""Most bytes of everything else, a minute of sound. A reader so slow that more piles up is no page."""
 
 
 class Outbox:
@@ -51,7 +51,7 @@ class Outbox:
         self.dropped += 1
 
     def close(self) -> None:
-        """Nothing more comes; what waits is still given out."""
+        """Ends the queue; what waits is still given out."""
         self._closed = True
         self._news.set()
 

@@ -1,11 +1,11 @@
-"""A call as a camera that is none (v4l2loopback) or as a stream (RTMP), for programs that know nothing of us.
+"""A call as a virtual camera (v4l2loopback) or as a stream (RTMP), for programs that know nothing of us.
 
     outlet = Outlet(target_of("/dev/video9"), still)     # or target_of("rtmp://host/app/key")
     outlet.start()                                       # InputError where the device or the server does not take it
     outlet.follow(studio)                                # plays the first call that begins, then the next
     outlet.close()
 
-A thread sends 25 pictures a second, whatever comes in: the newest, or `still` while there is no call; each has the
+A thread sends 25 pictures per second, whatever comes in: the newest, or `still` while there is no call. Each has the
 mark "AI-generated". Sound goes with them, silence where there is none. PyAV encodes and sends.
 """
 
@@ -31,7 +31,7 @@ __all__ = ["Camera", "Outlet", "Stream", "target_of"]
 
 log = logging.getLogger("afjax.serving")
 STALL = 0.2
-"""Seconds by which a picture may be late; after more its time is skipped."""
+"""Seconds by which a picture may be late; the time of a later one is skipped."""
 AGAIN = 5.0
 """Seconds after which a target that was lost is tried again."""
 PATIENCE = 5.0
@@ -40,13 +40,13 @@ MARK = "AI-generated"
 
 
 class Target(Protocol):
-    """Where pictures and sound go. `send` raises where it is lost."""
+    """Destination of pictures and sound. `send` raises when the connection is lost."""
 
     name: str
     sounds: bool
 
     def open(self, height: int, width: int) -> None:
-        """Connects. InputError where that can't be."""
+        """Connects. Raises InputError where that fails."""
 
     def send(self, n: int, picture: np.ndarray, samples: np.ndarray) -> None:
         """Picture `n`, uint8 `[h, w, 3]` RGB, and its sound, float32 `[RATE / 25]`."""
@@ -99,7 +99,7 @@ class Camera:
 
 
 class Stream:
-    """H.264 and AAC in FLV, to a server of RTMP. Attribute `name`: without the key, which is nobody's business."""
+    """H.264 and AAC in FLV, to a server of RTMP. Attribute `name`: its address without the key."""
 
     sounds = True
 
@@ -154,7 +154,7 @@ def _end(container: Any):
 
 
 def target_of(text: str) -> Camera | Stream:
-    """What is meant by /dev/videoN or by rtmp://HOST/...; InputError for anything else."""
+    """The target of /dev/videoN or rtmp://HOST/...; InputError for anything else."""
     parts = urlsplit(text)
     if text.startswith("/dev/"):
         return Camera(text)
@@ -166,7 +166,7 @@ def target_of(text: str) -> Camera | Stream:
 class Outlet:
     """A `Player` that sends to a target from a thread.
 
-    Attributes: pictures that were `sent`, and that were `dropped` to keep up; `free`: whether it plays no call.
+    Attributes: `sent` pictures; `dropped` pictures, left out to keep up; `free`, whether it plays no call.
     """
 
     def __init__(self, target: Target, still: np.ndarray):
@@ -179,7 +179,7 @@ class Outlet:
         self._ends, self._thread = threading.Event(), threading.Thread(target=self._run, name="outlet", daemon=True)
 
     def start(self) -> None:
-        """Connects, and begins to send. InputError where it can't be sent to."""
+        """Connects, and begins to send. Raises InputError where that fails."""
         self._target.open(*self._still.shape[:2])
         self._begin()
         self._thread.start()
@@ -190,7 +190,7 @@ class Outlet:
         self._reel = Reel(RATE, self._origin + 0.5 / FPS)
 
     def follow(self, studio: Studio) -> None:
-        """Plays each call of pages that begins while it plays none."""
+        """Plays each call of a page that begins while it plays none."""
         before = studio.on_begin
 
         def begin(seat: Seat):
@@ -211,7 +211,7 @@ class Outlet:
         self._newest = pixels
 
     def cut(self) -> None:
-        """What is not due yet is not heard."""
+        """Drops sound that is not due yet."""
         self._reel.cut()
 
     def leave(self) -> None:
@@ -262,7 +262,7 @@ class Outlet:
 
 
 def _mark(side: int) -> np.ndarray:
-    """uint8 `[h, w]`, white where the letters are: for the lower left corner of a picture of so many pixels."""
+    """The mark for the lower left corner of a picture `side` pixels high: uint8 `[h, w]`, white letters."""
     ImageDraw, ImageFont = optional("PIL.ImageDraw", "pillow"), optional("PIL.ImageFont", "pillow")
     Image, font = optional("PIL.Image", "pillow"), ImageFont.load_default(max(8, side // 20))
     left, top, right, bottom = font.getbbox(MARK)

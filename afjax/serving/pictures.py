@@ -1,6 +1,6 @@
-"""Pictures of strangers, measured before they are decoded, and pictures for the page. Pillow does the work.
+"""Pictures of strangers, measured before they are decoded, and pictures for the page, by Pillow.
 
-All of it takes milliseconds: it belongs into threads, never on an event loop.
+All functions take milliseconds: they belong into threads, never on an event loop.
 """
 
 import io
@@ -17,12 +17,12 @@ from afjax.serving.protocol import ProtocolError
 __all__ = ["PART", "Screen", "camera", "decode_camera", "decode_portrait", "encode"]
 
 CAMERA = (1280, 720)
-"""Pixels that a camera's picture has at most, its longer side and its shorter one."""
+"""Most pixels of the longer and the shorter side of a camera's picture."""
 SIDE = 640
-"""Pixels of a raw picture's longer side from which it is made smaller, as pages do."""
+"""Pixels of a raw picture's longer side above which it is made smaller, as pages do."""
 QUALITY = 80
 PART = 4
-"""Frames that are rendered at once after the first: what is shown later must not wait long for what comes after it."""
+"""Frames that are rendered at once after the first: few, so that a frame does not wait long for those after it."""
 
 
 def decode_camera(data: bytes) -> np.ndarray:
@@ -42,7 +42,10 @@ def decode_camera(data: bytes) -> np.ndarray:
 
 
 def camera(picture: np.ndarray) -> np.ndarray:
-    """A raw picture uint8 `[h, w, 3]` RGB as trackers want it: pixels averaged by whole numbers down to SIDE."""
+    """A raw picture uint8 `[h, w, 3]` RGB made smaller for trackers: means of whole blocks of pixels, down to SIDE.
+
+    Raises ProtocolError for any other array.
+    """
     if not isinstance(picture, np.ndarray) or picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
         raise ProtocolError("picture", "camera: a raw picture is uint8 [H, W, 3] RGB")
     if not picture.size:
@@ -78,7 +81,7 @@ class Screen:
         self._codec = codec
 
     def parts(self, frames: int) -> list[tuple[int, int]]:
-        """(first, count) of the parts of so many frames: one, then PART at once."""
+        """(first, count) of the parts of `frames` frames: one frame, then PART at once."""
         return [(0, 1), *((n, min(PART, frames - n)) for n in range(1, frames, PART))] if frames else []
 
     def show(self, identity, motion: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""Pictures and sound of a call for whoever plays them, in step: each is given when it is wanted.
+"""Pictures and sound of a call for its player, in step, each given at its time.
 
     pieces = Pieces(call, clock, rate=24_000, lead=0.06)
-    pieces.voice.add(speech, 22_050); pieces.play(block); pieces.put(frame, picture); pieces.clear(now)
+    pieces.voice.add(speech, 22_050); pieces.play(block); pieces.put(frame, picture); pieces.clear()
     async for piece in pieces: ...                                    # Picture, Sound, Picture, ...
 
 Frame n is heard and seen at `due_at(n)` of the call. Its sound is given `lead` seconds before, and its picture when it
@@ -23,9 +23,9 @@ from afjax.serving.call import Block, Call
 __all__ = ["Picture", "Pieces", "Sound"]
 
 PICTURES = 50
-"""Pictures that wait at most, two seconds, where nobody takes them; the oldest goes."""
+"""Most pictures that wait, two seconds, where nobody takes them; the oldest goes."""
 LATE = 0.1
-"""Seconds after its time from which a picture is left out where a newer one is there."""
+"""Seconds after its time from which a picture is left out if a newer one is there."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Sound:
 
 
 class Voice:
-    """Speech at its own rate, of which blocks take the seconds that they took of the model's."""
+    """Speech at its own rate. Blocks take the same seconds of it that they took of the model's speech."""
 
     def __init__(self, rate: int):
         self.rate, self.queued = rate, 0.0
@@ -71,7 +71,7 @@ class Voice:
         self._samples = np.concatenate([self._samples, wave])
 
     def take(self, start: float, seconds: float, frames: int) -> np.ndarray:
-        """float32 `[frames * rate / 25]`: those seconds from `start` on, then silence; forgets what lies before."""
+        """float32 `[frames * rate / 25]`: `seconds` from `start` on, then silence. Forgets the speech before."""
         out = np.zeros(frames * self.rate // FPS, np.float32)
         if seconds > 0:
             first, last = (round(time * self.rate) - self._base for time in (start, start + seconds))
@@ -86,26 +86,26 @@ class Voice:
 
 
 class Pace:
-    """A model of a player: in order, at once, silence where there is nothing. Attribute `end`: when all is played."""
+    """A model of a player that plays in order and at once, or silence. Attribute `end`: when all is played."""
 
     def __init__(self, grain: float):
-        """`grain`: seconds of which silence that is added is a multiple."""
+        """`grain`: added silence is a multiple of so many seconds."""
         self._grain, self.end = grain, 0.0
 
     def gap(self, due: float, now: float) -> float:
-        """Seconds of silence that lack before what is due then; below 0: by which it comes too late."""
+        """Seconds of silence to add before sound that is due at `due`; below 0 where the sound is too late."""
         return round((due - max(self.end, now)) / self._grain) * self._grain
 
     def given(self, seconds: float, now: float) -> None:
-        """So much has been given to it."""
+        """Counts `seconds` of sound that the player was given."""
         self.end = max(self.end, now) + seconds
 
 
 class Pieces:
-    """What waits to be given out. All methods belong to one event loop.
+    """Pictures and sound that wait to be given out. All methods belong to one event loop.
 
     Attributes:
-      voice: the speech at its own rate; where none is added to it, `play` gives silence.
+      voice: the speech at its own rate; `play` gives silence where none was added.
       dropped: pictures that came too late to be given out.
     """
 
@@ -113,7 +113,7 @@ class Pieces:
         self, call: Call, clock: Callable[[], float], rate: int, lead: float = 0.0, together: bool = False,
         grain: float = 0.01,
     ):  # fmt: skip
-        """`clock`: that of the call's `now`; the others as for `afjax.serving.feed.open_feed`."""
+        """`clock`: gives the call's `now`; other arguments as for `afjax.serving.feed.open_feed`."""
         self.voice, self.dropped = Voice(rate), 0
         self._call, self._clock, self._rate = call, clock, rate
         self._lead, self._together, self._pace = lead, together, Pace(grain)
@@ -139,7 +139,7 @@ class Pieces:
         self._news.set()
 
     def played(self, now: float) -> None:
-        """Whoever plays has played all that it was given, or dropped it."""
+        """Tells that the player has played, or dropped, all that it was given."""
         self._pace.end = now
 
     def clear(self) -> None:
@@ -168,7 +168,7 @@ class Pieces:
         raise StopAsyncIteration
 
     def _next(self, now: float) -> tuple[Picture | Sound | None, float]:
-        """What is to be given now, or the seconds after which there may be something."""
+        """The piece to give at `now`, or None and the seconds after which there may be one."""
         lead, late = self._lead, now - LATE
         while len(self._pictures) > 1 and self._call.due_at(self._pictures[0][0]) < late:
             self._pictures.popleft()

@@ -7,8 +7,8 @@
     out          `OutputImageRawFrame` 25 times a second, with `sync_with_audio`, each followed by its 40 ms of sound:
                  `TTSAudioRawFrame` with the voice, `OutputAudioRawFrame` of silence
 
-Frames that come behind speech (`TTSTextFrame`, `TTSStoppedFrame`, `EndFrame`, ...) wait until it has been given out,
-and where it is interrupted they go as they would in the transport's queue: so the context holds what was heard.
+Frames that come behind speech (`TTSTextFrame`, `TTSStoppedFrame`, `EndFrame`, ...) wait until it has been given out.
+When it is interrupted they are dropped or kept as in the transport's queue, so that the context holds what was heard.
 Pictures and sound have `pts`, nanoseconds of the avatar's frames.
 """
 
@@ -50,15 +50,15 @@ class AvatarVideo(FrameProcessor):
     """One conversation in a studio that has started."""
 
     def __init__(self, studio: Studio, portrait: str | bytes = "", user: str = "", lead: float = 0.08, **options):
-        """Nothing is taken of the studio before the pipeline starts.
+        """Takes nothing from the studio before the pipeline starts.
 
         Args:
           portrait: as for `open_feed`.
-          user: whose pictures and sound the avatar sees and hears, by `user_id`; everybody's by default.
+          user: `user_id` of the person whom the avatar sees and hears; everybody by default.
           lead: seconds of sound that wait in the transport.
           options: of `FrameProcessor`.
 
-        Where no conversation can begin, an error goes up the pipeline, and the voice on without a face.
+        If no conversation can begin, an error goes up the pipeline and the voice goes on without a face.
         """
         super().__init__(**options)
         self._studio, self._portrait, self._user, self._lead = studio, portrait, user, lead
@@ -106,7 +106,7 @@ class AvatarVideo(FrameProcessor):
                 self._feed.see(pixels.reshape(height, width, 3))
 
     async def _take(self, frame: Frame, direction: FrameDirection):
-        """What goes down the pipeline in order."""
+        """Takes a frame that goes down the pipeline in order."""
         feed = self._feed
         if feed is not None and isinstance(frame, TTSAudioRawFrame) and frame.transport_destination is None:
             feed.speak(_mono(frame), frame.sample_rate)
@@ -124,7 +124,7 @@ class AvatarVideo(FrameProcessor):
             await self._studio.end(self._feed)
 
     async def _release(self):
-        """Frames that came behind speech which has been given out."""
+        """Passes on frames that came behind speech which has been given out."""
         while self._held and self._held[0][0] <= self._given + _CLOSE:
             await self._pass(*self._held.popleft()[1:])
 

@@ -4,7 +4,7 @@ A binary message is a head of 16 bytes, little endian, and a payload:
 
     u8 kind | u8 flags (0) | u16 generation | u32 number | f64 seconds
 
-Whatever a page sends ends as one of the dataclasses below or as a `ProtocolError`; nothing else is raised.
+Whatever a page sends becomes one of the dataclasses below or a `ProtocolError`; nothing else is raised.
 """
 
 import json
@@ -30,25 +30,25 @@ MIC, CAMERA, PORTRAIT, SOUND, PICTURE = 1, 2, 3, 17, 18
 
 @dataclass(frozen=True)
 class _Limits:
-    """Bytes of payloads and of JSON, and what else a page is held to."""
+    """Limits of a page: bytes of payloads and of JSON, and others."""
 
     camera: int = 300_000
     mic: int = 20_000
     portrait: int = 8 << 20
     json: int = 8_000
     text: int = 1_000  # characters of a line to say
-    pictures: float = 30.0  # a second; newer ones replace older ones
+    pictures: float = 30.0  # per second; newer ones replace older ones
     chunk: tuple[float, float] = (0.01, 0.1)  # seconds of sound
     rates: tuple[int, int] = (8_000, 96_000)
     seconds: float = 1e7  # time stamps
 
 
 LIMITS = _Limits()
-_SLACK = 0.0011  # by which a chunk may be shorter or longer: pages count in blocks of 128 samples
+_SLACK = 0.0011  # seconds by which a chunk may be shorter or longer: pages count in blocks of 128 samples
 
 
 class ProtocolError(ValueError):
-    """A message that can't be taken. `code` is a word, `str()` a line; `close`: status with which the socket ends."""
+    """A message that can't be taken. `code` is one word, `str()` one line; `close`: status that closes the socket."""
 
     def __init__(self, code: str, text: str, close: int | None = None):
         super().__init__(text)
@@ -57,7 +57,7 @@ class ProtocolError(ValueError):
 
 @dataclass(frozen=True)
 class Mic:
-    """The user's voice: int16 `[n]`, mono; `seconds` of its first sample."""
+    """The user's voice: int16 `[n]`, mono; `seconds`: time of its first sample."""
 
     number: int
     seconds: float
@@ -82,14 +82,14 @@ class Portrait:
 
 @dataclass(frozen=True)
 class Command:
-    """A JSON message: its type, and the fields that docs/live.md lists for it, all there and of the right type."""
+    """A JSON message: its type, and the fields that docs/live.md lists for it, all of the right type."""
 
     type: str
     fields: dict[str, Any]
 
 
 def unpack(data: bytes, mic_rate: int = 0) -> Mic | Camera | Portrait:
-    """A binary message of a page; `mic_rate`: samples a second that it announced, 0 without a microphone."""
+    """A binary message of a page; `mic_rate`: samples per second that it announced, 0 without a microphone."""
     if len(data) < HEAD.size:
         raise ProtocolError("head", f"a message of {len(data)} bytes is shorter than its head of {HEAD.size}")
     kind, flags, _, number, seconds = HEAD.unpack_from(data)
@@ -202,7 +202,7 @@ def picture(generation: int, frame: int, jpeg: bytes) -> bytes:
 
 
 def limits() -> dict[str, Any]:
-    """What `hello` tells a page of the limits."""
+    """The limits that `hello` tells a page."""
     return {
         "camera_bytes": LIMITS.camera, "mic_bytes": LIMITS.mic, "portrait_bytes": LIMITS.portrait,
         "json_bytes": LIMITS.json, "text": LIMITS.text, "pictures": LIMITS.pictures,

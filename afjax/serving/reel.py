@@ -1,4 +1,4 @@
-"""Sound that waits for its time, between the loop that makes it and a thread that plays it at an even pace."""
+"""Buffer of sound between the loop that makes it and a thread that plays it at an even pace."""
 
 import threading
 
@@ -7,7 +7,7 @@ import numpy as np
 __all__ = ["Reel"]
 
 SECONDS = 4
-"""Of sound that wait at most; what is later than that is left out."""
+"""Most seconds of sound that wait; sound that is due later is left out."""
 FADE = 0.005
 """Seconds in which sound ends at a cut."""
 
@@ -15,20 +15,20 @@ FADE = 0.005
 class Reel:
     """A ring that is addressed by time: sample k is heard at `origin + k / rate`. Any thread may call its methods.
 
-    What comes after its time is left out, so that sound stays in step with pictures whatever was late.
+    Sound that comes after its time is left out, so that sound stays in step with pictures.
     """
 
     def __init__(self, rate: int, origin: float):
-        """`origin`: seconds on the clock of the times below, at which sample 0 is heard."""
+        """`origin`: time at which sample 0 is heard, on the clock of all times here."""
         self.rate, self.origin = rate, origin
         self._ring, self._taken, self._lock = np.zeros(SECONDS * rate, np.float32), 0, threading.Lock()
 
     def place(self, time: float) -> int:
-        """The sample that is heard at that time."""
+        """Number of the sample that is heard at `time`."""
         return round((time - self.origin) * self.rate)
 
     def put(self, end: float, samples: np.ndarray) -> None:
-        """Sound, float32 `[n]` in -1..1, whose last sample is followed by silence, or by more, at the time `end`."""
+        """Puts in sound, float32 `[n]` in -1..1, that ends at the time `end`."""
         last = self.place(end)
         with self._lock:
             first = max(last - len(samples), self._taken)
@@ -51,7 +51,7 @@ class Reel:
         return samples
 
     def cut(self) -> None:
-        """What has not been taken is not heard; it ends within FADE."""
+        """Drops what has not been taken; sound ends within FADE."""
         count = round(FADE * self.rate)
         with self._lock:
             where = (self._taken + np.arange(count)) % len(self._ring)

@@ -1,4 +1,4 @@
-"""One page in a call: its camera, its voice, its brain, and what is sent to it. All of it runs on the event loop."""
+"""One page in a call: its camera, voice and brain, and what is sent to it. All runs on the event loop."""
 
 import asyncio
 import logging
@@ -24,14 +24,17 @@ log = logging.getLogger("afjax.serving")
 
 
 class Seat:
-    """Attributes: `call`; `identity` of the portrait; `times`: seconds from a block's inputs to its last picture;
-    `taps` that are closed with it."""
+    """A page's place in a call.
+
+    Attributes: `call`; `identity` of the portrait; `times`: seconds from a block's inputs to its last picture; `taps`
+    that are closed with it.
+    """
 
     encode = staticmethod(pictures.encode)
-    """What is made of a rendered picture, in a thread, before it is shown."""
+    """Encodes a rendered picture, in a thread, before it is shown."""
 
     def __init__(self, call: Call, identity: Any, brain: Brain, outbox: Outbox, track: Callable[..., Any], wake):
-        """`track`: awaitable motion of a picture, None without a face; `wake`: tells the loop of possible work."""
+        """`track`: awaitable, a picture to motion, None without a face; `wake`: tells the loop of possible work."""
         self.call, self.identity, self.outbox, self.open = call, identity, outbox, True
         self.times: deque[float] = deque(maxlen=500)
         self.taps: list[Tap] = []
@@ -46,7 +49,7 @@ class Seat:
     # From the page
 
     def voice(self, mic: Mic, rate: int, now: float) -> None:
-        """A chunk of the user's voice: to the model and to the brain."""
+        """Gives a chunk of the user's voice to the model and to the brain."""
         self.call.follow(mic.seconds + len(mic.samples) / rate, now)
         self.listen(mic.samples, rate, mic.seconds)
 
@@ -61,7 +64,7 @@ class Seat:
         self._wake()
 
     def picture(self, data: bytes | np.ndarray, at: float) -> None:
-        """A picture of the user, JPEG or uint8 `[h, w, 3]` RGB; newer ones replace what has not been tracked."""
+        """Tracks a picture of the user, JPEG or uint8 `[h, w, 3]` RGB; a newer one replaces one that still waits."""
         self.pictures["replaced"] += self._camera is not None
         self._camera = data, at
         if self._tracking is None or self._tracking.done():
@@ -89,14 +92,14 @@ class Seat:
         self._ask(self._brain.say, text)
 
     def use_voice(self, name: str) -> bool:
-        """Another voice from the next line on; False where the brain has but one."""
+        """Takes another voice from the next line on; False where the brain has only one."""
         change = getattr(self._brain, "use_voice", None)
         if callable(change):
             self._ask(change, name)
         return callable(change)
 
     def interrupt(self, now: float) -> None:
-        """The avatar stops; where it does not speak, the brain alone is told."""
+        """Stops the avatar; where it does not speak, only the brain is told."""
         if not self.call.speaking(now):
             self._ask(self._brain.cut, 0.0)
             return
@@ -110,7 +113,7 @@ class Seat:
         self._wake(self, cut.rest)
 
     def forget(self, generation: int) -> None:
-        """Drops what is under way to the page and older than this generation."""
+        """Drops pictures under way to the page that are of another generation, and what the taps have not played."""
         self.outbox.forget(generation)
         for tap in self.taps:
             tap.cut()
@@ -122,7 +125,7 @@ class Seat:
         self.outbox.put(protocol.message(type, **fields))
 
     def error(self, code: str, text: str) -> None:
-        """What went wrong, in one line."""
+        """Sends what went wrong, in one line."""
         self.send("error", code=code, text=text)
 
     def play(self, block: Block) -> None:
@@ -142,7 +145,7 @@ class Seat:
         self.outbox.put_picture(protocol.picture(generation, frame, picture), generation)
 
     def show(self, block: Block, first: int, pictures: list[Any], now: float, raw: Sequence[np.ndarray] = ()) -> None:
-        """Pictures of a block from its frame `first` on, encoded, and as they were for the taps."""
+        """Shows pictures of a block from its frame `first` on: encoded, and `raw` for the taps."""
         if block.generation != self.call.generation or not self.open:
             return
         for n, picture in enumerate(pictures):
@@ -162,7 +165,7 @@ class Seat:
             self.send("rebase", offset=self._told)
 
     def tick(self, now: float) -> None:
-        """Every 20 ms: what the brain has to tell, and what it is told."""
+        """Exchanges news with the brain, every 20 ms."""
         self.tell_offset()
         for seconds, done in self.call.heard(now):
             self._ask(self._brain.spoken, seconds, done)
@@ -187,7 +190,7 @@ class Seat:
                 tap.speech(event)
 
     def stats(self) -> None:
-        """Figures of the last seconds."""
+        """Sends figures of the last seconds."""
         times, reactions = percentiles([1000 * t for t in self.times]), percentiles(self.call.reactions)
         playout = self.call.playout
         self.send(
@@ -202,7 +205,7 @@ class Seat:
         return self.outbox.dropped
 
     def close(self) -> Callable[[], None]:
-        """Ends the camera; -> what ends the brain, which may wait for its threads."""
+        """Ends the camera; -> a function that ends the brain, which may wait for its threads."""
         self.open = False
         for tap in self.taps:
             tap.close()
@@ -211,7 +214,7 @@ class Seat:
         return partial(self._ask, self._brain.close)
 
     def _ask(self, method: Callable, *arguments: Any) -> Any:
-        """Calls the brain. One that fails is replaced by one that is silent, and the call goes on."""
+        """Calls the brain. A brain that fails is replaced by a silent one, and the call goes on."""
         try:
             return method(*arguments)
         except Exception:

@@ -1,8 +1,8 @@
-"""The page, its portraits and its socket over HTTP, on loopback unless told otherwise. aiohttp does the work.
+"""The page, its portraits and its socket over HTTP by aiohttp, on loopback unless told otherwise.
 
 Everything is checked before it is answered: Host and Origin (another page of the same browser must not reach a server
 on loopback, by name or by number), and the token, in constant time, before a socket or a recording is accepted.
-Nothing that a page sends is written anywhere, but for a recording that it asks to be signed, while that takes.
+Nothing that a page sends is written anywhere, except for a recording while it is being signed.
 """
 
 import asyncio
@@ -27,17 +27,17 @@ __all__ = ["HEADERS", "PAGE", "Server"]
 PAGE = Path(__file__).parent / "page"
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 SPARE = 8
-"""Sockets that may be open beside those of the calls: pages that are about to begin or to hear that all is taken."""
+"""Sockets that may be open beside those of the calls: pages that are about to begin, or to hear that all is taken."""
 TYPES = {
     ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".png": "image/png",
     ".json": "application/json", ".webmanifest": "application/manifest+json", ".woff2": "font/woff2",
 }  # fmt: skip
 RECORDING = 1 << 30
-"""Bytes of a recording to be signed, some fifty minutes of the page's."""
+"""Most bytes of a recording to be signed, some fifty minutes of the page's."""
 UPLOAD, PATIENCE = 900, 10
-"""Seconds that a recording may take to come or to go, and that may pass without any of it."""
+"""Seconds that a recording may take to come or to go, and seconds without any of it."""
 PART = OFFER = 1 << 16
-"""Bytes that are read at once, and that an offer of WebRTC has at most."""
+"""Bytes that are read at once, and most bytes of an offer of WebRTC."""
 HEADERS = {
     "Content-Security-Policy": (
         "default-src 'self'; img-src 'self' data: blob:; media-src 'self' blob:; object-src 'none'; base-uri 'none'; "
@@ -62,13 +62,13 @@ def _web():
 
 
 class Server:
-    """Serves a studio. `url`: where, with the token in its fragment, once it has started."""
+    """Serves a studio. `url`: its address with the token in the fragment, once it has started."""
 
     def __init__(
         self, studio: Studio, host: str = "127.0.0.1", port: int = 0, token: str = "", origins=(), page: Path = PAGE,
         signer: Callable[[Path, Path], None] | None = None, door: Any = None,
     ):  # fmt: skip
-        """Nothing listens before `start`.
+        """Does not listen before `start`.
 
         Args:
           host: a name or number to listen on; port: 0 takes a free one.
@@ -78,7 +78,7 @@ class Server:
           signer: writes a signed copy of a recording (`afjax.serving.credentials`); None: recordings stay unsigned.
           door: lets pages in by WebRTC (`afjax.serving.webrtc.door.Door`); None: by WebSocket alone.
 
-        Raises InputError for a token or origins that can't be, and where aiohttp is missing.
+        Raises InputError for an impossible token or origin, and where aiohttp is missing.
         """
         self._web, self.studio, self._host, self._port = _web(), studio, host, port
         self.token = token or secrets.token_urlsafe(24)
@@ -142,7 +142,7 @@ class Server:
         await self._runner.cleanup()
 
     def _connection(self):
-        """The protocol of one connection; one that has sent no whole request within HELLO seconds is cut."""
+        """The protocol of one connection, which is cut if it sends no whole request within HELLO seconds."""
         handler = self._runner.server()
         self._silent.add(handler)
         asyncio.get_running_loop().call_later(HELLO, self._cut_silent, handler)
@@ -155,7 +155,7 @@ class Server:
                 handler.transport.abort()
 
     async def _guard(self, request, handler):
-        """Host before anything else; the same headers on every answer; no traceback in any."""
+        """Checks Host before anything else; every answer has the same headers, and none a traceback."""
         self._silent.discard(request.protocol)
         if request.headers.get("Host", "").lower() not in self._hosts:
             return self._answer("this server is not offered under that name\n", 403)
@@ -207,7 +207,7 @@ class Server:
         return None
 
     async def _recording(self, request):
-        """A recording in MP4 -> the same, signed. It lies in a temporary file meanwhile."""
+        """A recording in MP4 -> the same, signed. It is in a temporary file meanwhile."""
         if self._signer is None:
             raise self._web.HTTPNotFound()
         kind, _, token = request.headers.get("Authorization", "").partition(" ")
@@ -298,7 +298,7 @@ class Server:
         return offer["sdp"]
 
     async def _live(self, request):
-        """Refuses with a status before the socket is accepted, or talks until its end."""
+        """Refuses with a status before the socket is accepted, or talks until the socket's end."""
         asked = [name.strip() for name in request.headers.get("Sec-WebSocket-Protocol", "").split(",")]
         tokens = [name.removeprefix("token.") for name in asked if name.startswith("token.")]
         if refused := self._stranger(request, tokens):
@@ -319,12 +319,12 @@ class Server:
         finally:
             self._open.discard(socket)
             if not socket.closed and request.transport is not None:
-                request.transport.abort()  # what waits for a page that doesn't read would wait for ever
+                request.transport.abort()  # messages for a page that doesn't read would wait for ever
         return socket
 
 
 class _Socket:
-    """`link.Socket` of aiohttp's."""
+    """aiohttp's WebSocket as a `link.Socket`."""
 
     def __init__(self, socket):
         self._socket = socket

@@ -1,4 +1,4 @@
-"""What all calls share: the engine, the threads, the portraits, and the loop that makes blocks.
+"""The studio that all calls share: engine, threads, portraits, and the loop that makes blocks.
 
     event loop   sockets, buffers, play-out clocks: nothing that takes more than a millisecond
     device       one thread: steps of the model, and rendering
@@ -6,7 +6,7 @@
     encoder      one thread: JPEG
     faces        one thread: portraits and trackers of new calls, brains
 
-Whatever the device does next is what is due on a screen first: a part of a block to render, or a step.
+The device next does the work that is due on a screen first: a part of a block to render, or a step.
 """
 
 import asyncio
@@ -38,7 +38,7 @@ __all__ = ["Studio"]
 log = logging.getLogger("afjax.serving")
 TICK, STATS = 0.02, 1.0
 TRIALS = 12
-"""Blocks that are made before the first call, to see how long one takes."""
+"""Blocks that are made before the first call to measure their time."""
 
 
 class _Part(NamedTuple):
@@ -50,7 +50,7 @@ class _Part(NamedTuple):
 
 class Studio:
     """Attributes: `portraits`: PNG by name; `voices` of the brain; `seats`: the calls under way; `on_begin`: called
-    with the seat of a page's call that begins."""
+    with the seat when a page's call begins."""
 
     def __init__(
         self, engine, codec: Codec, portraits: Mapping[str, np.ndarray],
@@ -60,11 +60,11 @@ class Studio:
         """Prepares portraits; nothing runs before `start`.
 
         Args:
-          engine: `afjax.streaming.engine.Engine`, or what has its methods; a slot a call.
+          engine: `afjax.streaming.engine.Engine` or another object with its methods; one slot per call.
           portraits: uint8 `[h, w, 3]` RGB by name; the first is the default.
           brain: makes the brain of a call, given the name of one of `voices`, or "".
           headroom: seconds; measured at the start by default.
-          seed: of every call's noise; drawn for each by default.
+          seed: seed of every call's noise; by default one is drawn per call.
 
         Raises InputError where a portrait can't be used.
         """
@@ -80,15 +80,15 @@ class Studio:
 
     @staticmethod
     def now() -> float:
-        """Seconds of the clock that all calls have in common."""
+        """Seconds on the clock of all calls."""
         return time.monotonic()
 
     def on(self, thread: str, function: Callable, *arguments: Any):
-        """Awaitable result of a function that runs in one of the threads."""
+        """Awaitable result of a function that runs in the named thread."""
         return asyncio.get_running_loop().run_in_executor(self._threads[thread], partial(function, *arguments))
 
     def prepare(self) -> None:
-        """Compiles, and measures the headroom: what takes long of `start`, for who wants it done before."""
+        """Compiles and measures the headroom: the slow part of `start`, which may be done before."""
         taken = self._calibrate()
         if self.headroom is None:
             self.headroom = 1.5 * taken + self.group.patience + TICK
@@ -103,14 +103,14 @@ class Studio:
             self._later(work)
 
     def _warm_up(self, identity: Any) -> np.ndarray:
-        """Compiles what this portrait needs, so that no call waits for it; -> motion at rest of a block."""
+        """Compiles what this portrait needs, so that no call waits for it; -> one block of motion at rest."""
         motion = np.zeros((self.engine.config.layout.block, self.engine.config.model.motion_dim), np.float32)
         for first, count in self._screen.parts(len(motion)):
             self._screen.show(identity, motion[first : first + count])
         return motion
 
     def _calibrate(self) -> float:
-        """Seconds that a block takes at most: a step, and the pictures of all sessions."""
+        """Seconds of the second slowest trial block: a step, and the pictures of all sessions."""
         config, times = self.engine.config, []
         motion = [self._warm_up(identity) for identity in self._identities.values()][0]
         for _ in range(TRIALS):
@@ -142,7 +142,7 @@ class Studio:
     # Calls
 
     async def vacant_within(self, seconds: float) -> bool:
-        """Whether there is a free slot, or will be within so many seconds."""
+        """Whether there is a free slot, or will be within `seconds`."""
         until = self.now() + seconds
         while not self._free and self.now() < until:
             await asyncio.sleep(TICK)
@@ -161,13 +161,13 @@ class Studio:
         return True
 
     def give_back(self) -> None:
-        """Gives back a reserved slot in which no call has begun."""
+        """Frees a slot: a reserved one in which no call has begun, or that of a call that has ended."""
         self._free += 1
 
     async def identity(self, portrait: str | bytes) -> tuple[Any, list[str]]:
-        """What the codec knows of a portrait, of its name or of the bytes of a picture, and what was decided for it.
+        """The codec's identity of a portrait, given by name or as bytes, and its warnings about what was decided.
 
-        Raises ProtocolError where there is none or it can't be used.
+        Raises ProtocolError if there is no such portrait or it can't be used.
         """
         if isinstance(portrait, bytes):
             return await self.on("faces", self._portray, portrait)
@@ -191,7 +191,7 @@ class Studio:
     async def begin(
         self, begun: float, identity: Any, voice: str, outbox: Outbox, make: Callable[..., Seat] = Seat, lead=0.0
     ) -> Seat:
-        """A page's call in the slot that was reserved for it; `begun`: `now` at its page's 0; others as of `seat`."""
+        """A page's call in the slot that was reserved for it; `begun`: `now` at its page's 0; others as in `seat`."""
         brain = await self.on("faces", self._brain, voice)
         seat = await self.seat(begun, identity, partial(make, brain=brain, outbox=outbox), lead)
         self.on_begin(seat)
@@ -203,7 +203,7 @@ class Studio:
         """A call in the slot that was reserved for it.
 
         Args:
-          begun: `now` at 0 of the clock of what is seen and heard.
+          begun: `now` at 0 of the clock that stamps what is seen and heard.
           make: makes the seat, given `call`, `identity`, `track` and `wake` (see `Seat`).
           lead: seconds before their time at which pictures are wanted.
         """
@@ -258,7 +258,7 @@ class Studio:
                     await self.end(seat)
 
     async def _make_next(self):
-        """One piece of work for the device: what is due first; or waits until there is any."""
+        """Has the device do the piece of work that is due first, or waits until there is one."""
         now = self.now()
         self._parts = [p for p in self._parts if p.seat.open and p.block.generation == p.seat.call.generation]
         part = min(self._parts, key=lambda p: p.seat.call.due_at(p.block.first + p.first), default=None)
@@ -280,7 +280,7 @@ class Studio:
             self._later(self._deliver(part, shown))
         else:
             self._news.clear()
-            # asyncio.wait_for would swallow that it is cancelled where news come at the same time
+            # asyncio.wait_for would swallow a cancellation that comes together with news
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(max(0.001, self.group.next_due(now) - now)):
                     await self._news.wait()
@@ -290,7 +290,7 @@ class Studio:
         return part.seat.call.due_at(part.block.first + part.first)
 
     async def _deliver(self, part: _Part, shown: np.ndarray):
-        """The encoder is one thread, so that parts come out in order."""
+        """Encodes and shows a part. The encoder is one thread, so that parts come out in order."""
         encoded = await self.on("encoder", lambda: [part.seat.encode(picture) for picture in shown])
         part.seat.show(part.block, part.first, encoded, self.now(), shown)
 

@@ -1,4 +1,4 @@
-"""What a call shows and says, for one more who plays it: tracks of WebRTC, a camera that is none, a stream."""
+"""Taps give a call's pictures and sound to one more player: tracks of WebRTC, a virtual camera, a stream."""
 
 import asyncio
 from collections.abc import Callable
@@ -16,11 +16,11 @@ __all__ = ["RATE", "Player", "Tap"]
 RATE = 48_000
 """Hz of the sound that players take."""
 AHEAD = 0.06
-"""Seconds before its time at which sound is handed over: what the studio's loop may be late by."""
+"""Seconds before its time at which sound is handed over, by which the studio's loop may be late."""
 
 
 class Player(Protocol):
-    """Who plays; its times are of the studio's clock, and none of its methods waits.
+    """A player. Times are on the studio's clock; none of its methods waits.
 
     Attribute `dropped`: pictures that it was given and did not play.
     """
@@ -34,7 +34,7 @@ class Player(Protocol):
         """The picture uint8 `[h, w, 3]` RGB that is due now."""
 
     def cut(self) -> None:
-        """What is not due yet is not heard."""
+        """Drops sound that is not due yet."""
 
     def leave(self) -> None:
         """The call has ended."""
@@ -53,7 +53,7 @@ class Tap:
         return self._pieces.dropped + self._player.dropped
 
     def speech(self, event: Speech) -> None:
-        """A piece of the avatar's speech, which is heard as it came: not at the model's 16 kHz."""
+        """A piece of the avatar's speech; players hear it as it came, not at the model's 16 kHz."""
         samples = event.samples
         if len(samples):
             wave = samples.astype(np.float32) / (32768 if samples.dtype == np.int16 else 1)

@@ -1,8 +1,8 @@
-"""Where in the avatar's speech the play-out clock is: words become captions, heard seconds go to the brain.
+"""The avatar's speech against the play-out clock: words become captions, heard seconds go to the brain.
 
 Positions are seconds of all that has been queued since the last cut. A block takes the next seconds of the queue from
-its first sample on; what it lacks is silence at its end. So each block that takes speech is a segment (frame, position,
-seconds), and a position is heard at `frame + (position - start) * 25`.
+its first sample on; where they are too few its end is silent. So each block that takes speech is a segment (frame,
+start, seconds), and a position in it is heard at `frame + (position - start) * 25`.
 """
 
 import math
@@ -35,7 +35,7 @@ class Transcript:
         self._words: deque[tuple[str, float, float]] = deque()
 
     def queue(self, seconds: float, words: Sequence[tuple[str, float, float]], last: bool) -> None:
-        """A piece of speech of so many seconds has been queued; `words` and `last` as in `brain.Speech`."""
+        """Notes a piece of speech of `seconds` that has been queued; `words` and `last` as in `brain.Speech`."""
         if not self._utterances or self._utterances[-1].complete:
             self._utterances.append(_Utterance(self._total, self._total))
         self._words.extend((text, self._total + start, self._total + end) for text, start, end in words)
@@ -43,9 +43,9 @@ class Transcript:
         self._utterances[-1].end, self._utterances[-1].complete = self._total, last
 
     def take(self, first: int, frames: int, empty: bool) -> list[tuple[str, int, int]]:
-        """A block has taken speech for its frames; `empty`: the queue is so after it. Words that begin in it.
+        """Notes that a block has taken speech for its frames; `empty`: whether the queue is empty after it.
 
-        Returns (text, first frame, last frame) of each.
+        Returns (text, first frame, last frame) of each word that begins in the block.
         """
         before = self._taken
         if self._total - before < _CLOSE:
@@ -65,7 +65,7 @@ class Transcript:
         return found[1:] if found[0] == first else (self._taken, 0.0)
 
     def position(self, frame: float) -> float:
-        """What has been heard when the play-out clock is at `frame`, which may lie between two frames."""
+        """Seconds that have been heard when the play-out clock is at `frame`, which may lie between two frames."""
         while len(self._segments) > 1 and self._segments[1][0] <= frame:
             self._segments.popleft()
         if not self._segments or self._segments[0][0] > frame:
@@ -92,7 +92,7 @@ class Transcript:
         return self._total - self.position(frame) > _CLOSE or any(not one.complete for one in self._utterances)
 
     def cut(self, frame: float) -> float:
-        """Forgets all of it; -> seconds of the utterance under way that were heard."""
+        """Forgets all speech; -> seconds of the utterance under way that were heard."""
         heard = self.position(frame)
         one = next((one for one in self._utterances if heard < one.end or not one.complete), None)
         self.__init__()

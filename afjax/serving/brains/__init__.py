@@ -1,1 +1,1 @@
-"""Brains: `scripted` needs no network and no key. Its three parts, `listen`, `reply` and `speak`, can be others."""
+"""Brains: `scripted` needs no network and no key. Its parts `listen`, `reply` and `speak` can be replaced."""

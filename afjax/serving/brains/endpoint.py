@@ -1,7 +1,7 @@
 """HTTP to a server that speaks like OpenAI's, by the standard library, for threads that may wait.
 
-A key comes from an environment variable, is sent to its own server alone, over TLS or to this machine, and is in no
-message. Redirections are not followed. Whatever goes wrong is an `InputError` of one line that names the server.
+A key comes from an environment variable and is sent to its own server alone, over TLS or to this machine. No message
+has it. Redirections are not followed. Whatever goes wrong is an `InputError` of one line that names the server.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ MAX_LINE = 1 << 20
 
 
 _TAIL = 0.5
-"""Seconds in which a stream of events ends after its last one."""
+"""Seconds within which a stream of events ends after its last event."""
 
 
 class Cancelled(Exception):
@@ -33,7 +33,7 @@ class Cancelled(Exception):
 
 
 def key_of(variable: str) -> str:
-    """The key in an environment variable; "" without one. InputError if it is none."""
+    """The key in an environment variable; "" without one. Raises InputError if it can't be a key."""
     key = os.environ.get(variable, "").strip()
     if not all("!" <= letter <= "~" for letter in key):
         raise InputError("holds no key: a letter in it can't be sent", variable)
@@ -43,7 +43,7 @@ def key_of(variable: str) -> str:
 def checked_url(url: str, key: str = "", schemes: tuple[str, str] = ("http", "https")):
     """The parts of a URL.
 
-    InputError where it is none, holds a secret, or a key would go over a network in the clear.
+    Raises InputError if it is no URL or holds a secret, and if a key would go over a network in the clear.
     """
     try:
         parts = urlsplit(url)
@@ -63,7 +63,7 @@ def checked_url(url: str, key: str = "", schemes: tuple[str, str] = ("http", "ht
 class Endpoint:
     """One server's `url` (up to `/v1`), one request at a time; the connection is kept.
 
-    Attribute `name`: what errors call it, without a key.
+    Attribute `name`: its name in errors, without a key.
     """
 
     def __init__(self, url: str, key: str = "", connect: float = 5.0, patience: float = 20.0):
@@ -112,7 +112,7 @@ class Endpoint:
                 self._hang_up()
 
     def close(self) -> None:
-        """Ends what is under way, and the connection."""
+        """Ends the request under way, and the connection."""
         self.cancel()
         with self._state:
             if not self._busy:
@@ -213,7 +213,7 @@ def _trust() -> ssl.SSLContext:
 
 
 def _message(said: bytes) -> str:
-    """What a server's error says, in at most 200 letters."""
+    """The text of a server's error, at most 200 letters."""
     try:
         found = json.loads(said)
         found = found.get("error", found.get("detail", found.get("message", "")))

@@ -29,7 +29,7 @@ PROMPT = (
 )
 GREETING = "Hello! What would you like to talk about?"
 LONGEST = 4000
-"""Letters after which an answer is complete, whatever more the server writes: some five minutes of speech."""
+"""Letters after which an answer is ended, some five minutes of speech."""
 REMEMBERED = 40
 """Messages of a conversation that are sent along."""
 
@@ -49,13 +49,13 @@ class Transcription:
     """`recognise` of a brain."""
 
     def __init__(self, endpoint: Endpoint, model: str, language: str = ""):
-        """`language`: as `en`; "" lets the server find out."""
+        """`language`: a code such as `en`; "" lets the server find out."""
         self._endpoint, self._fields = endpoint, {"model": model, "response_format": "json"}
         if language:
             self._fields["language"] = language
 
     def words(self, samples: np.ndarray) -> list[str]:
-        """Of one turn, float32 `[n]` at 16 kHz. Raises InputError where the server gives none."""
+        """Words of one turn, float32 `[n]` at 16 kHz. Raises InputError if the server gives no text."""
         mark = secrets.token_hex(16)
         parts = [f'name="{name}"\r\n\r\n{value}'.encode() for name, value in self._fields.items()]
         head = b'name="file"; filename="turn.wav"\r\nContent-Type: audio/wav\r\n\r\n'
@@ -94,7 +94,7 @@ class Chat:
         Args:
           endpoint: gives the server, at each answer.
           settings: more fields of requests, such as max_tokens.
-          remembered: messages that are sent along at most, besides the prompt.
+          remembered: most messages that are sent along, besides the prompt.
         """
         self._endpoint, self._model, self._settings = endpoint, model, settings or {}
         self._greeting, self._remembered = greeting, remembered
@@ -105,11 +105,14 @@ class Chat:
             self._add("assistant", greeting)
 
     def greeting(self) -> str:
-        """A fixed one."""
+        """The greeting that was given."""
         return self._greeting
 
     def answer(self, turn: Turn) -> Iterator[str]:
-        """Pieces of the answer as they come. A turn that follows one without an answer takes its place."""
+        """Pieces of the answer as they come. If the turn before had no answer, this turn takes its place.
+
+        Raises InputError if the server fails or its answer ends early.
+        """
         with self._lock:
             if self.messages and self.messages[-1]["role"] == "user":
                 self.messages.pop()
@@ -150,7 +153,7 @@ class Chat:
                     self.messages.pop()
 
     def heard(self, text: str) -> None:
-        """The last answer was cut; so much of it was heard, and no more of it is wanted."""
+        """Ends the last answer, of which only `text` was heard."""
         with self._lock:
             if self.messages[self._first :] and self.messages[-1]["role"] == "assistant":
                 if text:
@@ -195,15 +198,15 @@ def _piece(data: str, name: str) -> tuple[str, bool]:
 
 
 class Voice:
-    """`speak` of a brain. Servers tell no times of words: these are spread over the sound (`timing.spread`)."""
+    """`speak` of a brain. Servers give no times of words, so words are spread over the sound (`timing.spread`)."""
 
     def __init__(self, endpoint: Endpoint, model: str, voice: str, rate: int = 24_000):
-        """`rate`: of the server's `pcm`, Hz; where it sends a WAV file, that file's."""
+        """`rate`: Hz of the server's `pcm`; a WAV file has its own."""
         self.voice = voice
         self._endpoint, self._model, self._rate = endpoint, model, rate
 
     def say(self, sentence: str) -> Spoken:
-        """Raises InputError where the server gives no sound."""
+        """A sentence as sound. Raises InputError if the server gives none."""
         query = {"model": self._model, "voice": self.voice, "input": sentence, "response_format": "pcm"}
         try:
             data, kind = self._endpoint.post("/audio/speech", json.dumps(query).encode())

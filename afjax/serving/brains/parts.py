@@ -1,7 +1,7 @@
 """The parts of a brain, and what passes between them.
 
-`Listen` is quick, what answers, recognises and speaks may take its time. Parts that wait for others may have
-`cancel()`: it ends what is under way, from another thread, and returns at once.
+`Listen` is quick; parts that answer, recognise and speak may take their time. A part that waits for others may have
+`cancel()`: it ends the work under way, from another thread, and returns at once.
 """
 
 from collections.abc import Iterable
@@ -13,11 +13,14 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Turn:
-    """What is known of something that the user said.
+    """Measures of something that the user said.
 
-    seconds from its first to its last voice, of which `voiced` seconds had voice; pauses longer than 0.25 s; mean
-    level in dB below full scale and its change from the first to the second half; `at`: seconds of its first voice;
-    `words`, where somebody has recognised them.
+    Attributes:
+      seconds: from its first to its last voice, of which `voiced` seconds had voice.
+      pauses: number of pauses within it, in `vad` those longer than 0.32 s.
+      level: mean level in dB, full scale 0; rise: its change from the first to the second half.
+      at: time of its first voice in seconds.
+      words: where a part has recognised them.
     """
 
     seconds: float
@@ -31,7 +34,7 @@ class Turn:
 
 @dataclass(frozen=True)
 class Sign:
-    """Something heard at `at` seconds: begin, pause, turn (over, with what it was) or interruption."""
+    """Something heard at `at` seconds: begin, pause, turn (which is over) or interruption."""
 
     kind: str
     at: float
@@ -48,20 +51,20 @@ class Spoken:
 
 
 class Listen(Protocol):
-    """Makes signs of sound."""
+    """Turns sound into signs."""
 
     def hear(self, samples: np.ndarray, at: float, echo: float) -> list[Sign]:
-        """16 kHz sound and the level in dB below which it may be the avatar's own voice."""
+        """Signs of sound at 16 kHz; `echo`: level in dB below which it may be the avatar's own voice."""
 
 
 class Recognise(Protocol):
-    """Makes words of sound; may take its time.
+    """Turns sound into words; may take its time.
 
-    One that costs nothing but time may have `early = True`: it is asked at pauses that may be the end of a turn.
+    A recogniser that costs nothing but time may have `early = True`: it is asked at pauses that may end a turn.
     """
 
     def words(self, samples: np.ndarray) -> list[str]:
-        """Of float32 `[n]` at 16 kHz, one turn. Raises InputError if it can't."""
+        """Words of one turn, float32 `[n]` at 16 kHz. Raises InputError if it fails."""
 
     def close(self) -> None:
         """Ends what it holds."""
@@ -70,30 +73,30 @@ class Recognise(Protocol):
 class Reply(Protocol):
     """Decides what is said; "" says nothing.
 
-    One that knows words may have `heard(text)`, too: its last answer was cut, and so much of it was heard. It returns
-    at once and ends the answer, from another thread than the one that reads it. What holds something has `close()`.
+    A reply that knows words may also have `heard(text)`: its last answer was cut, and only `text` of it was heard. It
+    ends the answer and returns at once; another thread reads the answer. A reply that holds something has `close()`.
     """
 
     def greeting(self) -> str:
         """First words of a call."""
 
     def answer(self, turn: Turn) -> str | Iterable[str]:
-        """To what the user has said: a text, or its pieces as they come. Raises InputError if there is none."""
+        """The answer to a turn: a text, or its pieces as they come. Raises InputError if there is none."""
 
     def backchannel(self, turn: Turn) -> str:
         """A sign of attention at a pause within the user's turn."""
 
     def silence(self, seconds: float) -> str:
-        """When nobody has spoken for so long."""
+        """A line when nobody has spoken for `seconds`."""
 
 
 class Speak(Protocol):
-    """Makes sound of a sentence; may take its time."""
+    """Turns a sentence into sound; may take its time."""
 
     voice: str
 
     def say(self, sentence: str) -> Spoken:
-        """Raises InputError if it can't."""
+        """A sentence as sound. Raises InputError if it fails."""
 
     def close(self) -> None:
         """Ends its process."""

@@ -7,8 +7,8 @@ The server decides on turns. When the user speaks over the avatar, or the page c
 millisecond its answer was heard (`audio_end_ms`), so that the model knows what it has not said. An utterance is an item
 of a response. Its words come without times: they are taken to be spoken at PACE.
 
-A thread of its own holds the connection. A server that is away is tried again after 1, 2, 4, ... 30 seconds; that it is
-away is told once, and the avatar listens on.
+A thread of its own holds the connection. A server that is away is tried again after 1, 2, 4, ... 30 seconds. The user
+is told once, and the avatar listens on.
 """
 
 import base64
@@ -30,17 +30,17 @@ __all__ = ["RealtimeBrain"]
 
 log = logging.getLogger("afjax.serving")
 PACE = 15.0
-"""Letters and blanks a second of speech."""
+"""Letters and blanks per second of speech."""
 _LEAST = 0.05
-"""Seconds before the end of an utterance, at least, at which each of its last words begins."""
+"""Least seconds between the begins of an utterance's last words, and from the last one to its end."""
 ASKED = "asked for"
-"""In the place of the id of a response that has not been created."""
+"""Stands for the id of a response that has not been created."""
 _IGNORED = ("response_cancel_not_active", "conversation_already_has_active_response")
 
 
 @dataclass
 class _Item:
-    """An utterance: its id, seconds of its sound that have come, text without a time, where its next word begins."""
+    """An utterance: its id, seconds of its sound that have come, text without a time, begin of its next word."""
 
     id: str
     seconds: float = 0.0
@@ -49,7 +49,7 @@ class _Item:
     complete: bool = False
 
     def timed(self, origin: float) -> list[tuple[str, float, float]]:
-        """Words whose sound has come, with seconds from `origin` on; all that are left once it is complete."""
+        """Words whose sound has come, with times in seconds from `origin`; all that are left once it is complete."""
         words, whole = self.text.split(), self.complete or self.text.endswith((" ", "\n"))
         left = max(0.0, self.seconds - self.word)
         pace = max(PACE, len(self.text) / max(left, 0.1)) if self.complete else PACE
@@ -63,7 +63,7 @@ class _Item:
 
 
 class RealtimeBrain:
-    """A `Brain`. Attribute `name`: the server, as errors call it."""
+    """A `Brain`. Attribute `name`: the server's name in errors."""
 
     def __init__(
         self, url: str, key: str = "", model: str = "", voice: str = "", prompt: str = "", greets: bool = True,
@@ -73,10 +73,10 @@ class RealtimeBrain:
 
         Args:
           url: ws:// or wss://, without a query; the model is added to it.
-          key: is sent to it as a bearer token, over TLS or to this machine.
+          key: bearer token, sent over TLS or to this machine only.
           prompt: who the model is told to be.
-          greets: the avatar speaks first.
-          transcription: model of the server's that writes down what the user says; "" for none.
+          greets: whether the avatar speaks first.
+          transcription: the server's model that writes down what the user says; "" for none.
 
         Raises InputError where the address can't be used.
         """
@@ -116,7 +116,7 @@ class RealtimeBrain:
         self._link.sound(samples)
 
     def say(self, text: str) -> None:
-        """After what is being said."""
+        """Speaks a line after what is being said."""
         with self._lock:
             self._lines.append(f"Say exactly this, and nothing else: {text}")
             self._next_line()
@@ -149,7 +149,7 @@ class RealtimeBrain:
             self._set("listening")
 
     def events(self) -> list[Event]:
-        """All since the last call."""
+        """The events since the last call."""
         with self._lock:
             found = list(self._events)
             self._events.clear()
@@ -165,7 +165,7 @@ class RealtimeBrain:
             self._events.append(State(state))
 
     def _silence(self):
-        """What still comes of the answer under way is left out."""
+        """Leaves out the rest of the answer under way."""
         self._silenced.update(item.id for item in self._items)
         if self._response:
             self._silenced.add(self._response)
@@ -178,7 +178,7 @@ class RealtimeBrain:
     # what the link says
 
     def _lost(self, trouble: str):
-        """What was being said ends where its sound does, and what was asked for is forgotten."""
+        """Ends the utterances under way where their sound ends, and forgets the lines that wait."""
         with self._lock:
             self._finish_all()
             self._response = ""
@@ -203,7 +203,7 @@ class RealtimeBrain:
                 take(event)
 
     def _created(self, event: dict):
-        """The session is there: it is told what we want, in the words of its version."""
+        """Sets up a session that has begun, in the words of its protocol's version."""
         session = event.get("session") or {}
         turns = {"type": "server_vad", "create_response": True, "interrupt_response": True}
         written = {"model": self._transcription} if self._transcription else None
@@ -296,7 +296,7 @@ class RealtimeBrain:
             self._finish(item)
 
     def _finish_all(self):
-        """No more comes of what has come; what was cut has ended there."""
+        """Completes all utterances that have begun and were not cut."""
         for item in self._items:
             if not item.complete and item.id not in self._silenced:
                 self._finish(item)

@@ -1,4 +1,4 @@
-"""The connection of a realtime brain: a thread of its own that holds a WebSocket and comes back when it is lost."""
+"""The connection of a realtime brain: a thread that holds a WebSocket and connects again when it is lost."""
 
 import asyncio
 import base64
@@ -17,14 +17,14 @@ __all__ = ["RATE", "Link", "Up"]
 
 log = logging.getLogger("afjax.serving")
 RATE = 24_000
-"""Of the protocol's pcm16, Hz, both ways."""
+"""Hz of the protocol's pcm16, both ways."""
 WAITS = (1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
-"""Seconds before it is tried again."""
+"""Seconds before the server is tried again."""
 _CONNECT, _BEHIND = 10.0, 100
 
 
 class Up:
-    """16 to 24 kHz in chunks, 2 ms late: a stream of them is what one piece would be."""
+    """Resampling from 16 to 24 kHz in chunks, 2 ms late; the chunks do not change the result."""
 
     EDGE = 32
 
@@ -43,7 +43,7 @@ class Up:
 
 
 class Link:
-    """Attributes: `ready`: whether sound is sent, set by whoever takes messages; it ends with the connection."""
+    """Attribute `ready`: whether sound is sent. Whoever takes messages sets it; it ends with the connection."""
 
     def __init__(self, url: str, key: str, take: Callable[[dict], None], lost: Callable[[str], None]):
         """`start` connects. `take` is given each message, `lost` why there is no connection; both in its thread."""
@@ -59,12 +59,12 @@ class Link:
         self._thread.start()
 
     def send(self, order: dict[str, Any]) -> None:
-        """Sends a message; where there is no connection it is lost."""
+        """Sends a message; without a connection it is lost."""
         self._orders.append(order)
         self._wake()
 
     def sound(self, samples: np.ndarray) -> None:
-        """Sends float32 `[n]` at 16 kHz, if it is `ready`; the oldest of two seconds that wait goes."""
+        """Sends float32 `[n]` at 16 kHz if the link is `ready`; when two seconds wait, the oldest sound is dropped."""
         if self.ready:
             self._sound.append(samples)
             self._wake()

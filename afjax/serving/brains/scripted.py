@@ -1,4 +1,4 @@
-"""The brain that needs nothing: `listen`, `reply` and `speak` joined, each in its own time.
+"""The brain that needs no server: `listen`, `reply` and `speak` joined, in threads of their own.
 
     ear    a thread that takes the user's sound and decides on turns and interruptions
     mouth  a thread that has sentences made into sound, one after the other, ahead of their time
@@ -6,8 +6,8 @@
 Slow synthesis makes words late and nothing else. An interruption is decided 0.24 s after the onset of the user's words
 at the earliest (`vad.Settings`), mostly within 0.4 s; a sentence whose synthesis is under way then is thrown away.
 
-The avatar's echo: what is heard while it speaks counts only if it is louder than the loudest of the speech around the
-play-out position, less 20 dB. A page cancels echoes itself; what is left lies at -30 dB or below.
+The avatar's echo: sound that is heard while it speaks counts only if it is louder than the loudest of the speech around
+the play-out position, less 20 dB. A page cancels echoes itself; the rest lies at -30 dB or below.
 """
 
 import logging
@@ -34,7 +34,7 @@ _END = Spoken(np.zeros(0, np.float32), RATE, [])
 
 
 class _Echo:
-    """Level of what the avatar says, 50 values a second, and how far it has been heard."""
+    """Level of what the avatar says, 50 values per second, and how far it has been heard."""
 
     def __init__(self):
         self._levels: list[np.ndarray] = []
@@ -49,7 +49,7 @@ class _Echo:
         self._position = position
 
     def drop(self, seconds: float):
-        """So much of it has been heard to its end, and positions count from there."""
+        """Forgets the first `seconds`, which have been heard; positions count from there."""
         self._levels = [np.concatenate(self._levels)[round(seconds * _ENVELOPE) :]] if self._levels else []
         self._position = 0.0
 
@@ -57,7 +57,7 @@ class _Echo:
         self._levels, self._position = [], None
 
     def level(self) -> float:
-        """dB that an echo may have now."""
+        """The most dB that an echo may have at the position."""
         if self._position is None or not self._levels:
             return -np.inf
         levels = np.concatenate(self._levels)
@@ -67,7 +67,7 @@ class _Echo:
 
 
 class ScriptedBrain:
-    """A `Brain`. Without `threads` everything is done inside of `hear` and `say`: for virtual clocks and tests."""
+    """A `Brain`. Without `threads`, for virtual clocks and tests, everything is done inside `hear` and `say`."""
 
     def __init__(self, listen: Listen, reply: Reply, speak: Speak, threads: bool = True):
         self._listen, self._reply, self._speak = listen, reply, speak
@@ -78,7 +78,7 @@ class ScriptedBrain:
         self._talking = False  # speech is on its way or heard
         self._minor = False  # it is a backchannel, over which the user goes on
         self._unheard = 0  # utterances that have not been heard to their end
-        self._begun = False  # an utterance of which more is to come
+        self._begun = False  # more of an utterance is to come
         self._round = 0  # a cut begins another: older sentences are thrown away
         self._quiet_since: float | None = None
         self._now = 0.0
@@ -94,7 +94,7 @@ class ScriptedBrain:
     # what a call asks
 
     def hear(self, samples: np.ndarray, at: float) -> None:
-        """The user's sound. With more than some seconds of it waiting, new sound is dropped."""
+        """Takes the user's sound; drops it where more than some seconds of sound wait."""
         if not self._threads:
             self._hears(samples, at)
             return
@@ -104,11 +104,11 @@ class ScriptedBrain:
             pass
 
     def say(self, text: str) -> None:
-        """After what is being said."""
+        """Speaks a line after what is being said."""
         self._talk(text)
 
     def use_voice(self, name: str) -> None:
-        """Another voice from the next sentence on."""
+        """Takes another voice from the next sentence on."""
         self._speak.voice = name
 
     def spoken(self, seconds: float, done: bool) -> None:
@@ -126,12 +126,12 @@ class ScriptedBrain:
                 self._set("speaking")
 
     def cut(self, heard: float) -> None:
-        """Forgets the rest, as after an interruption of its own."""
+        """Forgets the rest of the speech, as after an interruption that the brain heard itself."""
         with self._lock:
             self._stop()
 
     def events(self) -> list[Event]:
-        """All since the last call."""
+        """The events since the last call."""
         with self._lock:
             found = list(self._events)
             self._events.clear()
@@ -152,7 +152,7 @@ class ScriptedBrain:
     # threads
 
     def _loops(self) -> list[tuple[queue.Queue, Callable]]:
-        """What waits in which queue, and what takes it: a thread each."""
+        """Queues and the functions that take their items, one thread for each pair."""
         return [(self._sound, self._hears), (self._lines, self._speaks)]
 
     @staticmethod
@@ -192,12 +192,12 @@ class ScriptedBrain:
         self._drain()
 
     def _drain(self):
-        """Speaks what waits, where the mouth has no thread."""
+        """Speaks the lines that wait, where the mouth has no thread."""
         while not self._threads and not self._lines.empty():
             self._speaks(*self._lines.get())
 
     def _fail(self, error: InputError):
-        """No voice or no answer: the face goes on listening, after what it has begun to say."""
+        """Handles a missing voice or answer: the face listens on, after what it has begun to say."""
         log.warning("%s", error)
         self._events.append(Trouble(str(error)))
         if self._begun:
@@ -209,7 +209,7 @@ class ScriptedBrain:
     # the mouth
 
     def _speaks(self, at_round: int, sentence: str, last: bool):
-        """A sentence becomes sound; an empty one only ends the utterance."""
+        """Makes a sentence into sound; an empty one only ends the utterance."""
         if at_round != self._round:
             return
         try:
@@ -261,12 +261,12 @@ class ScriptedBrain:
         self._talk(text, minor)
 
     def _answer(self, turn: Turn) -> str:
-        """What is said at once to what the user has said."""
+        """The text that answers a turn at once."""
         return self._reply.answer(turn)
 
 
 def scripted(voice: str = "Clara", seed: int = 0, talks: bool = True) -> ScriptedBrain:
-    """The brain as it comes: our ear, small talk (or, without `talks`, only what is typed) and espeak-ng.
+    """The default brain: our ear, small talk (or, without `talks`, only what is typed) and espeak-ng.
 
     Raises InputError if espeak-ng is not installed.
     """

@@ -1,7 +1,7 @@
-"""Scripted small talk: it knows no words of the user's, but how long, how lively and how haltingly they spoke.
+"""Scripted small talk: it knows none of the user's words, but how long, how lively and how haltingly they spoke.
 
-A sentence has a reaction to that and, more often than not, a question; each is drawn from a bag that is emptied before
-it is filled again, so that nothing comes twice in a row. With the same seed and the same turns it says the same.
+An answer is a reaction to that and, more often than not, a question. Each is drawn from a bag that is emptied before it
+is filled again, so that nothing comes twice in a row. With the same seed and the same turns it says the same.
 """
 
 import random
@@ -9,9 +9,9 @@ import random
 from afjax.serving.brains.parts import Turn
 
 SHORT, LONG = 1.3, 6.0
-"""Seconds: below, an answer in a word or two; above, a story."""
+"""Seconds of a turn: below SHORT it is a word or two, above LONG a story."""
 LIVELY, CALM = -21.0, -34.0
-"""dB below full scale, as microphones with automatic gain give it."""
+"""Levels in dB, full scale 0, as microphones with automatic gain give them."""
 PATIENCE = (9.0, 25.0, 60.0)
 """Seconds of silence after which it speaks up, once each; then it waits."""
 
@@ -56,7 +56,7 @@ BACKCHANNELS = ("Mhm.", "Yes.", "I see.", "Right.", "Aha.")
 
 
 class _Bag:
-    """Draws every item once before any comes again, and never one twice in a row."""
+    """Draws every item once before any comes again, and never the same item twice in a row."""
 
     def __init__(self, items, draw: random.Random):
         self._items, self._draw, self._left, self._last = items, draw, [], None
@@ -85,11 +85,11 @@ class SmallTalk:
         self._since_question = 0
 
     def greeting(self) -> str:
-        """One of a few."""
+        """One of GREETINGS."""
         return self._greetings.next()
 
     def answer(self, turn: Turn) -> str:
-        """A reaction to how it was said; after at most two of them a question."""
+        """A reaction to how the turn was said, with a question at least every third time."""
         self._spoke_up = 0
         kind = kind_of(turn)
         reaction = self._reactions[kind].next()
@@ -98,11 +98,11 @@ class SmallTalk:
         return f"{reaction} {self._questions.next()}" if asks else reaction
 
     def backchannel(self, turn: Turn) -> str:
-        """Now and then, once the user has talked for a while."""
+        """A backchannel now and then, once the user has talked for more than 2 s."""
         return self._backchannels.next() if turn.voiced > 2.0 and self._draw.random() < 0.4 else ""
 
     def silence(self, seconds: float) -> str:
-        """Speaks up after 9, 25 and 60 s, then no more until the user does."""
+        """A line after 9, 25 and 60 s of silence, then none until the user speaks."""
         if self._spoke_up >= len(PATIENCE) or seconds < PATIENCE[self._spoke_up]:
             return ""
         self._spoke_up += 1
@@ -110,7 +110,7 @@ class SmallTalk:
 
 
 def kind_of(turn: Turn) -> str:
-    """short, long, lively, calm, halting or plain."""
+    """Kind of a turn: short, long, lively, calm, halting or plain."""
     if turn.seconds < SHORT:
         return "short"
     if turn.seconds > LONG:
@@ -123,7 +123,7 @@ def kind_of(turn: Turn) -> str:
 
 
 class OnlyListens:
-    """`reply` of a brain that never speaks by itself: what is typed is all that it says."""
+    """`reply` of a brain that never speaks by itself: it says only what is typed."""
 
     def greeting(self) -> str:
         """Nothing."""

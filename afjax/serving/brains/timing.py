@@ -1,4 +1,4 @@
-"""Times of words in speech, from what a synthesiser tells of it, or from its sound alone."""
+"""Times of words in speech, from the phonemes of a synthesiser or from the sound alone."""
 
 import numpy as np
 
@@ -9,9 +9,9 @@ _FLOOR = 0.02
 
 
 def spread(words: list[str], wave: np.ndarray, rate: int) -> list[tuple[str, float, float]]:
-    """(text, start s, end s) of words in float32 `[n]`: each takes of the loud parts as many as it has letters.
+    """(text, start s, end s) of words in float32 `[n]`: each takes a share of the loud parts, by its letters.
 
-    Loud is 10 ms of 2 % of the loudest level or more; a pause within belongs to no word.
+    A part of 10 ms is loud from 2 % of the loudest level on. A pause between two words belongs to neither.
     """
     step = max(1, round(_STEP * rate))
     blocks = np.pad(wave, (0, -len(wave) % step)).reshape(-1, step)
@@ -34,12 +34,12 @@ def aligned(
     """(text, start s, end s) of a sentence's words, from the times of its phonemes.
 
     Args:
-      words: as they are written; alone: the phonemes of each when it is spoken alone, one letter each.
-      phonemes: (one letter, start s, end s) of the sentence: blanks and marks left out.
+      words: as they are written; alone: the phonemes of each when it is spoken alone, one letter per phoneme.
+      phonemes: (one letter, start s, end s) of the sentence, without blanks and marks.
 
-    Said in a sentence, words change (`the apple`) or grow together; the phonemes of all words in a row are therefore
-    laid against those of the sentence with the fewest changes (Levenshtein), and a word begins and ends with those of
-    the sentence that its own fell to. One that none fell to begins where the next does, and has no length.
+    Words change in a sentence (`the apple`) or grow together. The phonemes of all words in a row are therefore aligned
+    with those of the sentence by the fewest changes (Levenshtein). A word begins and ends with the sentence's phonemes
+    that its own were aligned with. A word without any begins where the next one does, and has no length.
     """
     own = [(n, letter) for n, word in enumerate(alone) for letter in word]
     cost = np.zeros((len(own) + 1, len(phonemes) + 1))

@@ -1,4 +1,4 @@
-"""Hears when the user speaks, pauses and has finished, and tells an interruption from a hum, a cough or a laugh.
+"""Detector of the user's turns, pauses and interruptions, which a hum, a cough or a laugh is not.
 
 Every 20 ms a window of 40 ms gives its level, how periodic it is, and its energy in six bands of 80 to 4000 Hz (wide
 ones, so that a gliding pitch moves no harmonic from band to band).
@@ -9,8 +9,8 @@ ones, so that a gliding pitch moves no harmonic from band to band).
       variety = rms over voiced windows and bands of (band level - its mean over the windows), in dB, level taken out
 
 A hum or a laugh repeats one sound: its variety stays low whatever its length and loudness. Words go from one sound to
-the next. A cough has no voice. Of 120 of the simulator's each, hums reach 1.4 dB and laughs 3.7; the
-threshold of 3.9 was set on them and on 60 of its spoken interruptions, of which most pass it in 0.24 to 0.4 s and the
+the next. A cough has no voice. Of 120 hums and 120 laughs of the simulator, hums reach 1.4 dB and laughs 3.7. The
+threshold of 3.9 was set on them and on 60 of its spoken interruptions, most of which pass it in 0.24 to 0.4 s and the
 slowest in less than a second. Real laughter has not been measured. tests/serving/test_brain.py says what is held.
 """
 
@@ -29,7 +29,7 @@ _FLOOR = -30.0
 _SIZE = 1024
 _LAGS = slice(RATE // 400, RATE // 60)
 QUIET = -48.0
-"""dB under which nothing is voice."""
+"""dB below which nothing is voice."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Settings:
     least: float = 0.2
     """voice that makes a turn"""
     window: float = 0.4
-    """an interruption is decided on the last so many seconds"""
+    """the last seconds on which an interruption is decided"""
     age: float = 0.24
     voiced: float = 0.08
     variety: float = 3.9
@@ -74,7 +74,7 @@ class Analysis:
         self._end = None
 
     def hear(self, samples: np.ndarray, at: float) -> list[_Slice]:
-        """-> the windows that are complete now. A hole of more than 50 ms in the sound starts anew."""
+        """The windows that this sound completes. A hole of more than 50 ms in the sound starts anew."""
         if self._end is not None and abs(at - self._end) > 0.05:
             self._rest = self._rest[:0]
         self._end = at + len(samples) / RATE
@@ -145,7 +145,7 @@ class TurnDetector:
         voice = piece.loud and piece.periodic > self.settings.periodic
         if self._silero:
             voice = piece.loud and self._silero.value > 0.5
-        if not piece.loud:  # noise falls at once and rises by 3 dB a second
+        if not piece.loud:  # noise falls at once and rises by 3 dB per second
             self._noise = min(piece.level, self._noise + 3 * STEP) if piece.level < -35 else self._noise
         self._recent.append(piece)
         signs = self._turns(piece, voice)

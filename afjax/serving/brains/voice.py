@@ -1,4 +1,4 @@
-"""A voice of espeak-ng, from a process of its own (GPL-3 stays there): a sentence in, sound and word times out."""
+"""A voice of espeak-ng, in a process of its own (GPL-3 stays there): a sentence to sound and times of words."""
 
 import html
 import re
@@ -15,7 +15,7 @@ VOICES = {
     "Martin": ("en-us+m3", 165, 45, 50),
     "Oscar": ("en-gb-scotland+m7", 160, 50, 60),
 }
-"""Name on the page: espeak-ng's voice, words a minute, pitch and its spread."""
+"""Name on the page: espeak-ng's voice, words per minute, pitch and its spread."""
 LEVEL = 0.1
 """Rms of speech, -20 dB below full scale."""
 _GAP = 0.12
@@ -23,7 +23,7 @@ _LONGEST = 240
 
 
 def sentences(text: str) -> list[str]:
-    """Pieces that are spoken one after the other: sentences, and where these are long, parts of them."""
+    """Pieces of a text that are spoken one after the other: sentences, and parts of long sentences."""
     pieces = []
     for sentence in re.split(r"(?<=[.!?…])\s+", " ".join(text.split())):
         while len(sentence) > _LONGEST:
@@ -39,7 +39,7 @@ def sentences(text: str) -> list[str]:
 def word_times(sentence: str, words: list, count: int, rate: int) -> list[tuple[str, float, float]]:
     """Times of the words between blanks, from espeak-ng's word events (position in the escaped text from 1, sample).
 
-    A word of which espeak-ng tells nothing (a dash) has no time of its own and begins where the next one does.
+    A word without an event (a dash) has no time of its own and begins where the next one does.
     """
     tokens = list(re.finditer(r"\S+", html.escape(sentence, quote=False)))
     starts = []
@@ -56,7 +56,7 @@ def word_times(sentence: str, words: list, count: int, rate: int) -> list[tuple[
 class EspeakVoice:
     """`speak` of a brain; `voice` may be changed between sentences.
 
-    Raises InputError for a voice that is not in VOICES, and if espeak-ng can't be had.
+    Raises InputError for a voice that is not in VOICES, and if espeak-ng is missing.
     """
 
     def __init__(self, voice: str = "Clara"):
@@ -92,7 +92,7 @@ class EspeakVoice:
 
 
 def _spoken(sentence: str, said: Said) -> Spoken:
-    """Without espeak-ng's silence at the end, at our level, with a short gap."""
+    """The speech at our level, with a short gap in place of espeak-ng's silence at the end."""
     ends = [at for _, at in said.phonemes[1:]] + [len(said.pcm)]
     voiced = [end for (name, _), end in zip(said.phonemes, ends, strict=True) if not name.startswith("_")]
     count = max(voiced, default=0)

@@ -1,13 +1,13 @@
 """The brain that knows words: what the user said is recognised, answered and spoken, sentence by sentence as it comes.
 
-    ear    decides on turns, as that of `scripted`
+    ear    decides on turns, as in `scripted`
     mind   has a turn's sound recognised and answered; each sentence goes to the mouth as soon as it is complete
     mouth  has sentences made into sound
 
-A recogniser that may be asked `early` begins at a pause of 0.3 s; a turn that is over there has its words by then.
+A recogniser that may be asked `early` begins at a pause of 0.3 s. If the turn ends there, its words are known by then.
 
-A user who goes on before anything of the answer was heard takes both pieces to be one turn: the answer is thrown away
-and made anew to all of it. A cut tells the reply how much of its answer was heard, by the times of its words.
+If the user goes on before anything of the answer was heard, both pieces are one turn: the answer is thrown away and
+made anew for all of it. A cut tells the reply how much of its answer was heard, by the times of its words.
 """
 
 import dataclasses
@@ -30,7 +30,7 @@ __all__ = ["Recorder", "Splitter", "WordsBrain"]
 LONGEST = 30.0
 """Seconds of the user's sound that are remembered."""
 GOES_ON = 5.0
-"""Seconds after a turn within which the next one goes on with it, where nothing of an answer was heard."""
+"""Seconds after a turn within which the next turn continues it, if nothing of an answer was heard."""
 BEFORE, AFTER = 0.3, 0.2
 """Seconds around a turn's voice that belong to it: unvoiced sounds."""
 
@@ -43,13 +43,13 @@ class Recorder:
         self._seconds = seconds
 
     def add(self, samples: np.ndarray, at: float) -> None:
-        """Float32 `[n]` at 16 kHz; its first sample is of the time `at`."""
+        """Adds float32 `[n]` at 16 kHz; `at`: time of its first sample."""
         self._pieces.append((at, samples))
         while self._pieces[0][0] < at - self._seconds:
             self._pieces.popleft()
 
     def between(self, start: float, end: float) -> np.ndarray:
-        """What there is of the seconds from `start` to `end`, piece by piece."""
+        """The remembered sound between the times `start` and `end`, pieces joined."""
         found = [np.zeros(0, np.float32)]
         for at, samples in self._pieces:
             first, last = (max(0, round((time - at) * RATE)) for time in (start, end))
@@ -58,7 +58,7 @@ class Recorder:
 
 
 class Splitter:
-    """Sentences out of pieces of a text."""
+    """Splits a text that comes in pieces into sentences."""
 
     _END = re.compile(r"""[.!?…]["'”’)\]]*(?=\s)|\n""")
 
@@ -73,18 +73,18 @@ class Splitter:
         return [line for text in complete.split("\n") for line in sentences(text)]
 
     def rest(self) -> list[str]:
-        """What is left at the end of the text."""
+        """The sentences that are left at the end of the text."""
         text, self._text = self._text, ""
         return sentences(text)
 
 
 class WordsBrain(ScriptedBrain):
-    """A `Brain` of four parts. Without `threads` everything is done inside of `hear` and `say`, as in the scripted."""
+    """A `Brain` of four parts. Without `threads` everything is done inside `hear` and `say`, as in `ScriptedBrain`."""
 
     def __init__(self, listen: Listen, recognise: Recognise, reply: Reply, speak: Speak, threads: bool = True):
         self._recognise, self._recorder = recognise, Recorder()
         self._turns: queue.Queue = queue.Queue()
-        self._open: list[np.ndarray] = []  # sound of turns of whose answer nothing has been heard
+        self._open: list[np.ndarray] = []  # sound of turns whose answer has not been heard at all
         self._open_until = 0.0
         self._words: list[tuple[str, float, float]] = []  # of the utterance under way
         self._said, self._answering = 0.0, False
@@ -143,7 +143,7 @@ class WordsBrain(ScriptedBrain):
                 self._turns.put((self._round, sign.turn, self._sounds(sign.turn), True))
 
     def _sounds(self, turn: Turn) -> np.ndarray:
-        """A turn, after those that have not been answered."""
+        """Sound of a turn, after that of the turns before it that have not been answered."""
         if turn.at > self._open_until + GOES_ON:
             self._open.clear()
         sound = self._recorder.between(turn.at - BEFORE, turn.at + turn.seconds + AFTER)

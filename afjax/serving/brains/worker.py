@@ -1,9 +1,9 @@
-"""Heavy parts of a brain in processes of their own: client and loop of one protocol over pipes.
+"""Processes for the heavy parts of a brain: client and loop of one protocol over pipes.
 
   both ways, little endian   u32 n, n bytes of JSON, u32 m, m bytes
 
 The JSON of a reply has `error` where something went wrong. A process that dies or does not answer in time is ended; the
-next request starts another. It ends by itself when its input does.
+next request starts another. A process ends by itself when its input does.
 """
 
 import json
@@ -32,15 +32,15 @@ class Worker:
 
         Args:
           module: what `python -m` runs.
-          name: of what it does, in errors; do: what to do about them.
-          patience: seconds for an answer; start: for the first, which waits until models are loaded.
+          name: its name in errors; do: what to do about them.
+          patience: seconds for an answer; start: seconds for the first, which waits until models are loaded.
         """
         self._module, self._name, self._patience, self._first, self._do = module, name, patience, start, do
         self._process: subprocess.Popen | None = None
         self._lock = threading.Lock()
 
     def ask(self, query: dict[str, Any], data: bytes = b"") -> tuple[dict[str, Any], bytes]:
-        """-> the reply, and its bytes. InputError with what it says went wrong, or where there is no answer."""
+        """The reply and its bytes. Raises InputError with the reply's error, or if there is no answer."""
         with self._lock:
             fresh = self._process is None or self._process.poll() is not None
             if fresh:
@@ -109,15 +109,15 @@ class Worker:
 
 
 def _without_keys(environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment for code of others: keys of servers stay here."""
+    """The environment without keys of servers, for other people's code."""
     return {name: value for name, value in environment.items() if not name.endswith(("_KEY", "_SECRET", "_TOKEN"))}
 
 
 def serve(answer: Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]) -> None:
-    """Answers requests until the input ends: what a worker's module does when it is run.
+    """Answers requests until the input ends; a worker's module calls it.
 
-    What libraries print goes nowhere, so that it does not come between replies. A request that fails is answered with
-    its error in one line.
+    Output that libraries print is dropped, so that it does not come between replies. A request that fails is answered
+    with its error in one line.
     """
     source, sink = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)

@@ -1,4 +1,4 @@
-"""One avatar in one room, from the first picture to the end: a feed, who plays it, and whom it sees."""
+"""One avatar in one room, from the first picture to the end: a feed, its runner and its user."""
 
 import asyncio
 import logging
@@ -19,24 +19,24 @@ __all__ = ["Guest", "RATE", "join"]
 
 log = logging.getLogger("afjax.serving")
 RATE = 24_000
-"""Of the avatar's voice, Hz."""
+"""Hz of the avatar's voice."""
 LEAD = 0.06
-"""Seconds of sound that wait in the source: what the event loop may be late by."""
+"""Seconds of sound that wait in the source, by which the event loop may be late."""
 WAIT = 20.0
 """Seconds for which a room, and the agent in it, are waited for."""
 FRAME = 20
-"""Milliseconds of the frames in which speech comes: its last ones come when they are full."""
+"""Milliseconds per frame of speech; a frame comes when it is full."""
 
 
 class Guest:
-    """An avatar in a room that is connected. `gone`: set when it has ended by itself, and is to be closed."""
+    """An avatar in a room that is connected. `gone`: set when it has ended by itself and is to be closed."""
 
     def __init__(self, studio: Studio, room: rtc.Room):
         self._studio, self._room, self.gone = studio, room, asyncio.Event()
         self._feed = self._runner = self._user = None
 
     async def start(self, receiver: AudioReceiver, portrait: str = "", user: str = "") -> None:
-        """Begins; `portrait` as for `open_feed`, `user` as for `User`. InputError where it can't; then it has ended."""
+        """Begins; `portrait` as for `open_feed`, `user` as for `User`. If it raises InputError, the guest has ended."""
         try:
             self._feed = await open_feed(self._studio, portrait, RATE, LEAD)
             self._runner = Runner(self._room, self._feed, receiver, self._studio.codec.size)
@@ -52,7 +52,7 @@ class Guest:
             raise
 
     async def aclose(self) -> None:
-        """Ends it; the room stays connected. A second time it does nothing."""
+        """Ends the avatar; the room stays connected. A second call does nothing."""
         feed, runner, user = self._feed, self._runner, self._user
         self._feed = self._runner = self._user = None
         for part in (user, runner):
@@ -68,12 +68,12 @@ async def join(
     """Connects to a room as its avatar.
 
     Args:
-      url, token: of the room, with the avatar's identity.
+      url, token: of the room; the token has the avatar's identity.
       agent: identity of the participant whose speech it says, sent by `DataStreamAudioOutput`.
 
-    Returns the room and the guest, who is `gone` when the agent or the room are, too.
+    Returns the room and the guest, who is also `gone` when the agent or the room is.
 
-    Raises InputError where no slot is free, the room can't be reached or the agent does not come.
+    Raises InputError if no slot is free, the room can't be reached or the agent does not come.
     """
     room = rtc.Room()
     guest = Guest(studio, room)

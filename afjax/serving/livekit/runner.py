@@ -1,4 +1,4 @@
-"""Plays a feed into a room, and keeps the contract of livekit-agents towards whoever sends the speech.
+"""Runner that plays a feed into a room and keeps livekit-agents' contract towards the sender of the speech.
 
     AudioReceiver ── frames, ends ──► Feed.speak, finish          `playback_started`, `playback_finished` when the
                   ── clear_buffer ──► Feed.interrupt               play-out clock is there, with what was heard
@@ -32,9 +32,9 @@ __all__ = ["Runner"]
 
 log = logging.getLogger("afjax.serving")
 QUEUE = 1000
-"""Milliseconds that the source of the sound may hold; more than a lead, so that pushing never waits."""
+"""Milliseconds that the source of the sound may hold: more than a lead, so that pushing never waits."""
 SUBSCRIBED = 3.0
-"""Seconds for which the picture waits until somebody hears the sound."""
+"""Most seconds for which the picture waits until somebody hears the sound."""
 BITRATE = 1_500_000
 
 
@@ -43,16 +43,16 @@ class Runner:
 
     Attributes:
       audio, video: its sources.
-      on_end: called when it ends by itself: nobody sends speech any more, or something has failed.
+      on_end: called when it ends by itself, because nobody sends speech any more or something has failed.
     """
 
     def __init__(self, room: rtc.Room, feed: Feed, receiver: AudioReceiver, size: int):
-        """`size`: pixels a side of the feed's pictures. The room is connected."""
+        """`size`: pixels per side of the feed's pictures. The room is connected."""
         self._room, self._feed, self._receiver = room, feed, receiver
         self.audio = rtc.AudioSource(feed.rate, 1, queue_size_ms=QUEUE)
         self.video = rtc.VideoSource(size, size)
         self.on_end: Callable[[], None] = lambda: None
-        self._coming = False  # a segment, of which some sound has come and not yet the end
+        self._coming = False  # whether some sound of a segment has come, and not yet its end
         self._tasks: set[asyncio.Task] = set()
         feed.on_started, feed.on_finished = self._started, self._finished
 
@@ -65,7 +65,7 @@ class Runner:
         self._later(self._play(), ends=True)
 
     async def aclose(self) -> None:
-        """Ends it; the feed is left to who has opened it."""
+        """Ends the runner. Whoever opened the feed ends the feed."""
         self._receiver.off("clear_buffer", self._clear)
         await self._receiver.aclose()
         for task in list(self._tasks):
@@ -88,7 +88,7 @@ class Runner:
         await me.publish_track(track, options)
 
     async def _read(self):
-        """The speech, which may come faster than it is spoken."""
+        """Reads the speech, which may come faster than it is spoken."""
         async for frame in self._receiver:
             if not isinstance(frame, AudioSegmentEnd):
                 self._coming = True
@@ -115,7 +115,7 @@ class Runner:
         if self._feed.interrupt() is None and self._coming:
             self._finished(0.0, True)
         self.on_end: Callable[[], None] = lambda: None
-        self._coming = False  # the end that a cleared segment may still have is none of another's
+        self._coming = False  # an end that a cleared segment still sends belongs to no other segment
 
     def _started(self):
         self._tell(self._receiver.notify_playback_started())

@@ -24,11 +24,11 @@ __all__ = ["AvatarSession"]
 
 ON_BEHALF = "lk.publish_on_behalf"
 JOIN = 60.0
-"""Seconds for which a worker may take to come into the room."""
+"""Seconds that a worker may take to come into the room."""
 CLEAR = 2.0
 """Seconds for which the end of an interrupted speech is waited for."""
 VALID = datetime.timedelta(hours=1)
-"""For how long the avatar may enter the room with its token."""
+"""Time for which the avatar may enter the room with its token."""
 
 
 class AvatarSession(contract.AvatarSession):
@@ -38,13 +38,13 @@ class AvatarSession(contract.AvatarSession):
         self, worker: str = "", secret: str = "", studio: Studio | None = None, portrait: str = "", user: str = "",
         identity: str = "afjax-avatar", name: str = "avatar",
     ):  # fmt: skip
-        """Nothing is asked for before `start`.
+        """Asks for nothing before `start`.
 
         Args:
-          worker: address of a `Worker`, by default AFJAX_WORKER; secret: that it has printed, by default AFJAX_SECRET.
-          studio: one that has started, for an avatar in this process; no worker is asked then.
-          portrait: name of one that the studio has; its first by default.
-          user: identity of whom the avatar sees and hears; the first user by default.
+          worker: address of a `Worker`, by default AFJAX_WORKER; secret: its secret, by default AFJAX_SECRET.
+          studio: a studio that has started, for an avatar in this process; no worker is asked then.
+          portrait: name of one of the studio's portraits; by default the first.
+          user: identity of the person whom the avatar sees and hears; by default the first user.
           identity, name: of the worker's participant.
         """
         super().__init__()
@@ -58,7 +58,7 @@ class AvatarSession(contract.AvatarSession):
 
     @property
     def avatar_identity(self) -> str:
-        """Whose tracks are the avatar's: the worker's participant, or the agent."""
+        """Identity of the participant with the avatar's tracks: the worker's, or the agent."""
         return self._identity
 
     @property
@@ -70,10 +70,10 @@ class AvatarSession(contract.AvatarSession):
         self, agent_session: AgentSession, room: rtc.Room, *, livekit_url: str = "", livekit_api_key: str = "",
         livekit_api_secret: str = "",
     ) -> None:  # fmt: skip
-        """Brings the avatar into a room that is connected, and the agent's voice to it.
+        """Brings the avatar into a room that is connected, and the agent's voice to the avatar.
 
         Address, key and secret of the LiveKit server: by default LIVEKIT_URL, LIVEKIT_API_KEY, LIVEKIT_API_SECRET.
-        InputError where a worker can't be reached or has no avatar to give.
+        Raises InputError if the worker can't be reached or has no avatar to give.
         """
         if not room.isconnected():
             raise InputError("the room is not connected", do="await ctx.connect() before the avatar starts")

@@ -1,6 +1,7 @@
-"""The user in a room: whose camera and microphone the avatar is given.
+"""The user in a room, whose camera and microphone the avatar is given.
 
-It is the participant of a given identity, else the first who is no agent and no one's avatar, until that one leaves.
+It is the participant of a given identity. Without one it is the first who is no agent and nobody's avatar, until they
+leave.
 """
 
 import asyncio
@@ -25,14 +26,14 @@ RATE, CHUNK = 16_000, 20
 
 
 def picture_of(event: rtc.VideoFrameEvent) -> np.ndarray:
-    """uint8 `[h, w, 3]` RGB, upright, of a frame in RGB24."""
+    """A frame in RGB24 as uint8 `[h, w, 3]` RGB, upright."""
     frame = event.frame
     pixels = np.frombuffer(frame.data, np.uint8)[: 3 * frame.width * frame.height]
     return np.ascontiguousarray(np.rot90(pixels.reshape(frame.height, frame.width, 3), -int(event.rotation)))
 
 
 def samples_of(frame: rtc.AudioFrame) -> np.ndarray:
-    """int16 `[n]`, mono, of a frame of sound."""
+    """A frame of sound as int16 `[n]`, mono."""
     samples = np.frombuffer(frame.data, np.int16)
     if frame.num_channels > 1:
         return samples.reshape(-1, frame.num_channels).mean(1).astype(np.int16)
@@ -40,7 +41,7 @@ def samples_of(frame: rtc.AudioFrame) -> np.ndarray:
 
 
 class User:
-    """Subscribes to one user's camera and microphone, and gives them to a feed. Attribute `identity`: whose."""
+    """Subscribes to one user's camera and microphone, and gives them to a feed. Attribute `identity`: the user's."""
 
     def __init__(self, room: rtc.Room, feed: Feed, identity: str = ""):
         self._room, self._feed, self._wanted, self.identity = room, feed, identity, ""
@@ -53,7 +54,7 @@ class User:
         }
 
     def start(self) -> None:
-        """Begins with those who are there."""
+        """Begins with the participants who are there."""
         for event, handler in self._events.items():
             self._room.on(event, handler)
         self._choose()

@@ -1,12 +1,12 @@
-"""Takes avatars' calls: a small HTTP server that agents ask for an avatar in their room.
+"""A small HTTP server that agents ask for an avatar in their room.
 
     POST /join   Authorization: Bearer SECRET
                  {"url", "token", "agent", "portrait", "user"}  ->  200 {"rate"} once the avatar is there
                  401 without the secret, 400 {"error"}, 503 {"error"} where all slots are taken, 500 {"error"}
     GET /health  {"sessions", "calls"}
 
-The token lets the avatar into a room under an identity; agents make it (`session`). It listens on loopback unless it is
-told otherwise; beyond that, put TLS before it: the secret and the tokens are sent as they are.
+The token lets the avatar into a room under an identity; agents make it (`session`). The server listens on loopback
+unless it is told otherwise. Beyond loopback put TLS before it: the secret and the tokens are sent as they are.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ SCHEMES = ("ws://", "wss://", "http://", "https://")
 
 
 class Worker:
-    """Serves a studio that has started. `url`: where, once it listens; `secret`: what agents must know."""
+    """Serves a studio that has started. `url`: its address, once it listens; `secret`: what agents must know."""
 
     def __init__(self, studio: Studio, host: str = "127.0.0.1", port: int = 0, secret: str = ""):
         """`port`: 0 takes a free one; `secret`: at least 16 characters, a random one by default."""
@@ -40,7 +40,7 @@ class Worker:
         self._calls: dict[asyncio.Task, Guest] = {}
 
     async def start(self) -> str:
-        """Listens; -> `url`. InputError where the port can't be had."""
+        """Listens; -> `url`. Raises InputError if the port is taken."""
         from aiohttp import web
 
         app = web.Application(client_max_size=SIZE)
@@ -57,7 +57,7 @@ class Worker:
         return self.url
 
     async def stop(self) -> None:
-        """Ends all calls and stops to listen."""
+        """Ends all calls and stops listening."""
         for call in list(self._calls):
             call.cancel()
         await asyncio.gather(*self._calls, return_exceptions=True)
@@ -94,7 +94,7 @@ class Worker:
         return web.json_response({"rate": RATE})
 
     async def _stay(self, room, guest: Guest):
-        """Until the agent or the room is gone."""
+        """Holds a call until the agent or the room is gone."""
         try:
             await guest.gone.wait()
         finally:
@@ -104,7 +104,7 @@ class Worker:
 
 
 def _fields(text: str) -> dict[str, str]:
-    """What an agent asks for. InputError where that is none of it."""
+    """The fields of an agent's request. Raises InputError if it is no such request."""
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""Pages that come by WebRTC: their offers are answered, and each is a `Link` from when its data channel is open."""
+"""The door for pages that come by WebRTC: it answers offers, and runs a `Link` once the data channel is open."""
 
 import asyncio
 import logging
@@ -19,13 +19,13 @@ __all__ = ["Door", "ice_servers"]
 
 log = logging.getLogger("afjax.serving")
 IDLE = 8.0
-"""Seconds without a message after which a call ends: a page that has gone says so at best, and sends one a second."""
+"""Seconds without a message after which a call ends. A page sends one per second; one that goes may say nothing."""
 CONNECT = 15.0
 """Seconds in which a page that was answered must be connected."""
 
 
 def ice_servers(urls: Sequence[str], username: str = "", credential: str = "") -> list[dict[str, Any]]:
-    """Servers of ICE, for ours and for the page's; InputError for what is none."""
+    """Servers of ICE for our side and the page's. Raises InputError for a URL that is no such server."""
     for url in urls:
         if url.partition(":")[0] not in ("stun", "turn", "turns") or not url.partition(":")[2]:
             raise InputError(f"{url!r} is no server of ICE", do="give stun:HOST, turn:HOST or turns:HOST")
@@ -41,14 +41,14 @@ class Door:
     """Attributes: `servers` of ICE; `peers` that are connected or about to be."""
 
     def __init__(self, studio: Studio, servers: Sequence[dict] = (), codecs: Sequence[str] = ("VP8", "H264")):
-        """`servers`, `codecs`: as of `Peer`. Belongs to the studio's loop once that runs."""
+        """`servers`, `codecs`: as for `Peer`. The door belongs to the studio's loop."""
         self._studio, self.servers, self._codecs = studio, list(servers), codecs
         self.peers: set[Peer] = set()
         self._network: Network | None = None
         self._links: set[asyncio.Task] = set()
 
     async def answer(self, offer: str) -> str:
-        """Our description for the page's; its call is a task of the studio's loop. InputError as of `Peer.answer`."""
+        """Our description in answer to the page's. Its call is a task of the studio's loop. Raises as `Peer.answer`."""
         self._network = self._network or Network()
         peer = Peer(self._network, self.servers, self._codecs)
         self.peers.add(peer)

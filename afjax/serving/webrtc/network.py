@@ -1,4 +1,4 @@
-"""A thread with an event loop of its own: the model, the calls and their pictures hold up none of its packets."""
+"""A thread with an event loop of its own, so that the model, the calls and their pictures hold up no packets."""
 
 import asyncio
 import threading
@@ -21,19 +21,19 @@ class Network:
         self.loop.run_forever()
 
     async def run(self, work: Coroutine) -> Any:
-        """Result of a coroutine that runs over there; called on another loop. None once this is closed."""
+        """Result of a coroutine that runs on this loop; called on another loop. None once this is closed."""
         if self.loop.is_closed():
             work.close()
             return None
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self.loop))
 
     def call(self, function: Callable, *arguments: Any) -> None:
-        """Has a function called over there, soon."""
+        """Has a function called on this loop, soon."""
         if not self.loop.is_closed():
             self.loop.call_soon_threadsafe(function, *arguments)
 
     async def close(self) -> None:
-        """Ends what still runs, and the thread."""
+        """Ends the tasks that still run, and the thread."""
         await self.run(self._cancel())
         self.loop.call_soon_threadsafe(self.loop.stop)
         await asyncio.to_thread(self._thread.join)

@@ -1,6 +1,6 @@
 """One peer connection: the page's offer, its tracks, and its data channel as the socket of a `Link`.
 
-All of aiortc runs on the network's loop; what `Link` and the seat call runs on the studio's, and hands over.
+All of aiortc runs on the network's loop. Methods that `Link` and the seat call run on the studio's loop and hand over.
 
     studio's loop                                   network's loop
     Link ── receive, send, close ─────────────────  data channel `afjax.live.1`
@@ -33,15 +33,15 @@ __all__ = ["MORE", "Peer"]
 
 log = logging.getLogger("afjax.serving")
 MORE = 1
-"""Flag of a binary message of which more comes: data channels take 64 KiB at once."""
+"""Flag of a binary message that goes on in the next one: data channels take 64 KiB at once."""
 WAITING = 1 << 18
-"""Bytes that may wait for the network before the next message does."""
+"""Bytes that may wait for the network before the next message has to wait."""
 SIDE = 640
-"""Pixels of the longer side from which pictures of the page are made smaller."""
+"""Pixels of the longer side above which pictures of the page are made smaller."""
 LARGEST = 1920 * 1080
 GAP = 1 / LIMITS.pictures
 FLUSH = 1.0
-"""Seconds for which a connection that ends waits until its last message has gone."""
+"""Seconds for which a connection waits at its end until its last message has gone."""
 _OVER = object()
 
 
@@ -54,7 +54,7 @@ class Peer:
     """
 
     def __init__(self, network: Network, servers: Sequence[dict] = (), codecs: Sequence[str] = ("VP8", "H264")):
-        """`servers`: of ICE, as `RTCIceServer` takes them; `codecs`: of pictures, the best first."""
+        """`servers`: ICE servers, as `RTCIceServer` takes them; `codecs`: codecs of pictures, the best first."""
         self._network, self._loop = network, asyncio.get_running_loop()
         self._servers, self._codecs = servers, codecs
         self.opened, self.closed = asyncio.Event(), asyncio.Event()
@@ -76,11 +76,11 @@ class Peer:
         self.voice.reel.put(end, samples)
 
     def show(self, due: float, pixels: np.ndarray) -> None:
-        """A picture that is due at that time."""
+        """A picture that is due at the time `due`."""
         self.pictures.show(due, pixels)
 
     def cut(self) -> None:
-        """What has not left for the network is not heard."""
+        """Drops sound that has not left for the network."""
         self.voice.reel.cut()
 
     @property
@@ -89,12 +89,12 @@ class Peer:
         return self.pictures.dropped
 
     def leave(self) -> None:
-        """The call has ended; the connection does when its page goes."""
+        """The call has ended; the connection ends when its page goes."""
 
     # On the studio's loop: the socket of a link
 
     async def answer(self, offer: str) -> str:
-        """The description of our side for the page's, with all its addresses. InputError where it can't be used."""
+        """The description of our side, with all its addresses. Raises InputError if the page's offer can't be used."""
         try:
             return await self._network.run(self._answer(offer))
         except Exception as error:  # parsers of strangers' descriptions raise what they like
@@ -102,7 +102,7 @@ class Peer:
             raise InputError("the offer can't be used", do="offer audio, video in VP8 or H.264, and data") from None
 
     async def receive(self) -> str | bytes | None:
-        """The next message, a binary one put together; None at the end."""
+        """The next message, the parts of a binary one joined; None at the end."""
         while (message := await self._messages.get()) is not _OVER:
             if isinstance(message, str) or len(message) < HEAD.size:
                 return message
@@ -118,7 +118,7 @@ class Peer:
         await self._network.run(self._send(message))
 
     async def close(self, code: int, reason: str) -> None:
-        """Tells why, and ends the connection; who waits in `receive` is given None."""
+        """Tells why, and ends the connection; `receive` then gives None."""
         await self._network.run(self._close(protocol.message("closed", code=code, reason=reason)))
 
     def _from_page(self, message: Any):
@@ -190,7 +190,7 @@ class Peer:
                     news.set()
 
     async def _convert(self, news: asyncio.Event):
-        """The newest picture as pixels, at most as many a second as pages may send."""
+        """Hands on the newest picture as pixels, at most as many per second as pages may send."""
         while True:
             await news.wait()
             wait = self._seen + GAP - time.monotonic()
@@ -239,7 +239,7 @@ class Peer:
 
 
 def _pixels(frame) -> np.ndarray:
-    """uint8 `[h, w, 3]` RGB of a frame, its longer side SIDE pixels at most."""
+    """A frame as uint8 `[h, w, 3]` RGB, its longer side at most SIDE pixels."""
     scale = min(1.0, SIDE / max(frame.width, frame.height))
     width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
     return frame.reformat(width=width, height=height, format="rgb24").to_ndarray()

@@ -1,5 +1,7 @@
-"""The avatar's voice and picture as tracks of aiortc. One clock stamps both, so that whoever receives them can play
-them in step: a sample and a picture that are due at the same time have the same time since `origin`.
+"""The avatar's voice and picture as tracks of aiortc.
+
+One clock stamps both, so that receivers can play them in step: a sample and a picture that are due at the same time
+have the same time since `origin`.
 
 They live on the network's loop; `hear`, `show` and `cut` may be called from any thread.
 """
@@ -26,7 +28,7 @@ CHUNK = RATE // 50
 """Samples of a packet: 20 ms."""
 CLOCK = 90_000
 STALL = 0.1
-"""Seconds by which a packet may be late; after more its time is skipped, so that no burst follows."""
+"""Seconds by which a packet may be late; the time of a later one is skipped, so that no burst follows."""
 
 
 class VoiceTrack(MediaStreamTrack):
@@ -61,7 +63,7 @@ class VoiceTrack(MediaStreamTrack):
 
 
 class PictureTrack(MediaStreamTrack):
-    """Pictures as they are due, the newest alone where the encoder is behind. Attribute `dropped`: the others."""
+    """Pictures as they are due, or only the newest if the encoder is behind. Attribute `dropped`: the others."""
 
     kind = "video"
 
@@ -72,7 +74,7 @@ class PictureTrack(MediaStreamTrack):
         self._news = asyncio.Event()
 
     def show(self, due: float, pixels: np.ndarray) -> None:
-        """A picture uint8 `[h, w, 3]` RGB, both sides even, that is due at that time."""
+        """A picture uint8 `[h, w, 3]` RGB, both sides even, that is due at the time `due`."""
         self._loop.call_soon_threadsafe(self._put, due, pixels)
 
     def _put(self, due: float, pixels: np.ndarray):

@@ -1,4 +1,4 @@
-"""A page in a call whose pictures and sound go and come by tracks. It runs on the event loop of the studio."""
+"""A page in a call by WebRTC: its pictures and sound go and come by tracks. It runs on the studio's event loop."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +15,13 @@ from afjax.serving.tap import Player, Tap
 __all__ = ["LEAD", "Visitor"]
 
 LEAD = 0.02
-"""Seconds before its time at which a picture is wanted: its encoding, and the way to the network's thread."""
+"""Seconds before its time at which a picture is wanted, for its encoding and the way to the network's thread."""
 GAP = 0.03
-"""Seconds by which sound that always comes later has a new time; less than the 40 ms for which a block waits for it."""
+"""Seconds of lasting delay after which sound is stamped anew; less than the 40 ms for which a block waits for it."""
 
 
 class Visitor(Seat):
-    """A seat whose page is given messages by the outbox, and all else by a player."""
+    """A seat whose page gets messages from the outbox, and pictures and sound from a player."""
 
     encode = staticmethod(lambda picture: picture)
 
@@ -49,7 +49,7 @@ class Visitor(Seat):
         return self._tap.dropped
 
     def sound(self, block: Block) -> None:
-        """Its page hears the track."""
+        """Sends nothing: the page hears the track."""
 
     def put(self, generation: int, frame: int, picture: np.ndarray) -> None:
-        """Its page sees the track."""
+        """Sends nothing: the page sees the track."""

@@ -43,15 +43,15 @@ class Whisper:
     early = True
 
     def __init__(self, worker: Worker | None = None):
-        """`worker`: one that calls share, and wait for each other; it is not closed with one of them."""
+        """`worker`: one that calls share and wait for; it is not closed with a call."""
         self._worker, self._own = worker or worker_of("recogniser"), worker is None
 
     def words(self, samples: np.ndarray) -> list[str]:
-        """Of one turn, float32 `[n]` at 16 kHz."""
+        """Words of one turn, float32 `[n]` at 16 kHz. Raises InputError if its process fails."""
         return [word for word, _, _ in self.timed(samples, False)]
 
     def timed(self, samples: np.ndarray, times: bool = True) -> list[tuple[str, float, float]]:
-        """(text, start s, end s) of the words of float32 `[n]` at 16 kHz; 0 without `times`, which take longer."""
+        """(text, start s, end s) of the words of float32 `[n]` at 16 kHz; 0 without `times`, which is faster."""
         reply, _ = self._worker.ask({"times": times}, samples.astype("<f4").tobytes())
         return [tuple(word) for word in reply["words"]]
 
@@ -62,14 +62,14 @@ class Whisper:
 
 
 class PiperVoice:
-    """`speak` of a brain: one voice, whose words have the times that it gave them itself."""
+    """`speak` of a brain: one voice, with word times from the voice's own durations."""
 
     def __init__(self, worker: Worker | None = None):
-        """`worker`: one that calls share, and wait for each other; it is not closed with one of them."""
+        """`worker`: one that calls share and wait for; it is not closed with a call."""
         self.voice, self._worker, self._own = "Joe", worker or worker_of("speaker"), worker is None
 
     def say(self, sentence: str) -> Spoken:
-        """Raises InputError where its process fails."""
+        """A sentence as sound. Raises InputError if its process fails."""
         words = sentence.split()
         reply, data = self._worker.ask({"text": sentence, "words": words})
         rate, wave = reply["rate"], np.frombuffer(data, "<i2").astype(np.float32) / 32768
@@ -93,13 +93,13 @@ class SmallModel:
     """A language model's server on this machine, for `Chat(model.endpoint, model="")`; calls share it."""
 
     SETTINGS = {"max_tokens": 80, "temperature": 0.3, "cache_prompt": True}
-    REMEMBERED = 14  # messages of which its context of 2048 tokens is not overfull
+    REMEMBERED = 14  # messages that fit its context of 2048 tokens
 
     def __init__(self):
         self._worker, self._key = worker_of("thinker"), secrets.token_urlsafe(24)
 
     def endpoint(self) -> Endpoint:
-        """To the server, which is started where it does not run; for one request."""
+        """The endpoint of the server for one request; the server is started if it does not run."""
         reply, _ = self._worker.ask({"key": self._key})
         return Endpoint(reply["url"], self._key)
 

