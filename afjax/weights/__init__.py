@@ -1,1 +1,1 @@
-"""Released weights: reading, checking, renaming, converting."""
+"""Released weights: reading, checking, renaming and converting them."""

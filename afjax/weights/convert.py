@@ -6,10 +6,10 @@
     config.json              sizes: of the first two as our configs, of wav2vec2 as Hugging Face's
     provenance.json          where each came from, SHA-256 of sources and of the files above, licences
 
-Tensors keep their released names and every bit, those that play no part (noise strengths, masks, blur kernels, the
-speech recogniser's head) included: `restore` gives back what `convert` was given.
+All tensors keep their released names and every bit, also those that play no part (noise strengths, masks, blur kernels,
+the speech recogniser's head): `restore` gives back what `convert` was given.
 
-wav2vec2 tensors inside the flow file win over the folder's, name by name, as they do when the released program loads.
+wav2vec2 tensors inside the flow file win over the folder's, name by name, as in the released program.
 """
 
 import dataclasses
@@ -44,7 +44,7 @@ _INNER = "audio_encoder."
 
 @dataclass(frozen=True)
 class Part:
-    """One network: its sizes, its tensors by released name, and the table that gives them their place."""
+    """One network: its sizes, its tensors by released name, and the table of their paths in the tree."""
 
     config: Any
     tensors: Tensors
@@ -69,7 +69,7 @@ def convert(flow: Path, autoencoder: Path, wav2vec2: Path, folder: Path, heads: 
 
     Args:
       flow, autoencoder: .safetensors or .pth files; wav2vec2: a Hugging Face folder.
-      heads: attention heads of the flow transformer, which no shape tells.
+      heads: attention heads of the flow transformer; no shape tells them.
 
     Returns the names of the tensors that play no part, by file. Raises InputError for anything missing or misplaced.
     """
@@ -106,7 +106,10 @@ def convert(flow: Path, autoencoder: Path, wav2vec2: Path, folder: Path, heads: 
 
 
 def load(folder: str | Path) -> Weights:
-    """A converted folder, its SHA-256 sums verified and its tensors checked. They stay on disk until they are used."""
+    """The weights of a converted folder, SHA-256 sums verified and tensors checked.
+
+    Tensors stay on disk until they are used. Raises InputError for anything missing, changed or misplaced.
+    """
     folder = Path(folder).expanduser().absolute()
     settings, tensors, _ = _stored(folder)
     sizes = {
@@ -157,7 +160,7 @@ def _is_inner(name: str) -> bool:
 
 
 def _check(part: str, tensors: Tensors, sizes: Mapping[str, Any], where: Path) -> list[str]:
-    """Names of tensors of a file that play no part; InputError that lists everything that is wrong with the others."""
+    """Names of a file's tensors that play no part. Raises one InputError that lists all faults of the others."""
     expected = dict(tensor_shapes.shapes(sizes[part]))
     if part != "flow":
         if part == "autoencoder":
@@ -175,7 +178,7 @@ def _check(part: str, tensors: Tensors, sizes: Mapping[str, Any], where: Path) -
 
 
 def _stored(folder: Path) -> tuple[dict, dict[str, Tensors], dict]:
-    """Content of config.json, tensors by file, and of provenance.json, after the sums are verified."""
+    """Content of config.json, tensors by file, and content of provenance.json, after the sums are verified."""
     if not folder.is_dir():
         raise InputError("no such folder of converted weights", folder, "see docs/weights.md")
     provenance = readers.read_json(folder / "provenance.json")

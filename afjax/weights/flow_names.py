@@ -1,4 +1,4 @@
-"""Where the tensors of the released flow transformer lie in the forcing transformer's tree.
+"""Paths of the released flow transformer's tensors in the forcing transformer's tree.
 
 Packed projections (query, key, value of the condition encoder's attentions) are several layers here: their tensors are
 split evenly along the first axis.
@@ -43,7 +43,7 @@ _BLOCK = {
 
 
 def names(config: ModelConfig) -> Paths:
-    """Released name -> paths in the tree; with the audio projection where the network has one."""
+    """Released name -> paths in the tree; the audio projection is among them if the network has one."""
     layers, norms = dict(_LAYERS), dict(_NORMS)
     if config.audio_dim:
         layers, norms = layers | _PROJECTION, norms | _PROJECTION_NORM

@@ -1,4 +1,4 @@
-"""Released files into one checked folder and back: whole, or nothing."""
+"""Released files into one checked folder and back, whole or not at all."""
 
 import time
 from pathlib import Path

@@ -58,5 +58,5 @@ def _pairs(config: LatentConfig) -> Iterator[tuple[str, Path]]:
 
 
 def names(config: LatentConfig) -> dict[str, tuple[Path, ...]]:
-    """Released name to the path of its tensor in the parameter tree."""
+    """Released name -> the path of its tensor in the parameter tree."""
     return {PREFIX + name: (path,) for name, path in _pairs(config)}

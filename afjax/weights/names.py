@@ -1,4 +1,4 @@
-"""Tensors by released name, as a parameter tree and back, and the check that nothing is missing or out of place.
+"""Conversion of tensors by released name to a parameter tree and back, and the check that all are in place.
 
 A name table maps a released name to the paths of the tree among which its tensor is split evenly along axis 0.
 """

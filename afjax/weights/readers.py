@@ -1,8 +1,8 @@
 """Tensors by name from files: safetensors, PyTorch's .pth without its code, a Hugging Face folder of wav2vec2.
 
 Nothing in a file is run. A safetensors file is a length (8 bytes, little-endian), a JSON header that gives each
-tensor's type, shape and byte range, and the bytes; every number of the header is checked against the size of the file
-before a byte of data is touched, and the bytes stay on disk until a tensor is read.
+tensor's type, shape and byte range, and the bytes. Every number of the header is checked against the size of the file
+before a byte of data is touched. The bytes stay on disk until a tensor is read.
 """
 
 import json
@@ -36,7 +36,7 @@ _AGAIN = "get the file again"
 
 
 def read(path: str | Path) -> dict[str, np.ndarray]:
-    """Tensors of a .safetensors, .pth, .pt or .bin file, by name. Raises InputError for anything else or damaged."""
+    """Tensors of a .safetensors, .pth, .pt or .bin file, by name. Raises InputError for other or damaged files."""
     path = _regular(path)
     if path.suffix == ".safetensors":
         return _read_safetensors(path)
@@ -46,7 +46,10 @@ def read(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def read_huggingface(folder: str | Path) -> tuple[dict[str, np.ndarray], Wav2Vec2Config, Path]:
-    """A folder with config.json and model.safetensors or pytorch_model.bin -> tensors, sizes, the file of tensors."""
+    """Tensors, sizes and the tensors' file of a folder with config.json and model.safetensors or pytorch_model.bin.
+
+    Raises InputError if a file is missing or damaged.
+    """
     folder = Path(folder).expanduser().absolute()
     if not folder.is_dir():
         raise InputError("no such folder", folder, "give the folder of facebook/wav2vec2-base-960h")
@@ -58,7 +61,7 @@ def read_huggingface(folder: str | Path) -> tuple[dict[str, np.ndarray], Wav2Vec
 
 
 def read_json(path: str | Path) -> dict:
-    """A small JSON table."""
+    """A small JSON table. Raises InputError for anything else."""
     path = _regular(path)
     if path.stat().st_size > _MAX_JSON:
         raise InputError("is too large for a table of settings", path)
@@ -72,7 +75,7 @@ def read_json(path: str | Path) -> dict:
 
 
 def write_safetensors(path: str | Path, tensors: Mapping[str, np.ndarray]):
-    """Writes tensors aside and renames. The same tensors give the same bytes, in whatever order they come."""
+    """Writes tensors aside and renames the file. The same tensors in any order give the same bytes."""
     arrays = {name: np.asarray(array) for name, array in tensors.items()}
     # wide types first, then by name: every tensor begins at a multiple of its own item's size
     arrays = dict(sorted(arrays.items(), key=lambda item: (-item[1].dtype.itemsize, item[0])))
@@ -108,7 +111,7 @@ def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
 
 
 class Place(NamedTuple):
-    """Where a tensor lies in a file: type, shape, first byte, number of bytes."""
+    """Place of a tensor in a file: type, shape, first byte, number of bytes."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
@@ -117,7 +120,7 @@ class Place(NamedTuple):
 
 
 def tensors(path: str | Path) -> dict[str, Place]:
-    """The tensors of a safetensors file by name, of which the header alone is read. InputError where it is damaged."""
+    """Places of the tensors of a safetensors file by name; only the header is read. Raises InputError for damage."""
     path = Path(path)
     total = path.stat().st_size
     with path.open("rb") as file:

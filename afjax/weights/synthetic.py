@@ -1,7 +1,7 @@
 """Known synthetic weights: a tensor is a function of (seed, released name, shape) alone, the same bits everywhere.
 
 `u` is uniform with mean 0 and variance 1, made of 24 random bits of Philox's raw stream, keyed by the seed and the
-CRC-32 of the name. Nothing is zero, so that an error in a layer that training starts at zero shows as well.
+CRC-32 of the name. No tensor is zero, so that errors also show in layers that training starts at zero.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ __all__ = ["digest", "manifest_shapes", "state_dict", "tensor", "unit_variance_u
 
 
 def unit_variance_uniform(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """float64 `u` of a shape."""
+    """`u` float64 of a shape."""
     count = math.prod(shape)
     stream = np.random.Philox(key=np.array([seed, zlib.crc32(name.encode())], np.uint64))
     words = stream.random_raw((count + 1) // 2).astype("<u8").view("<u4")[:count]
@@ -23,7 +23,7 @@ def unit_variance_uniform(name: str, shape: tuple[int, ...], seed: int) -> np.nd
 
 
 def tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """float32 parameter of a released name: biases small, norms near 1, matrices of unit gain."""
+    """Parameter float32 of a released name: biases small, norms near 1, matrices of unit_variance_uniform gain."""
     u, fan_in = unit_variance_uniform(name, shape, seed), math.prod(shape[1:])
     codec = name.startswith("motion_autoencoder.")
     if name.endswith(("weight_g", "modulation.bias")):

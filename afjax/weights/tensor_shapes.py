@@ -1,7 +1,7 @@
-"""Which tensors each released file must hold: sizes from the shapes, and from the sizes every name and shape.
+"""Tensors that each released file must hold: sizes from the shapes, then every name and shape from the sizes.
 
-Sizes are told by the vectors of several layers together, so that one missing or transposed tensor is reported as that
-and doesn't make all others look wrong.
+Vectors of several layers together tell the sizes, so that one missing or transposed tensor is reported as that and
+doesn't make all others look wrong.
 """
 
 import functools
@@ -85,7 +85,7 @@ def _flow_tree(config: ModelConfig):
 
 
 def flow_config(tensors: Mapping[str, np.ndarray], heads: int, audio_dim: int, where: object) -> ModelConfig:
-    """Sizes of the flow transformer; heads have no shape, and `audio_dim` is that of the wav2vec2 beside it."""
+    """Sizes of the flow transformer. No shape tells `heads`; `audio_dim` is that of the wav2vec2 beside it."""
     width = _vote(tensors, (_FLOW + "x_embedder.proj.bias", _FLOW + r"blocks\.\d+\.(cross_)?attn\.proj\.bias"), where)
     inner = _vote(tensors, (_FLOW + r"blocks\.\d+\.mlp\.fc1\.bias",), where)
     return ModelConfig(
@@ -119,7 +119,7 @@ def latent_config(tensors: Mapping[str, np.ndarray], where: object) -> LatentCon
 
 
 def wav2vec2_config(tensors: Mapping[str, np.ndarray], heads: int, where: object) -> Wav2Vec2Config:
-    """Sizes of a wav2vec2 that comes without its config.json; strides are the family's."""
+    """Sizes of a wav2vec2 that comes without its config.json; strides are those of its family."""
     start = wav2vec2_names.PREFIX
     layer, conv = re.escape(start) + r"encoder\.layers\.", start + "feature_extractor.conv_layers.{}.conv.weight"
     count = _layers(tensors, re.escape(conv).replace(r"\{\}", r"(\d+)"))
@@ -141,7 +141,7 @@ def wav2vec2_config(tensors: Mapping[str, np.ndarray], heads: int, where: object
 
 
 def _vote(tensors: Mapping[str, np.ndarray], patterns: Iterable[str], where: object) -> int:
-    """The size that most vectors with names of these patterns have."""
+    """The size of most vectors whose names match these patterns."""
     named = (value.size for name, value in tensors.items() if any(re.fullmatch(p, name) for p in patterns))
     found = Counter(size for size in named if size)
     if not found:
@@ -153,7 +153,7 @@ def _vote(tensors: Mapping[str, np.ndarray], patterns: Iterable[str], where: obj
 
 
 def _layers(tensors: Iterable[str], pattern: str) -> int:
-    """One more than the highest number of a layer; stray tensors, less than half of the fullest layer's, make none."""
+    """One more than the highest number of a layer with at least half as many tensors as the fullest layer."""
     found = (re.match(pattern, name) for name in tensors)
     counts = Counter(int(match[1]) for match in found if match and len(match[1]) < 4)
     enough = max(counts.values(), default=0) / 2

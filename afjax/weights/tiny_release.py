@@ -1,4 +1,4 @@
-"""Small files of the released format, made of synthetic weights, for tests and trials of a whole way."""
+"""Small files of the released format with synthetic weights, for tests and trials from end to end."""
 
 import json
 from pathlib import Path
@@ -39,7 +39,7 @@ def tensors(config) -> dict[str, np.ndarray]:
 
 
 def speech_tensors() -> dict[str, np.ndarray]:
-    """Of a Hugging Face file, the tensors of the speech recogniser's head included."""
+    """Tensors of a Hugging Face file, with those of the speech recogniser's head."""
     return tensors(SPEECH) | {"lm_head.weight": np.ones((4, 8), np.float32), "lm_head.bias": np.ones(4, np.float32)}
 
 

@@ -1,4 +1,4 @@
-"""Names of wav2vec2's tensors in the Hugging Face files, where every one begins with `wav2vec2.`."""
+"""Names of wav2vec2's tensors in the Hugging Face files, where all begin with `wav2vec2.`."""
 
 from collections.abc import Mapping
 
@@ -69,7 +69,10 @@ def shapes(config: Wav2Vec2Config) -> dict[str, tuple[int, ...]]:
 
 
 def canonical(tensors: Mapping, where: object = None) -> dict:
-    """The same tensors with the older of the two spellings of the weight-normalised convolution."""
+    """The same tensors with the older of the two spellings of the weight-normalised convolution.
+
+    Raises InputError if a tensor is there in both.
+    """
     both = [name for new, name in _SPELLINGS.items() if new in tensors and name in tensors]
     if both:
         raise InputError(f"{both[0]} is there in both of its spellings", where, "delete one")
