@@ -1,1 +1,1 @@
-"""The library beside the released network, number for number."""
+"""Comparison of the library with the released network, number for number."""

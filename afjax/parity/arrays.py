@@ -1,4 +1,4 @@
-"""Arrays of a parity file by key, and how a file stores less of an array than there is."""
+"""Arrays of a parity file by key, and the part of an array that a file stores."""
 
 from collections.abc import Mapping
 
@@ -26,7 +26,10 @@ class Stored(dict):
 
 
 def kept(value: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Every k-th channel, where a file stores no more; something of another shape where it stores anything else."""
+    """Every k-th channel, as files store them, of a value whose stored shape is `shape`; all if the shapes agree.
+
+    If a file stores another part, the result has another shape.
+    """
     if not value.ndim or not shape or value.shape == shape:
         return value
     return value[..., :: max(value.shape[-1] // max(shape[-1], 1), 1)]

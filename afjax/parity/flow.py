@@ -1,7 +1,7 @@
 """Every array of the files `masks`, `scheduler`, `flow_modules_*` and `sampler_*`, computed by ours.
 
-The released network caches keys rotated to absolute positions; the stream's are not rotated (`afjax.streaming.state`),
-so they are turned here before they are compared.
+The released network caches keys rotated to absolute positions. The stream's keys are not rotated
+(`afjax.streaming.state`), so they are rotated here before they are compared.
 """
 
 import functools
@@ -46,7 +46,7 @@ def params_of(tensors: Arrays, config: ModelConfig, dtype=np.float32) -> dict:
 
 
 def modules(stored: Stored, tensors: Arrays, heads: int, dtype) -> dict[str, np.ndarray]:
-    """Arrays of `flow_modules_*` that are known. `stored` holds the file's arrays, and the inputs of the small one."""
+    """Known arrays of `flow_modules_*`. `stored` holds the file's arrays, and the inputs of the small file."""
     config = flow_config(tensors, heads, 0, stored.where)
     groups = {key.split("/")[0] for key in stored}
     streams = {match[0] for key in stored if (match := re.match(r"block_stream/start\d+", key))}
@@ -155,7 +155,7 @@ def _cached_block(block, given, name: str) -> dict:
 
 
 def sampler(stored: Stored, tensors: Arrays, heads: int, dtype) -> dict[str, np.ndarray]:
-    """Arrays of `sampler_*` that are known. `stored` holds the file's arrays, and the inputs of the small one.
+    """Known arrays of `sampler_*`. `stored` holds the file's arrays, and the inputs of the small file.
 
     Latents come from the jitted start and step of the stream, inner arrays from the same passes taken apart.
     """
@@ -176,7 +176,7 @@ def sampler(stored: Stored, tensors: Arrays, heads: int, dtype) -> dict[str, np.
 
 
 class Case:
-    """One run of the released sampler: length and settings from the name, as `T60_nfe8_a0.7_u3.3`, or the inputs."""
+    """One run of the released sampler: length and settings from a name such as `T60_nfe8_a0.7_u3.3`, or the inputs."""
 
     def __init__(self, name: str, stored: Stored, config: ModelConfig, params, dtype):
         self.name, self.stored, self.config, self.params, self.dtype = name, stored, config, params, dtype
@@ -192,7 +192,7 @@ class Case:
         self.model = ForcingTransformer(config)
 
     def passes(self):
-        """Conditions and noise of the start, then of each block; short ones are filled with their last frame."""
+        """Conditions and noise of the start, then of each block; short conditions are filled with their last frame."""
         tracks = {name: self.stored[f"in/{name}"][:, : self.frames] for name in _CONDITIONS}
         for name, track in tracks.items():
             if track.shape[1] < self.frames:
@@ -211,7 +211,7 @@ class Case:
         return init_stream(keys, reference_motion, self.config, LAYOUT, sampler)
 
     def latents(self) -> np.ndarray:
-        """Motion of the whole clip [b, t, d]."""
+        """Motion of the whole clip `[b, t, d]`."""
         start, block = _compiled(self.model, self.sampler)
         state, advance, motions = self.empty(self.sampler), start, []
         for conditions, noise in self.passes():
@@ -224,8 +224,8 @@ class Case:
     def inner(self, last: int) -> dict[str, np.ndarray]:
         """States and raw velocities along the solver, and the caches after each block, up to the block `last`.
 
-        Fixtures hold all three branches whatever their weights, streams compute those whose weight is not zero: the
-        passes are made for scales that need them all, and solved with the weights of this case.
+        Fixtures hold all three branches whatever their weights; streams compute those whose weight is not zero. The
+        passes are therefore made for scales that need all, and solved with the weights of this case.
         """
         state, found = self.empty(_BRANCHED), {}
         for number, (conditions, noise) in enumerate(self.passes()):
@@ -271,7 +271,7 @@ class Case:
         return state, path, _merge_branches(raw(noise, 1.0)), _merge_branches(raw(motion, 0.0))
 
     def _caches(self, state, number: int, layer: int) -> dict:
-        """Caches of one layer [k * b, h, m, e] as the released sampler keeps them, and their means."""
+        """Caches of one layer `[k * b, h, m, e]` as the released sampler keeps them, and their means."""
         first = START + LAYOUT.block * number - LAYOUT.look_ahead - LAYOUT.cache
         block = self.model.bind(self.params).blocks[layer]
         aligned = np.arange(LAYOUT.alignment)  # the released cross-attention has no positions
@@ -296,7 +296,7 @@ def _compiled(model: ForcingTransformer, sampler: SamplerConfig):
 
 
 def _tokens_first(x):
-    """[b, h, n, e] <-> [b, n, h, e]."""
+    """`[b, h, n, e]` <-> `[b, n, h, e]`."""
     return jnp.moveaxis(x, 1, 2)
 
 

@@ -1,4 +1,4 @@
-"""What the latent codec gives for the inputs of parity fixtures, under the fixtures' keys and in their layout.
+"""Arrays that the latent codec gives for the inputs of parity fixtures, under the fixtures' keys and in their layout.
 
 Layers are compared alone (`ae_pieces`), then every map of encoder and decoder (`ae_small`, `ae_full`): channels first,
 by mean and standard deviation over space, a central crop and the top-left corner.
@@ -28,13 +28,13 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def arrays(file: str, inputs: Stored, state_dict: Arrays, dtype, wanted: Iterable[str]) -> dict[str, np.ndarray]:
-    """The arrays `wanted` of a fixture file, those that are known.
+    """Those arrays of `wanted`, keys of a fixture file, that are known.
 
     Args:
       file: "ae_pieces", "ae_small" or "ae_full".
       inputs: the fixture's `in/...` arrays (others are not read).
       state_dict: parameters under released names; not used for "ae_pieces".
-      dtype: of the computation; float64 needs jax.enable_x64.
+      dtype: that of the computation; float64 needs jax.enable_x64.
       wanted: keys, without `in/...` and `f64/...`.
     """
     wanted = list(wanted)
@@ -55,7 +55,7 @@ def _last(x) -> jax.Array:
 
 
 def pictures(levels: np.ndarray, dtype) -> jax.Array:
-    """uint8 `[n, h, w, 3]` as the network sees them: from float32 arithmetic, as the reference's, in any precision."""
+    """uint8 `[n, h, w, 3]` as the network sees them, in any dtype by float32 arithmetic, like the reference's."""
     return jnp.asarray(levels.astype(np.float32) / np.float32(127.5) - np.float32(1), dtype)
 
 
@@ -125,7 +125,7 @@ class _Network:
         return _first(_decode(self.prepared, self.latent, self.encoding.features))
 
     def array(self, key: str):
-        """The array of a key, None for one that is not known."""
+        """The array of a key; None for an unknown key."""
         if key in self.vectors:
             return self.vectors[key]
         name, slash, part = key.partition("/")
@@ -176,7 +176,7 @@ def _part(x: jax.Array, part: str) -> np.ndarray | None:
 
 
 def _pieces(pieces: list[str], inputs: Stored, dtype) -> dict[str, np.ndarray]:
-    """Outputs of layers by key, all computed by one program; InputError where a layer lacks an input."""
+    """Outputs of layers by key, all computed by one program. Raises InputError if a layer lacks an input."""
     own, kernels = {}, {}
     given = {key.split("/")[1] for key in inputs if key.startswith("in/")}
     pieces = [name for name in pieces if name in given and _KNOWN.fullmatch(name)]

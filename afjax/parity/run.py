@@ -1,9 +1,9 @@
-"""Are ours the released network's numbers? Runs every array of a folder of fixtures and says how far off each is.
+"""Parity report: computes every array of a folder of fixtures and its distance from the released network's.
 
-A fixture file holds inputs under `in/...`, what the released network computed in float32, and for some arrays under
-`f64/...` in float64. Its weights are synthetic (`afjax.weights.synthetic`), their seed is in `manifests/digests.json`.
-Limits stand on the noise floor in `noise_floor.json`, the difference between the released network's own float32 and
-float64 runs:
+A fixture file holds inputs under `in/...` and the arrays that the released network computed in float32, and for some of
+them under `f64/...` those in float64. Its weights are synthetic (`afjax.weights.synthetic`); their seed is in
+`manifests/digests.json`. Limits stand on the noise floor in `noise_floor.json`, the difference between the released
+network's own float32 and float64 runs:
 
     float32   max <= 10 floor and rms <= 5 floor, no less than 4e-6 of the largest and 1e-6 of the rms value
     float64   4e-7 and 2e-7 of the same
@@ -30,7 +30,7 @@ __all__ = ["Fixtures", "Row"]
 
 @dataclass(frozen=True)
 class Row:
-    """One array: errors and limits, NaN where ours has no such array or another shape."""
+    """One array: errors and limits. Errors are NaN where ours has no such array or another shape."""
 
     file: str
     key: str
@@ -41,7 +41,7 @@ class Row:
 
     @property
     def share(self) -> float:
-        """How much of its limit the error takes, the larger of both; above 1 it failed."""
+        """Share of its limit that an error takes, the larger of both; above 1 the array failed."""
         pairs = ((self.error, self.limit), (self.rms, self.limit_rms))
         return max(error / limit if limit else np.inf if error else 0.0 for error, limit in pairs)
 
@@ -51,7 +51,7 @@ class Row:
 
 
 def _limits(floor, x64: bool, where: str) -> tuple[float, float]:
-    """Of the largest and the rms error."""
+    """Limits of the largest and of the rms error."""
     try:
         own, rms, ref_max, ref_rms = (float(floor[name]) for name in ("max_abs", "rms", "ref_max", "ref_rms"))
     except (KeyError, TypeError, ValueError) as error:
@@ -62,7 +62,7 @@ def _limits(floor, x64: bool, where: str) -> tuple[float, float]:
 
 
 class Fixtures:
-    """A folder of fixtures. Raises InputError where it is not one, or its weights can't be made again."""
+    """A folder of fixtures. Raises InputError if it is not one, or its weights can't be made again."""
 
     def __init__(self, folder: str | Path):
         self.folder = Path(folder).expanduser().absolute()
@@ -123,7 +123,7 @@ class Fixtures:
         return int(found.group(1)) if found else default
 
     def keys(self, file: str, x64: bool = False, only: str = "*") -> list[str]:
-        """The arrays of a file that have to agree, in float64 those with a float64 reference.
+        """Keys of the arrays of a file that have to agree; in float64 those with a float64 reference.
 
         `only`: a pattern of `file:key`.
         """
@@ -156,7 +156,7 @@ class Fixtures:
         return Row(file, key, float(error.max()), float(np.sqrt((error**2).mean())), *limits)
 
     def _run(self, file: str, keys: list[str], dtype) -> dict[str, np.ndarray]:
-        """Ours of these arrays, those that are known; perhaps others."""
+        """Our arrays of these keys, as far as they are known, and perhaps others."""
         stored, size = self.stored(file), file.rpartition("_")[2]
         if file == "masks":
             return tables.mask_arrays(keys)
@@ -183,7 +183,7 @@ class Fixtures:
         return {}
 
     def _end_to_end(self, stored: Stored, size: str, dtype, keys: list[str]) -> dict[str, np.ndarray]:
-        """Pictures in, pictures out: the codec, the sampler over its latents, the codec."""
+        """Pictures from pictures: the codec, the sampler over its latents, the codec."""
         codec, network = self.weights(f"ae_{size}"), self.weights(f"flow_{size}")
         found = latent.motion_of_frames(stored, codec, dtype)
         frames = stored["in/avatar_audio"].shape[1]

@@ -14,7 +14,7 @@ Arrays = Mapping[str, np.ndarray]
 
 
 def mask_arrays(keys: Iterable[str]) -> dict[str, np.ndarray]:
-    """Arrays of `masks`, those of `keys` that are known."""
+    """Arrays of `masks`: those of `keys` that are known."""
     found = {key: _mask(key) for key in keys}
     return {key: mask for key, mask in found.items() if mask is not None}
 

@@ -30,12 +30,12 @@ def projection_shapes(config: Wav2Vec2Config, width: int = 512) -> dict[str, tup
 
 
 def arrays(config: Wav2Vec2Config, stored: Stored, tensors: Mapping[str, np.ndarray], dtype) -> dict[str, np.ndarray]:
-    """Key -> array for every array of a file that is known.
+    """Known arrays of a file by key.
 
     Args:
       stored: all its arrays: inputs `in/...`, and the others for their names and the channels kept.
       tensors: by released name, those of `projection_shapes` among them.
-      dtype: of parameters and inputs; float64 only with 64-bit floats enabled.
+      dtype: that of parameters and inputs; float64 only with 64-bit floats enabled.
     """
     cast = {name: np.asarray(value, dtype) for name, value in tensors.items()}
     params = {"params": names.to_tree(cast, wav2vec2_names(config))}
