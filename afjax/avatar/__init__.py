@@ -1,1 +1,1 @@
-"""A model ready to use: `afjax.avatar.avatar.Avatar`, and what makes one."""
+"""Models ready to use: `afjax.avatar.avatar.Avatar`, and the modules that load one."""

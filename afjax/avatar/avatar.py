@@ -1,10 +1,10 @@
-"""A model ready to use: what it hears with, what it generates, and the faces that it moves.
+"""A model ready to use: its feature extractor, its generator and its codec.
 
     voices ──► features ──┐
     user motion ──────────┼─► generator (normalizer, network, solver) ──► motion ──► codec ──► pictures
     portrait ──► codec ───┘
 
-`afjax.load` makes one of a name, a run folder, a model folder or released weights.
+`afjax.load` makes one from a name, a run folder, a model folder or released weights.
 """
 
 from collections.abc import Callable, Sequence
@@ -40,10 +40,10 @@ class Avatar:
     Attributes:
       config: its settings.
       generator: motion from conditions, with the `normalizer` of both.
-      load_features: gives its feature extractor, `features`, which is loaded when it is first asked for.
-      codecs: its codec for a side in pixels, 0: the codec's own, and a precision.
-      step: of its training.
-      folder: that it was loaded from.
+      load_features: loads its feature extractor, `features`, when it is first needed.
+      codecs: its codec for a side in pixels (0: the codec's own) and a precision.
+      step: step of its training.
+      folder: folder that it was loaded from.
       hears_silence: whether an avatar without a voice is silent; else its voice is a condition that is dropped.
     """
 
@@ -62,11 +62,11 @@ class Avatar:
 
     @cached_property
     def features(self) -> FeatureExtractor:
-        """What it hears with. Raises InputError where its weights are missing or others than in training."""
+        """The feature extractor. Raises InputError if its weights are missing or not those of the training."""
         return self.load_features().at(self.config.compute.precision)
 
     def with_config(self, config: Config) -> "Avatar":
-        """The same weights under other settings, of the sampler, say."""
+        """The same weights with other settings, say of the sampler."""
         made = self.generator
         return replace(self, config=config, generator=Generator(config, made.params, made.normalizer, made.absolute))
 
@@ -88,11 +88,11 @@ class Avatar:
           user_motion: `[frames, d]` in raw units, or None without a user's face.
           user_wave, avatar_wave: float32 samples `[s]` at 16 kHz, shorter or longer than the clip, or None. A user
             without face and voice is dropped as a condition; for an avatar without a voice see `hears_silence`.
-          seed: of the noise.
+          seed: seed of the noise.
           reference_motion: the portrait's own motion `[d]` in raw units, `codec.reference_motion(identity)`; needed
             where the codec has no neutral face.
 
-        Raises InputError where it is needed and missing.
+        Raises InputError if `reference_motion` is needed and missing.
         """
         if avatar_wave is None and self.hears_silence:
             avatar_wave = silence(frames)
@@ -109,15 +109,15 @@ class Avatar:
     def render(self, portrait: np.ndarray, motion: np.ndarray, size: int = 0) -> np.ndarray:
         """Frames uint8 `[t, size, size, 3]` of a portrait, uint8 `[h, w, 3]` RGB, under motion `[t, d]`.
 
-        Who renders a portrait again and again keeps `codec(size).identity(portrait)` and calls the codec.
+        To render a portrait several times keep `codec(size).identity(portrait)` and call the codec.
         """
         codec = self.codec(size)
         return codec.render(codec.identity(portrait), motion)
 
     def warm_up(self, sound: int = 0):
-        """Compiles what a single clip needs, so that the next `generate` does not.
+        """Compiles what a single clip needs, so that the next `generate` compiles nothing.
 
-        `sound`: frames that its voices last; 0: it has none.
+        `sound`: frames of its voices; 0 without voices.
         """
         if sound:
             self.features.warm_up(sound)
@@ -138,13 +138,13 @@ class Avatar:
         return LiveParams.of(params, self.features.live_params, self.normalizer), self.features
 
     def engine(self, sessions: int = 1) -> Engine:
-        """Slots for so many live sessions, which one step computes together."""
+        """An engine with slots for `sessions` live sessions, which one step computes together."""
         return Engine(self.live_config, *self.live_params, sessions)
 
     def session(self, portrait: np.ndarray, size: int = 0, seed: int = 0) -> LiveSession:
-        """A live conversation with a portrait, uint8 `[h, w, 3]` RGB. Raises InputError where it can't be used.
+        """A live conversation with a portrait, uint8 `[h, w, 3]` RGB. Raises InputError if it can't be used.
 
-        Nothing is compiled in its first block: the model is got ready here and, beside it, what shows the portrait.
+        The first block compiles nothing: the model and, in parallel, the rendering of the portrait are compiled here.
         """
         codec, still = self.codec(size), (self.config.layout.block, self.config.model.motion_dim)
 
@@ -162,7 +162,7 @@ class Avatar:
     ) -> dict[str, Any]:
         """Writes the live step as a bundle, whole or not at all; a bundle there is replaced. Returns the manifest.
 
-        The arguments are those of `write_bundle`. Raises InputError for platforms or a folder that can't be.
+        The arguments are those of `write_bundle`. Raises InputError for platforms or a folder that can't be used.
         """
         bundle.check_platforms(platforms)
         with files.folder_aside(folder, replaces=bundle.STEP) as aside:
@@ -175,11 +175,11 @@ class Avatar:
         """Writes the live step as a bundle (`afjax.export.bundle`) into an empty folder.
 
         Args:
-          platforms: names of `bundle.PLATFORMS`; sessions: of one step.
+          platforms: names of `bundle.PLATFORMS`; sessions: number of sessions of one step.
           blocks: inputs of its example `[n, sessions, ...]`, drawn ones by default.
           facts: further entries of the manifest.
 
-        Returns the manifest and, where this machine is among the platforms, the account of the example (else {}).
+        Returns the manifest and, if this machine is among the platforms, the account of the example (else {}).
         """
         config = self.live_config
         blocks = random_blocks(config.layout, config.model.motion_dim, sessions) if blocks is None else blocks
@@ -187,10 +187,10 @@ class Avatar:
         return bundle.write(folder, config, *self.live_params, platforms, blocks, self.codec().channels, facts)
 
     def save(self, folder: str | Path, card: str = ""):
-        """Writes what others need to use it as a folder (`afjax.avatar.model_folder`), which `afjax.load` reads.
+        """Writes the model as a folder to give away (`afjax.avatar.model_folder`), which `afjax.load` reads.
 
-        A folder of this kind that is there is replaced; its model card stays unless there is another, `card`. Raises
-        InputError for models of the latent codec or of wav2vec2 features, and for another folder.
+        A folder of this kind that exists is replaced; its model card stays unless `card` is given. Raises InputError
+        for models of the latent codec or of wav2vec2 features, and for a folder of another kind.
         """
         model = model_folder.Model(self.config, self.generator.params, self.normalizer, self.step)
         model_folder.write(folder, model, described(self.features), tuple(self.codec().channels), card)

@@ -29,14 +29,14 @@ def load_autoencoder(workdir: str | Path) -> LatentCodec:
 
 
 def codecs_of(workdir: str = "") -> Callable[[int, str], Codec]:
-    """By size in pixels and precision: the face codec (0: 256 px), or the latent codec of a run folder."""
+    """Gives a codec by size in pixels and precision: the face codec (0: 256 px), or the latent codec of a run."""
     if not workdir:
         return lambda size, precision: FaceCodec(size=size or 256)
     return of_one_size(lambda: load_autoencoder(workdir))
 
 
 def of_one_size(load: Callable[[], LatentCodec]) -> Callable[[int, str], Codec]:
-    """A codec that is loaded when it is first asked for; InputError for another size than its own or 0."""
+    """Gives one codec, loaded when it is first needed. It raises InputError for another size than the codec's or 0."""
     load = cache(load)
     at = cache(lambda precision: load().at(precision))
 

@@ -14,9 +14,9 @@ __all__ = ["features_of", "load_features", "require_same"]
 
 
 def load_features(weights: str | Path = "", block: int = 0) -> FeatureExtractor:
-    """Mel, or the wav2vec2 of a folder that `experiments.convert` wrote. Raises InputError where it is damaged.
+    """Mel, or the wav2vec2 of a folder that `experiments.convert` wrote. Raises InputError if that is damaged.
 
-    `block`: wav2vec2 hears recorded sound as a stream does, in blocks of so many frames; 0: whole clips at once.
+    `block`: wav2vec2 hears recorded sound as a stream does, in blocks of `block` frames; 0: whole clips at once.
     """
     if not weights:
         return MelFeatures()
@@ -25,14 +25,14 @@ def load_features(weights: str | Path = "", block: int = 0) -> FeatureExtractor:
 
 
 def features_of(config: Config) -> FeatureExtractor:
-    """What a model of this config hears with."""
+    """The feature extractor of a model of this config."""
     return load_features(config.data.features, 0 if config.data.whole_clips else config.layout.block)
 
 
 def require_same(extractor: FeatureExtractor, stored: dict[str, Any], where: object):
-    """Raises InputError where features were made otherwise than `extractor` makes them.
+    """Raises InputError if features were made otherwise than `extractor` makes them.
 
-    `stored`: what `described` said when they were made.
+    `stored`: what `described` gave when they were made.
     """
     own = described(extractor)
     if own == stored:

@@ -6,8 +6,8 @@
         if session.due(now):
             show(session.block(now))
 
-All times are seconds on one clock that begins with the user's first frame; `afjax.streaming.session` says what happens
-to input that comes late, twice, or not at all. One thread calls all of it: `block` computes a block and renders it.
+All times are seconds on one clock that begins with the user's first frame. `afjax.streaming.session` says what happens
+to input that comes late, twice, or not at all. One thread calls all methods; `block` computes a block and renders it.
 """
 
 from typing import Any, NamedTuple
@@ -23,11 +23,11 @@ __all__ = ["Block", "LiveSession"]
 
 
 class Block(NamedTuple):
-    """What is shown and heard next, B frames of 1/25 s."""
+    """Pictures and sound of the next t = `layout.block` frames of 1/25 s."""
 
-    pictures: np.ndarray  # uint8 [B, size, size, 3]
-    sound: np.ndarray  # float32 [B * 640] at 16 kHz, the avatar's voice
-    motion: np.ndarray  # float32 [B, D], raw units
+    pictures: np.ndarray  # uint8 [t, size, size, 3]
+    sound: np.ndarray  # float32 [t * 640] at 16 kHz, the avatar's voice
+    motion: np.ndarray  # float32 [t, d], raw units
 
 
 class LiveSession:
@@ -37,10 +37,10 @@ class LiveSession:
         """Begins a conversation.
 
         Args:
-          engine: one free slot of the model whose motion the codec renders. Of an engine with more, a step goes on
-            with all sessions at once, so that no single one can take its block alone.
+          engine: an engine of one free slot, of the model whose motion the codec renders. A step of an engine with
+            more slots goes on with all sessions at once, so that no session could take its block alone.
           identity: `codec.identity` of the avatar's portrait; a user whose face is not seen rests like it.
-          seed: of the motion's noise.
+          seed: seed of the motion's noise.
         """
         if engine.sessions != 1:
             raise ValueError(f"a live session has an engine of one slot, not of {engine.sessions}")
@@ -58,7 +58,7 @@ class LiveSession:
 
     @property
     def counts(self) -> Counts:
-        """What was done about input that was not as it should be."""
+        """Counts of input that was not as it should be."""
         return self._buffers.counts
 
     def see(self, frame: np.ndarray, at: float) -> bool:

@@ -1,11 +1,11 @@
-"""A trained model as a folder to give away: what generation needs and nothing of the run that it came from.
+"""A trained model as a folder to give away, with all that generation needs and nothing of the run.
 
     model.safetensors  averaged weights, float32, by their dotted path in the network
     model.json         format, config, statistics, features, channels, step, SHA-256 of the weights
     README.md          model card, for people
 
-It holds models of the face codec that hear mel features; others need weights beside their own. Paths of the machine
-that trained are left out. Nothing in a folder is run, and every number is checked before a network is built of it.
+A folder can hold models of the face codec that hear mel features; others need weights beside their own. Paths of the
+machine that trained are left out. Nothing in a folder is run, and every number is checked before a network is built.
 """
 
 import contextlib
@@ -42,7 +42,7 @@ it is not for, how it was measured and under which licence it comes.
 
 @dataclass(frozen=True)
 class Model:
-    """What a folder holds."""
+    """Contents of a folder."""
 
     config: Config
     params: dict
@@ -56,10 +56,11 @@ def write(folder: str | Path, model: Model, features: dict[str, Any], channels: 
     Args:
       folder: new or empty, or one of this format, which is replaced; its card stays unless there is another.
       model: config, parameters (`{"params": ...}`), statistics and step.
-      features: `described` of what it hears with; channels: of its codec.
+      features: `described` of its feature extractor; channels: those of its codec.
       card: the model card, Markdown; by default the card that is there, else a plain one.
 
-    Raises InputError for a model that the format doesn't hold, weights that are not finite, and another folder.
+    Raises InputError for a model that the format doesn't hold, weights that are not finite, and a folder of another
+    kind.
     """
     folder = files.writable(folder, folder=True)
     config = _portable(model.config)
@@ -94,7 +95,7 @@ def write(folder: str | Path, model: Model, features: dict[str, Any], channels: 
 
 
 def read(folder: str | Path) -> Model:
-    """What is in a folder, checked. Raises InputError, one line, where it is damaged or of another version."""
+    """The model in a folder, checked. Raises InputError, one line, if it is damaged or of another version."""
     folder = files.absolute(folder)
     about, weights = (folder / name for name in FILES)
     for path in (about, weights):
@@ -127,14 +128,14 @@ def _portable(config: Config) -> Config:
 
 
 def _replaceable(folder: Path) -> str:
-    """A file whose folder may be replaced: empty where there is none of ours, or something else is in it as well."""
+    """A file by which the folder may be replaced; empty if it has none of our files, or has others as well."""
     ours = {*FILES, CARD}
     there = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
     return next((name for name in (*FILES, CARD) if name in there), "") if there <= ours else ""
 
 
 def _require_known(table: dict[str, Any], config: Config, where: Path):
-    """InputError unless what it hears with and what it moves are those of this afjax."""
+    """Raises InputError unless the model's features and channels are those of this afjax."""
     own = {"features": described(MelFeatures()), "channels": list(CHANNELS)}
     odd = next((name for name, value in own.items() if table.get(name) != value), "")
     if odd or config.data.codec or config.data.features:
@@ -143,7 +144,7 @@ def _require_known(table: dict[str, Any], config: Config, where: Path):
 
 
 def _shapes(config: Config, tensors: Mapping[str, Any], where: Path) -> Any:
-    """Shapes of the config's parameters, for which nothing large is made, whatever sizes the config claims."""
+    """Shapes of the config's parameters. Nothing large is made, whatever sizes the config claims."""
     count = sum(tensor.size for tensor in tensors.values())
     sizes = [value for value in asdict(config.model).values() if isinstance(value, int)]
     if config.model.depth <= len(tensors) and max(sizes) <= max(count, 1):

@@ -23,9 +23,9 @@ __all__ = ["ProjectedFeatures", "load_released"]
 
 @dataclass(frozen=True)
 class ProjectedFeatures(Wav2Vec2Features):
-    """wav2vec2 and the condition encoder's projection of it, `width` numbers a frame.
+    """wav2vec2 and the condition encoder's projection of it, `width` numbers per frame.
 
-    Voices are projected once a clip, not once a pass, and the features, 18 times as wide, do not leave the program.
+    Voices are projected once per clip, not once per pass. The features, 18 times as wide, do not leave the program.
     `params`: {"wav2vec2": ..., "projection": ...}.
     """
 
@@ -50,7 +50,7 @@ class ProjectedFeatures(Wav2Vec2Features):
 def load_released(folder: str | Path, start: int = released.SAMPLER.start) -> Avatar:
     """The avatar of a folder that `experiments.convert` wrote; `start`: frames that it makes at once at first.
 
-    Raises InputError where the folder is damaged.
+    Raises InputError if the folder is damaged.
     """
     weights = load(folder)
     params, model = weights.flow.params(), weights.flow.config

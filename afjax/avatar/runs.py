@@ -24,8 +24,8 @@ __all__ = ["load_run"]
 def load_run(workdir: str | Path) -> Avatar:
     """Avatar of a folder that `experiments.train` wrote, or of one of its checkpoints, `WORKDIR/checkpoints/STEP`.
 
-    One that was trained in bfloat16 generates in tf32, as its samples did. Raises InputError without a checkpoint or
-    with another config.
+    An avatar that was trained in bfloat16 generates in tf32, as its samples did. Raises InputError without a checkpoint
+    or if it is of another config.
     """
     from afjax.training.checkpoint import load_ema  # imports orbax, which models that ship do without
 
@@ -53,7 +53,7 @@ def load_run(workdir: str | Path) -> Avatar:
 
 
 def _features(config: Config, stored: dict[str, Any] | None, path: Path) -> FeatureExtractor:
-    """What a run hears with; `stored`: what it said of it when it was trained, None for an older run."""
+    """The feature extractor of a run; `stored`: its description from the training, None if the run has none."""
     features = features_of(config)
     if stored is not None:
         require_same(features, stored, path)

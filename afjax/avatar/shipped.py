@@ -1,4 +1,4 @@
-"""Models that are given away: those that come with afjax, by name, and folders of the same form."""
+"""Models to give away: those that come with afjax, by name, and folders of the same form."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from afjax.streaming.generator import Generator
 __all__ = ["load_model", "shipped"]
 
 MODELS = Path(__file__).resolve().parents[1] / "models"
-"""A folder a model, `afjax.avatar.model_folder` says of what files."""
+"""One folder per model, with the files of `afjax.avatar.model_folder`."""
 
 
 def shipped() -> dict[str, Path]:
@@ -20,7 +20,7 @@ def shipped() -> dict[str, Path]:
 
 
 def load_model(folder: str | Path) -> Avatar:
-    """The avatar of a folder that `Avatar.save` wrote. Raises InputError, one line, where it is damaged."""
+    """The avatar of a folder that `Avatar.save` wrote. Raises InputError, one line, if it is damaged."""
     model = model_folder.read(folder)
     generator = Generator(model.config, model.params, model.normalizer)
     return Avatar(model.config, generator, MelFeatures, codecs_of(), model.step, Path(folder).expanduser().absolute())
