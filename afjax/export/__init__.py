@@ -1,1 +1,1 @@
-"""The live step as plain files, and in other runtimes."""
+"""Export of the live step as plain files and to other runtimes."""

@@ -3,8 +3,8 @@
     step(params, state, inputs) -> (state, motion)
 
 is the step of `afjax.streaming.live_step` with every tree as a dict of arrays by name and every key as its data. Shapes
-are static, parameters are inputs, the state is donated. `bundle_loader.py` is the loader that goes into the folder;
-what is written is run once through it, so a folder that exists gives what the library gives.
+are static, parameters are inputs, the state is donated. `bundle_loader.py` goes into the folder as its loader. A bundle
+for this machine is run once through it, so that it gives what the library gives.
 """
 
 import io
@@ -41,19 +41,19 @@ STEP = "step.jax_exported"
 JAX = {"least": "0.10.2", "below": "0.12"}
 """Versions between which a static step has been seen to load, both ways."""
 TOLERANCE = {"cpu": 1e-4, "cuda": 5e-2, "rocm": 5e-2, "tpu": 2e-1}
-"""Largest difference in standard deviations of a channel on another machine than the example's."""
+"""Largest difference, in standard deviations of a channel, on another machine than the example's."""
 NARROW = 0.2
-"""The same of a step in bfloat16: .05 between two ways of compiling it for one CPU."""
+"""Least tolerance of a step in bfloat16: two ways of compiling it for one CPU differ by .05."""
 TIMED = 50
 
 
 def named(tree: Any) -> dict[str, Any]:
-    """The arrays of a tree by dotted path, keys as their data uint32."""
+    """The arrays of a tree by dotted path, random keys as their data uint32."""
     return {_name(path): _plain(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
 
 
 def rebuilt(like: Any, arrays: dict[str, Any]) -> Any:
-    """The tree of which `arrays` are the `named` ones, of the structure of `like`."""
+    """The inverse of `named`: a tree of `arrays` with the structure of `like`."""
 
     def leaf(path, x):
         array = arrays[_name(path)]
@@ -69,7 +69,7 @@ def session_axes(config: Config, extractor) -> dict[str, int]:
 
 
 def started(config: Config, extractor, params: live_step.LiveParams, sessions: int) -> live_step.LiveState:
-    """A session that has just begun in every slot, seeded by its slot, with the neutral face and all conditions."""
+    """The state with a session that has just begun in every slot, seeded by it, the neutral face and all conditions."""
     state = live_step.init_live(config, extractor, sessions)
     for slot in range(sessions):
         state = live_step.put(state, slot, live_step.fresh(config, extractor, params, seed=slot))
@@ -80,7 +80,7 @@ def serialize(config: Config, extractor, params: live_step.LiveParams, sessions:
     """The step for a platform as jax.export writes it, without a gradient or names of this machine's folders.
 
     A program for several platforms would hold a switch at each operation that one of them writes in its own way. XLA
-    takes them out, but joins operations otherwise: the result differs in its last bits from the library's.
+    takes the switches out but joins operations otherwise: the result differs in its last bits from the library's.
     """
     step, state = (
         live_step.make_live_step(config, extractor),
@@ -112,11 +112,12 @@ def write(
 
     Args:
       platforms: names of PLATFORMS on which it shall run; the program of the first is step.jax_exported.
-      blocks: inputs of the example, [n, sessions, ...] each; their sessions are those of the bundle.
+      blocks: inputs of the example, `[n, sessions, ...]` each; the bundle has as many sessions.
       channels: names of the motion's channels, by default numbers.
       facts: further entries of the manifest: step of training, licence.
 
-    Returns the manifest and, where this machine is among the platforms, the loader's account of the example (else {}).
+    Returns the manifest and, if this machine is among the platforms, the loader's account of the example (else {}).
+    Raises RuntimeError if the example differs from the library by more than its tolerance.
     """
     platforms, sessions = list(dict.fromkeys(platforms)), blocks.avatar_wave.shape[1]
     state = started(config, extractor, params, sessions)
@@ -213,7 +214,7 @@ def _npz(**arrays: np.ndarray) -> bytes:
 
 @contextmanager
 def _short_locations() -> Iterator[None]:
-    """Programs lowered meanwhile name their source files without folders."""
+    """Has programs that are lowered inside the block name their source files without folders."""
     name = "jax_hlo_source_file_canonicalization_regex"
     before = getattr(jax.config, name)
     jax.config.update(name, "^.*/")

@@ -1,4 +1,4 @@
-"""Runs an exported stream. Needs jax, numpy, safetensors and flatbuffers, nothing else.
+"""Loader of an exported stream. It needs jax, numpy, safetensors and flatbuffers, nothing else.
 
     python run.py       checks every hash, runs example.npz and prints one JSON line: 0 = it gives what it gave, 2 = not
 
@@ -26,14 +26,14 @@ from jax import export
 from safetensors import deserialize
 
 EARLIER = {"rng": "key", "reference_motion": "reference", "condition_mask": "keep", "guidance_weights": "weights"}
-"""What `Stream.start` sets, and its name in bundles of the format afjax.stream/1."""
+"""Names of arrays that `Stream.start` sets -> their names in bundles of the format afjax.stream/1."""
 
 
 class Stream:
-    """Sessions of a bundle, one a slot, on the default device; `params` and `state` are arrays by name.
+    """Sessions of a bundle, one per slot, on the default device; `params` and `state` are arrays by name.
 
-    Raises ValueError or OSError where a byte of the bundle is missing or differs from what was exported, and where it
-    has no program for this platform.
+    Raises ValueError or OSError if a byte of the bundle is missing or differs from what was exported, and if it has no
+    program for this platform.
     """
 
     def __init__(self, folder: str | Path):
@@ -49,9 +49,9 @@ class Stream:
         self._step, self._put = jax.jit(exported.call, donate_argnums=1), jax.jit(self._placed, donate_argnums=0)
 
     def start(self, slot: int, seed: int = 0, **arrays):
-        """A new session in a slot; `arrays` are its own values of state arrays, without the session axis.
+        """Begins a session in a slot; `arrays` are its own values of state arrays, without the session axis.
 
-        reference_motion=(motion - mean) / std is the portrait's own motion [d], by default that of the neutral face.
+        reference_motion=(motion - mean) / std is the portrait's own motion `[d]`, by default that of the neutral face.
         """
         arrays = {self._of_stream(name): value for name, value in (arrays | {"rng": np.uint32([0, seed])}).items()}
         one = {name: np.take(array, [slot], self._axes[name]) for name, array in self._first.items()}
@@ -60,13 +60,13 @@ class Stream:
         self.state = self._put(self.state, np.int32(slot), one)
 
     def step(self, avatar_wave, user_wave, user_motion) -> np.ndarray:
-        """Motion [s, block, d] of the next block of every slot, raw.
+        """Motion `[b, block, d]` of the next block of all b slots, raw.
 
-        Sound is [s, block * 640] at 16 kHz in -1..1. The user's sound and motion [s, block, d], in raw units, are those
-        of `user_delay` frames before the avatar's; before the first frame there are silence and the reference's
+        Sound is `[b, block * 640]` at 16 kHz in -1..1. The user's sound and motion `[b, block, d]`, in raw units, are
+        those of `user_delay` frames before the avatar's; before the first frame there are silence and the reference's
         motion.
         """
-        names = self.manifest["inputs"]  # of the voices and the motion, in this order
+        names = self.manifest["inputs"]  # names of the voices and the motion, in this order
         given = zip(names, (avatar_wave, user_wave, user_motion), strict=True)
         inputs = {name: np.asarray(array, np.float32) for name, array in given}
         self.state, motion = self._step(self.params, self.state, inputs)
@@ -83,7 +83,7 @@ class Stream:
 
 
 def _arrays(content: bytes, described: dict) -> dict[str, np.ndarray]:
-    """Arrays by name, as the manifest describes them: the reader of safetensors for numpy knows no bfloat16."""
+    """Arrays by name, as the manifest describes them, since safetensors' reader for numpy knows no bfloat16."""
     stored = dict(deserialize(content))
     return {
         name: np.frombuffer(stored[name]["data"], jax.numpy.dtype(array["dtype"])).reshape(array["shape"])
@@ -92,7 +92,7 @@ def _arrays(content: bytes, described: dict) -> dict[str, np.ndarray]:
 
 
 def checked(folder: Path) -> tuple[dict, dict[str, bytes]]:
-    """Manifest and contents of the files of a bundle, if all of them are what was exported."""
+    """Manifest and contents of the files of a bundle. Raises ValueError if one is not what was exported."""
     manifest = json.loads((folder / "manifest.json").read_bytes())
     files = {name: (folder / Path(name).name).read_bytes() for name in manifest["files"]}
     found = {name: sha256(content) for name, content in files.items()}
@@ -104,7 +104,7 @@ def checked(folder: Path) -> tuple[dict, dict[str, bytes]]:
 
 
 def sealed(manifest: dict) -> str:
-    """sha256 of a manifest but for the entry that holds it."""
+    """sha256 of a manifest without the entry `sha256`."""
     return sha256(json.dumps({k: v for k, v in manifest.items() if k != "sha256"}, sort_keys=True).encode())
 
 
@@ -113,7 +113,7 @@ def sha256(content: bytes) -> str:
 
 
 def here() -> dict[str, str]:
-    """What the bits of a result depend on."""
+    """Versions, platform and device, on which the bits of a result depend."""
     device, info = jax.local_devices()[0].device_kind, Path("/proc/cpuinfo")
     if device == "cpu" and info.exists():
         model = re.search(r"model name\s*: (.*)|$", info.read_text())[1]
@@ -123,7 +123,7 @@ def here() -> dict[str, str]:
 
 
 def played(stream: Stream, blocks) -> tuple[np.ndarray, list[float]]:
-    """Motion of a sequence of blocks [n, s, block, d], and the seconds that each took."""
+    """Motion `[n, b, block, d]` of a sequence of n blocks, and the seconds that each took."""
     made, seconds = [], []
     for block in blocks:
         begun = time.perf_counter()
@@ -133,7 +133,7 @@ def played(stream: Stream, blocks) -> tuple[np.ndarray, list[float]]:
 
 
 def example(stream: Stream) -> dict:
-    """Runs the example in a stream that was just made: how far from what was exported (in deviations), how fast."""
+    """Runs the example in a stream that was just made: its difference from the exported (in deviations), its speed."""
     with np.load(io.BytesIO(stream.files["example.npz"]), allow_pickle=False) as stored:
         wanted, inputs = stored["motion"], [stored[name] for name in stream.manifest["inputs"]]
     made, seconds = played(stream, zip(*inputs, strict=True))

@@ -1,4 +1,4 @@
-"""Inputs of a bundle's example: conversations cut into blocks, or drawn ones."""
+"""Inputs of a bundle's example: conversations cut into blocks, or drawn inputs."""
 
 from collections.abc import Sequence
 
@@ -29,7 +29,7 @@ def blocks_of(layout: LayoutConfig, clips: Sequence[Clip]) -> Inputs:
 
 
 def random_blocks(layout: LayoutConfig, channels: int, sessions: int) -> Inputs:
-    """Inputs `[BLOCKS, sessions, ...]` of people who buzz and nod."""
+    """Inputs `[BLOCKS, sessions, ...]` of made-up people who buzz and nod."""
     frames = BLOCKS * layout.block
     voices = [(_voice(frames, 2 * index), _voice(frames, 2 * index + 1)) for index in range(sessions)]
     return blocks_of(layout, [(*pair, _nods(frames, channels)) for pair in voices])

@@ -1,8 +1,8 @@
 """The exported step in other runtimes: ONNX by jax2onnx and onnxruntime, IREE by its own compiler.
 
-Each recipe writes a file, runs it beside JAX from the same start over some blocks, and tells the largest difference in
+Each recipe writes a file, runs it beside JAX from the same start over some blocks, and gives the largest difference in
 standard deviations of a channel. ONNX takes feature rows in place of sound (jax2onnx 0.17 mistakes the padding of the
-mel windows) and the block's noise in place of keys; IREE takes the bundle's step as it is.
+mel windows) and the block's noise in place of keys. IREE takes the bundle's step as it is.
 """
 
 import time
@@ -34,8 +34,9 @@ BLOCKS = 4
 def to_onnx(config: Config, params: LiveParams, path: Path, sessions: int = 1) -> dict[str, Any]:
     """Writes the step on feature rows.
 
-    Inputs: the stream's state by name, avatar_features and user_features [s, block, f] and user_motion [s, block, d],
-    raw, and noise [s, block, d] of a standard normal. Outputs: motion [s, block, d], raw, and `next.NAME` of the state.
+    Inputs: the stream's state by name, avatar_features and user_features `[b, block, f]` and user_motion
+    `[b, block, d]`, raw, and standard normal noise `[b, block, d]`, for b sessions. Outputs: motion `[b, block, d]`,
+    raw, and `next.NAME` of the state. Raises InputError if a package is missing, RuntimeError if the results differ.
     """
     try:
         import jax2onnx
@@ -81,7 +82,10 @@ def to_onnx(config: Config, params: LiveParams, path: Path, sessions: int = 1) -
 
 
 def to_iree(bundle: Path, path: Path) -> dict[str, Any]:
-    """Compiles a bundle's step for this CPU. `main` takes parameters, state and inputs by the order of their names."""
+    """Compiles a bundle's step for this CPU. `main` takes parameters, state and inputs in the order of their names.
+
+    Raises InputError if a package is missing or the step is in bfloat16, RuntimeError if the results differ.
+    """
     try:
         import iree.compiler
         import iree.runtime
@@ -118,7 +122,7 @@ def to_iree(bundle: Path, path: Path) -> dict[str, Any]:
 
 
 def _played(step, first, held, changed, blocks):
-    """Motion [n, s, block, d] of blocks one after the other, and the seconds of each."""
+    """Motion `[n, b, block, d]` of n blocks one after the other, and the seconds of each."""
     state, made, seconds = dict(first), [], []
     for block in blocks:
         begun = time.perf_counter()
