@@ -8,7 +8,7 @@ share compiled programs. A stream reads `window` frames of the past and no sampl
 
     name       clip                                          stream
     mel        strictly causal                               equal to the clip's rows after `mel.WINDOW` frames
-    wav2vec2   the stream's rows, one window a block that    a window; statistics over all that was heard
+    wav2vec2   the stream's rows, one window per block that  a window; statistics over all that was heard
                ends with the block; or (`block` = 0) those
                of the whole clip, what comes later included
                (`afjax.audio.wav2vec2.extractor`)
@@ -32,7 +32,7 @@ __all__ = ["FeatureExtractor", "MelFeatures", "described", "silence", "silent_ro
 
 
 class FeatureExtractor(Protocol):
-    """What turns a voice into features.
+    """Turns a voice into features.
 
     Attributes:
       name: the features' name in records and runs.

@@ -58,7 +58,7 @@ class Codec(Protocol):
         """A tracker that reads a live camera as `encode` reads a clip, without its future."""
 
     def identity(self, portrait: np.ndarray, face: int = 0) -> Any:
-        """What `render` needs to know of one person; portrait uint8 `[h, w, 3]` RGB.
+        """All that `render` needs of one person; portrait uint8 `[h, w, 3]` RGB.
 
         `face`: which one of several, counted from the left from 1 on; 0 takes the largest, with an InputWarning. A
         portrait that does not stand upright is turned, with an InputWarning.

@@ -26,7 +26,7 @@ MAX_VALUE = 32.0  # values above it are something else than sound in [-1, 1]
 _SILENT = 1e-3  # peak below which a track carries nothing
 _FAINT = 0.05  # share of the loudest channel's size below which a channel does not count
 _CANCELS = 0.7  # share of the size of a mix of unrelated channels below which a mix has lost the voice
-_LOST = 0.3  # a sound that is shorter than its head says by more seconds is cut off
+_LOST = 0.3  # seconds; a sound shorter than its head says by more is cut off
 _LOUD = 1.25  # peak above which bringing it down is worth a word: lossy codecs overshoot
 
 

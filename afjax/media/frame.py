@@ -4,7 +4,7 @@
 not. Cameras write one to say how they were held, and selfie cameras to say that they show a mirror's picture.
 
 **Lines.** Interlaced frames hold two moments, in even and odd lines. The even lines are kept and those between them are
-their means. A moving mouth then has no comb, at half the resolution of height.
+their means. A moving mouth then has no comb; the height has half its resolution.
 
 **HDR.** Code values become light by their curve (PQ or HLG: SMPTE ST 2084, ARIB STD-B67, as in ITU-R BT.2100), with
 203 cd/m2 as 1 (white, ITU-R BT.2408). Bright light is bent below 1: with m the largest of red, green and blue,

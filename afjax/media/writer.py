@@ -34,7 +34,7 @@ _QUALITY = {
 
 
 def named(path: Path, alpha: bool = False) -> Path:
-    """The path, if its name ends as what is written to it must. Raises InputError if not."""
+    """The path, if its name has an ending of what is written. Raises InputError for another name."""
     names = tuple(_ALPHA) if alpha else (".mp4", ".m4v", ".mov")
     if path.suffix.lower() not in names:
         kinds = "with alpha as ProRes or VP9" if alpha else "as MP4"

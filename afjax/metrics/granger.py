@@ -55,7 +55,7 @@ class Filter:
 
 @dataclass(frozen=True)
 class Projections:
-    """What step 1 leaves: rows, folds, the scale of Y, the user's filters and the past of the listener's voice.
+    """Results of step 1: rows, folds, the scale of Y, the user's filters and the past of the listener's voice.
 
     Rows are sorted by fold. `clip`, `frame`, `fold` `[n]`; `bounds` `[f + 1]`; `scale` `[d]`; `voice` `[n, p]`;
     `shifts` `[k + 1, n]`, the first of no frames.
@@ -220,7 +220,7 @@ class _CrossRidge:
     def squares(self, extra: np.ndarray, columns) -> np.ndarray:
         """Squared held-out residuals `[n, s, m]` for s versions of the extra columns `[n, s, e]` and m choices of them.
 
-        By elimination of the own past: extra - X (X'X + l)^-1 X' extra carries all that extra adds.
+        The own past X is eliminated: extra - X (X'X + l)^-1 X' extra carries all that extra adds.
         """
         versions, width = extra.shape[1:]
         flat = extra.reshape(len(extra), -1)
@@ -280,8 +280,8 @@ def _parts(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Standardised columns, their `count` principal directions `[p, count]`, and mean and 1 / deviation.
 
-    Columns are cut at `limit` robust deviations (1.48 x the median absolute one) from their median first. By subspace
-    iteration from random directions (Halko, Martinsson and Tropp 2011).
+    Columns are first cut at `limit` robust deviations (1.48 x the median absolute one) from their median. The method is
+    subspace iteration from random directions (Halko, Martinsson and Tropp 2011).
     """
     if np.isfinite(limit):
         middle = np.median(design, axis=0)

@@ -24,7 +24,7 @@ from scipy import stats
 from afjax.metrics import bootstrap
 
 QUESTIONS = ("reactiveness", "motion_richness", "verbal_alignment", "nonverbal_alignment", "overall")
-"""What participants are asked of every pair: the five criteria of the Avatar Forcing user study (its Table 2)."""
+"""Questions about every pair: the five criteria of the Avatar Forcing user study (its Table 2)."""
 
 CHOICES = ("a", "tie", "b")
 """Names of the values 0, 1 and 2 of an answer."""

@@ -14,7 +14,7 @@ __all__ = ["Brain", "Cut", "Event", "UserTranscript", "Silent", "Speech", "State
 
 
 class Event:
-    """What a brain has to tell its call."""
+    """Something that a brain tells its call."""
 
 
 @dataclass

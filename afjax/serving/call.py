@@ -327,7 +327,7 @@ class Call:
         return Cut(self.generation, last + 1, heard, self._rest(kept, last + 1))
 
     def _rest(self, kept: list[Entry], frame: int) -> Block | None:
-        """What is left of the block at hand from `frame` on."""
+        """The rest of the block at hand, from `frame` on."""
         if not kept or kept[-1].motion is None or kept[-1].first + self.block <= frame:
             return None
         entry = kept[-1]

@@ -9,8 +9,8 @@ nothing later is read. The network standardises the wave and each channel of its
 The stream does so over all that it has heard, which `extend_past` keeps as a few numbers; over the window alone, a
 pause would be turned up to speech. Sound before the stream's first sample is silence.
 
-`streamed` computes a stream's rows of recorded sound, which models are trained on and measured with. Each block has a
-window of its own and waits for no other: window / block times the work of the whole clip.
+`streamed` computes the rows that a stream would have of recorded sound; models are trained on and measured with them.
+Each block has a window of its own and waits for no other: window / block times the work of the whole clip.
 
 A stream's rows differ from those of the whole clip. The weights and the window decide by how much; measure it with
 

@@ -32,7 +32,7 @@ RANGE = {
     "gaze_x": (-0.40, 0.40),
     "gaze_y": (-0.25, 0.25),
 }
-"""What the tracker reports at most: wide enough that real faces hardly ever touch it (`docs/face.md`)."""
+"""Limits of what the tracker reports, so wide that real faces hardly ever touch them (`docs/face.md`)."""
 USUAL = {
     "yaw": (-25.0, 25.0),
     "pitch": (-15.0, 15.0),
@@ -50,7 +50,7 @@ USUAL = {
     "gaze_x": (-0.15, 0.15),
     "gaze_y": (-0.10, 0.10),
 }
-"""What a calm conversation has: its upper end is a full smile, a wide vowel, a head well turned."""
+"""Ranges of a calm conversation: their upper ends are a full smile, a wide vowel, a head well turned."""
 CHANNELS = tuple(RANGE)
 POSE = ("yaw", "pitch", "roll", "tx", "ty", "scale")
 EXPRESSION = tuple(name for name in CHANNELS if name not in POSE)

@@ -1,6 +1,6 @@
 """The square around a face that the latent codec sees.
 
-It is that of the authors' preprocessing of portraits and user videos. The face's box (over a clip the mean of all
+It is made as in the authors' preprocessing of portraits and user videos. The face's box (over a clip the mean of all
 frames' boxes) gives a square around its centre with twice the box's larger side. This is cut to the picture, and the
 result is the largest square around the centre of what is left. The square stays where it is for the whole clip, so that
 the head moves in it.

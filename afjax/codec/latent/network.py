@@ -117,7 +117,7 @@ def prepare(params: Tree) -> dict:
 
 
 def narrowed(prepared: Tree, dtype) -> dict:
-    """Prepared parameters, those of convolutions from map to map in another dtype, bfloat16 say, as the maps then are.
+    """Prepared parameters, those of convolutions from map to map in another dtype, say bfloat16. Maps then have it.
 
     Latents, coefficients, styles, flow and the picture so far stay as they are: a place among 512 pixels has more
     digits than bfloat16, and the picture is a sum over levels. Pictures to encode must have `dtype` as well.

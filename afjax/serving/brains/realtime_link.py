@@ -152,7 +152,7 @@ class Link:
 
 
 def _what(error: Exception) -> str:
-    """What is wrong, without an address or a key."""
+    """An error in a few words, without an address or a key."""
     status = getattr(error, "status", None)
     if status is not None:
         return f"answers {status}" + (", is the key right?" if status in (401, 403) else "")

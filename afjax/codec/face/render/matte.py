@@ -125,7 +125,7 @@ def _share(image: np.ndarray, away: np.ndarray, below: np.ndarray, passes: int, 
 def _body(part: np.ndarray, person: np.ndarray, away: np.ndarray) -> np.ndarray:
     """The person in a part `[SIDE, SIDE]` of the picture, as 0 and 1.
 
-    Thin pieces are taken for lines of the wall, and so are pieces that no face is part of.
+    Thin pieces count as lines of the wall, and pieces apart from the face as wall.
     """
     parts, _ = label(binary_opening(part, _DISC) | person)
     return (np.isin(parts, np.unique(parts[away < 0])) & (parts > 0)).astype(float)

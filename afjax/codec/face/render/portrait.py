@@ -191,8 +191,8 @@ def _assemble(texture, crop, mesh, contours, box, sure: bool) -> Identity:
     alpha = person_matte(crop, *np.moveaxis(around, -1, 0))
     plate = background_plate(crop, alpha)
     behind, alpha = (a.repeat(2, 0).repeat(2, 1) for a in (plate, alpha[..., None]))
-    # Detail finer than the plate averages to zero in each of its pixels. Left out where there is only wall, it stands
-    # still.
+    # Detail finer than the plate averages to zero in each of its pixels. The texture leaves it out where the matte is
+    # 0, so that the wall stands still.
     texture = np.concatenate([np.where(alpha > 0, texture - (1 - alpha) * behind, 0), alpha], -1)
     arrays = (plate, points, weight, base, low, frame.origin, frame.unit, angles(frame.rotation))
     arrays = tuple(np.asarray(a, np.float32) for a in (texture, *arrays))
