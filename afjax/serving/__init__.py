@@ -1,1 +1,1 @@
-"""Live calls: their clocks, the loop that computes them, and the ways to page, room, pipeline and camera."""
+"""Live calls: their clocks, the loop that computes them, and servers for pages, rooms, pipelines and cameras."""

@@ -32,7 +32,7 @@ log = logging.getLogger("afjax.serving")
 PACE = 15.0
 """Letters and blanks per second of speech."""
 _LEAST = 0.05
-"""Least seconds between the begins of an utterance's last words, and from the last one to its end."""
+"""Least seconds between the starts of an utterance's last words, and from the last start to the end."""
 ASKED = "asked for"
 """Stands for the id of a response that has not been created."""
 _IGNORED = ("response_cancel_not_active", "conversation_already_has_active_response")
@@ -40,7 +40,7 @@ _IGNORED = ("response_cancel_not_active", "conversation_already_has_active_respo
 
 @dataclass
 class _Item:
-    """An utterance: its id, seconds of its sound that have come, text without a time, begin of its next word."""
+    """An utterance: its id, seconds of its sound that have come, text without a time, start of its next word."""
 
     id: str
     seconds: float = 0.0

@@ -1,4 +1,4 @@
-"""The brain that needs no server: `listen`, `reply` and `speak` joined, in threads of their own.
+"""The brain that needs no server: `listen`, `reply` and `speak`, joined by two threads.
 
     ear    a thread that takes the user's sound and decides on turns and interruptions
     mouth  a thread that has sentences made into sound, one after the other, ahead of their time
