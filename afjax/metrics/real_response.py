@@ -131,7 +131,7 @@ class Clip:
 
 
 def gain_terms(user: np.ndarray, avatar: np.ndarray, where: np.ndarray | None = None, lag: int = LAG) -> np.ndarray:
-    """The two gain_terms `[2]` of the gain on_devices the user's frames `where`, bool `[t]`; 0, 0 where there are none."""
+    """Numerator and denominator `[2]` of the gain over the frames `where`, bool `[t]`; 0, 0 where there are none."""
     u, a = user[: len(user) - lag], avatar[lag:]
     if where is not None:
         u, a = u[where[: len(u)]], a[where[: len(u)]]
@@ -174,7 +174,7 @@ def null(clips: Sequence[Clip], name: str) -> list[np.ndarray]:
 
 
 def gains(clips: Sequence[Clip], name: str, seed: int = 0) -> dict[str, Any]:
-    """Figures of a channel on_devices whole clips: `gain` with its interval, `raw`, `null`, `p`, and those of each clip."""
+    """Figures of a channel over whole clips: `gain` with its interval, `raw`, `null`, `p`, and those of each clip."""
     real = np.stack([gain_terms(*clip.pair(name)) for clip in clips])
     chance = null(clips, name)
     middle = np.stack([each.mean(axis=0) if len(each) else np.full(2, np.nan) for each in chance])

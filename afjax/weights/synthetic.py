@@ -23,7 +23,7 @@ def unit_variance_uniform(name: str, shape: tuple[int, ...], seed: int) -> np.nd
 
 
 def tensor(name: str, shape: tuple[int, ...], seed: int) -> np.ndarray:
-    """Parameter float32 of a released name: biases small, norms near 1, matrices of unit_variance_uniform gain."""
+    """Parameter float32 of a released name: biases small, norms near 1, matrices of unit gain."""
     u, fan_in = unit_variance_uniform(name, shape, seed), math.prod(shape[1:])
     codec = name.startswith("motion_autoencoder.")
     if name.endswith(("weight_g", "modulation.bias")):

@@ -161,6 +161,23 @@ def test_a_segment_of_which_nothing_can_be_used_is_finished_too():
     run(work)
 
 
+def test_a_runner_tells_when_it_ends_also_after_segments_that_were_cleared():
+    async def work():
+        agent, ended = Receiver(Studio.now), asyncio.Event()
+        async with scene(agent) as one:
+            one.runner.on_end = ended.set
+            for end in (agent.flush, agent.clear_buffer):
+                await agent.capture_frame(frames(0.05)[0])
+                await asyncio.sleep(0.05)
+                end()
+                await asyncio.sleep(0.05)
+            assert not ended.is_set()
+            agent._data_ch.close()  # nobody sends speech any more
+            await asyncio.wait_for(ended.wait(), 2)
+
+    run(work)
+
+
 def test_the_avatar_sees_and_hears_the_user_and_nobody_else():
     async def work():
         agent, users = Receiver(Studio.now), [Camera(204), Camera(60), Camera(20)]

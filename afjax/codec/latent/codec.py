@@ -51,7 +51,7 @@ def ready(params: Mapping[str, Any]) -> dict:
 
 @partial(jax.jit, static_argnames="precision")
 def ready_at(ready, precision: str) -> dict:
-    """The same for a precision."""
+    """Parameters of `ready`, cast for a precision."""
     return narrowed(ready, activation_dtype(precision))
 
 

@@ -97,8 +97,7 @@ class Runner:
                 continue
             if not self._feed.finish() and self._coming:
                 self._finished(0.0, False)  # nothing of it could be used
-            self.on_end: Callable[[], None] = lambda: None
-        self._coming = False
+            self._coming = False
 
     async def _play(self):
         async for piece in self._feed:
@@ -114,7 +113,6 @@ class Runner:
         self.audio.clear_queue()
         if self._feed.interrupt() is None and self._coming:
             self._finished(0.0, True)
-        self.on_end: Callable[[], None] = lambda: None
         self._coming = False  # an end that a cleared segment still sends belongs to no other segment
 
     def _started(self):
