@@ -12,7 +12,7 @@ from afjax.types import Heads, HostOrDevice, Mask, Positions, typed
 KeysValues = tuple[Heads, Heads]
 """Keys and values `[b, m, h, e]`."""
 Past = tuple[Float[HostOrDevice, "b past h e"], Float[HostOrDevice, "b past h e"]]
-"""The same of cached tokens, which are some of those that are attended to."""
+"""Keys and values of cached tokens, which are some of the m that are attended to."""
 Hidden = Float[HostOrDevice, "b n c"]
 """Tokens inside a network."""
 Queries = Float[HostOrDevice, "b n h e"]
@@ -22,11 +22,12 @@ MASKED_SCORE = -1e9  # finite, so that a row without any key (a token that is no
 
 @typed
 def attend(query: Queries, key: Heads, value: Heads, mask: Mask) -> Hidden:
-    """Softmax attention, scores at least float32.
+    """Softmax attention; its scores are at least float32.
 
     Args:
       query: `[b, n, h, e]`; key, value: `[b, m, h, e]`.
-      mask: `[n, m]` or `[b, n, m]`, True where a query may attend. A query that may attend to nothing gets a mean.
+      mask: `[n, m]` or `[b, n, m]`, True where a query may attend. A query that may attend to nothing gets the mean
+        of all values.
 
     Returns `[b, n, h * e]`.
     """
@@ -40,15 +41,15 @@ def attend(query: Queries, key: Heads, value: Heads, mask: Mask) -> Hidden:
 
 @typed
 def split_heads(x: Float[HostOrDevice, "*any c"], heads: int) -> Float[HostOrDevice, "*any h e"]:
-    """Channels `[..., c]` by head, `[..., h, e]`; `heads` divides c."""
+    """Channels `[..., c]` split into heads, `[..., h, e]`; `heads` divides c."""
     return x.reshape(*x.shape[:-1], heads, x.shape[-1] // heads)
 
 
 class SelfAttention(nn.Module):
     """Rotary self-attention over past and present tokens.
 
-    `past` holds keys and values `[b, m, h, e]` of earlier tokens, keys already rotated. Returned are `[b, n, c]` and
-    the present tokens' own keys and values, not rotated, so that whoever caches them may renumber their positions.
+    `past` holds keys and values `[b, m, h, e]` of earlier tokens, keys already rotated. Returns `[b, n, c]` and the
+    present tokens' own keys and values. These keys are not rotated, so that a cache may renumber their positions.
     """
 
     heads: int
@@ -71,8 +72,8 @@ class SelfAttention(nn.Module):
 class CrossAttention(nn.Module):
     """Attention to a condition, optionally with rotary positions.
 
-    Keys and values come from `project`, once for all solver steps of a block. Without positions a token can't tell
-    which of the frames in its alignment window is its own, unless the condition says so.
+    Keys and values come from `project`, once for all solver steps of a block. A token without positions can't tell
+    which frame of its alignment window is its own, unless the condition says so.
     """
 
     width: int
@@ -97,7 +98,7 @@ class CrossAttention(nn.Module):
 
 
 class ConditionAttention(nn.Module):
-    """Attention of one condition track to another, optionally with rotary positions; all of one width."""
+    """Attention of one condition track to another of equal width, optionally with rotary positions."""
 
     heads: int
     rotary: bool

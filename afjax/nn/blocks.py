@@ -22,7 +22,7 @@ Modulating = Float[HostOrDevice, "#b #n c"]
 
 @typed
 def normalise(x: Float[HostOrDevice, "*any c"]) -> Float[HostOrDevice, "*any c"]:
-    """LayerNorm of `[..., c]` without parameters, as modulated layers use it; at least in float32, result as `x`."""
+    """LayerNorm of `[..., c]` without parameters, for modulated layers; at least in float32, result in x's dtype."""
     wide = x.astype(jnp.promote_types(x.dtype, jnp.float32))
     centred = wide - wide.mean(-1, keepdims=True)
     variance = (centred**2).mean(-1, keepdims=True)
@@ -69,8 +69,8 @@ class Block(nn.Module):
         Args:
           x: tokens `[b, n, c]`.
           modulation: six arrays `[b, n, c]`: shift, scale and gate of self-attention, then of the MLP.
-          cross: what `project` returned; masks: of self-attention `[n, m + n]` and of the alignment `[n, m]`, or with
-            a batch axis.
+          cross: what `project` returned.
+          masks: self-attention `[n, m + n]` and alignment `[n, m]`, or both with a batch axis.
           positions: `[n]`; past: keys, already rotated, and values of cached tokens.
         """
         shift, scale, gate, mlp_shift, mlp_scale, mlp_gate = modulation

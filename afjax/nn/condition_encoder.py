@@ -1,4 +1,4 @@
-"""Dual motion encoder: what the avatar says and what its user says and does, as one condition a frame.
+"""Dual motion encoder: what the avatar says and what its user says and does, as one condition per frame.
 
     user motion  m ── Linear-LN-SiLU x 2 ─► q ┐
     user audio  a_u ── project ────► k, v ────┴─► + LN SiLU = u ──► k, v ┐
@@ -9,25 +9,25 @@
   released   no positions, every token of its pass (the whole training window), as in the released network
   windowed   rotary positions, the present frame and `window - 1` before it; causal by construction
 
-The third has no second attention. Each person queries a motion memory bank of K learned vectors instead:
+A third form has no second attention. Each person queries a motion memory bank of K learned vectors instead:
 
   memory     c = Linear SiLU LN (a + verbal(a) + u + non_verbal(u)), rotary positions inside u
 
-(our reading of INFP, arXiv 2412.04037, as the paper's baseline uses it: the avatar's voice recalls verbal motion, the
-user non-verbal motion. INFP's user has a voice only; here u is the same as above, so that the forms differ in one
-thing. What a query sees of the user is the whole pass, or a window as in `windowed`.)
+It is our reading of INFP (arXiv 2412.04037) as the paper's baseline uses it: the avatar's voice recalls verbal motion,
+the user non-verbal motion. INFP's user has a voice only. Here u is the same as above, so that the forms differ in one
+thing. A query sees the whole pass of the user, or a window as in `windowed`.
 
-With `convolutions` = n the causal forms have a second path, which carries cues that last a few frames and answers that
-run by themselves. It goes round the attention, whose query is the avatar's voice and says little while it listens:
+The causal forms have a second path where `convolutions` is n > 0. It carries cues that last a few frames, and answers
+that run by themselves. It goes round the attention, whose query, the avatar's voice, says little while it listens:
 
     h_0 = Linear [a, a_u, u_m, m, |m[t] - m[t - 3]|]              u_m: user motion as embedded above, m: as it comes
     h_i[t] = h_{i-1}[t] + SiLU LN Linear [h_{i-1}[t - 2 d], h_{i-1}[t - d], h_{i-1}[t]]        d = 2^(i-1)
     c = Linear SiLU LN (... + h_n)
 
-It reads 2 (2^n - 1) + 3 frames of past; before a stream's first frame all of them are zero. A nod or a shaken head has
-no mean, so that nothing linear tells it from rest, and a network that has to find a square first hardly begins to learn
-it from rare answers. How much a channel moves says it at once: three frames are half a period at 4 Hz and near enough
-to half of one at 2 Hz.
+This path reads 2 (2^n - 1) + 3 frames of past; frames before a stream's first are zero. A nod or a shaken head has no
+mean, so that nothing linear tells it from rest. A network that must find a square first hardly begins to learn it from
+rare answers. How much a channel moves says it at once: three frames are half a period at 4 Hz and near enough to half
+of one at 2 Hz.
 
 A dropped condition is zero after its projection (audio) or before it (motion).
 """
@@ -46,14 +46,16 @@ from afjax.nn.linear import Linear
 from afjax.types import Audio, ConditionMask, Embedding, HostOrDevice, Motion, typed
 
 FramePresent = Bool[HostOrDevice, " t"] | Bool[HostOrDevice, "b t"]
-"""Which frames there are."""
+"""True for the frames that there are."""
 FrameMask = Bool[HostOrDevice, "... t t"]
 FramePositions = Shaped[HostOrDevice, " t"]
 
 
 class RawConditions(NamedTuple):
-    """What the generator is told, frame by frame, as it was measured: features as extracted, motion in the codec's
-    units. `afjax.streaming.generator.standardised` makes Conditions of it."""
+    """What the generator is told, as measured, per frame: features as extracted, motion in the codec's units.
+
+    `afjax.streaming.sampler.standardised` makes Conditions of it.
+    """
 
     avatar_features: Audio
     user_features: Audio
@@ -61,7 +63,7 @@ class RawConditions(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """The same standardised: mean 0 and deviation 1 over the training split. `listen` projects it."""
+    """Standardised conditions: mean 0 and deviation 1 over the training split. `project` projects their voices."""
 
     avatar_features: Audio
     user_features: Audio
@@ -69,10 +71,9 @@ class Conditions(NamedTuple):
 
 
 class ProjectedConditions(NamedTuple):
-    """The same with both voices projected to the encoder's width c, as `encode` takes it; motion stays as it is.
+    """Conditions with both voices projected to the encoder's width c, as `encode` takes them; motion is not projected.
 
-    A network without a projection of its own (`audio_dim` 0) is given conditions whose voices are of this width, and
-    takes them as they are.
+    A network without a projection of its own (`audio_dim` 0) takes voices that already have this width.
     """
 
     avatar_embedding: Embedding
@@ -92,7 +93,7 @@ class AudioProjection(nn.Module):
 
 
 class MemoryBank(nn.Module):
-    """What a track `[b, t, c]` recalls from `size` learned vectors: `[b, t, c]`."""
+    """A bank of `size` learned vectors; the result `[b, t, c]` is what a track `[b, t, c]` recalls from it."""
 
     size: int
     heads: int
@@ -109,7 +110,7 @@ class MemoryBank(nn.Module):
 
 @typed
 def shift_frames(x: Shaped[HostOrDevice, "b t c"], frames: int) -> Shaped[HostOrDevice, "b t c"]:
-    """What `x` `[b, t, c]` was so many frames earlier, zeros at first."""
+    """`x` `[b, t, c]` delayed by `frames` frames, zeros at first."""
     return jnp.pad(x, ((0, 0), (frames, 0), (0, 0)))[:, : x.shape[1]]
 
 
@@ -124,7 +125,7 @@ def motion_speed(motion: Motion, there: FramePresent) -> Motion:
 
 
 class CausalConvolutions(nn.Module):
-    """Tracks `[b, t, c]` of any widths -> `[b, t, c]` of the first one's, through dilated causal convolutions.
+    """Dilated causal convolutions over tracks `[b, t, c]` of any widths -> `[b, t, c]` of the first track's width.
 
     `there`: `[t]` or `[b, t]`, which frames there are; the others are zero.
     """
@@ -146,8 +147,10 @@ class CausalConvolutions(nn.Module):
 class ConditionEncoder(nn.Module):
     """Conditions of t frames -> `[b, t, out_width]`.
 
-    `projects`: audio features are projected here; `memory_size`: vectors in each memory bank, 0 = the avatar's voice
-    attends to the user; `convolutions`: layers of the second path, 0 = none.
+    Attributes:
+      projects: whether audio features are projected here.
+      memory_size: vectors in each memory bank; 0: the avatar's voice attends to the user instead.
+      convolutions: layers of the second path; 0: none.
     """
 
     width: int
@@ -196,7 +199,7 @@ class ConditionEncoder(nn.Module):
     def fuse_user(
         self, user: Embedding, user_embedding: Embedding, mask: FrameMask, positions: FramePositions
     ) -> Embedding:
-        """The user's embedded motion `[b, t, width]` with what the user's voice `[b, t, width]` adds."""
+        """The user's embedded motion `[b, t, width]` plus what it attends to in the user's voice `[b, t, width]`."""
         return nn.silu(self.user_norm(user + self.user(user, user_embedding, mask, positions)))
 
     @typed

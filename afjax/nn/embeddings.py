@@ -1,4 +1,4 @@
-"""Embedding of the noise level, one a token."""
+"""Embedding of the noise level, one per token."""
 
 import jax.numpy as jnp
 from flax import linen as nn

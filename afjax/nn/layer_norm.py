@@ -7,7 +7,7 @@ from afjax.types import HostOrDevice, typed
 
 
 class LayerNorm(nn.LayerNorm):
-    """LayerNorm of `[..., c]`, at least in float32, with a result of its input's dtype."""
+    """LayerNorm of `[..., c]`, at least in float32; the result has the input's dtype."""
 
     epsilon: float = 1e-5
 

@@ -4,14 +4,14 @@
     heads   channels of all heads, in keys, queries and values
     mlp     hidden channels of a block
 
-A layer that makes `heads` or `mlp` from `embed` and the one that goes back need one sum between them, wherever these
-are divided. Unnamed axes (motion channels, audio features, parts that are cut apart again) are never divided; vectors
-are small and have no named axis.
+Where `heads` or `mlp` is divided, the layer that makes it from `embed` and the one that goes back need one sum between
+them. Unnamed axes (motion channels, audio features, parts that are cut apart again) are never divided. Vectors are
+small and have no named axis.
 """
 
 import re
 
-# what a path ends with, and the axes of a kernel there, (out, in); the first that fits
+# (end of a path, axes (out, in) of the kernel there); the first that fits counts
 _AXES = tuple(
     (re.compile(rf"(^|/)({pattern})$"), axes)
     for pattern, axes in (
@@ -28,9 +28,9 @@ _AXES = tuple(
 
 
 def logical_axes(path: str, count: int) -> tuple[str | None, ...]:
-    """Names of the `count` axes of an array whose path of names is joined by "/".
+    """Names of the `count` axes of the array at a path, whose names are joined by "/".
 
-    Whatever stands before a parameter's own path does not matter: moments in an optimizer's state are named alike.
+    Only the end of the path counts, so that an optimizer's moments have the names of their parameters.
     """
     found = next((axes for pattern, axes in _AXES if pattern.search(path)), ())
     return found if len(found) == count else (None,) * count

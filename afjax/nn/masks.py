@@ -1,8 +1,8 @@
-"""Attention masks, True = may attend, rows are queries and columns are keys.
+"""Attention masks: True = may attend; rows are queries, columns are keys.
 
-Every self-attention mask is a rule on two frame numbers (`allowed`), so that a training window, a pass of a
-stream and the side-by-side layout of all passes (`afjax.nn.token_layout`) use the same rule on other frames. Sources:
-Avatar Forcing eq. (5) and the text around it; `framewise_lookahead` is what the released weights were trained with.
+Every self-attention mask is a rule on two frame numbers (`allowed`). A training window, a pass of a stream and the
+side-by-side layout of all passes (`afjax.nn.token_layout`) thus use one rule on different frames. Sources: Avatar
+Forcing eq. (5) and the text around it; the released weights were trained with `framewise_lookahead`.
 """
 
 import numpy as np
@@ -13,13 +13,13 @@ from afjax.errors import InputError
 from afjax.types import HostOrDevice, typed
 
 Numbers = Int[HostOrDevice, "..."] | int
-"""Numbers of frames, of any shapes that broadcast."""
+"""Frame numbers, of any shapes that broadcast."""
 Square = Bool[np.ndarray, "t t"]
 
 
 @typed
 def allowed(mask: str, query: Numbers, key: Numbers, block: int, look_ahead: int) -> Bool[HostOrDevice, "..."]:
-    """Whether frame `query` may attend to frame `key`, arrays of integers that broadcast; block, look-ahead in frames.
+    """Whether frame `query` may attend to frame `key`: integer arrays that broadcast; block and look-ahead in frames.
 
     Raises InputError for a name that is none of `afjax.config.MASKS`.
     """
@@ -100,7 +100,7 @@ def bidirectional(frames: int) -> Square:
 
 
 def alignment(frames: int, window: int) -> Square:
-    """Cross-attention to the conditions of at most `window` frames away. `alignment(5, 1)`:
+    """Cross-attention to conditions at most `window` frames away. `alignment(5, 1)`:
 
     1 1 0 0 0
     1 1 1 0 0
@@ -127,7 +127,7 @@ def causal_window(frames: int, window: int) -> Square:
 
 @typed
 def in_window(query: Numbers, key: Numbers, window: int) -> Bool[HostOrDevice, "..."]:
-    """Whether frame `key` is `query` or one of the `window - 1` frames before it; arrays of integers that broadcast."""
+    """Whether frame `key` is `query` or one of the `window - 1` frames before it; integer arrays that broadcast."""
     return (key <= query) & (key > query - window)
 
 

@@ -1,12 +1,12 @@
-"""How exactly networks compute: one setting, `compute.precision`, for training, streaming, export and benchmark.
+"""Precision of networks: one setting, `compute.precision`, for training, streaming, export and benchmark.
 
     float32     products in full float32: what parity with other code's numbers needs
     tf32        products as JAX has them by default: rounded to TF32 by NVIDIA's tensor cores, full on a CPU
     bfloat16    activations, weights and caches have half the bytes and 8 bits of mantissa
 
-In bfloat16 norms, softmax, rotations, the embedding of the level, how much the user moves, the solver with the motion
-that it moves, running means, latents and coordinates of warps stay in float32 (products among them as in tf32): what is
-a sum over many steps, or has more than 8 bits to say. Weights of products are cast once where a model streams; those
+Some parts stay in float32 under bfloat16, because they sum over many steps or need more than 8 bits: norms, softmax,
+rotations, the level's embedding, how much the user moves, the solver and its motion, running means, latents and the
+coordinates of warps. Products among them are as in tf32. Weights of products are cast once where a model streams, those
 of wav2vec2 at each use where it reads recorded sound.
 """
 
@@ -23,7 +23,7 @@ __all__ = ["activation_dtype", "matmul_precision"]
 
 @contextlib.contextmanager
 def matmul_precision(precision: str) -> Iterator[None]:
-    """Products and convolutions that are traced inside, or in a function that it decorates, have this precision.
+    """Context or decorator that gives the products and convolutions traced inside this precision.
 
     `precision`: `float32`, `tf32` or `bfloat16`.
     """
@@ -32,5 +32,5 @@ def matmul_precision(precision: str) -> Iterator[None]:
 
 
 def activation_dtype(precision: str, given: DTypeLike = jnp.float32) -> np.dtype:
-    """dtype of activations where the input's is `given`, at a `precision` as `products` takes it."""
+    """dtype of activations for an input of dtype `given`; `precision` as in `products`."""
     return jnp.dtype(jnp.bfloat16) if precision == "bfloat16" else jnp.dtype(given)

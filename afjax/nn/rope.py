@@ -1,6 +1,6 @@
 """Rotary positions on adjacent channel pairs (2i, 2i + 1), angle = position * theta ** (-2i / head_dim).
 
-Scores depend on differences of positions only, so a stream may number the slots of its cache from zero for ever.
+Scores depend on differences of positions only, so that a stream may always number the slots of its cache from zero.
 """
 
 import jax.numpy as jnp

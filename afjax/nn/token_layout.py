@@ -1,11 +1,11 @@
 """Layouts of motion tokens for one offline forward.
 
-`frames`   one token a frame under a training mask (the paper).
+`frames`   one token per frame under a training mask (the paper).
 `passes`   every pass of a stream side by side: exactly what the stream computes, as one forward.
-`stream`   every pass twice, noisy and clean: each noisy block sees what it sees in a stream, a finished past.
+`stream`   every pass twice, noisy and clean: each noisy block sees a finished past, as in a stream.
 
 Pass p of a stream makes frames [s, s + block) with s = p * block. It re-feeds the last `look_ahead` finished frames
-at level 0, sees its own tokens by the mask's rule, and the tokens that earlier passes left in the cache: all but their
+at level 0. It sees its own tokens by the mask's rule, and those that earlier passes left in the cache: all but their
 last `look_ahead` frames, bounded to `cache` frames. Conditions stop at the pass's last frame.
 
 `pass_layout(frames=6, block=2, look_ahead=1, cache=2, mask="blockwise_lookahead", alignment=1)`, attention:
@@ -21,8 +21,8 @@ last `look_ahead` frames, bounded to `cache` frames. Conditions stop at the pass
     2 4       0 0   1 1 0   1 1 1
     2 5       0 0   1 1 0   1 1 1
 
-In `passes` the past of a noisy block is as noisy as training draws it. In `stream` the passes of the past are clean
-copies, so that the whole loss lies in the state that the sampler meets: for T frames in blocks of B nearly 2 T tokens.
+The past of a noisy block is as noisy as training draws it in `passes`. It consists of clean copies in `stream`, so that
+the whole loss lies in states that the sampler meets; T frames take nearly 2 T tokens.
 `stream_layout(frames=6, block=2, look_ahead=0, cache=2, mask="blockwise_lookahead", alignment=1)`, attention; n are
 noisy tokens, c their clean copies:
 
@@ -38,8 +38,8 @@ noisy tokens, c their clean copies:
     2n 4       0  0    0  0    0  0    1  1    1  1          frames 0 and 1 are past the cache's bound
     2n 5       0  0    0  0    0  0    1  1    1  1
 
-Conditions do not depend on the noise: a causal condition encoder reads each frame once (an entry a frame), one that
-sees its whole pass reads every pass's frames by themselves (an entry a token).
+Conditions do not depend on the noise. A causal condition encoder reads each frame once (one entry per frame). An
+encoder that sees its whole pass reads the frames of every pass separately (one entry per token).
 """
 
 from typing import NamedTuple
@@ -83,15 +83,15 @@ def frame_layout(config: LayoutConfig, frames: int) -> TokenLayout:
 def pass_layout(config: LayoutConfig, frames: int) -> TokenLayout:
     """All passes of a stream of `frames` frames (a multiple of the block), side by side.
 
-    frames + look_ahead * (frames / block - 1) tokens; for look-ahead 0 a plain banded mask with one token per frame.
-    Raises InputError where `frames` is no multiple of the block.
+    It has frames + look_ahead * (frames / block - 1) tokens; look-ahead 0 gives a plain banded mask with one token per
+    frame. Raises InputError where `frames` is no multiple of the block.
     """
     return _passes(config, frames, copies=False)
 
 
 @typed
 def stream_layout(config: LayoutConfig, frames: int) -> TokenLayout:
-    """All passes of a stream side by side, and a clean copy of each but the last, which alone later passes see.
+    """All passes of a stream side by side, and a clean copy of each but the last. Later passes see the copies alone.
 
     Raises InputError where `frames` is no multiple of the block.
     """
@@ -103,7 +103,7 @@ def _passes(config: LayoutConfig, frames: int, copies: bool) -> TokenLayout:
         raise InputError(f"{frames} frames are not a multiple of the block of {config.block}")
     block, look_ahead = config.block, config.look_ahead
     starts = np.arange(0, frames, block)
-    # (first frame of the block, whether it is a clean copy)
+    # (first frame of a pass's block, whether the pass is a clean copy)
     passes = [(s, clean) for s in starts for clean in ((False, True) if copies and s < starts[-1] else (False,))]
     spans = [np.arange(max(s - look_ahead, 0), s + block) for s, _ in passes]
     frame = np.concatenate(spans)
@@ -134,7 +134,7 @@ def _passes(config: LayoutConfig, frames: int, copies: bool) -> TokenLayout:
 
 
 def _encoder(config: LayoutConfig, entry, own):
-    """What the condition encoder sees: the pass itself, or a causal window over frames."""
+    """Mask of the condition encoder: the pass itself, or a causal window over frames."""
     if config.condition_window == 0:
         return own
     return masks.in_window(entry[:, None], entry[None, :], config.condition_window)

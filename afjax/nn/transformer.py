@@ -1,7 +1,7 @@
 """The forcing transformer: velocity of every motion token, each at its own noise level.
 
-Five methods over one parameter tree, because they run at different rates in a stream: `listen` once a frame, `encode`,
-`project` and `tell` once a block, `__call__` once a solver step.
+It has five methods over one parameter tree, because they run at different rates in a stream: `embed_audio` once per
+frame, `encode`, `project` and `modulations` once per block, `__call__` once per solver step.
 """
 
 from collections.abc import Sequence
@@ -34,9 +34,9 @@ EncodedCondition = Float[HostOrDevice, "b m c"]
 
 
 class Answer(NamedTuple):
-    """What the condition alone tells, by entry; each is None without its head.
+    """Predictions from the condition alone, per entry; each is None without its head.
 
-    Motion `[b, m, d]`, and logits `[b, m, kinds * spans]` of how long ago the user gave which cause
+    They are the motion `[b, m, d]`, and logits `[b, m, kinds * spans]` of how long ago the user gave which cause
     (`afjax.losses.causes`).
     """
 
@@ -45,14 +45,14 @@ class Answer(NamedTuple):
 
 
 class Modulations(NamedTuple):
-    """What blocks (six arrays) and head (two) are told of levels `[...]`, each `[..., c]` (`afjax.nn.blocks`)."""
+    """Modulations of the blocks (six arrays) and the head (two) for levels `[...]`, each `[..., c]`."""
 
     blocks: tuple[Float[HostOrDevice, "... c"], ...]
     head: tuple[Float[HostOrDevice, "... c"], ...]
 
 
 def cast_params(params: Params, precision: str) -> Params:
-    """Parameters as the network of a precision casts them at each use, cast once; those that it keeps wide stay."""
+    """Parameters cast once as the network of a precision casts them at each use; those that it keeps wide stay."""
     if precision != "bfloat16":
         return params
     wide = ("embed_level", "norm")
@@ -66,7 +66,7 @@ def cast_params(params: Params, precision: str) -> Params:
 
 
 def _precise(method):
-    """A method whose products have the module's precision."""
+    """Decorator of a method: its products have the module's precision."""
 
     @wraps(method)
     def inside(self, *arguments, **more):
@@ -79,9 +79,9 @@ def _precise(method):
 class ForcingTransformer(nn.Module):
     """Denoises motion tokens `[b, n, d]` under a mask, given conditions (Avatar Forcing section 4.1).
 
-    It computes in the dtype of its input or, by `precision` (`afjax.nn.precision`), in bfloat16; norms, softmax,
-    rotations and the level's embedding at least in float32, and the velocity has the motion's dtype. `remat`: in
-    training blocks keep nothing for the backward pass. Neither changes the parameters.
+    It computes in the dtype of its input or, by `precision` (`afjax.nn.precision`), in bfloat16. Norms, softmax,
+    rotations and the level's embedding are at least float32; the velocity has the motion's dtype. `remat`: blocks keep
+    nothing for the backward pass of training. Neither setting changes the parameters.
     """
 
     config: ModelConfig
@@ -123,8 +123,11 @@ class ForcingTransformer(nn.Module):
     def encode(
         self, conditions: ProjectedConditions, condition_mask: ConditionMask, mask: FrameMask, positions: FramePositions
     ) -> Float[HostOrDevice, "b t _"]:
-        """The condition `[b, t, width]`, arguments as in `ConditionEncoder`: `condition_mask` `[b, 3]`, `mask` `[t, t]`
-        or `[b, t, t]`, `positions` `[t]` in frames."""
+        """The condition `[b, t, width]`.
+
+        The arguments are those of `ConditionEncoder`: `condition_mask` `[b, 3]`, `mask` `[t, t]` or `[b, t, t]`,
+        `positions` `[t]` in frames.
+        """
         voices = self._narrow(conditions)._replace(user_motion=conditions.user_motion)
         return self.condition_encoder(voices, self._narrow(condition_mask), mask, positions)
 
@@ -138,7 +141,7 @@ class ForcingTransformer(nn.Module):
     @typed
     @_precise
     def modulations(self, noise_level: Float[HostOrDevice, "..."]) -> Modulations:
-        """Modulations of levels `[...]` in 0 to 1: a stream has few of them, and many tokens at each."""
+        """Modulations of levels `[...]` in 0 to 1. A stream has few levels, and many tokens at each."""
         embedding = self.embed_level(noise_level).astype(activation_dtype(self.precision, noise_level.dtype))
         return Modulations(tuple(self.modulation(embedding)), tuple(self.head_modulation(embedding)))
 
@@ -158,9 +161,10 @@ class ForcingTransformer(nn.Module):
 
         Args:
           motion: `[b, n, d]` noisy tokens; reference_motion: `[b, d]`.
-          noise_level: `[b, n]` in 0 to 1, 1 = noise, or what `tell` returned for them, `[b, n, c]` or `[1, n, c]` each.
-          cross: what `project` returned; masks: attention `[n, m + n]` and alignment `[n, m]` (each with the m of what
-            is attended to), or with a batch axis.
+          noise_level: `[b, n]` in 0 to 1, 1 = noise; or their `modulations`, `[b, n, c]` or `[1, n, c]` each.
+          cross: what `project` returned.
+          masks: attention `[n, m + n]` with m cached tokens and alignment `[n, m]` with m conditions, or both with a
+            batch axis.
           positions: `[n]` in frames; past: per block keys `[b, m, h, e]`, already rotated, and values; or None.
         """
         reference_motion = jnp.broadcast_to(reference_motion[:, None], motion.shape)
@@ -182,13 +186,13 @@ class ForcingTransformer(nn.Module):
     ) -> Tokens:  # fmt: skip
         """One forward over a whole token layout; velocity `[b, n, d]`.
 
-        `motion` `[b, n, d]` and `noise_level` `[b, n]` are given token by token, conditions frame by frame.
+        `motion` `[b, n, d]` and `noise_level` `[b, n]` are given per token, conditions per frame.
         """
         return self.forward_and_answer(motion, noise_level, reference_motion, conditions, condition_mask, layout)[0]
 
     @typed
     def answer(self, conditions: Conditions, condition_mask: ConditionMask, layout: TokenLayout) -> Answer:
-        """What the condition alone tells, as `forward_and_answer` gives it."""
+        """Predictions from the condition alone, as `forward_and_answer` gives them."""
         return self._answer(self._condition(conditions, condition_mask, layout))
 
     @_precise
@@ -212,7 +216,7 @@ class ForcingTransformer(nn.Module):
         condition_mask: ConditionMask,
         layout: TokenLayout,
     ) -> tuple[Tokens, Answer]:  # fmt: skip
-        """`forward`, and what the condition alone tells."""
+        """The velocity of `forward`, and the predictions from the condition alone."""
         given = (reference_motion, conditions, condition_mask)
         reference_motion, conditions, condition_mask = jax.tree.map(lambda x: x.astype(motion.dtype), given)
         condition = self._condition(conditions, condition_mask, layout)

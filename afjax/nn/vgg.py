@@ -2,7 +2,7 @@
 
     LPIPS(p, t) = sum_l mean_xy sum_c w_lc (n(phi_l(p)) - n(phi_l(t)))_xyc^2,    n(x) = x / |x| over channels
 
-phi_l are the maps behind the last rectifier before each pooling, and behind the last one of all. Weights:
+phi_l are the maps after the last rectifier before each pooling, and after the last rectifier of all. Weights:
 `afjax.weights.lpips`.
 """
 
@@ -42,7 +42,7 @@ def vgg_features(weights: Mapping, images: Pictures) -> tuple[Float[jax.Array, "
 
 @typed
 def lpips(weights: Mapping, images: Pictures, others: Pictures) -> Float[jax.Array, " n"]:
-    """Distances `[n]` of pictures `[n, h, w, 3]` in [-1, 1]; weights also hold `heads`, `[c]` for every map."""
+    """Distances `[n]` of pictures `[n, h, w, 3]` in [-1, 1]; weights also hold `heads`, `[c]` per map."""
 
     def unit(x):
         return x / (jnp.sqrt((x**2).sum(-1, keepdims=True)) + 1e-10)
