@@ -2,10 +2,10 @@
 
     v = v_none + a (v_avatar - v_none) + u (v_user - v_none) + j (v_joint - v_none) + r (v_joint - v_avatar)
 
-Classifier-free guidance (cfg): a = `guidance_avatar` and u = `guidance_user` are Avatar Forcing eq. 14, which never
-evaluates the joint branch, j = `guidance_joint` = 0. r = `guidance_reaction` emphasises what the user adds to the
-avatar's own voice: j = 1 with r = .5 is the joint branch, guided against one that hears no user. Only branches with a
-weight other than zero are computed: the plain conditional model is j = 1, one branch.
+This is classifier-free guidance (cfg). Avatar Forcing eq. 14 has a = `guidance_avatar` and u = `guidance_user`; j =
+`guidance_joint` is 0, so that it never evaluates the joint branch. r = `guidance_reaction` emphasises what the user
+adds to the avatar's own voice: j = 1 with r = .5 is the joint branch, guided against one that hears no user. Only
+branches with a weight other than zero are computed: the plain conditional model is j = 1, one branch.
 """
 
 from collections.abc import Mapping
@@ -31,16 +31,17 @@ def guidance_branches(sampler: SamplerConfig) -> tuple[Float[np.ndarray, " k"], 
 
 @typed
 def combine(velocities: Float[HostOrDevice, " k *any"], weights: GuidanceWeights) -> Float[Array, "*any"]:
-    """Weighted sum over the branches: `[k, b, ...]` and `[k]`, or `[k, b]` of each session's own -> `[b, ...]`."""
+    """Weighted sum `[b, ...]` of velocities `[k, b, ...]` over the branches; weights `[k]`, or `[k, b]` per session."""
     weights = jnp.asarray(weights, velocities.dtype)
     return (weights.reshape(weights.shape + (1,) * (velocities.ndim - weights.ndim)) * velocities).sum(0)
 
 
 @typed
 def sample_condition_mask(key: Key[Array, ""], clips: int, drop: float, table: Mapping[str, float]) -> ConditionMask:
-    """Which conditions each of b = `clips` keeps, `[b, 3]` of 0 and 1.
+    """Which conditions each of b = `clips` clips keeps, `[b, 3]` of 0 and 1.
 
-    Each is dropped with probability `drop`, independently, or by a `table` of the shares of branches, which sum to 1.
+    Each condition is dropped with probability `drop`, independently. A `table` that is not empty takes the place of
+    `drop`: the shares of the branches, which sum to 1.
     """
     if not table:
         return (jax.random.uniform(key, (clips, 3)) >= drop).astype(jnp.float32)

@@ -1,13 +1,13 @@
-"""How an objective draws noise levels in training.
+"""Draws the noise levels of training.
 
-    token   every frame its own level (diffusion forcing, eq. 6 read literally)
-    block   one level a block (the paper's text, and the released code)
-    clip    one level for the whole clip (ordinary flow matching)
+    token   one level per frame (diffusion forcing, eq. 6 read literally)
+    block   one level per block (the paper's text, and the released code)
+    clip    one level per clip (ordinary flow matching)
 
-With a clean prefix, in that share of the clips all blocks before a random one have level 0: what a stream sees. A
-stream's past holds the model's own errors, though: `sample_history_noise` says how much noise is added to frames of
-level 0. It
-is added and not mixed in: a model that is used to a past made smaller makes a clean one larger, block after block.
+`clean_prefix` is the share of the clips in which all blocks before a random one have level 0, as a stream sees them. A
+stream's past also holds the model's own errors. `sample_history_noise` therefore says how much noise is added to frames
+of level 0. It is added and not mixed in: a model that learned from a shrunk past enlarges a clean one, block after
+block.
 """
 
 import jax
@@ -25,7 +25,7 @@ def sample_noise_level(
 
     Args:
       clips, frames: b and t; block: frames.
-      kind: `token`, `block` or `clip`, what has one level.
+      kind: what has one level: `token`, `block` or `clip`.
       clean_prefix: share of the clips that begin with clean blocks.
     """
     k_level, k_clean, k_start = jax.random.split(key, 3)
@@ -39,5 +39,5 @@ def sample_noise_level(
 
 @typed
 def sample_history_noise(key: Key[Array, ""], clips: int, most: float) -> Float[Array, "b 1"]:
-    """Deviation of the noise that clean frames get, `[b, 1]`, one per clip, uniform in [0, most); 0 for `most` 0."""
+    """Deviation of the noise on clean frames, `[b, 1]`: one per clip, uniform in [0, most); 0 for `most` 0."""
     return most * jax.random.uniform(key, (clips, 1))

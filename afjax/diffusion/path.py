@@ -1,4 +1,4 @@
-"""The straight path between motion and noise, with one level a token.
+"""The straight path between motion and noise, with one level per token.
 
     x = (1 - level) * motion + level * noise          level in [0, 1], 1 = noise
     velocity = dx / dlevel = noise - motion           so motion = x - level * velocity

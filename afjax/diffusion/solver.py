@@ -1,27 +1,27 @@
-"""Down a grid of levels: Euler's method, or DPM-Solver++ of second order (Lu et al., arXiv 2211.01095, algorithm 2).
+"""Solvers from noise to motion: Euler's method, and second-order DPM-Solver++ (Lu et al., arXiv 2211.01095, alg. 2).
 
     euler            x <- x + (s' - s) v
     dpm_solver_pp    x <- s'/s x + (1 - s' - s'/s (1 - s)) (D + q (D - D_before))        D = x - s v
 
-From sigma s to the next, s', with v the velocity at x and its level. Both evaluate the network once a step. D is the
-motion that the network sees in x, and the second method moves on the line between it and the noise without error, so
-that it is exact for motion of any size that is known; q = h / (2 h_before) carries on how D changes, by steps h of
-lambda = log((1 - s) / s), and is 0 where one of them has no end: in the first two steps and the last.
+A step goes from sigma s to the next, s', with v the velocity at x and its level. Both methods evaluate the network once
+per step. D is the motion that the network sees in x. The second method moves on the line between D and the noise
+without error, so that it is exact for known motion of any size. q = h / (2 h_before) extrapolates the change of D by
+steps h of lambda = log((1 - s) / s). It is 0 where one of these steps is infinite: in the first two steps and the last.
 
-`uniform` takes `nfe` steps of one size and `power` those of (1 - i / nfe)^POWER; both tell the network the level at
-which it is. Given its past, a frame of a block is nearly known: most directions of motion have a conditional deviation
-s of .05 to .2, and a step that ends far below level s loses what is random in them. Deviation that is left after ten
-evaluations of a Gaussian direction, of 1 (its exact velocity; equal-sized losses in every block add up in a stream):
+`uniform` takes `nfe` steps of one size and `power` those of (1 - i / nfe)^POWER. Both tell the network its level. The
+past nearly determines a block's frame: most directions of motion have a conditional deviation s of .05 to .2, and a
+step that ends far below level s loses what is random in them. The table has the share of a Gaussian direction's
+deviation that is left after ten evaluations of its exact velocity (equal losses in every block add up in a stream):
 
     s                       .05   .1    .2    .5    1
     euler, uniform          .40   .62   .77   .86   .88
     dpm_solver_pp, uniform  .40   .65   .86   .99  1.00
     dpm_solver_pp, power    .91  1.03  1.06  1.03   .98
 
-`released` is the grid of the released sampler: times linspace(1000, 0, nfe - 1) of which the last needs no evaluation,
-because nothing is left to integrate; with the clean pass that fills the caches a block takes nfe - 1 forwards. There
-the network is told the nominal time t / 1000, and the state moves by entries of a table of 1000 noise levels, the
-nearest to t (the first of two equally near ones), but for sigma = 0 at t = 0.
+`released` is the grid of the released sampler: times linspace(1000, 0, nfe - 1). The last needs no evaluation, because
+nothing is left to integrate. A block thus takes nfe - 1 forwards, one of them the clean pass that fills the caches.
+The network is told the nominal time t / 1000. The state moves by entries of a table of 1000 noise levels, the nearest
+to t (the first of two equally near ones); only at t = 0 sigma is 0.
 """
 
 from collections.abc import Callable
@@ -38,20 +38,20 @@ from afjax.types import HostOrDevice, typed
 
 State = Float[HostOrDevice, "*any"]
 Evaluate = Callable[[Array, Any], Array]
-"""`velocity_fn(x, level)`: the velocity at a state `[...]`, of its shape."""
+"""`velocity_fn(x, level)`: the velocity at a state x `[...]`, in the shape of x."""
 
 TABLE = 1000
 
 POWER = 1.75
-"""Of the grid `power`: with ten steps the largest error of a direction's deviation, from .05 to 1, is smallest here."""
+"""Exponent of the grid `power`; it minimises, for ten steps, the largest error of deviations from .05 to 1."""
 
 
 WRITTEN_OUT = 16
-"""Most evaluations of a grid that are written out."""
+"""The most evaluations of a grid that `written_out` unrolls."""
 
 
 class Grid(NamedTuple):
-    """What the network is told at each of `nfe` evaluations, and the state's levels `[nfe + 1]`, from 1 to 0."""
+    """What the network is told at each of `nfe` evaluations, and the state's levels `[nfe + 1]` from 1 to 0."""
 
     network_levels: Float[np.ndarray, " nfe"]
     sigmas: Float[np.ndarray, " nfe+1"]
@@ -59,7 +59,7 @@ class Grid(NamedTuple):
 
 @typed
 def sigma_table() -> Float[np.ndarray, "1000"]:
-    """The released scheduler's levels, float32 `[1000]`, 1 to 0: rounded once, from the nearer end, to equal bits."""
+    """The released levels from 1 to 0, float32 `[1000]`, equal to the bit: rounded once, from the near end."""
     step, index = np.float64(np.float32(-1 / (TABLE - 1))), np.arange(TABLE)
     return np.where(index < TABLE // 2, 1 + step * index, -step * (TABLE - 1 - index)).astype(np.float32)
 
@@ -73,7 +73,7 @@ def nearest_entry(times: Float[np.ndarray, " i"]) -> Int[np.ndarray, " i"]:
 
 @typed
 def make_grid(sampler: SamplerConfig) -> Grid:
-    """Grid of a sampler's settings. (A `released` one has nfe - 1 evaluations.)"""
+    """Grid of a sampler's settings; a `released` one has nfe - 2 evaluations."""
     if sampler.grid != "released":
         sigmas = np.linspace(1.0, 0.0, sampler.nfe + 1) ** (POWER if sampler.grid == "power" else 1.0)
         return Grid(sigmas[:-1], sigmas)
@@ -87,8 +87,9 @@ def solve(
 ) -> State:
     """Integrates `velocity_fn(x, level)` from noise (level 1) to motion (level 0), both of noise's shape.
 
-    `network_inputs`: arrays `[nfe, ...]`, whose entry `velocity_fn` is given in place of the level. `written_out`: on
-    GPUs a grid of up to WRITTEN_OUT evaluations is no loop, so that one graph can hold its kernels; it compiles longer.
+    `network_inputs`: arrays `[nfe, ...]`, whose entries take the place of the level in `velocity_fn`. `written_out`: a
+    grid of up to WRITTEN_OUT evaluations is unrolled on GPUs, so that one graph can hold its kernels; it compiles
+    longer.
     """
     step, entries = _stepping(velocity_fn, noise, sampler)
     entries = [entries[0] if network_inputs is None else network_inputs, *entries[1:]]
@@ -104,7 +105,7 @@ def solve(
 
 @typed
 def states(velocity_fn: Evaluate, noise: State, sampler: SamplerConfig) -> Float[Array, " _ *any"]:
-    """What `solve` goes through, `[nfe + 1, ...]`: the noise, and the state after every evaluation."""
+    """States of `solve`, `[nfe + 1, ...]`: the noise, and the state after each evaluation."""
     step, entries = _stepping(velocity_fn, noise, sampler)
 
     def kept(carry, entry):
