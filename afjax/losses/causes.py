@@ -1,14 +1,14 @@
-"""Whether the condition tells what the user has just done: a classification beside flow matching.
+"""Classification, from the condition, of what the user has just done: a loss beside flow matching.
 
 a[t, k] is how many frames ago the user last gave cause k, by the clock of the user's tracks; infinite before the first,
-nan where the data do not say. Each kind has a logit z per span of ages, first_s <= a < first_(s+1) (CAUSE_AGES), and
-the loss is the binary cross-entropy
+nan where the data do not say. Each kind has a logit z per span of ages, first_s <= a < first_(s+1) (CAUSE_AGES). The
+loss is the binary cross-entropy
 
     loss[t, k, s] = softplus(z) - y z        y = 1 where a[t, k] lies in span s
 
-An answer that is rare and faint beside everything else that a face does teaches a network slowly to look for its cause;
-the cause itself is certain. Spans tell the time since it, which the phase of an answer hangs on. Only data that name
-the user's causes, as simulated conversations do, have such ages.
+An answer is rare and faint beside all else that a face does, so that it teaches a network only slowly to look for its
+cause. The cause itself is certain. Spans tell the time since it, on which the phase of an answer depends. Only data
+that name the user's causes, as simulated conversations do, have these ages.
 """
 
 import jax
@@ -23,7 +23,7 @@ from afjax.types import HostOrDevice, Scalar, typed
 def cross_entropy(logits: Float[HostOrDevice, "b t logits"], age: Float[HostOrDevice, "b t kinds"]) -> Scalar:
     """Loss of logits `[b, t, kinds * spans]` for ages `[b, t, kinds]` in frames, summed over spans, mean over the rest.
 
-    An age that is not known (nan) counts as 0.
+    The loss of an unknown age (nan) counts as 0.
     """
     age = age[..., None]
     first, end = (jnp.asarray(edge, age.dtype) for edge in (CAUSE_AGES[:-1], CAUSE_AGES[1:]))

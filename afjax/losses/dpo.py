@@ -1,6 +1,6 @@
 """Direct preference optimisation of a flow-matching model (Avatar Forcing eq. 12, after Diffusion-DPO).
 
-    e(m) = || v(m_t, level, c) - (noise - m) ||                          one number a token, for policy and reference
+    e(m) = || v(m_t, level, c) - (noise - m) ||                          one number per token, for policy and reference
     margin = (e(win) - e_ref(win)) - (e(lose) - e_ref(lose))             below 0: the policy prefers the winner
     loss = - log sigmoid(- beta * margin)
 
@@ -12,12 +12,12 @@ differences are the same. `PreferenceConfig.formula` says how the norm and the m
     diffusion_dpo   mean square over channels         before the sigmoid  1/2
     paper           sum of magnitudes over channels   after it            1
 
-Motion is standardised, so that e is in variances of a channel: with `diffusion_dpo` and beta 1000 the sigmoid's
-argument is 1 where the winner's error has fallen by .002 more than the loser's, with beta 300 where it has by .007. The
-paper's latents are not standardised, and its figure of beta means another strength there.
+Motion is standardised, so that e is in variances of a channel. The sigmoid's argument, with `diffusion_dpo` and beta
+1000, is 1 where the winner's error has fallen by .002 more than the loser's; with beta 300, by .007. The paper's
+latents are not standardised, so that its figure of beta means another strength.
 
-The gradient of a pair is its margin's, times beta * sigmoid(beta * margin). Where that weight falls towards 0 for all
-pairs the sigmoid is saturated and nothing is learned any more.
+The gradient of a pair is its margin's, times beta * sigmoid(beta * margin). If that weight falls towards 0 for all
+pairs, the sigmoid is saturated and the policy learns nothing.
 """
 
 from typing import NamedTuple
@@ -40,7 +40,7 @@ class Errors(NamedTuple):
 
 @typed
 def per_token(error: Tokens, formula: str) -> Float[Array, "b n"]:
-    """|| error || of one token each: `[b, n, d]` -> `[b, n]`; `formula` as in `PreferenceConfig`."""
+    """|| error || per token: `[b, n, d]` -> `[b, n]`; `formula` as in `PreferenceConfig`."""
     return flow.per_token(error, "l2") if formula == "diffusion_dpo" else jnp.abs(error).sum(-1)
 
 
@@ -52,10 +52,10 @@ def loss(
     config: PreferenceConfig,
     batch_noise_level: BatchNoiseLevel | None = None,
 ) -> tuple[Scalar, dict[str, Scalar]]:
-    """The loss of a batch of pairs, errors and levels `[b, n]`, and what to watch.
+    """The loss of a batch of pairs with errors and levels `[b, n]`, and numbers to watch.
 
-    Tokens at level 0 count nowhere. Watched: `margin`, its mean (beta left out, below 0 where the policy prefers
-    winners); `accuracy`, the share of pairs that it prefers rightly; `grad_weight`, the mean weight sigmoid(beta *
+    Tokens at level 0 count nowhere. The numbers are `margin`, its mean (without beta; below 0 where the policy prefers
+    winners); `accuracy`, the share of pairs whose winner it prefers; `grad_weight`, the mean weight sigmoid(beta *
     margin) of a pair's gradient. `batch_noise_level`: levels `[w, n]` of the whole batch where this is a part of it;
     means are then its share.
     """

@@ -25,7 +25,7 @@ Logits = Float[HostOrDevice, " n"]
 
 @typed
 def distance(found: Maps, wanted: Maps, mask: Float[HostOrDevice, "n h w"] | None = None) -> Scalar:
-    """Mean absolute difference of maps `[n, h, w, c]`, or of what a mask `[n, h, w]` leaves of them."""
+    """Mean absolute difference of maps `[n, h, w, c]`; a mask `[n, h, w]` weighs their pixels."""
     error = jnp.abs(found - wanted).mean(-1)
     if mask is None:
         return error.mean()
@@ -47,19 +47,19 @@ def style(found: Sequence[Float[HostOrDevice, "n _ _ _"]], wanted: Sequence[Floa
 
 @typed
 def known_motion(coefficients: Float[HostOrDevice, "*any c"], known: Float[HostOrDevice, "*any d"]) -> Scalar:
-    """Mean squared error of coefficients `[..., c]`, of which the first d are to be the known ones `[..., d]`."""
+    """Mean squared error of the first d of coefficients `[..., c]` against the known ones `[..., d]`."""
     return ((coefficients[..., : known.shape[-1]] - known) ** 2).mean()
 
 
 @typed
 def adversarial(logits: Logits) -> Scalar:
-    """The generator's loss of logits `[n]` of its pictures."""
+    """The generator's loss from the logits `[n]` of its pictures."""
     return jax.nn.softplus(-logits).mean()
 
 
 @typed
 def discriminator(real: Logits, made: Logits) -> Scalar:
-    """The discriminator's loss of logits `[n]` of real and of made pictures, as many of each."""
+    """The discriminator's loss from logits `[n]` of real and of made pictures, as many of each."""
     return jax.nn.softplus(-real).mean() + jax.nn.softplus(made).mean()
 
 
