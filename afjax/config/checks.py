@@ -1,4 +1,4 @@
-"""Checks of settings, with one line for whoever gave them."""
+"""Checks of settings; an error is one line for whoever gave them."""
 
 from afjax.errors import InputError
 

@@ -1,4 +1,4 @@
-"""Settings as nested dicts, what `config.json` holds: `from_dict` refuses unknown names and wrong types."""
+"""Settings as nested dicts, as `config.json` holds them: `from_dict` refuses unknown names and wrong types."""
 
 import dataclasses
 import difflib
@@ -32,10 +32,11 @@ def from_dict(values: dict, cls: type = Config, where: str = "config"):
 
 
 def stored_config(values: dict, where: str = "config") -> Config:
-    """The config of an experiment as it was stored, settings of earlier names in today's: old runs keep working.
+    """The config of an experiment from its stored values; it maps earlier settings to their present form.
 
-    A solver that there is no more is read as the one in its place; wav2vec2 heard whole clips before there was a
-    setting. Raises InputError for what is no config, and for preference tuning by a formula that there is no more.
+    The solver `adams_bashforth` is read as `dpm_solver_pp` on the grid `power`. wav2vec2 features without the setting
+    `whole_clips` are of whole clips. Raises InputError for what is no config, and for preference tuning whose formula
+    has no name.
     """
     values = renamed_settings(values)
     sampler = values.get("sampler") if isinstance(values, dict) else None
@@ -58,7 +59,7 @@ def stored_config(values: dict, where: str = "config") -> Config:
 
 
 def _precision(values):
-    """`compute.dtype` float32 left products to JAX, as tf32 does."""
+    """Reads `compute.dtype` as `compute.precision`; float32 left products to JAX, as tf32 does."""
     compute = values.get("compute") if isinstance(values, dict) else None
     if not isinstance(compute, dict) or "dtype" not in compute:
         return values
@@ -69,11 +70,11 @@ def _precision(values):
 
 _READING = {"norm": "l2", "channels": "mean", "average": "before", "factor": 0.5}
 _FORMULAS = {"diffusion_dpo": _READING, "paper": {"norm": "l1", "channels": "sum", "average": "after", "factor": 1.0}}
-"""Settings that became `preference.formula`, and their values by its names."""
+"""Stored settings that `preference.formula` names, and their values by its names."""
 
 
 def read_config(workdir: Path, kind: type, do: str):
-    """Config of class `kind` in `config.json`. Raises InputError, which says what to do, where it can't be read."""
+    """Config of class `kind` in a folder's `config.json`. Raises InputError with advice `do` if it can't be read."""
     path = workdir / "config.json"
     try:
         values = json.loads(path.read_text())
@@ -98,7 +99,7 @@ CHANGEABLE = (
 
 
 def differences(old: dict, new: dict, free: tuple[str, ...] = CHANGEABLE, where: str = "") -> list[str]:
-    """Settings in which two nested dicts of a config differ, but for those that start with a name in `free`."""
+    """Settings in which two nested dicts of a config differ, except those that start with a name in `free`."""
     found = []
     for name in {**old, **new}:
         path, before, after = f"{where}{name}", old.get(name), new.get(name)

@@ -1,7 +1,7 @@
-"""What settings and states of streams were called before: one table, through which older runs and snapshots are read.
+"""Earlier names of settings and stream states: one table, through which older runs and snapshots are read.
 
-A name that is not in it means what it always meant. What is no renaming, a setting that was split or a value that there
-is no more, is in `afjax.config.dicts`.
+A name that is not in it means what it always meant. Changes that are no renaming, such as a split setting or a dropped
+value, are in `afjax.config.dicts`.
 """
 
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ SETTINGS = {
     "preference.fd_growth": "max_fd_growth",
     "preference.validation": "validation_clips",
 }
-"""Setting of a config, group and name, and its name in that group today."""
+"""Earlier (group, name) of a config's setting, and its name in that group today."""
 
 STATE = {
     ".avatar_heard": ".avatar_extractor",
@@ -40,11 +40,11 @@ STATE = {
     ".stream.recent.user_audio": ".stream.recent_conditions.user_embedding",
     ".stream.recent.user_motion": ".stream.recent_conditions.user_motion",
 }
-"""Array of a session's snapshot (`afjax.streaming.engine`), and its name today."""
+"""Earlier name of an array in a session's snapshot (`afjax.streaming.engine`), and its name today."""
 
 
 def renamed_settings(values: Any) -> Any:
-    """Nested settings with today's names; anything else as it is. A setting under both names keeps today's."""
+    """Nested settings with today's names; anything else as it is. Today's wins where a setting has both names."""
     if not isinstance(values, dict):
         return values
     found = {}

@@ -1,7 +1,7 @@
 """Conditions on the quality numbers of recorded clips, `data.filter`: "face_size>64,bleed<-20".
 
-Each is NAME, one of < <= > >=, and a number; all must hold. A name of NUMBERS means both people of a clip, with
-`avatar_` or `user_` before it one of them. A number that isn't known of a clip holds: a listener has no sync.
+Each is NAME, one of < <= > >=, and a number; all must hold. A name of NUMBERS means both people of a clip, or one of
+them with `avatar_` or `user_` before it. A condition holds where a clip lacks the number: a listener has no sync.
 """
 
 import difflib
@@ -24,7 +24,7 @@ NUMBERS = {
     "sync_height": "standard deviations by which the peak of that correlation stands out",
     "speech": "share of frames in which the person speaks",
 }
-"""Quality numbers of a person in a clip (`data_pipeline.recorded.quality`), and what they are."""
+"""Quality numbers of a person in a clip (`data_pipeline.recorded.quality`), and their meaning."""
 ROLES = ("avatar", "user")
 _OPERATORS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
 _TERM = re.compile(r"\s*([A-Za-z_]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
@@ -39,7 +39,7 @@ class Rule:
     limit: float
 
     def holds(self, values):
-        """Of an array of a column's values: bool, True where one is nan."""
+        """Whether each value of an array satisfies it, bool; True for nan."""
         return _OPERATORS[self.sign](values, self.limit) | (values != values)
 
 

@@ -10,7 +10,7 @@ MASKS = ("framewise", "blockwise", "blockwise_lookahead", "framewise_lookahead",
 CONDITION_ENCODERS = ("windowed", "released", "memory")
 
 
-# which of avatar audio, user audio, user motion a branch keeps
+# conditions that a branch keeps: avatar audio, user audio, user motion
 CONDITION_MASKS = {
     "none": (0, 0, 0),
     "avatar": (1, 0, 0),
@@ -24,16 +24,16 @@ CONDITION_MASKS = {
 
 
 MOVES = 3
-"""Frames over which the condition encoder's convolutions compare the user's motion with itself."""
+"""Frames over which the condition encoder's convolutions compare the user's motion with its past."""
 
 
 CAUSE_AGES = tuple(range(0, 34, 3))
-"""Edges in frames of the spans since a user's cause that the condition encoder learns to tell
+"""Edges in frames of the spans of time since a user's cause, which the condition encoder learns to classify
 (`afjax.losses.causes`): short enough for the phase of a nod of eleven frames, and long enough for the whole answer."""
 
 
 def condition_set_name(avatar_audio: bool, user_audio: bool, user_motion: bool) -> str:
-    """Name in CONDITION_MASKS of the conditions that are there."""
+    """Name in CONDITION_MASKS of the given conditions."""
     present = (avatar_audio, user_audio, user_motion)
     return next(name for name, kept in CONDITION_MASKS.items() if kept == present)
 
@@ -42,12 +42,12 @@ def condition_set_name(avatar_audio: bool, user_audio: bool, user_motion: bool) 
 class ModelConfig:
     """Sizes of the forcing transformer (paper: width 1024, 8 heads, 8 blocks, condition width 512, 4 heads).
 
-    `audio_dim` is the width of the audio features, 0 where they come as wide as the condition and projected already.
-    `memory_size` is the number of vectors in each motion memory bank of the `memory` encoder, 0 for the others.
+    `audio_dim` is the width of the audio features, 0 where they come projected to the condition's width. `memory_size`
+    is the number of vectors in each motion memory bank of the `memory` encoder, 0 for the other encoders.
     `condition_convolutions`: causal convolutions beside the condition encoder's attention, dilated by 1, 2, 4 ...; they
-    carry fast cues. `answer_head`: a linear head that tells the motion from the condition alone, for training.
-    `cause_kinds`: kinds of the user's causes that another linear head tells from it, for training on data that name
-    them.
+    carry fast cues. `answer_head`: a linear head that predicts the motion from the condition alone, for training.
+    `cause_kinds`: number of kinds of the user's causes that another linear head predicts from the condition, for
+    training on data that name them.
     """
 
     motion_dim: int = 15
@@ -89,14 +89,14 @@ class ModelConfig:
 
 @dataclass(frozen=True)
 class LayoutConfig:
-    """Time: blocks, masks and the stream's memory, all in frames (25 a second).
+    """Layout in time: blocks, masks and the stream's memory, all in frames (25 per second).
 
     `condition_window` is the causal window of the condition encoder, 0 = the whole pass (always so in the form
-    `released`, never in `windowed`). `tokens` is what training runs on:
-    `frames` under the mask, `passes`, what the stream computes, or `stream`, the same with a finished past before every
-    noisy pass. Mask `bidirectional` with `cache` 0 makes windows: each block sees itself and `look_ahead` frames before
-    it. `user_delay`: the user's tracks come so many frames late, in training and in the stream, so that a block that
-    starts at frame s reads no user frame from s + block - user_delay on; with user_delay = block it can be made when it
+    `released`, never in `windowed`). `tokens` is what training runs on (`afjax.nn.token_layout`): `frames` under the
+    mask; `passes` as the stream computes them; or `stream`, passes with a finished past before every noisy one. Mask
+    `bidirectional` with `cache` 0 makes windows: each block sees itself and `look_ahead` frames before it.
+    `user_delay`: frames by which the user's tracks come late, in training and in the stream. A block that starts at
+    frame s then reads no user frame from s + block - user_delay on; with user_delay = block it can be made when it
     starts.
     """
 
@@ -122,15 +122,15 @@ class LayoutConfig:
 class SamplerConfig:
     """Solver steps per block, and scales of classifier-free guidance (cfg; paper eq. 14 has avatar and user).
 
-    `solver`: `euler`, or `dpm_solver_pp`, of second order with as many evaluations. `grid`: `uniform` steps, those of a
-    `power`, which are smaller towards level 0, or those of the `released` sampler, whose `nfe` counts the pass that
-    fills the caches and one that does nothing (`afjax.diffusion.solver`). `start`: frames that a stream makes at once
-    before its first block, 0 = none: it starts from an empty cache. `anchor_seconds`: time constant with which the slow
+    `solver`: `euler`, or `dpm_solver_pp`, of second order with as many evaluations. `grid` (`afjax.diffusion.solver`):
+    `uniform` steps, those of a `power`, which are smaller towards level 0, or those of the `released` sampler, whose
+    `nfe` counts the pass that fills the caches and one that does nothing. `start`: frames that a stream makes at once
+    before its first block; 0: none, it starts from an empty cache. `anchor_seconds`: time constant with which the slow
     part of motion is pulled back where it is more than `anchor_band` standard deviations from the reference
-    (`afjax.streaming.anchor`), 0 = not at all.
+    (`afjax.streaming.anchor`); 0: no anchor.
 
-    `guidance_avatar`, `guidance_user`, `guidance_joint`: scale of each branch against the one without conditions;
-    `guidance_reaction`: of the joint branch against the avatar's, by how much what the user adds is emphasised
+    `guidance_avatar`, `guidance_user`, `guidance_joint`: scale of each branch against the one without conditions.
+    `guidance_reaction`: scale of the joint branch against the avatar's; it emphasises what the user adds
     (`afjax.diffusion.guidance`).
     """
 

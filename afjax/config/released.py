@@ -20,5 +20,5 @@ SAMPLER = SamplerConfig(nfe=10, grid="released", start=50, guidance_avatar=2.0, 
 
 
 def config(start: int = SAMPLER.start) -> Config:
-    """The released network's; with `start` 0 a stream begins with an empty cache, block by block."""
+    """The released network's config. A stream with `start` 0 begins with an empty cache, block by block."""
     return Config(name="released", model=MODEL, layout=LAYOUT, sampler=replace(SAMPLER, start=start))

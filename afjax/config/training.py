@@ -1,4 +1,4 @@
-"""What is trained on, towards what, for how long."""
+"""Settings of training: objectives, optimizer, data, and the length of a run."""
 
 from dataclasses import dataclass, field
 
@@ -11,14 +11,14 @@ from afjax.config.model import CONDITION_MASKS
 class ObjectiveConfig:
     """Flow matching with a noise level per token (paper eq. 6).
 
-    `noise_level_per`: `token`, `block` (the paper's text) or `clip`, what has a noise level of its own; in a share
-    `clean_prefix` of the clips the blocks before a random one are clean. Levels have a density of p level^(p - 1), p =
-    `noise_level_power`: 1 is uniform, above it noise comes more often, where the conditions decide. Clean frames get
-    noise of a deviation up to `history_noise` that the model is not told of, as a stream's finished frames hold errors.
-    `condition_dropout` is the probability of each condition to be dropped, independently of the others;
+    `noise_level_per`: what has a noise level of its own: `token`, `block` (the paper's text) or `clip`. `clean_prefix`:
+    share of the clips in which the blocks before a random one are clean. Levels have a density of p level^(p - 1), p =
+    `noise_level_power`: 1 is uniform; above 1 high levels, where the conditions decide, come more often. Clean frames
+    get noise of a deviation up to `history_noise` that the model is not told of, as a stream's finished frames hold
+    errors. `condition_dropout`: probability of each condition to be dropped, independently of the others.
     `kept_conditions`, if not empty, takes its place: the probability of each set of conditions to be kept, by a name of
-    CONDITION_MASKS. `reference_dropout`: probability of the reference motion to be dropped, whose place the mean takes,
-    so that it is no crutch. What training never keeps (`ever_kept`) is dropped at inference as well.
+    CONDITION_MASKS. `reference_dropout`: probability that the mean replaces the reference motion, so that it is no
+    crutch. What training never keeps (`ever_kept`) is dropped at inference as well.
     """
 
     noise_level_per: str = "block"
@@ -46,7 +46,7 @@ class ObjectiveConfig:
 
     @property
     def ever_kept(self) -> tuple[int, int, int]:
-        """Which conditions training ever keeps, as 1 or 0: avatar audio, user audio, user motion."""
+        """1 for each condition that training ever keeps, else 0: avatar audio, user audio, user motion."""
         if not self.kept_conditions:
             return (int(self.condition_dropout < 1),) * 3
         seen = [CONDITION_MASKS[name] for name, share in self.kept_conditions.items() if share > 0]
@@ -61,10 +61,10 @@ class PreferenceConfig:
     """Preference tuning (paper eq. 12, `afjax.losses.dpo`); off while `path` is empty.
 
     `path`: losing samples that `experiments.make_preferences` wrote. `model`: run folder of the model that is tuned and
-    stays the frozen reference. `weight`: lambda, beside the flow-matching loss of the winners. `formula`: how the
-    paper's is read. `validation_clips`: training clips that are set aside to be generated at every evaluation; the run
-    stops where their lip_corr has fallen by more than `max_lip_corr_drop`, or their Fréchet distance has grown by more
-    than the share `max_fd_growth`.
+    stays the frozen reference. `weight`: lambda, beside the flow-matching loss of the winners. `formula`: the reading
+    of the paper's formula. `validation`: number of training clips that are set aside and generated at every evaluation;
+    the run stops where their lip_corr has fallen by more than `lip_loss`, or their Fréchet distance has grown by more
+    than the share `fd_growth`.
     """
 
     path: str = ""
@@ -97,8 +97,7 @@ class DistillationConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam, Muon or plain gradient descent with warm-up, cosine decay and clipping by global norm, and an average of
-    the weights.
+    """Adam, Muon or plain gradient descent: warm-up, cosine decay, clipping by global norm, averaged weights.
 
     `muon` orthogonalises the updates of matrices (step size `muon_learning_rate`) and leaves vectors to Adam.
     """
@@ -124,12 +123,12 @@ class OptimizerConfig:
 class DataConfig:
     """Where records are (empty: simulated into the run folder) and how windows are cut from them.
 
-    `path` may name several folders with weights (`A:3,B:1`): statistics and evaluation are the first's. In a share
-    `swap` of the windows user and avatar exchange roles. `codec`: run folder of the latent codec whose motion the
+    `path` may name several folders with weights (`A:3,B:1`): statistics and evaluation are the first's. `swap`: share
+    of the windows in which user and avatar exchange roles. `codec`: run folder of the latent codec whose motion the
     records hold; empty: the face codec's. `features`: folder of `experiments.convert` whose wav2vec2 made the records'
-    audio features; empty: mel. `whole_clips`: they are of whole clips, what comes later included, not as a stream hears
-    in blocks of `layout.block`; mel never are. `filter`: conditions on the quality numbers of recorded clips, which
-    leave clips out of training (`afjax.config.filters`); evaluation reads all.
+    audio features; empty: mel. `whole_clips`: whether wav2vec2 read whole clips, later sound included, and not blocks
+    of `layout.block` as a stream does; mel never does. `filter`: conditions on the quality numbers of recorded clips,
+    which leave clips out of training (`afjax.config.filters`); evaluation reads all.
     """
 
     path: str = ""
@@ -153,14 +152,15 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Length of a run and how often it writes; `seed` seeds everything. The first `listening_steps` train the condition
-    encoder alone, by the answer head, several times as fast: what the user's rare cues mean is learned there. Samples
-    are videos of `sample_seconds`. Every `probe_every` steps (0: never) held-out windows are measured
-    (`afjax.training.generator.probe`).
+    """Length of a run and how often it writes; `seed` seeds everything.
 
-    Kept are the latest `keep_checkpoints` checkpoints, those of every `keep_every` steps (0: none), and the one with
-    the smallest value of the logged metric `keep_best` (`-NAME`: with the largest; empty: none). A run stops where the
-    loss is not finite, or more than `max_loss_ratio` times the last logged one.
+    The first `listening_steps` steps train the condition encoder alone, by the answer head, several times as fast; it
+    learns there what the user's rare cues mean. Samples are videos of `sample_seconds`. Held-out windows are measured
+    every `probe_every` steps (0: never; `afjax.training.generator.probe`).
+
+    A run keeps the latest `keep_checkpoints` checkpoints, those of every `keep_every` steps (0: none), and the one with
+    the smallest value of the logged metric `keep_best` (`-NAME`: the largest; empty: none). It stops where the loss is
+    not finite, or more than `explosion` times the last logged one.
     """
 
     num_steps: int = 1200
