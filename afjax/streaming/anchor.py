@@ -1,14 +1,15 @@
 """Holds the slow part of a stream's motion near the reference, and leaves all else alone.
 
-A model that reads two seconds of its own motion can walk away in whatever changes more slowly than that. With x the
-motion's level from the reference, m its running mean and w = `anchor_band`, all in standard deviations of the data,
+A model that reads two seconds of its own motion can drift in whatever changes more slowly than that. The anchor adds
+the pull x' to the model's motion, with x the motion's level from the reference, m its running mean and w =
+`anchor_band`, all in standard deviations of the data:
 
     m' = (x - m) / tau_m          x' = -e / tau          e = m - clip(m, -w, w)
 
-is added to what the model does. Inside the band e = 0: the motion is not touched, to the bit. Outside, with
-tau = `anchor_seconds` and tau_m = tau / 4, both meet the band's edge without overshooting (s^2 + s / tau_m +
-1 / (tau tau_m) has a double root). The pull grows over the frames of a block and is kept: the finished motion goes into
-the stream's memory, and the model goes on from where it was pulled to, so blocks meet as they would without it.
+Inside the band e = 0: the motion is not touched, to the bit. Outside, with tau = `anchor_seconds` and tau_m = tau / 4,
+both meet the band's edge without overshooting (s^2 + s / tau_m + 1 / (tau tau_m) has a double root). The pull grows
+over the frames of a block and is kept: the pulled motion goes into the stream's memory. The model goes on from there,
+so that blocks meet as they would without a pull.
 """
 
 import jax.numpy as jnp
@@ -25,7 +26,7 @@ RunningMean = Float[HostOrDevice, "b _"]
 
 @typed
 def init_running_mean(reference_motion: ReferenceMotion, sampler: SamplerConfig) -> RunningMean:
-    """Running mean of an empty stream, 0 `[b, d]`; without an anchor there is none, `[b, 0]`."""
+    """Running mean of an empty stream: zeros `[b, d]`, or `[b, 0]` without an anchor."""
     return jnp.zeros_like(reference_motion[:, : reference_motion.shape[1] if sampler.anchor_seconds else 0])
 
 

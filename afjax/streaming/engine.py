@@ -1,7 +1,6 @@
 """Slots of a running live step: sessions join, leave, are snapshot and restored while the others go on.
 
-All slots are computed at every step, those without a session as well. The step is compiled when `Engine` is made, and
-never again.
+Every step computes all slots, also those without a session. The step is compiled once, when `Engine` is made.
 """
 
 from collections.abc import Collection, Mapping
@@ -29,7 +28,7 @@ class Engine:
     """`sessions` slots of a model on one device.
 
     Attributes:
-      config, params, extractor: the model, as `afjax.streaming.live_step` takes it.
+      config, params, extractor: the model, as for `afjax.streaming.live_step`.
       taken: slots that hold a session.
     """
 
@@ -55,7 +54,7 @@ class Engine:
         condition_set: str = "joint",
         scales: SamplerConfig | None = None,
     ) -> int:  # fmt: skip
-        """Slot of a session that starts with the next block; the arguments are those of `live_step.fresh`.
+        """Slot of a fresh session, which starts with the next block; arguments as for `live_step.fresh`.
 
         Raises InputError where all slots are taken, or where a latent codec's motion has no `reference_motion`.
         """
@@ -64,7 +63,7 @@ class Engine:
         return self._occupy(slot, one)
 
     def fork(self, slot: int) -> int:
-        """Slot of a session that has all that another one has, its noise to come among it.
+        """Slot of a copy of the session in `slot`, which will draw the same noise.
 
         Raises InputError where all slots are taken.
         """
@@ -76,11 +75,11 @@ class Engine:
         self.taken.discard(slot)
 
     def state(self, slot: int) -> live_step.LiveState:
-        """A session between two blocks, on the device; `rollback` goes on from it to the same bits."""
+        """The state of a session between two blocks, on the device; a slot put back to it goes on to the same bits."""
         return live_step.take(self._state, self._slot(slot))
 
     def rollback(self, slot: int, state: live_step.LiveState):
-        """A slot goes on from what `state` gave of it."""
+        """Puts a slot back to a state that `state` gave."""
         self._state = live_step.put(self._state, self._slot(slot), state)
 
     @property
@@ -92,8 +91,8 @@ class Engine:
     def set_guidance_scale(self, slot: int, scale: float):
         """From the next block on a session is guided by so much, 1 as without guidance.
 
-        v = v_less + scale (v_joint - v_less), v_less being the branch with fewer conditions or none. Raises InputError
-        where the step has other branches than these two.
+        v = v_less + scale (v_joint - v_less), with v_less the branch with fewer conditions or none. Raises InputError
+        where the step's branches are not these two.
         """
         if not self.has_guidance:
             raise InputError("this model has no guidance", do="use one whose sampler has the joint and another branch")
@@ -104,7 +103,7 @@ class Engine:
     def step(self, inputs: live_step.Inputs, only: Collection[int] | None = None) -> Float[Array, "b t d"]:
         """Motion `[b, t, d]` of the next block of every slot, in raw units, on the device and not waited for.
 
-        `only`: slots that go on; the other sessions stay where they are, and their rows mean nothing. None: all do.
+        `only`: slots that go on; None: all. The other sessions keep their states, and their rows mean nothing.
         """
         others = [] if only is None else sorted(self.taken - set(only))
         waiting = [(slot, self.state(slot)) for slot in others]
@@ -119,12 +118,12 @@ class Engine:
         return motion
 
     def snapshot(self, slot: int) -> dict[str, np.ndarray]:
-        """A session between two blocks as plain arrays by name; `restore` goes on to the same bits."""
+        """A session between two blocks as plain arrays by name; after `restore` it goes on to the same bits."""
         leaves, _ = jax.tree_util.tree_flatten_with_path(live_step.take(self._state, self._slot(slot)))
         return dict(_plain(jax.tree_util.keystr(path), leaf) for path, leaf in leaves)
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> int:
-        """Slot in which a session goes on. Raises InputError for another model's snapshot, or without a free slot."""
+        """Slot in which a snapshot's session goes on. Raises InputError for another model's, or without a free slot."""
         slot, snapshot = self._free(), renamed_state(snapshot, _KEY)
         leaves, tree = jax.tree_util.tree_flatten_with_path(self._empty)
         names = [_plain(jax.tree_util.keystr(path), leaf) for path, leaf in leaves]
@@ -142,7 +141,7 @@ class Engine:
 
     @property
     def compilations(self) -> int:
-        """How many steps have been compiled: one, however long it runs."""
+        """Number of compiled steps: one, however long the engine runs."""
         return self._step._cache_size()
 
     def _slot(self, slot: int):

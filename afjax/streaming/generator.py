@@ -26,7 +26,7 @@ PortraitMotion = Float[HostOrDevice, " d"] | ReferenceMotion | float
 
 @typed
 def standardised(normalizer: Any, raw: RawConditions) -> Conditions:
-    """Raw conditions by a Normalizer, as float32 host arrays."""
+    """Raw conditions, standardised by a Normalizer, as float32 host arrays."""
     return Conditions(
         np.asarray(normalizer.scale_audio(raw.avatar_features), np.float32),
         np.asarray(normalizer.scale_audio(raw.user_features), np.float32),
@@ -35,18 +35,18 @@ def standardised(normalizer: Any, raw: RawConditions) -> Conditions:
 
 
 def generation_config(config: Config) -> Config:
-    """The config by which a model of a training generates: in bfloat16 only where that is asked for."""
+    """The config by which a trained model generates: bfloat16 only where that is asked for."""
     if config.compute.precision != "bfloat16":
         return config
     return replace(config, compute=replace(config.compute, precision="tf32"))
 
 
 class Generator:
-    """Generates motion for whole clips through the stream's step; one compiled step for each batch size.
+    """Generates motion for whole clips through the stream's step; one compiled step per batch size.
 
-    Clips are divided evenly over `devices` of this process, by default its first.
-    `normalizer` standardises as in training. `absolute`: whether zero is no face's rest, so that a portrait's own
-    motion must be given; by default it is so where the config names a latent codec.
+    Clips are divided evenly over `devices` of this process, by default its first. `normalizer` standardises as in
+    training. `absolute`: whether zero is no face's rest, so that a portrait's own motion must be given; true by default
+    where the config names a latent codec.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class Generator:
     ):  # fmt: skip
         self.config, self.normalizer = config, normalizer
         self.absolute = bool(config.data.codec) if absolute is None else absolute
-        # Parameters and state are bound to one device alike: arrays that are and arrays that are not compile apart.
+        # Parameters and state are both bound to devices: programs of bound and of unbound arrays compile separately.
         self._devices = tuple(devices or jax.local_devices()[:1])
         network = ForcingTransformer(config.model, config.compute.precision)
         settings = (network, config.layout, config.sampler)
@@ -69,16 +69,16 @@ class Generator:
 
     @property
     def params(self) -> Params:
-        """Those of the network, on the devices."""
+        """Parameters of the network, on the devices."""
         return self._params
 
     @params.setter
     def params(self, params: Params):
-        """Places others of the same shapes on the devices."""
+        """Places other parameters of the same shapes on the devices."""
         self._params = jax.device_put(params, self._whole)
 
     def on_devices(self, devices: Iterable[jax.Device]) -> "Generator":
-        """The same on other devices of this process."""
+        """The same generator on other devices of this process."""
         devices = tuple(devices)
         if devices == self._devices:
             return self
@@ -94,19 +94,19 @@ class Generator:
 
         Args:
           avatar_features, user_features: raw features `[b, t, f]`; user_motion: `[b, t, d]` in raw units.
-          seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are; `numbers`: i of each,
-            0 .. b - 1 by default.
-          condition_set: the conditions that the model is given, a name of `afjax.config.CONDITION_MASKS`; those that it
-            never had in training (`ObjectiveConfig.ever_kept`) are dropped whatever this says.
-          reference_motion: the portrait's own motion `[d]` in raw units, or one per clip `[b, d]`; without it the
-            neutral face of a codec with relative coefficients, which is 0.
+          seed: clip i draws its noise from `fold_in(seed, i)`, whatever the other clips are.
+          condition_set: the conditions that the model is given, a name of `afjax.config.CONDITION_MASKS`. Those that it
+            never had in training (`ObjectiveConfig.ever_kept`) are always dropped.
+          reference_motion: the portrait's own motion `[d]` in raw units, or one per clip `[b, d]`; by default 0, the
+            neutral face of a codec with relative coefficients.
+          numbers: i of each clip, 0 .. b - 1 by default.
 
-        A user who comes late (`layout.user_delay`) is silent and rests like the portrait before. Raises InputError
-        where motion is absolute and there is no reference.
+        In the first `layout.user_delay` frames the user is silent and rests like the portrait. Raises InputError where
+        motion is absolute and there is no reference.
         """
         count, delay = len(user_motion), self.config.layout.user_delay
         numbers = np.arange(count) if numbers is None else np.asarray(numbers)
-        if count % len(self._devices):  # the last clip again, as often as it takes
+        if count % len(self._devices):  # repeats the last clip
             rows = np.minimum(np.arange(count + -count % len(self._devices)), count - 1)
             tracks = (np.asarray(track)[rows] for track in (avatar_features, user_features, user_motion))
             reference_motion = (
@@ -125,7 +125,7 @@ class Generator:
         self, count: int, seed: int = 0, condition_set: str = "joint", reference_motion: PortraitMotion | None = None,
         numbers: Sequence[int] | np.ndarray | None = None,
     ) -> StreamState:  # fmt: skip
-        """`count` sessions that have made nothing yet; arguments and errors as in `clips`."""
+        """State of `count` sessions before their first block; arguments and errors as in `clips`."""
         s, config = self.normalizer, self.config
         reference_motion = require_reference_motion(reference_motion, self.absolute)
         numbers = jnp.arange(count) if numbers is None else jnp.asarray(numbers, jnp.int32)
@@ -144,8 +144,9 @@ class Generator:
     ) -> tuple[Motion, StreamState]:
         """Motion `[b, t, d]` of the sessions' next t frames, raw as in `clips`, and their state after it.
 
-        The user's tracks come `layout.user_delay` frames late. `state` is used up. t is a multiple of the block but for
-        the end of a session, `first` is 0 but for the start of one whose sampler makes the first frames at once.
+        The user's tracks come `layout.user_delay` frames late. `state` is used up. t is a multiple of the block, except
+        at the end of a session. `first` is 0, except at the start of a session whose sampler makes its first frames at
+        once.
         """
         conditions = standardised(self.normalizer, RawConditions(avatar_features, user_features, user_motion))
         block = self.config.layout.block
@@ -154,5 +155,5 @@ class Generator:
 
     @property
     def compilations(self) -> int:
-        """How many steps have been compiled: one per batch size."""
+        """Number of compiled steps: one per batch size."""
         return self._step._cache_size()

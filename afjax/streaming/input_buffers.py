@@ -4,8 +4,8 @@ Time is counted in samples (16 kHz) and frames (25 fps) of the conversation; sam
 track begins at `base`, the first sample or frame that has not been taken, and reaches AHEAD seconds beyond the next
 block; NaN stands for what has not come. Nothing here grows with the length of a conversation.
 
-A method that adds input says what was wrong with it (a name in `session.Counts`) or None. It is given input that has
-been checked: finite numbers of the right shape.
+A method that adds input returns what was wrong with it (a name in `session.Counts`) or None. Its input has been
+checked: it is finite and of the right shape.
 """
 
 import math
@@ -17,7 +17,7 @@ from afjax.audio.resampling import Resampler
 from afjax.codec.face.track.smoothing import BRIDGE, FADE
 
 AHEAD = 5.0
-"""Seconds beyond the next block that input may lie ahead."""
+"""Seconds by which input may lie ahead of the next block's end."""
 QUEUE = 600.0
 """Seconds of speech that may wait."""
 SLACK = 0.015
@@ -42,7 +42,7 @@ class Edges:
         self.risen = EDGE  # samples since sound came back
 
     def cut(self) -> None:
-        """What follows is no sequel of what came before."""
+        """Marks a seam: the sound after it is no sequel of the sound before."""
         self.dying, self.age, self.risen = self.last, 0, 0
 
     def __call__(self, sound: np.ndarray) -> np.ndarray:
@@ -77,13 +77,13 @@ class UserSound:
         self.resampler = Resampler(RATE)
         self.stamp = -math.inf  # of the last chunk
         self.end = -math.inf  # where the last chunk ends
-        self.written = self.base - RATE  # samples known so far, somewhat before `end`
+        self.written = self.base - RATE  # samples are known up to here, somewhat before `end`
         self.edges = Edges()
 
     def add(self, wave: np.ndarray, rate: int, at: float | None) -> str | None:
-        """A chunk float32 `[s]` at `rate` Hz.
+        """Adds a chunk float32 `[s]` at `rate` Hz.
 
-        `at`: seconds of its first sample; None: where the last chunk ended, or at once.
+        `at`: time of its first sample in seconds; None: where the last chunk ended, or at once.
         """
         limit = self.base + len(self.samples)
         start = max(self.end, self.base, 0) if at is None else at * RATE
@@ -140,10 +140,10 @@ class UserSound:
 
 
 class UserMotion:
-    """The user's motion: of frame n the newest row that has come by its end.
+    """The user's motion: frame n has the newest row that has come by its end.
 
-    A row is held for BRIDGE seconds; without another the motion fades to rest within FADE seconds, and back when a face
-    is there again. Frames before 0 are at rest.
+    A row is held for BRIDGE seconds. If none follows, the motion fades to rest within FADE seconds, and back when a
+    face is there again. Frames before 0 are at rest.
     """
 
     def __init__(self, block: int, delay: int, rest: np.ndarray):
@@ -156,7 +156,7 @@ class UserMotion:
         self.shown = round(FADE * FPS)  # frames of fading in
 
     def add(self, row: np.ndarray | None, at: float) -> str | None:
-        """A row float32 `[d]`, None where no face is seen. A late row is held unless newer ones have come."""
+        """Adds a row float32 `[d]`, None where no face is seen. A late row is held unless newer ones have come."""
         if at <= self.stamp:
             return "duplicate" if at == self.stamp else "backwards"
         if at * FPS > self.base + len(self.rows):
@@ -170,7 +170,7 @@ class UserMotion:
         return "late" if frame < self.base else None
 
     def take(self, n: int) -> tuple[np.ndarray, int, int]:
-        """The next n frames `[n, d]`, and how many of them were held and at rest or fading."""
+        """The next n frames `[n, d]`, how many of them were held, and how many were at rest or fading."""
         out, held, absent = np.empty((n, len(self.rest)), np.float32), 0, 0
         for i in range(n):
             frame, fade = self.base + i, round(FADE * FPS)
@@ -218,7 +218,7 @@ class Speech:
         return None
 
     def clear(self, faded: bool = False) -> None:
-        """Drops the queue; `faded`: the last sample sent out has died away already."""
+        """Drops the queue; `faded`: whether the last sample sent out has already died away."""
         self.queue.clear()
         self.resampler = Resampler(RATE)
         if faded:

@@ -1,16 +1,15 @@
 """The three latencies of a live avatar: of computing, of collecting, and from an event to the picture that shows it.
 
-The play-out clock shows frame n at `offset + n / 25` seconds, with an offset that is set when a conversation starts and
-moves only where blocks come late, or long enough early again.
-With blocks of B frames and a user delay of d, block b reads user frames that end at ((b + 1) B - d) / 25 at the latest,
-so
+The play-out clock shows frame n at `offset + n / 25` seconds. The offset is set when a conversation starts and moves
+only where blocks come late, or early again for long enough. Block b, with B frames per block and a user delay of d,
+reads user frames that end at ((b + 1) B - d) / 25 at the latest, so that
 
     offset = max(B - d, 0) / 25 + headroom              headroom: what is allowed for computing a block
 
-`Playout` keeps that clock and counts what comes late. A **reaction** is measured by counterfactual: two streams with
-one key whose inputs are equal up to t; the latency is the time from t to when the first frame is due that differs in a
-channel by more than SEEN of that channel's recorded deviation. The **visible reaction** is the time from t to when the
-mean difference of a channel over many such pairs has come to half of its peak.
+`Playout` keeps that clock and counts late blocks. A **reaction** is measured by counterfactual, with two streams of one
+key whose inputs are equal up to t. Its latency is the time from t to when the first frame is due that differs in a
+channel by more than SEEN of that channel's recorded deviation. The **visible reaction** is the time from t to when a
+channel's mean difference over many of these pairs has come to half of its peak.
 """
 
 from collections.abc import Sequence
@@ -32,9 +31,9 @@ SEEN = 0.1
 def algorithmic(layout: LayoutConfig) -> dict[str, float]:
     """Algorithmic delay in ms, exact.
 
-    `collected`: of the user's frames that a step waits for. `behind`: of the play-out clock behind the user's, without
-    computing. `speech_ahead`: how far ahead of its first frame a block's own speech must be known. Look-ahead adds
-    nothing, features read no sound after their frame, and the alignment is cut at the block's end.
+    `collected`: length of the user's frames that a step waits for. `behind`: by how much the play-out clock is behind
+    the user's, without computing. `speech_ahead`: how far ahead of its first frame a block's own speech must be known.
+    Look-ahead adds nothing, features read no sound after their frame, and the alignment is cut at the block's end.
     """
     ms, block = 1000 / FPS, layout.block
     return {"collected": ms * block, "behind": ms * max(block - layout.user_delay, 0), "speech_ahead": ms * block}
@@ -48,8 +47,9 @@ def offset(layout: LayoutConfig, headroom: float) -> float:
 def earliest_reaction(layout: LayoutConfig, headroom: float) -> dict[str, float]:
     """`p50` and `p95` in ms of the time from an event to the first frame that can show it, exact.
 
-    An event falls anywhere into the B frames that a block is the first to see, and that block's first frame is shown
-    (max(d, B) - u B) / 25 + headroom seconds after it, u uniform in [0, 1]: a delay of up to a block costs nothing.
+    An event falls anywhere into the B frames that a block is the first to see. That block's first frame is shown
+    (max(d, B) - u B) / 25 + headroom seconds after the event, u uniform in [0, 1]. A delay of up to a block thus costs
+    nothing.
     """
     block, longest = layout.block, max(layout.user_delay, layout.block)
     return {f"p{q}": 1000 * ((longest - block * (1 - q / 100)) / FPS + headroom) for q in (50, 95)}
@@ -57,7 +57,7 @@ def earliest_reaction(layout: LayoutConfig, headroom: float) -> dict[str, float]
 
 @dataclass
 class Playout:
-    """The clock by which frames are shown, and how many of its blocks came late.
+    """The clock by which frames are shown, with a count of blocks and of late ones.
 
     `offset`: seconds at which frame 0 is due.
     """
@@ -68,11 +68,11 @@ class Playout:
     slack: list[float] = field(default_factory=list)
 
     def due(self, frame: int) -> float:
-        """Time at which a frame is shown."""
+        """Time at which a frame is shown, in seconds."""
         return self.offset + frame / FPS
 
     def delivered(self, first: int, parts: Sequence[tuple[int, float]]):
-        """A block from frame `first` on came in parts of so many frames, each at its time."""
+        """Notes a block from frame `first` on, which came in `parts`: number of frames and time of each."""
         slack = []
         for count, time in parts:
             slack.append(self.due(first) - time)
@@ -83,7 +83,7 @@ class Playout:
 
 
 def percentiles(values: Sequence[float]) -> dict[str, float]:
-    """p50, p95, p99 and max, and how many values there were."""
+    """p50, p95, p99 and max of values, and their number n."""
     if not len(values):
         return {"p50": None, "p95": None, "p99": None, "max": None, "n": 0}
     marks = np.percentile(values, [50, 95, 99, 100])
@@ -96,7 +96,7 @@ def first_seen(
 ) -> tuple[int, int] | None:
     """First frame at which two motions `[t, d]` differ visibly, and the channel in which they differ most there.
 
-    `deviation`: `[d]`, that of recorded motion, in the same units. None where they never differ visibly.
+    `deviation`: that of recorded motion, `[d]`, in the same units. Returns None where they never differ visibly.
     """
     share = np.abs(one - other) / deviation
     frames = np.flatnonzero((share > SEEN).any(axis=1))
@@ -107,8 +107,8 @@ def half_peak(curves: Sequence[tuple[float, np.ndarray]], step: float = 0.01) ->
     """Seconds from the event to half of the mean difference's peak; None if nothing ever differs.
 
     Args:
-      curves: for every event the time from it to when the first frame of its curve is shown, and the difference
-        `[t]` of one channel from that frame on, one value per frame.
+      curves: per event, the time from it to when its curve's first frame is shown, and the difference `[t]` of one
+        channel from that frame on, one value per frame.
       step: grid of the mean curve in seconds.
     """
     end = min((start + len(curve) / FPS for start, curve in curves), default=0.0)

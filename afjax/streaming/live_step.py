@@ -2,12 +2,12 @@
 
     step(params, state, inputs of the block) -> (state, motion of the block)
 
-Features come from a rolling window of each voice (`afjax.audio.feature_extractors`), everything is standardised inside,
-and motion goes in and out in raw units. Sessions lie along the batch axis, each with its own position, key, guidance,
-reference and past, and share nothing else: what one slot gives does not depend on what the others hold. `put` starts,
-restores or empties a slot without a new compilation.
+Features come from a rolling window of each voice (`afjax.audio.feature_extractors`). Everything is standardised inside;
+motion goes in and out in raw units. Sessions lie along the batch axis, each with its own position, key, guidance,
+reference and past. They share nothing else: a slot's motion does not depend on what the others hold. `put` starts,
+restores or empties a slot without another compilation.
 
-The user's tracks are those of `layout.user_delay` frames before the avatar's block; the caller brings them so late.
+The caller gives the user's tracks `layout.user_delay` frames late: those of that many frames before the avatar's block.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ __all__ = ["Inputs", "LiveParams", "LiveState", "fresh", "init_live", "make_live
 
 
 class Inputs(NamedTuple):
-    """One block of b sessions: sound `[b, t * 640]` float32 at 16 kHz, user motion `[b, t, d]` in raw units.
+    """Inputs of one block of b sessions: sound `[b, t * 640]` float32 at 16 kHz, user motion `[b, t, d]` in raw units.
 
     t is `layout.block`.
     """
@@ -57,12 +57,12 @@ class LiveParams(NamedTuple):
 
     @classmethod
     def of(cls, model: Params, extractor: Params, normalizer: Normalizer) -> "LiveParams":
-        """Of a network's parameters, a feature extractor's, and a normalizer."""
+        """The numbers of a network's parameters, a feature extractor's, and a normalizer."""
         return cls(model, extractor, **{name: getattr(normalizer, name) for name in cls._fields[2:]})
 
     @property
     def normalizer(self) -> Normalizer:
-        """Of the statistics here."""
+        """The normalizer of these statistics."""
         return Normalizer(*self[2:])
 
 
@@ -130,7 +130,7 @@ def fresh(
     """State of one session before its first block.
 
     Args:
-      seed: of its noise; reference_motion: the portrait's own motion `[d]` in raw units.
+      seed: seed of its noise; reference_motion: the portrait's own motion `[d]` in raw units.
       condition_set: the conditions that it has (a name of `afjax.config.CONDITION_MASKS`).
       scales: a SamplerConfig with other guidance scales but the same branches; the config's own by default.
 
@@ -154,7 +154,7 @@ def fresh(
 
 
 def silence(config: Config, sessions: int) -> Inputs:
-    """A block in which nobody says or does anything, on the host."""
+    """Inputs of a block in which nobody says or does anything, on the host."""
     voices = np.zeros((2, sessions, config.layout.block * FRAME), np.float32)
     return Inputs(*voices, np.zeros((sessions, config.layout.block, config.model.motion_dim), np.float32))
 

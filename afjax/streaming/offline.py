@@ -1,4 +1,4 @@
-"""The offline twin that proves the stream (the mask is drawn in `afjax.nn.token_layout.pass_layout`).
+"""The offline twin that proves the stream (`afjax.nn.token_layout` draws its mask).
 
 It runs no cache. It solves pass after pass, each evaluation being one forward over the side-by-side layout of all
 passes, with earlier passes at level 0 and the present one at the solver's level.
@@ -31,7 +31,7 @@ def offline(
 
     Args:
       model, params: the network; layout, sampler: as for `make_step`.
-      rngs: `[b]` typed random keys; reference_motion: `[b, d]`; condition_mask: `[b, 3]`, as for `init_stream`.
+      rngs, reference_motion, condition_mask: `[b]` typed random keys, `[b, d]`, `[b, 3]`, as for `init_stream`.
       conditions: of t frames.
     """
     frames = conditions.user_motion.shape[1]

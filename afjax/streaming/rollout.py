@@ -1,4 +1,4 @@
-"""Whole clips through the stream's step."""
+"""Generation of whole clips by the stream's step."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from afjax.types import Params, typed
 
 
 def pad_to_blocks(conditions: Conditions, block: int) -> Conditions:
-    """Repeats the last frame up to a multiple of `block` frames; on the host, where it compiles nothing."""
+    """Conditions with the last frame repeated up to a multiple of `block` frames; on the host, so nothing compiles."""
     extra = -conditions.user_motion.shape[1] % block
     return jax.tree.map(lambda x: np.pad(x, [(0, 0), (0, extra), (0, 0)], mode="edge"), jax.device_get(conditions))
 
@@ -25,11 +25,11 @@ def rollout(
     """Motion `[b, t, d]` for conditions of any number t of frames, a NumPy array, and the state after the last block.
 
     Args:
-      step: of `make_step`; `block`: its frames.
-      params: of the network; state: is used up.
-      start: of `make_start`, which makes the `first` frames at once where `first` is not 0.
+      step: from `make_step`; block: frames of its block.
+      params: those of the network; state: used up.
+      start: from `make_start`; it makes the `first` frames at once where `first` is not 0.
 
-    All is standardised.
+    Conditions and motion are standardised.
     """
     frames = conditions.user_motion.shape[1]
     blocks = []

@@ -1,16 +1,17 @@
-"""One conversation on the host's side: sound and frames as they come in, the inputs of block after block out.
+"""Host's side of one conversation: sound and frames in as they come, the inputs of block after block out.
 
 Block b holds the avatar's frames [b B, (b + 1) B) and reads the user's frames [b B - d, (b + 1) B - d), B = `block`,
 d = `delay`; before frame 0 there are silence and rest. All times are seconds on one clock that begins with the user's
 frame 0: the stamps of the input, and `now`, which the caller passes. There is no other clock here, no thread and no
 randomness: the same calls give the same blocks.
 
-A block is due when its last user frame has ended and the user's sound is there up to its end; for sound that is on its
-way it waits `patience` seconds. Who comes later than that by more than a block does not race through old blocks: the
-next one reads what the user does at present (`Counts.rebased`), and the user's frames of later blocks move with it.
+A block is due when its last user frame has ended and the user's sound is there up to its end. It waits `patience`
+seconds for sound that is on its way. A caller who is late by more than a block beyond that does not race through old
+blocks: the next one reads what the user does at present (`Counts.rebased`), and the user's frames of later blocks move
+with it.
 
-No input raises an exception: what is wrong with it is counted in `Session.counts`. What comes out is finite, of fixed
-shape, float32, and sound lies in [-1, 1].
+No input raises an exception: `Session.counts` counts what is wrong with it. The output is finite, of fixed shape and
+float32; its sound lies in [-1, 1].
 """
 
 import dataclasses
@@ -29,13 +30,13 @@ from afjax.streaming.input_buffers import Speech, UserMotion, UserSound
 __all__ = ["BlockInputs", "Counts", "Session"]
 
 MAX_MOTION = 1000.0
-"""Motion beyond it is no motion of any codec."""
+"""Largest motion of any codec; a row beyond it is refused."""
 MAX_SECONDS = 1e9
 _CLOSE = 1e-6
 
 
 class BlockInputs(NamedTuple):
-    """What one block of t frames reads of one session, float32: sound `[t * 640]` at 16 kHz, user motion `[t, d]`."""
+    """Inputs of one block of t frames for one session, float32: sound `[t * 640]` at 16 kHz, user motion `[t, d]`."""
 
     avatar_wave: Float[np.ndarray, " s"]  # what is heard while the block is seen
     user_wave: Float[np.ndarray, " s"]
@@ -44,12 +45,12 @@ class BlockInputs(NamedTuple):
 
 @dataclasses.dataclass
 class Counts:
-    """What was done about input that was not as it should be.
+    """Counts of faulty input and of what was done about it.
 
     Calls refused as a whole: `corrupt` (not finite, or of a wrong type, shape, rate or size), `duplicate`, `backwards`
-    (time stamps); as a whole or in part: `overflow` (too far ahead, or the queue is full), `late` (its block was
-    taken). Frames of the user: `silent` (lacks sound), `held` (no row of its own), `absent` (no face: fading or at
-    rest). `rebased`: how often the clock was moved, `skipped`: frames that no block has read for it.
+    (time stamps). Calls refused as a whole or in part: `overflow` (too far ahead, or the queue is full), `late` (its
+    block was taken). Frames of the user: `silent` (lacks sound), `held` (no row of its own), `absent` (no face: fading
+    or at rest). `rebased`: how often the clock was moved; `skipped`: frames that no block has read because of it.
     """
 
     corrupt: int = 0
@@ -79,7 +80,7 @@ class Session:
           rest: motion of a face at rest, `[d]` or one number.
           patience: seconds for which a block waits for the user's sound.
 
-        Raises InputError for sizes and a rest that can't be.
+        Raises InputError for impossible sizes or rest.
         """
         if block < 1 or delay < 0 or channels < 1 or not 0 <= patience < math.inf:
             sizes = f"block {block}, delay {delay}, channels {channels}, patience {patience}"
@@ -108,9 +109,9 @@ class Session:
             self._count(self.sound.add(wave, int(rate), stamp))
 
     def user_motion(self, row: np.ndarray | None, at: float) -> None:
-        """Takes the tracked motion `[d]` of one video frame, in the codec's units, None where no face was found.
+        """Takes the tracked motion `[d]` of one video frame, in the codec's units; None where no face was found.
 
-        `at`: seconds; frames may come at any rate.
+        `at`: time in seconds; frames may come at any rate.
         """
         stamp, motion = _seconds(at), None if row is None else _row(row, len(self.motion.rest))
         if stamp is None or (row is not None and motion is None):
@@ -129,13 +130,13 @@ class Session:
     def interrupt(self, faded: bool = False) -> None:
         """Drops all speech that no block has taken. The next block dies away within 5 ms and then is silent.
 
-        `faded`: what was taken last is not heard any more, so that the next block is silent from the beginning.
+        `faded`: the speech taken last has already died away, so that the next block is silent from the beginning.
         """
         self.speech.clear(faded)
 
     @property
     def end(self) -> float:
-        """Time at which the last of the user's frames that the next block reads ends."""
+        """Time at which the next block's last user frame ends."""
         return self._end()
 
     def due(self, now: float) -> bool:
@@ -159,7 +160,7 @@ class Session:
         return BlockInputs(self.speech.take(self.block * FRAME), sound, motion)
 
     def snapshot(self) -> dict[str, np.ndarray | float]:
-        """All that the session knows, as arrays and numbers by name: what `np.savez` can store."""
+        """All that the session knows, as arrays and numbers by name, which `np.savez` can store."""
         stored = {}
         for owner, name, key in _state(self):
             value = getattr(owner, name)
@@ -170,7 +171,7 @@ class Session:
 
     @classmethod
     def restore(cls, snapshot: Mapping[str, np.ndarray | float]) -> "Session":
-        """The session as it was at `snapshot`; it goes on to the bit. InputError if that is no session's."""
+        """The session as it was at `snapshot`; it goes on to the same bits. Raises InputError for anything else."""
         try:
             session = cls(
                 int(snapshot["block"]),
@@ -231,7 +232,7 @@ def _row(row: object, channels: int) -> np.ndarray | None:
 
 
 def _wave(samples: object, rate: object) -> np.ndarray | None:
-    """Sound, float32 `[s]` on the scale of 1, else None: also where the rate is none."""
+    """Sound, float32 `[s]` on the scale of 1; None where sound or rate is invalid."""
     hertz = _number(rate)
     if hertz is None or not RATES[0] <= hertz <= RATES[1] or hertz % 1:
         return None

@@ -1,4 +1,4 @@
-"""What a stream remembers between two steps, for any number of sessions along the batch axis.
+"""A stream's memory between two steps, for any number of sessions along the batch axis.
 
 Cached keys are stored without rotation and numbered by their slot at use, so positions are relative and a stream has
 no end. `num_frames` counts finished frames only up to the point from which every slot of the memory is filled.
@@ -36,15 +36,15 @@ class StreamState:
     cache_k: Float[Array, "l k b cached h e"]  # not rotated
     cache_v: Float[Array, "l k b cached h e"]
     condition: Float[Array, "k b aligned c"]  # encoded conditions of the frames before the re-fed ones
-    recent_conditions: ProjectedConditions  # that the encoder reads again, `history` frames
+    recent_conditions: ProjectedConditions  # conditions that the encoder reads again, `history` frames
     refed_motion: Float[Array, "b look_ahead d"]  # the last finished frames
     running_mean: Float[Array, "b _"]  # running mean of the motion from the reference [b, d]; [b, 0] without an anchor
 
 
 def require_reference_motion(reference_motion: Any, absolute: bool) -> Any:
-    """The portrait's own motion `[d]`, as it was given; 0, the neutral face's, where it was not.
+    """The portrait's own motion `[d]` as given, or 0, the neutral face's, for None.
 
-    Raises InputError where it was not and motion is `absolute`: not relative to the neutral face.
+    Raises InputError for None where motion is `absolute`: not relative to the neutral face.
     """
     if reference_motion is None and absolute:
         do = "give reference_motion=codec.reference_motion(codec.identity(portrait))"
@@ -55,7 +55,7 @@ def require_reference_motion(reference_motion: Any, absolute: bool) -> Any:
 
 
 def state_partition_specs(axis: str) -> StreamState:
-    """Of every field, that sessions are divided over a mesh axis."""
+    """Partition spec of every field, which divides its sessions over a mesh axis."""
     fields = StreamState.__dataclass_fields__
     return StreamState(**{name: PartitionSpec(*[None] * AXES.get(name, 0), axis) for name in fields})
 
@@ -66,7 +66,7 @@ def state_shardings(mesh: Mesh) -> StreamState:
 
 
 def condition_history_frames(model: ModelConfig, layout: LayoutConfig) -> int:
-    """Frames before a block whose conditions the encoder reads: the re-fed ones and what one of them depends on."""
+    """Frames before a block whose conditions the encoder reads: the re-fed ones and those that they depend on."""
     return layout.look_ahead + max(2 * max(layout.condition_window - 1, 0), model.condition_reach)
 
 
@@ -85,7 +85,7 @@ def init_stream(
     Args:
       rngs: `[b]` typed random keys; reference_motion: standardised `[b, d]`.
       condition_mask: `[b, 3]`, 1 or 0: avatar audio, user audio, user motion; None: everything.
-      precision: the network's, whose activations are kept.
+      precision: that of the network, whose activations are kept.
     """
     sessions, dtype = reference_motion.shape[0], reference_motion.dtype
     narrow = activation_dtype(precision, dtype)

@@ -3,12 +3,12 @@
     step(params, state, conditions of the block) -> (state, motion of the block)
 
 A pass holds the last `look_ahead` finished frames at level 0 and the block's frames. The evaluations of the solver's
-grid take the block from noise to motion; one clean evaluation then gives the keys and values that the cache keeps (all
-of the pass but its last `look_ahead` frames, which the next pass feeds again). Sessions share nothing but the batch
+grid take the block from noise to motion. One clean evaluation then gives the keys and values that the cache keeps: all
+of the pass but its last `look_ahead` frames, which the next pass feeds again. Sessions share nothing but the batch
 axis.
 
-The released sampler makes its first 50 frames at once: `make_start`. That pass has no past, and the mask of a training
-window.
+The released sampler makes its first 50 frames at once (`make_start`). That pass has no past; its mask is that of a
+training window.
 """
 
 from collections.abc import Callable
@@ -42,21 +42,23 @@ def make_step(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerC
     """The jitted step, one for equal arguments; `state` is donated.
 
     Conditions are of t = `layout.block` frames, motion is `[b, t, d]`, both standardised. A fourth argument `noise`
-    `[b, t, d]` takes the place of what the sessions would draw; their keys then stay.
+    `[b, t, d]` takes the place of the noise that the sessions would draw; their keys then stay as they are.
     """
     return jax.jit(partial(_step, model, layout, sampler, _block_pass), donate_argnums=(1,))
 
 
 @lru_cache(maxsize=8)
 def make_start(model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig) -> Callable:
-    """The jitted joint start of an empty stream, of as many frames as it is given: `make_step` in all else."""
+    """The jitted joint start of an empty stream, of as many frames as it is given; otherwise as `make_step`."""
     return jax.jit(partial(_step, model, layout, sampler, _start_pass), donate_argnums=(1,))
 
 
 @lru_cache(maxsize=8)
 def on_mesh(step: Callable, mesh: Mesh) -> Callable:
-    """A step of `make_step` or `make_start` for sessions that are divided over the only axis of a mesh: each device
-    runs the same program on its own."""
+    """A step of `make_step` or `make_start` for sessions divided over a mesh's only axis.
+
+    Each device runs the same program on its own sessions.
+    """
     (axis,) = mesh.axis_names
     state, sessions = state_partition_specs(axis), PartitionSpec(axis)
     inside = jax.shard_map(
@@ -69,13 +71,13 @@ def on_mesh(step: Callable, mesh: Mesh) -> Callable:
 
 @flax.struct.dataclass
 class BlockContext:
-    """What stays the same over the evaluations of a pass of n tokens: k branches, b sessions.
+    """Constants over the evaluations of a pass of n tokens, with k branches and b sessions.
 
     Attributes:
-      refed_motion: `[b, look_ahead, d]` finished motion at level 0, before the tokens that are solved; at a start none.
+      refed_motion: `[b, look_ahead, d]` finished motion at level 0, before the solved tokens; none at a start.
       condition: `[k, b, n, c]` encoded conditions of the pass.
       recent_conditions: conditions up to the end of the pass.
-      cross: per block keys and values of the aligned conditions; past: per block those of the cached frames, or None.
+      cross: per block, keys and values of the aligned conditions; past: per block, those of the cached frames, or None.
       masks: (attention, alignment); positions: `[n]`; reference_motion: `[k * b, d]`; guidance_weights: `[k, b]` or
         `[k]`.
     """
@@ -132,7 +134,7 @@ def evaluate(
 ) -> tuple[Velocities, list]:
     """Velocity of every branch `[k, b, n, d]` for tokens `[b, n, d]`, and their keys and values by block.
 
-    `levels`: `[n]` or one number, or what the model's `tell` gives for them, `[1, n, c]` each.
+    `levels`: `[n]` or one number; or the model's `modulations` of them, `[1, n, c]` each.
     """
     count = len(context.guidance_weights)
     if not isinstance(levels, Modulations):
@@ -160,10 +162,10 @@ def advance(
     context: BlockContext,
     motion: Motion,
 ) -> StreamState:
-    """State after the pass has been solved, with motion `[b, t, d]`; its key and running mean are the caller's."""
+    """State after the pass is solved, with motion `[b, t, d]`; the caller sets its key and running mean."""
     tokens = jnp.concatenate([context.refed_motion, motion], axis=1)
     final = tokens.shape[1] - layout.look_ahead  # the tokens after it are fed again
-    modulations = model.apply(params, jnp.zeros((1, 1), tokens.dtype), method="modulations")  # that of every token
+    modulations = model.apply(params, jnp.zeros((1, 1), tokens.dtype), method="modulations")  # those of every token
     pairs = evaluate(model, params, context, tokens, modulations)[1]
     keys, values = (
         _append(old, jnp.stack(fresh).reshape(*old.shape[:3], -1, *old.shape[4:])[:, :, :, :final], 3)
@@ -254,8 +256,10 @@ def _encode(model, layout: LayoutConfig, params, state: StreamState, recent: Pro
 
 
 def _visible(layout: LayoutConfig, num_frames, branch_count: int):
-    """Masks of a pass for each session's own position: attention `[k * b, n, cached + n]`, alignment
-    `[k * b, n, aligned + n]`."""
+    """Masks of a pass by each session's position.
+
+    They are attention `[k * b, n, cached + n]` and alignment `[k * b, n, aligned + n]`.
+    """
     frame = np.arange(-layout.look_ahead, layout.block)
     attention = masks.stream_mask(layout.mask, layout.block, layout.look_ahead, layout.cache)
     attended = np.concatenate([np.arange(-layout.cache, 0) - layout.look_ahead, frame])
@@ -277,7 +281,7 @@ def _past(layout: LayoutConfig, state: StreamState):
 
 
 def _append(old, new, axis: int):
-    """The newest entries of both along an axis, as many as `old` has."""
+    """The newest entries of `old` and `new` along an axis, as many as `old` has."""
     return _tail(jnp.concatenate([old, new], axis=axis), old.shape[axis], axis)
 
 
