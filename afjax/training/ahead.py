@@ -1,7 +1,7 @@
 """Batches that are on the device before their step begins.
 
-A thread reads and places batch n + 1 while step n runs, so that neither reading nor the copy to the device is waited
-for where both take less time than a step.
+A thread reads and places batch n + 1 while step n runs. The loop waits for neither where both together take less time
+than a step.
 """
 
 from collections.abc import Callable, Iterator
@@ -13,8 +13,8 @@ __all__ = ["Ahead"]
 class Ahead:
     """The next `count` batches of an iterator, each placed by `place`; a context manager.
 
-    `windows`, `get_state` and `set_state` are the iterator's as they were when the batch that was handed out last was
-    read, and so the iterator is left. Nothing is read beyond `count`.
+    `windows`, `get_state` and `set_state` are the iterator's as of the batch that was handed out last; the iterator is
+    left in that state too. Nothing is read beyond `count`.
     """
 
     def __init__(self, batches: Iterator, place: Callable[[dict], dict], count: int):
@@ -43,7 +43,7 @@ class Ahead:
         return self._state
 
     def set_state(self, state: dict):
-        """Goes on from a place of `get_state`; what was read ahead is dropped."""
+        """Goes on from a place of `get_state`; drops what was read ahead."""
         if self._coming:
             self._coming.exception()  # until it is done
         self._batches.set_state(state)

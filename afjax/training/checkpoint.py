@@ -30,8 +30,8 @@ _OTHER = "choose another --workdir"
 class Checkpoints:
     """The `checkpoints/` folder of a run; a context manager, so that asynchronous writes end before the process.
 
-    Kept are the latest `keep`, those of every `every` steps (0: none), and the one with the smallest value of the
-    logged metric `best` (`-NAME`: with the largest; empty: none). Raises InputError where the disk refuses.
+    It keeps the latest `keep`, those of every `every` steps (0: none), and the one with the smallest value of the
+    logged metric `best` (`-NAME`: the largest; empty: none). Raises InputError where the disk refuses.
     """
 
     def __init__(self, workdir: Path, keep: int = 2, every: int = 0, best: str = ""):
@@ -64,11 +64,11 @@ class Checkpoints:
 
     @property
     def latest(self) -> int | None:
-        """Step of the newest checkpoint, one that is being written among them."""
+        """Step of the newest checkpoint, including one that is being written."""
         return self._manager.latest_step()
 
     def save(self, state: Any, data: dict, meta: dict):
-        """Begins to write one checkpoint at the state's step, after the one before is written.
+        """Begins to write a checkpoint at the state's step, once the previous one is written.
 
         `state` has the fields `step` and `ema_params`; `data`: the place of the batches. Raises InputError where the
         disk is full or refuses.
@@ -95,7 +95,7 @@ class Checkpoints:
             raise disk_error(error, self.folder, _AGAIN) from None
 
     def wait(self):
-        """Until the checkpoint that is being written is there. Raises InputError where the disk refuses."""
+        """Waits until the checkpoint in progress is written. Raises InputError where the disk refuses."""
         try:
             self._manager.wait_until_finished()
         except Exception as error:
@@ -108,13 +108,13 @@ class Checkpoints:
             write_sums(folder)
 
     def restore(self, state: Any, meta: dict | None = None) -> tuple[Any, dict]:
-        """The newest whole (state, data); damaged ones are set aside, with a line that says so.
+        """(state, data) of the newest whole checkpoint; sets damaged ones aside and prints a line that says so.
 
         Args:
           state: arrays or `jax.ShapeDtypeStruct`s that give shapes, dtypes and shardings.
           meta: what the run would store.
 
-        Raises InputError where no checkpoint is whole, or where `meta` has another config or other statistics.
+        Raises InputError where no checkpoint is whole, or where its config or statistics differ from those of `meta`.
         """
         self.wait()
         step = self._set_damaged_aside()
@@ -132,7 +132,7 @@ class Checkpoints:
         return items["state"].replace(ema_params=items["ema_params"]), items["data"]
 
     def _set_damaged_aside(self) -> int:
-        """Step of the newest whole checkpoint; of several processes the first decides for all."""
+        """Sets damaged checkpoints aside -> step of the newest whole one. The first process decides for all."""
         step = 0
         if jax.process_index() == 0:
             step, damaged = _newest_whole(self.folder, self._manager.all_steps())
@@ -147,7 +147,7 @@ class Checkpoints:
 
 
 class _Best(policies.PreservationPolicy):
-    """Keeps the checkpoint whose last line in `metrics.jsonl` with a metric has its smallest value."""
+    """Keeps the checkpoint with the smallest value of a metric, by its last line in `metrics.jsonl` that has it."""
 
     def __init__(self, log: Path, name: str):
         self._log, self._name, self._sign = log, name.removeprefix("-"), -1 if name.startswith("-") else 1
@@ -170,7 +170,7 @@ class _Best(policies.PreservationPolicy):
 
 
 def _newest_whole(folder: Path, steps: Sequence[int]) -> tuple[int, list[int]]:
-    """The newest step whose files are as they were written, and the damaged ones after it; says so if there are any.
+    """The newest step with undamaged files, and the damaged steps after it; prints a line if there are any.
 
     Raises InputError if there is none.
     """
@@ -204,7 +204,7 @@ def _require_same(stored: dict, meta: dict, folder: Path):
 
 
 def load_ema(workdir: Path, params: Params, step: int | None = None) -> tuple[Params, dict, int]:
-    """Averaged weights, meta and step of a run's newest whole checkpoint, or of that of `step`.
+    """Averaged weights, meta and step of a run's checkpoint: of `step`, or the newest whole one.
 
     `params` gives the expected shapes. Raises InputError where there is none, or it is damaged or of another model.
     """

@@ -8,7 +8,7 @@ SUMS = "SHA256SUMS"
 
 
 def write_sums(folder: Path):
-    """Lists the files in the folders of `folder` with their hashes; what lies beside these folders is not listed."""
+    """Lists the files in the subfolders of `folder` with their hashes; files beside the subfolders are not listed."""
     lines = [f"{digests.of_file(path)}  {name}\n" for name, path in sorted(_files(folder).items())]
     (folder / SUMS).write_text("".join(lines))
 
@@ -20,7 +20,7 @@ def fault(folder: Path) -> str:
         listed = {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
         if not listed:
             return f"{SUMS} is empty"
-        for name, digest in sorted(listed.items()):  # others, as desktops leave them everywhere, do no harm
+        for name, digest in sorted(listed.items()):  # other files, such as those of desktops, do no harm
             if not (folder / name).is_file():
                 return f"{name} is missing"
             if digests.of_file(folder / name) != digest:

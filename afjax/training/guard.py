@@ -12,8 +12,8 @@ from afjax.types import Scalar
 class LossGuard:
     """Keeps the losses and gradient norms of the last steps on the device until `check` fetches them together.
 
-    A step is bad where one of the two is not finite, or where the loss is more than `max_loss_ratio` times the `usual`
-    one (None: the first that is seen).
+    A step is bad where loss or gradient norm is not finite, or where the loss is more than `explosion` times the
+    `usual` one (None: the first that is seen).
     """
 
     def __init__(self, max_loss_ratio: float, usual: float | None = None):
@@ -21,7 +21,7 @@ class LossGuard:
         self._pending = []
 
     def note(self, step: int, metrics: Mapping[str, Scalar], windows: Iterable):
-        """Remembers a step's `loss` and `grad_norm` and the names of the windows that it saw."""
+        """Remembers a step's `loss` and `grad_norm`, and the names of the windows that it saw."""
         self._pending.append((step, metrics["loss"], metrics["grad_norm"], windows))
 
     def check(self, kept: int | None):

@@ -1,6 +1,6 @@
-"""Metrics of a run: one JSON line a record, and the same in TensorBoard and Weights & Biases where they are asked for.
+"""Metrics of a run: one JSON line per record, and the same in TensorBoard and Weights & Biases where asked for.
 
-A record says what a run did since the one before it: `Averages` holds means over its steps.
+A record says what a run did since the record before it: `Averages` holds means over its steps.
 """
 
 import importlib.util
@@ -24,12 +24,12 @@ __all__ = ["Averages", "Board", "MetricWriter", "require_boards"]
 class Averages:
     """Means of metrics over the steps since the last record, each over the steps that had it.
 
-    Values stay on the device until they are asked for. They are added up in float64 one by one, so that a run that
-    was stopped between two records and goes on from `state` has the same means to the bit.
+    Values stay on the device until they are asked for. They are added up in float64 one by one: a run that was stopped
+    between two records and goes on from `state` has the same means to the bit.
     """
 
     def __init__(self, state: dict[str, Any] | None = None):
-        """`state`: of a run that goes on."""
+        """`state`: that of a run that goes on."""
         self._sums: dict[str, list] = {name: list(each) for name, each in (state or {}).items()}
         self._pending: list[Mapping[str, Scalar]] = []
 
@@ -38,7 +38,7 @@ class Averages:
         self._pending.append(metrics)
 
     def take(self) -> dict[str, float]:
-        """The means; what comes later is counted anew."""
+        """The means; counting then begins anew."""
         means = {name: total / count for name, (total, count) in self.state().items()}
         self._sums = {}
         return means
@@ -60,13 +60,13 @@ class Board(Protocol):
         """Adds a record."""
 
     def close(self) -> None:
-        """Ends it; what was added is safe."""
+        """Ends the board; what was added is safe."""
 
 
 class MetricWriter:
-    """Appends to `metrics.jsonl`, and adds the same to boards. Of several processes the first writes.
+    """Appends to `metrics.jsonl`, and adds the same to boards. Only the first of several processes writes.
 
-    Lines after `start` (of a run that was cut off) are dropped when it opens; `last` is the last line that was kept.
+    Lines after step `start` (of a run that was cut off) are dropped when it opens; `last` is the last kept line.
     """
 
     def __init__(self, workdir: Path, start: int = 0, tensorboard: bool = False, wandb: str = ""):
@@ -130,9 +130,9 @@ class _TensorBoard:
 
 
 class _WeightsAndBiases:
-    """A run of a project, named as the folder; `wandb/id` in the folder says which, so that the same one goes on.
+    """A run of a project, named as the folder; `wandb/id` in the folder holds its id, so that the same run goes on.
 
-    Curves are over our own steps: what a run that was cut off does again lies over what it did before.
+    Curves are over our own steps: repeated steps of a run that was cut off lie over the earlier ones.
     """
 
     def __init__(self, workdir: Path, project: str):

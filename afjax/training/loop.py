@@ -1,4 +1,4 @@
-"""The training loop: steps, logs, saves, resumes. A `Task` is what it does not know of the model that is trained."""
+"""The training loop: steps, logs, saves, resumes. A `Task` gives it all that depends on the model."""
 
 import contextlib
 import time
@@ -58,17 +58,17 @@ def run(
     SIGTERM, SIGINT and SIGHUP wait until the step under way is done and saved.
 
     Args:
-      batches: iterator of batches with `get_state` and `set_state`, and with `windows`, the names of what the last
-        batch holds.
+      batches: iterator of batches with `get_state` and `set_state`, and with `windows`, the names of the last batch's
+        windows.
       meta: stored with every checkpoint: all that inference needs.
       tensorboard, wandb: as for `MetricWriter`.
       begun: called once with the step to go on from, 0 at first.
       progress: called every `log_every` steps.
       sample: called with averaged weights every `sample_every` steps but the last.
-      validate: called with averaged weights before the first step, every `sample_every` steps and after the last. By
-        returning true it ends the run, whose result is the last saved state; only states that have passed are saved,
-        so a signal then takes the run back to the last of them.
-      probe: called with averaged weights every `probe_every` steps and after the last, where that is not 0; its
+      validate: called with averaged weights before the first step, every `sample_every` steps and after the last. It
+        ends the run by returning true; the result is then the last saved state. Only states that have passed are saved,
+        so that a signal takes the run back to the last of them.
+      probe: called with averaged weights every `probe_every` steps and after the last, unless `probe_every` is 0; its
         figures stand in the step's record.
       profile: first step and end of the steps that the profiler traces into `workdir/profile`.
 

@@ -17,14 +17,14 @@ def schedule(peak: float, config: OptimizerConfig, steps: int) -> optax.Schedule
 
 
 def in_stages(peak: float, config: OptimizerConfig, steps: int, first: int) -> optax.Schedule:
-    """The same for `first` steps and once more for the rest: what begins to learn then needs the whole rate."""
+    """`schedule` for `first` steps and again for the rest: what begins to learn then needs the whole rate."""
     if not first:
         return schedule(peak, config, steps)
     return optax.join_schedules([schedule(peak, config, n) for n in (first, steps - first)], [first])
 
 
 def make_rates(config: OptimizerConfig, steps: int, first: int = 0) -> Callable[[int], dict[str, float]]:
-    """`rates(step)`: what the rates of `make_optimizer` are at a step, by name for the log."""
+    """`rates(step)`: the rates of `make_optimizer` at a step, by name for the log."""
     peaks = {"learning_rate": config.learning_rate}
     if config.kind == "muon":
         peaks["muon_learning_rate"] = config.muon_learning_rate
@@ -35,7 +35,7 @@ def make_rates(config: OptimizerConfig, steps: int, first: int = 0) -> Callable[
 def make_optimizer(config: OptimizerConfig, steps: int, first: int = 0) -> optax.GradientTransformation:
     """Clipped AdamW, Muon for the matrices and Adam for the rest, or gradient descent; vectors are not decayed.
 
-    `first` of the `steps` are a stage of their own (`TrainingConfig.listening_steps`).
+    The `first` of the `steps` are a stage of their own (`TrainingConfig.listening_steps`).
     """
     adam = in_stages(config.learning_rate, config, steps, first)
     if config.kind == "muon":
@@ -55,7 +55,7 @@ def make_optimizer(config: OptimizerConfig, steps: int, first: int = 0) -> optax
 
 
 def _as_matrix(weight) -> contrib.MuonDimensionNumbers | None:
-    """Kernels are stored (out, in): Muon's step grows with sqrt(out / in) where that is above 1."""
+    """How Muon reads a kernel, stored (out, in): its step grows with sqrt(out / in) where that is above 1."""
     return contrib.MuonDimensionNumbers(reduction_axis=1, output_axis=0) if weight.ndim == 2 else None
 
 

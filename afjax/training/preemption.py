@@ -1,4 +1,4 @@
-"""The wish of a person or a scheduler that a run ends."""
+"""Signals by which a person or a scheduler asks a run to end."""
 
 import signal
 import sys
@@ -13,8 +13,8 @@ SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 class Preemption:
     """Notes a signal while the block runs instead of ending the process; the second signal ends it at once.
 
-    When the block is left the noted signal is raised again, for whoever handled it before. Of several processes JAX
-    notes SIGTERM, and `asked` is true in all of them at the same step.
+    The noted signal is raised again when the block is left, for its earlier handler. JAX notes SIGTERM where there are
+    several processes, and `asked` is then true in all of them at the same step.
     """
 
     def __init__(self):
@@ -37,14 +37,14 @@ class Preemption:
                 sys.exit(128 + self.noted)
 
     def asked(self, step: int) -> bool:
-        """Whether the run shall end after this step; asked once a step."""
+        """Whether the run shall end after this step; to be called once per step."""
         if jax.process_count() > 1 and multihost_utils.reached_preemption_sync_point(step):
             self.noted = signal.SIGTERM
         return bool(self.noted)
 
     @property
     def name(self) -> str:
-        """Of the signal that was noted, such as SIGTERM."""
+        """Name of the noted signal, such as SIGTERM."""
         return signal.Signals(self.noted).name
 
     def _note(self, number, _frame):

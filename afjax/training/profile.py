@@ -7,10 +7,10 @@ import jax
 
 
 class Profile:
-    """Traces the steps `first .. last - 1` of a run into `folder`; with `steps` None nothing.
+    """Traces the steps `first .. last - 1` of a run into `folder`; nothing if `steps` is None.
 
-    Steps are numbered from 0; those that a continued run has behind it are not traced. A context manager, so that a
-    trace is written where the loop ends inside the range.
+    Steps are numbered from 0; steps before the start of a continued run are not traced. It is a context manager, so
+    that a trace is written where the loop ends inside the range.
     """
 
     def __init__(self, folder: Path, steps: tuple[int, int] | None = None):
@@ -24,10 +24,10 @@ class Profile:
         self._stop()
 
     def step(self, number: int, state: Any) -> jax.profiler.StepTraceAnnotation:
-        """To be entered around step `number`; `state` is what the step before it has made."""
+        """Annotation to be entered around step `number`; `state` is the result of the step before it."""
         inside = self._first <= number < self._last
         if inside != self._running:
-            jax.block_until_ready(state)  # what was dispatched before belongs to the steps before
+            jax.block_until_ready(state)  # earlier work belongs to earlier steps
             if inside:
                 jax.profiler.start_trace(self._folder)
                 self._running = True

@@ -5,8 +5,7 @@
     tensor   heads and hidden channels, so that a layer's work is divided too
 
 `config.compute` has the sizes, and the rules from logical axes (`afjax.nn.logical_axes`) to mesh axes. A size that its
-mesh axes do not divide evenly stays whole. On one device there is no mesh, and everything here hands back what it is
-given.
+mesh axes do not divide evenly stays whole. One device has no mesh: everything here then hands back what it is given.
 
 Several processes (`jax.distributed`) run one program over all their devices. Each reads its own rows of every batch;
 only the first writes files.
@@ -38,7 +37,7 @@ def join(where: str):
     """Joins the processes of a run, before anything else uses JAX.
 
     `where`: `auto` where JAX finds the others by itself (SLURM, Open MPI, Kubernetes, TPU pods), or
-    `ADDRESS:PORT,INDEX/COUNT`, the address of process 0 and which of how many this is. Raises InputError.
+    `ADDRESS:PORT,INDEX/COUNT`: the address of process 0, this process's index, and their number. Raises InputError.
     """
     found = re.fullmatch(r"(.+:\d+),(\d+)/(\d+)", where)
     if not found and where != "auto":
@@ -54,7 +53,7 @@ def join(where: str):
 
 
 def make_mesh(compute: ComputeConfig) -> Mesh | None:
-    """The mesh of a config over the first devices there are, None for a single one.
+    """The mesh of a config over the first devices, None for a single one.
 
     Raises InputError where devices are missing, or where several processes would leave some out.
     """
@@ -84,7 +83,7 @@ def shardings(compute: ComputeConfig, tree: Tree, without: tuple[str, ...] = ())
 
 
 def _spec(compute: ComputeConfig, mesh: Mesh, path, shape, without: tuple[str, ...] = ()) -> PartitionSpec:
-    """Written as compiled functions report it, so that a step's result is an argument of the same kind."""
+    """Spec in the form that compiled functions report, so that a step's result is an argument of the same kind."""
     free, spec = {axis for axis in AXES if mesh.shape[axis] > 1 and axis not in without}, []
     names = logical_axes(jax.tree_util.keystr(path, simple=True, separator="/"), len(shape))
     for name, size in zip(names, shape, strict=True):
@@ -98,15 +97,15 @@ def _spec(compute: ComputeConfig, mesh: Mesh, path, shape, without: tuple[str, .
 
 
 def constrain(compute: ComputeConfig, tree: Tree) -> Tree:
-    """Inside a compiled function: the tree of parameters or state, divided as `shardings` has it."""
+    """The tree of parameters or state, divided as `shardings` has it; for use inside a compiled function."""
     wanted = shardings(compute, tree)
     return tree if wanted is None else jax.lax.with_sharding_constraint(tree, wanted)
 
 
 def gathered(compute: ComputeConfig, params: Params) -> Params:
-    """Inside a compiled function: parameters for work on a batch, whole along the mesh axes that divide the batch.
+    """Parameters for work on a batch, whole along the mesh axes that divide it; for use inside a compiled function.
 
-    Else the compiler may choose to gather activations in their place.
+    Otherwise the compiler may choose to gather activations in their place.
     """
     wanted = shardings(compute, params, without=compute.mesh_axes("batch"))
     return params if wanted is None else jax.lax.with_sharding_constraint(params, wanted)
@@ -119,7 +118,7 @@ def put(compute: ComputeConfig, tree: Tree) -> Tree:
 
 
 def batch_sharding(compute: ComputeConfig, batch: int) -> NamedSharding | None:
-    """Sharding of arrays with a batch axis in front. Raises InputError if so large a batch can't be divided so."""
+    """Sharding of arrays with a batch axis in front. Raises InputError if the batch can't be divided evenly."""
     mesh, axes = make_mesh(compute), compute.mesh_axes("batch")
     if mesh is None:
         return None
@@ -165,7 +164,7 @@ def whole(tree: Tree) -> Tree:
 def divided(function: Callable[[np.ndarray], np.ndarray], count: int) -> np.ndarray:
     """`function(rows)` `[n, ...]` for the numbers 0 .. count - 1, an equal part in each process -> all, `[count, ...]`.
 
-    The last number fills up what is short of equal parts. All processes must call it.
+    The last number is repeated to fill equal parts. All processes must call it.
     """
     processes, index = jax.process_count(), jax.process_index()
     size = -(-count // processes)
@@ -180,7 +179,7 @@ def together(what: str):
 
 
 def in_all(validate: Callable[[int, dict], object]) -> Callable[[int, dict], bool]:
-    """`validate(step, params)` for divided parameters: called in all processes, who get the first one's answer."""
+    """`validate(step, params)` for divided parameters: called in all processes, which get the first one's answer."""
 
     def called(step: int, params) -> bool:
         answer = bool(validate(step, whole(params)))
@@ -202,7 +201,7 @@ def on_first(sample: Callable[[int, dict], object]) -> Callable[[int, dict], boo
 
 @contextlib.contextmanager
 def first_process_first(what: str):
-    """Runs the block in the first process, then in the others, who find the files it wrote."""
+    """Runs the block in the first process, then in the others, which find the files that it wrote."""
     if jax.process_index() > 0:
         multihost_utils.sync_global_devices(what)
     try:

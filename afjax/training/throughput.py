@@ -1,14 +1,14 @@
-"""How fast a run trains and what it takes, for the log.
+"""Speed and memory of a training run, for the log.
 
-    frames_per_second   motion frames of the batches, data.batch * data.window a step
+    frames_per_second   motion frames of the batches, data.batch * data.window per step
     flops_per_second    matrix multiplications of the model, 3 * forward a step
     mfu                 flops_per_second / (devices * peak of a device): only where the peak is known
     input_wait          share of the time in which the loop waited for `next(batches)`
     device_gb           most memory that the first device ever held (process_gb: the process, where devices don't say)
 
-The backward pass has two multiplications for each of the forward pass. What is computed again to save memory, the
-optimizer's own multiplications and everything elementwise are not the model's; what a mask hides is. With a frozen
-reference winners and losers run through both models: the policy counts 3 * 2, the reference 2.
+The backward pass has two multiplications for each of the forward pass. Multiplications that a mask hides count as the
+model's. Those that are repeated to save memory, the optimizer's, and all that is elementwise do not. Winners and losers
+run through both models where there is a frozen reference: the policy counts 3 * 2, the reference 2.
 """
 
 import math
@@ -78,7 +78,7 @@ class Meter:
         self.restart()
 
     def restart(self):
-        """Forgets what was counted: the time was spent on something else than training."""
+        """Forgets what was counted, for time that was not spent on training."""
         self._steps, self._waited, self._start = 0, 0.0, time.perf_counter()
 
     def next(self, batches: Iterator[dict]) -> dict:
@@ -90,7 +90,7 @@ class Meter:
         return batch
 
     def figures(self) -> dict[str, float]:
-        """What the module's docstring lists, and `steps_per_second`; the results of the steps must have come in."""
+        """The figures of the module's docstring and `steps_per_second`; the steps' results must have come in."""
         seconds = time.perf_counter() - self._start
         steps_per_second, waited = self._steps / seconds, self._waited / seconds
         self.restart()

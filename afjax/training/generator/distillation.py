@@ -1,18 +1,18 @@
-"""Distillation of a generator into few evaluations a block, its guidance folded in.
+"""Distillation of a generator into few evaluations per block, its guidance folded in.
 
-The teacher goes down its grid from noise to motion, guided, in every block of a window at once, each after its finished
-past (`stream_layout`). The student takes n steps of Euler's method to the same motion, without guidance; its levels
-s_0 = 1 > s_1 > .. > s_n = 0 are every k-th of the teacher's, and X_i is the teacher's state there. From the same noise,
+The guided teacher goes down its grid from noise to motion in all blocks of a window at once, each after its finished
+past (`stream_layout`). The student takes n steps of Euler's method to the same motion, without guidance. Its levels
+s_0 = 1 > s_1 > .. > s_n = 0 are every k-th of the teacher's; X_i is the teacher's state there. From the same noise,
 
     x_0 = X_0 = noise        x_(i+1) = x_i + (s_(i+1) - s_i) v(x_i, s_i)
 
     loss = mean_i || v(x_i, s_i) - (x_i - X_(i+1)) / (s_i - s_(i+1)) ||        without a gradient through x_i
 
-so that v becomes the mean velocity from where the student is to where the teacher goes: a deterministic function of
-noise, past and conditions, which has no level of its own to learn, but n. It starts from the teacher's weights.
-(Progressive distillation, Salimans and Ho, arXiv 2202.00512, halves the steps again and again on data; guidance is
+so that v becomes the mean velocity from where the student is to where the teacher goes. That is a deterministic
+function of noise, past and conditions, to be learned at n levels only. The student starts from the teacher's weights.
+Progressive distillation (Salimans and Ho, arXiv 2202.00512) halves the steps again and again on data; guidance is
 folded in as by Meng et al., arXiv 2210.03142. Here all steps are taken at once, from states that the student itself
-has come to, as it will in a stream.)
+has come to, as it will in a stream.
 
 For a teacher of 12 steps and n = 2:
 
@@ -55,10 +55,10 @@ def loss(
     params: Params, batch: Batch, random: RandomInputs, layout: TokenLayout,
     batch_noise_level: BatchNoiseLevel | None = None,
 ) -> tuple[Scalar, dict[str, Scalar]]:  # fmt: skip
-    """Loss of a batch of windows by a `norm` (`l1` or `l2`), and what else to log.
+    """Loss of a batch of windows by a `norm` (`l1` or `l2`), and other numbers to log.
 
-    `frozen`: the teacher's parameters; `random.condition_mask` drops conditions for both. Logged: `endpoint`, the mean
-    squared distance between the motions that both come to. `batch_noise_level` is as in `generator_loss`.
+    `frozen`: the teacher's parameters; `random.condition_mask` drops conditions for teacher and student. Logged:
+    `endpoint`, the mean squared distance between their final motions. `batch_noise_level` is as in `clip_loss`.
     """
     finished, noise = _tokens(batch, random, layout)
     teacher_path = jax.lax.stop_gradient(teacher_states(teacher, model, frozen, batch, random, layout))
@@ -95,14 +95,13 @@ def teacher_states(
 
 
 def _tokens(batch, random, layout: TokenLayout):
-    """Finished motion, with as much noise as `random.history` asks for, and noise of all tokens `[b, n, d]`."""
+    """Finished motion with the noise of `random.history`, and the noise of all tokens, both `[b, n, d]`."""
     noise = random.noise[:, layout.frame]
     return batch["avatar_motion"][:, layout.frame] + random.history[..., None] * noise, noise
 
 
 def _velocity(model, params, batch, random, layout: TokenLayout, finished, branch_masks):
-    """`velocity(x, level)` of noisy tokens x `[b, n, d]` -> `[k, b, n, d]` of k branches, which keep `branch_masks`
-    `[k, 3]`.
+    """`velocity(x, level)` of noisy tokens `[b, n, d]` -> `[k, b, n, d]`; the k branches keep `branch_masks` `[k, 3]`.
 
     Conditions are encoded once. A window's branches lie side by side, so that a divided batch stays where it lies.
     """

@@ -1,4 +1,4 @@
-"""What one step of the generator's training is given."""
+"""Inputs of one step of the generator's training."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,11 +9,11 @@ from afjax.types import ConditionMask, FrameNoiseLevel, HostOrDevice, Motion
 
 Batch = Mapping[str, Float[HostOrDevice, "b ..."]]
 """Standardised windows by name: avatar_motion, user_motion `[b, t, d]`, avatar_features, user_features `[b, t, f]`,
-reference `[b, d]`; losing_motion `[b, t, d]` and cause_age `[b, t, kinds]`, in frames, where they are needed."""
+reference_motion `[b, d]`; losing_motion `[b, t, d]` and cause_age `[b, t, kinds]`, in frames, where they are needed."""
 
 
 class RandomInputs(NamedTuple):
-    """What chance decides in one step."""
+    """Random inputs of one step."""
 
     noise: Motion
     noise_level: FrameNoiseLevel

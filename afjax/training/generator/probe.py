@@ -1,27 +1,27 @@
-"""What is measured on held-out windows while a generator trains: losses, and how it answers events.
+"""Measurements on held-out windows while a generator trains: losses, and how it answers events.
 
-**Losses.** Every window has a fixed noise; all its frames lie at one level, and the tokens that a layout feeds again
-are clean. `loss_level_L` is the mean over tokens and channels at level L, `loss` the mean over LEVELS, `loss_GROUP` the
-same over the channels of a group.
+**Losses.** Every window has a fixed noise. All its frames lie at one level, and the tokens that a layout feeds again
+are clean. `loss_level_L` is the mean over tokens and channels at level L, `loss` the mean over LEVELS, and `loss_GROUP`
+that mean over the channels of a group.
 
-**Slopes.** At level 1 a network sees nothing of the motion that it makes, so its x0-prediction is its conditional mean:
+**Slopes.** A network at level 1 sees nothing of the motion that it makes. Its x0-prediction is its conditional mean:
 
     m(block) = noise - v(noise at level 1 | recorded motion before the block, conditions) = motion - error of v
 
-With m_e and r_e the tracks of the channel that answers in the window around event e, predicted and recorded, from the
-event on and less their means over the five frames before it,
+m_e and r_e are the predicted and recorded tracks of the answering channel in the window around event e. They begin at
+the event and are taken less their means over the five frames before it:
 
     slope_KIND      = sum_{e != f} m_e r_f / sum_{e != f} r_e r_f
     slope_KIND_user = the same of m - d and r - d                       d: m with both conditions of the user dropped
 
 1 is an answer of the recorded size and shape, 0 none. It is the slope of `afjax.metrics.event_slope` without the
-products of an event with itself, which a few dozen events would be biased by. The recorded past helps: an answer that
-has begun is gone on with by a model that never looks at its user. `slope_KIND_user` is what the user adds, as a share
-of what the past and the avatar's own voice leave to add: the one to read. Neither a solver nor guidance is needed, so
-that a change shows within minutes of training.
+products of an event with itself, which would bias it for a few dozen events. The recorded past helps: a model that
+never looks at its user still continues an answer that has begun. `slope_KIND_user` is what the user adds, as a share of
+what the past and the avatar's own voice leave to add; it is the one to read. Neither a solver nor guidance is needed,
+so that a change shows within minutes of training.
 
-**The past of a block.** Where the layout holds clean copies of what came before each block, one forward gives all
-blocks; else there is one a block, with all frames before it at level 0:
+**The past of a block.** One forward gives all blocks where the layout holds clean copies of the frames before each.
+Otherwise there is one forward per block, with all frames before it at level 0:
 
     blocks      0  1  2  3          levels, read at the block in brackets
     forward 0  [1] 1  1  1
@@ -73,10 +73,10 @@ class EventWindows(NamedTuple):
 
 @typed
 def places(frames: int, block: int, count: int) -> tuple[Int[np.ndarray, " w"], int]:
-    """Where events are put in each of `count` windows, `[w]`, and how many frames after them are looked at.
+    """Frames of the events in each of `count` windows, `[w]`, and the number of frames after them that are measured.
 
-    As late as the answer allows, at different frames of a block in turn, for the window's start is a block's.
-    Windows of fewer than 7 frames have no place.
+    Events lie as late as the answer allows, at different frames of a block in turn, because a window starts with a
+    block. Windows of fewer than 7 frames have no place.
     """
     after = min(WITHIN, frames - event_slope.BEFORE - 1)
     latest = frames - 1 - after
@@ -90,9 +90,9 @@ def make_probe(
     """`probe(params) -> {"held_out/NAME": value}`, with one compiled forward. All processes must call it.
 
     Args:
-      config: of the training; windows of `data.window` frames.
-      windows: for the losses.
-      answers: by kind of event.
+      config: that of the training; windows have `data.window` frames.
+      windows: windows for the losses.
+      answers: windows for the slopes, by kind of event.
       groups: indices of channels by name of the group.
     """
     layout, norm = token_layout(config), config.objective.norm
@@ -127,8 +127,11 @@ def make_probe(
 
 @typed
 def slope(predicted: Tracks, recorded: Tracks, place: Int[np.ndarray, " w"], after: int = WITHIN) -> float:
-    """Slope of predicted on recorded tracks `[w, t]` around events at `place` `[w]`, in the `after` frames after them
-    or what all windows have; nan where recorded tracks have nothing in common."""
+    """Slope of predicted on recorded tracks `[w, t]` around events at `place` `[w]`.
+
+    It covers `after` frames after an event, or as many as all windows have; nan where recorded tracks have nothing in
+    common.
+    """
     after = min(after, predicted.shape[1] - 1 - int(np.max(place)))
     predicted, recorded = (_answers(tracks, place, after) for tracks in (predicted, recorded))
     above, below = ((one.sum(0) * recorded.sum(0)).sum() - (one * recorded).sum() for one in (predicted, recorded))
@@ -146,7 +149,7 @@ def conditional_mean(
     error_of: Callable[[Windows, np.ndarray, np.ndarray], np.ndarray], config: Config, layout: TokenLayout,
     windows: Windows, condition_mask: Kept | None, first: int = 0,
 ) -> Float[np.ndarray, "w t d"]:  # fmt: skip
-    """Conditional mean `[w, t, d]` of every block after its recorded past, zero in blocks before that of frame `first`.
+    """Conditional mean `[w, t, d]` of every block after its recorded past; zero in blocks before that of frame `first`.
 
     `error_of(windows, noise_level, condition_mask)`: the velocity's error at every token `[w, n, d]` for levels `[w,
     t]`.
@@ -154,7 +157,7 @@ def conditional_mean(
     motion, block = np.asarray(windows["avatar_motion"]), config.layout.block
     shape, frames = motion.shape[:2], motion.shape[1]
     (token,) = np.nonzero(~layout.is_clean)
-    token = token[np.argsort(layout.frame[token], kind="stable")]  # the one of each frame that is not fed again
+    token = token[np.argsort(layout.frame[token], kind="stable")]  # each frame's token that is not fed again
     found, first = np.zeros_like(motion), first // block * block
     for start in [first] if has_clean_past(layout, frames, block) else range(first, frames, block):
         noise_level = np.broadcast_to((np.arange(frames) >= start).astype(np.float32), shape)
@@ -163,7 +166,7 @@ def conditional_mean(
 
 
 def has_clean_past(layout: TokenLayout, frames: int, block: int) -> bool:
-    """Whether a layout feeds all frames before the last block again, so that no noisy token is anybody's past."""
+    """Whether a layout feeds all frames before the last block again, so that no noisy token is any block's past."""
     return set(range(frames - block)) <= set(np.asarray(layout.frame)[np.asarray(layout.is_clean)].tolist())
 
 
@@ -176,8 +179,10 @@ def velocity_errors(
     noise_level: Float[np.ndarray, "w t"],
     condition_mask: Kept,
 ) -> Float[np.ndarray, "w n d"]:
-    """Error of the velocity at every token `[w, n, d]`, a host array, for levels `[w, t]`; each window's noise is its
-    own, the same in every call. Windows are divided over processes and their devices."""
+    """Error of the velocity at every token `[w, n, d]`, a host array, for levels `[w, t]`.
+
+    Each window has its own noise, the same in every call. Windows are divided over processes and their devices.
+    """
     count, frames, channels = windows["avatar_motion"].shape
     noise = np.random.default_rng(0).standard_normal((count, frames, channels)).astype(np.float32)
     batch = {name: np.asarray(windows[name]) for name in _NAMES}

@@ -1,4 +1,4 @@
-"""What training carries from step to step."""
+"""The state that training carries from step to step."""
 
 from functools import lru_cache, partial
 
@@ -21,7 +21,7 @@ from afjax.types import Params
 class TrainState:
     """A generator in training."""
 
-    step: Int[Array, ""]  # how many have been taken
+    step: Int[Array, ""]  # number of steps taken
     params: Params
     ema_params: Params  # their running average
     opt_state: tuple
@@ -57,7 +57,7 @@ def _initialiser(config: ModelConfig):
 def init_state(config: Config, start: Params | None = None) -> TrainState:
     """State before the first step, from the parameters `start` (whole), or from the config's seed alone.
 
-    On a mesh every array is made divided as it will lie.
+    Arrays on a mesh are made divided as they will lie.
     """
     if start is None:
         given, make = _seed_key(config), partial(init_params, config)
@@ -70,7 +70,7 @@ def init_state(config: Config, start: Params | None = None) -> TrainState:
 
 
 def abstract_state(config: Config) -> TrainState:
-    """Shapes, dtypes and shardings of the state, without its arrays; what a checkpoint is restored as."""
+    """Shapes, dtypes and shardings of the state, without its arrays; a checkpoint is restored as this."""
     shapes = jax.eval_shape(lambda: _fresh(config, init_params(config, _seed_key(config))))
     wanted = sharding.shardings(config.compute, shapes)
     if wanted is None:

@@ -1,8 +1,8 @@
 """One step of training.
 
-Random inputs (noise, noise levels, masks) are made by `make_random_inputs` and are, like the token layout, inputs of
-the train step: one compiled step serves every mask, level scheme and drop pattern. All randomness comes from the run's
-seed and the step's number, so a resumed run draws what an unbroken one would have.
+`make_random_inputs` makes the random inputs (noise, noise levels, masks). They are, like the token layout, inputs of
+the train step, so that one compiled step serves every mask, level scheme and drop pattern. All randomness comes from
+the run's seed and the step's number: a resumed run draws what an unbroken one would have.
 """
 
 from collections.abc import Callable
@@ -52,7 +52,7 @@ def make_random_inputs(config: Config) -> Callable[[int], RandomInputs]:
 
 
 def _sample_reference_mask(key, clips: int, dropout: float):
-    """`[b, 1]`: 0 in a share `dropout`, where the mean takes the reference's place, else 1."""
+    """Mask `[b, 1]` of the reference: 0, in a share `dropout`, puts the mean in its place; else 1."""
     return (jax.random.uniform(key, (clips, 1)) >= dropout).astype(jnp.float32)
 
 
@@ -63,12 +63,12 @@ def token_level(random: RandomInputs, layout: TokenLayout) -> NoiseLevel:
 
 
 ANSWER = 0.5
-"""Weight of the answer's squared error beside the velocity's. It teaches the condition encoder without noise what the
-conditions tell of the motion, the user's cues before all; the transformer then finds it there."""
+"""Weight of the answer's squared error beside the velocity's. It teaches the condition encoder, without noise, what the
+conditions tell of the motion, above all the user's cues. The transformer then finds it there."""
 
 CAUSES = 2.5
-"""Weight of what the condition tells of the user's causes. They are rare: soon after the start it is about as large as
-the answer's part."""
+"""Weight of the loss of the user's causes. They are rare: soon after the start the weighted loss is about as large as
+the answer's."""
 
 LISTENING = ("condition_encoder", "answer_head", "cause_head")
 """Parts of the network that learn in the listening steps."""
@@ -78,8 +78,7 @@ LISTENING = ("condition_encoder", "answer_head", "cause_head")
 def velocity_errors(
     model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, random: RandomInputs, layout: TokenLayout
 ) -> tuple[Tokens, NoiseLevel, Answer]:
-    """Error of the velocity `[b, n, d]` for motion `[b, t, d]` of a batch on a token layout, its levels `[b, n]`, and
-    what the condition alone tells."""
+    """Velocity's error `[b, n, d]` for motion `[b, t, d]` on a token layout, levels `[b, n]`, and the Answer."""
     conditions = Conditions(batch["avatar_features"], batch["user_features"], batch["user_motion"])
     motion, noise = motion[:, layout.frame], random.noise[:, layout.frame]
     noise_level = token_level(random, layout)
@@ -101,7 +100,7 @@ def velocity_errors(
 def velocity_error(
     model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, random: RandomInputs, layout: TokenLayout
 ) -> tuple[Tokens, NoiseLevel]:
-    """The first two of `velocity_errors`."""
+    """The first two results of `errors`."""
     return velocity_errors(model, params, batch, motion, random, layout)[:2]
 
 
@@ -110,10 +109,10 @@ def generator_loss(
     model: ForcingTransformer, norm: str, params: Params, batch: Batch, random: RandomInputs, layout: TokenLayout,
     batch_noise_level: BatchNoiseLevel | None = None,
 ) -> Loss:  # fmt: skip
-    """Loss of a batch of windows, and what else to log.
+    """Loss of a batch of windows, and other numbers to log.
 
-    Flow matching by a `norm` (`l1` or `l2`), and what `condition_losses` gives. `batch_noise_level`: levels of the
-    whole batch `[w, n]` where this is a part of it; the parts' losses add up to that batch's.
+    It is flow matching by a `norm` (`l1` or `l2`), plus `condition_losses`. `batch_noise_level`: levels `[w, n]` of the
+    whole batch where this is a part of it; the parts' losses add up to that batch's.
     """
     error, noise_level, answer = velocity_errors(model, params, batch, batch["avatar_motion"], random, layout)
     fit = flow.masked_mean(flow.per_token(error, norm), noise_level, batch_noise_level)
@@ -127,10 +126,10 @@ def generator_loss(
 def condition_losses(
     answer: Answer, batch: Batch, layout: TokenLayout, share: float = 1.0
 ) -> tuple[Scalar | float, dict[str, Scalar]]:
-    """Loss of what the condition alone tells, and its parts, times the `share` of the whole batch that this is.
+    """Loss of the predictions from the condition alone, and its parts, times this part's `share` of the whole batch.
 
-    ANSWER times the mean square of the answer's error and CAUSES times that of the causes, `cause_age` in the batch,
-    each if the network has its head.
+    It is ANSWER times the mean square of the answer's error plus CAUSES times the loss of the causes, `cause_age` in
+    the batch, each if the network has its head.
     """
     loss, parts = 0.0, {}
     if answer.motion is not None:
@@ -160,13 +159,12 @@ def preference_loss(
     c: PreferenceConfig, ref_params: Params, model: ForcingTransformer, norm: str, params: Params, batch: Batch,
     random: RandomInputs, layout: TokenLayout, batch_noise_level: BatchNoiseLevel | None = None,
 ) -> Loss:  # fmt: skip
-    """Flow matching of the winners plus `weight` times the preference for them over `losing_motion`.
+    """Flow matching of the winners plus `weight` times the loss of preferring them to `losing_motion`.
 
-    `ref_params`: parameters of the frozen model. Logged besides what `dpo.loss` watches: both losses, and `drift`, the
-    mean squared distance of the winners' velocities from the reference's. `batch_noise_level` is as in
-    `generator_loss`.
+    `ref_params`: parameters of the frozen model. Logged beside the numbers of `dpo.loss`: both losses, and `drift`, the
+    mean squared distance of the winners' velocities from the reference's. `batch_noise_level` is as in `clip_loss`.
     """
-    # the two of a pair side by side, so that a divided batch stays where it lies
+    # the two of a pair lie side by side, so that a divided batch stays where it lies
     both, drawn = jax.tree.map(lambda x: jnp.repeat(x, 2, axis=0), (batch, random))
     motion = jnp.stack([batch["avatar_motion"], batch["losing_motion"]], 1).reshape(-1, *drawn.noise.shape[1:])
     error, noise_level = velocity_error(model, params, both, motion, drawn, layout)
@@ -190,11 +188,11 @@ def preference_loss(
 def make_train_step(
     config: Config, ref_params: Params | None = None, listening: bool = False, teacher: SamplerConfig | None = None
 ) -> Callable:
-    """Jitted `step(state, batch, draw, layout) -> (state, {loss, grad_norm, ...})`; `state` is donated.
+    """Jitted `step(state, batch, random, layout) -> (state, {loss, grad_norm, ...})`; `state` is donated.
 
-    With `ref_params`, the (whole) parameters of a frozen model, it tunes by preferences or, with the sampler of a
-    `teacher`, by distillation; with `listening` it changes what hears and sees alone, LISTENING, by `answer_loss`.
-    Configurations that differ in nothing that is compiled share one program.
+    `ref_params`, the (whole) parameters of a frozen model, make it tune by preferences or, with the sampler of a
+    `teacher`, by distillation. `listening` makes it change LISTENING alone, the parts that hear and see, by
+    `answer_loss`. Configurations share one program if they differ in nothing that is compiled.
     """
     c, lengths = config, (config.training.num_steps, config.training.listening_steps)
     tuned = None if ref_params is None else c.preference if teacher is None else (teacher, c.sampler)
@@ -241,7 +239,7 @@ def _jitted(
             }
             updates = {"params": still}
         params = optax.apply_updates(state.params, updates)
-        # a short average at first, so that the initial weights are forgotten; those that begin after listening, too
+        # the average is short at first, and again after listening, so that initial weights are forgotten
         age = jnp.where(state.step < lengths[1], state.step, state.step - lengths[1])
         decay = jnp.minimum(optimizer.ema, (1 + age) / (10 + age))
         ema = optax.incremental_update(params, state.ema_params, 1 - decay)

@@ -1,4 +1,4 @@
-"""The motion generator in the training loop: its task, and what a step of it multiplies."""
+"""The motion generator in the training loop: its task, and the FLOPs of its step."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -30,10 +30,10 @@ def train(
     teacher: SamplerConfig | None = None,
     **around,
 ) -> TrainState:
-    """Trains a generator; `ref_params`: parameters to tune by preferences, or by distillation of what they make with
-    the sampler of a `teacher`; the rest as for `run`.
+    """Trains a generator; arguments not named here are those of `run`.
 
-    `normalizer`: by which the device standardises batches that come as they are stored; None: they are standardised.
+    `ref_params`: frozen parameters for tuning by preferences or, with the sampler of a `teacher`, for distillation of
+    what they generate. `normalizer`: the device standardises stored batches by it; None: batches are standardised.
     """
     random, layout, scaled = make_random_inputs(config), token_layout(config), make_scale(config, normalizer)
     step, listening = make_train_step(config, ref_params, teacher=teacher), make_train_step(config, listening=True)
@@ -54,12 +54,12 @@ def train(
 
 
 def make_scale(config: Config, normalizer: Normalizer | None) -> Callable[[dict], dict]:
-    """`scale(batch)`: a batch on the device standardised, by a program of its own: the step's stays as it is."""
+    """`scale(batch)`: standardises a batch on the device, by a program separate from the step's."""
     if normalizer is None:
         return lambda batch: batch
 
     def divide(x, std):
-        # where XLA sees that a divisor repeats it multiplies by 1 / std, which rounds otherwise than a division
+        # XLA multiplies by 1 / std where it sees that a divisor repeats, which rounds otherwise than a division
         return x / jax.lax.optimization_barrier(jnp.broadcast_to(std, x.shape))
 
     # the statistics are arguments, so that the program is the same for all data
@@ -69,8 +69,11 @@ def make_scale(config: Config, normalizer: Normalizer | None) -> Callable[[dict]
 
 
 def step_flops(config: Config, tuned: bool = False, teacher: SamplerConfig | None = None) -> int:
-    """FLOPs of one step as `afjax.training.throughput` counts; `tuned`: by preferences, with a frozen reference, or by
-    distillation of what that makes with the sampler of a `teacher`."""
+    """FLOPs of one step, as `afjax.training.throughput` counts them.
+
+    `tuned`: whether the step tunes against a frozen reference, by preferences or, with the sampler of a `teacher`, by
+    distillation.
+    """
     c, b, t = config.model, config.data.batch, config.data.window
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
     widths |= dict.fromkeys(("avatar_features", "user_features"), c.audio_dim or c.condition_width)

@@ -14,11 +14,11 @@ __all__ = ["LatentTrainingConfig", "LossConfig", "PicturesConfig", "AdamConfig"]
 class LossConfig:
     """Weights of the losses (`afjax.losses.latent_codec`), 0 = left out.
 
-    `pixels`: L1 of the whole picture; `part_pixels`: of eyes and mouth. `perceptual`, `part_perceptual`: the same on
-    maps of VGG-16 at four scales, whose weights file is `vgg`. `adversarial`, `part_adversarial`: discriminators of the
+    `pixels`: L1 of the whole picture; `part_pixels`: of eyes and mouth. `perceptual`, `part_perceptual`: L1 of their
+    VGG-16 maps at four scales, with the weights file `vgg`. `adversarial`, `part_adversarial`: discriminators of the
     picture and of `part_size` pixels around each eye and the mouth; `style`: Gram matrices of the latter's maps. `r1`:
     weight of the gradient penalty, applied every `r1_every` steps at `r1_every` times the weight. `known_motion`:
-    squared error of the first coefficients, which are to be the face codec's channels (drawn people only).
+    squared error of the first coefficients against the face codec's channels (drawn people only).
     """
 
     pixels: float = 1.0
@@ -65,7 +65,7 @@ class LossConfig:
 class PicturesConfig:
     """Clips to train on (`data_pipeline.face_crops`): `videos`, a folder with train/ and eval/; empty: drawn people.
 
-    `frames`: pictures of a clip at most; `batch`: pairs of pictures in a step, each of which is made from the other.
+    `frames`: most pictures of a clip; `batch`: pairs of pictures per step, in which each is made from the other.
     """
 
     videos: str = ""
@@ -84,8 +84,8 @@ class PicturesConfig:
 class AdamConfig:
     """Adam for the codec and, at `critic_rate`, for the discriminators (beta1 0); an average of the codec's weights.
 
-    The rates rise over `warmup_steps` and fall by half a cosine to `final_share` of their peak. `muon`: rate of the
-    codec's matrices and convolutions by Muon (Jordan et al. 2024), 0 = by Adam like all the rest.
+    The rates rise over `warmup_steps` and fall by half a cosine to `final_share` of their peak. `muon`: rate of Muon
+    (Jordan et al. 2024) for the codec's matrices and convolutions; 0: Adam, as for all else.
     """
 
     learning_rate: float = 2e-4
@@ -110,9 +110,9 @@ class AdamConfig:
 class LatentTrainingConfig:
     """One training of the latent codec.
 
-    `encoder_steps`: of `training.num_steps`, those at the start in which the encoder alone learns known motion.
-    `compute`: `data` divides the pairs of a step over devices; `precision` is that of the maps of codec and perceptual
-    network (`afjax.codec.latent.network.narrowed`). The other settings of `ComputeConfig` are the generator's.
+    `encoder_steps`: the first of `training.num_steps`, in which the encoder alone learns known motion. `compute`:
+    `data` divides the pairs of a step over devices; `precision` is that of the maps of codec and perceptual network
+    (`afjax.codec.latent.network.narrowed`). The other settings of `ComputeConfig` are the generator's.
     """
 
     name: str = "autoencoder"

@@ -1,15 +1,14 @@
-"""What the latent codec is before its first step: fresh weights, changed so that learning need not begin with chores.
+"""Initial weights of the latent codec, changed so that training can begin with motion.
 
-`copying`: every picture made is its source. What is left to learn is then motion, not pictures.
+`copying`: every picture made is its source. Motion, not pictures, is then left to learn.
 
-`reading`: coefficients pass through. Five random linear layers in a row, multiplied, let a few directions of the
-identity latent through and next to nothing of the others; identities and a last layer of orthonormal rows let all
-through alike.
+`reading`: coefficients pass through. Five random linear layers, multiplied, let a few directions of the identity latent
+through and next to nothing of the others. Identities and a last layer of orthonormal rows let all through alike.
 
-`centred`: what faces have in common is taken out of the encoder. Pictures of faces are much alike, so the maps of fresh
-weights are nearly the same for all of them, and what differs moves no unit across its bend. Weights and biases are set
-from some pictures, layer by layer, so that every channel of every convolution has mean 0 and deviation 1 over pictures
-and places (Mishkin and Matas 2016), and the coefficients are uncorrelated over pictures.
+`centred`: the encoder is rid of what faces have in common. Pictures of faces are much alike. The maps of fresh weights
+are therefore nearly the same for all of them, and their differences move no unit across its bend. Weights and biases
+are set from some pictures, layer by layer: every channel of every convolution gets mean 0 and deviation 1 over pictures
+and places (Mishkin and Matas 2016), and the coefficients become uncorrelated over pictures.
 """
 
 import math
@@ -25,15 +24,16 @@ from afjax.types import HostOrDevice, typed
 __all__ = ["centred", "copying", "reading"]
 
 OPEN = 2.0
-"""The finest mask's logit at first."""
-_SMALLEST = 1e-3  # deviation by which a channel is divided
+"""Initial logit of the finest mask."""
+_SMALLEST = 1e-3  # added to the deviation by which a channel is divided
 
 
 def copying(params: dict) -> dict:
     """Changes parameters in place so that every picture made is its source, whatever the latent.
 
-    All flow is still, so that what it magnifies by (half a pixel at the edges, `layers.grid`) stays. Of the finest map
-    three channels hold the picture, and the finest picture head alone shows them; the mask lets most of them pass:
+    All flow is zero, so that only its own magnification stays (half a pixel at the edges, `layers.grid`). Three
+    channels of the finest map hold the picture. The finest picture head alone shows them; the mask lets most of them
+    pass:
 
         feature = sqrt(2) (x + 1),    image = sqrt(2) weight mask feature - 1,    weight = 1 / (2 mask)
     """
@@ -66,7 +66,7 @@ def reading(params: dict) -> dict:
 
 @typed
 def centred(params: dict, pictures: Float[HostOrDevice, "n h w 3"]) -> dict:
-    """Parameters whose encoder tells pictures `[n, h, w, 3]` in [-1, 1] apart; at least as many as coefficients."""
+    """Parameters whose encoder tells n pictures `[n, h, w, 3]` in [-1, 1] apart; n is at least that of coefficients."""
     old, made = params["encoder"], dict(params["encoder"])
     blocks = sum(name.startswith("block") for name in old)
     ready = encoder.prepare_encoder(old)
@@ -88,7 +88,7 @@ def centred(params: dict, pictures: Float[HostOrDevice, "n h w 3"]) -> dict:
 
 
 def _unit(x: jax.Array, layer: dict) -> tuple[jax.Array, dict]:
-    """A convolution's map, activated, with the weight and bias by which it has mean 0 and deviation 1 before that."""
+    """A convolution's activated map, and the weight and bias that give it mean 0 and deviation 1 before activation."""
     mean, deviation = x.mean((0, 1, 2)), x.std((0, 1, 2)) + _SMALLEST
     changed = {"weight": layer["weight"] / deviation[:, None, None, None], "bias": -(mean / deviation)[:, None, None]}
     return activate(x / deviation, -mean / deviation), {**changed, "bias": changed["bias"][None]}

@@ -2,12 +2,11 @@
 
     made_k = decode(identity_j + motion_k, features_j),    j the other one of the pair
 
-so that every picture is encoded once and serves as source and as driver. One step updates the codec and then the
-discriminators on what the codec made before its update; the gradient penalty joins every `r1_every` steps.
+Every picture is thus encoded once and serves as source and as driver. One step updates the codec and then the
+discriminators, on what the codec made before its update. The gradient penalty joins every `r1_every` steps.
 
-Where motion is known the first coefficients can be made to tell it. In the first `encoder_steps` steps the encoder
-alone learns that, which costs a fraction of a whole step; the decoder then need not wait for latents that say
-something.
+The first coefficients can be trained to give known motion. The encoder alone learns it in the first `encoder_steps`
+steps, each of which costs a fraction of a whole step; the decoder then need not wait for meaningful latents.
 """
 
 import math
@@ -40,27 +39,27 @@ from afjax.types import HostOrDevice, Params, Scalar, typed
 __all__ = ["AutoencoderState", "init_state", "make_step", "reconstruct", "train"]
 
 SCALES = 4
-"""Of the perceptual losses: the picture, and halved up to three times."""
+"""Scales of the perceptual losses: the picture, and halved up to three times."""
 SMALLEST = 32
 """Side of the smallest picture that the perceptual network sees."""
 THIN = 16
 """Rows or columns below which a matrix is left to Adam."""
 DEVIATIONS = 3.0
-"""Of known motion from rest to a channel's end, so that its coefficient is about normal."""
+"""Coefficient of known motion at a channel's end (0 is rest), so that coefficients are about normal."""
 
 
 Pictures = Float[HostOrDevice, "n h w 3"]
 Boxes = Float[HostOrDevice, "n 3 4"]
 Pairs = Float[HostOrDevice, "b 2 h w 3"]
 Critics = Mapping[str, Params]
-"""Discriminators by name."""
+"""Parameters of discriminators by name."""
 
 
 @flax.struct.dataclass
 class AutoencoderState:
     """A latent codec and its discriminators in training."""
 
-    step: Int[Array, ""]  # how many have been taken
+    step: Int[Array, ""]  # number of steps taken
     params: dict
     ema_params: dict  # the codec's running average
     opt_state: tuple
@@ -73,7 +72,7 @@ def init_state(
 ) -> AutoencoderState:
     """State before the first step, from the config's seed: a codec that copies the source.
 
-    `pictures` uint8 `[n, h, w, 3]`: of many people, by which the encoder is centred.
+    `pictures`: uint8 `[n, h, w, 3]` of many people, which centre the encoder.
     """
     key = jax.random.fold_in(jax.random.key(config.training.seed), 2)
     params = reading(copying(network.init_params(config.codec, key)))
@@ -110,7 +109,7 @@ def make_rates(config: LatentTrainingConfig) -> Callable[[int], dict[str, float]
 
 
 def _schedules(config: LatentTrainingConfig) -> tuple[dict[str, optax.Schedule], optax.Schedule]:
-    """Of the codec's rates by name, and of the discriminators', who count from the second stage on."""
+    """Schedules of the codec's rates by name, and of the discriminators', which begin with the second stage."""
     adam, first = config.adam, config.encoder_steps
 
     def rate(peak, steps):
@@ -129,7 +128,7 @@ def _schedules(config: LatentTrainingConfig) -> tuple[dict[str, optax.Schedule],
 
 
 def _optimizers(config: LatentTrainingConfig) -> tuple[optax.GradientTransformation, optax.GradientTransformation]:
-    """Of the codec and of the discriminators; the rate of both stages rises and falls."""
+    """Optimizers of the codec and of the discriminators; the rate rises and falls in each stage."""
     adam, (schedules, critics) = config.adam, _schedules(config)
     critics = optax.adam(critics, 0.0, adam.beta2)
     if not adam.muon:
@@ -142,7 +141,7 @@ def _optimizers(config: LatentTrainingConfig) -> tuple[optax.GradientTransformat
 
 
 def _as_matrix(weight: jax.Array) -> MuonDimensionNumbers | None:
-    """How a stored weight `[(1,) out, in, ...]` is a matrix; None where it is none, or a thin one."""
+    """How a stored weight `[(1,) out, in, ...]` is read as a matrix; None where it is none, or a thin one."""
     first = 1 if weight.ndim == 5 else 0
     if weight.ndim < 2 or min(weight.shape[first], math.prod(weight.shape[first + 1 :])) < THIN:
         return None
@@ -153,9 +152,9 @@ def _as_matrix(weight: jax.Array) -> MuonDimensionNumbers | None:
 def reconstruct(
     params: Mapping, pictures: Pairs, dtype: DTypeLike = jnp.float32
 ) -> tuple[Pairs, Float[Array, "b 2 c"]]:
-    """Each picture of pairs `[b, 2, h, w, 3]` in [-1, 1], made from the other one of its pair.
+    """Each picture of pairs `[b, 2, h, w, 3]` in [-1, 1], made from the other, and the coefficients `[b, 2, c]`.
 
-    Also the pictures' coefficients `[b, 2, c]`. `dtype`: of maps; what is returned is float32.
+    `dtype`: that of maps; results are float32.
     """
     prepared, flat = _ready(params, pictures, dtype)
     identity, coefficients, features = network.encode(prepared, flat)
@@ -165,7 +164,7 @@ def reconstruct(
 
 
 def _ready(params: Mapping, pictures: jax.Array, dtype) -> tuple[dict, jax.Array]:
-    """Prepared parameters and pictures `[n, h, w, 3]`, for maps of a dtype."""
+    """Parameters and pictures `[n, h, w, 3]`, prepared for maps of a dtype."""
     flat = pictures.reshape(-1, *pictures.shape[2:])
     return network.narrowed(network.prepare(params), dtype), flat.astype(dtype)
 
@@ -193,7 +192,7 @@ def codec_losses(
 ) -> dict:
     """The losses in use by name, unweighted, of pictures `[n, h, w, 3]` in [-1, 1] with `boxes` `[n, 3, 4]`.
 
-    `critics`: prepared; boxes in pixels, of PARTS.
+    `critics` are prepared; `boxes` are those of PARTS, in pixels.
     """
     weights, found = config.loss, {"pixels": losses.distance(made, targets)}
     dtype = activation_dtype(config.compute.precision)
@@ -238,9 +237,9 @@ def critic_losses(
     config: LatentTrainingConfig, critics: Critics, made: Pictures, targets: Pictures, boxes: Boxes,
     penalise: Bool[HostOrDevice, ""] | bool,
 ) -> tuple[Scalar, dict]:  # fmt: skip
-    """Sum of the discriminators' losses and, where `penalise`, of their weighted gradient penalties; and both.
+    """Sum of the discriminators' losses and, where `penalise`, of their weighted gradient penalties; and both by name.
 
-    Pictures and boxes as in `codec_losses`; `critics` not prepared.
+    Pictures and boxes are as in `codec_losses`; `critics` are not prepared.
     """
     ready = {name: prepare_discriminator(each) for name, each in critics.items()}
     fakes, reals = (_views(critics, each, boxes, config.loss.part_size) for each in (made, targets))
@@ -328,7 +327,7 @@ def _updated(config: LatentTrainingConfig, rule, state: AutoencoderState, grads)
     """The state after a step of the codec."""
     updates, opt_state = rule.update(grads, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
-    # a short average at first, so that the initial weights are forgotten
+    # the average is short at first, so that the initial weights are forgotten
     decay = jnp.minimum(config.adam.ema, (1 + state.step) / (10 + state.step))
     ema = optax.incremental_update(params, state.ema_params, 1 - decay)
     return state.replace(step=state.step + 1, params=params, ema_params=ema, opt_state=opt_state)
@@ -340,7 +339,7 @@ def train(
 ) -> AutoencoderState:  # fmt: skip
     """Trains a codec by `afjax.training.loop.run`.
 
-    `batches`: of `data_pipeline.face_crops.batches`; `pictures`: as for `init_state`.
+    `batches`: those of `data_pipeline.face_crops.batches`; `pictures`: as for `init_state`.
     """
     first, whole, compute = make_encoder_step(config), make_step(config, vgg), config.compute
     mesh = sharding.make_mesh(compute)
