@@ -5,8 +5,9 @@
 
 `--budget` sets the training steps of the cells so that the suite ends in time on this machine: it times a few steps
 first, lowers the seeds where a cell would fall under 600 steps, and marks cells under that `smoke only`. Without it the
-configurations say how long they train. Writes `SUITE.json`, `SUITE.md`, `SUITE.tex` and pictures to `--out`; `cells/`
-holds every model. Started again it goes on; a cell that fails is named in the table and tried again the next time.
+configurations say how long they train. The program writes `SUITE.json`, `SUITE.md`, `SUITE.tex` and pictures to
+`--out`; `cells/` holds every model. Started again it goes on. The table names cells that failed; the next start tries
+them again.
 """
 
 from pathlib import Path

@@ -1,11 +1,12 @@
-"""How far a stream's audio features are from those of the whole clip.
+"""Distance of a stream's audio features from those of the whole clip.
 
     python -m experiments.audio_window --weights weights/ --sound speech.wav --out out/audio_window
 
-A stream computes the features of each block from a window of past sound (`afjax.audio.wav2vec2.features`); the whole
-clip's see all of it. For the features and for their projection, which is what the generator reads, the table gives the
+A stream computes the features of each block from a window of past sound (`afjax.audio.wav2vec2.features`); features of
+the whole clip see all of it. The table has the features and their projection, which the generator reads. It gives the
 rms difference as a share of the whole clip's own rms about its mean, and the correlation. R² says how much of the
-stream's rows a fixed projection to so many numbers keeps: fitted to the first half of the sound, counted in the other.
+stream's rows a fixed projection to fewer numbers keeps; it is fitted to the first half of the sound and counted in the
+second.
 """
 
 import time

@@ -1,4 +1,4 @@
-"""How fast a live avatar is here, everything counted.
+"""Speed of a live avatar on this machine, everything counted.
 
     python -m experiments.benchmark --out out/benchmark
     python -m experiments.benchmark --workdir out/demo/run --baseline out/infp --seconds 300 --out out/benchmark
@@ -9,20 +9,21 @@
     python -m experiments.benchmark --preset released --lower cuda --out out/lower
     python -m experiments.benchmark --preset released --gpu_report --out out/gpu
 
-The first three hold a conversation at wall-clock pace for so long (`experiments.live.call`): pictures of a drawn user
-are tracked, a simulated conversation is heard, blocks are generated and rendered, and shown on a play-out clock whose
-offset is set by a trial conversation of 20 seconds. Fifty or more events, a user who smiles from one frame to the next
-in a twin of the conversation, give the reaction latency. `--baseline`, a run of the `infp` preset, goes through the
-same, with files of its own in baseline/; the ratio is that of the p50s. They write summary.json, times.jsonl (every
-arrival and delivery), latency.md, waterfall.png, and model.json, a model's part of the summary as soon as it is there.
-Without `--workdir` it is the model that ships, with conversations that are simulated into `--out`/data. A bundle must
-be of two sessions. The fourth times the step alone, for a model of any codec (`experiments.live.step_time`). The fifth
-times the released network with synthetic weights from the user's pictures to the avatar's
-(`experiments.live.released_pipeline`), the sixth its stages at the authors' shapes
-(`experiments.live.released_stages`). The seventh computes nothing: it counts what that network's programs ask of a GPU,
-and writes lower.json (`experiments.live.released_counts`); `--precision` may be given several times. The last is the
-whole report of a GPU in eight minutes, gpu.json and gpu.md (`experiments.live.gpu_report`); on a CPU it takes
-`--small`.
+The first three hold a conversation at wall-clock pace for `--seconds` (`experiments.live.call`). Pictures of a drawn
+user are tracked, and a simulated conversation is heard. Blocks are generated, rendered, and shown on a play-out clock
+whose offset a trial conversation of 20 seconds sets. Fifty or more events give the reaction latency: in each a user
+smiles from one frame to the next in a twin of the conversation. `--baseline`, a run of the `infp` preset, goes through
+the same, with files of its own in baseline/; the ratio is that of the p50s. These commands write summary.json,
+times.jsonl (every arrival and delivery), latency.md, waterfall.png, and model.json, a model's part of the summary as
+soon as it is there. The model without `--workdir` is the one that ships, with conversations that are simulated into
+`--out`/data. A bundle must be of two sessions.
+
+The fourth times the step alone, for a model of any codec (`experiments.live.step_time`). The fifth times the released
+network with synthetic weights from the user's pictures to the avatar's (`experiments.live.released_pipeline`), the
+sixth its stages at the authors' shapes (`experiments.live.released_stages`). The seventh computes nothing: it counts
+what that network's programs ask of a GPU, and writes lower.json (`experiments.live.released_counts`); `--precision` may
+be given several times. The last is the whole report of a GPU in eight minutes, gpu.json and gpu.md
+(`experiments.live.gpu_report`); on a CPU it takes `--small`.
 """
 
 from absl import flags

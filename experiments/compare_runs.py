@@ -1,10 +1,10 @@
-"""Compares run folders on one page: figures, what their configurations differ in, and every curve.
+"""Compares run folders on one page: figures, differences of their configurations, and every curve.
 
     python -m experiments.compare_runs --runs out/a --runs out/b --out out/runs.html
     python -m experiments.compare_runs --runs 'out/paper/cells/*/run' --out out/runs.html
 
-Patterns are allowed. The page needs nothing beside it and fetches nothing; its figures are in `runs.json` too. Runs may
-still be going: what their `metrics.jsonl` holds is shown.
+Patterns are allowed. The page needs nothing beside it and fetches nothing. Its figures are also in `runs.json`. Runs
+may still be going: the page shows what their `metrics.jsonl` holds.
 """
 
 from absl import flags

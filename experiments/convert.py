@@ -3,7 +3,7 @@
     python -m experiments.convert --flow F --autoencoder A --wav2vec2 DIR --out weights/
     python -m experiments.convert --weights weights/ --out released/
 
-F and A are the released .pth files (PyTorch needed) or .safetensors files of the same names, DIR is the Hugging Face
+F and A are the released .pth files (PyTorch needed) or .safetensors files of the same names; DIR is the Hugging Face
 folder of facebook/wav2vec2-base-960h. Every tensor is checked; nothing is written unless all are there and right.
 The second form gives the files back under their released names, bit for bit. See docs/weights.md.
 """

@@ -3,11 +3,11 @@
     python -m experiments.demo --out out/demo
     python -m experiments.demo --out out/ahead --config.layout.look_ahead=2      # any setting, measured the same way
 
-Writes to `--out`: `run/` (the trained model), `conversation.mp4` (user left, avatar right, each voice in its channel),
-`contact_sheet.png`, `masks.png`, `response_map.png`, `motion_curves.png`, `report.html`, `eval.npz` and `summary.json`.
-The model that ships is shown and measured beside it: `conversation_listener.mp4`, `contact_sheet_listener.png`, the
-table's column `listener`. Started again it continues an unfinished training and makes the rest anew. The conversation
-shown is the first held-out one, with the noise of a fixed seed.
+It writes to `--out`: `run/` (the trained model), `conversation.mp4` (user left, avatar right, each voice in its
+channel), `contact_sheet.png`, `masks.png`, `response_map.png`, `motion_curves.png`, `report.html`, `eval.npz` and
+`summary.json`. The model that ships is shown and measured beside it: `conversation_listener.mp4`,
+`contact_sheet_listener.png`, the table's column `listener`. Started again it continues an unfinished training and makes
+the rest anew. The conversation shown is the first held-out one, with the noise of a fixed seed.
 """
 
 from pathlib import Path

@@ -4,15 +4,15 @@
     python -m experiments.drift --workdir out/quickstart --minutes 30 --sessions 32 --out out/drift
 
 Many sessions go through the stream's own step at once, first listening (the user speaks and moves, the avatar is
-silent), then speaking. What they are given is chained from held-out conversations
-(`experiments.evaluation.endless_conditions`), those of `--data`, by default the model's own; for one that came without
-any, as the one that ships does, they are simulated into `--out`/data;
-`afjax/metrics/long/minute_distances.py` defines the distances and the bands. Of the motion only each minute's moments
-are kept, so memory doesn't grow with `--minutes`. `--anchor_seconds` and `--anchor_band` take the place of the run's
-(`afjax/streaming/anchor.py`). Motion of the latent codec is measured in coefficients of its directions, and what of it
-lies outside of their span is reported (`off_span`, a share of the squared length). `--identity` renders two frames of
-every session and minute and embeds them with dlib's network (`requirements-metrics.txt`): cosines with the portraits,
-CSIM-dlib. Writes `summary.json`, `table.txt` (every minute) and `drift.png`.
+silent), then speaking. Their conditions are chained from held-out conversations
+(`experiments.evaluation.endless_conditions`): those of `--data`, by default the model's own. If a model has none, as
+the one that ships, they are simulated into `--out`/data. `afjax/metrics/long/minute_distances.py` defines the distances
+and the bands. Only each minute's moments of motion are kept, so that memory doesn't grow with `--minutes`.
+`--anchor_seconds` and `--anchor_band` take the place of the run's (`afjax/streaming/anchor.py`). Motion of the latent
+codec is measured in coefficients of its directions; the part outside of their span is reported (`off_span`, a share of
+the squared length). `--identity` renders two frames per session and minute and embeds them with dlib's network
+(`requirements-metrics.txt`): cosines with the portraits, CSIM-dlib. The program writes `summary.json`, `table.txt`
+(every minute) and `drift.png`.
 """
 
 from absl import flags

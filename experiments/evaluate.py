@@ -8,21 +8,21 @@
     python -m experiments.evaluate --user_video users/ --recorded_video recorded/ --generated_video generated/ --out ...
 
 A model, by default the one that ships, is measured on the held-out conversations of `--data`, by default those that it
-came with, R-DGG included (a minute or two). One that came with none is measured on `--clips` that are simulated into
-`--out`/data first, those that its training set aside. Videos are files, or folders of files that have the same name;
-faces are tracked, and clips are cut into pieces of `--piece` seconds. Pieces of one video are one group, so intervals
-and shuffled users need two videos or more, of different people. Lips are measured on the sound of the recorded videos,
-or else of the generated ones: it should hold the avatar's voice alone (`experiments.stream --sound avatar`). Without
-recorded videos there is nothing to compare with: the table then holds what can be said of the generated motion alone.
-Motion of a latent codec is measured in coefficients of its directions, which have no lips, smiles or events. Several
-processes share the generation of a model's motion with `--distributed`, the same command in each; one uses all its
-devices. Writes `eval.npz`, `summary.json` and `table.txt`.
+came with, R-DGG included (a minute or two). A model that came with none is measured on `--clips` conversations that its
+training set aside, simulated into `--out`/data first. Videos are files, or folders of files that have the same name.
+Faces are tracked, and clips are cut into pieces of `--piece` seconds. Pieces of one video are one group, so that
+intervals and shuffled users need two videos or more, of different people. Lips are measured on the sound of the
+recorded videos, or else of the generated ones: it should hold the avatar's voice alone (`experiments.stream --sound
+avatar`). The table without recorded videos holds only what can be said of the generated motion alone. Motion of a
+latent codec is measured in coefficients of its directions, which have no lips, smiles or events. Several processes
+share the generation of a model's motion with `--distributed`, the same command in each; one process uses all its
+devices. The program writes `eval.npz`, `summary.json` and `table.txt`.
 
-With `--networks`, `--tracks` or `--protocol` the metrics that papers print are measured as well, FID, FVD, CSIM, LSE
-and those of SPECTRE's or EMOCA's tracks (docs/metrics.md): `published.json` and `published.txt`. A model's videos are
-rendered into `--out`/videos first, by one process. Recorded videos without generated ones are given to the model, as
-the protocol says. What was stopped goes on with the same command. What networks and trackers make of a video is kept by
-the video's digest: evaluations that name one folder by `--features` read the recordings they share once.
+`--networks`, `--tracks` or `--protocol` add the metrics that papers print, FID, FVD, CSIM, LSE and those of SPECTRE's
+or EMOCA's tracks (docs/metrics.md): `published.json` and `published.txt`. One process renders a model's videos into
+`--out`/videos first. Recorded videos without generated ones are given to the model, as the protocol says. A stopped
+evaluation goes on with the same command. Results of networks and trackers are kept by the video's digest: evaluations
+that name one folder by `--features` read the recordings that they share once.
 """
 
 from absl import flags
@@ -60,7 +60,7 @@ _OUT = flags.DEFINE_string("out", "", "Folder of the results; out/evaluation wit
 
 
 def _checked():
-    """InputError for flags that don't belong together."""
+    """Raises InputError for flags that don't belong together."""
     protocol = PROTOCOLS[_PROTOCOL.value or "dyadic"]
     if (_GENERATED.value or _RECORDED.value) and protocol.user and not _USER.value:
         raise InputError("--user_video is missing", do="name the videos that the avatar listened to")
@@ -85,7 +85,7 @@ def _checked():
 
 
 def _videos(protocol, out):
-    """Finished videos, or those of a model, and where those of each role are; None for what is not wanted."""
+    """Finished videos, or a model's, and the sources by role; None for what is not wanted."""
     if _GENERATED.value:
         sources = {"user": _USER.value, "recorded": _RECORDED.value, "model": _GENERATED.value}
         return published_table.finished(sources, _PEOPLE.value, _PORTRAITS.value), sources
@@ -100,10 +100,10 @@ def _videos(protocol, out):
 
 
 def _motion(sources, protocol, out, read):
-    """The table of motion as our own codec has it; -> what keeps it from being made of videos, for the notes."""
+    """Writes the table of motion in our own codec. Returns, for the notes, what keeps videos from having one."""
     if sources is None:
         arrays, table, notes = of_model(_WORKDIR.value, _DATA.value, _TALKING_ONLY.value, out, _CLIPS.value)
-        if not table:  # another process has it
+        if not table:  # another process writes it
             return []
     elif not protocol.user:
         return []

@@ -1,4 +1,4 @@
-"""The cells of a suite: configurations, what they need of one another, what they cost, names of folders."""
+"""The cells of a suite: their configurations, dependencies, costs and folder names."""
 
 import importlib
 import json
@@ -17,7 +17,7 @@ def load_suite(name: str) -> Suite:
 
 
 def order(suite: Suite) -> list[Cell]:
-    """Cells with what they need before them, the cheapest first among those that are ready."""
+    """Cells, each after those that it needs; the cheapest first among those that are ready."""
     done, left = [], list(suite.cells)
     while left:
         ready = [cell for cell in left if all(any(d.name == need for d in done) for need in cell.needs)]
@@ -33,7 +33,7 @@ def tokens_per_step(suite: Suite, cell: Cell) -> int:
     if cell.samples:
         return 0
     config = config_of(suite, cell, seed=0)
-    pairs = 4 if cell.tunes else 1  # winner and loser, and the frozen model on both
+    pairs = 4 if cell.tunes else 1  # both models run on winner and loser
     return config.data.batch * len(token_layout(config).frame) * pairs
 
 
@@ -43,7 +43,7 @@ def cost(suite: Suite, cell: Cell) -> int:
 
 
 def config_of(suite: Suite, cell: Cell, seed: int, steps: int = 0, data: str = "data") -> Config:
-    """The configuration of a cell; `steps` takes the place of its length, apart from the steps that listen."""
+    """The configuration of a cell; `steps`, if not 0, takes the place of its length without the listening steps."""
     if cell.samples:
         parent = config_of(suite, suite[cell.samples], seed, steps, data)
         return from_dict(_changed(to_dict(parent), cell.changes) | {"name": cell.name})
@@ -70,7 +70,7 @@ def _changed(values: dict, changes: dict) -> dict:
 
 
 def data_of(data: Path, cell: Cell) -> Path:
-    """Folder of the conversations that a cell is trained on; `data`: the suite's."""
+    """Folder of the conversations that a cell is trained on; `data`: the suite's folder."""
     return data.with_name(listening_name(cell.listening)) if cell.listening else data
 
 
@@ -80,7 +80,7 @@ def listening_name(share: float) -> str:
 
 
 def digest(suite: Suite, cell: Cell, seed: int, steps: int, data_digest: str) -> str:
-    """Name of a cell's folder: SHA-256 over what decides its figures, the first 16 digits."""
+    """Name of a cell's folder: the first 16 digits of a SHA-256 over all that decides its figures."""
     values = to_dict(config_of(suite, cell, seed, steps))
     for group in ("name", "compute"):  # these decide nothing
         values.pop(group)

@@ -19,7 +19,7 @@ from experiments.report.conversation_video import render_tracks
 WINDOW = 5 * FPS
 """Frames of a window of the drift curve."""
 CLOSE = 0.1
-"""Share of the first cell's figure within which another counts as good."""
+"""Share of the first cell's figure within which another figure counts as good."""
 SHOWN = np.arange(-10, 91, 10)
 """Frames of the faces that are drawn, from the user's smile on."""
 FACE = slice(48, 208)
@@ -27,7 +27,7 @@ FACE = slice(48, 208)
 
 
 def plot(out: Path, suite: str, made: Sequence[CellResult], data: Path):
-    """Draws what the cells that did not fail have, those of the first seed where a picture shows one model."""
+    """Draws the cells that did not fail; a picture of one model shows the first seed."""
     good = [one for one in made if "error" not in one.record]
     if not good:
         return
@@ -53,7 +53,7 @@ def plot(out: Path, suite: str, made: Sequence[CellResult], data: Path):
 
 
 def _faces(path: Path, clips: Sequence[Conversation], motions: Mapping[str, np.ndarray]):
-    """Draws the first smile of a held-out user that the recorded avatar answered, and everybody's answer."""
+    """Draws the first smile of a held-out user that the recorded avatar answered, and every avatar's answer."""
     smile = EVENT_KINDS.index("smile")
     for number, clip in enumerate(clips):
         inside = (clip.event_frame + SHOWN[0] >= 0) & (clip.event_frame + SHOWN[-1] < clip.frames)
@@ -74,7 +74,9 @@ def _motion(folder: Path) -> np.ndarray:
 
 
 def _jitter(good: Sequence[CellResult]) -> dict[str, dict[str, float]]:
-    """Means over seeds by cell, inside blocks and at their edges; NaN inside blocks of two frames, which have none."""
+    """Means over seeds by cell, inside blocks and at their edges; NaN inside blocks of two frames, which have no
+    inside.
+    """
     found = {}
     for name in dict.fromkeys(one.cell.name for one in good):
         rows = [one.record["metrics"]["model"] for one in good if one.cell.name == name]
@@ -98,7 +100,7 @@ def _margins(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _frontier(path: Path, first: str, measured: Sequence[CellResult]):
-    """Draws how soon every cell answers a smile against what that costs in distance and response, seed by seed."""
+    """Draws, per seed, how soon every cell answers a smile against what that costs in distance and response."""
     panels = {}
     for metric, label in (("fd", "Fréchet distance"), ("event_response_smile", "event response, smile")):
         places: dict[str, list] = {}

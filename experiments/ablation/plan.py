@@ -1,4 +1,4 @@
-"""How long a suite trains: the steps and seeds that fit into a budget."""
+"""Training length of a suite: the steps and seeds that fit into a budget."""
 
 import json
 import re
@@ -21,7 +21,7 @@ SMOKE = 600
 
 @dataclass(frozen=True)
 class Plan:
-    """What a suite's folder was begun with: `steps` of a trained cell (0: its config's own) and `seeds`."""
+    """The plan that a suite's folder was begun with: `steps` per trained cell (0: its config's own) and `seeds`."""
 
     suite: str
     seeds: int
@@ -29,11 +29,11 @@ class Plan:
 
 
 FIXED_SECONDS = 60.0
-"""Of a cell, apart from its training steps: compiling, generating 64 conversations some times, metrics."""
+"""Seconds of a cell apart from its training steps: compiling, generating 64 conversations several times, metrics."""
 
 
 def seconds_of(budget: str) -> float:
-    """ "40m", "2h" or "90s" in seconds; 0 for none. Raises InputError for anything else."""
+    """Seconds of "40m", "2h" or "90s"; 0 for none. Raises InputError for anything else."""
     if not budget:
         return 0.0
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", budget)
@@ -43,7 +43,7 @@ def seconds_of(budget: str) -> float:
 
 
 def make_plan(name: str, suite, out: Path, seeds: int, budget: float, data: Path) -> Plan:
-    """The plan that the folder was begun with, or a new one; a suite that goes on keeps its steps."""
+    """The plan that the folder was begun with, else a fresh one; a suite that goes on keeps its steps."""
     path = out / f"{name}.plan.json"
     if path.exists():
         stored = json.loads(path.read_text())
@@ -57,7 +57,7 @@ def make_plan(name: str, suite, out: Path, seeds: int, budget: float, data: Path
 
 
 def fit(name: str, suite, seeds: int, budget: float, per_token: float) -> Plan:
-    """Seeds and steps that fit into `budget` seconds, given the seconds a training token takes."""
+    """Seeds and steps that fit into `budget` seconds, at `per_token` seconds per training token."""
     per_step = sum(cells.tokens_per_step(suite, cell) for cell in suite.cells if not cell.tunes)
     tuning = sum(cells.cost(suite, cell) for cell in suite.cells if cell.tunes)
     fixed = FIXED_SECONDS * len(suite.cells) + per_token * tuning
@@ -69,7 +69,7 @@ def fit(name: str, suite, seeds: int, budget: float, per_token: float) -> Plan:
 
 
 def step_seconds(suite, data: Path, steps: int = 12) -> float:
-    """Seconds that a training token takes here, of the suite's first cell after compiling."""
+    """Seconds per training token here, for the suite's first cell after compiling."""
     config = cells.config_of(suite, suite.cells[0], 0, data=str(data))
     step, draw, layout = make_train_step(config), make_random_inputs(config), token_layout(config)
     iterator = batches(data, "train", config.data.batch, config.data.window, 0)

@@ -1,8 +1,8 @@
 """Runs the cells of a suite: each one a configuration, trained, streamed and measured on the same conversations.
 
-A cell lies in `R/cells/HASH/`, the hash being over all that decides its figures: configuration, seed, data, and the
-hashes of the cells that it needs. What is there is not made again, so a suite that was stopped goes on, and suites in
-one folder share cells.
+A cell lies in `R/cells/HASH/`. The hash is over all that decides its figures: configuration, seed, data, and the hashes
+of the cells that it needs. Finished cells are not made again, so that a stopped suite goes on, and suites in one folder
+share cells.
 """
 
 import json
@@ -32,7 +32,7 @@ MEASURED = {"model": "joint", "model_user_dropped": "avatar"}
 
 @dataclass(frozen=True)
 class CellResult:
-    """A cell with one seed, its folder, and its record: figures, or `error`."""
+    """A cell with one seed: its folder and its record, which holds figures or an `error`."""
 
     cell: Cell
     seed: int
@@ -48,9 +48,9 @@ def check_data(suite: Suite, data: Path):
 
 
 def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[CellResult]:
-    """Yields every cell and seed as soon as it is there: seed by seed, so that each has all cells first.
+    """Yields every cell and seed as soon as it is finished; a seed has all its cells before the next seed begins.
 
-    A cell that fails has a record with `error`; those that need it fail with it, the others go on.
+    A cell that fails has a record with `error`. The cells that need it fail with it; the others go on.
     """
     data_digest = read_metadata(data).normalizer.to_json()["sha256"]
     work = _Work(suite, plan, out, data, data_digest, eval_set.held_out(data))
@@ -62,7 +62,7 @@ def run_suite(suite: Suite, plan: Plan, out: Path, data: Path) -> Iterator[CellR
 
 @dataclass(frozen=True)
 class _Work:
-    """What the cells of a suite have in common: its folder, and the conversations on which all are measured."""
+    """What a suite's cells share: its folder, and the conversations on which all are measured."""
 
     suite: Suite
     plan: Plan
@@ -75,7 +75,7 @@ class _Work:
         return self.out / "cells" / digest(self.suite, cell, seed, self.plan.steps, self.data_digest)
 
     def needed(self, name: str, seed: int) -> Path:
-        """Folder of a cell that is there; raises InputError where it is not."""
+        """Folder of a finished cell. Raises InputError where it is not finished."""
         folder = self.folder(self.suite[name], seed)
         if _stored(folder / "cell.json") is None:
             raise InputError(f"it needs the cell {name!r}, which failed")
@@ -93,7 +93,7 @@ def _stored(path: Path) -> dict | None:
 
 
 def _record(work: _Work, cell: Cell, seed: int) -> dict:
-    """Figures of a cell, those that are not there yet made first; `error` or `reaction_error` where it fails."""
+    """Figures of a cell, made first where they are missing; `error` or `reaction_error` where it fails."""
     try:
         record = _stored(work.folder(cell, seed) / "cell.json") or _make(work, cell, seed)
     except Exception as error:  # whatever it is, the table says so and the other cells go on
@@ -141,7 +141,7 @@ def _train(work: _Work, cell: Cell, seed: int) -> dict:
 
 
 def _trained(work: _Work, cell: Cell, seed: int) -> Avatar:
-    """The model of a cell: its own, or another cell's with this one's way of sampling."""
+    """The model of a cell: its own, or another cell's with this cell's sampling."""
     if not cell.samples:
         return load_run(work.folder(cell, seed) / "run")
     return load_run(work.needed(cell.samples, seed) / "run").with_config(work.config(cell, seed))
@@ -154,6 +154,6 @@ def _reaction(work: _Work, cell: Cell, seed: int) -> dict:
 
 
 def _written(path: Path, values: dict) -> dict:
-    """What a later start of the suite reads in place of making it."""
+    """Stores values that a later start of the suite reads instead of making them."""
     files.write_json(path, values)
     return json.loads(path.read_text())

@@ -35,9 +35,9 @@ def ablate(name: str, out: Path, seeds: int = 5, budget: float = 0.0, data: str 
 
 
 def _simulated(out: Path, suite: Suite) -> Path:
-    """As many conversations as the quickstart's, made in the suite's folder once for each share of listening.
+    """Simulates as many conversations as the quickstart's in the suite's folder, once per share of listening.
 
-    Returns those of the first cell. The held-out ones are the same for all shares but 0.
+    Returns the folder of the first cell. The held-out conversations are the same for all shares but 0.
     """
     shares = dict.fromkeys(cell.listening for cell in suite.cells)
     folders = [out / listening_name(share) for share in shares]

@@ -1,11 +1,11 @@
 """The tables of a suite: means over seeds, intervals, and which differences exceed the noise.
 
-With two seeds or more an interval is Student's t over the seeds' figures, and a difference is taken seed by seed (the
-same seed, data and noise on both sides) from the suite's first cell or, where a cell names its own control, from that.
-A table has many differences, some of which would pass a test at 5 % by chance: their p-values, of Student's paired t,
-are corrected by Holm's procedure over the cells of a column, so that in a column without any effect a mark stands
-anywhere in at most 5 % of all tables. With one seed the interval is that over the clips, and no difference is marked:
-it would not say whether another seed agrees.
+An interval is Student's t over the seeds' figures where there are two seeds or more. A difference is taken per seed
+(the same seed, data and noise on both sides) from the cell's own control if it names one, else from the suite's first
+cell. A table has many differences, some of which would pass a test at 5 % by chance. Holm's procedure therefore
+corrects their p-values, of Student's paired t, over the cells of a column: a column without any effect then has a mark
+in at most 5 % of all tables. The interval of one seed is that over the clips, and no difference is marked: it would not
+say whether another seed agrees.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +52,8 @@ def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
 
     `records`: what `experiments.ablation.runner.run_suite` yields; cells are in the suite's order. An estimate is
     {"mean", "low", "high", "n"}; `difference` is {metric: estimate} from the cell `against`, with "p" (corrected),
-    "marked" and the "values" of the seeds; `reactions` has what `experiments.evaluation.reaction_lag.measure` found of
-    each seed, `unmeasured` why it did not.
+    "marked" and the "values" of the seeds. `reactions` has the results of `experiments.evaluation.reaction_lag.measure`
+    per seed; `unmeasured` says why there are none.
     """
     by_cell: dict[str, dict[int, Mapping]] = {}
     for record in records:
@@ -117,10 +117,10 @@ def _differences(good: Mapping[int, Mapping], base: Mapping[int, Mapping]) -> di
 
 
 def _paired_p(values: np.ndarray, step: float = 0.0) -> float:
-    """Of Student's paired test; 1 where nothing differs at all, as for a run that was taken back to its start.
+    """p-value of Student's paired test; 1 where nothing differs, as for a run that was taken back to its start.
 
-    Figures that come in steps spread by at least what rounding to a step does, though all seeds may show the same;
-    others that all differ by the same have the p of their signs.
+    Figures in steps of size `step` have at least the spread of rounding to a step, even where all seeds show the same.
+    Other figures whose differences are all equal have the p of their signs.
     """
     n, deviation = len(values), max(values.std(ddof=1), step / np.sqrt(12))
     if not values.any():
@@ -148,8 +148,10 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 
 def markdown(table: Mapping[str, dict]) -> str:
-    """Markdown: reference rows, then cells; `*` marks differences beyond chance. Then the seeds' differences of the
-    cells that have a control of their own."""
+    """Markdown of reference rows and cells, with `*` at differences beyond chance.
+
+    The seeds' differences of cells with a control of their own follow.
+    """
     header = ["", "seeds", "steps", *COLUMNS.values(), "peak, user dropped"]
     rows = [header, ["---"] * len(header), *_reference_rows(table)]
     for cell, entry in table.items():
@@ -164,7 +166,7 @@ def markdown(table: Mapping[str, dict]) -> str:
 
 
 def _paired(table: Mapping[str, dict]) -> list[str]:
-    """Lines of a table of differences seed by seed, of the cells whose control is not the first cell."""
+    """Lines of a table of differences per seed, for the cells whose control is not the first cell."""
     first = next(iter(table), "")
     own = {cell: entry for cell, entry in table.items() if entry["against"] != first and entry["difference"]}
     if not own:
@@ -179,7 +181,7 @@ def _paired(table: Mapping[str, dict]) -> list[str]:
 
 
 def _reactions(table: Mapping[str, dict]) -> list[str]:
-    """Lines of a table of reaction latencies, a figure for each seed, with the people from whom the cells learned."""
+    """Lines of a table of reaction latencies, one figure per seed, with the people from whom the cells learned."""
     measured = {cell: entry["reactions"] for cell, entry in table.items() if entry["reactions"]}
     if not measured:
         return []

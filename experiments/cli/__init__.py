@@ -1,4 +1,4 @@
-"""The frame of the programs: configuration flags, the model that is asked for, progress, tables.
+"""The frame of the programs: configuration flags, the chosen model, progress, tables.
 
 Progress and tables go to stdout, so that stderr holds nothing but the error.
 """

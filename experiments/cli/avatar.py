@@ -1,4 +1,4 @@
-"""The model that a program is asked for."""
+"""The model that a program runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,10 +20,10 @@ SHIPPED = "listener"
 
 
 def load_avatar(workdir: str | Path = "", precision: str | None = None) -> "Avatar":
-    """The model of a `--workdir`: whatever `afjax.load` takes; without one the model that ships. Raises InputError."""
+    """The model of a `--workdir`, which is whatever `afjax.load` takes; "": the one that ships. Raises InputError."""
     return afjax.load(workdir or SHIPPED, precision)
 
 
 def define_precision():
-    """The flag of a program that runs a model."""
+    """Defines the flag `--precision` of a program that runs a model."""
     return flags.DEFINE_enum("precision", None, PRECISIONS, "How exactly networks compute; as trained without it.")

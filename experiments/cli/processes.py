@@ -1,4 +1,4 @@
-"""Programs that several processes run together."""
+"""Programs that run in several processes."""
 
 import os
 import sys
@@ -11,12 +11,12 @@ flags.disclaim_key_flags()  # --help lists them as the program's
 
 
 def define_distributed():
-    """The flag of a program that several processes can share."""
+    """Defines the flag `--distributed` of a program that can run in several processes."""
     return flags.DEFINE_string("distributed", "", "Several processes: auto, or ADDRESS:PORT,INDEX/COUNT.")
 
 
 def join(where: str):
-    """Joins the processes of a program where its flag says so; the first alone goes on to print. Raises InputError."""
+    """Joins the processes of a program where its flag says so; only the first then prints. Raises InputError."""
     if not where:
         return
     import jax

@@ -1,4 +1,4 @@
-"""What a program begins with: configuration flags, the cache of compiled programs, one line for a mistake."""
+"""The start of a program: configuration flags, the cache of compiled programs, one line per mistake."""
 
 import logging
 import os
@@ -28,7 +28,7 @@ def run(main: Callable[[], Any]):
 
 
 def _on_device(main: Callable[[], Any]):
-    """`main()`, with one line where the platform that JAX_PLATFORMS asks for, or the device's memory, is missing."""
+    """`main()`, with a one-line error where the platform of JAX_PLATFORMS, or the device's memory, is missing."""
     try:
         main()
     except InputError:
@@ -70,9 +70,10 @@ def parse(argv: Sequence[str]) -> list[str]:
 
 
 def define_config(name: str, default: str | Path):
-    """A flag for a configuration file, `--config=file.py:variant`, whose fields are flags too, `--config.lr=3e-4`.
+    """Defines a flag for a configuration file, `--config=file.py:variant`, with its fields as flags:
+    `--config.lr=3e-4`.
 
-    ml_collections reads the overrides of the default file already here; their mistakes end the program in one line.
+    ml_collections already reads the overrides of the default file here; their mistakes end the program in one line.
     """
     try:
         return config_flags.DEFINE_config_file(name, str(default), "configuration file", lock_config=True)
@@ -87,9 +88,9 @@ def _config_error(error: Exception) -> InputError:
 
 
 def _keep_compiled_programs():
-    """Compiled programs are kept, so that a second run starts at once; the environment overrules.
+    """Keeps compiled programs, so that a second run starts at once; the environment overrules.
 
-    They lie in a clone beside the code, else where the user's caches are.
+    They lie beside the code in a clone, else where the user's caches are.
     """
     clone = (_ROOT / "pyproject.toml").is_file() and os.access(_ROOT, os.W_OK)
     folder = _ROOT / ".cache" / "jax" if clone else Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"), "afjax", "jax")
@@ -99,7 +100,7 @@ def _keep_compiled_programs():
 
 
 def _say_errors_once():
-    """Orbax logs in its threads what it raises as well, and what still runs there finds its event loop closed."""
+    """Silences Orbax's threads: they log what it also raises, and that their event loop is closed."""
     logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
     show = sys.unraisablehook
     sys.unraisablehook = lambda event: "Event loop is closed" in str(event.exc_value) or show(event)

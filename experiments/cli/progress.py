@@ -1,4 +1,4 @@
-"""Progress of long steps, seconds by stage, tables."""
+"""Progress of long steps, seconds per stage, tables."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ def quiet():
 
 
 class Progress:
-    """How far a long step is: a bar on a terminal, elsewhere a line at most every `every` seconds.
+    """Progress of a long step: a bar on a terminal, elsewhere a line at most every `every` seconds.
 
     with Progress(total, "render") as progress:
         progress.update(10)
@@ -48,7 +48,7 @@ class Progress:
         self._out.flush()
 
     def update(self, n: int = 1, note: str = ""):
-        """n more are done; `note` (a loss, say) stands at the line's end."""
+        """Counts n more; `note` (a loss, say) stands at the line's end."""
         self.done += n
         self.note = note or self.note
         if time.monotonic() - self._shown >= (0.1 if self._terminal else self.every):
@@ -73,7 +73,7 @@ class Progress:
 
 @dataclass
 class Watch:
-    """Seconds of wall time by stage: `with watch("render"): ...`; a stage entered again adds to its sum."""
+    """Seconds of wall time per stage: `with watch("render"): ...`; a stage entered again adds to its sum."""
 
     seconds: dict[str, float] = field(default_factory=dict)
 

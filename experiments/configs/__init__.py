@@ -1,4 +1,4 @@
-"""One file an experiment; `get_config(variant)` returns a ConfigDict."""
+"""One file per experiment; `get_config(variant)` returns a ConfigDict."""
 
 from ml_collections import ConfigDict
 
@@ -6,9 +6,9 @@ from ml_collections import ConfigDict
 def in_windows(config: ConfigDict, frames: int, context: int):
     """Makes a model that generates window after window, each with the last `context` frames of the one before.
 
-    A window is a block of the stream that sees all of itself and of its context, and nothing older: the stream and its
-    offline twin are the windowed sampler, 1 / 25 s times `frames` is what it waits for. A training clip is two windows,
-    the first without a context and the second with one, and each window has one noise level.
+    A window is a block of the stream that sees all of itself and of its context, and nothing older. The stream and its
+    offline twin are thus the windowed sampler, which waits for `frames` / 25 s. A training clip is two windows, the
+    first without a context and the second with one. Each window has one noise level.
     """
     config.layout.mask = "bidirectional"
     config.layout.tokens = "passes"

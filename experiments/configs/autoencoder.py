@@ -3,14 +3,14 @@
     python -m experiments.train_autoencoder --config experiments/configs/autoencoder.py --workdir out/autoencoder \\
         --config.pictures.videos=VIDEOS --config.loss.vgg=vgg16.ckpt
 
-VIDEOS holds the folders train and eval of face videos. FLOAT: 460,000 steps of 8 pictures, nine days on one A100,
-VGG-19 where we have VGG-16 (`afjax/weights/lpips.py` says where its weights come from; `--config.loss.perceptual=0
+VIDEOS holds the folders train and eval of face videos. FLOAT took 460,000 steps of 8 pictures, nine days on one A100,
+with VGG-19. We have VGG-16 (`afjax/weights/lpips.py` says where its weights come from; `--config.loss.perceptual=0
 --config.loss.part_perceptual=0` trains without). A step makes both pictures of 4 pairs.
 
-Variant `small`: 64 px on drawn people, 17 minutes on two cores, no weights. Neither perceptual nor adversarial
-losses, which 64 px do not repay; L1 of eyes and mouth takes the place of theirs. Crops are closer, since a mouth of few
-pixels teaches little; the first coefficients learn the people's known motion, for 3000 steps before the decoder begins.
-With videos of your own: `--config.loss.known_motion=0 --config.encoder_steps=0`.
+Variant `small`: 64 px on drawn people, 17 minutes on two cores, no weights. It has neither perceptual nor adversarial
+losses, which 64 px do not repay; L1 of eyes and mouth takes their place. Crops are closer, since a mouth of few pixels
+teaches little. The first coefficients learn the people's known motion, for 3000 steps before the decoder begins. Videos
+of your own need `--config.loss.known_motion=0 --config.encoder_steps=0`.
 
     python -m experiments.train_autoencoder --config experiments/configs/autoencoder.py:small --workdir out/ae
 """

@@ -1,12 +1,12 @@
-"""A model of few evaluations a block, from one of many: what its teacher makes with guidance it makes without.
+"""Distillation: a model of few evaluations per block that makes, without guidance, what its guided teacher makes.
 
     python -m experiments.train --config experiments/configs/distill.py --workdir out/fast
     python -m experiments.train --config experiments/configs/distill.py:quickstart --workdir out/fast \\
         --config.distillation.model=out/demo/run --config.data.path=out/demo/run/data
 
 Variants are the config that the teacher was trained by: `listener` (default, whose teacher is the model that ships) and
-`quickstart`. A teacher of other sizes is distilled with those sizes given as flags. `--config.sampler.nfe` is how many
-evaluations a block takes, a divisor of the teacher's; docs/training.md has the frontier.
+`quickstart`. A teacher of other sizes needs those sizes as flags. `--config.sampler.nfe` is the number of evaluations
+per block, a divisor of the teacher's; docs/training.md has the frontier.
 """
 
 from ml_collections import ConfigDict

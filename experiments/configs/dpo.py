@@ -5,10 +5,9 @@
         --config.preference.model=out/demo/run --config.preference.path=out/losing --config.data.path=out/demo/run/data
 
 Variants, `--config experiments/configs/dpo.py:VARIANT`: `prototype` (default), `paper` (the formula as printed: beta
-1000, lambda 0.1, L1 norms summed over channels, one sigmoid a frame) and `control`, the same extra steps without
-preferences, which every claim about them is measured against. All else is as in the quickstart; a model of other sizes
-is tuned with those sizes given as flags. `full` tunes the config `paper` with the paper's formula and dose, 5000 steps
-at 1e-4.
+1000, lambda 0.1, L1 norms summed over channels, one sigmoid per frame) and `control`, the same extra steps without
+preferences, against which every claim about them is measured. All else is as in the quickstart; a model of other sizes
+needs those sizes as flags. `full` tunes the config `paper` with the paper's formula and dose, 5000 steps at 1e-4.
 """
 
 from ml_collections import ConfigDict
@@ -38,7 +37,7 @@ def get_config(variant: str = "prototype") -> ConfigDict:
 
 
 def at_full_size() -> ConfigDict:
-    """The average of `paper`, over ten thousand steps, would hardly leave the weights that 5000 begin with."""
+    """Preference tuning of `paper`; that config's average, over ten thousand steps, would hardly move in 5000."""
     config = paper.get_config()
     config.name = "dpo_full"
     config.preference.update(PAPER)

@@ -3,12 +3,12 @@
     python -m experiments.train --config experiments/configs/infp.py --workdir out/infp
 
 The avatar's voice queries a verbal bank, the user a non-verbal one (`afjax.nn.condition_encoder`), over the whole
-window; one noise level a window. It waits 3 s for a window. The user is seen and heard as in our own model, so that
-the two differ in the generator; INFP itself only hears. All else is the quickstart's, with half as many frames a step
-again.
+window. A window has one noise level; the model waits 3 s for a window. The user is seen and heard as in our own model,
+so that the two differ in the generator; INFP itself only hears. All else is the quickstart's, with half as many frames
+per step again.
 
 Variants: `voice`, the user is heard and not seen, as in INFP; `paper`, at the paper's sizes, with its loss, optimizer
-and guidance; as for the config `paper`, `--config.data.path` must be given.
+and guidance. `--config.data.path` must be given there, as for the config `paper`.
 """
 
 from ml_collections import ConfigDict

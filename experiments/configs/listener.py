@@ -5,8 +5,8 @@
 simulates, trains by this file and writes the model folder `out/listener/model`; stopped, it goes on. `--workdir` of the
 programs names another model, `afjax.load("listener")` loads this one. afjax/models/listener/README.md is its card.
 
-Somewhat larger than the quickstart, whose objective it has. Blocks of five frames that see their user five frames late,
-so that a block is made when it starts.
+The model is somewhat larger than the quickstart, whose objective it has. Its blocks of five frames see their user five
+frames late, so that a block is made when it starts.
 """
 
 from ml_collections import ConfigDict
@@ -23,11 +23,11 @@ def get_config(variant: str = "") -> ConfigDict:
     config.layout.block = 5
     config.layout.cache = 40
     config.layout.user_delay = 5
-    # guidance against no condition at all, chosen on conversations set aside: against the avatar's voice alone lips and
-    # what an interruption tells stay faint; with less answers are too small, from 1.7 on expressions are too large
+    # guidance is against no condition at all, its scale chosen on conversations set aside: against the avatar's voice
+    # alone lips and answers to interruptions stay faint; answers are too small below, expressions too large from 1.7 on
     config.sampler.guidance_joint = 1.4
     config.sampler.nfe = 12
-    # who trusts its own past less listens more, and shakes where blocks meet: two fifths too much with noise up to .2
+    # a model that trusts its past less listens more, but shakes where blocks meet: two fifths too much with noise to .2
     config.objective.history_noise = 0.05
     config.optimizer.ema = 0.999
     config.data.train_clips = 3600

@@ -2,10 +2,10 @@
 
     python -m experiments.train --config experiments/configs/paper.py --config.data.path=DATA --workdir out/paper
 
-DATA must be given: records with 512 motion channels of the latent codec and 9216 audio features a frame (12 hidden
-layers of wav2vec2-base); simulated conversations have neither. 153.5 M parameters, as many as the released network;
-weights, their average and Adam's moments take 2.5 GB. What the paper leaves open is ours: a constant learning rate,
-clipping at norm 1, weights averaged over ten thousand steps (.9999), which take the place of a rate that decays. The
+DATA must be given: records with 512 motion channels of the latent codec and 9216 audio features per frame (12 hidden
+layers of wav2vec2-base); simulated conversations have neither. The model has 153.5 M parameters, as many as the
+released network; weights, their average and Adam's moments take 2.5 GB. We chose what the paper leaves open: a constant
+learning rate, clipping at norm 1, and weights averaged over ten thousand steps (.9999) in place of a decaying rate. The
 reference is dropped in a tenth of the windows, as in the released code. The checkpoint with the smallest held-out loss
 is kept beside the newest ones. `--config.compute.precision=bfloat16` is for accelerators (docs/training.md).
 

@@ -2,13 +2,13 @@
 
     python -m experiments.train --config experiments/configs/quickstart.py --workdir out/quickstart
 
-Two cores, 2 GB: minutes. docs/results.md has the figures of earlier settings and of the listener, which is trained for
-longer.
+It takes minutes on two cores with 2 GB. docs/results.md has the figures of earlier settings and of the listener, which
+is trained for longer.
 
 Variants, `--config experiments/configs/quickstart.py:VARIANT`: `stream` (default) trains on what a stream computes with
-a finished past before every noisy block, `passes` on the stream's passes with a past as noisy as it is drawn and clean
-in half of the clips, `frames` on the paper's masks. `listening`, which `python -m experiments.demo` trains and
-measures, is `stream` after 2000 steps that train what hears and sees alone. Every field is a flag:
+a finished past before every noisy block; `passes` on the stream's passes, with a past as noisy as it is drawn and clean
+in half of the clips; `frames` on the paper's masks. `listening`, which `python -m experiments.demo` trains and
+measures, is `stream` after 2000 steps that train only the parts that hear and see. Every field is a flag:
 `--config.training.num_steps=2000`.
 """
 
@@ -28,7 +28,8 @@ KEPT_CONDITIONS = {
     "user": 0.04,
     "none": 0.04,
 }
-"""What a clip keeps: every branch of guidance, and every user without a camera or a microphone, is trained."""
+"""Probabilities of the conditions that a clip keeps; they train every branch of guidance, and every user without a
+camera or a microphone."""
 
 
 def get_config(variant: str = "stream") -> ConfigDict:

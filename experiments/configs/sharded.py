@@ -1,18 +1,18 @@
-"""Training on many devices: the quickstart, or the paper's model, divided over all that there are.
+"""Training on many devices: the quickstart, or the paper's model, divided over all devices.
 
     python -m experiments.train --config experiments/configs/sharded.py --workdir out/sharded
     JAX_NUM_CPU_DEVICES=8 python -m experiments.train --config experiments/configs/sharded.py:mesh --workdir out/mesh
 
-The second makes eight devices of one CPU.
+The second command makes eight devices of one CPU.
 
-Any config is divided in this way by flags, `--config.compute.data=0 --config.compute.fsdp=4`; what the numbers mean is
-said in `afjax.config.compute` and docs/training.md. Results do not depend on them but for rounding, and a run may
-go on with others.
+Flags divide any config in this way, `--config.compute.data=0 --config.compute.fsdp=4`; `afjax.config.compute` and
+docs/training.md say what the numbers mean. Results do not depend on them but for rounding, and a run may go on with
+others.
 
 Variants: `data` (default), the batch over all devices, one included; `mesh`, parameters over two devices and layers
-over two, the batch over what is left of a multiple of four; `paper`, the paper's model with parameters over eight
-devices, in bfloat16 with rematerialised blocks and a batch of 64 clips in two parts. As for the config `paper`,
-`--config.data.path` must be given there.
+over two, the batch over the rest, for a multiple of four devices; `paper`, the paper's model with parameters over eight
+devices, in bfloat16 with rematerialised blocks and a batch of 64 clips in two parts. `--config.data.path` must be given
+there, as for the config `paper`.
 """
 
 from ml_collections import ConfigDict

@@ -1,4 +1,4 @@
-"""Smoke: everything once, as small as it gets; for tests, not for results.
+"""Smoke: everything once, at the smallest size; for tests, not for results.
 
 python -m experiments.train --config experiments/configs/smoke.py --workdir out/smoke
 """

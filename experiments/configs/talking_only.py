@@ -1,12 +1,12 @@
-"""Talking only: an avatar that never saw or heard a user. The role of FLOAT in the paper, and its source of DPO losers.
+"""Talking only: an avatar that never saw or heard a user, which is FLOAT's role in the paper and makes its DPO losers.
 
     python -m experiments.train --config experiments/configs/talking_only.py --workdir out/talking_only
 
-Windows of 50 frames with 10 frames before them, under one noise level. The user is dropped in all training clips and
-hence at inference too, whatever a session offers. All else is the quickstart's, with as many frames a step.
+Windows have 50 frames, 10 frames before them, and one noise level. The user is dropped in all training clips and hence
+always at inference too. All else is the quickstart's, with as many frames per step.
 
-Variant `paper`: at the paper's sizes, with its loss and optimizer, and guidance on the avatar's voice; as for the
-config `paper`, `--config.data.path` must be given.
+Variant `paper`: at the paper's sizes, with its loss and optimizer, and guidance on the avatar's voice.
+`--config.data.path` must be given there, as for the config `paper`.
 """
 
 from ml_collections import ConfigDict

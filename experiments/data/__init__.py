@@ -1,1 +1,1 @@
-"""Data sets made of data sets."""
+"""Data sets made from other data sets."""

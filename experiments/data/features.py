@@ -1,4 +1,4 @@
-"""A data set with other audio features, of the sound that its records hold."""
+"""A data set with other audio features, made from the sound in its records."""
 
 import dataclasses
 import shutil
@@ -17,7 +17,7 @@ from experiments import cli
 
 
 def make_features(data: Path, out: Path, extractor: FeatureExtractor) -> dict:
-    """Writes the data set `data` to the folder `out` with features of `extractor`; -> its summary.
+    """Writes the data set `data` to the folder `out` with features of `extractor`. Returns its summary.
 
     Raises InputError if a record has no sound, or `out` is taken.
     """
@@ -62,7 +62,7 @@ def make_features(data: Path, out: Path, extractor: FeatureExtractor) -> dict:
 
 
 def _carry(data: Path, folder: Path):
-    """Where recorded clips were cut, which `experiments.evaluate --recordings` asks for; what `data.filter` reads."""
+    """Copies where recorded clips were cut, for `experiments.evaluate --recordings`, and what `data.filter` reads."""
     for path in (data / "clips.csv", data / CLIPS, *data.glob(f"{WORK}/*/survey.json")):
         if path.is_file():
             copy = folder / path.relative_to(data)

@@ -1,4 +1,4 @@
-"""Simulated conversations acted out by drawn people, as motion of the latent codec."""
+"""Simulated conversations, acted out by drawn people, as motion of the latent codec."""
 
 import time
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from data_pipeline.simulate.portrait.animate import moving_person
 from experiments import cli
 
 PEOPLE = 1_000_000_000
-"""Seeds of the people start here: no codec is trained on so many others."""
+"""First seed of the people; codecs are trained on people of smaller seeds."""
 
 
 def latent_data(data: Path, codec: LatentCodec, out: str | Path) -> dict:
-    """Writes the data set `out`; -> its summary, which is also written into it."""
+    """Writes the data set `out`. Returns its summary, which is also written into it."""
     started = time.monotonic()
     metadata = read_metadata(data)
     if metadata.channels != CHANNELS:
@@ -59,7 +59,7 @@ def latent_data(data: Path, codec: LatentCodec, out: str | Path) -> dict:
 
 
 def act(clip: Conversation, codec: LatentCodec, person: int) -> Conversation:
-    """A conversation acted out by the people of two seeds, `person` the avatar's and the next one the user's."""
+    """A conversation acted out by two people: seed `person` is the avatar's, the next one the user's."""
     avatar, user = (
         _latents(motion, codec, person + n) for n, motion in enumerate((clip.avatar_motion, clip.user_motion))
     )

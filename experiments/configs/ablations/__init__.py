@@ -1,1 +1,1 @@
-"""Tables of settings to compare: a name and what it overrides in a config."""
+"""Tables of settings to compare: names, and what each overrides in a config."""

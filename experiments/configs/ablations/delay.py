@@ -1,10 +1,11 @@
-"""What it costs to answer to a user who is heard and seen late, and to work in shorter blocks.
+"""User delay and block length: the cost of a user who comes late, and of shorter blocks.
 
     python -m experiments.ablate --suite delay --seeds 5 --out out/paper
 
-With a delay of a block a block is made when it starts, and what the user does is seen half a block and the computation
-later on average; without one a block waits until its own user frames have happened. INFP's windows are the paper's
-baseline. It and the first cell are models of the suite `paper`, from whose folder they are taken if they are there.
+A block is made when it starts if the delay is one block; what the user does is then seen, on average, half a block and
+the computation later. A block without a delay waits until its own user frames have happened. INFP's windows are the
+paper's baseline. It and the first cell are models of the suite `paper`, and are taken from that suite's folder if they
+are there.
 """
 
 from experiments.configs.ablations.paper import LOOK_AHEAD, PASSES

@@ -2,7 +2,7 @@
 
     python -m experiments.ablate --suite guidance --seeds 5 --out out/paper
 
-The first model is the base of the suite `paper`, from whose folder it is taken.
+The first model is the base of the suite `paper`, and is taken from that suite's folder.
 """
 
 from experiments.configs.ablations.paper import LOOK_AHEAD

@@ -1,12 +1,12 @@
-"""Does speech-heavy data make a stiff listener, and does preference tuning mend it?
+"""Imbalance: whether speech-heavy data make a stiff listener, and whether preference tuning mends it.
 
     python -m experiments.ablate --suite imbalance --seeds 5 --out out/imbalance
 
 Recordings of conversations mostly show a person who talks. Models are trained on conversations in which the avatar
-listens for a tenth, a fifth and three fifths of the time, with the quickstart's recipe and length, and all are measured
-on the same held-out conversations in which it only listens: all figures are of listening frames. Each is then tuned
+listens for a tenth, a fifth and three fifths of the time, with the quickstart's recipe and length. All are measured on
+the same held-out conversations in which it only listens: all figures are of listening frames. Each model is then tuned
 by preferences, with two controls: as many plain steps, and losing samples that were made with the user, which lack only
-what any sample lacks. About 40 minutes a share and seed on two cores.
+what any sample lacks. It takes about 40 minutes per share and seed on two cores.
 """
 
 from experiments.configs.ablations.suite import Cell, Suite

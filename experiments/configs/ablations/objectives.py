@@ -1,4 +1,4 @@
-"""How noise levels are drawn in training, five ways, over any config.
+"""Five ways to draw noise levels in training, over any config.
 
     python -m experiments.train --config experiments/configs/ablations/objectives.py:teacher_forcing --workdir out/tf
 
@@ -11,14 +11,14 @@ from ml_collections import ConfigDict
 from experiments.configs import choose, quickstart
 
 OBJECTIVES = {
-    # diffusion forcing: a level a block (the paper's text), or a frame (its equation 6)
+    # diffusion forcing: one level per block (the paper's text), or per frame (its equation 6)
     "forcing_block": {"objective.noise_level_per": "block", "objective.clean_prefix": 0.0},
     "forcing_token": {"objective.noise_level_per": "token", "objective.clean_prefix": 0.0},
-    # in half of the clips the blocks before a random one are clean, as a stream sees them
+    # the blocks before a random one are clean in half of the clips, as a stream sees them
     "forcing_clean_prefix": {"objective.noise_level_per": "block", "objective.clean_prefix": 0.5},
     # ordinary flow matching
     "shared_level": {"objective.noise_level_per": "clip", "objective.clean_prefix": 0.0},
-    # clean history in every clip (of no block, too), one level for all blocks after it
+    # a clean history in every clip (perhaps of no block), one level for all blocks after it
     "teacher_forcing": {"objective.noise_level_per": "clip", "objective.clean_prefix": 1.0},
 }
 

@@ -2,7 +2,7 @@
 
     python -m experiments.ablate --suite paper --seeds 5 --out out/paper
 
-About four minutes a cell and seed on two cores.
+It takes about four minutes per cell and seed on two cores.
 """
 
 from experiments.configs.ablations.objectives import OBJECTIVES
@@ -19,7 +19,7 @@ PASSES = {
     "sampler.grid": "uniform",
     "sampler.nfe": 5,
 }
-"""What the suites compare within: a past as noisy as it is drawn, independent drops, five Euler steps."""
+"""Settings that all suites share: a past as noisy as it is drawn, independent drops, five Euler steps."""
 LOOK_AHEAD = PASSES | {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
 NO_LOOK_AHEAD = {"layout.look_ahead": 0}
 NO_USER_MOTION = {"avatar_and_user_audio": 0.81, "avatar": 0.09, "user_audio": 0.09, "none": 0.01}

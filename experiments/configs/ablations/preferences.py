@@ -1,12 +1,13 @@
-"""Preference tuning: whose losing samples, and how strongly.
+"""Preference tuning: the source of the losing samples, and the strength.
 
     python -m experiments.ablate --suite preferences --seeds 5 --out out/paper
 
-Every cell goes on from the base of the suite `paper` for 200 steps and is compared with as many plain steps of it, at
-its own learning rate. The model itself makes the losing samples unless the name says otherwise. Those made with the
-user are a control: they lack only what any sample lacks. `renewed` takes four rounds of 50 steps, each with losing
-samples of, and held to, the model that the last one left. `paper's dose` has the paper's 5000 steps at 1e-4 (an hour
-each on two cores), validated and not stopped. What beta means in standardised units: `afjax.losses.dpo`.
+Every cell goes on from the base of the suite `paper` for 200 steps and is compared with as many plain steps of that
+base, at the cell's learning rate. The model itself makes the losing samples unless the name says otherwise. Samples
+made with the user are a control: they lack only what any sample lacks. `renewed` takes four rounds of 50 steps; in each
+the model of the round before makes the losing samples and is the reference. `paper's dose` has the paper's 5000 steps
+at 1e-4 (an hour each on two cores), validated and not stopped. `afjax.losses.dpo` says what beta means in standardised
+units.
 """
 
 from experiments.configs.ablations.paper import LOOK_AHEAD

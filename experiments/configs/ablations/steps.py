@@ -1,8 +1,8 @@
-"""Solver steps a block.
+"""Solver steps per block.
 
     python -m experiments.ablate --suite steps --seeds 5 --out out/paper
 
-The model is the base of the suite `paper`, from whose folder it is taken.
+The model is the base of the suite `paper`, and is taken from that suite's folder.
 """
 
 from experiments.configs.ablations.paper import LOOK_AHEAD

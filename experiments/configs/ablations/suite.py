@@ -1,23 +1,24 @@
-"""One cell of an ablation: a configuration that differs from its base in one thing."""
+"""Suites of ablations, and their cells: configurations that differ from a base in one thing."""
 
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What is trained, or sampled anew, and measured.
+    """A model that is trained, or sampled anew, and measured.
 
     Attributes:
       name: its row of the table.
       config: file of `experiments/configs` and its variant, "quickstart" or "dpo:control".
       changes: settings by dotted name, over the suite's base and that file.
-      tunes: the cell whose model is tuned by preferences; `losing`, the cell whose model makes the losing samples, and
-        `user`, what that model is given in place of the user ("dropped", "partner" or "kept").
+      tunes: the cell whose model is tuned by preferences.
+      losing: the cell whose model makes the losing samples.
+      user: what that model is given in place of the user: "dropped", "partner" or "kept".
       samples: the cell whose model is sampled with other settings; nothing is trained.
-      listening: share of the time that the avatar listens in the conversations that it is trained on; they are
-        simulated for the suite, and all cells are measured where it only listens (`data_pipeline.build --listening`).
-        0: the suite's data.
-      against: the cell that it is compared with, its control; the suite's first without it.
+      listening: share of the time that the avatar listens in the training conversations, which are simulated for the
+        suite (`data_pipeline.build --listening`); all cells are then measured where it only listens. 0: the suite's
+        data.
+      against: the cell that it is compared with, its control; "": the suite's first.
     """
 
     name: str
@@ -40,8 +41,8 @@ class Cell:
 class Suite:
     """Cells to compare; `base` settings hold for all whose file is the quickstart.
 
-    `smiles`: by up to so many in each held-out conversation the reaction latency of every cell is measured; 0: it is
-    not. Of simulated conversations only.
+    `smiles`: most smiles per held-out conversation by which every cell's reaction latency is measured; 0: it is not.
+    Only simulated conversations have it.
     """
 
     cells: tuple[Cell, ...]
