@@ -1,1 +1,1 @@
-"""What is measured of a model."""
+"""Measurements of models, videos and data sets."""

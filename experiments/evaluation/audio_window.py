@@ -13,7 +13,7 @@ PROJECTIONS = (64, 256, 512)
 
 
 def distance(found: np.ndarray, whole: np.ndarray) -> dict[str, float]:
-    """Of two arrays `[t, dim]`: rms difference in units of the second's rms about its mean, and correlation."""
+    """rms difference of two arrays `[t, dim]`, in units of the second's rms about its mean, and their correlation."""
     ours, theirs = found - found.mean(0), whole - whole.mean(0)
     spread = np.sqrt(np.square(theirs).mean())
     return {
@@ -23,9 +23,10 @@ def distance(found: np.ndarray, whole: np.ndarray) -> dict[str, float]:
 
 
 def explained(rows: np.ndarray, numbers: int) -> float:
-    """R² of a fixed projection of rows `[t, dim]` to so many numbers, standardised channels as a model reads them.
+    """R² of a fixed projection of rows `[t, dim]` to `numbers` numbers, channels standardised as a model reads them.
 
-    Its directions are those of most variance in the first half of the rows; the share of it is the second half's.
+    Its directions are those of most variance in the first half of the rows; the share is that of the second half's
+    variance.
     """
     half = len(rows) // 2
     standard = (rows - rows[:half].mean(0)) / np.maximum(rows[:half].std(0), 1e-6)

@@ -1,4 +1,4 @@
-"""What a simulated data set holds, and how hard it is to predict."""
+"""Contents of a simulated data set, and how hard it is to predict."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,7 +38,7 @@ def smile_response(clips: Sequence[Conversation], motions: Sequence[np.ndarray])
 
 
 def measure(folder: Path) -> tuple[dict, list[Conversation]]:
-    """-> every figure of the data set, and its evaluation clips."""
+    """Every figure of the data set, and its evaluation clips."""
     metadata = read_metadata(folder)
     clips = list(read_split(folder, "eval"))
     if not clips or clips[0].avatar_oracle is None:

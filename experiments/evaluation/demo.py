@@ -1,4 +1,4 @@
-"""The whole way of `experiments.demo`: train, stream, measure, draw."""
+"""The steps of `experiments.demo`: train, stream, measure, draw."""
 
 import dataclasses
 from pathlib import Path
@@ -81,7 +81,7 @@ def demo(config: Config, out: Path) -> tuple[dict, report.Table]:
 
 
 def fits_shipped(clips: list[Conversation]) -> bool:
-    """Whether a model ships, and hears the features and sees the motion of the conversations."""
+    """Whether a model ships that hears the conversations' features and sees their motion."""
     if cli.SHIPPED not in shipped():
         return False
     model = cli.load_avatar().config.model
@@ -90,7 +90,7 @@ def fits_shipped(clips: list[Conversation]) -> bool:
 
 
 def beside(out: Path, clips: list[Conversation]) -> tuple[dict, Path, tuple[Path, str]]:
-    """The model that ships: figures on the same conversations, by its own block; the first as a video and a sheet."""
+    """The model that ships: figures on the same conversations, by its own block; a video and a sheet of the first."""
     run = cli.load_avatar()
     motion = eval_set.generate(run, clips, kept={"model": "joint"})
     row = eval_set.metric_table(eval_set.eval_arrays(clips, motion), run.config.layout.block)["model"]

@@ -1,8 +1,8 @@
 """Conditions of one kind without end, chained from held-out conversations.
 
-`listening` is made of the frames in which the avatar is silent, `speaking` of those in which it speaks. What a
-conversation holds of the kind (its spans of at least SHORTEST frames, with all tracks as they were recorded) is one
-piece; a chain plays random pieces one after the other. Spans and pieces are joined by cross-fades of FADE frames.
+`listening` is made of the frames in which the avatar is silent, `speaking` of those in which it speaks. A piece is all
+that a conversation holds of a kind: its spans of at least SHORTEST frames, with all tracks as they were recorded. A
+chain plays random pieces one after the other. Spans and pieces are joined by cross-fades of FADE frames.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ Tracks = dict[str, np.ndarray]
 
 
 def pieces(clips: Sequence[Conversation], kind: str) -> list[Tracks]:
-    """What each conversation holds of a kind: float32 tracks `[T_i, ...]`; conversations without any are left out."""
+    """The piece of each conversation of a kind: float32 tracks `[T_i, ...]`; conversations without one are left out."""
     found = []
     for clip in clips:
         spans = [
@@ -35,12 +35,12 @@ def pieces(clips: Sequence[Conversation], kind: str) -> list[Tracks]:
 
 
 def runs(chosen: np.ndarray) -> np.ndarray:
-    """First frame and frame after the last of every run of True in bool `[t]` -> `[n, 2]`."""
+    """Runs of True in bool `[t]`: first frame, and frame after the last, of each, `[n, 2]`."""
     return np.flatnonzero(np.diff(np.pad(chosen.astype(np.int8), 1))).reshape(-1, 2)
 
 
 def join(parts: Sequence[Mapping[str, np.ndarray]]) -> Tracks:
-    """Parts of more than 2 FADE frames one after the other, each faded into the next over FADE frames."""
+    """Joins parts of more than 2 FADE frames, each faded into the next over FADE frames."""
     share = ((np.arange(FADE) + 1.0) / (FADE + 1.0)).astype(np.float32)[:, None]
 
     def joined(name):
@@ -54,7 +54,7 @@ def join(parts: Sequence[Mapping[str, np.ndarray]]) -> Tracks:
 
 
 class Chain:
-    """Sessions that play pieces, each in an order of its own; what `take` returns goes on where the last call ended."""
+    """Sessions that play pieces, each in an order of its own; `take` goes on where its last call ended."""
 
     def __init__(self, played: Sequence[Tracks], sessions: int, seed: int):
         self._pieces = played

@@ -16,7 +16,7 @@ from experiments.runs import divided
 from experiments.runs.columns import FACE, Columns
 from experiments.runs.data import check_fits, people_of
 
-# the row of the table and what the model is given
+# row of the table -> what the model is given
 KEPT = {
     "model": "joint",
     "model_user_dropped": "avatar",
@@ -42,9 +42,9 @@ def held_out(folder: str | Path, channels: Sequence[str] = CHANNELS) -> list[Con
 def eval_arrays(
     clips: list[Conversation], generated: Mapping[str, np.ndarray], columns: Columns = FACE
 ) -> dict[str, np.ndarray]:
-    """All that the metrics are computed from, plain arrays: n clips of T frames, D columns.
+    """All arrays from which the metrics are computed: n clips of T frames, D columns.
 
-    Recorded conversations have no oracle, and people who may talk in several; simulated ones draw people anew.
+    Recorded conversations have no oracle, and their people may talk in several. Simulated ones draw people anew.
     """
 
     def stack(name):
@@ -74,7 +74,7 @@ def _either(clips: list[Conversation], stack) -> dict[str, np.ndarray]:
 
 
 def speech_features(clips: list[Conversation]) -> dict[str, np.ndarray]:
-    """What R-DGG needs besides `eval_arrays`; with it the table takes seconds a row longer."""
+    """Arrays that R-DGG needs besides `eval_arrays`; with them the table takes seconds longer per row."""
     return {name: np.stack([getattr(clip, name) for clip in clips]) for name in ("user_features", "avatar_features")}
 
 
@@ -88,9 +88,9 @@ def generate(
 ) -> dict[str, np.ndarray]:
     """Motion [n, T, D] of the model with all conditions and with parts of the user dropped; `kept` names them.
 
-    `first`: number of the first clip, by which clips draw their noise; `reference_motion`: of the avatars as
-    `Generator.clips` takes it, by default what the conversations hold. Several processes each make their part, and all
-    get the whole. Raises InputError where the conversations do not fit the model.
+    `first`: number of the first clip; clips draw their noise by their numbers. `reference_motion`: that of the avatars,
+    as for `Generator.clips`; by default the conversations' own. Several processes each make their part, and all get the
+    whole. Raises InputError where the conversations do not fit the model.
     """
     check_fits(run.config, clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1])
     tracks = [
@@ -107,7 +107,7 @@ def generate(
 def metric_table(
     arrays: Mapping[str, np.ndarray], block: int, metrics: Sequence[str] = (), columns: Columns = FACE
 ) -> report.Table:
-    """The table of `afjax.metrics.table.report` from the arrays of `eval_arrays`; of some metrics alone, if named.
+    """The table of `afjax.metrics.table.report` from the arrays of `eval_arrays`; `metrics`, if any, name some alone.
 
     Answers to events are counted in the face codec's channels only.
     """

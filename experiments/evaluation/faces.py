@@ -1,10 +1,10 @@
-"""What the `face` codec shows of a portrait, and what its own tracker reads from that.
+"""Renderings of a portrait by the `face` codec, and what its own tracker reads from them.
 
 `scales` and `EXPRESSIONS` are the motions of a portrait's sheet. `read_back` renders motion whose channels are drawn
-independently in every frame and gives Pearson's r between what was put in and what the tracker reads, every frame
-detected anew: reading one channel is not helped by another. `read_alone` moves one channel at a time: what is lost
-there a channel loses by itself, the rest to others. `read_turns` gives what is read of single turns of the head, drawn
-beyond what the renderer follows in use.
+independently in every frame. It gives Pearson's r between the motion put in and what the tracker reads, every frame
+detected anew, so that no channel helps to read another. `read_alone` moves one channel at a time: its loss is the
+channel's own, any further loss of `read_back` is due to other channels. `read_turns` reads single turns of the head,
+drawn beyond what the renderer follows in use.
 """
 
 import warnings
@@ -54,7 +54,7 @@ DRAWN = {
     "brow_raise": (-0.06, 0.1),
     "blink": (0.0, 1.0),
 }
-"""Ranges that `read_back` draws from: what conversation has, and a laugh."""
+"""Ranges from which `read_back` draws: those of conversation, and a laugh."""
 
 TURNS = (20.0, 30.0, 40.0)
 """Degrees to either side of rest that `read_turns` draws."""
@@ -89,7 +89,7 @@ def scales(steps: int = 5) -> np.ndarray:
 
 
 def sample_motion(frames: int, seed: int) -> np.ndarray:
-    """Motion `[frames, d]` at rest first, then with every channel of DRAWN uniform in its range in every frame."""
+    """Motion `[frames, d]`: one frame at rest, then every channel of DRAWN uniform in its range in every frame."""
     random = np.random.default_rng(seed)
     motion = np.zeros((frames, len(CHANNELS)), np.float32)
     for name, (low, high) in DRAWN.items():
@@ -105,11 +105,11 @@ def _raw(frames: np.ndarray) -> np.ndarray:
 
 
 def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> dict[str, float]:
-    """Agreement of what is shown and what is read.
+    """Agreement of the motion shown and the motion read.
 
     Returns:
-      Pearson's r for each channel of `DRAWN`; `smile_of_width`: |r| of the width that was put in and the smile that is
-      read, `width_of_smile` the other way round; `found`: share of frames in which a face was found.
+      Pearson's r per channel of `DRAWN`; `smile_of_width`: |r| of the width put in and the smile read;
+      `width_of_smile`: the other way round; `found`: share of frames in which a face was found.
     """
     motion = sample_motion(frames, seed)
     raw = _raw(codec.render(identity, motion))
@@ -129,9 +129,9 @@ def read_back(codec: FaceCodec, identity, frames: int = 60, seed: int = 7) -> di
 
 
 def read_alone(codec: FaceCodec, identity, steps: int = 7) -> dict[str, list[float]]:
-    """What is read of each channel of `DRAWN` moved alone over its range in `steps`: Pearson's r and the slope.
+    """Pearson's r and slope of what is read of each channel of `DRAWN`, moved alone over its range in `steps` steps.
 
-    nan where fewer than three frames of them, or not the portrait at rest, show a face.
+    nan where the portrait at rest, or all but two of the frames, show no face.
     """
     motion = np.zeros((1 + len(DRAWN) * steps, len(CHANNELS)), np.float32)
     for n, (name, ends) in enumerate(DRAWN.items()):
@@ -149,11 +149,11 @@ def read_alone(codec: FaceCodec, identity, steps: int = 7) -> dict[str, list[flo
 
 
 def read_turns(identity) -> dict[str, list[float]]:
-    """What is read of heads that are turned by `TURNS` to either side, each frame on its own.
+    """Degrees read of heads that are turned by `TURNS` to either side, each frame on its own.
 
     Returns:
-      by axis the degrees that are read, `[2 len(TURNS)]` in the order of TURNS, each to the negative side first, with
-      the sign taken away; nan where no face is found.
+      by axis, the absolute degrees read, `[2 len(TURNS)]` in the order of TURNS, each to the negative side first; nan
+      where no face is found.
     """
     axes = ("yaw", "pitch", "roll")
     asked = np.array([side * turn for turn in TURNS for side in (-1, 1)], np.float32)
@@ -167,18 +167,20 @@ def read_turns(identity) -> dict[str, list[float]]:
 
 
 def rest_and_laugh(codec: FaceCodec, identity, measures: Mapping[str, Callable]) -> dict[str, float]:
-    """What each of `measures`, functions of two pictures, says of a portrait at rest and laughing."""
+    """Each of `measures`, functions of two pictures, applied to a portrait at rest and laughing."""
     pair = codec.render(identity, np.stack([expression("neutral"), expression("laugh")]))
     return {name: measure(*pair) for name, measure in measures.items()}
 
 
 def cosine(a: np.ndarray | None, b: np.ndarray | None) -> float:
-    """Of two embeddings `[e]`; nan where there is none."""
+    """Cosine of two embeddings `[e]`; nan where one is None."""
     return float("nan") if a is None or b is None else float(a @ b / np.linalg.norm(a) / np.linalg.norm(b))
 
 
 def rest_difference(codec: FaceCodec, identity) -> float:
-    """Mean absolute difference, of 255, of the rendered rest and the portrait's own crop (unless its mouth is shut)."""
+    """Mean absolute difference (255 at most) of the rendered rest and the portrait's own crop, unless its mouth is
+    shut.
+    """
     crop = identity.texture[..., :3] + (1 - identity.texture[..., 3:]) * identity.plate.repeat(2, 0).repeat(2, 1)
     crop = crop.reshape(codec.size, 2, codec.size, 2, 3).mean((1, 3))
     rest = codec.render(identity, np.zeros((1, len(CHANNELS))))[0]
@@ -188,9 +190,9 @@ def rest_difference(codec: FaceCodec, identity) -> float:
 def look_at(portrait: np.ndarray, out: Path, size: int, measures: Mapping[str, Callable]) -> tuple[dict, dict]:
     """Writes the two sheets `out`_channels.png and `out`_expressions.png of a portrait.
 
-    Returns its figures, and what is read of channels alone (`alone`) and of turns (`turns`).
+    Returns its figures, and the readings of channels alone (`alone`) and of turns (`turns`).
 
-    measures: by name, of a pair of pictures.
+    measures: functions of a pair of pictures, by name.
     """
     codec = FaceCodec(size=size)
     identity = codec.identity(portrait)
@@ -207,7 +209,7 @@ def look_at(portrait: np.ndarray, out: Path, size: int, measures: Mapping[str, C
 
 
 def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
-    """Writes the sheets of a folder's portraits and the table of what is read back; `vgg`: weights for LPIPS."""
+    """Writes the sheets of a folder's portraits and the table of readings; `vgg`: weights for LPIPS."""
     if size % 128:
         raise InputError(f"--size={size} is not a multiple of 128", do="choose 128, 256, 384 ... 1024")
     pictures = [path for path in sorted(folder.glob("[!.]*")) if path.suffix.lower() in PICTURES]
@@ -236,7 +238,7 @@ def show_portraits(folder: Path, out: Path, size: int, vgg: str = "") -> None:
 
 
 def _alone_rows(alone: list[dict[str, list[float]]]) -> list[tuple]:
-    """For each channel: portraits, median and lowest r, median, lowest and highest slope."""
+    """Rows per channel: portraits, median and lowest r, median, lowest and highest slope."""
     rows = []
     for name in alone[0]:
         r, slope = np.array([each[name] for each in alone]).T
@@ -246,7 +248,7 @@ def _alone_rows(alone: list[dict[str, list[float]]]) -> list[tuple]:
 
 
 def _turn_rows(turns: list[dict[str, list[float]]]) -> list[tuple]:
-    """For each axis and degree: portraits, share found, median, lowest and highest degrees read."""
+    """Rows per axis and degree: portraits, share found, median, lowest and highest degrees read."""
     rows = []
     for name in turns[0]:
         read = np.array([each[name] for each in turns]).reshape(len(turns), len(TURNS), 2)
@@ -259,7 +261,7 @@ def _turn_rows(turns: list[dict[str, list[float]]]) -> list[tuple]:
 
 
 def _measures(vgg: str) -> dict:
-    """By name what can be said of a pair of pictures with the packages and weights that are there."""
+    """Measures of a pair of pictures by name, as far as their packages and weights are there."""
     from afjax.metrics.pretrained.dlib_face import DlibFace
 
     measures = {}

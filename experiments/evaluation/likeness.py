@@ -1,8 +1,8 @@
-"""How like real people simulated ones are, channel by channel.
+"""Likeness of simulated and real people, channel by channel.
 
-Of every person: the standard deviation of each channel, that of its change from frame to frame (`speed`), and its root
-mean square in four bands of frequency (`footage.band_deviations`). A real clip is like the simulated people where its
-value lies between their 5th and 95th percentile; `ratio` is the simulated median over the real one.
+The figures of a person are, per channel, the standard deviation, that of the change from frame to frame (`speed`), and
+the root mean square in four bands of frequency (`footage.band_deviations`). A real clip is like the simulated people
+where its value lies between their 5th and 95th percentile. `ratio` is the simulated median over the real one.
 """
 
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ SIDE = 960
 
 
 def figures(motion: np.ndarray) -> np.ndarray:
-    """FIGURES of motion `[t, d]` -> `[6, d]`."""
+    """FIGURES `[6, d]` of motion `[t, d]`."""
     return np.stack([motion.std(axis=0), np.diff(motion, axis=0).std(axis=0), *band_deviations(motion)])
 
 
@@ -33,7 +33,7 @@ def of_clip(path: Path) -> np.ndarray:
 
 
 def compare(simulated: Sequence[np.ndarray], real: dict[str, np.ndarray]) -> dict[str, Any]:
-    """By figure and channel: `ratio` of the medians, and the clips that lie `outside`."""
+    """`ratio` of the medians, and the clips that lie `outside`, by figure and channel."""
     people = np.stack(simulated)
     low, high = np.percentile(people, (5, 95), axis=0)
     ratio = np.median(people, axis=0) / np.maximum(np.median(np.stack([*real.values()]), axis=0), 1e-9)

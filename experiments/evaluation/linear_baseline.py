@@ -2,8 +2,8 @@
 
     y[t] = b + sum_{k = 0 .. 24} W_k x[t - k],    W = argmin |Y - X W|^2 + ridge |W|^2    over the training split
 
-Simulated conversations must hold more than this: reactions to the voice, and gestures that start at a cause and run
-by themselves. A model that does no better than this line has learned none of them.
+Simulated conversations must hold more than this guess: reactions to the voice, and gestures that start at a cause and
+run by themselves. A model that is no better than it has learned none of them.
 """
 
 from collections.abc import Iterable
@@ -16,7 +16,7 @@ FRAMES = 25
 
 
 def _history(motion: np.ndarray) -> np.ndarray:
-    """`[t, d]` -> `[t, 25 d + 1]`: the last second up to each frame, and a constant."""
+    """The last second of motion `[t, d]` up to each frame, and a constant: `[t, 25 d + 1]`."""
     past = np.pad(motion, ((FRAMES - 1, 0), (0, 0)), mode="edge")
     windows = np.lib.stride_tricks.sliding_window_view(past, FRAMES, axis=0)
     return np.concatenate([windows.reshape(len(motion), -1), np.ones((len(motion), 1))], axis=1)

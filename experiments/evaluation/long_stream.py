@@ -33,11 +33,11 @@ SEED, DRAWN_SEED = 1, 1_000_000
 
 
 FRAMES, LIFE = 2, 48
-"""Frames of a session that are embedded: of each minute, and of recorded motion."""
+"""Embedded frames per session: of each minute, and of recorded motion."""
 
 
 def with_anchor(run: Avatar, seconds: float | None, band: float | None) -> Avatar:
-    """The run with other anchor settings; None leaves one as it is."""
+    """The run with other anchor settings; None keeps the run's."""
     given = {"anchor_seconds": seconds, "anchor_band": band}
     sampler = replace(run.config.sampler, **{name: value for name, value in given.items() if value is not None})
     return run.with_config(replace(run.config, sampler=sampler))
@@ -46,8 +46,8 @@ def with_anchor(run: Avatar, seconds: float | None, band: float | None) -> Avata
 def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, embed: Callable | None = None) -> dict:
     """Figures by kind: `groups` (`minute_distances.measure`), `shift` and `spread` of columns by minute, `seconds`.
 
-    The unit of a column is its standard deviation over all recorded frames. The latent codec's have `off_span`, and
-    with `embed` (as `PortraitsUnderTest` takes it) there is `identity`.
+    The unit of a column is its standard deviation over all recorded frames. Figures of the latent codec have `off_span`
+    too; `embed` (as for `PortraitsUnderTest`) adds `identity`.
     """
     config = run.config
     check_fits(config, clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1])
@@ -89,7 +89,7 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
 
 
 def _figures(columns: Columns, made: np.ndarray, recorded_motion: minute_distances.Recorded) -> dict:
-    """Distances by group, and how far each column's mean and deviation are off, of moments `[s, m, c, c + 1]`."""
+    """Distances by group, and errors of each column's mean and deviation, from moments `[s, m, c, c + 1]`."""
     shifts, spreads = minute_distances.shift(made.mean(axis=0), recorded_motion)
     return {
         "groups": {
@@ -102,7 +102,7 @@ def _figures(columns: Columns, made: np.ndarray, recorded_motion: minute_distanc
 
 
 def _recorded_faces(portraits: PortraitsUnderTest, clips: list[Conversation], kind: str) -> np.ndarray:
-    """Cosines `[sessions, LIFE]` of the cast under random recorded frames of a kind."""
+    """Cosines `[sessions, LIFE]` of the portraits under random recorded frames of a kind."""
     speaks = kind == "speaking"
     frames = np.concatenate([clip.avatar_motion[clip.avatar_speaking == speaks] - clip.rest for clip in clips])
     chosen = np.random.default_rng(DRAWN_SEED).integers(len(frames), size=(portraits.sessions, LIFE))
@@ -112,9 +112,9 @@ def _recorded_faces(portraits: PortraitsUnderTest, clips: list[Conversation], ki
 def generated(
     run: Avatar, played, portraits: PortraitsUnderTest | None, count: int, sessions: int
 ) -> Iterator[np.ndarray]:
-    """One minute `[sessions, MINUTE, d]` of the model's motion after another.
+    """Yields minute after minute `[sessions, MINUTE, d]` of the model's motion.
 
-    With a user delay the user's tracks are so late within each piece.
+    A user delay makes the user's tracks late within each piece.
     """
     generator, delay = run.generator, run.config.layout.user_delay
     late = [turned(piece, delay) for piece in played]
@@ -130,7 +130,7 @@ def generated(
 
 
 def recorded(motions: Sequence[np.ndarray], sessions: int, draws: int = DRAWS) -> minute_distances.Recorded:
-    """Pooled moments of halves of the pieces `[T_i, d]` and of minutes chained from them as the conditions are."""
+    """Pooled moments of halves of the pieces `[T_i, d]`, and of minutes chained from them like the conditions."""
     motions = [{"avatar_motion": motion} for motion in motions]
     of_piece = np.concatenate([frechet.moments(piece["avatar_motion"][None]) for piece in motions])
     weights = np.array([len(piece["avatar_motion"]) for piece in motions], float)
@@ -151,7 +151,7 @@ HEADER = ("", "first", "last", "band", "", "slope per minute", "from the first",
 
 
 def rows(conditions: dict) -> list[tuple]:
-    """A row for each kind and group, and for its identity."""
+    """Rows per kind and group, and per kind's identity."""
     lines = [
         (f"{kind}, {group}", *_cells(figures["to_recorded"], first=True), *_cells(figures["to_first"]))
         for kind, found in conditions.items()
@@ -174,7 +174,7 @@ def _cells(figure: dict, first: bool = False) -> tuple:
 
 
 def write(out: Path, summary: dict):
-    """The files of the command."""
+    """Writes the files of the command."""
     conditions = summary["conditions"]
     lines = ["distances from the recorded distribution, then what channels' means are off, in standard deviations"]
     for kind, found in conditions.items():

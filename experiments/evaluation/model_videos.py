@@ -1,4 +1,4 @@
-"""What a model's videos are made of: held-out conversations of a data set, or recorded videos that it is given."""
+"""A model's videos, made from held-out conversations of a data set or from recorded videos."""
 
 from pathlib import Path
 
@@ -25,10 +25,10 @@ def of_held_out(
       run: the model.
       data: folder of the data set.
       out: folder of the results.
-      recordings: table that the data set was built from, whose own pictures are then shown as `recorded` and `user`;
-        "": drawn people.
-      talking_only: run folder of a further model, given no user; "" without.
-      size: of the pictures; 0: the codec's own.
+      recordings: table from which the data set was built; its own pictures are then shown as `recorded` and `user`. "":
+        drawn people.
+      talking_only: run folder of a further model, given no user; "": none.
+      size: side of the pictures; 0: the codec's own.
     """
     clips = eval_set.held_out(data, run.codec().channels if run.config.data.codec else CHANNELS)
     others = {"talking_only": cli.load_avatar(talking_only)} if talking_only else {}
@@ -46,7 +46,7 @@ def of_held_out(
 
 
 def of_recorded(run: Avatar, recorded: str, user: str, out: Path, protocol: Protocol, size: int = 0) -> Videos:
-    """Videos of a model that is given recorded ones; arguments as `recordings.render_from_videos` takes them."""
+    """Videos of a model that is given recorded ones; arguments as for `recordings.render_from_videos`."""
     given = {"recorded": files.absolute(recorded), "user": files.absolute(user) if protocol.user else "none"}
     with files.held(out):
         begun(out, _model("model", run) | given | {"size": size, "voice": protocol.voice})
@@ -54,6 +54,6 @@ def of_recorded(run: Avatar, recorded: str, user: str, out: Path, protocol: Prot
 
 
 def _model(name: str, run: Avatar) -> dict[str, object]:
-    """What tells a model from another, its sampler included."""
+    """What tells one model from another, its sampler included."""
     sampler = digests.of_json({key: str(value) for key, value in vars(run.config.sampler).items()})
     return {name: f"{digests.of_params(run.generator.params)[:16]}-{sampler[:8]}"}

@@ -1,10 +1,10 @@
-"""The people that sessions of a long stream show, and whether they stay who they are.
+"""Identity of the people that sessions of a long stream show: whether they stay who they are.
 
-Each session has a portrait of its own: a drawn person at rest, shown as those are whom the latent codec is trained on
+Each session has a portrait of its own: a drawn person at rest, drawn as in the latent codec's training
 (`simulate.portrait.animate`; pictures of another origin read differently, by more than a deviation in some directions).
-Of each minute some frames are rendered and embedded, and a frame's figure is the cosine with the embedding of its
-portrait, as the codec shows it under the portrait's own motion: its resolution would change an embedding as much as
-another person does. The band is what the same people have when they show recorded motion: a codec that moves a face
+Some frames of each minute are rendered and embedded. A frame's figure is the cosine with the embedding of its portrait,
+as the codec shows it under the portrait's own motion: the codec's resolution would change an embedding as much as
+another person does. The band is that of the same people under recorded motion, because a codec that moves a face
 changes its embedding too.
 """
 
@@ -22,14 +22,14 @@ from data_pipeline.simulate.portrait.animate import moving_person
 __all__ = ["PortraitsUnderTest", "drift_verdict"]
 
 FIRST = 2_000_000_000
-"""Seeds of the portraits start here: no codec is trained on so many others."""
+"""First seed of the portraits; codecs are trained on people of smaller seeds."""
 
 
 class PortraitsUnderTest:
-    """A portrait for each of `sessions`.
+    """One portrait per session.
 
     Attributes:
-      sessions: how many.
+      sessions: their number.
       references: the portraits' own motion `[sessions, d]`, or 0 where motion is relative to it.
       others: mean cosine of two different portraits; None without `embed`.
     """
@@ -53,7 +53,7 @@ class PortraitsUnderTest:
             self.others = float(pairs[~np.eye(sessions, dtype=bool)].mean())
 
     def cosines_of_relative_motion(self, motion: np.ndarray) -> np.ndarray:
-        """Cosines of frames as `cosines` gives them, of motion relative to somebody's rest."""
+        """Cosines as `cosines` gives them, for motion relative to somebody's rest."""
         rest = np.broadcast_to(self.references, (self.sessions, motion.shape[-1]))
         return self.cosines(motion + rest[:, None])
 
@@ -69,17 +69,17 @@ class PortraitsUnderTest:
 
 
 def drift_verdict(made: np.ndarray, recorded: np.ndarray, draws: int, seed: int = 0) -> dict:
-    """What a stream's cosines say beside those of recorded motion.
+    """Verdict on a stream's cosines, beside those of recorded motion.
 
     Args:
       made: cosines `[s, m, n]` of n frames of each of m minutes.
-      recorded: cosines `[s, n]` of frames under recorded motion; a draw of the band is n of them for each session.
-      draws: how many; seed: of them.
+      recorded: cosines `[s, n]` of frames under recorded motion; a draw of the band has n of them per session.
+      draws: number of draws; seed: their seed.
 
     Returns:
-      `minutes` (means `[m]`), `band` (low, high), `inside` (is the last minute not below it), `moved` (the last minute
-      less the first) and `moves` (what 95 % of recorded minutes differ by at most), `slope` per minute with an interval
-      over sessions, `found` (share of frames in which a face was found).
+      `minutes` (means `[m]`), `band` (low, high), `inside` (whether the last minute is not below it), `moved` (the last
+      minute less the first) and `moves` (the most by which 95 % of recorded minutes differ), `slope` per minute with an
+      interval over sessions, `found` (share of frames in which a face was found).
     """
     track = made.mean(axis=(0, 2))
     chosen = np.random.default_rng(seed).integers(recorded.shape[1], size=(2 * draws, len(made), made.shape[2]))

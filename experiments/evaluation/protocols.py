@@ -1,4 +1,4 @@
-"""What papers measure on which recordings: who is given to the model, and which figures are printed.
+"""Protocols of papers: their recordings, the people given to the model, and the printed figures.
 
 | protocol | recordings | the model is given | its table in the paper |
 |---|---|---|---|
@@ -31,11 +31,11 @@ class Protocol:
 
     @property
     def kinds(self) -> set[str]:
-        """Networks that its metrics need."""
+        """Kinds of networks that the protocol's metrics need."""
         return {kind for kind, spec in KINDS.items() if set(spec.metrics) & set(self.metrics)}
 
     def has(self, name: str) -> bool:
-        """Whether a figure belongs to its table: one of the metrics, another reading of one, or a stand-in."""
+        """Whether a figure belongs to the protocol's table: a metric, another reading of one, or a stand-in."""
         stand_ins = {stand_in for metric in self.metrics for stand_in in STAND_INS.get(metric, ())}
         further = ("sync-lag",) if "LSE-D" in self.metrics else ()
         return name.removesuffix(" (corpus)") in self.metrics or name in stand_ins or name in further

@@ -1,4 +1,4 @@
-"""The metrics that papers print, of finished videos with their sound and of tracks made elsewhere."""
+"""The metrics that papers print, for finished videos with their sound and for tracks made elsewhere."""
 
 import csv
 from collections.abc import Collection, Mapping
@@ -38,7 +38,7 @@ _MOTION = ("motion", "speaking", "envelope", "features")
 
 @dataclass
 class Measured:
-    """The table, why famous metrics are missing in it, how many clips it is of, and what to know of it."""
+    """The table, the reasons why famous metrics are missing in it, its number of clips, and notes."""
 
     table: published.Table
     missing: dict[str, str]
@@ -47,10 +47,11 @@ class Measured:
 
 
 def finished(sources: Mapping[str, str], people: str = "", portraits: str = "") -> Videos:
-    """Finished videos by role (`user`, `recorded`, `model`), files or folders of files that have the same names.
+    """Finished videos by role (`user`, `recorded`, `model`): files, or folders of files that have the same names.
 
     Args:
-      people: a CSV file with the columns `name`, `avatar` and `user` that says who is in each; "": each its own.
+      people: a CSV file with the columns `name`, `avatar` and `user` that says who is in each video; "": each has
+        people of its own.
       portraits: a folder of pictures of the same names; "": the first frames of the recorded videos.
     """
     notes: list[str] = []
@@ -82,7 +83,7 @@ def _people(path: str, names: list[str]) -> dict[str, tuple[str, str]]:
 
 
 def reader_of(protocol: Protocol, networks: str, cache: Path) -> tuple[VideoReader, dict[str, str], list[str]]:
-    """A reader of videos with the networks that a protocol needs; digests of their files by kind, and notes.
+    """A reader of videos with the networks that a protocol needs, digests of their files by kind, and notes.
 
     Raises InputError for a folder that `load_folder` refuses.
     """
@@ -102,7 +103,7 @@ def reader_of(protocol: Protocol, networks: str, cache: Path) -> tuple[VideoRead
 
 
 def tracker(cache: Path) -> Reader:
-    """Motion and speech of videos for `tables.of_videos`, with no network."""
+    """A reader of motion and speech for `tables.of_videos`, without networks."""
     reader = VideoReader(cache)
 
     def read(path: Path, notes: list[str]) -> dict[str, np.ndarray]:
@@ -119,10 +120,10 @@ def measure(
     """The metrics of a protocol.
 
     Args:
-      videos: rows other than `user` are the avatar's; `recorded` is what they are compared with.
-      reader: of the videos; networks: its kinds.
-      tracks: folder of tracks, `ROW/NAME.npz`; "" without.
-      seed: of intervals and clusters.
+      videos: rows other than `user` are the avatar's and are compared with `recorded`.
+      reader: reads the videos; networks: its kinds.
+      tracks: folder of tracks, `ROW/NAME.npz`; "": none.
+      seed: seed of intervals and clusters.
     """
     names = list(videos.people)
     people = np.array([videos.people[name] for name in names])
@@ -153,14 +154,14 @@ def measure(
 
 
 def _arrays(seen: Seen, networks: Collection[str], notes: list[str]) -> dict[str, np.ndarray]:
-    """What `of_pictures` takes of a video: features, which stay on disk, and tracks of the stand-ins that are used."""
+    """Arrays of a video for `of_pictures`: features, which stay on disk, and tracks of the stand-ins in use."""
     notes += [note for note in seen.notes if note not in notes]
     wanted = [name for name, kinds in _SEEN.items() if name in seen.tracks and not kinds <= set(networks)]
     return {name: seen.tracks[name] for name in wanted} | seen.features
 
 
 def _portraits(videos: Videos, names: list[str]):
-    """Pictures of the portraits, first frames of the recorded videos where there is no folder of them; None without."""
+    """Pictures of the portraits, or, where there is no folder, first frames of the recorded videos; None without."""
     for name in names:
         path = None
         if videos.portraits is not None:
@@ -175,7 +176,7 @@ def _portraits(videos: Videos, names: list[str]):
 
 
 def _dependence(user, rows, videos: Videos, protocol: Protocol, people: np.ndarray, reader: VideoReader, seed: int):
-    """R-DGG of tracks, which needs the voices of both; an avatar that doesn't talk may have none."""
+    """R-DGG of tracks. It needs the voices of both; an avatar that doesn't talk may have none."""
     if user is None or "recorded" not in rows:
         return {}, {"R-DGG": f"no tracks of {'users' if user is None else 'recorded avatars'}"}
     if not {"user", "recorded"} <= set(videos.rows):
@@ -198,7 +199,7 @@ def _dependence(user, rows, videos: Videos, protocol: Protocol, people: np.ndarr
 
 
 def _tracks_of(folder: Path, rows, protocol: Protocol, names: list[str]):
-    """Tracks of users, where the protocol has some and they are there, and by row of all that there are."""
+    """Tracks of users, where the protocol has users and tracks are there; and tracks of every row that has some."""
     if not folder.is_dir():
         raise InputError("no such folder", folder, "docs/metrics.md describes it")
     there = [row for row in dict.fromkeys(("recorded", *rows)) if (folder / row).is_dir()]
@@ -212,7 +213,7 @@ def _tracks_of(folder: Path, rows, protocol: Protocol, names: list[str]):
 
 
 def _lengths(videos: Videos, names: list[str], tracks: Mapping[str, list[np.ndarray]]) -> list[str]:
-    """Tracks that have more or fewer frames than their videos at 25 a second: they may be of another rate."""
+    """Notes on tracks with more or fewer frames than their videos at 25 per second: they may have another rate."""
     notes = []
     for row, found in tracks.items():
         for name, track in zip(names, found, strict=True):
@@ -244,7 +245,7 @@ def read_tracks(path: Path) -> np.ndarray:
 
 
 def _rows(table: published.Table) -> list[str]:
-    """How many rows of features the distances are of, where that is few."""
+    """Notes on how many rows of features the distances rest on, where these are few."""
     notes = []
     for metric, features in (("FID", 2048), ("FVD", 400)):
         counts = [found[metric]["rows"] for found in table.values() if metric in found]

@@ -1,7 +1,7 @@
-"""Whether a model answers the people of real clips: from videos to the figures of `afjax.metrics.real_response`.
+"""Reactions of a model to the people of real clips: from videos to the figures of `afjax.metrics.real_response`.
 
-A clip is the user, tracked as a webcam is and heard with its own sound; the avatar is silent. Seeds are generated side
-by side, once with the user and once without.
+A clip shows the user, tracked as a webcam is and heard with its own sound; the avatar is silent. Seeds are generated
+side by side, once with the user and once without.
 """
 
 import json
@@ -29,15 +29,16 @@ from experiments.talk.inputs import Inputs, fit, identity_of, read_inputs, track
 __all__ = ["LABELS", "episodes_of", "measure", "of_videos", "rows", "strip"]
 
 LABELS = Path(__file__).with_name("episodes.json")
-"""What was seen of clips by eye, in seconds; `kind`: smile, laugh, slight (a hint of a smile: neither one nor calm) or
-talk (without a smile). A clip that is not in it is measured without episodes."""
+"""Labels of clips by eye, in seconds; `kind`: smile, laugh, slight (a hint of a smile: neither a smile nor calm) or
+talk
+(without a smile). A clip that is not in it is measured without episodes."""
 SHORTEST = 3.0
 """Seconds of a clip that can be measured."""
 STRIP_SECONDS, STRIP_SIDE, STRIP_COLUMNS = 0.4, 128, 20
 
 
 def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | None = None) -> dict[str, Any]:
-    """`real_response.measure` of a model before the users of these videos, with `bars`, `passed`, notes and warnings.
+    """`real_response.measure` of a model that watches the users of videos, with `bars`, `passed`, notes and warnings.
 
     picture: PNG to write of user over avatar. Raises InputError.
     """
@@ -86,16 +87,16 @@ def of_videos(workdir: str, videos: Sequence[str], seeds: int, picture: Path | N
 
 
 def measure(clips: Sequence[Clip]) -> dict[str, Any]:
-    """`real_response.measure` with the `bars` and what `passed`."""
+    """`real_response.measure` with the `bars`, and with `passed`, whether each is met."""
     found = real_response.measure(clips)
     bars = {name: {"least": low, "most": high} for name, (low, high) in BARS.items()}
     return {**found, "bars": bars, "passed": real_response.verdicts(found["figures"])}
 
 
 def generate(run: Avatar, one: Inputs, user: np.ndarray, seeds: int, key: int, seen: bool) -> np.ndarray:
-    """Motion `[s, t, d]` of a silent avatar before the user `[t, d]` of a clip, or without one.
+    """Motion `[s, t, d]` of a silent avatar that sees the user `[t, d]` of a clip, or none.
 
-    The seeds of a key are the same with and without; clips have keys of their own, so that no mood is in all of them.
+    A key has the same seeds with and without a user. Clips have keys of their own, so that no mood is in all of them.
     """
     hears = one.user_wave is not None
     features = [
@@ -110,14 +111,14 @@ def generate(run: Avatar, one: Inputs, user: np.ndarray, seeds: int, key: int, s
 
 
 def episodes_of(name: str, frames: int, labels: Path = LABELS) -> tuple[Episode, ...] | None:
-    """What was seen by eye in a clip, FOLDER/FILE; None where nobody has looked."""
+    """Labels by eye of the clip FOLDER/FILE; None where nobody has looked."""
     found = [each for each in json.loads(labels.read_text()) if each["clip"] == name]
     cut = [Episode(round(e["start"] * FPS), min(round(e["end"] * FPS), frames), e["kind"]) for e in found]
     return tuple(each for each in cut if each.start < frames) if found else None
 
 
 def strip(path: Path, codec, identity, pairs: Sequence[tuple[VideoInfo, Clip, np.ndarray]]):
-    """Writes a PNG of users over an avatar, a frame each 0.4 s; pairs: a video, what it shows, motion `[t, d]`."""
+    """Writes a PNG of users over an avatar, one frame per 0.4 s; pairs: a video, its clip, motion `[t, d]`."""
     step, pictures, words = round(STRIP_SECONDS * FPS), [], []
     for video, clip, motion in pairs:
         frames = np.arange(0, clip.frames, step)

@@ -1,4 +1,4 @@
-"""How soon a model shows that its user smiles, against how soon the people do from whom it learned."""
+"""Reaction lag: how soon a model answers its user's smile, beside the people from whom it learned."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -23,19 +23,19 @@ RESPONSE = 2 * FPS
 
 
 CALM = FPS
-"""Frames before and after a smile begins in which the user hardly smiles anyway."""
+"""Frames before and after a smile's beginning in which the user otherwise hardly smiles."""
 
 
 HEADROOM = 0.1
-"""Seconds for computing a block, of two CPU cores that share a machine."""
+"""Seconds for computing a block on two CPU cores that share a machine."""
 
 
 FIRST = 4 * FPS
-"""Frame of a clip from which smiles may begin: the stream is under way, and the longest block fits in before."""
+"""Frame of a clip from which smiles may begin: the stream is then under way, and the longest block fits before it."""
 
 
 def of_run(workdir: str, data: str, out: Path, rounds: int = 4, headroom: float = HEADROOM) -> dict[str, Any]:
-    """`measure` of a model on held-out conversations, its own, or simulated into `out`. Raises InputError."""
+    """`measure` of a model on held-out conversations, its own or simulated into `out`. Raises InputError."""
     run = cli.load_avatar(workdir)
     folder = measured_on(run, data, out)
     clips = eval_set.held_out(folder)
@@ -44,9 +44,9 @@ def of_run(workdir: str, data: str, out: Path, rounds: int = 4, headroom: float 
 
 
 def measure(run: Avatar, clips: list[Conversation], rounds: int, headroom: float = HEADROOM) -> dict[str, Any]:
-    """How soon a run answers smiles, `rounds` of them in each clip, computing a block within `headroom` seconds.
+    """How soon a run answers smiles: `rounds` smiles per clip, `headroom` seconds for computing a block.
 
-    Returns percentiles of `model`, its `own` lag and `people` in ms over seen reactions with the share of smiles seen;
+    Returns percentiles of `model`, its `own` lag and `people` in ms over seen reactions, with the share of smiles seen;
     and `offset_ms` of the play-out clock, with the `earliest_ms` that a reaction can be shown on it.
     """
     layout = run.config.layout
@@ -76,16 +76,17 @@ def measure(run: Avatar, clips: list[Conversation], rounds: int, headroom: float
 
 
 def require_simulated(clips: list[Conversation], data: Path | str):
-    """Raises InputError for conversations of which it is not known how their people answer."""
+    """Raises InputError for recorded conversations: it is not known how their people answer."""
     if clips[0].avatar_oracle is None:
         raise InputError("how people answer is known of simulated conversations only", data, "give --data")
 
 
 def calm(user_motion: np.ndarray) -> np.ndarray:
-    """Bool `[t]` of motion `[t, d]`: frames around which the user smiles less than a quarter of a full smile.
+    """Frames of motion `[t, d]` around which the user smiles less than a quarter of a full smile, bool `[t]`.
 
-    Who smiles already does hardly anything else by smiling, so the answer is late or is none; of users who do not
-    smile the definition holds that the two inputs differ by a full smile. CALM before, since the avatar may answer yet.
+    A user who already smiles changes little by smiling, so that the answer is late or missing. For a user who does not
+    smile the two inputs differ by a full smile, as the definition asks. The calm extends CALM before a smile, since the
+    avatar may still answer an earlier one.
     """
     smiles = user_motion[:, channel("smile")] > USUAL_HIGH[channel("smile")] / 4
     around = np.lib.stride_tricks.sliding_window_view(np.pad(smiles, (CALM, CALM - 1)), 2 * CALM)
@@ -95,8 +96,8 @@ def calm(user_motion: np.ndarray) -> np.ndarray:
 def starts(layout: LayoutConfig, calm: np.ndarray, rounds: int) -> np.ndarray:
     """Frames `[rounds, clips]` at which smiles begin, -1 where there is no room for another; at most `rounds`.
 
-    In a clip each is in another block; the places in a block are taken as often as one another, as far as clips allow.
-    `calm`: bool `[clips, t]`, where smiles may begin. Raises InputError where there is room for none.
+    Each smile of a clip is in another block. All places in a block are taken equally often, as far as clips allow.
+    `calm`: where smiles may begin, bool `[clips, t]`. Raises InputError where there is room for none.
     """
     rng, (clips, frames) = np.random.default_rng(0), calm.shape
     left = np.zeros_like(calm)
@@ -117,7 +118,7 @@ def starts(layout: LayoutConfig, calm: np.ndarray, rounds: int) -> np.ndarray:
 
 
 def smiles_from(clip: Conversation, frame: int) -> Conversation:
-    """The conversation with a user who smiles as much as the channel allows from a frame on; -1: as it is."""
+    """The conversation with a user who smiles as much as the channel allows from a frame on; -1: unchanged."""
     if frame < 0:
         return clip
     motion = clip.user_motion.copy()
@@ -126,7 +127,7 @@ def smiles_from(clip: Conversation, frame: int) -> Conversation:
 
 
 def _wait(one: np.ndarray, other: np.ndarray, deviation: np.ndarray, frame: int, before: int) -> float | None:
-    """Milliseconds from a frame to the first that differs, from so many frames before it on."""
+    """Milliseconds from a frame to the first that differs, searched from `before` frames before it on."""
     window = slice(frame - before, frame + RESPONSE)
     seen = latency.first_seen(one[window], other[window], deviation)
     return None if seen is None else 1000 * (seen[0] - before) / FPS

@@ -1,7 +1,7 @@
-"""The pictures of recorded people beside a model's: cut from recordings as the codec sees them, and their portraits.
+"""Pictures of recorded people beside a model's: cut from recordings as the codec sees them, and their portraits.
 
-A portrait is the first frame of a clip that the codec accepts, of every PACE-th within the first FIRST seconds: eyes
-may be closed in the very first one.
+A portrait is the first frame that the codec accepts among every PACE-th of a clip's first FIRST seconds: eyes may be
+closed in the very first one.
 """
 
 import csv
@@ -38,16 +38,16 @@ __all__ = ["cut_held_out", "render_from_videos"]
 
 PACE, FIRST = 5, 2.0
 PORTRAIT = 256
-"""Least side of a portrait in pixels: in one of a small codec's no face would be found again."""
+"""Least side of a portrait in pixels: no face would be found again in a small codec's picture."""
 _ROWS = {"avatar": "recorded", "user": "user"}
 _AGAIN = "build the data again from its table, and keep its folder clips"
 
 
 def cut_held_out(data: Path, table: str | Path, clips: Sequence[Conversation], out: Path, codec: Codec):
-    """Cuts the held-out clips of a data set out of the recordings that it was built from.
+    """Cuts the held-out clips of a data set out of the recordings from which it was built.
 
-    Writes `OUT/videos/recorded` and `user`, with each one's own voice, and `OUT/portraits`; -> the portraits by name,
-    without clips of which none can be used.
+    Writes `OUT/videos/recorded` and `user`, each with the person's own voice, and `OUT/portraits`. Returns the
+    portraits by name, without clips that have no usable one.
 
     Args:
       data: folder of `data_pipeline.build --pairs TABLE`; table: that table.
@@ -66,7 +66,7 @@ def cut_held_out(data: Path, table: str | Path, clips: Sequence[Conversation], o
 
 
 def _places(data: Path, count: int) -> dict[str, list[tuple[int, int, dict]]]:
-    """By conversation (record, first frame, squares) of the held-out clips, in the order of time."""
+    """(record, first frame, squares) of the held-out clips by conversation, in the order of time."""
     try:
         with open(data / "clips.csv", newline="", encoding="utf-8") as file:
             rows = [row for row in csv.DictReader(file) if row["kept"] == "1" and row["split"] == "eval"]
@@ -83,7 +83,7 @@ def _places(data: Path, count: int) -> dict[str, list[tuple[int, int, dict]]]:
 
 
 def _cut(pair: Pair, role: str, places, clips, out: Path, codec: Codec, progress: cli.Progress):
-    """The clips of one person of a conversation that are not there yet, in one reading."""
+    """Cuts the missing clips of one person of a conversation in one reading."""
     frames, at = None, 0
     for record, start, entry in places:
         path = out / "videos" / _ROWS[role] / f"{clip_name(record)}.mp4"
@@ -106,7 +106,7 @@ def _cropped(frames: Iterator[np.ndarray], square: Square, size: int) -> Iterato
 def _watched(frames: Iterator[np.ndarray], square: Square, codec: Codec, portrait: Path | None) -> Iterator[np.ndarray]:
     """The square at the codec's size. The first that the codec accepts is written as the portrait, if one is wanted.
 
-    A small codec's portrait is larger: it is to find a face in it.
+    A small codec's portrait is larger, so that a face is found in it.
     """
     for n, frame in enumerate(frames):
         if portrait is not None and n % PACE == 0 and n <= FIRST * FPS:
@@ -129,13 +129,13 @@ def accepted(codec: Codec, picture: np.ndarray) -> bool:
 
 
 def render_from_videos(run: Avatar, recorded: str, user: str, out: Path, protocol: Protocol, size: int = 0) -> Videos:
-    """Videos of a model that is given the people of recorded ones, row `model`, beside these as the codec crops them.
+    """Videos of a model that is given the people of recorded ones, row `model`; recorded ones are cropped beside them.
 
     Args:
       run: the model.
-      recorded: a video of the person whom the model is to be, or a folder of them; its first good frame is the portrait
+      recorded: a video of the person whom the model plays, or a folder of them; its first good frame is the portrait
         and, where the protocol has a voice, its sound the avatar's voice.
-      user: of whom the avatar listens to, of the same names; "" without.
+      user: videos, of the same names, of the person to whom the avatar listens; "": none.
       out: where `videos/recorded`, `videos/model` and `portraits` are made.
       protocol: who is given to the model.
 
@@ -181,12 +181,12 @@ def render_from_videos(run: Avatar, recorded: str, user: str, out: Path, protoco
 
 
 def _seed(name: str) -> int:
-    """Of a clip's noise, by its name alone, so that other clips in the folder change nothing."""
+    """Seed of a clip's noise, by its name alone, so that other clips in the folder change nothing."""
     return int(digests.of_json(name)[:7], 16)
 
 
 def _voice(video: VideoInfo, frames: int, needed: bool) -> np.ndarray | None:
-    """Sound at 16 kHz as long as the frames; None without, which is an InputError where it is needed."""
+    """Sound at 16 kHz as long as the frames; None without. Raises InputError where needed sound is missing."""
     if not video.has_sound:
         if needed:
             raise InputError("it has no sound, which is to be the avatar's voice", video.path, "leave it out")
@@ -195,7 +195,7 @@ def _voice(video: VideoInfo, frames: int, needed: bool) -> np.ndarray | None:
 
 
 def _square(video: VideoInfo, portrait: Path, codec: Codec) -> Square:
-    """The square of a video, by the faces of its first seconds, and writes its portrait."""
+    """Finds the square of a video by the faces of its first seconds, and writes its portrait."""
     tracker, boxes, held = FaceTracker(), [], []
     for n, frame in enumerate(islice(read_frames(video), round(FIRST * FPS))):
         landmarks = tracker.step(frame)

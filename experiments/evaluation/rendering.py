@@ -1,11 +1,11 @@
-"""Videos of a model's answers, of the recorded avatars and of their users, one after the other, kept and gone on with.
+"""Videos of a model's answers, of the recorded avatars and of their users; a stopped rendering goes on.
 
-    OUT/rendered.json                what they are of: model, data, seed, size
+    OUT/rendered.json                their origin: model, data, seed, size
     OUT/portraits/NAME.png           whom a clip shows
     OUT/videos/ROW/NAME.mp4          ROW: user, recorded, model, ...; each with its own voice
 
-Clips go through the generator in batches; a video is whole or absent, and what is there is not made again. A clip's
-motion does not depend on the batch, so that a stopped rendering goes on to the same videos.
+Clips go through the generator in batches. A video is whole or absent, and is not made again. A clip's motion does not
+depend on the batch, so that a stopped rendering goes on to the same videos.
 """
 
 import contextlib
@@ -36,13 +36,13 @@ BATCH = 8
 PART = 50
 """Frames that are rendered at once, whole blocks of the latent codec."""
 FIRST = 2_000_000_000
-"""Seeds of drawn people start here: no codec is trained on so many others."""
+"""First seed of drawn people; codecs are trained on people of smaller seeds."""
 RECORD = "rendered.json"
 
 
 @dataclass
 class Videos:
-    """Finished videos by row and name; a folder of `portraits` by name; `people` of each name, avatar and user."""
+    """Finished videos by row and name; a folder of `portraits` by name; `people`, avatar and user, by name."""
 
     rows: dict[str, dict[str, Path]]
     portraits: Path | None
@@ -51,7 +51,7 @@ class Videos:
 
 
 def begun(out: Path, made_of: Mapping[str, object]):
-    """Notes what the videos of `out` are made of. Raises InputError if there are others in it."""
+    """Notes the origin of the videos in `out`. Raises InputError if it holds others."""
     known = read_record(out)
     wanted = {name: str(value) for name, value in made_of.items()}
     if known is not None:
@@ -77,10 +77,10 @@ def render_held_out(
       run: the model, row `model`; its codec shows everybody.
       clips: the conversations, which hold sound.
       out: where the folders of the module's head are made.
-      others: further rows by name, models of the same codec, without the user (`talking_only`).
-      portraits: pictures uint8 `[h, w, 3]` by name, of recordings whose own pictures are in `OUT/videos/recorded` and
-        `user` already; None: people are drawn, and recorded motion is rendered like the model's.
-      size: of the pictures; 0: the codec's own.
+      others: further rows by name: models of the same codec, without the user (`talking_only`).
+      portraits: pictures uint8 `[h, w, 3]` by name, for recordings whose own pictures are already in
+        `OUT/videos/recorded` and `user`; None: people are drawn, and recorded motion is rendered like the model's.
+      size: side of the pictures; 0: the codec's own.
     """
     if any(clip.avatar_wave is None or clip.user_wave is None for clip in clips):
         raise InputError("the held-out conversations hold no sound", do="build the data again")
@@ -120,7 +120,7 @@ def render_held_out(
 
 @dataclass(frozen=True)
 class _Batch:
-    """Clips that are generated together: numbers `span` of `clips`; `shown`: identities of those that are needed."""
+    """Clips that are generated together: numbers `span` of `clips`; `shown`: identities of the needed ones."""
 
     codec: Codec
     clips: Sequence[Conversation]
@@ -129,7 +129,7 @@ class _Batch:
 
 
 class _Maker:
-    """The motion of a model, a batch at a time."""
+    """The motion of a model, one batch at a time."""
 
     def __init__(self, run: Avatar, condition_set: str):
         self._run, self._keep, self._made = run, condition_set, (range(0), None)
@@ -153,7 +153,7 @@ def _recorded(batch: _Batch, n: int):
 
 
 def _user(batch: _Batch, n: int):
-    """The user's motion on a drawn person. Where a user rests is not recorded: latents are taken about their mean."""
+    """The user's motion on a drawn person. A user's rest is not recorded: latents are taken about their mean."""
     clip, identity = batch.clips[n], batch.codec.identity(painted(batch.codec, len(batch.clips) + n))
     motion = clip.user_motion
     if np.ndim(rest := batch.codec.reference_motion(identity)):
@@ -162,12 +162,12 @@ def _user(batch: _Batch, n: int):
 
 
 def clip_name(number: int) -> str:
-    """Of a held-out conversation, by its number in the split."""
+    """Name of a held-out conversation, by its number in the split."""
     return f"eval-{number:05d}"
 
 
 def painted(codec: Codec, number: int) -> np.ndarray:
-    """Portrait of a drawn person, as the latent codec is trained on."""
+    """Portrait of a drawn person, drawn as in the latent codec's training."""
     return moving_person(FIRST + number, np.zeros((1, len(CHANNELS)), np.float32), codec.size)[0]
 
 

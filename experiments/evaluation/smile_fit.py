@@ -1,6 +1,6 @@
 """The weights of the smile: a ridge regression on labelled clips and on rendered portraits.
 
-With x the measures of a face (`smile_measures`) less those of its rest, the weights w minimise, each clip and each
+x are the measures of a face (`smile_measures`) less those of its rest. The weights w minimise, each clip and each
 portrait weighing the same,
 
     mean (w x - target)^2           labelled frames, with the target of each label in TARGETS
@@ -8,7 +8,7 @@ portrait weighing the same,
     + TALK mean (w x)^2 + APART cov(w x, width)^2        frames without a smile; the mouth's width is standardised
     + RIDGE |w|^2
 
-and are then scaled so that a clear smile is 0.1 on average. APART is what tells a smile from a wide mouth."""
+and are then scaled so that a clear smile is 0.1 on average. APART separates a smile from a wide mouth."""
 
 from pathlib import Path
 
@@ -33,9 +33,9 @@ FRAMES = 90
 
 
 class Seen:
-    """One clip or portrait: measures `x` `[t, k]` and `width` `[t]` less those of rest, and what is known of them.
+    """One clip or portrait: measures `x` `[t, k]` and `width` `[t]` less those of rest, with known smiles.
 
-    `asked` are the frames whose smile is known to be `smile`; `still` `[t]` tells frames without a smile.
+    `asked` are the frames whose smile is known to be `smile`; `still` `[t]` marks frames without a smile.
     """
 
     def __init__(self, x: np.ndarray, asked: np.ndarray, smile: np.ndarray, still: np.ndarray):
@@ -89,7 +89,7 @@ def fit(clips: list[Seen], portraits: list[Seen]) -> np.ndarray:
 
 
 def judge(one: Seen, weights: np.ndarray) -> list[float]:
-    """r with the known smile, and with the mouth's width where there is none."""
+    """r with the known smile, and r with the mouth's width in frames without a smile."""
     read = one.x @ weights
     known = np.corrcoef(read[one.asked], one.smile)[0, 1] if np.ptp(one.smile) > 0 else np.nan
     talk = np.corrcoef(read[one.still], one.width[one.still])[0, 1] if one.still.any() else np.nan
@@ -97,6 +97,6 @@ def judge(one: Seen, weights: np.ndarray) -> list[float]:
 
 
 def calibration_factor(clips: list[Seen], weights: np.ndarray) -> float:
-    """By which weights are multiplied to make a clear smile CLEAR on average over the clips that have one."""
+    """Factor of the weights that makes a clear smile CLEAR, on average over the clips that have one."""
     clear = [(one.x[one.asked] @ weights)[one.smile == TARGETS[2]] for one in clips]
     return CLEAR / float(np.mean([part.mean() for part in clear if len(part)]))

@@ -20,10 +20,10 @@ ALONE = ("response_peak_", "response_lag_", "lip_envelope_", "sid", "constant_tr
 
 
 def of_model(workdir: str, data: str = "", talking_only: str = "", out: Path | None = None, clips: int = 0):
-    """Arrays, table and notes of a run folder, or of the model that ships; `talking_only`, another, adds its row.
+    """Arrays, table and notes of a run folder, or of the model that ships; the model `talking_only` adds its row.
 
-    `out` and `clips`: as `measured_on` takes them. Several processes generate; nothing comes back in those after the
-    first, which wait for its table.
+    `out` and `clips`: as for `measured_on`. Several processes generate; those after the first wait for its table and
+    get nothing.
     """
     run = cli.load_avatar(workdir)
     with sharding.first_process_first("conversations"):
@@ -56,9 +56,9 @@ def of_videos(
     block: int = 10,
     read: video_motion.Reader | None = None,
 ):
-    """Arrays, table and notes of videos; `block`, frames, says where the generator's blocks meet.
+    """Arrays, table and notes of videos; `block`: frames of the generator's blocks.
 
-    `read`: as `video_motion.pieces` takes it.
+    `read`: as for `video_motion.pieces`.
     """
     found = video_motion.pieces({"user": user, "generated": generated, "recorded": recorded}, piece, read)
     motion, notes = found.motion, found.notes
@@ -83,7 +83,7 @@ def of_videos(
 
 
 def _few(groups: int) -> list[str]:
-    """What can't be told from few groups of people."""
+    """Notes on what few groups of people can't tell."""
     if groups < 2:
         return ["one conversation: no other user to shuffle with, and nothing to take an interval over"]
     if 2 / 2**groups >= report.LEVEL:
@@ -92,7 +92,7 @@ def _few(groups: int) -> list[str]:
 
 
 def _speech(found: video_motion.Pieces) -> dict[str, np.ndarray]:
-    """What the metrics want of both voices; the avatar's are those of the recorded videos, else of the generated."""
+    """Arrays of both voices for the metrics; the avatar's is that of the recorded videos, else of the generated."""
     role = next((role for role in ("recorded", "generated") if role in found.sound), "")
     if not role:
         found.notes.append("not all of the avatar's videos have sound: lips are not measured")
@@ -114,7 +114,7 @@ def _blind(table: report.Table) -> list[str]:
 
 
 def write(out: Path, arrays: dict[str, np.ndarray], table: report.Table, notes: list[str]):
-    """The files of an evaluation."""
+    """Writes the files of an evaluation."""
     with files.aside(out / "eval.npz") as path:
         np.savez_compressed(path, **arrays)
     with files.aside(out / "table.txt") as path:

@@ -1,4 +1,4 @@
-"""Stand-ins for the networks of a lab, for rehearsals: right in shape, drawn weights, figures that mean nothing.
+"""Stand-ins for a lab's networks, for rehearsals: right shapes, drawn weights, meaningless figures.
 
 A network is the mean over the cells of a grid, flattened, times a matrix: `AveragePool`, `Flatten`, `MatMul`. The ONNX
 file is written by hand (a protocol buffer of some dozen fields, onnx/onnx.proto), so that no package is needed.
@@ -22,7 +22,7 @@ CELLS = {
     "syncnet_lips": (1, 56, 56),
     "syncnet_sound": (1, 1),
 }
-"""Of each kind the cells of the grid, in pixels, frames or coefficients."""
+"""Cells of the grid by kind, in pixels, frames or coefficients."""
 CLIP = 16
 """Frames that the tiny i3d takes."""
 _IR, _OPSET, _FLOAT, _INTS = 8, 13, 1, 7

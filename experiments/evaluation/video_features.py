@@ -1,10 +1,10 @@
-"""What networks and our tracker see in finished videos, one video after the other, kept on disk.
+"""Readings of finished videos by networks and our tracker, kept on disk.
 
     CACHE/DIGEST/tracks.npz        motion of the face codec, boxes, points, opening, thumbnails; speech
     CACHE/DIGEST/KIND-WEIGHTS.npy  features of a network: DIGEST of the video's bytes, WEIGHTS of the network's file
 
-A measurement that was stopped goes on, and another system, network or copy of a video costs what is missing. Videos are
-read twice, in constant memory: once to find the face, once for the networks.
+A stopped measurement goes on. Another system, network or copy of a video costs only what is missing. Videos are read
+twice, in constant memory: once to find the face, once for the networks.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -33,7 +33,7 @@ __all__ = ["Seen", "VideoReader"]
 SIDE = 960
 """Pixels of the longer side at most: larger frames are scaled down."""
 BATCH = 16
-"""Frames, or windows of frames, that a network gets at once."""
+"""Frames, or windows of frames, that a network gets per call."""
 VERSION = 1
 
 
@@ -42,10 +42,10 @@ class Seen:
     """One video of t frames.
 
     Attributes:
-      tracks: `motion` `[t, d]`, `found` `[t]`, `opening` `[t]`, `thumbnail` `[t, 192]` and, of a video with sound,
-        `speaking`, `envelope` `[t]`, `features` `[t, f]`.
-      features: of each network by kind, arrays on disk; `syncnet_*` are missing without sound or with under 6 frames,
-        `dlib` `[n, 128]` has a row a second.
+      tracks: `motion` `[t, d]`, `found` `[t]`, `opening` `[t]`, `thumbnail` `[t, 192]`; with sound also `speaking`,
+        `envelope` `[t]`, `features` `[t, f]`.
+      features: arrays on disk by the network's kind; `syncnet_*` are missing without sound or with under 6 frames,
+        `dlib` `[n, 128]` has one row per second.
       notes: what was decided or is missing.
     """
 
@@ -60,7 +60,7 @@ class Seen:
 
 
 class VideoReader:
-    """Reads videos into `cache`. `networks`: by kind; `digests_of`: of their files; `embed`: dlib's, or None."""
+    """Reads videos into `cache`. `networks` and `digests_of`, of their files: by kind; `embed`: dlib's, or None."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class VideoReader:
             self._names["dlib"] = "dlib.npy"
 
     def __call__(self, path: Path) -> Seen:
-        """What is seen in a video, be it no face at all. Raises InputError for one that can't be read."""
+        """Readings of a video, even one without a face. Raises InputError for a video that can't be read."""
         video = probe(path)
         folder = self._cache / digests.of_file(path)[:24]
         tracks = _stored(folder / "tracks.npz")
@@ -94,7 +94,7 @@ class VideoReader:
         return Seen(path, tracks, arrays, tuple(notes))
 
     def without_networks(self) -> "VideoReader":
-        """One that gives tracks alone, from the same cache."""
+        """A reader that gives tracks alone, from the same cache."""
         return VideoReader(self._cache)
 
     def portrait(self, picture: np.ndarray) -> dict[str, np.ndarray]:
@@ -111,7 +111,7 @@ class VideoReader:
         return found
 
     def _tracks(self, video: VideoInfo) -> dict[str, np.ndarray]:
-        """The first reading: all that follows from the face and the sound."""
+        """First reading: all that follows from the face and the sound."""
         rows, thumbs = [], []
 
         def counted(progress) -> Iterator[np.ndarray]:
@@ -143,7 +143,7 @@ class VideoReader:
             return {"problem": np.array(str(error))}
 
     def _look(self, video: VideoInfo, folder: Path, tracks: dict[str, np.ndarray]):
-        """The second reading: writes the features that are not there yet."""
+        """Second reading: writes the missing features."""
         frames, shown = len(tracks["found"]), tracks["found"].any()
         heard = shown and "envelope" in tracks and frames > pictures.SYNC_FRAMES
         wanted = {kind for kind, name in self._names.items() if not (folder / name).is_file()}
@@ -214,13 +214,13 @@ def faceless(frames: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def fitted(wave: np.ndarray, frames: int) -> np.ndarray:
-    """Sound at 16 kHz as long as so many frames: cut, or followed by silence."""
+    """Sound at 16 kHz as long as `frames` frames: cut, or followed by silence."""
     length = frames * FRAME
     return np.pad(wave[:length], (0, max(0, length - len(wave))))
 
 
 def _batches(frames: Iterator[np.ndarray], count: int) -> Iterator[tuple[int, np.ndarray]]:
-    """First frame and pictures of BATCH frames after BATCH frames; the last may be fewer."""
+    """Yields first frame and pictures of each BATCH frames; the last may be fewer."""
     held, at = [], 0
     for frame in frames:
         held.append(frame)

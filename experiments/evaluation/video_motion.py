@@ -18,7 +18,7 @@ from data_pipeline.records import EXTRACTOR
 from experiments import cli
 
 Reader = Callable[[Path, list[str]], dict[str, np.ndarray]]
-"""Of a file: `motion` `[t, d]` and, where it has sound, `speaking`, `envelope` and `features`; adds to the notes."""
+"""Reads a file: `motion` `[t, d]` and, with sound, `speaking`, `envelope` and `features`; adds to the notes."""
 SIDE = 960
 """Pixels of the longer side that faces are tracked at."""
 
@@ -27,8 +27,8 @@ SIDE = 960
 class Pieces:
     """n pieces of t frames.
 
-    `motion` `[n, t, d]` by role; `sound` by role of videos that all have some (`speaking` and `envelope` `[n, t]`,
-    `features` `[n, t, f]`); `clip` `[n]`, which one a piece is of.
+    `motion` `[n, t, d]` by role; `sound` by role whose videos all have some (`speaking` and `envelope` `[n, t]`,
+    `features` `[n, t, f]`); `clip` `[n]`: the clip of each piece.
     """
 
     motion: dict[str, np.ndarray]
@@ -38,11 +38,11 @@ class Pieces:
 
 
 def pieces(sources: Mapping[str, str], seconds: float, read: Reader | None = None) -> Pieces:
-    """What is seen and heard in videos, by role.
+    """Motion and sound of videos by role, in pieces.
 
-    `sources`: a video or a folder of videos by role, roles without any left out; the videos of a clip have the same
-    name in all folders. A clip is as long as its shortest video, and what is left of it after whole pieces is not used.
-    `read`: gives what is seen and heard in a file, in place of our own tracker here.
+    `sources`: a video or a folder of videos by role, roles without any left out. The videos of a clip have the same
+    name in all folders. A clip is as long as its shortest video; its rest after whole pieces is not used. `read`:
+    reader of a file, in place of our own tracker here.
     """
     read = read or _tracks
     sources = {role: name for role, name in sources.items() if name}
@@ -70,13 +70,13 @@ def pieces(sources: Mapping[str, str], seconds: float, read: Reader | None = Non
 
 
 def _stacked(rows: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """What all pieces have."""
+    """The arrays that all pieces have."""
     common = set.intersection(*(set(row) for row in rows))
     return {name: np.stack([row[name] for row in rows]) for name in sorted(common)}
 
 
 def paired(sources: Mapping[str, str], notes: list[str]) -> list[dict[str, Path]]:
-    """The files of each clip by role, in the order of their names; what stands alone is noted."""
+    """The files of each clip by role, in the order of their names; files without a partner are noted."""
     paths = {role: files.absolute(name) for role, name in sources.items()}
     folders = {role: path for role, path in paths.items() if path.is_dir()}
     if not folders:
@@ -96,7 +96,7 @@ def paired(sources: Mapping[str, str], notes: list[str]) -> list[dict[str, Path]
 
 
 def _videos(folder: Path) -> dict[str, Path]:
-    """Videos of a folder by their name without its end; what else lies there is not looked at.
+    """Videos of a folder by their names without endings; other files are ignored.
 
     Raises InputError for two of one name.
     """
