@@ -3,7 +3,7 @@
     python -m experiments.export_recipes --recipe onnx --workdir out/demo/run --out out/onnx
     python -m experiments.export_recipes --recipe iree --bundle bundle/ --out out/iree
 
-writes step.onnx or step.vmfb, and summary.json with the largest difference and the seconds of a block
+It writes step.onnx or step.vmfb, and summary.json with the largest difference and the seconds per block
 (`docs/export.md`).
 """
 

@@ -5,7 +5,7 @@
     python bundle/run.py
 
 The folder holds the compiled step's program, parameters, a session's first state, an example, a manifest with hashes of
-all of it, and a loader (`docs/export.md`). A bundle that is there already is replaced.
+all of it, and a loader (`docs/export.md`). An earlier bundle there is replaced.
 """
 
 from absl import flags

@@ -1,12 +1,12 @@
-"""What audio features cost a step of training: stored in the records, or computed on the device in every step.
+"""Cost of audio features per training step: stored in the records, or computed on the device in every step.
 
     python -m experiments.feature_cost --config experiments/configs/quickstart.py --out out/feature_cost
     python -m experiments.feature_cost --config experiments/configs/paper.py --repeats 0 --out out/paper_feature_cost
 
-Counts the work and the bytes of a step for wav2vec2-base, and, unless `--repeats` is 0, times on this device the
-config's train step, whose batch brings its features, and beside it what the features of the same windows, two voices
-each, take: mel from the windows and the past that their first rows read, wav2vec2-base from the windows alone (weights
-of any value take as long). `--voices` times fewer voices and multiplies.
+The program counts the work and the bytes of a step for wav2vec2-base. Unless `--repeats` is 0 it also times, on this
+device, the config's train step, whose batch brings its features. Beside it are the times of the features of the same
+windows, two voices each: mel from the windows and the past that their first rows read, wav2vec2-base from the windows
+alone (weights of any value take as long). `--voices` times fewer voices and multiplies.
 """
 
 from pathlib import Path

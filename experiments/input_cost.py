@@ -1,13 +1,13 @@
-"""What training data that does not fit into memory costs a training: memory, bytes of a window, waiting.
+"""Cost of training data that does not fit into memory: memory, bytes per window, waiting.
 
     python -m experiments.input_cost --out out/input_cost
 
-For each of `--hours` it writes a data set of noise as wide as the paper's (512 latents, 9216 numbers of wav2vec2 a
-frame), whose files are links to one file, so that 200 hours take a quarter of a gigabyte; the disk itself is not
-measured. On it it trains a small network (`resident_mb`: what the process holds, pages of files apart), emulates steps
-of `--milliseconds` (`input_wait`: the share of the time that they wait for batches, which needs a machine that does
-nothing else; `processor_ms_per_batch` does not) and counts what is read for a
-window. Linux alone says these things of a process.
+The program writes, for each of `--hours`, a data set of noise as wide as the paper's (512 latents, 9216 numbers of
+wav2vec2 per frame). Its files are links to one file, so that 200 hours take a quarter of a gigabyte; the disk itself is
+not measured. The program trains a small network on it (`resident_mb`: memory of the process without pages of files),
+emulates steps of `--milliseconds` (`input_wait`: the share of the time that they wait for batches, which needs a
+machine that does nothing else; `processor_ms_per_batch` does not), and counts the bytes read per window. Only Linux
+says these things of a process.
 """
 
 import shutil

@@ -7,8 +7,8 @@
     python -m experiments.stream --workdir out/latent --portrait face.png --avatar_audio voice.wav --out talk.mp4
 
 `--codec` is a run folder of `experiments.train_autoencoder`, `motion_dim` its `codec.dim`. Every conversation has an
-avatar and a user of its own, none of whom the codec was trained on. Motion is absolute; `avatar_reference` is the
-avatar's portrait. Sound, features and events are taken over, the oracle is not.
+avatar and a user of its own; the codec was trained on neither. Motion is absolute; `avatar_reference` is the avatar's
+portrait. Sound, features and events are taken over, the oracle is not.
 """
 
 from absl import flags

@@ -1,9 +1,9 @@
-"""How like the people of real clips simulated users and avatars are (`experiments.evaluation.likeness`).
+"""Likeness of simulated users and avatars to the people of real clips (`experiments.evaluation.likeness`).
 
     python -m experiments.likeness --data out/demo/run/data --clip a.mp4 --clip b.mp4 --out out/likeness.json
 
-The table has, for every figure and channel, the simulated median over the real one, and how many clips lie outside the
-5th to the 95th percentile of simulated users.
+The table has, per figure and channel, the simulated median over the real one, and the number of clips outside the 5th
+to the 95th percentile of simulated users.
 """
 
 from absl import flags

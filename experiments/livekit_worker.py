@@ -3,8 +3,8 @@
     python -m experiments.livekit_worker
     python -m experiments.livekit_worker --workdir out/demo/run --portrait face.jpg --sessions 2 --port 8089
 
-prints its address and its secret, which agents are given (AFJAX_WORKER, AFJAX_SECRET), and serves until ctrl-C. It
-enters the rooms that agents name, says what they say, and sees and hears the user there; nothing is stored.
+The worker prints its address and its secret, which agents are given (AFJAX_WORKER, AFJAX_SECRET), and serves until
+ctrl-C. It enters the rooms that agents name, says what they say, and sees and hears the user there. Nothing is stored.
 docs/livekit.md has the agent's side. It needs the packages of requirements-media.txt and requirements-livekit.txt.
 """
 
@@ -42,7 +42,7 @@ def main():
 
 
 def _said(url: str, secret: str) -> str:
-    """What agents are given."""
+    """The line that tells what agents are given."""
     return f"AFJAX_WORKER={url} AFJAX_SECRET={secret}   (ctrl-C ends it)"
 
 

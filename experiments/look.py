@@ -1,4 +1,4 @@
-"""Looks at a simulated data set: what is in it, how hard it is, and one conversation as curves and as a video.
+"""Shows a simulated data set: its contents, how hard it is, and one conversation as curves and as a video.
 
     python -m experiments.look --data DIR --out OUT [--clip K] [--portrait face.png]
     python -m experiments.look --portraits DIR --out OUT [--size 512]
@@ -7,10 +7,10 @@ The table compares the recorded avatar with the oracle (other private noise) and
 last second of the user's motion, on the evaluation split. OUT receives `summary.json`, `curves.png`,
 `contact_sheet.png` and `conversation.mp4` (user left, avatar right, both voices).
 
-With `--portraits`, a folder of pictures, OUT receives two sheets for each: `NAME_channels.png`, every motion channel
-alone over what the renderer shows of it, and `NAME_expressions.png`, the portrait and named expressions. The table says
-how well the tracker reads back what is rendered (`experiments.evaluation.faces`), how near a laugh is to rest, by
-dlib's descriptor and with `--vgg` by LPIPS; two more say what is read of each channel alone, and of heads turned by 20,
+`--portraits` is a folder of pictures. OUT then receives two sheets per picture: `NAME_channels.png`, every motion
+channel alone over its shown range, and `NAME_expressions.png`, the portrait and named expressions. The table says how
+well the tracker reads renderings back (`experiments.evaluation.faces`), and how near a laugh is to rest, by dlib's
+descriptor and with `--vgg` by LPIPS. Two more tables say what is read of each channel alone, and of heads turned by 20,
 30 and 40 degrees. All of it is in `faces.json`.
 """
 

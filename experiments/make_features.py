@@ -1,14 +1,14 @@
-"""Rewrites a data set with other audio features, computed once from the sound that its records hold.
+"""Rewrites a data set with other audio features, computed once from the sound in its records.
 
     python -m data_pipeline.build --out out/sound --sound
     python -m experiments.make_features --data out/sound --weights weights/ --out out/wav2vec2
     python -m experiments.make_features --data out/pairs --out out/mel
 
-With `--weights`, a folder of experiments.convert, features are the hidden layers of its wav2vec2; without, mel. They
-are those that a stream computes in blocks of `--block` frames, the model's `layout.block`, from 2 s of sound that end
-with the block. `--block=0` makes those of whole clips, as the released network hears them, which know what comes later:
-`data.whole_clips` trains on them. Motion, events and sound stay as they are, the statistics of the features are
-new. Nine thousand numbers a frame need 18 KB: an hour of two voices is 3.3 GB. docs/training.md says what is faster.
+Features are the hidden layers of wav2vec2 with `--weights`, a folder of experiments.convert, and mel without. They are
+those that a stream computes in blocks of `--block` frames, the model's `layout.block`, from 2 s of sound that end with
+the block. `--block=0` makes those of whole clips, as the released network hears them, later sound included:
+`data.whole_clips` trains on them. Motion, events and sound stay as they are; the features' statistics are computed
+anew. Nine thousand numbers per frame need 18 KB: an hour of two voices is 3.3 GB. docs/training.md says what is faster.
 """
 
 from absl import flags

@@ -1,10 +1,10 @@
-"""Makes the model that ships from nothing: simulates conversations, trains on them, saves the model folder.
+"""Makes the model that ships from scratch: simulates conversations, trains on them, saves the model folder.
 
     python -m experiments.make_listener --out out/listener
 
 `--out` receives `run/`, a run folder as `experiments.train` writes them, and `model/`, which `afjax.load` takes.
-Stopped and started again it goes on, to the same bits. `--ship` saves in the place of the model that comes with this
-copy of afjax instead, which keeps its card. experiments/configs/listener.py has the settings, all of them flags.
+Stopped and started again it goes on, to the same bits. `--ship` instead replaces the model that comes with this copy of
+afjax, and keeps its card. experiments/configs/listener.py has the settings, all of them flags.
 """
 
 from pathlib import Path

@@ -3,7 +3,7 @@
     python -m experiments.parity --fixtures parity --out out/parity
     python -m experiments.parity --fixtures parity --out out/parity --x64 --only "sampler_*:T80/*"
 
-Prints a table (array, largest and rms error, limit, share of the limit taken), writes `parity.json` to `--out`, and
+It prints a table (array, largest and rms error, limit, share of the limit taken), writes `parity.json` to `--out`, and
 exits 1 if an array is over its limit or has no counterpart here.
 """
 
@@ -49,7 +49,7 @@ def main():
 
 
 def report(rows: list[Row]):
-    """Prints a line for each array."""
+    """Prints one line per array."""
     cells = [
         (f"{row.file}:{row.key}", f"{row.error:.1e}", f"{row.rms:.1e}", f"{row.limit:.1e}", f"{row.share:.2f}",
          "" if row.ok else "FAILED")

@@ -2,8 +2,8 @@
 
     python -m experiments.preference_results --key study/key.json --answers study/answers --out study/results
 
-`--answers` holds the files answers-NAME.json that participants sent back, one of each. `--out` receives results.json
-and results.md, the table. What the figures are: `afjax.metrics.preference_votes` and docs/evaluation.md.
+`--answers` holds the files answers-NAME.json that participants sent back, one per participant. `--out` receives
+results.json and results.md, the table. `afjax.metrics.preference_votes` and docs/evaluation.md explain the figures.
 """
 
 from absl import flags

@@ -1,12 +1,12 @@
-"""A page on which people compare two systems' videos, pair by pair, without knowing which is whose.
+"""A page on which people compare two systems' videos, pair by pair, without knowing which system made which.
 
     python -m experiments.preference_study --a out/ours --b out/theirs --out study/site
 
 Videos of the same name in both folders are a pair: H.264 in .mp4. `--out` receives index.html and videos/, which work
 on any web server and from the disk, and fetch nothing else. `key.json`, beside that folder, says which video came from
-where: keep it to yourself until the answers are in. Order and sides are shuffled anew for every participant, who sends
-back the file answers-NAME.json that the page gives at its end; `experiments.preference_results` counts them. See
-docs/evaluation.md.
+where: keep it to yourself until the answers are in. Order and sides are shuffled anew for every participant. The page
+gives participants a file answers-NAME.json at its end, which they send back; `experiments.preference_results` counts
+these files. See docs/evaluation.md.
 """
 
 from absl import flags

@@ -1,13 +1,13 @@
-"""Does a model answer a real person? Clips are the user, tracked as a webcam is and heard; the avatar is silent.
+"""Reactions of a model to real people. Clips show the user, tracked as a webcam is and heard; the avatar is silent.
 
     python -m experiments.reaction --user_video user.mp4 --user_video other.mp4 --workdir out/demo/run --out out/r.json
 
-`afjax.metrics.real_response` says what the figures are; each stands beside the bar that a person would pass and the
-dummies of its test fail. Bars inform: the exit code is 0 whatever they say. Smiles count in clips that are labelled by
-eye, `experiments/evaluation/episodes.json`, by the names of folder and file. Beside the JSON file lies a picture of the
-same name: user over avatar, a frame each 0.4 s, of the first seed.
+`afjax.metrics.real_response` explains the figures. Each stands beside a bar that a person would pass and the dummies of
+its test fail. Bars inform: the exit code is always 0. Smiles count in clips that are labelled by eye,
+`experiments/evaluation/episodes.json`, by the names of folder and file. A picture of the same name lies beside the JSON
+file: user over avatar, one frame per 0.4 s, of the first seed.
 
-How soon a model answers a simulated smile is measured by `experiments.reaction_lag`.
+`experiments.reaction_lag` measures how soon a model answers a simulated smile.
 """
 
 from absl import flags

@@ -1,17 +1,17 @@
-"""How soon a model shows that its user smiles, against how soon the people do from whom it learned.
+"""Reaction lag: how soon a model answers its user's smile, beside the people from whom it learned.
 
     python -m experiments.reaction_lag --workdir out/quickstart --out out/reaction_lag.json
 
-Every held-out conversation is generated with one key as it was and again with a user who smiles as much as possible
-from the start of frame t on, at times when the user does not smile anyway (`calm`). The reaction is the first frame
-that differs by `afjax.streaming.latency.SEEN` in any channel, in the block that saw the smile or within RESPONSE after
-it; on the play-out clock it is shown `offset + (frame - t) / 25` seconds after the smile, with the offset of a
-computation of --headroom seconds. `own` is the second term: negative where a block that has waited for the smile
-answers in frames before it. `people`: the same smile in the simulation, of which the avatar's answer is known without
-noise, and who collect and compute nothing.
+Every held-out conversation is generated twice with one key: as it was, and with a user who smiles as much as possible
+from the start of frame t on, at times when the user does not smile (`calm`). The reaction is the first frame that
+differs by `afjax.streaming.latency.SEEN` in any channel, in the block that saw the smile or within RESPONSE after it.
+The play-out clock shows it `offset + (frame - t) / 25` seconds after the smile, with the offset of a computation of
+--headroom seconds. `own` is the second term; it is negative where a block that has waited for the smile answers in
+frames before it. `people` is the same smile in the simulation, whose avatar's answer is known without noise; people
+collect and compute nothing.
 
-`experiments.benchmark` measures the same at real-time pace, with smiles from anywhere in a frame on. Here all pairs are
-generated at once, tracking is exact, and a model's own lag can be told from what buffers and computing add.
+`experiments.benchmark` measures this at real-time pace, with smiles that begin anywhere in a frame. Here all pairs are
+generated at once, tracking is exact, and a model's own lag is separate from what buffers and computing add.
 """
 
 from absl import flags

@@ -4,9 +4,9 @@
     python -m experiments.reproduce --data DATA --networks NETWORKS --out out/paper --dry_run
     python -m experiments.reproduce --tiny --out out/tiny
 
-Without `--table` all seven. It stops and goes on: a step that has ended is not run again (`--out`/steps). `--tiny`
-makes recordings and networks of its own and goes the whole way in minutes: its figures mean nothing. Writes
-`table1.json` to `table7.json` and `tables.md`, the paper's numbers beside ours.
+All seven tables are made without `--table`. The program stops and goes on: a finished step is not run again
+(`--out`/steps). `--tiny` makes recordings and networks of its own and goes through all steps in minutes; its figures
+mean nothing. The program writes `table1.json` to `table7.json` and `tables.md`, the paper's numbers beside ours.
 """
 
 from pathlib import Path
@@ -28,7 +28,7 @@ _OUT = flags.DEFINE_string("out", "out/reproduce", "Folder of all that is made."
 
 
 def given(out: Path) -> recipe.Settings:
-    """What the flags name. Raises InputError where it is not there."""
+    """The settings that the flags name. Raises InputError where a file or folder is missing."""
     if _TINY.value:
         if _DATA.value or _NETWORKS.value:
             raise InputError("--tiny makes its own recordings and networks", do="leave out --data and --networks")

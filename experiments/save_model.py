@@ -3,7 +3,7 @@
     python -m experiments.save_model --workdir out/demo/run --out out/model
     python -m experiments.save_model --workdir out/listener/run --out afjax/models/listener
 
-`afjax.load` and `--workdir` of all programs take the folder. A model folder that is there is replaced; its card,
+`afjax.load` and `--workdir` of all programs take the folder. An earlier model folder there is replaced; its card,
 README.md, stays unless `--card` gives another. Weights are the averaged ones, float32. Models of the latent codec or of
 wav2vec2 features need weights beside their own and are refused. The second command makes a run the model that ships.
 """

@@ -1,17 +1,17 @@
-"""Talk to it: serves a page on which an avatar listens and answers, to a browser on this machine.
+"""Serves a page on which an avatar listens and answers, to a browser on this machine.
 
     python -m experiments.serve
     python -m experiments.serve --workdir out/demo/run --portrait face.jpg --size 128
     python -m experiments.serve --brain=offline
 
-prints one address, with a token in it, and serves until ctrl-C. Nothing leaves the machine, unless a brain is a server
-elsewhere, and nothing is stored. docs/live.md has the protocol, and what to do for other machines, docs/brains.md the
-brains. It needs the packages of requirements-media.txt and requirements-live.txt. With c2pa-python the page's
-recordings are signed as generated (C2PA), by a certificate of the server's own or by that of `--certificate` and
-`--key`.
+The program prints one address, with a token in it, and serves until ctrl-C. Nothing leaves the machine, unless a brain
+is a server elsewhere, and nothing is stored. docs/live.md has the protocol, and what to do for other machines;
+docs/brains.md has the brains. It needs the packages of requirements-media.txt and requirements-live.txt. Recordings of
+the page are signed as generated (C2PA) where c2pa-python is installed, by a certificate of the server's own or by that
+of `--certificate` and `--key`.
 
-`--broadcast` gives the call to programs that know nothing of us, as a camera or as a stream (docs/broadcast.md).
-`--webrtc` lets pages in by WebRTC, too: docs/webrtc.md, requirements-webrtc.txt.
+`--broadcast` gives the call to other programs, as a camera or as a stream (docs/broadcast.md). `--webrtc` also lets
+pages in by WebRTC: docs/webrtc.md, requirements-webrtc.txt.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""An avatar that talks and listens, from real files:
+"""Makes a video of an avatar that talks and listens, from real files:
 
     python -m experiments.stream --portrait face.jpg --user_video user.mp4 --avatar_audio avatar.wav --out talk.mp4
 

@@ -3,11 +3,11 @@
     python -m experiments.train --config experiments/configs/quickstart.py --workdir out/quickstart
     python -m experiments.train --config experiments/configs/quickstart.py --workdir out/wide --config.model.width=128
 
-Without `--config.data.path` conversations are simulated into `workdir/data` first. The run folder holds `config.json`,
-`metrics.jsonl`, `checkpoints/`, `samples/` (motion of held-out conversations as it goes, and a video) and
-`summary.json`. A folder with a checkpoint of another config or of other data is refused; Ctrl-C and SIGTERM save first.
-`--tensorboard` writes curves and samples to `workdir/tensorboard` as well, `--wandb PROJECT` sends curves to Weights &
-Biases, `--profile 20:25` writes a profiler's trace of the steps 20 to 24 to `workdir/profile`.
+Conversations are simulated into `workdir/data` first, unless `--config.data.path` is given. The run folder holds
+`config.json`, `metrics.jsonl`, `checkpoints/`, `samples/` (motion of held-out conversations as it goes, and a video)
+and `summary.json`. A folder with a checkpoint of another config or of other data is refused. Ctrl-C and SIGTERM save
+first. `--tensorboard` writes curves and samples to `workdir/tensorboard` as well, `--wandb PROJECT` sends curves to
+Weights & Biases, `--profile 20:25` writes a profiler's trace of the steps 20 to 24 to `workdir/profile`.
 
 Several processes train one model with `--distributed`, the same command in each; docs/training.md has the commands.
 """

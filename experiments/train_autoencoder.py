@@ -2,11 +2,11 @@
 
     python -m experiments.train_autoencoder --config experiments/configs/autoencoder.py:small --workdir out/ae
 
-Without `--config.pictures.videos` people are drawn. The run folder holds `config.json`, `data/` (the pictures),
+People are drawn unless `--config.pictures.videos` is given. The run folder holds `config.json`, `data/` (the pictures),
 `metrics.jsonl`, `checkpoints/`, `samples/` (one person moved like another, and reconstructions) and `summary.json`
-(`experiments/runs/measure_autoencoder.py` says what its figures are). `experiments.latent_data` makes motion of it.
-Many devices divide the batch, `--config.compute.data=0`, and several processes join by `--distributed` as in
-`experiments.train`; `--config.compute.precision=bfloat16` computes the maps so.
+(`experiments/runs/measure_latent_codec.py` explains its figures). `experiments.latent_data` makes motion with the
+codec. Many devices divide the batch, `--config.compute.data=0`, and several processes join by `--distributed` as in
+`experiments.train`; `--config.compute.precision=bfloat16` computes the maps in bfloat16.
 """
 
 from pathlib import Path

@@ -1,14 +1,14 @@
-"""How fast the paper's networks train here: the generator's and the latent codec's step, by batch and precision.
+"""Training speed of the paper's networks on this machine: generator and latent codec, by batch and precision.
 
     python -m experiments.training_speed --out out/training_speed
     python -m experiments.training_speed --small --batches 2,4 --out out/training_speed
 
 The generator has the paper's sizes (153.5 M parameters, windows of 50 frames), the codec 512 px with its discriminators
-and a perceptual network of drawn weights; `--small` takes sizes that only show that it runs. Writes summary.json, a row
-for each network, precision and batch: `step_ms`, `frames_per_second` (frames of motion, or pictures), `mfu` (share of
-the device's bfloat16 peak, where that is known; of the generator matrix products alone, of the codec what XLA counts),
-`device_gb` (where the device doesn't say, `process_gb`), `first_steps_seconds` (compiling). Rows are written as they
-come.
+and a perceptual network of drawn weights; `--small` takes sizes that only show that it runs. The program writes
+summary.json, one row per network, precision and batch: `step_ms`, `frames_per_second` (frames of motion, or pictures),
+`mfu` (share of the device's bfloat16 peak, where that is known; the generator counts matrix products alone, the codec
+what XLA counts), `device_gb` (where the device doesn't say, `process_gb`), `first_steps_seconds` (compiling). Rows are
+written as they come.
 """
 
 from pathlib import Path

@@ -178,9 +178,7 @@ def cosine(a: np.ndarray | None, b: np.ndarray | None) -> float:
 
 
 def rest_difference(codec: FaceCodec, identity) -> float:
-    """Mean absolute difference (255 at most) of the rendered rest and the portrait's own crop, unless its mouth is
-    shut.
-    """
+    """Mean absolute difference, of 255, of the rendered rest and the portrait's own crop (unless its mouth is shut)."""
     crop = identity.texture[..., :3] + (1 - identity.texture[..., 3:]) * identity.plate.repeat(2, 0).repeat(2, 1)
     crop = crop.reshape(codec.size, 2, codec.size, 2, 3).mean((1, 3))
     rest = codec.render(identity, np.zeros((1, len(CHANNELS))))[0]

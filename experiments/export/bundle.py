@@ -20,9 +20,9 @@ from experiments import cli
 def export(
     workdir: str, out: str, platforms: Sequence[str], sessions: int, licence: str, precision: str | None = None
 ) -> dict:
-    """Writes the bundle of a run, or of the model that ships; -> the summary that is written into it.
+    """Writes the bundle of a run, or of the model that ships. Returns the summary that is written into it.
 
-    Raises InputError, and leaves nothing then.
+    Raises InputError, and then leaves nothing.
     """
     started = time.monotonic()
     check_platforms(platforms)
@@ -45,7 +45,7 @@ def export(
 
 
 def stored(run: Avatar, sessions: int) -> list[Clip]:
-    """A held-out conversation of the run's data for each session; none where there are none with sound."""
+    """One held-out conversation of the run's data per session; none where none has sound."""
     frames = BLOCKS * run.config.layout.block
     data = Path(first(run.config.data.path)).expanduser() if run.config.data.path else run.folder / "data"
     try:

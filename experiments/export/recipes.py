@@ -1,4 +1,4 @@
-"""The exported step in other runtimes, of a run or a bundle."""
+"""The exported step of a run or a bundle in other runtimes."""
 
 from pathlib import Path
 

@@ -1,1 +1,1 @@
-"""Conversations at wall-clock pace, and what each stage of them costs."""
+"""Conversations at wall-clock pace, and the cost of each of their stages."""

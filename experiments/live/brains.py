@@ -1,4 +1,4 @@
-"""Which brain `experiments.serve` gives its calls: by a name, or part by part (docs/brains.md)."""
+"""The brain that `experiments.serve` gives its calls: by a name, or part by part (docs/brains.md)."""
 
 import functools
 from collections.abc import Callable
@@ -11,16 +11,16 @@ __all__ = ["BRAINS", "Choice", "brains_of"]
 
 BRAINS = ("scripted", "silent", "offline", "realtime")
 KEYS = {part: f"AFJAX_{part.upper()}_KEY" for part in ("listen", "reply", "speak", "realtime")}
-"""Environment variables: a key for each server, so that none is sent to another."""
+"""Environment variables: one key per server, so that none is sent to another."""
 KEYED = ("api.openai.com",)
-"""Servers that answer nobody without one."""
+"""Servers that answer nobody without a key."""
 OFFLINE = {"listen": "offline", "reply": "offline", "speak": "offline"}
 SCRIPTED = {"listen": "nothing", "reply": "scripted", "speak": "espeak"}
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What was asked for: `listen`, `reply` and `speak` are words or URLs, "" for what the brain has by itself."""
+    """The chosen brain: `listen`, `reply` and `speak` are words or URLs, "" for the brain's own part."""
 
     brain: str = "scripted"
     listen: str = ""
@@ -37,14 +37,14 @@ class Choice:
     prompt: str = ""
 
     def part(self, name: str) -> str:
-        """What a part is: a word or a URL."""
+        """The word or URL of a part."""
         return getattr(self, name) or (OFFLINE if self.brain == "offline" else SCRIPTED)[name]
 
 
 def brains_of(choice: Choice) -> tuple[Callable[[str], Brain], tuple[str, ...]]:
-    """What makes the brain of a call, given a voice, and the voices. InputError where what it needs is missing.
+    """A maker of a call's brain, given a voice, and the voices. Raises InputError where something needed is missing.
 
-    Processes of offline parts are shared by all calls, and end with this one.
+    All calls share the processes of offline parts, which end with this one.
     """
     if choice.brain in ("silent", "realtime") and (choice.listen or choice.reply or choice.speak):
         raise InputError(f"--brain={choice.brain} has no parts", do="leave --listen, --reply and --speak out")
@@ -73,7 +73,7 @@ def brains_of(choice: Choice) -> tuple[Callable[[str], Brain], tuple[str, ...]]:
 
 
 def _part(choice: Choice, name: str):
-    """What makes a part for one call: of `listen` None for nothing, of `speak` with the names of its voices."""
+    """A maker of a part for one call; None for `listen` nothing; with the names of its voices for `speak`."""
     chosen = choice.part(name)
     if "://" in chosen:
         return _SERVERS[name](choice, chosen)
@@ -83,7 +83,7 @@ def _part(choice: Choice, name: str):
 
 
 def _server(name: str, url: str):
-    """What makes the client of a server for one call; the first is made to see whether it can be."""
+    """A maker of a server's client for one call; one is made at once, to see whether it can be."""
     from afjax.serving.brains.endpoint import Endpoint
 
     make = functools.partial(Endpoint, url, _key(name, url))
@@ -92,7 +92,7 @@ def _server(name: str, url: str):
 
 
 def _key(name: str, url: str, schemes: tuple[str, str] = ("http", "https")) -> str:
-    """The key for a server, "" where it needs none. InputError where it does, and where the URL is none."""
+    """The key for a server, "" where it needs none. Raises InputError for a missing key, and for an invalid URL."""
     from afjax.serving.brains.endpoint import checked_url, key_of
 
     key = key_of(KEYS[name])

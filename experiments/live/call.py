@@ -1,14 +1,14 @@
 """A live conversation at wall-clock pace: camera and microphone, tracking, the step, rendering, a screen.
 
-The user's frame n is taken between n / 25 and (n + 1) / 25 seconds and arrives at its end; sound arrives every 20 ms;
-the avatar's speech comes two seconds ahead, as a synthesiser's does. One thread does everything, as a small product
+The user's frame n is taken between n / 25 and (n + 1) / 25 seconds and arrives at its end. Sound arrives every 20 ms.
+The avatar's speech comes two seconds ahead, as a synthesiser's does. One thread does everything, as a small product
 would: it tracks each frame, makes a block as soon as the session says that it is due, and renders it, the first frame
-before the others; each part is delivered when it is there. A block that is due does not wait for a camera that has
-piled up: of the frames that it reads the newest is tracked, older ones are skipped.
+before the others. Each part is delivered when it is there. A due block does not wait for frames that have piled up: the
+newest of the frames that it reads is tracked, older ones are skipped.
 
 Events are counterfactuals: from time t on a twin of the conversation (its buffers and slot are copied just before) sees
-a user who does something else. It goes through the same steps at the same times. What the tracker makes of its pictures
-is known before: a tracker that did both would be twice as slow as that of a product.
+a user who does something else. The twin goes through the same steps at the same times. Its tracked rows are made
+beforehand: a tracker that did both would be twice as slow as that of a product.
 """
 
 import time
@@ -29,7 +29,7 @@ from afjax.streaming.session import BlockInputs, Session
 __all__ = ["Conversation", "Event", "Scene", "Screen", "calibrate"]
 
 PART = 4
-"""Frames that are rendered at once: what is shown later must not wait long for what is shown after it."""
+"""Frames that are rendered at once: few, so that none waits long for those that are shown after it."""
 _CHUNK = 0.02
 _SPEECH_AHEAD = 2.0
 _CLOSE = 1e-6  # seconds that are no difference
@@ -45,7 +45,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Scene:
-    """What comes in, over and over: the user's pictures `[t, h, w, 3]`, both voices `[t * 640]`, and events."""
+    """Inputs, played over and over: the user's pictures `[t, h, w, 3]`, both voices `[t * 640]`, and events."""
 
     pictures: np.ndarray
     user_wave: np.ndarray
@@ -54,7 +54,7 @@ class Scene:
 
 
 class Screen:
-    """Renders an identity: the first frame of a block alone, so that it can be shown, then parts of some frames."""
+    """Renders an identity: first a block's first frame alone, so that it can be shown, then parts of several frames."""
 
     def __init__(self, identity):
         self._identity = jax.device_put(identity)
@@ -89,10 +89,10 @@ class Conversation:
     Attributes:
       block: frames of a block.
       tracked: (frame, arrived, done) of every user frame that was tracked.
-      skipped: user frames that were not, since a newer one was there when a block was due.
-      blocks: dicts of every block: first frame, times at which it was due, taken, computed, the screen's offset behind
+      skipped: user frames that were not tracked, since a newer one was there when a block was due.
+      blocks: one dict per block: first frame, times at which it was due, taken and computed, the screen's offset behind
         the frames' own time, which grows when the clock is moved, and its delivered parts.
-      twins: the counterfactuals that are over.
+      twins: finished counterfactuals.
       playout: the clock of the screen.
     """
 
@@ -118,11 +118,11 @@ class Conversation:
 
     @property
     def counts(self):
-        """What the session did about its input."""
+        """The session's counts of faulty input."""
         return self._session.counts
 
     def run(self, seconds: float):
-        """Lives through so many seconds."""
+        """Lives through `seconds` seconds."""
         self._start = self._clock.perf_counter()
         while (now := self._now()) < seconds:
             self._receive(now)
@@ -142,14 +142,14 @@ class Conversation:
 
     @property
     def _next_block(self) -> float:
-        """When all that the next block reads has happened."""
+        """Time at which all that the next block reads has happened."""
         return self._made / FPS + self._behind
 
     def _now(self) -> float:
         return self._clock.perf_counter() - self._start
 
     def _receive(self, now: float):
-        """Everything that has arrived by now."""
+        """Takes everything that has arrived by `now`."""
         while self._speech < now + _SPEECH_AHEAD:
             self._to_sessions("say", self._piece(self._scene.avatar_wave, self._speech, 1.0), RATE)
             self._speech += 1
@@ -172,14 +172,14 @@ class Conversation:
         return sound[places % len(sound)]
 
     def _read(self, now: float) -> int:
-        """How many frames of the camera the block that is made at this time reads, once its clock is moved if it is."""
+        """Number of camera frames that a block made at this time reads, after any move of its clock."""
         present = now - self._session.patience
         moves = present - self._next_block > self.block / FPS
         end = (present if moves else self._next_block) + _CLOSE
         return sum((frame + 1) / FPS <= end for frame in self._camera)
 
     def _track(self, count: int):
-        """Takes so many frames off the camera and tracks the last of them."""
+        """Takes `count` frames off the camera and tracks the last of them."""
         if not count:
             return
         *skipped, frame = (self._camera.popleft() for _ in range(count))
@@ -190,7 +190,7 @@ class Conversation:
         self.tracked.append((frame, (frame + 1) / FPS, self._now()))
 
     def _see(self, frame: int, seen: bool = True):
-        """A frame goes by in both worlds, where there are two; the sessions are told of it if it is `seen`."""
+        """Passes a frame in both worlds, where there are two; the sessions get it if it is `seen`."""
         if self._events and not self._twin and int((self._events[0].time + _CLOSE) * FPS) <= frame:
             self._fork(self._events.pop(0))
         at = (frame + 0.5) / FPS
@@ -212,11 +212,11 @@ class Conversation:
         self._twin, self._seen = Twin(event, session, slot, self._made), 0
 
     def _make(self, now: float):
-        """The next block, from its inputs to its first picture on the screen."""
+        """Makes the next block, from its inputs to its first picture on the screen."""
         first, given = self._made, live_step.silence(self._engine.config, self._engine.sessions)
         skipped = self.counts.skipped
         self._place(given, self._slot, self._session.take(now))
-        lost = (self.counts.skipped - skipped) / FPS  # a clock that was moved shows everything so much later
+        lost = (self.counts.skipped - skipped) / FPS  # a moved clock shows everything later by this
         self.playout.offset, self._behind = self.playout.offset + lost, self._behind + lost
         if self._twin:
             self._place(given, self._twin.slot, self._twin.session.take(now))
@@ -248,10 +248,10 @@ class Conversation:
 
 
 def calibrate(engine: Engine, scene: Scene, screen: Screen, blocks: int, face=None, clock=time) -> float:
-    """Seconds of headroom: one and a half times what a block took at most in a trial conversation without events.
+    """Seconds of headroom: one and a half times the longest time of a block in a trial conversation without events.
 
-    Unlike blocks computed one after the other, those of a conversation wait for tracking and for rendering.
-    Other arguments as those of `Conversation`.
+    Blocks of a conversation wait for tracking and rendering, unlike blocks computed one after the other. Other
+    arguments are those of `Conversation`.
     """
     list(
         screen.show(np.asarray(engine.step(live_step.silence(engine.config, engine.sessions)))[0])

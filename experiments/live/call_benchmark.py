@@ -1,4 +1,4 @@
-"""One live conversation, measured: what `experiments.benchmark` does for each model."""
+"""Measurement of one live conversation, which `experiments.benchmark` makes per model."""
 
 import json
 import os
@@ -81,7 +81,7 @@ def measure(subject: SystemUnderTest, data: Path, out: Path, seconds: float, eve
 
 
 def make_scene(data: Path, block: int, events: int, size: int) -> call.Scene:
-    """The user's side of some held-out conversations, with smiles in it where the user does not smile anyway."""
+    """The user's side of some held-out conversations, with smiles added where the user does not smile."""
     clips = [clip for clip, _ in zip(read_split(data, "eval"), range(CLIPS), strict=False)]
     if not clips or clips[0].user_wave is None:
         raise InputError("it has no held-out conversations with sound", data)
@@ -115,10 +115,10 @@ def _calm_in_turns(motion: np.ndarray) -> np.ndarray:
 def smile_frames(calm: np.ndarray, block: int, events: int, data: Path | str) -> list[float]:
     """Times in frames at which smiles begin, each over before the next: all places of a block, in any order.
 
-    `calm`: bool `[t]`, repeated: where the user does not smile. Raises InputError where there is no such place.
+    `calm`: where the user does not smile, bool `[t]`, repeated. Raises InputError where the user always smiles.
     """
     left, found, first = (np.arange(events) + 0.5) / events * block, [], QUIET * FPS
-    blocks = block * np.arange(len(calm))[:, None]  # after so many of them all places of the scene had their turn
+    blocks = block * np.arange(len(calm))[:, None]  # these cover all places of the scene
     while len(left):
         turns = blocks + first + (left - first) % block
         turns[~calm[turns.astype(int) % len(calm)]] = np.inf
@@ -131,7 +131,7 @@ def smile_frames(calm: np.ndarray, block: int, events: int, data: Path | str) ->
 
 
 def reactions_of(talk: call.Conversation, deviation: np.ndarray) -> tuple[list[dict], list]:
-    """Latency of every event, and for each the time of its first frame from the event and the smile's difference."""
+    """Latencies of all events; and per event the time from it to its first frame, and the smile's difference."""
     found, curves = [], []
     for twin in talk.twins:
         event, entry = twin.event, {"time": twin.event.time, "latency": None, "channel": None}
@@ -148,7 +148,7 @@ def reactions_of(talk: call.Conversation, deviation: np.ndarray) -> tuple[list[d
 
 
 def _shown(talk: call.Conversation, frame: int) -> float:
-    """When a frame is on the screen: when it is due, or delivered if that is later."""
+    """Time at which a frame is on the screen: when it is due, or delivered if that is later."""
     block = talk.blocks[frame // talk.block]
     count = frame - block["first"]
     for frames, delivered in block["parts"]:
@@ -171,9 +171,9 @@ def compute_of(talk: call.Conversation) -> dict[str, dict]:
 
 
 def capacity(subject: SystemUnderTest, blocks: int = 200, seconds: float = 30.0) -> dict[str, Any]:
-    """Sessions whose step has a p99 below the block's length, by doubling; rendering and tracking not counted.
+    """Sessions whose step has a p99 below the block's length, by doubling; rendering and tracking are not counted.
 
-    Each number is measured for so many blocks, or for so many seconds if that is less.
+    Each number is measured for `blocks` blocks, or for `seconds` seconds if that is less.
     """
     length, table = 1000 * subject.config.layout.block / FPS, {}
     for sessions in subject.sessions:

@@ -1,4 +1,4 @@
-"""One model measured live, or two beside each other."""
+"""Live measurement of one model, or of two beside each other."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,9 +18,9 @@ def compare(
     events: int = 50,
     size: int = 256,
 ) -> dict[str, Any]:
-    """The summary of the first model, with that of a second, the baseline, in it; its files go to `out/baseline`.
+    """The summary of the first model; it holds that of a second, the baseline, whose files go to `out/baseline`.
 
-    `data`: folder of conversations, by default each model's own; the others as for `call_benchmark.measure`.
+    `data`: folder of conversations, by default each model's own; other arguments as for `call_benchmark.measure`.
     """
     summaries = []
     for subject, part in zip(found, (out, out / "baseline"), strict=False):
@@ -28,7 +28,7 @@ def compare(
         if folder is None:
             raise InputError("a bundle has no conversations", do="give --data, a folder of data_pipeline.build")
         summaries.append(call_benchmark.measure(subject, files.absolute(folder), part, seconds, events, size))
-        files.write_json(part / "model.json", summaries[-1])  # minutes of measuring outlive a failure of the baseline
+        files.write_json(part / "model.json", summaries[-1])  # kept if the baseline fails
     summary = summaries[0]
     if len(summaries) == 2:
         ours, theirs = (s["reaction_latency_ms"]["p50"] for s in summaries)
@@ -37,7 +37,7 @@ def compare(
 
 
 def table(summary: dict[str, Any]) -> str:
-    """The summary as a Markdown table, a column for each model."""
+    """The summary as a Markdown table, one column per model."""
     columns = [summary] + ([summary["infp"]] if "infp" in summary else [])
 
     def number(value):

@@ -1,4 +1,4 @@
-"""What a machine has, and how long a stage takes on it."""
+"""The machine's device, and times of stages on it."""
 
 import os
 import platform
@@ -15,7 +15,7 @@ import numpy as np
 
 @dataclass
 class Stage:
-    """Something to time: `call()` does it once and returns arrays; `gflop` is its work."""
+    """A stage to time: `call()` runs it once and returns arrays; `gflop` is its work."""
 
     call: Callable[[], Any]
     gflop: float
@@ -42,7 +42,7 @@ def measure(stage: Stage, repeats: int) -> dict[str, Any]:
 
 
 def device() -> str:
-    """Name of what computes."""
+    """Name of the device that computes."""
     found = jax.devices()[0]
     if found.platform != "cpu":
         return found.device_kind

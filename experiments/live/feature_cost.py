@@ -1,4 +1,4 @@
-"""What a training step costs beside features computed in it: work and bytes as counted, milliseconds as measured."""
+"""Cost of a training step, and of features computed in it: counted work and bytes, measured milliseconds."""
 
 import statistics
 import time
@@ -19,7 +19,7 @@ from experiments.live.device import gflop
 
 
 def milliseconds(call: Callable[[], object], repeats: int) -> float:
-    """Median time of a call whose result is waited for, the first left out."""
+    """Median time of a call until its result is there, without the first call."""
     times = []
     for _ in range(repeats + 1):
         started = time.perf_counter()
@@ -47,10 +47,10 @@ def train_step(config: Config) -> Callable[[], object]:
 
 
 def counted(config: Config, wav2vec2: Wav2Vec2Config) -> list[dict[str, str | float]]:
-    """Of each way to have wav2vec2's features: GFLOP a step besides the model's, MB read a step, GB an hour of data.
+    """Per way to have wav2vec2's features: GFLOP per step beside the model's, MB read per step, GB per hour of data.
 
-    The model's own are its matrix products as `afjax.training.throughput` counts them, wav2vec2's are counted by XLA.
-    Rows of a stream are computed in a window for each block; whole clips' for a window and the two seconds before it.
+    The model's work is its matrix products, as `afjax.training.throughput` counts them; XLA counts wav2vec2's. Rows of
+    a stream are computed in one window per block, those of whole clips in a window with the two seconds before it.
     """
     c, past = config, features.WINDOW
     windows, second = 2 * c.data.batch, jax.ShapeDtypeStruct((1, past * FRAME), "float32")
@@ -73,7 +73,7 @@ def counted(config: Config, wav2vec2: Wav2Vec2Config) -> list[dict[str, str | fl
 
 
 def measure(config: Config, wav2vec2: Wav2Vec2Config, voices: int, repeats: int) -> dict[str, float]:
-    """Milliseconds of the step, of mel and of wav2vec2 for one batch; `voices` are timed at a time, 0: all of them."""
+    """Milliseconds of the step, of mel and of wav2vec2 for one batch; `voices`: voices timed at a time, 0: all."""
     total, window = 2 * config.data.batch, config.data.window
     voices = voices or total
     sound = np.random.default_rng(0).standard_normal((voices, (mel.WINDOW + window) * FRAME), np.float32) / 10

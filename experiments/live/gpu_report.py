@@ -1,7 +1,7 @@
-"""The released network on a GPU, measured at one go (`experiments.benchmark --preset released --gpu_report`).
+"""The released network on a GPU, measured in one run (`experiments.benchmark --preset released --gpu_report`).
 
-Phases follow one another, what matters most first. Each has its time, and is left out where that would not be over in
-LIMIT seconds; figures are written as they come, so that a run that is cut off leaves what it has:
+Phases follow one another, the most important first. Each has its time, and is left out if less than half of that is
+left of LIMIT seconds. Figures are written as they come, so that a run that is cut off leaves what it has:
 
     bfloat16      compiling, 2000 blocks of ten frames, its programs alone, memory
     kernels       where the device's time goes in ten such blocks, and how kernels were launched
@@ -9,9 +9,9 @@ LIMIT seconds; figures are written as they come, so that a run that is cut off l
     tf32, float32 as bfloat16, fewer blocks
     block_5       blocks of five frames
     sessions      more and more at once, until the 99th percentile of a block is longer than the block
-    evaluations   the step alone with four, two and one evaluation a block (of this network, which is not distilled)
+    evaluations   the step alone with four, two and one evaluation per block (of this network, which is not distilled)
 
-On a CPU it is the program that is tried, with `--small`; figures then stand under the CPU's name.
+A CPU only tries the program, with `--small`; figures then stand under the CPU's name.
 """
 
 import os
@@ -41,7 +41,7 @@ from experiments.report import gpu_report as pages
 __all__ = ["LIMIT", "run"]
 
 LIMIT = 460.0
-"""Seconds after which the program ends, whatever it is at."""
+"""Seconds after which the program ends, whatever its phase."""
 TRIED = replace(SMALL, flow=replace(SMALL.flow, depth=1, audio_dim=8), speech=replace(SMALL.speech, depth=1))
 """Sizes of `--small`: nearly all of its time goes into compiling."""
 TRACED = 10
@@ -49,7 +49,7 @@ TRACED = 10
 
 
 class Setup(NamedTuple):
-    """What all phases share: `blocks` that are timed, `most` sessions, `folder` of the profile."""
+    """What all phases share: number of timed `blocks`, `most` sessions, `folder` of the profile."""
 
     sizes: Sizes
     blocks: int
@@ -58,7 +58,7 @@ class Setup(NamedTuple):
 
 
 class Phase(NamedTuple):
-    """`call` yields parts of the phase's entry as they come, within about `seconds`."""
+    """A phase: `call` yields parts of its entry as they come, within about `seconds`."""
 
     name: str
     call: Callable[[Setup, float], Iterator[dict[str, Any]]]
@@ -66,7 +66,7 @@ class Phase(NamedTuple):
 
 
 def run(out: Path, small: bool, limit: float = LIMIT, leave: Callable[[int], Any] = os._exit) -> dict[str, Any]:
-    """The report, which `out`/gpu.json holds at any time, with tables and pictures beside it.
+    """The report, which `out`/gpu.json always holds as far as it is, with tables and pictures beside it.
 
     `leave` ends the process when `limit` seconds are over. Raises InputError on a CPU at full size.
     """
@@ -105,7 +105,7 @@ def run(out: Path, small: bool, limit: float = LIMIT, leave: Callable[[int], Any
             for part in phase.call(setup, min(phase.seconds, left)):
                 entry.update(part)
                 write()
-        except jax.errors.JaxRuntimeError as error:  # too little memory, say: the other phases go on
+        except jax.errors.JaxRuntimeError as error:  # such as too little memory: the other phases go on
             entry["error"] = str(error).partition("\n")[0][:300]
         write()
         pages.write(out, summary)
@@ -114,7 +114,7 @@ def run(out: Path, small: bool, limit: float = LIMIT, leave: Callable[[int], Any
 
 
 def _timed(precision: str, block: int, share: float) -> Callable:
-    """A phase of one session; `share` of the blocks are timed."""
+    """A phase of one session; it times the share `share` of the blocks."""
 
     def phase(setup: Setup, seconds: float):
         end = time.monotonic() + seconds
@@ -142,7 +142,7 @@ def _timed(precision: str, block: int, share: float) -> Callable:
 
 
 def _repeat(call: Callable, count: int, end: float) -> list[float]:
-    """Milliseconds of calls, so many or, five at least, as fit in before `end`."""
+    """Milliseconds of `count` calls, or of as many as fit in before `end`, five at least."""
     took = []
     while len(took) < count and (len(took) < 5 or time.monotonic() < end):
         took.append(milliseconds(call)[0])
@@ -159,7 +159,7 @@ def _kernels(setup: Setup, seconds: float):
 
 
 def _attention(setup: Setup, seconds: float):
-    """Milliseconds of one attention of the generator among 16 that wait for one another."""
+    """Milliseconds of one attention of the generator in a chain of 16."""
     flow = setup.sizes.flow
     rows, keys, heads, size = 12, 50, flow.heads, flow.width // flow.heads
     query, key = (jax.random.normal(jax.random.key(n), (3, n, heads, size), jnp.bfloat16) for n in (rows, keys))
@@ -200,7 +200,7 @@ def _sessions(setup: Setup, seconds: float):
         yield {"length_ms": length, "tried": dict(tried), "at_real_time": held}
         if times["p99"] >= length:
             break
-        guess = length / times["p50"] * sessions  # each size is compiled: few of them are tried
+        guess = length / times["p50"] * sessions  # each size is compiled, so few are tried
         sessions = max(2 * sessions, 2 ** int(guess / 1.5).bit_length() // 2)
 
 

@@ -1,4 +1,4 @@
-"""What `experiments.serve` puts together: portraits, a studio and a server."""
+"""The parts of `experiments.serve`: portraits, a studio and a server."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ SWITCH = 0.0005
 
 
 def portraits_of(files: Sequence[str]) -> dict[str, np.ndarray]:
-    """Portraits uint8 `[h, w, 3]` by name: those of files, by default a drawn face and scikit-image's astronaut."""
+    """Portraits uint8 `[h, w, 3]` of files by name; by default a drawn face and scikit-image's astronaut."""
     if files:
         return {Path(file).stem: read_portrait(file) for file in files}
     found = {"drawn": paint_portrait(AVATAR)}
@@ -36,14 +36,14 @@ def portraits_of(files: Sequence[str]) -> dict[str, np.ndarray]:
 
 
 def ice_of(urls: Sequence[str], environment: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Servers of ICE; the name and the password of TURN are AFJAX_TURN_USER and AFJAX_TURN_PASSWORD."""
+    """Servers of ICE; AFJAX_TURN_USER and AFJAX_TURN_PASSWORD are the name and the password of TURN."""
     from afjax.serving.webrtc.door import ice_servers
 
     return ice_servers(urls, environment.get("AFJAX_TURN_USER", ""), environment.get("AFJAX_TURN_PASSWORD", ""))
 
 
 def door_of(studio: Studio, servers: Sequence[dict[str, Any]]) -> Any:
-    """What lets pages in by WebRTC. InputError where aiortc is missing."""
+    """The door that lets pages in by WebRTC. Raises InputError where aiortc is missing."""
     from afjax.serving.webrtc.door import Door
 
     for name in ("aioice", "aiortc"):  # every address that is tried has a line
@@ -53,7 +53,7 @@ def door_of(studio: Studio, servers: Sequence[dict[str, Any]]) -> Any:
 
 @contextlib.contextmanager
 def outlets(targets: Sequence[str], portrait: np.ndarray, size: int) -> Iterator[list[Any]]:
-    """Who plays the call under way to cameras and streams, from the portrait on; InputError for what takes none."""
+    """Players of the call under way to cameras and streams, from the portrait on. Raises InputError for bad targets."""
     if not targets:
         yield []
         return
@@ -73,9 +73,9 @@ def outlets(targets: Sequence[str], portrait: np.ndarray, size: int) -> Iterator
 
 
 async def host(studio: Studio, server: Server | Any, said: Callable[[str], None] = print) -> None:
-    """Serves until the process is interrupted or terminated; `said` is given the address once.
+    """Serves until the process is interrupted or terminated; `said` gets the address once.
 
-    `server`: one, or what has its `start` and `stop`.
+    `server`: a Server, or an object with its `start` and `stop`.
     """
     sys.setswitchinterval(SWITCH)
     ends, loop = asyncio.Event(), asyncio.get_running_loop()

@@ -1,4 +1,4 @@
-"""What reading training data takes: memory, the bytes of a window, and the time that a step waits for its batch."""
+"""Cost of reading training data: memory, bytes per window, and the time that a step waits for its batch."""
 
 import os
 import time
@@ -20,11 +20,11 @@ from data_pipeline.shards import open_split
 
 SECONDS = 20
 WIDTHS = (512, 9216)
-"""Numbers a frame of the paper's motion and features: 512 latents, twelve layers of wav2vec2-base."""
+"""Numbers per frame of the paper's motion and features: 512 latents, twelve layers of wav2vec2-base."""
 
 
 def linked_set(folder: Path, hours: float, widths: tuple[int, int] = WIDTHS, conversations: int = 13) -> Path:
-    """A data set of so many hours of noise, whose files are links to one file of `conversations`."""
+    """A data set of `hours` hours of noise, whose files are links to one file of `conversations` conversations."""
     motion, features = widths
     rng, frames = np.random.default_rng(0), SECONDS * FPS
     folder.mkdir(parents=True)
@@ -53,7 +53,7 @@ def linked_set(folder: Path, hours: float, widths: tuple[int, int] = WIDTHS, con
 
 
 def resident() -> float:
-    """MB of memory of this process that no file's pages back."""
+    """MB of this process's memory that are not pages of files."""
     lines = Path("/proc/self/status").read_text().splitlines()
     found = {line.split(":")[0]: int(line.split()[1]) for line in lines if line.startswith("Rss")}
     return (found["RssAnon"] + found["RssShmem"]) * 1024 / 1e6
@@ -65,7 +65,7 @@ def read_so_far() -> int:
 
 
 def bytes_of_window(folder: Path, frames: int, windows: int = 50) -> float:
-    """Bytes that are read from files for a window of so many frames."""
+    """Bytes that are read from files per window of `frames` frames."""
     split, rng = open_split(folder, "train"), np.random.default_rng(0)
     before = read_so_far()
     for number in rng.integers(len(split), size=windows):
@@ -75,8 +75,10 @@ def bytes_of_window(folder: Path, frames: int, windows: int = 50) -> float:
 
 
 def waited(folder: Path, batch: int, frames: int, milliseconds: float, steps: int, first: int = 5) -> dict[str, float]:
-    """Of `steps` steps after the `first`, which are pauses: the share of the time that they wait for their batches, and
-    the processor's time that a batch takes, which tells what to expect where other processes share it.
+    """Waiting of `steps` emulated steps, which are pauses, after the `first`.
+
+    Returns the share of the time that they wait for their batches, and the processor's time per batch, which tells what
+    to expect where other processes share the processor.
     """
     iterator, asking = batches(folder, batch=batch, frames=frames, stored=True), 0.0
     with Ahead(iterator, jax.device_put, first + steps) as ahead:
@@ -111,7 +113,7 @@ def trained(folder: Path, workdir: Path, batch: int, frames: int, steps: int, wi
 def measure(
     folder: Path, hours: float, batch: int, frames: int, milliseconds: float, steps: int, widths=WIDTHS
 ) -> dict[str, float]:
-    """Figures of data of so many hours, written into `folder`; each in a process of its own."""
+    """Figures of `hours` hours of data, written into `folder`; each is measured in a process of its own."""
     made = apart(linked_set, folder / f"{hours:g} h", hours, widths)
     return {
         "hours": hours,
@@ -122,6 +124,6 @@ def measure(
 
 
 def apart(function, *arguments):
-    """The result of a function in a process of its own, so that memory is its alone."""
+    """The result of a function in a process of its own, so that no other memory is counted."""
     with get_context("spawn").Pool(1) as pool:
         return pool.apply(function, arguments)

@@ -1,4 +1,4 @@
-"""What a profiler's trace says a device spent its time on: kernels by name, and how they were launched."""
+"""A device's time by a profiler's trace: kernels by name, and how they were launched."""
 
 from collections import Counter, defaultdict
 from pathlib import Path
@@ -12,10 +12,10 @@ _LAUNCHES = ("cuLaunchKernel", "cuGraphLaunch", "hipLaunchKernel", "hipGraphLaun
 
 
 def top(folder: Path, calls: int, most: int = 25) -> dict[str, Any]:
-    """Of a trace of `jax.profiler` over so many equal calls, by the call.
+    """Figures per call, from a trace of `jax.profiler` over `calls` equal calls.
 
-    `kernels`: rows of the `most` longest; `count` and `busy_ms` of all of them; `launches` by kind. On a CPU kernels
-    are XLA's operations, and a loop's time is its body's once more.
+    `kernels`: rows of the `most` longest; `count` and `busy_ms` of all kernels; `launches` by kind. Kernels of a CPU
+    are XLA's operations, and a loop's time repeats that of its body.
     """
     file = max(Path(folder).glob("**/*.xplane.pb"), key=lambda path: path.stat().st_mtime)
     planes = list(jax.profiler.ProfileData.from_file(str(file)).planes)

@@ -1,10 +1,10 @@
-"""What a program asks of a device before any compiler has seen it: its operations, counted.
+"""Counts of a program's operations before any compiler has seen it.
 
-A jitted function is lowered for a platform, which need not be at hand, and its StableHLO is walked: calls are followed
-and weigh as often as they are made, bodies of loops as often as they run where that is a constant (`loops` has None
-for the others, whose bodies count once). An operation's place is the innermost function of this project in its stack,
-`nn.blocks.normalise` say; of products with the one that calls it. What XLA makes of it (fusions, layouts, copies of
-its own) can't be seen here.
+A jitted function is lowered for a platform, which need not be at hand, and its StableHLO is walked. Calls are followed
+and count as often as they are made. Bodies of loops count as often as they run where that is a constant (`loops` has
+None for other loops, whose bodies count once). An operation's place is the innermost function of this project in its
+stack, `nn.blocks.normalise` say; a product's place also has that function's caller. XLA's fusions, layouts and copies
+can't be seen here.
 """
 
 import math
@@ -40,10 +40,10 @@ class Operation(NamedTuple):
     """One operation of a program.
 
     Attributes:
-      name: without the dialect; place: see the module; times: how often a call of the program runs it.
-      kinds: element types of its operands and of its result; read, written: bytes; flops: of a product, else 0.
-      precision: a product's, `float32`, `tf32` or its narrower type; target: a custom call's.
-      trips: of a loop, None where it isn't a constant.
+      name: name without the dialect; place: see the module; times: how often a call of the program runs it.
+      kinds: element types of its operands and of its result; read, written: bytes; flops: those of a product, else 0.
+      precision: that of a product, `float32`, `tf32` or its narrower type; target: that of a custom call.
+      trips: trips of a loop, None where they aren't a constant.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Operation(NamedTuple):
 
 
 def lower(function, *arguments, platform: str | None = "cuda"):
-    """StableHLO of a jitted function, lowered for a platform, None: the one at hand; shapes will do as arguments."""
+    """StableHLO of a jitted function, lowered for a platform (None: the one at hand); shapes will do as arguments."""
     before = jax.config.jax_traceback_in_locations_limit
     jax.config.update("jax_traceback_in_locations_limit", -1)
     try:
@@ -75,14 +75,14 @@ def operations(module) -> Iterator[Operation]:
 
 
 class _Walk:
-    """Goes through a module, once through each function and place it is called from."""
+    """Walk through a module, once through each function per place from which it is called."""
 
     def __init__(self, module):
         self._functions = {ir.StringAttr(each.attributes["sym_name"]).value: each for each in module.body.operations}
         self._known = {}
 
     def called(self, name: str, caller: str) -> list[Operation]:
-        """Operations of a function; `caller`: where one of a library was called, their place then; else empty."""
+        """Operations of a function; `caller`: their place if it is a library's, where it was called; else empty."""
         if (name, caller) not in self._known:
             self._known[name, caller] = list(self._inside(self._functions[name].regions[0], 1, caller))
         return self._known[name, caller]
@@ -107,7 +107,7 @@ class _Walk:
 
 
 def _place(operation, name: str) -> str:
-    """Of products with who uses them: of a layer alone it says little."""
+    """Place of an operation; that of a product names the layer's user too, since the layer alone says little."""
     frames = islice(_frames(operation.location), 2 if name in PRODUCTS else 1)
     return " < ".join(place for _, place in frames)
 
@@ -127,7 +127,7 @@ def _operation(operation, name: str, place: str, times: int) -> Operation:
 
 
 def _summed(operation, name: str) -> int:
-    """Pairs of numbers that each number of a product is the sum of."""
+    """Number of pairs that are summed into each number of a product."""
     first, second = (ir.ShapedType(value.type).shape for value in operation.operands)
     if name == "dot_general":
         numbers = stablehlo.DotDimensionNumbers(operation.attributes["dot_dimension_numbers"])
@@ -177,16 +177,21 @@ def _frames(location) -> Iterator[tuple[str, str]]:
 
 @cache
 def _module(file: str) -> str:
-    """Dotted name of a file of the project below its packages; empty for others, and for the check of shapes, which in
-    tests stands between caller and callee."""
+    """Dotted name of a project's file below its packages.
+
+    It is empty for other files, and for the check of shapes, which stands between caller and callee in tests.
+    """
     root = next((root for root in _ROOTS if Path(file).is_relative_to(root)), None)
     name = ".".join(Path(file).relative_to(root).with_suffix("").parts) if root else ""
     return "" if name == "types" else name
 
 
 def _ours(callee: str, body) -> bool:
-    """Whether operations of a function of the module have places of their own: in one of the project that is jitted,
-    and in the body of a loop. One of a library has not: it may have been traced for another call."""
+    """Whether operations of a function of the module have places of their own.
+
+    They have in a jitted function of the project and in the body of a loop, but not in a library's function: it may
+    have been traced for another call.
+    """
     name = callee.rstrip("0123456789").rstrip("_")
     inner = (function for found in body.blocks[0].operations for function, _ in _frames(found.location))
     return name == "closed_call" or name in inner
@@ -213,11 +218,11 @@ def _constant(value) -> int | None:
 
 
 def counts(found: Iterable[Operation]) -> dict[str, Any]:
-    """Of a program's operations: the table that `experiments.benchmark --lower` writes, in operations and bytes.
+    """The table of a program's operations that `experiments.benchmark --lower` writes, in operations and bytes.
 
-    `products` by precision, `wide_products` (those in more than bfloat16) and `float32_islands` (what else computes in
+    `products` by precision, `wide_products` (those in more than bfloat16) and `float32_islands` (other operations in
     float32) by place, `transposes` and `copies` (bytes written), `loops` by trips, `callbacks`, `custom_calls` by
-    target, `gathers`, `scatters`, `converts`, and `float64` (operations with such a number).
+    target, `gathers`, `scatters`, `converts`, and `float64` (operations with float64 numbers).
     """
     products, wide, islands = (defaultdict(Counter) for _ in range(3))
     moved = {name: Counter(ops=0, bytes=0) for name in ("transposes", "copies", "gathers", "scatters", "converts")}
@@ -253,5 +258,5 @@ def counts(found: Iterable[Operation]) -> dict[str, Any]:
 
 
 def bytes_of(operation: Operation) -> int:
-    """Read and written by an operation that runs once."""
+    """Bytes read and written by an operation that runs once."""
     return operation.read + operation.written

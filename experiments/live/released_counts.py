@@ -1,8 +1,8 @@
 """The released network's programs, lowered for a GPU and counted (`experiments.benchmark --preset released --lower`).
 
-Nothing is computed and no GPU is needed. Attention is XLA's, as it is in the product; without JAX's plugin for a GPU
-random numbers are lowered in their general form. The table has a row for each program (`released_programs`): a block of
-ten frames, `see` and `step` and `show` one after the other, is their sum.
+Nothing is computed and no GPU is needed. Attention is XLA's, as it is in the product. Random numbers are lowered in
+their general form without JAX's plugin for a GPU. The table has one row per program (`released_programs`). A block of
+ten frames is the sum of `see`, `step` and `show`, which run one after the other.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,7 +24,7 @@ WHOLE = ("see", "step", "show")
 def measure(
     sizes: Sizes, block: int, precisions: Sequence[str], platform: str = "cuda", write: Callable = lambda summary: None
 ) -> dict[str, Any]:
-    """The summary; `write` gets what there is of it after each precision."""
+    """The summary; `write` gets it, as far as it is, after each precision."""
     summary = {
         "preset": "released", "platform": platform, "jax": jax.__version__, "block": block,
         "size": sizes.codec.size, "device_of_the_roofline": H100._asdict(), "precisions": {},

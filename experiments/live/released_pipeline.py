@@ -1,4 +1,4 @@
-"""The released network live, with synthetic weights: a block from the user's pictures to the avatar's, every stage.
+"""The released network live, with synthetic weights: every stage of a block from the user's pictures to the avatar's.
 
     python -m experiments.benchmark --preset released --out out/benchmark            # full size, 512 px
     python -m experiments.benchmark --preset released --small --out out/benchmark    # shows that it runs, anywhere
@@ -10,9 +10,9 @@ Three programs hand over on the device, those that the product runs (`experiment
     show    the motion and a portrait -> pictures uint8 [B, size, size, 3], session after session
 
 A block is timed from arrays on the host to pictures on the host, then each program alone, all synchronised with the
-device, after one call that compiles. `floor_ms` is each program's work over the fastest of some large matrix products
-in the same run, of the same precision: no figure can be below it. Sessions are doubled while the 99th percentile of
-the block is below its length.
+device, after one call that compiles. `floor_ms` is a program's work at the speed of the fastest of some large matrix
+products in the same run, of the same precision: no figure can be below it. Sessions are doubled while the 99th
+percentile of the block is below its length.
 """
 
 import resource
@@ -68,7 +68,7 @@ class Pipeline:
         self._sound = 0.1 * rng.standard_normal((2, sessions, block * FRAME)).astype(np.float32)
 
     def whole(self) -> list[np.ndarray]:
-        """A block from the host to the host: pictures of each session."""
+        """Runs a block from the host to the host: pictures of each session."""
         return jax.device_get(self.shown(self.stepped(self.seen())))
 
     def seen(self):
@@ -139,7 +139,7 @@ def measure(
 
 
 def session_times(line: Pipeline, blocks: int, progress: cli.Progress) -> dict[str, Any]:
-    """Of a line that has not been called: seconds of the first block, then times over `blocks` of them."""
+    """Times of a pipeline that has not been called: seconds of the first block, then times over `blocks` blocks."""
     start = time.perf_counter()
     line.whole()
     compiled = time.perf_counter() - start
@@ -167,7 +167,7 @@ def session_times(line: Pipeline, blocks: int, progress: cli.Progress) -> dict[s
 
 
 def milliseconds(call: Callable, *arguments) -> tuple[float, Any]:
-    """How long a call took until its result was there, and the result."""
+    """Milliseconds of a call until its result is there, and the result."""
     start = time.perf_counter()
     result = jax.block_until_ready(call(*arguments))
     return 1000 * (time.perf_counter() - start), result
@@ -183,7 +183,7 @@ def peak(precision: str) -> float:
 
 
 def _memory() -> float:
-    """Highest so far: the device's, or the process's where the device doesn't say."""
+    """Highest memory so far: the device's, or the process's where the device doesn't say."""
     found = jax.local_devices()[0].memory_stats() or {}
     if "peak_bytes_in_use" in found:
         return found["peak_bytes_in_use"] / 2**30

@@ -1,4 +1,4 @@
-"""The released network's programs as the product runs them, by shapes alone: nothing is computed to have them.
+"""The released network's programs as the product runs them, made from shapes alone, without computing anything.
 
     hear      sound of both voices -> rows of wav2vec2, a window of two seconds each, in one batch
     see       a block of the user's pictures -> motion latents
@@ -37,7 +37,7 @@ __all__ = ["SMALL", "Program", "Sizes", "bytes_of", "programs", "live_config"]
 
 @dataclass(frozen=True)
 class Sizes:
-    """Of the three networks; the defaults are the released ones."""
+    """Sizes of the three networks; the defaults are the released ones."""
 
     flow: ModelConfig = released.MODEL
     codec: LatentConfig = LatentConfig()
@@ -55,8 +55,10 @@ SMALL = Sizes(
 
 
 class Program(NamedTuple):
-    """A jitted function and its arguments' shapes, the weights first; `again`: bytes of weights that a call must read
-    after their first time, being more than a cache holds."""
+    """A jitted function and its arguments' shapes, the weights first.
+
+    `again`: bytes of weights that a call must read more than once, because no cache holds them.
+    """
 
     call: Any
     arguments: tuple
@@ -64,7 +66,7 @@ class Program(NamedTuple):
 
 
 def live_config(sizes: Sizes, block: int = 10, precision: str = "tf32") -> Config:
-    """The released network's config without its joint start, at other sizes and for blocks of other lengths."""
+    """The released network's config without its joint start, at given sizes and block lengths."""
     config = released.config(start=0)
     cache = config.layout.cache + config.layout.block - block
     layout, compute = replace(config.layout, block=block, cache=cache), replace(config.compute, precision=precision)

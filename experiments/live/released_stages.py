@@ -4,9 +4,9 @@
     generator_block   ten frames of motion: 9 forwards of 3 guidance branches over 12 tokens and 38 cached ones
     decode_block      ten frames of motion -> ten pictures of 512 px
 
-Each is called once to compile, then `--repeats` times. GFLOP/s count the network's multiplications and additions as XLA
-does; those of a large matrix product in the same run say what the machine has, so that figures from different machines
-can be read. Memory is the process's highest so far.
+Each stage is called once to compile, then `--repeats` times. GFLOP/s count the network's multiplications and additions
+as XLA does. Those of a large matrix product in the same run say what the machine can do, so that figures of different
+machines can be compared. Memory is the process's highest so far.
 """
 
 from collections.abc import Callable, Mapping
@@ -86,7 +86,7 @@ def _picture(config: LatentConfig) -> jax.Array:
 
 
 def generator_block(sizes: ModelConfig | None = None) -> Stage:
-    """One block of a stream, in a state that goes on from call to call; `sizes`: others than the preset's."""
+    """One block of a stream, in a state that goes on from call to call; `sizes`: None for the preset's."""
     config = released.config()
     config = replace(config, model=sizes or config.model)
     sizes, layout, sampler = config.model, config.layout, config.sampler
@@ -109,7 +109,7 @@ def generator_block(sizes: ModelConfig | None = None) -> Stage:
 
 
 def forward_gflop(model, params, layout, branches: int, tokens: int) -> float:
-    """One forward of a pass's tokens against the cache, their levels told already."""
+    """GFLOP of one forward of a pass's tokens against the cache, with given modulations."""
     sizes = model.config
     motion = jnp.zeros((branches, tokens, sizes.motion_dim))
     told = model.apply(params, jnp.zeros((1, tokens)), method="modulations")

@@ -1,4 +1,4 @@
-"""What a program must take of a device, and what it may be expected to take, by counting.
+"""Least and expected time of a program on a device, by counting.
 
     floor      the longest of: products at the device's peak, by precision; every weight, input and result through its
                memory once, weights that no cache holds as often as they are read
@@ -20,7 +20,7 @@ COMPUTE, MEMORY, KERNEL = 0.6, 0.8, 1.5e-6
 
 
 class Device(NamedTuple):
-    """Peaks of a device: FLOP/s by precision, bytes/s of its memory; `source` of the numbers."""
+    """Peaks of a device: FLOP/s by precision, bytes/s of its memory, and the `source` of the numbers."""
 
     name: str
     flops: dict[str, float]
@@ -35,10 +35,10 @@ H100 = Device(
 
 
 def roofline(found: Iterable[Operation], moved: int, device: Device = H100) -> dict[str, Any]:
-    """Milliseconds of a program with these operations, which moves so many bytes at least.
+    """Milliseconds of a program with the operations `found`, which moves at least `moved` bytes.
 
-    `bound`: what the floor is made of; `between_ms`: what of `expected_ms` passes from product to product, by memory.
-    Products of integers or of other precisions raise KeyError: the device's peak for them is not known here.
+    `bound`: what sets the floor; `between_ms`: the part of `expected_ms` from product to product, by memory. Products
+    of integers or of other precisions raise KeyError: the device's peak for them is not known here.
     """
     computing = busy = fused = kernels = 0.0
     for each in found:

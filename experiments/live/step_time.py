@@ -1,7 +1,7 @@
-"""How long the step of a model takes: sound and the user's motion in, a block of the avatar's motion out.
+"""Time of a model's step: sound and the user's motion in, a block of the avatar's motion out.
 
-For a model of any codec, since nothing is tracked or rendered. What is heard and seen is noise, which makes no
-difference to the time.
+The model may have any codec, since nothing is tracked or rendered. Its inputs are noise, which makes no difference to
+the time.
 """
 
 import time
@@ -19,7 +19,7 @@ __all__ = ["measure"]
 
 
 def measure(run: Avatar, blocks: int) -> dict[str, Any]:
-    """`step_ms`: percentiles over `blocks` steps of one session; `latency_s`: a block and the median of them."""
+    """`step_ms`: percentiles over `blocks` steps of one session; `latency_s`: a block's length plus their median."""
     engine, rng = run.engine(1), np.random.default_rng(0)
     engine.join(reference_motion=run.normalizer.motion_mean)
     quiet = live_step.silence(run.config, 1)

@@ -1,4 +1,4 @@
-"""What the live benchmark measures: a trained run, or a bundle that was exported from one."""
+"""Systems that the live benchmark measures: a trained run, or a bundle that was exported from one."""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ from experiments.runs.data import measured_on
 __all__ = ["CLIPS", "SystemUnderTest", "from_bundle", "from_run"]
 
 CLIPS = 3
-"""Held-out conversations that a benchmark is made of."""
+"""Number of held-out conversations in a benchmark."""
 
 _FIRST_BLOCK = (
     "import sys, numpy as np, afjax; from afjax.streaming.live_step import silence; "
@@ -34,11 +34,11 @@ class SystemUnderTest:
     """A model that can be run live.
 
     Attributes:
-      config: of which name, layout, sampler and the width of the motion are right.
-      deviation: of each channel of the recorded motion `[d]`.
-      engine: makes something with the methods of `Engine` for a number of sessions.
-      sessions: numbers of sessions that it can be made for.
-      command: makes the first block in a new process.
+      config: only its name, layout, sampler and width of the motion are right.
+      deviation: that of each channel of the recorded motion, `[d]`.
+      engine: makes an object with the methods of `Engine` for a number of sessions.
+      sessions: numbers of sessions for which it can be made.
+      command: makes the first block in a fresh process.
       data: its conversations, None where it doesn't know any.
     """
 
@@ -53,9 +53,9 @@ class SystemUnderTest:
 def from_run(
     workdir: str | Path, data: str | Path = "", out: Path | None = None, precision: str | None = None
 ) -> SystemUnderTest:
-    """Of a run folder, or of the model that ships; `data` and `out`: as `measured_on` takes them.
+    """The system of a run folder, or of the model that ships; `data` and `out`: as for `measured_on`.
 
-    Raises InputError as `afjax.load`.
+    Raises InputError as `afjax.load` does.
     """
     run = cli.load_avatar(workdir, precision)
     return SystemUnderTest(
@@ -69,7 +69,7 @@ def from_run(
 
 
 def from_bundle(folder: str | Path) -> SystemUnderTest:
-    """Of a folder that `experiments.export_stream` wrote for two sessions, one of them for counterfactuals."""
+    """The system of a bundle that `experiments.export_stream` wrote for two sessions, one for counterfactuals."""
     folder = files.absolute(folder)
     try:
         stream = bundle_loader.Stream(folder)
@@ -111,14 +111,14 @@ class BundleEngine:
         return 1 - slot
 
     def leave(self, slot: int):
-        """A slot that nobody is in is computed as well."""
+        """Does nothing: empty slots are computed as well."""
 
     def step(self, inputs: live_step.Inputs) -> np.ndarray:
         return self._stream.step(*inputs)
 
 
 def _copied(axes: dict[str, int], state: dict, slot) -> dict:
-    """The state with what is in one slot of two in both."""
+    """The state with the content of one of two slots in both."""
     return {
         name: jax.numpy.repeat(jax.lax.dynamic_slice_in_dim(x, slot, 1, axes[name]), 2, axes[name])
         for name, x in state.items()

@@ -1,6 +1,6 @@
-"""What a training step takes on this machine: frames a second, share of the device's peak, memory.
+"""Cost of a training step on this machine: frames per second, share of the device's peak, memory.
 
-Batches are noise of the right shapes, placed before the clock starts, so that it is the step alone that is timed.
+Batches are noise of the right shapes, placed before the clock starts, so that only the step is timed.
 """
 
 import time
@@ -27,11 +27,11 @@ from experiments.live.device import device
 __all__ = ["codec", "generator", "measured"]
 
 FIRST = 2
-"""Steps before those that are timed; the first of them is compiled."""
+"""Steps before the timed ones; the first of them compiles."""
 
 
 def generator(config: Config, batch: int, precision: str, steps: int) -> dict[str, Any]:
-    """Of the generator, `batch` windows a step."""
+    """Figures of the generator, `batch` windows per step."""
     config = replace(config, data=replace(config.data, batch=batch), compute=ComputeConfig(precision=precision))
     c, t, rng = config.model, config.data.window, np.random.default_rng(0)
     widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
@@ -50,7 +50,7 @@ def generator(config: Config, batch: int, precision: str, steps: int) -> dict[st
 
 
 def codec(config: LatentTrainingConfig, batch: int, precision: str, steps: int) -> dict[str, Any]:
-    """Of the latent codec, `batch` pairs of pictures a step, with a perceptual network of drawn weights."""
+    """Figures of the latent codec, `batch` pairs of pictures per step, with a perceptual network of drawn weights."""
     config = replace(
         config, pictures=replace(config.pictures, batch=batch), compute=ComputeConfig(precision=precision)
     )  # fmt: skip
@@ -95,8 +95,10 @@ def _work(flops: float) -> dict[str, float]:
 
 
 def measured(call, *arguments) -> dict[str, Any]:
-    """Figures of `generator` or `codec`, measured in a process of its own, whose memory is its alone; `error` where
-    the device, or the machine, has too little of it."""
+    """Figures of `generator` or `codec`, measured in a process of its own, so that no other memory is counted.
+
+    `error` where the device, or the machine, has too little memory.
+    """
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
             return pool.submit(_apart, call, arguments).result()

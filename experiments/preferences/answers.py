@@ -20,10 +20,10 @@ _SIDES = {"left", "tie", "right"}
 
 @dataclass(frozen=True)
 class Key:
-    """What `preference_study` wrote into key.json.
+    """Contents of key.json, as `preference_study` writes it.
 
     Attributes:
-      study: id.
+      study: id of the study.
       a, b: folders of the two systems.
       pairs: {id of a pair: (file name, video of A, video of B)}.
     """
@@ -36,13 +36,13 @@ class Key:
 
 @dataclass(frozen=True)
 class Answers:
-    """What one participant sent back.
+    """Answers of one participant.
 
     Attributes:
       participant: the name on the file.
       choices: {(pair, question): 0, 1 or 2, see `preference.CHOICES`}.
-      left: decided answers that chose the video on the left.
-      path: of the file.
+      left: number of decided answers that chose the video on the left.
+      path: path of the file.
     """
 
     participant: str
@@ -77,7 +77,7 @@ def read_key(path: Path) -> Key:
 
 
 def read_answers(path: Path, key: Key) -> Answers:
-    """Reads what one participant sent; InputError if it is broken or belongs to another study."""
+    """Reads one participant's file. Raises InputError if it is broken or belongs to another study."""
     content = _read(path)
     participant, study = _text(content, "participant", path), _text(content, "study", path)
     if study != key.study:
@@ -107,7 +107,7 @@ def read_answers(path: Path, key: Key) -> Answers:
 
 
 def read_all(folder: Path, key: Key) -> list[Answers]:
-    """The answers of every .json file in `folder`. InputError if there is none, or one participant has two."""
+    """The answers of every .json file in `folder`. Raises InputError if there is none, or a participant has two."""
     if not folder.is_dir():
         raise InputError("no such folder", folder, "--answers names the folder of the answers-NAME.json files")
     files = sorted(file for file in folder.iterdir() if file.suffix.lower() == ".json")
@@ -170,7 +170,7 @@ def _share(estimate: Mapping) -> str:
 
 
 def about(results: Mapping) -> list[str]:
-    """What the table is made of, one line each."""
+    """Lines on the data behind the table."""
     lines = [
         f"A is {results['a']}, B is {results['b']}; shares in per cent with 95 % intervals.",
         f"{results['participants']} participants, {results['pairs']} pairs, {results['answers']} answers, "

@@ -42,7 +42,7 @@ def make_preferences(
 
 
 def strangers(clips: list[Conversation], data: Path) -> list[Conversation]:
-    """For each conversation another one, of a user who takes no part in it."""
+    """Another conversation for each, of a user who takes no part in it."""
     partner = groups.partners(people_of(clips))
     if partner is None:
         raise InputError("a conversation has no other one's user to be shown", data, "take --user dropped")
@@ -67,7 +67,7 @@ def losing(run: Avatar, clips: list, watched: list, chosen: range, user: str, se
 
 
 def provenance(run: Avatar, statistics_sha256: str, user: str, per_clip: int, seed: int) -> dict:
-    """What decides the samples: equal provenance, equal samples."""
+    """All that decides the samples: equal provenance means equal samples."""
     return {
         "model": run.config.name,
         "step": run.step,

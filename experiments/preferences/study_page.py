@@ -44,7 +44,7 @@ class Pair:
     """Two videos of one name, under the ids by which the page knows them.
 
     Attributes:
-      id: of the pair.
+      id: id of the pair.
       name: the file name in both folders.
       a, b: ids of the videos.
     """
@@ -56,7 +56,7 @@ class Pair:
 
 
 def common_videos(a: Path, b: Path) -> tuple[list[str], list[str]]:
-    """-> names of the .mp4 files that lie in both folders, and of those that lie in one only; both sorted.
+    """Names of the .mp4 files that lie in both folders, and of those that lie in one only; both sorted.
 
     Raises InputError if a folder is missing, both are the same or no name is common.
     """
@@ -76,7 +76,7 @@ def common_videos(a: Path, b: Path) -> tuple[list[str], list[str]]:
 
 
 def sample_pairs(names: Sequence[str], seed: int) -> tuple[str, list[Pair]]:
-    """-> id of the study and its pairs, in an order and under ids that say nothing about the names."""
+    """Id of the study and its pairs, in an order and under ids that say nothing about the names."""
     rng = random.Random(seed)
     tokens = rng.sample(range(16**11, 16**12), 3 * len(names) + 1)
     ids = [f"{token:x}" for token in tokens]
@@ -97,7 +97,7 @@ def page(study: str, pairs: Sequence[Pair], note: str = "") -> str:
 
 
 def check(path: Path) -> tuple[VideoInfo, list[str]]:
-    """-> size and length of a video that browsers play, and its tags. Raises InputError for any other."""
+    """Size and length of a video that browsers play, and its tags. Raises InputError for any other."""
     info = probe(path)
     with open_media(path, "video") as container:
         codec = container.streams.video[0].codec_context
@@ -111,7 +111,7 @@ def check(path: Path) -> tuple[VideoInfo, list[str]]:
 
 
 def telling(name: str, a: Path, b: Path) -> list[str]:
-    """What in a pair's files might tell the systems apart, one line each. Raises InputError for unplayable videos."""
+    """Lines on what in a pair's files might tell the systems apart. Raises InputError for unplayable videos."""
     (first, first_tags), (second, second_tags) = check(a / name), check(b / name)
     lines = []
     if (first.width, first.height) != (second.width, second.height):
@@ -134,10 +134,10 @@ def make(
       a, b: folders of the systems' videos.
       out: folder to make.
       key: file to make; None is key.json beside `out`.
-      seed: of ids and order; None draws one.
+      seed: seed of ids and order; None draws one.
       note: a sentence that participants read about all videos.
 
-    -> what `key` holds, and remarks on what might tell the systems apart or was left out.
+    Returns the content of `key`, and remarks on what might tell the systems apart or was left out.
 
     Raises:
       InputError: a folder or common names are missing, a video does not play in browsers, an output exists.

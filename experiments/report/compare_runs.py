@@ -37,7 +37,7 @@ th[scope=row] { overflow-wrap: anywhere; }
 
 @dataclass(frozen=True)
 class RunLog:
-    """What a run folder holds: `config` by dotted name, the records of its log, its summary (empty until it ends)."""
+    """Contents of a run folder: `config` by dotted name, the records of its log, its summary (empty until it ends)."""
 
     name: str
     config: dict[str, Any]
@@ -59,7 +59,7 @@ class RunLog:
 
 
 def find(patterns: Sequence[str]) -> list[Path]:
-    """Folders that the patterns name, in order, each once. Raises InputError for one that names none."""
+    """Folders that the patterns name, in order, each once. Raises InputError for a pattern that names none."""
     found = []
     for pattern in patterns:
         paths = sorted(glob.glob(str(files.absolute(pattern))))
@@ -116,7 +116,7 @@ def flat(table: dict[str, Any], where: str = "") -> dict[str, Any]:
 
 
 def differences(runs: Sequence[RunLog]) -> dict[str, list[Any]]:
-    """Settings in which the runs differ: a value a run, None where a run has no such setting."""
+    """Settings in which the runs differ: one value per run, None where a run lacks the setting."""
     names = dict.fromkeys(name for run in runs for name in run.config)
     rows = {name: [run.config.get(name) for run in runs] for name in names}
     return {name: row for name, row in rows.items() if any(value != row[0] for value in row)}
@@ -138,7 +138,7 @@ FIGURES = {
 
 
 def compare(folders: Sequence[Path], out: Path) -> dict[str, Any]:
-    """Writes the page; -> the figures of every run and the names of the settings in which they differ."""
+    """Writes the page. Returns the figures of every run and the names of the settings in which they differ."""
     runs = read(folders)
     figures = {run.name: {name: get(run) for name, get in FIGURES.items()} for run in runs}
     shown = [name for name in FIGURES if any(row[name] is not None for row in figures.values())]

@@ -43,11 +43,11 @@ def trades(
     x: str,
     line: float,
 ) -> Path:
-    """One panel per figure, by its label: every name's points, small, and their mean; shaded is what is good enough.
+    """One panel per figure, by its label: every name's points, small, and their mean; the good range is shaded.
 
     Args:
-      panels: `{label: ({name: [(x, y), ...]}, (low, high))}`, the same names in each; y is on a logarithmic scale
-        where its values span a factor of ten, as x always is.
+      panels: `{label: ({name: [(x, y), ...]}, (low, high))}`, the same names in each. x is on a logarithmic scale; so
+        is y where its values span a factor of ten.
       line: an x that is marked, if it is finite.
     """
     with canvas(path, 10.0, 4.5) as figure:
@@ -74,7 +74,7 @@ def trades(
 
 
 def strips(path: Path | str, rows: Mapping[str, np.ndarray], seconds: Sequence[float]) -> Path:
-    """Frames uint8 `[n, h, w, 3]` by name, a row each, with the times of the columns above them."""
+    """Frames uint8 `[n, h, w, 3]` by name, one row per name, with the times of the columns above them."""
     with canvas(path, 1.6 + len(seconds), 0.3 + len(rows)) as figure:
         figure.get_layout_engine().set(w_pad=0.01, h_pad=0.01, wspace=0, hspace=0)
         axes = figure.subplots(len(rows), len(seconds), squeeze=False)

@@ -18,7 +18,7 @@ SHEET = 24
 
 @lru_cache(maxsize=4)
 def painted_face(seed: int, size: int):
-    """The face codec's identity of a drawn portrait. A training shows the same two in every sample."""
+    """The face codec's identity of a drawn portrait. All samples of a training show the same two."""
     from afjax.codec.face.codec import FaceCodec
     from data_pipeline.simulate.portrait.draw import paint_portrait
 
@@ -30,7 +30,7 @@ def write_conversation(path: Path, clip: Conversation, motion: np.ndarray, size:
     """Renders a clip with the avatar's `motion` [T, D]; needs a clip that holds sound.
 
     Args:
-      path: MP4 to write; clip: gives the user and both voices; size: pixels a side of each face.
+      path: MP4 to write; clip: gives the user and both voices; size: side of each face in pixels.
       portrait: picture of the avatar, uint8 [H, W, 3]; drawn if None.
       sheet: PNG of some frames to write as well.
     """
@@ -71,6 +71,6 @@ def render_tracks(user: np.ndarray, avatars: Mapping[str, np.ndarray], size: int
 
 
 def marks(clip: Conversation) -> list[tuple[str, float, float | None]]:
-    """True events for `figures.motion_curves`: kind, second of the cause, second of the recorded reaction or None."""
+    """True events for `figures.motion_curves`: kind, seconds of the cause, seconds of the recorded reaction or None."""
     reacted = zip(clip.event_kind, clip.event_frame, clip.event_response, strict=True)
     return [(EVENT_KINDS[kind], frame / FPS, None if at < 0 else at / FPS) for kind, frame, at in reacted]

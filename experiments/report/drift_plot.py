@@ -11,7 +11,7 @@ _TITLES = {"to_recorded": "from the recorded distribution", "to_first": "from it
 
 
 def picture(path: Path | str, conditions: dict) -> Path:
-    """One row a kind of condition, one column a distance; shades are the bands of recorded minutes."""
+    """One row per kind of condition, one column per distance; shades are the bands of recorded minutes."""
     with canvas(path, 9.0, 0.6 + 2.5 * len(conditions)) as figure:
         axes = figure.subplots(len(conditions), len(_TITLES), squeeze=False, sharex=True)
         for line, (kind, found) in zip(axes, conditions.items(), strict=True):

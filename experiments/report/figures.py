@@ -90,11 +90,11 @@ def response_map(
     frame_ms: float = 40.0,
     least: float = 0.15,
 ) -> Path:
-    """Peak correlation of every user channel with every avatar channel, one panel a system.
+    """Peak correlation of every user channel with every avatar channel, one panel per system.
 
     Args:
       path: PNG to write.
-      peaks: by system, e.g. recorded and model, what `metrics.reactiveness.response_map` returns: `[d, e]` peak
+      peaks: results of `metrics.reactiveness.response_map` by system, such as recorded and model: `[d, e]` peak
         (colour) and `[d, e]` lag in frames (written into the cell, in ms).
       channels: names `[d]`, the same for user and avatar.
       frame_ms: duration of a frame.
@@ -135,7 +135,7 @@ def motion_curves(
     speaking: Mapping[str, np.ndarray] | None = None,
     fps: float = 25.0,
 ) -> Path:
-    """Channels of user and avatar over time with the true events marked.
+    """Channels of user and avatar over time, with the true events marked.
 
     Args:
       path: PNG to write.
@@ -145,7 +145,7 @@ def motion_curves(
       events: (kind, seconds of the cause, seconds of the true reaction or None). A solid line marks a cause, a dotted
         one the reaction to it, a shade the time between.
       speaking: bool `[t]` by person (`user`, `avatar`), drawn as bars above the curves.
-      fps: frames a second.
+      fps: frames per second.
     """
     speaking = speaking or {}
     kinds = list(dict.fromkeys(kind for kind, _, _ in events))

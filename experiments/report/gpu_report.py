@@ -1,4 +1,4 @@
-"""Tables and pictures of `experiments.live.gpu_report`, as docs/gpu.md takes them."""
+"""Tables and pictures of `experiments.live.gpu_report`, as docs/gpu.md shows them."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The report of a run as one HTML file that needs nothing beside it: pictures are inside, nothing is fetched."""
+"""The report of a run as one HTML file; pictures are inside, and nothing is fetched."""
 
 import base64
 import os
@@ -13,7 +13,7 @@ from afjax.metrics import bootstrap
 from afjax.metrics.table import report
 
 INLINE_VIDEO_BYTES = 8_000_000
-"""A larger video is linked by its name, to lie beside the report."""
+"""Largest video inside the file; a larger one is linked by its name, to lie beside the report."""
 
 _TYPES = {".png": "image/png", ".jpg": "image/jpeg", ".mp4": "video/mp4"}
 _BETTER = {"low": "lower is better", "high": "higher is better", "recorded": "near the recorded is better"}
@@ -74,7 +74,7 @@ def write(
       path: HTML file.
       table: what `afjax.metrics.table.report.evaluate` returns.
       title: heading.
-      lines: sentences below it: what was trained and measured on.
+      lines: sentences below it, on the data of training and measurement.
       videos: mp4; each inside the file up to INLINE_VIDEO_BYTES, else linked relative to `path`.
       pictures: (PNG or JPEG, caption) in the order shown.
       seconds: wall time by stage.

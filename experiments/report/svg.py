@@ -22,7 +22,7 @@ svg polyline { fill: none; stroke-width: 1.6; stroke-linejoin: round; }
 
 
 def chart(curves: Mapping[str, Curve], styles: Mapping[str, str], label: str) -> str:
-    """One line a name through its (x, y); values that are not finite leave a gap, a lone point is a dot.
+    """One line per name through its (x, y); values that are not finite leave a gap, a lone point is a dot.
 
     Args:
       styles: CSS of each name's line; label: what the chart shows, for those who do not see it.

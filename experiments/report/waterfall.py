@@ -1,4 +1,4 @@
-"""Where the time of live blocks goes, drawn: collecting, waiting, computing, rendering, shown."""
+"""A drawing of where the time of live blocks goes: collecting, waiting, computing, rendering, shown."""
 
 from pathlib import Path
 

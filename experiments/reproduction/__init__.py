@@ -1,1 +1,1 @@
-"""The paper's tables from recordings, as a list of named commands that stops and goes on (docs/reproduce.md)."""
+"""The paper's tables from recordings, as named commands that can stop and go on (docs/reproduce.md)."""

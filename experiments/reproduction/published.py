@@ -1,6 +1,6 @@
-"""The tables that the paper printed (Avatar Forcing, CVPR 2026, tables 1 to 7), and what can't be compared, and why.
+"""The paper's printed tables (Avatar Forcing, CVPR 2026, tables 1 to 7), and notes on what can't be compared, and why.
 
-Rows are in the order of the paper; `OURS` names the rows that the project's own models stand beside.
+Rows are in the order of the paper; `OURS` names the rows beside which the project's own models stand.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ __all__ = ["OURS", "TABLES", "Table"]
 
 @dataclass(frozen=True)
 class Table:
-    """`title`, `columns`, and `rows`: a name and its values, None where the paper prints none; `notes` in sentences."""
+    """A table: `title`, `columns`, `rows` of values by name (None where the paper prints none), and `notes`."""
 
     title: str
     columns: tuple[str, ...]

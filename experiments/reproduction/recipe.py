@@ -1,4 +1,4 @@
-"""The steps from recordings to the paper's tables: which models are trained, tuned, rendered and measured, by what.
+"""The steps from recordings to the paper's tables: models that are trained, tuned, rendered and measured.
 
     recordings --- codec --- records --- features --+-- talking_only ----------- losing samples --+
                        of the model's blocks        +-- infp                                      |
@@ -6,9 +6,9 @@
                                                     +-- plain ------------------------------------+-- tuned
                                                     +-- plain_5, plain_25  (frames of a block) ---+-- tuned_5, tuned_25
 
-Every model is measured on the held-out conversations (`dyadic`), and where there are recordings of them, on talking
-heads (`hdtf`) and listening heads (`vico`). Hours are of one H100 and estimates: of the codec FLOAT's nine days of an
-A100 halved, of a generator 2,000,000 steps of 6 ms; those of losing samples and of rendering are guesses.
+Every model is measured on the held-out conversations (`dyadic`), and on talking heads (`hdtf`) and listening heads
+(`vico`) where there are recordings of them. Hours are estimates for one H100: half of FLOAT's nine days on an A100 for
+the codec, 2,000,000 steps of 6 ms for a generator; those of losing samples and of rendering are guesses.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ __all__ = ["Settings", "plan"]
 
 CONFIGS = "experiments/configs"
 BLOCKS = {"talking_only": 50, "infp": 75, "voice": 10, "plain": 10, "plain_5": 5, "plain_25": 25}
-"""Trained models and the frames of their blocks: each hears what a stream in such blocks does."""
+"""Trained models and the frames of their blocks; each hears what a stream in blocks of that length hears."""
 TUNED = {"tuned": "plain", "tuned_5": "plain_5", "tuned_25": "plain_25"}
 MEASURED = {
     1: ("talking_only", "infp", "tuned"),
@@ -33,7 +33,7 @@ MEASURED = {
 }
 """Models of each table."""
 PROTOCOL = {3: "hdtf", 4: "vico"}
-"""Of tables that are not of the dyadic recordings."""
+"""Protocols of tables that are not of the dyadic recordings."""
 TIMED = (1, 7)
 """Tables with a column of latency."""
 TIMES = "experiments.benchmark"
@@ -42,17 +42,17 @@ GENERATOR, CODEC, TUNING, RENDERING = 3.5, 108.0, 0.1, 0.5
 
 @dataclass(frozen=True)
 class Settings:
-    """What is given and where it goes.
+    """Inputs and output folder of the reproduction.
 
     Attributes:
-      data: folder with `faces/train` and `faces/eval` (videos for the codec), `pairs.csv` (conversations), and as they
-        are there `hdtf/` and `vico/listener`, `vico/talker` (videos).
+      data: folder with `faces/train` and `faces/eval` (videos for the codec), `pairs.csv` (conversations) and, if they
+        are there, `hdtf/` and `vico/listener`, `vico/talker` (videos).
       networks: folder of the metrics' networks (docs/metrics.md), with `weights/` of wav2vec2 and `vgg16.ckpt`.
-      tracks: folder of tracks of SPECTRE or EMOCA, one folder a model; empty: without.
+      tracks: folder of tracks of SPECTRE or EMOCA, one folder per model; empty: none.
       out: folder of all that is made.
       sizes: flags that make codec and generators small; empty: the paper's.
       seconds: length of a record.
-      environment: of every step but those that are timed.
+      environment: variables of every step but the timed ones.
     """
 
     data: Path
@@ -67,7 +67,7 @@ class Settings:
 
 
 def plan(tables: tuple[int, ...], given: Settings) -> list[Step]:
-    """The steps that the tables need, each after what it needs."""
+    """The steps that the tables need, each after those that it needs."""
     needed = {model for table in tables for model in MEASURED[table]}
     trained = {TUNED.get(model, model) for model in needed}
     if needed & set(TUNED):
@@ -135,7 +135,7 @@ def _common(model: str, given: Settings) -> tuple[str, ...]:
 
 
 def _block(model: str) -> tuple[str, ...]:
-    """Another block leaves the window of 50 frames as it is: what is not noisy of it is the cache."""
+    """Flags of a model's block. The window of 50 frames stays: its part that is not noisy is the cache."""
     block = BLOCKS[TUNED.get(model, model)]
     return () if block not in (5, 25) else (f"--config.layout.block={block}", f"--config.layout.cache={48 - block}")
 
@@ -169,7 +169,7 @@ def _measured(model: str, protocol: str, given: Settings) -> Step:
             f"--user_video={data / 'vico' / 'talker'}",
         )  # fmt: skip
     arguments = (f"--workdir={_run(given, model)}", *sources, f"--networks={given.networks}")
-    arguments += (f"--features={given.out / 'features'}",)  # all measure the same recordings
+    arguments += (f"--features={given.out / 'features'}",)  # all models are measured on the same recordings
     if given.tracks:
         arguments += (f"--tracks={Path(given.tracks) / protocol / model}",)
     name = f"{protocol}_{model}"
@@ -184,13 +184,13 @@ def _timed(model: str, given: Settings) -> Step:
 
 
 def _exported(given: Settings) -> Step:
-    """What a product takes: the model that the paper's first table ends with."""
+    """Exports the model for a product: the last one of the paper's first table."""
     arguments = (f"--workdir={_run(given, 'tuned')}", f"--out={given.out / 'bundle'}", "--sessions=1")
     return Step("bundle", "experiments.export_stream", arguments, ("tuned",))
 
 
 def _study(given: Settings) -> list[Step]:
-    """The page for people, and the count of their answers where there are any."""
+    """Makes the page for people, and counts their answers where there are any."""
     ours, theirs = (given.out / "measured" / f"dyadic_{model}" / "videos" / "model" for model in ("tuned", "infp"))
     folder = given.out / "study"
     arguments = (f"--a={ours}", f"--b={theirs}", f"--out={folder / 'site'}")

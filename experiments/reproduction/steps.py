@@ -1,8 +1,8 @@
-"""Steps of a long experiment: each one a command, run once, in an order in which each has what it needs.
+"""Steps of a long experiment: each is a command that runs once, after the steps that it needs.
 
-A step that has ended leaves `steps/NAME.json` in the folder, with its command and its seconds, and its output in
-`steps/NAME.log`. Started again, a step whose command is the same is not run unless something that it needs is; one that
-was stopped is, and goes on by itself where its program does.
+A finished step leaves `steps/NAME.json` in the folder, with its command and its seconds, and its output in
+`steps/NAME.log`. It is run again only if its command differs or a step that it needs is run. A stopped step is run
+again, and goes on where its program does.
 """
 
 import json
@@ -28,14 +28,16 @@ if sys.platform == "linux":
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)
 os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
 """
-"""A step that outlived its killed parent would write beside the one that takes its place: it ends with it (prctl's
-PR_SET_PDEATHSIG, which a new program of the same process keeps)."""
+"""A step ends with its killed parent (prctl's PR_SET_PDEATHSIG, which another program in the same process keeps). It
+would otherwise write beside the step that takes its place."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """`arguments`: of the program `module`; `needs`: names of steps; `hours` on one H100, None where it is minutes;
-    `environment`: variables that it has besides ours."""
+    """A step: the program `module` with its `arguments`.
+
+    `needs`: names of steps; `hours`: on one H100, None for minutes; `environment`: variables beside ours.
+    """
 
     name: str
     module: str
@@ -50,7 +52,7 @@ class Step:
 
 
 def done(step: Step, folder: Path) -> dict | None:
-    """What is known of a step that has ended with this command."""
+    """The record of a step that has ended with this command, else None."""
     try:
         record = json.loads(_record(step, folder).read_text())
     except (OSError, ValueError):
@@ -59,7 +61,7 @@ def done(step: Step, folder: Path) -> dict | None:
 
 
 def run(steps: Sequence[Step], folder: Path, jobs: int = 1, say: Callable[[str], None] = print) -> None:
-    """Runs what has not ended, `jobs` at a time. Raises InputError with the last line of the first that fails."""
+    """Runs unfinished steps, `jobs` at a time. Raises InputError with the last line of the first that fails."""
     (folder / "steps").mkdir(parents=True, exist_ok=True)
     _check(steps)
     waiting, running = list(steps), {}
@@ -95,9 +97,9 @@ def _check(steps: Sequence[Step]):
 
 
 def _forget(step: Step, steps: Sequence[Step], folder: Path):
-    """A step and all that need it have not ended."""
+    """Marks a step, and all that need it, as unfinished."""
     forgotten = {step.name}
-    for other in steps:  # what needs it stands behind it
+    for other in steps:  # the steps that need it come after it
         if other.name in forgotten or forgotten & set(other.needs):
             forgotten.add(other.name)
             _record(other, folder).unlink(missing_ok=True)

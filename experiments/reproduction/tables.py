@@ -1,4 +1,4 @@
-"""Our tables beside the paper's: what the steps measured, under the paper's rows and columns."""
+"""Our tables beside the paper's: the steps' results, under the paper's rows and columns."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ __all__ = ["write"]
 
 
 def write(out: Path, tables: tuple[int, ...], said: str = "") -> Path:
-    """Writes `table1.json` .. and `tables.md`, which begins with what is `said`, of what has been measured in `out`."""
+    """Writes `table1.json` .. and `tables.md` of the measurements in `out`; `said`: first lines of `tables.md`."""
     pages = []
     for number in tables:
         content = _study(out) if number == 2 else _measured(out, number)
@@ -24,7 +24,7 @@ def write(out: Path, tables: tuple[int, ...], said: str = "") -> Path:
 
 
 def _measured(out: Path, number: int) -> dict[str, Any]:
-    """`rows`: of each of the paper's rows its values and, where we have a model for it, ours with intervals."""
+    """`rows`: the values of each of the paper's rows and, where we have a model for it, ours with intervals."""
     table, protocol = TABLES[number], PROTOCOL.get(number, "dyadic")
     rows, missing, notes = {}, {}, list(table.notes)
     further = {}
@@ -59,7 +59,7 @@ def _latency(timed: dict[str, Any]) -> dict[str, Any]:
 
 
 def _study(out: Path) -> dict[str, Any]:
-    """Of the study: where its page is, and the results of its answers where there are any."""
+    """The study's entry: where its page is, and the results of its answers where there are any."""
     table = TABLES[2]
     found = _read(out / "study" / "results" / "results.json")
     missing = {} if found else {"answers": f"put those of {out / 'study' / 'site'} into {out / 'study' / 'answers'}"}
@@ -78,7 +78,7 @@ def _read(path: Path) -> dict | None:
 
 
 def _page(number: int, content: dict[str, Any]) -> str:
-    """Markdown: a row of the paper's, and ours below it with its interval."""
+    """Markdown of a table: each row of the paper's, with ours and its interval below it."""
     columns = content["columns"]
     lines = [f"## Table {number}. {content['title']}", "", "| | " + " | ".join(columns) + " |"]
     lines.append("|---" * (len(columns) + 1) + "|")

@@ -1,8 +1,8 @@
-"""The whole way at a size that a laptop does in minutes: drawn people who talk, networks of drawn weights.
+"""The whole reproduction at a size that a laptop does in minutes: drawn people who talk, networks of drawn weights.
 
-Its figures mean nothing; that every step runs on what the one before made is what it shows. People are drawn portraits
+Its figures mean nothing. It shows that every step runs on the result of the step before. People are drawn portraits,
 moved by the simulator's conversations and rendered by the face codec; voices are synthetic. Conversations are of
-different people; the same videos are the codec's faces, the talking heads (avatars) and the listening heads.
+different people. The same videos are the codec's faces, the talking heads (avatars) and the listening heads.
 """
 
 import csv
@@ -32,9 +32,9 @@ SPLITS = {"train": 3, "eval": 2}
 SECONDS, SIZE = 6.04, 256
 """A record of 6 s holds two windows of the baseline, which generates 75 frames at once."""
 SPEAKS = 0.1
-"""Least share of a conversation in which each of the two speaks: a silent voice is set aside."""
+"""Least share of a conversation in which each person speaks: a silent voice would be set aside."""
 DIM = 24
-"""Of the latent codec's motion."""
+"""Channels of the latent codec's motion."""
 STEPS = 4
 SIDES = ("avatar", "user")
 
@@ -51,7 +51,7 @@ def prepare(out: Path):
 
 
 def settings(out: Path) -> Settings:
-    """What `recipe.plan` takes, of what `prepare` makes."""
+    """Settings for `recipe.plan`, of what `prepare` makes."""
     given = out / "given"
     speech = tiny_release.SPEECH
     steps = tuple(f"--config.training.{name}={STEPS}" for name in ("num_steps", "log_every", "save_every"))
@@ -76,7 +76,7 @@ def settings(out: Path) -> Settings:
 
 
 def _recordings(folder: Path):
-    """`recordings` of a data folder (`recipe.Settings.data`), whose videos are named by their conversation."""
+    """Makes the recordings of a data folder (`recipe.Settings.data`); videos are named by their conversation."""
     data, codec, films = folder / "recordings", FaceCodec(SIZE), []
     optional("soxr")
     with Speaker() as speaker, ThreadPoolExecutor() as threads:
@@ -98,8 +98,10 @@ def _both_speak(clip: Conversation) -> bool:
 
 
 def _filmed(data: Path, name: str, split: str, person: int, clip: Conversation, codec: FaceCodec) -> dict[str, str]:
-    """Writes both videos of a conversation, of drawn persons `person` and the next, and links to them where other steps
-    look; -> its line of the table."""
+    """Writes both videos of a conversation, with links to them where other steps look. Returns its line of the table.
+
+    The people are the drawn person `person` and the next one.
+    """
     import soxr
 
     row = {"conversation": name}

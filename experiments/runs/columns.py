@@ -1,7 +1,7 @@
-"""What of motion is measured: the face codec's channels, or coefficients of the latent codec's directions.
+"""Measured columns of motion: the face codec's channels, or coefficients of the latent codec's directions.
 
-A latent codec moves faces within the span of its directions, whose coefficients have no names: there are no lips, no
-smile and no pose among them, so figures of these do not exist for it.
+A latent codec moves faces within the span of its directions, whose coefficients have no names. None of them is lips, a
+smile or a pose, so that figures of these do not exist for it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -28,8 +28,8 @@ class Columns:
 
     Attributes:
       channels: names of the columns of the motion `[..., d]` itself, as records have them.
-      names: of the measured columns, which `project` gives of it; `groups` choose among them.
-      channel_groups: what they mean.
+      names: names of the measured columns, which `project` makes of motion; `groups` choose among them.
+      channel_groups: what the groups mean.
     """
 
     channels: Sequence[str]
@@ -43,7 +43,7 @@ FACE = Columns(CHANNELS, CHANNELS, GROUPS, lambda motion: motion, ChannelGroups(
 
 
 def columns_of(codec: Codec | None) -> Columns:
-    """Coefficients of the latent codec's directions, the face codec's channels otherwise."""
+    """Columns of a codec: coefficients of the latent codec's directions, otherwise the face codec's channels."""
     if not isinstance(codec, LatentCodec):
         return FACE
     names = tuple(f"direction_{n}" for n in range(codec.config.directions))
@@ -51,9 +51,9 @@ def columns_of(codec: Codec | None) -> Columns:
 
 
 def columns_for(channels: Sequence[str], codec: str | Path, where: object) -> Columns:
-    """Of motion with these channels, read by the codec of a run folder, `data.codec` (empty: the face codec).
+    """Columns of motion with these channels, read by the codec of a run folder, `data.codec` (empty: the face codec).
 
-    Raises InputError where they are another codec's.
+    Raises InputError where the channels are another codec's.
     """
     columns = columns_of(load_autoencoder(codec) if codec else None)
     if tuple(channels) != tuple(columns.channels):

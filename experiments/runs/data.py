@@ -22,7 +22,7 @@ from data_pipeline.schema import EVENT_KINDS, Conversation
 from data_pipeline.simulate.build import build
 
 STATISTICS = 4
-"""Conversations beside held-out ones: a data set has statistics, though a model that is measured brings its own."""
+"""Training conversations beside held-out ones: a data set needs statistics, though a measured model brings its own."""
 FITTING = "give --data, conversations like those that it was trained on"
 
 
@@ -35,10 +35,10 @@ def training_data(config: Config, workdir: Path) -> Path:
 
 
 def measured_on(run: Avatar, data: str | Path = "", out: Path | None = None, clips: int = 0) -> Path:
-    """Folder of the conversations that a model is measured on: `data`, or those that it came with.
+    """Folder of the conversations on which a model is measured: `data`, or those with which it came.
 
-    A model that came without any, as those do that ship, is measured on held-out ones that are simulated into
-    `out/data`: `clips` of them, by default as many as its training set aside, and the same ones.
+    A model that came without any, such as one that ships, is measured on `clips` held-out conversations that are
+    simulated into `out/data`, by default exactly those that its training set aside.
     """
     if data or run.config.data.path:
         return files.absolute(data or first(run.config.data.path))
@@ -49,9 +49,9 @@ def measured_on(run: Avatar, data: str | Path = "", out: Path | None = None, cli
 
 
 def simulated(config: Config, folder: Path, counts: dict[str, int], do: str) -> Path:
-    """Conversations as a config asks for, simulated into a folder unless they are there already; returns it.
+    """Simulates conversations for a config into a folder, unless they are there already. Returns the folder.
 
-    Raises InputError, which says what to do, for a model that they don't fit, and for others in the folder.
+    Raises InputError, with the advice `do`, for a model that they don't fit, and for other conversations in the folder.
     """
     if (config.model.motion_dim, config.model.audio_dim) != (len(CHANNELS), EXTRACTOR.dim):
         raise InputError(
@@ -74,7 +74,7 @@ def simulated(config: Config, folder: Path, counts: dict[str, int], do: str) -> 
 
 
 def check_data(config: Config, metadata: Metadata, folder: Path) -> dict[str, Any]:
-    """What made the features of the records, `described`.
+    """Description of what made the features of the records.
 
     Raises InputError if the records do not fit the model or its settings.
     """
@@ -91,14 +91,14 @@ def check_data(config: Config, metadata: Metadata, folder: Path) -> dict[str, An
 
 
 def check_same_data(run: Avatar, metadata: Metadata, where: object, do: str):
-    """Raises InputError unless a model was trained on the data of this metadata, going by their statistics."""
+    """Raises InputError unless the statistics of this metadata are those of a model's training data."""
     ours, theirs = (normalizer.to_json()["sha256"] for normalizer in (run.normalizer, metadata.normalizer))
     if ours != theirs:
         raise InputError("the model was trained on other data", where, do)
 
 
 def check_fits(config: Config, channels: int, features: int, where: object = None, do: str = FITTING):
-    """Raises InputError unless conversations of so many motion channels and audio features fit the model."""
+    """Raises InputError unless conversations with these numbers of motion channels and audio features fit the model."""
     for what, found, wanted in (
         ("motion channels", channels, config.model.motion_dim),
         ("audio features", features, config.model.audio_dim),
@@ -108,10 +108,11 @@ def check_fits(config: Config, channels: int, features: int, where: object = Non
 
 
 def people_of(clips: Sequence[Conversation]) -> np.ndarray:
-    """Who the avatar and the user of each conversation are, by name or number [n, 2].
+    """The avatar and the user of each conversation, by name or number [n, 2].
 
-    Recorded people talk in several and go by their names. Simulated conversations, told by their events, which no
-    recording has, are of people drawn anew, whose voices may have one name.
+    Recorded people talk in several conversations and go by their names. People of simulated conversations are drawn
+    anew, though their voices may have one name; these conversations are recognised by their events, which no recording
+    has.
     """
     if any(len(clip.event_kind) for clip in clips):
         return np.arange(2 * len(clips)).reshape(-1, 2)
@@ -119,5 +120,5 @@ def people_of(clips: Sequence[Conversation]) -> np.ndarray:
 
 
 def groups_of(clips: Sequence[Conversation]) -> np.ndarray:
-    """Which conversations share people [n] (`afjax.metrics.groups`)."""
+    """Groups [n] of conversations that share people (`afjax.metrics.groups`)."""
     return groups.of_people(people_of(clips))

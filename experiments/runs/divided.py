@@ -19,11 +19,11 @@ def clips(
     condition_set: str = "joint",
     first: int = 0,
 ) -> np.ndarray:
-    """What `Generator.clips` gives, in every process; all of them must call it.
+    """The result of `Generator.clips`, in every process; all of them must call it.
 
     Each process generates its part of the clips on all its devices. Noise goes by a clip's number, so that the
-    division changes nothing but rounding. Arguments as for `Generator.clips`, `reference_motion` one a clip [b, d];
-    `first`: number of the first clip, where these are some of many.
+    division changes nothing but rounding. Arguments are as for `Generator.clips`, with `reference_motion` [b, d] per
+    clip; `first`: number of the first clip, where these are some of many.
     """
     tracks, generator = (avatar_features, user_features, user_motion), generator.on_devices(jax.local_devices())
 

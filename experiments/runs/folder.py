@@ -1,4 +1,4 @@
-"""What every run folder holds beside its checkpoints: `config.json`, `metrics.jsonl` and `summary.json`."""
+"""Files of every run folder beside its checkpoints: `config.json`, `metrics.jsonl` and `summary.json`."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ from experiments import cli
 
 
 def remember(config, workdir: Path):
-    """Writes `config.json`, or checks that a run that is continued has the same one but for its length."""
+    """Writes `config.json`, or checks that a continued run has the same one but for its length."""
     other = "choose another --workdir"
     steps = [int(step.name) for step in workdir.glob("checkpoints/*") if step.name.isdigit()]
     done = max(steps, default=0)
@@ -34,7 +34,7 @@ def read_metrics(workdir: Path) -> list[dict]:
 
 
 class TrainingProgress(cli.Progress):
-    """The line that says how far a training is, from the step where it goes on."""
+    """Progress of a training, from the step where it goes on."""
 
     def __init__(self, steps: int):
         super().__init__(steps, "train", "steps")
@@ -50,7 +50,7 @@ class TrainingProgress(cli.Progress):
 
 
 def outcome(config, workdir: Path, state, batches) -> dict:
-    """What every summary says: names, sizes, the loss at the end, hashes of the parameters and of what they saw."""
+    """Entries of every summary: names, sizes, the last loss, hashes of the parameters and of what they saw."""
     return {
         "workdir": workdir,
         "name": config.name,

@@ -1,8 +1,7 @@
 """Windows of held-out conversations for the probe of a training (`afjax.training.generator.probe`).
 
-Windows lie at fixed places: WINDOWS for the losses, evenly over all clips, and for every kind of event up to
-EVENT_WINDOWS, evenly over the events that there are; they alone are read. Only motion of the face codec has events and
-groups of channels.
+Windows lie at fixed places: WINDOWS for the losses, evenly over all clips, and up to EVENT_WINDOWS per kind of event,
+evenly over the events. Only they are read. Only motion of the face codec has events and groups of channels.
 """
 
 from collections.abc import Callable, Sequence
@@ -21,7 +20,7 @@ from data_pipeline.windows import Clip, Place, ReadWindow
 
 WINDOWS, EVENT_WINDOWS = 64, 32
 FEWEST = 4
-"""Events of a kind below which an average says nothing."""
+"""Least number of events of a kind; an average of fewer says nothing."""
 
 
 def held_out_probe(config: Config, folder: Path, metadata: Metadata) -> Callable[[dict], dict] | None:
@@ -56,7 +55,7 @@ def held_out_probe(config: Config, folder: Path, metadata: Metadata) -> Callable
 
 
 def even(clips: Sequence[Clip], frames: int) -> list[tuple[int, int]]:
-    """Clip and first frame of WINDOWS windows, every clip as often, evenly over its length."""
+    """Clip and first frame of WINDOWS windows: equally many per clip, evenly over its length."""
     each = -(-WINDOWS // len(clips))
     chosen = spread([(clip, turn) for turn in range(each) for clip in range(len(clips))], WINDOWS)
     return [(clip, (2 * turn + 1) * (clips[clip].frames - frames) // (2 * each)) for clip, turn in chosen]
@@ -65,9 +64,9 @@ def even(clips: Sequence[Clip], frames: int) -> list[tuple[int, int]]:
 def around(
     clips: Sequence[Clip], causes: Sequence[tuple[int, int]], frames: int, block: int, step: int = 1
 ) -> list[tuple[int, int, int]]:
-    """Clip, first frame, and the event's frame in it, of up to EVENT_WINDOWS windows around `causes`, clip and frame.
+    """Clip, first frame, and the event's frame in the window, of up to EVENT_WINDOWS windows around `causes`.
 
-    First frames are multiples of `step`.
+    `causes`: clip and frame of each. First frames are multiples of `step`.
     """
     turns, after = places(frames, block, len(causes))
     starts = [(frame - int(place)) // step * step for (_, frame), place in zip(causes, turns, strict=True)]
@@ -77,12 +76,12 @@ def around(
 
 
 def spread(entries: list, count: int) -> list:
-    """So many of the entries, evenly over all, or all there are."""
+    """`count` of the entries, evenly over all, or all if there are fewer."""
     if len(entries) <= count:
         return entries
     return [entries[int(place)] for place in np.linspace(0, len(entries) - 1, count).round()]
 
 
 def stack(windows: Sequence[Windows]) -> Windows:
-    """One array a track."""
+    """Windows as one array per track."""
     return {name: np.stack([window[name] for window in windows]).astype(np.float32) for name in windows[0]}

@@ -1,12 +1,11 @@
-"""What a trained latent codec does with people it has not seen.
+"""Measurement of a trained latent codec on people that it has not seen.
 
-PSNR and SSIM (LPIPS where VGG-16's weights are given): the other pictures of every held-out clip, made from its first
-one; `psnr_copied` is what the first one itself would score. R²: how well a linear map of motion latents, fitted on the
-people of the training split, tells the known motion of held-out ones; drawn people only. Known motion counts from a
-person's own rest, so in `r2` both it and the latents are less those of the first picture, which is drawn at rest;
-`r2_absolute` is of both as they are.
-`transfer.png`: in each cell a source, a picture of somebody else, and the source moved like it; `reconstruction.png`:
-source, target, result.
+PSNR and SSIM (LPIPS where VGG-16's weights are given) are those of the other pictures of every held-out clip, made from
+its first one; `psnr_copied` is the score of the first one itself. R² says how well a linear map of motion latents,
+fitted on the people of the training split, predicts the known motion of held-out people; drawn people only. Known
+motion counts from a person's own rest. Motion and latents are therefore taken less those of the first picture, which is
+drawn at rest, in `r2`, and as they are in `r2_absolute`. `transfer.png` has in each cell a source, a picture of
+somebody else, and the source moved like it; `reconstruction.png` has source, target, result.
 """
 
 from collections.abc import Callable
@@ -33,7 +32,7 @@ CELLS, ROWS = 4, 6
 
 
 class _Codec:
-    """Pictures uint8 in blocks of BLOCK, so that one compilation serves clips of any length."""
+    """The codec on uint8 pictures in blocks of BLOCK, so that one compilation serves clips of any length."""
 
     def __init__(self, config: LatentConfig, params, vgg):
         self._prepared, self._vgg = jax.jit(network.prepare)(params), jax.device_put(vgg)
@@ -82,7 +81,7 @@ def _blocks(function, *arrays: np.ndarray) -> np.ndarray:
 
 
 def measure(config: LatentConfig, params, data: str | Path, out: Path, vgg=None) -> dict:
-    """The figures, and the two pictures in `out`."""
+    """Returns the figures, and writes the two pictures into `out`."""
     codec = _Codec(config, params, vgg)
     splits = {split: Faces(data, split) for split in ("train", "eval")}
     held_out = splits["eval"]
@@ -108,7 +107,7 @@ def measure(config: LatentConfig, params, data: str | Path, out: Path, vgg=None)
 
 
 def _told(splits: dict[str, Faces], latents: dict[str, list], relative: Callable) -> dict[str, float]:
-    """R² of the probed channels, of latents and motion of each clip as `relative` makes them."""
+    """R² of the probed channels, with latents and motion of each clip as `relative` makes them."""
     columns = [channel(name) for name in PROBED]
     rows = []
     for split in ("train", "eval"):

@@ -1,4 +1,4 @@
-"""From runs to models that are given away."""
+"""Models to give away, made from runs."""
 
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from experiments.runs.train import train_run
 
 
 def save(workdir: str | Path, out: str | Path, card: str | Path = "") -> dict:
-    """Writes a run's model folder; returns its size. `card`: file of another card than the one that is there.
+    """Writes a run's model folder; returns its size. `card`: file of a card in place of the one that is there.
 
-    Raises InputError for a run or a card that can't be used, and for a folder that is something else.
+    Raises InputError for a run or a card that can't be used, and for a folder that holds something else.
     """
     out = files.writable(out, folder=True)
     avatar = afjax.load(files.absolute(workdir))
@@ -24,7 +24,7 @@ def save(workdir: str | Path, out: str | Path, card: str | Path = "") -> dict:
 
 
 def make(config: Config, out: Path, ship: bool = False) -> dict:
-    """Simulates, trains and saves in `out`, or in the place of the model that ships; returns what `save` does."""
+    """Simulates, trains and saves in `out`, or in place of the model that ships. Returns the result of `save`."""
     place = shipped.MODELS / cli.SHIPPED
     if ship:
         files.writable(place, folder=True)

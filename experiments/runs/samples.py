@@ -1,4 +1,4 @@
-"""Motion and videos that a training leaves as it goes."""
+"""Motion and videos that a training writes as it goes."""
 
 import importlib.util
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What distillation needs around the training loop: its teacher, and statistics that are the teacher's."""
+"""Distillation's parts around the training loop: its teacher, and the teacher's statistics."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from data_pipeline.records import Metadata
 
 
 def start(config: Config, metadata: Metadata) -> tuple[dict, SamplerConfig, Metadata]:
-    """The teacher's parameters, on the host, its sampler, and what is known of the data, standardised as it does.
+    """The teacher's parameters, on the host, its sampler, and the data's metadata with the teacher's statistics.
 
     Raises InputError for a teacher of another shape, or whose steps are no multiple of the student's.
     """

@@ -1,4 +1,4 @@
-"""Samples of a run in TensorBoard: what was generated as a picture, a moving picture and its sound."""
+"""Samples of a run in TensorBoard: a picture, a moving picture and sound of what was generated."""
 
 import io
 from pathlib import Path
@@ -13,7 +13,7 @@ ROWS = 5
 def show(folder: Path, step: int, video: Path):
     """Adds a sample's video to the events in `folder`: `sample/frames`, `sample/video` (a GIF) and `sample/sound`.
 
-    A file of events each time, so that none is read while another grows.
+    Each call writes a file of events of its own, so that none is read while it grows.
     """
     from tensorboardX import SummaryWriter
     from tensorboardX.proto.summary_pb2 import Summary
@@ -32,7 +32,7 @@ def show(folder: Path, step: int, video: Path):
 
 
 def gif(frames: np.ndarray) -> bytes:
-    """Frames uint8 [T, H, W, 3] at 25 a second as an endless GIF."""
+    """Frames uint8 [T, H, W, 3] at 25 per second as an endless GIF."""
     from PIL import Image
 
     first, *rest = map(Image.fromarray, frames)

@@ -43,7 +43,7 @@ def train_run(
 
 
 def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, samples: bool, profile) -> dict:
-    if config.data.features:  # the run loads from wherever it is asked for
+    if config.data.features:  # absolute, so that the run loads from any folder
         config = replace(config, data=replace(config.data, features=str(files.absolute(config.data.features))))
     started = time.perf_counter()
     with sharding.first_process_first("run folder"):

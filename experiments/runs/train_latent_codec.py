@@ -1,4 +1,4 @@
-"""A run folder of the latent codec: its pictures, its training, and the codec that came of it."""
+"""A run folder of the latent codec: its pictures, its training, and the trained codec."""
 
 import contextlib
 from dataclasses import asdict
@@ -20,13 +20,13 @@ from experiments.runs import measure_latent_codec
 from experiments.runs.folder import TrainingProgress, outcome, read_metrics, remember
 
 SOME = 64
-"""Pictures by which the encoder is centred, one of each person where there are as many."""
+"""Number of pictures that centre the encoder, one per person where there are enough people."""
 
 
 def train_run(config: LatentTrainingConfig, workdir: str | Path, tensorboard: bool = False, wandb: str = "") -> dict:
     """Trains in a run folder and measures the result; returns (and writes) its summary.
 
-    Of several processes the first alone measures: the others return an empty one. `tensorboard`, `wandb`: as for
+    Only the first of several processes measures; the others return an empty summary. `tensorboard`, `wandb`: as for
     `MetricWriter`.
     """
     require_boards(tensorboard, wandb)

@@ -1,4 +1,4 @@
-"""What preference tuning needs around the training loop: the model it starts from, and a rule for when to stop."""
+"""Preference tuning's parts around the training loop: the model from which it starts, and a rule for when to stop."""
 
 import json
 from pathlib import Path
@@ -19,13 +19,13 @@ from experiments.runs.columns import columns_for
 from experiments.runs.data import check_same_data
 
 WATCHED = ("lip_corr", "fd", "variance", "response_peak_smile", "response_peak_motion")
-"""As far as the codec's columns have them: latent motion has no lips."""
+"""Metrics of validation, as far as the codec's columns have them: latent motion has no lips."""
 
 
 def start(config: Config, metadata: Metadata):
-    """Parameters of the model that is tuned, on the host: the step puts them where it needs them.
+    """Parameters of the model that is tuned, on the host; the step places them.
 
-    Raises InputError for another shape, one trained on other data, or saves of what is not validated.
+    Raises InputError for a model of another shape or trained on other data, and for saves that are not validated.
     """
     training = config.training
     require(
@@ -46,10 +46,9 @@ def start(config: Config, metadata: Metadata):
 class Validation:
     """Generates the set-aside training conversations, logs `validation.jsonl`, and says when tuning has gone too far.
 
-    The rule compares with the untuned model (step 0): lip_corr lower by more than `preference.max_lip_corr_drop`, or
-    the Fréchet distance higher by more than the share `preference.max_fd_growth`. Motion of a latent codec is measured
-    in coefficients
-    of its directions, which have no lips: there the distance alone decides.
+    The rule stops where lip_corr is lower than the untuned model's (step 0) by more than `preference.lip_loss`, or the
+    Fréchet distance higher by more than the share `preference.fd_growth`. Motion of a latent codec is measured in
+    coefficients of its directions, which have no lips: there the distance alone decides.
     """
 
     def __init__(self, config: Config, folder: Path, metadata: Metadata, log: Path):
@@ -60,7 +59,7 @@ class Validation:
         self.reason = ""
 
     def __call__(self, step: int, params) -> bool:
-        """Whether to stop, as the first process says; all must call it, each generates its part."""
+        """Whether to stop, as the first process decides; all must call it, and each generates its part."""
         tracks = self._tracks(params)
         if jax.process_index() > 0:
             return False
@@ -77,7 +76,7 @@ class Validation:
         return bool(self.reason)
 
     def _tracks(self, params) -> dict[str, np.ndarray]:
-        """What is known of the clips `[n, t, ...]`, and the motion `model` that is generated for them."""
+        """Tracks of the clips `[n, t, ...]`, and the motion `model` that is generated for them."""
         tracks = {
             name: np.stack([getattr(clip, name) for clip in self._clips])
             for name in ("avatar_features", "user_features", "user_motion", "avatar_motion", "avatar_speaking")

@@ -1,4 +1,4 @@
-"""One conversation partner from real files: what `experiments.stream` reads, and how it puts the video together."""
+"""Input files of `experiments.stream`: reading, checks, tracking of the user."""
 
 import warnings
 from collections.abc import Iterator
@@ -23,19 +23,19 @@ __all__ = ["Inputs", "fit", "identity_of", "named", "read_inputs", "track_user"]
 
 
 TRACKING_SIDE = 960
-"""Frames are scaled down to this side for tracking: the face models see at most 192 px of a face."""
+"""Side to which frames are scaled down for tracking: the face models see at most 192 px of a face."""
 
 
 REST = 8
-"""Frames in which the user's face comes to rest where its clip ends."""
+"""Frames in which the user's face comes to rest after the end of its clip."""
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The files of one talk, read or ready to be read; None where there is none.
+    """The files of one talk, read or ready to be read; None for missing ones.
 
     Attributes:
-      frames: T, of the longer of user and avatar.
+      frames: number T of frames, that of the longer of user and avatar.
       portrait: uint8 `[h, w, 3]`.
       video: the user's video.
       user_path, user_start: file with the user's voice, and the time in it that belongs to frame 0.
@@ -58,7 +58,7 @@ class Inputs:
 
 @contextmanager
 def named(where: str | Path):
-    """Puts the file's name before errors that come without it."""
+    """Puts the file's name before errors that lack it."""
     try:
         yield
     except InputError as error:
@@ -85,7 +85,7 @@ def read_inputs(portrait: str, user_video: str, user_audio: str, avatar_audio: s
     if video and abs(video.source_rate - FPS) > 0.01:
         notes.append(f"user video resampled from {video.source_rate:.2f} to {FPS} frames per second")
 
-    heard = user_wave if video is None else None  # beside a video the user's sound does not set the length
+    heard = user_wave if video is None else None  # the user's sound does not set the length beside a video
     lengths = [_frames(wave) for wave in (heard, avatar_wave) if wave is not None]
     frames = max([*lengths, video.frames if video else 0])
     if video and video.frames < frames:
@@ -125,7 +125,7 @@ def _frames(wave: np.ndarray) -> int:
 
 
 def fit(wave: np.ndarray, frames: int) -> np.ndarray:
-    """Cut or followed by silence."""
+    """The sound of `frames` frames, cut or followed by silence."""
     samples = frames * RATE // FPS
     return np.pad(wave[:samples], (0, max(0, samples - len(wave))))
 
@@ -160,7 +160,7 @@ def track_user(codec, video: VideoInfo, frames: int, doubts: list[str]):
 def _encode(codec, video: VideoInfo) -> Encoded:
     if not isinstance(codec, LatentCodec):
         return codec.encode(_frames_of(video, "track"), causal=True)
-    # by all of the clip, as in the authors' preprocessing
+    # the square is found from the whole clip, as in the authors' preprocessing
     square = clip_square(_frames_of(video, "place"), codec.config.margin)
     return codec.encode(_frames_of(video, "track"), square=square)
 

@@ -1,4 +1,4 @@
-"""A text as a voice: what the avatar says, without a recording."""
+"""A text as a voice, for an avatar without a recording."""
 
 import tempfile
 import unicodedata
@@ -18,9 +18,9 @@ __all__ = ["VOICES", "spoken"]
 
 @contextmanager
 def spoken(text: str, voice: str) -> Iterator[str]:
-    """The name of a WAV file that holds a text spoken by one of VOICES; empty for no text. Gone after the block.
+    """Yields the name of a WAV file of a text spoken by one of VOICES; empty for no text. It is gone after the block.
 
-    Raises InputError where there is nothing to say, of other letters than Latin ones, or no synthesiser.
+    Raises InputError where there is nothing to say, for letters other than Latin ones, or without a synthesiser.
     """
     if not text:
         yield ""

@@ -16,7 +16,7 @@ PASTED = 512
 
 
 def _spare(out: Path, record: Path, inputs: tuple[str, ...]):
-    """InputError if the video would replace an input, or the summary one of another command."""
+    """Raises InputError if the video would replace an input, or the summary that of another command."""
     for name in filter(None, inputs):
         if files.absolute(name).resolve() == out.resolve():
             raise InputError("is an input as well", out, "choose another --out")
@@ -35,7 +35,7 @@ def stream(
 ) -> dict[str, Any]:  # fmt: skip
     """Reads the files, generates the avatar's motion, writes the video `out` and `summary.json` beside it.
 
-    `avatar_text`: what the avatar says, by `voice`, in place of `avatar_audio`; the others as the flags of
+    `avatar_text`: what the avatar says, by `voice`, in place of `avatar_audio`; other arguments are as the flags of
     `experiments.stream`.
 
     Returns the summary. Raises InputError for a bad file, and before any work for an `out` that can't be written.
@@ -122,7 +122,7 @@ def _stream(
 
 
 def load_model(workdir, preset: str, weights: str) -> "afjax.Avatar":
-    """The avatar of a run folder or by default the one that ships, or the released network's."""
+    """The avatar of a run folder, by default the one that ships; or the released network's."""
     if not preset:
         return cli.load_avatar(workdir)
     from afjax.avatar.released import load_released

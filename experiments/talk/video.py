@@ -33,7 +33,7 @@ def pasted(codec, identity, portrait: np.ndarray, face: int) -> Paste:
 
 
 def at_rate(motion: np.ndarray, fps: int) -> np.ndarray:
-    """Motion `[t, d]` of 25 frames a second at another rate, `[t * fps / 25, d]`, without overshoot."""
+    """Motion `[t, d]` of 25 frames per second at another rate, `[t * fps / 25, d]`, without overshoot."""
     if fps == FPS or len(motion) < 2:
         return motion
     at = np.arange(-(-len(motion) * fps // FPS)) * FPS / fps
@@ -43,7 +43,7 @@ def at_rate(motion: np.ndarray, fps: int) -> np.ndarray:
 def cut_out(codec, identity, motion: np.ndarray) -> np.ndarray:
     """Pictures with opacity uint8 `[t, h, w, 4]` of a person without background (`without_background`).
 
-    A picture is p + (1 - a) B for a background B: over black and over white it tells both p and a.
+    A picture is p + (1 - a) B for a background B: black and white backgrounds together give p and a.
     """
     plate = np.asarray(identity.plate)
     over = [
@@ -62,8 +62,8 @@ def write_talk(
     """Renders motion `[t, d]` block by block into a video file with both voices.
 
     `sound`: "mix" both voices in both channels, "split" user left and avatar right, "avatar" without the user.
-    `beside`: the user's picture to the left of the avatar's; `whole`: what the avatar's picture is put back into;
-    `fps`: frames a second of the video; `alpha`: without background.
+    `beside`: whether the user's picture is left of the avatar's; `whole`: photograph into which the avatar's picture is
+    put back; `fps`: frames per second of the video; `alpha`: whether the background is left out.
     """
     height, width = whole.shape if whole else (codec.size, codec.size)
     user = _at_rate(_panel(inputs.video, height), fps) if beside else None
@@ -92,7 +92,7 @@ def write_talk(
 
 
 class _Voices:
-    """Both voices at the video's sample rate, read again from their files a block at a time."""
+    """Both voices at the video's sample rate, read again from their files block by block."""
 
     def __init__(self, inputs: Inputs, sound: str):
         user, avatar = inputs.user_wave, inputs.avatar_wave
@@ -102,7 +102,7 @@ class _Voices:
         self._split = sound == "split"
         mixed = self._user and self._avatar and not self._split
         both = fit(user, inputs.frames) + fit(avatar, inputs.frames) if mixed else None
-        # A mix of two loud voices is turned down as a whole: clipping would crackle.
+        # a mix of two loud voices is turned down as a whole: clipping would crackle
         self._gain = 1.0 if both is None else min(1.0, 0.95 / max(float(np.abs(both).max()), 1e-6))
 
     def take(self, samples: int) -> np.ndarray:
@@ -116,7 +116,7 @@ class _Voices:
 
 
 def _at_rate(frames: Iterator[np.ndarray], fps: int) -> Iterator[np.ndarray]:
-    """Frames of 25 a second, without end, at another rate: each is shown until the next one comes."""
+    """Endless frames of 25 per second at another rate: each is shown until the next one comes."""
     for n, frame in enumerate(frames):
         first, after = (-(-k * fps // FPS) for k in (n, n + 1))
         for _ in range(first, after):
@@ -124,7 +124,7 @@ def _at_rate(frames: Iterator[np.ndarray], fps: int) -> Iterator[np.ndarray]:
 
 
 def _panel(video: VideoInfo, side: int) -> Iterator[np.ndarray]:
-    """The user's frames fitted into a square, without end: the last one stays."""
+    """The user's frames fitted into a square, endless: the last one stays."""
     canvas = np.full((side, side, 3), 24, np.uint8)
     for frame in read_frames(video, side):
         height, width = frame.shape[:2]
