@@ -5,16 +5,16 @@
 
 The default build simulates, which takes about a minute on two cores and 140 MB of disk. Conversation i of a split has
 the seed `seed * 1,000,000 + i`; the splits have voices, words and random streams of their own. Evaluation records hold
-the sound and the oracle's motion as well. `--slow_posture 20` lets both heads wander besides, with a time constant of
-20 s and independent of all else: something that a model can drift in over minutes (docs/evaluation.md). `--sound` keeps
-the sound of the training conversations too (630 MB), so that `experiments.make_features` can make other features of it.
-`--listening .1` makes data in which the avatar listens for a tenth of the time, as recordings of talkers have it, and
-held-out ones in which it only listens.
+the sound and the oracle's motion as well. `--slow_posture 20` also lets both heads wander, with a time constant of 20 s
+and independent of all else: a model can drift in it over minutes (docs/evaluation.md). `--sound` keeps the sound of the
+training conversations too (630 MB), so that `experiments.make_features` can make other features of it. `--listening .1`
+makes training data in which the avatar listens for a tenth of the time, as in recordings of talkers, and held-out data
+in which it only listens.
 
-With `--pairs` the records come from videos of two people (docs/data.md). Faces are tracked at about 40 frames a second
-and process. A build that was stopped or killed goes on; what is unusable is set aside, the reason is in `DIR/clips.csv`
-and `DIR/report.html`. `--separate`, `--speech` and `--identity` call in programs and networks of others; with
-`--executor ray` the work is done by a cluster (docs/data.md).
+`--pairs` takes the records from videos of two people (docs/data.md). Faces are tracked at about 40 frames per second
+and process. A build that was stopped or killed goes on. Unusable clips are set aside, with the reason in
+`DIR/clips.csv` and `DIR/report.html`. `--separate`, `--speech` and `--identity` use programs and networks of others;
+`--executor ray` gives the work to a cluster (docs/data.md).
 """
 
 from absl import flags
@@ -58,9 +58,9 @@ _SPEECH = flags.DEFINE_enum(
 _IDENTITY = flags.DEFINE_bool("identity", False, "With --pairs: compare faces with the person's other clips (dlib).")
 
 SIMULATED = ("train", "eval", "seed", "slow_posture", "sound", "listening")
-"""Flags that recorded conversations have no use for."""
+"""Flags that recorded conversations do not use."""
 RECORDED = ("latent", "executor", "ray_address", "ray_gpus", "separate", "speech", "identity")
-"""Flags that simulated ones have no use for."""
+"""Flags that simulated conversations do not use."""
 
 
 def simulated_table(summary: dict) -> str:

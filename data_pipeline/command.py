@@ -1,8 +1,8 @@
 """The frame of every command: flags in, one line and exit code 2 for a user's mistake.
 
 Exit codes: 0 done, 2 a user's mistake (one line on stderr), 129 hung up, 130 interrupted, 143 terminated; anything else
-is a defect and keeps its traceback. Binaries define their flags only when they are the program, so that any of them can
-be imported beside any other.
+is a defect and keeps its traceback. Binaries define their flags only when they are the program, so that all can be
+imported together.
 """
 
 import difflib
@@ -23,7 +23,7 @@ _SAID: list[str] = []
 
 
 def said() -> list[str]:
-    """What was decided for the user so far (InputWarning), each once, for a program's summary."""
+    """Decisions made for the user so far (InputWarning), each once, for a program's summary."""
     return list(_SAID)
 
 
@@ -43,7 +43,7 @@ def parse(argv: Sequence[str]) -> list[str]:
 def run(main: Callable[[], Any], parse: Callable[[Sequence[str]], list[str]] = parse):
     """Parses the flags, calls `main()` and exits with the code of the module's docstring."""
     logging.set_verbosity(logging.WARNING)
-    for stream in (sys.stdout, sys.stderr):  # names of files that no terminal can show
+    for stream in (sys.stdout, sys.stderr):  # file names may hold characters that the terminal lacks
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     for sign in (signal.SIGTERM, signal.SIGHUP):
@@ -88,7 +88,7 @@ def fail(error: InputError) -> NoReturn:
 
 
 def _say_warnings():
-    """What was decided for the user is a line at the end of the program's output; other warnings are as ever."""
+    """Shows each InputWarning as a line at the end of the program's output; other warnings are unchanged."""
     show = warnings.showwarning
 
     def say(message, category, *where, **more):

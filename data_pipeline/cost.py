@@ -1,9 +1,10 @@
-"""What a build of recorded conversations has cost in processor time, stage by stage.
+"""Processor time of a build of recorded conversations, stage by stage.
 
     python -m data_pipeline.cost --data records
 
-Core minutes an hour of conversation, of both people: time of the build's processes and of the programs that they have
-run, on whatever they ran, not of GPUs. Stages that went over work of an earlier, interrupted attempt are left out.
+Figures are core minutes per hour of conversation, for both people: time of the build's processes and of the programs
+that they have run, on any processor, without GPUs. Stages that went over work of an earlier, interrupted attempt are
+left out.
 """
 
 from absl import flags
@@ -17,7 +18,7 @@ _DATA = flags.DEFINE_string("data", "", "Folder of a build with --pairs.")
 
 
 def table(found: dict) -> str:
-    """Lines of what `costs.summed` gives."""
+    """Lines of the result of `costs.summed`."""
     whole = sum(found["minutes"].values())
     lines = [f"{'stage':26}{'core minutes':>13}{'share':>8}   an hour of conversation"]
     for name, minutes in [*found["minutes"].items(), ("all", whole)]:

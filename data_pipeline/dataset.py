@@ -1,12 +1,12 @@
 """Batches of random windows, in an order that a checkpoint can hold.
 
-Windows are read from disk when their turn comes, AHEAD batches before the one that is asked for, so memory does not
-grow with the data (but for the conversations' lengths). Every epoch visits each conversation once, in a new order, and
-takes one window of it; one that is n times as long as the shortest is visited n times. Windows of several data sets are
-mixed by weight, all standardised by the statistics of the first.
+Windows are read from disk AHEAD batches before they are asked for, so that memory does not grow with the data (but for
+the conversations' lengths). Every epoch visits each conversation once, in a fresh order, and takes one window of it; a
+conversation that is n times as long as the shortest is visited n times. Windows of several data sets are mixed by
+weight, all standardised by the statistics of the first.
 
-A window's name is `SPLIT-RECORD@FRAME`: its split, the record's number in the split's file, its first frame. The second
-data set's begin with `2/` and so on; those of exchanged roles end in `s`.
+A window's name is `SPLIT-RECORD@FRAME`: its split, the record's number in the split's file, its first frame. Names of
+the second data set begin with `2/` and so on; those of exchanged roles end in `s`.
 """
 
 import hashlib
@@ -31,8 +31,8 @@ AHEAD = 4
 class Clips(Sequence):
     """Clips of one split but its last `leave`, unread, with losing motions from `losing` if given.
 
-    As a sequence it holds a clip as often as an epoch visits it. With a `filter` (`data.filter`) it holds those alone
-    for which it is true; `kept` of `total`.
+    The sequence holds a clip as often as an epoch visits it. A `filter` (`data.filter`) leaves only clips for which it
+    is true: `kept` of `total`.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class Clips(Sequence):
 class Batches:
     """An endless iterator of batches that knows what it has read; its state continues it exactly.
 
-    `windows` are the names in the last batch, of which a process may hold a part: `names` is then an iterator of those
-    of whole batches. `sha256` is the hash of all names so far: after each batch that of the
-    hash before it (64 hexadecimal digits, at first none) followed by the batch's names, joined by line feeds. `kept`:
-    of a filtered data set (folder, clips kept, of how many).
+    `windows` are the names in the last batch. If a process holds a part of each batch, `names` is an iterator of the
+    names in whole batches. `sha256` is the hash of all names so far: after each batch, the hash of the previous hash
+    (64 hexadecimal digits, at first none) followed by the batch's names, joined by line feeds. `kept`: (folder, clips
+    kept, of how many) of a filtered data set.
     """
 
     def __init__(
@@ -128,16 +128,15 @@ def batches(
 ) -> Batches:
     """Endless batches of windows of a data set, or of several folders with weights.
 
-    avatar_motion, user_motion `[b, n, d]`, avatar_features, user_features `[b, n, f]`, reference `[b, d]`; with
-    `losing`, a
-    folder of losing samples, one of them a window: losing_motion `[b, n, d]`. The last `leave` conversations of the
-    split are not read from. The user's tracks come `user_delay` frames late. In a share `swap` of the windows user and
-    avatar are exchanged. `part` (index, count): of every batch only part `index` of `count` equal parts is read,
-    b / count windows; a place counts whole batches, whatever the parts. `filter` (`data.filter`): clips of whose
-    quality numbers it is not true are left out; of several folders those without such numbers are read whole, which is
-    said (InputWarning).
+    A batch has avatar_motion, user_motion `[b, n, d]`, avatar_features, user_features `[b, n, f]`, cause_age `[b, n,
+    kinds]`, reference_motion `[b, d]` and, if `losing` is a folder of losing samples, losing_motion `[b, n, d]`, one
+    sample per window. The last `leave` conversations of the split are not read. The user's tracks come `user_delay`
+    frames late. User and avatar are exchanged in a share `swap` of the windows. `part` (index, count): only part
+    `index` of `count` equal parts of every batch is read, b / count windows; a place counts whole batches, whatever the
+    parts. `filter` (`data.filter`): clips whose quality numbers do not satisfy it are left out. If only some of several
+    folders have these numbers, the others are read whole, with an InputWarning.
 
-    All float32 numpy arrays, standardised by the stored statistics; with `stored` as they lie on disk, features and
+    All are float32 NumPy arrays, standardised by the stored statistics. With `stored` they are as on disk, features and
     latents in float16, for the device to standardise (`Normalizer.scale`). `get_state` and `set_state` continue it
     exactly. Raises InputError if the data are missing or do not fit together, or a clip is shorter than a window.
     """
@@ -176,7 +175,7 @@ def batches(
 
 
 def _of_folder(filter: str, path: Path, folders: Sequence) -> str:
-    """The filter, or none for a folder of several that has no quality numbers, while another has."""
+    """The filter for a folder; none if the folder has no quality numbers while another one has."""
     if not filter or (path / CLIPS).exists() or not any((Path(other) / CLIPS).exists() for other in folders):
         return filter
     warnings.warn(f"data.filter: {path} has no {CLIPS}, all of it is read", InputWarning, stacklevel=3)
@@ -184,7 +183,7 @@ def _of_folder(filter: str, path: Path, folders: Sequence) -> str:
 
 
 def sources(path: str) -> list[tuple[str, float]]:
-    """Folders and their weights, 1 where none is given; one folder where there is one of just this name.
+    """Folders and their weights, 1 where none is given; a single folder if one has exactly this name.
 
     Raises InputError for an empty name or a weight of 0.
     """

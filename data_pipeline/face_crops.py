@@ -1,4 +1,4 @@
-"""Pictures that the latent codec is trained on: face crops of clips, with boxes around eyes and mouth.
+"""Training pictures of the latent codec: face crops of clips, with boxes around eyes and mouth.
 
     DIR/frames.json         version, size, what the clips are, clips that were left out and why
     DIR/train/00000.npy     uint8 `[t, size, size, 3]`, the pictures of a clip
@@ -6,8 +6,8 @@
                             `[n, 15]` where it is known
     DIR/eval/...
 
-Clips are videos, or drawn people that move (`simulate.portrait.animate`). A clip is cropped by one square, as
-`afjax.codec.latent.codec` does it. Pictures stay on disk and are read through memory maps: n size² 3 bytes.
+Clips are videos, or drawn people that move (`simulate.portrait.animate`). One square crops a clip, as in
+`afjax.codec.latent.codec`. Pictures stay on disk and are read through memory maps: n size² 3 bytes.
 """
 
 import json
@@ -43,14 +43,14 @@ _EVAL = 500_000  # seeds of held-out people start here
 
 @dataclass(frozen=True)
 class Source:
-    """What to make pictures of.
+    """Source of the pictures.
 
     Attributes:
       size: side of the pictures in pixels.
-      margin: around a face, as `square_of` takes it.
-      frames: pictures of a clip at most, spread over a video.
+      margin: margin around a face, as for `square_of`.
+      frames: most pictures of a clip, spread over a video.
       videos: a folder with the folders `train` and `eval` of videos, one person each; empty: drawn people.
-      train, eval: numbers of drawn people; seed: of the people and their motion.
+      train, eval: numbers of drawn people; seed: that of the people and their motion.
     """
 
     size: int
@@ -72,7 +72,7 @@ class Clip:
 
 
 def read_clip(frames: Iterable[np.ndarray], source: Source, motion: np.ndarray | None = None) -> Clip:
-    """The clip of frames uint8 `[h, w, 3]` RGB, without those that show no face. InputError where fewer than 2 do."""
+    """The clip of frames uint8 `[h, w, 3]` RGB that show a face. Raises InputError where fewer than 2 do."""
     tracker, held, meshes, seen = FaceTracker(), [], [], []
     for n, frame in enumerate(frames):
         landmarks = tracker.step(frame)
@@ -122,7 +122,7 @@ def _made(job: tuple[str, Callable[[], Clip]]) -> Clip | InputError:
 
 
 def build(out: str | Path, source: Source, progress: Callable[[int, int], None] = lambda done, total: None) -> dict:
-    """Makes the folder `out`, with a process a core; -> what `frames.json` holds.
+    """Makes the folder `out`, with one process per core. Returns the content of `frames.json`.
 
     `progress`: called with clips done and to do. Raises InputError if `out` is taken, or a split has no usable clip.
     """
@@ -156,7 +156,7 @@ def build(out: str | Path, source: Source, progress: Callable[[int, int], None] 
 
 
 def read_index(folder: str | Path) -> dict:
-    """What `build` wrote. Raises InputError if it is not there or of another version."""
+    """The index that `build` wrote. Raises InputError if it is not there or of another version."""
     path = Path(folder) / INDEX
     try:
         index = json.loads(path.read_text())
@@ -200,7 +200,7 @@ class Faces(Sequence):
 
 
 class RandomPair(grain.transforms.RandomMap):
-    """Two different pictures of a clip (given with its number), mirrored in half of the cases."""
+    """Two different pictures of a clip, which is given with its number; mirrored in half of the cases."""
 
     def random_map(self, element: tuple[int, Clip], rng: np.random.Generator) -> dict[str, np.ndarray]:
         number, clip = element
@@ -224,10 +224,10 @@ def mirrored(pictures: np.ndarray, boxes: np.ndarray) -> tuple[np.ndarray, np.nd
 def batches(faces: Faces, batch: int, seed: int, part: tuple[int, int] = (0, 1)) -> Batches:
     """Endless batches of pairs: `pictures` uint8 `[b, 2, size, size, 3]`, `boxes` float32 `[b, 2, 3, 4]`.
 
-    And `motion` `[b, 2, 15]` where it is known.
+    Batches also have `motion` `[b, 2, 15]` where it is known.
 
-    Every epoch visits each clip once, in a new order. `get_state` and `set_state` continue it exactly; a pair's name is
-    CLIP@FRAME,FRAME. `part` (index, count): of every batch only part `index` of `count` equal parts is read; a place
+    Every epoch visits each clip once, in a fresh order. `get_state` and `set_state` continue it exactly. A pair's name
+    is CLIP@FRAME,FRAME. `part` (index, count): only part `index` of `count` equal parts of every batch is read; a place
     counts whole batches.
     """
     named = grain.MapDataset.source(faces).map_with_index(lambda n, clip: (n % len(faces), clip))  # n counts all epochs

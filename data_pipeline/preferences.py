@@ -1,8 +1,8 @@
-"""Losing samples for preference tuning: for every training conversation k motions that did not see its user.
+"""Losing samples for preference tuning: k motions per training conversation that did not see its user.
 
     DIR/provenance.json                  what made them: model, weights, seed, guidance, how the user was taken away
-    DIR/losing-00000.array_record        `[k, t, d]` float32 a record, raw units, in the order of the training split
-    DIR/losing-00032.array_record        ... named by the first conversation, PART a file
+    DIR/losing-00000.array_record        `[k, t, d]` float32 per record, raw units, in the order of the training split
+    DIR/losing-00032.array_record        ... named by the first conversation, PART per file
 
 Files appear one by one and whole, so that an interrupted build goes on where it ended.
 """
@@ -23,7 +23,7 @@ _AGAIN = "make them again: python -m experiments.make_preferences"
 
 
 def begin(folder: Path, provenance: dict) -> None:
-    """Makes the folder, or checks that one that was begun has the same provenance. Raises InputError if not."""
+    """Makes the folder, or checks that a begun one has the same provenance. Raises InputError if it has not."""
     path = folder / PROVENANCE
     if path.exists():
         old = read_provenance(folder)
@@ -37,7 +37,7 @@ def begin(folder: Path, provenance: dict) -> None:
 
 
 def read_provenance(folder: str | Path) -> dict:
-    """What `begin` wrote. Raises InputError if there is none."""
+    """The provenance that `begin` wrote. Raises InputError if there is none."""
     path = Path(folder) / PROVENANCE
     try:
         stored = json.loads(path.read_text())
@@ -49,7 +49,7 @@ def read_provenance(folder: str | Path) -> dict:
 
 
 def missing(folder: Path, count: int) -> list[int]:
-    """First conversations of the parts that are still to be made, of `count` conversations."""
+    """First conversations of the missing parts, of `count` conversations."""
     return [first for first in range(0, count, PART) if not _part(folder, first).exists()]
 
 

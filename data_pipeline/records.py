@@ -1,11 +1,11 @@
-"""A data set on disk: files of conversations of each split, and `metadata.json` beside them.
+"""A data set on disk: files of conversations per split, and `metadata.json` beside them.
 
     DIR/train-00000-of-00003.safetensors    conversations (`data_pipeline.shards`)
     DIR/eval-00000-of-00001.safetensors
     DIR/metadata.json                       schema version, channels, features, counts, seeds, statistics
 
-The statistics (mean and standard deviation of every channel over the training split) are what a model's inputs and
-outputs are scaled by, so they are stored with a hash and checked whenever they are read.
+The statistics, mean and standard deviation of every channel over the training split, scale a model's inputs and
+outputs. They are therefore stored with a hash and checked whenever they are read.
 """
 
 import json
@@ -25,7 +25,7 @@ from data_pipeline.shards import open_split, write_shards
 
 METADATA = "metadata.json"
 EXTRACTOR = MelFeatures()
-"""What records are built with; `experiments.make_features` gives others."""
+"""Extractor of built records; `experiments.make_features` gives others."""
 
 
 SPLITS = ("train", "eval")
@@ -33,13 +33,13 @@ SPLITS = ("train", "eval")
 
 @dataclass(frozen=True)
 class Metadata:
-    """What `metadata.json` says.
+    """Contents of `metadata.json`.
 
     Attributes:
-      splits: of each split {"count", "frames", "seed"}.
+      splits: {"count", "frames", "seed"} per split.
       features: what made the audio features (`afjax.audio.feature_extractors.described`).
-      sets: the public data sets that it was made of, if any, by name: {"licences", "conversations", "clips"}.
-      tools: programs and networks of others that decided what is in it, if any (`recorded.options`).
+      sets: its public data sets, if any, by name: {"licences", "conversations", "clips"}.
+      tools: programs and networks of others that shaped its content, if any (`recorded.options`).
     """
 
     channels: tuple[str, ...]
@@ -69,29 +69,29 @@ class Moments:
         self._square = self._square + np.square(rows).sum(axis=0)
 
     def sums(self) -> list:
-        """[count, sum, sum of squares], the latter lists of K numbers, for JSON and exact."""
+        """[count, sum, sum of squares] for JSON, exact; both sums are lists of K numbers."""
         return [self._count, np.asarray(self._sum).tolist(), np.asarray(self._square).tolist()]
 
     def merge(self, count: int, total: list[float], square: list[float]) -> None:
-        """Adds what `sums` gave for other rows."""
+        """Adds the `sums` of other rows."""
         if count:
             self._count += count
             self._sum, self._square = self._sum + np.asarray(total), self._square + np.asarray(square)
 
     def result(self) -> tuple[np.ndarray, np.ndarray]:
-        """-> mean, std, float32 `[k]`. A channel that never moves gets std 1: it is left at 0, not blown up."""
+        """Mean and std, float32 `[k]`. A channel that never moves gets std 1, so that it stays at 0."""
         mean = self._sum / self._count
         std = np.sqrt(np.maximum(self._square / self._count - mean**2, 0.0))
         return mean.astype(np.float32), np.where(std > 1e-6, std, 1.0).astype(np.float32)
 
 
 def write_split(folder: Path, split: str, records: Iterable[bytes]) -> int:
-    """Writes encoded conversations as a split (`data_pipeline.shards`), in place of one there; -> their number."""
+    """Writes encoded conversations as a split (`data_pipeline.shards`), in place of an earlier one -> their number."""
     return write_shards(folder, split, map(decode, records))
 
 
 def write_metadata(folder: Path, metadata: Metadata, written: Iterable[dict[str, Any]] = ()) -> None:
-    """Writes `folder/metadata.json`; `written`: {"name", "count", "bytes", "sha256"} of its files, kept as a note."""
+    """Writes `folder/metadata.json`; `written`: {"name", "count", "bytes", "sha256"} of its files, stored as a note."""
     stored = {
         "version": VERSION,
         "channels": list(metadata.channels),
@@ -107,7 +107,7 @@ def write_metadata(folder: Path, metadata: Metadata, written: Iterable[dict[str,
 
 
 def read_metadata(folder: Path) -> Metadata:
-    """Raises InputError if the folder holds no data set of this version, or broken statistics."""
+    """Metadata of a data set. Raises InputError if there is none of this version, or its statistics are broken."""
     path = Path(folder) / METADATA
     try:
         stored = json.loads(path.read_text())
@@ -130,7 +130,7 @@ def read_metadata(folder: Path) -> Metadata:
 
 
 def _before_features(stored: dict[str, Any]) -> dict[str, Any]:
-    """`features` of a data set that was written when names and widths alone were stored."""
+    """`features` of a data set that stores only names and widths."""
     if stored["feature_name"] == "mel":
         return described(EXTRACTOR)
     return {"name": stored["feature_name"], "dim": stored["feature_dim"]}

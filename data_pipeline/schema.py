@@ -1,7 +1,7 @@
-"""What one conversation is in memory and on disk.
+"""One conversation in memory and on disk.
 
-On disk a conversation is a zip of plain arrays (npz) plus one JSON string; nothing in it is an object, so reading a
-record runs no code of the record's. T frames at 25 fps, D motion channels, F features, E events.
+A conversation on disk is a zip of plain arrays (npz) plus one JSON string. Nothing in it is an object, so that reading
+a record runs none of its code. T frames at 25 fps, D motion channels, F features, E events.
 """
 
 import io
@@ -19,7 +19,8 @@ EVENT_KINDS = (
     "smile", "nod", "hum", "rising_tone", "hidden_laugh", "surprise", "interruption", "laugh",
     "user_nod", "head_shake", "lean", "broad_laugh", "raised_brows", "knit_brows", "look_back",
 )  # fmt: skip
-"""Causes on the user's side. `nod` is the end of a phrase or an emphasised word: what a listener nods at; `user_nod` is
+"""Causes on the user's side. `nod` is the end of a phrase or an emphasised word, at which a listener nods; `user_nod`
+is
 the user's own nod, `broad_laugh` a laugh that is seen and not heard, `look_back` the end of a look away."""
 
 _MAX_RECORD = 1 << 28
@@ -27,14 +28,14 @@ _MAX_RECORD = 1 << 28
 
 @dataclass(frozen=True)
 class Conversation:
-    """Two people for t frames: the avatar, who may react, and the user, who is not touched by the avatar.
+    """Two people for t frames: the avatar, who may react, and the user, whom the avatar does not affect.
 
-    Motion float32 `[t, d]` in raw channel units, features float16 `[t, f]`, speaking bool `[t]`. Events `[e]`: kind
-    (index into EVENT_KINDS), frame of the cause, whether the avatar reacted, frame at which it starts to (-1: none).
-    `avatar_reference` and `user_reference` `[d]` are their faces at rest, where the codec's motion isn't relative to it
-    (None: zero; of the user, not known where the avatar's is).
-    Evaluation records also hold `avatar_oracle`, the avatar of the same conversation under other private noise, and
-    the sound of both sides, int16 `[t * 640]`.
+    Motion is float32 `[t, d]` in raw channel units, features float16 `[t, f]`, speaking bool `[t]`. Events `[e]`: kind
+    (index into EVENT_KINDS), frame of the cause, whether the avatar reacted, frame at which it begins to (-1: none).
+    `avatar_reference` and `user_reference` `[d]` are the faces at rest, where the codec's motion isn't relative to
+    them. None means zero; for the user beside a known avatar's, not known. Evaluation records also hold
+    `avatar_oracle`, the avatar of the same conversation under other private noise, and the sound of both sides, int16
+    `[t * 640]`.
     """
 
     avatar_motion: np.ndarray
@@ -70,16 +71,16 @@ class Conversation:
 
     @property
     def user_rest(self) -> np.ndarray:
-        """The user's, zero where it isn't known."""
+        """The user's motion `[d]` at rest, zero where it isn't known."""
         return np.zeros_like(self.user_motion[0]) if self.user_reference is None else self.user_reference
 
     def event_frames(self) -> dict[str, np.ndarray]:
-        """Frames of the events of each kind."""
+        """Frames of the events by kind."""
         return {kind: self.event_frame[self.event_kind == index] for index, kind in enumerate(EVENT_KINDS)}
 
 
 EARLIER_ARRAYS = {"avatar_audio": "avatar_wave", "user_audio": "user_wave"}
-"""Array of records that an earlier afjax wrote, and its name today."""
+"""Earlier name of an array of records, and its name today."""
 
 
 META = ("seed", "avatar_voice", "user_voice")

@@ -1,15 +1,15 @@
-"""The conversations of a split as raw arrays on disk, of which stretches are read in place.
+"""The conversations of a split as raw arrays on disk, whose stretches are read in place.
 
     DIR/train-00000-of-00003.safetensors    conversations one after the other, every track `[frames of all, ...]`
 
-So a window of a conversation is one stretch of bytes of each track, and no other byte is read for it: no record is
-unpacked, and sound that training does not hear is left where it is. Beside the fields of `schema.Conversation` a file
-holds `frames` and `events` int64 `[n]`, how many of either each conversation has, and `meta`, a JSON table of seeds and
-voices. In memory are the lengths alone, 8 bytes a conversation. Motion of WIDE channels or more, latents, is stored in
-float16, which is finer than what tracks or draws it; a face's few channels stay float32.
+A window of a conversation is thus one stretch of bytes per track, and no other byte is read for it: no record is
+unpacked, and sound that training does not hear is not read. A file holds, beside the fields of `schema.Conversation`,
+`frames` and `events` int64 `[n]`, their numbers per conversation, and `meta`, a JSON table of seeds and voices. Memory
+holds the lengths alone, 8 bytes per conversation. Motion of WIDE channels or more, latents, is stored in float16, which
+is finer than what tracks or draws it; a face's few channels stay float32.
 
-Files may be links to one another. A data set that was written before them has one file, `train.array_record`, with
-whole conversations (`schema.encode`); it is read as well, conversation by conversation.
+Files may be links to one another. A data set of the older form has one file, `train.array_record`, with whole
+conversations (`schema.encode`); it is read as well, conversation by conversation.
 """
 
 import contextlib
@@ -32,10 +32,10 @@ from data_pipeline.schema import ARRAYS, DTYPES, EARLIER_ARRAYS, META, Conversat
 __all__ = ["Piece", "Split", "open_split", "shard_name", "size_of", "write_shard", "write_shards"]
 
 SHARD = 1 << 28
-"""Bytes from which on a file is full."""
+"""Bytes from which a file is full."""
 WIDE = 64
 KEPT = 1 << 30
-"""Bytes of unpacked conversations that are kept of a data set of the older form."""
+"""Bytes of unpacked conversations of a data set of the older form that are kept in memory."""
 _MOTION = ("avatar_motion", "user_motion", "avatar_oracle", "avatar_reference", "user_reference")
 _TRACKS = ("avatar_motion", "user_motion", "avatar_features", "user_features")
 _RESTS = ("avatar_reference", "user_reference")
@@ -44,7 +44,7 @@ _AUDIO = ("avatar_wave", "user_wave")
 
 @dataclass(frozen=True)
 class Piece:
-    """Frames of a conversation, as stored: what a window is made from.
+    """Frames of a conversation as stored, from which a window is made.
 
     Attributes:
       avatar_motion, user_motion: `[n, d]`; avatar_features, user_features: `[n, f]`.
@@ -70,25 +70,25 @@ class Split(Protocol):
     """Conversations by number.
 
     Attributes:
-      frames: of each `[n]`.
-      exchangeable: whether users' faces at rest are stored where avatars' are, so that roles can be exchanged.
+      frames: frames of each, `[n]`.
+      exchangeable: whether users' faces at rest are stored wherever avatars' are, so that roles can be exchanged.
     """
 
     frames: np.ndarray
     exchangeable: bool
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of conversations."""
 
     def piece(self, number: int, start: int, stop: int) -> Piece:
-        """Frames `start .. stop - 1`."""
+        """Frames `start .. stop - 1` of a conversation."""
 
     def conversation(self, number: int) -> Conversation:
-        """All of it, checked."""
+        """A whole conversation, checked."""
 
 
 def shard_name(split: str, number: int, count: int) -> str:
-    """Of a file: `train-00012-of-00256.safetensors`."""
+    """Name of a file: `train-00012-of-00256.safetensors`."""
     return f"{split}-{number:05d}-of-{count:05d}.safetensors"
 
 
@@ -98,7 +98,7 @@ def size_of(clip: Conversation) -> int:
 
 
 def write_shards(folder: Path, split: str, clips: Iterable[Conversation]) -> int:
-    """Writes a split into a folder, in place of one that is there; -> the number of conversations."""
+    """Writes a split into a folder, in place of an earlier one. Returns the number of conversations."""
     for old in [*_shard_paths(folder, split), folder / f"{split}.array_record"]:
         old.unlink(missing_ok=True)
     written, held, size, count = [], [], 0, 0
@@ -133,13 +133,13 @@ def _shard_paths(folder: Path, split: str) -> list[Path]:
 
 
 def _form(clip: Conversation) -> dict[str, int]:
-    """Arrays that a conversation has, and the width of each: what all of a file have in common."""
+    """Arrays of a conversation and their widths, which all conversations of a file share."""
     arrays = {name: getattr(clip, name) for name in ARRAYS}
     return {name: array.shape[-1] if array.ndim > 1 else 1 for name, array in arrays.items() if array is not None}
 
 
 def write_shard(path: Path, clips: list[Conversation]) -> Path:
-    """Writes conversations that have the same arrays as one file; -> `path`."""
+    """Writes conversations that have the same arrays as one file. Returns `path`."""
     from afjax.weights.readers import write_safetensors  # a simulation's processes do without JAX
 
     stored = {
@@ -159,14 +159,14 @@ def write_shard(path: Path, clips: list[Conversation]) -> Path:
 
 
 def _rows(name: str, array: np.ndarray) -> np.ndarray:
-    """An array of a conversation as rows of a file: one a conversation, frame or event."""
+    """An array of a conversation as rows of a file: one per conversation, frame or event."""
     if name in _AUDIO:
         return array.reshape(-1, FRAME)
     return array[None] if _once(name) else array
 
 
 def _once(name: str) -> bool:
-    """Whether an array is of the whole conversation, not of each frame or event."""
+    """Whether an array belongs to the whole conversation, not to each frame or event."""
     return name.endswith("reference")
 
 
@@ -270,7 +270,7 @@ class _Shards:
 
 
 class _Records:
-    """A split of whole conversations in one ArrayRecord file; the last ones that were asked for are kept."""
+    """A split of whole conversations in one ArrayRecord file; the latest ones read are kept in memory."""
 
     def __init__(self, path: Path):
         from array_record.python.array_record_module import ArrayRecordReader
@@ -290,14 +290,14 @@ class _Records:
         return self._count
 
     def _light(self, number: int) -> Conversation:
-        """What training reads of a conversation."""
+        """The part of a conversation that training reads."""
         return replace(self.conversation(number), avatar_oracle=None, avatar_wave=None, user_wave=None)
 
     @contextlib.contextmanager
     def _faults(self):
         try:
             yield
-        except (RuntimeError, IndexError):  # what the binding makes of broken files
+        except (RuntimeError, IndexError):  # the binding's errors for broken files
             raise InputError("it is no readable ArrayRecord file", self._path, AGAIN) from None
 
     @cached_property

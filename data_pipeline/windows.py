@@ -19,10 +19,10 @@ Window = dict[str, np.ndarray]
 def tracks(clip: Conversation | Piece, user_delay: int = 0, silence: np.ndarray | float = 0.0) -> Window:
     """Arrays of a clip as stored: avatar_motion, user_motion `[t, d]`, avatar_features, user_features `[t, f]`.
 
-    `*_audio` are features; `cause_age` `[t, kinds]` is how many frames ago the user last gave each cause
-    (`afjax.losses.causes`); `reference_motion` `[d]` is the avatar's neutral face, zero in raw units where it is not
-    known. The user's tracks come `user_delay` frames late, after the features of `silence` and the motion of the
-    avatar's face at rest.
+    `cause_age` `[t, kinds]` is how many frames ago the user last gave each cause (`afjax.losses.causes`).
+    `reference_motion` `[d]` is the avatar's neutral face, zero in raw units where it is not known. The user's tracks
+    come `user_delay` frames late; before them are the features of `silence` and the motion of the avatar's face at
+    rest.
     """
     return {
         "avatar_motion": clip.avatar_motion,
@@ -40,7 +40,7 @@ def scale(clip: Conversation | Piece, normalizer: Normalizer, user_delay: int = 
 
 
 def cause_age(clip: Conversation | Piece, user_delay: int = 0) -> np.ndarray:
-    """Frames since the user last gave each kind of cause `[t, kinds]` float32, as tracks that come late show it.
+    """Frames since the user last gave each kind of cause, float32 `[t, kinds]`, by tracks that come `user_delay` late.
 
     inf before the first; nan throughout a clip without any, since recordings do not name them.
     """
@@ -51,13 +51,13 @@ def cause_age(clip: Conversation | Piece, user_delay: int = 0) -> np.ndarray:
 
 
 def cut(clip: Window, start: int, frames: int) -> Window:
-    """Frames `start .. start + frames - 1` of every track; what belongs to the whole clip stays as it is."""
+    """Frames `start .. start + frames - 1` of every track; arrays of the whole clip stay as they are."""
     return {name: array[start : start + frames] if array.ndim == 2 else array for name, array in clip.items()}
 
 
 @dataclass(frozen=True)
 class Clip:
-    """A conversation of a split by its number, unread, with the losing motions of all, if there are any."""
+    """A conversation of a split by its number, unread, with the split's losing motions, if there are any."""
 
     split: Split
     number: int
@@ -83,10 +83,10 @@ class Clip:
 
 @dataclass(frozen=True)
 class Place:
-    """Which window of which conversation: the `clip` it is of, its first frame, whether the roles are exchanged.
+    """The place of a window: its `clip`, its first frame, and whether the roles are exchanged.
 
-    `losing`: which of the losing motions, if there are any. Its name is the clip's own with the first frame added, and
-    an `s` if it is swapped.
+    `losing`: which of the losing motions, if there are any. The window's name is the clip's name with the first frame,
+    and an `s` if it is swapped.
     """
 
     clip: Clip
@@ -101,7 +101,7 @@ class Place:
 
 @dataclass(frozen=True)
 class RandomPlace(grain.transforms.RandomMap):
-    """A place for a window of `frames` frames in a clip; in a share `swap` of them the roles are exchanged.
+    """A place for a window of `frames` frames in a clip; the roles are exchanged in a share `swap` of them.
 
     First frames are multiples of `step`. Nothing is read.
     """
@@ -132,9 +132,9 @@ class ReadWindow(grain.transforms.Map):
             piece = element.clip.piece(first, end + 2 * self.user_delay)
             made = tracks(piece, self.user_delay, self.silence)
             found = made | exchanged(made, self.user_delay) | {"reference_motion": piece.user_rest}
-            # they are causes of the one who has become the avatar
+            # the known causes are those of the person who has become the avatar
             found["cause_age"] = np.full((self.frames, len(EVENT_KINDS)), np.nan, np.float32)
-        else:  # what a late user did before
+        else:  # frames of a late user before the window
             begun = max(first - self.user_delay, 0)
             seen = tracks(element.clip.piece(begun, end), self.user_delay, self.silence)
             found = cut(seen, first - begun, self.frames)

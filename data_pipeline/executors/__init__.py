@@ -1,7 +1,7 @@
-"""What runs the jobs of a build: processes of this machine, or a cluster.
+"""Executors of a build's jobs: processes of this machine, or a cluster.
 
-A job is a function of a module and a few names; files are what it works on, and its result is small. A job whose
-process died is begun again, and a cluster may run one twice at the same time: jobs are written so that neither matters
+A job is a function of a module and a few names; it works on files, and its result is small. A job whose process died is
+begun again, and a cluster may run one twice at the same time. Jobs are written so that neither matters
 (`data_pipeline.recorded.attempts`).
 """
 
@@ -14,10 +14,10 @@ from afjax.errors import InputError
 
 EXECUTORS = ("local", "ray")
 DEATHS = 6
-"""Times that a job may lose its process: more than jobs allow themselves (`recorded.attempts.ATTEMPTS`)."""
+"""Times that a job may lose its process; jobs give up sooner (`recorded.attempts.ATTEMPTS`)."""
 
 Run = Callable[[Callable[..., Any], Iterable[tuple[str, tuple]]], Iterator[tuple[str, Any]]]
-"""Function (job, (name, arguments) of each) -> (name, result) of each as they are finished."""
+"""Runs a function on jobs, each (name, arguments); yields (name, result) as they finish."""
 
 
 @contextmanager
@@ -26,7 +26,7 @@ def executor(name: str, workers: int, address: str = "local", gpus: float = 0.0)
 
     Args:
       name: one of EXECUTORS; workers: processes of `local`, and of a node that `ray` starts itself.
-      address: of a running Ray cluster, or "local"; gpus: share of a device that a job of `ray` holds.
+      address: that of a running Ray cluster, or "local"; gpus: share of a device that a job of `ray` holds.
 
     Raises InputError for an unknown name, a missing package, or a cluster that can't be reached.
     """
@@ -44,6 +44,6 @@ def executor(name: str, workers: int, address: str = "local", gpus: float = 0.0)
 
 
 def lost(name: str) -> InputError:
-    """Of a job that loses its process again and again before it can say so itself."""
+    """The error for a job that loses its process again and again before it can report this itself."""
     do = "give --workers=1 or more memory; what is finished is kept"
     return InputError(f"a process died {DEATHS} times, perhaps for want of memory", name, do)

@@ -1,7 +1,7 @@
-"""Jobs on a cluster of Ray: plain tasks, of which names and small results travel.
+"""Jobs on a cluster of Ray: plain tasks; only names and small results travel.
 
-A task whose process or machine died is begun again by Ray, DEATHS times in all; jobs say sooner that they give up.
-Tasks are handed over few at a time, so that a list of any length takes no memory. Ray's telemetry is off.
+Ray begins a task again whose process or machine died, DEATHS times in all; jobs give up sooner. Few tasks are handed
+over at a time, so that a list of any length takes no memory. Ray's telemetry is off.
 """
 
 import logging
@@ -20,12 +20,12 @@ from data_pipeline.executors import DEATHS, Run, lost
 STORE = 200 << 20
 """Bytes of the object store of a node of our own: no pictures pass through it."""
 WAITING = 2
-"""Tasks for each processor that Ray is given ahead."""
+"""Tasks per processor that Ray is given ahead."""
 
 
 @contextmanager
 def connected(workers: int, address: str, gpus: float) -> Iterator[Run]:
-    """A cluster, as `data_pipeline.executors.executor` has it; a node of our own ends with the block."""
+    """A cluster, as for `data_pipeline.executors.executor`; a node of our own ends with the block."""
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     try:
         import ray
@@ -38,7 +38,7 @@ def connected(workers: int, address: str, gpus: float) -> Iterator[Run]:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **node)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         raise InputError(f"Ray can't be reached ({str(error).splitlines()[0]})", address, "ray start --head") from None
-    signal.signal(signal.SIGTERM, before)  # Ray has put its own there
+    signal.signal(signal.SIGTERM, before)  # Ray has set its own handler
     try:
         if gpus and not ray.cluster_resources().get("GPU"):
             raise InputError("the cluster has no GPU", address, "leave --ray_gpus out")

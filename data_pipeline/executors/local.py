@@ -1,4 +1,4 @@
-"""Jobs in processes of this machine. One that dies takes its own job with it and no other, which is begun again."""
+"""Jobs in processes of this machine. A process that dies takes only its own job with it, which is begun again."""
 
 import multiprocessing
 import os
@@ -27,7 +27,7 @@ class _Worker:
 
 
 def run(function: Callable[..., Any], jobs: Iterable[tuple[str, tuple]], workers: int = 2) -> Iterator[tuple[str, Any]]:
-    """`data_pipeline.executors.Run` with `workers` processes. A job's exception is raised here, and ends all."""
+    """`data_pipeline.executors.Run` with `workers` processes. A job's exception is raised here and ends all jobs."""
     crew: list[_Worker] = []
     todo, again, deaths = iter(jobs), deque(), Counter()
     try:
@@ -68,7 +68,7 @@ def run(function: Callable[..., Any], jobs: Iterable[tuple[str, tuple]], workers
 
 
 def _hand(crew: list[_Worker], function: Callable, job: tuple[str, tuple]):
-    """Gives a job to a process that is idle, or to one more."""
+    """Gives a job to an idle process, or to one more process."""
     for worker in [each for each in crew if each.job is None]:
         try:
             worker.pipe.send((function, job[1]))
@@ -97,8 +97,8 @@ def _dismiss(crew: list[_Worker], worker: _Worker):
 
 
 def _serve(pipe: Connection):
-    """A process: quiet on stderr, gone when the one that started it is, by an exception so that jobs can say so."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one that started it decides
+    """A process: quiet on stderr. It ends with its parent, by an exception so that jobs can note it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_follow, daemon=True).start()
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

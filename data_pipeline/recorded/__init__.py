@@ -1,1 +1,1 @@
-"""Recorded conversations: from a table of videos and voices to records, with what was wrong set aside."""
+"""Recorded conversations: from a table of videos and voices to records; faulty clips are set aside."""

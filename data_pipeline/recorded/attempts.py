@@ -1,13 +1,13 @@
-"""A conversation's work, tried until it is done: at most three times, whoever tries, and published once.
+"""Attempts at a conversation: at most three, by any process; the first finished one is published.
 
     OUT/attempts/NAME/SOURCE/2/    the second attempt at a conversation of these files and settings
-    OUT/clips/NAME/                what the first attempt that came to its end has made (`prepare`)
+    OUT/clips/NAME/                the result of the first attempt that came to its end (`prepare`)
 
 Making an attempt's folder, which succeeds for one process only, counts it before work starts. An attempt that ends by
-an exception, or with the whole build, has a file `stopped` and is not counted: what remains are those whose process
-died, from a decoder's crash or for want of memory. After ATTEMPTS of them the conversation is set aside. The
-clips that earlier attempts have finished are taken over. The finished folder is renamed; if one of the same source is
-there already, that one stays. The build removes `attempts` when all are done.
+an exception, or with the whole build, has a file `stopped` and is not counted. Those remain whose process died, from a
+decoder's crash or for want of memory. After ATTEMPTS of them the conversation is set aside. Finished clips of earlier
+attempts are taken over. The finished folder is renamed; if one of the same source is there already, that one stays. The
+build removes `attempts` when all are done.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ _STOPPED = "stopped"
 def attempt(
     pair: Pair, out: Path, length: int, codec: Codec, codec_name: str = "face", say=print, options: Options = PLAIN
 ) -> dict:
-    """What `prepare` returns, of a conversation that is published in `out`, with the number of `attempts` it took."""
+    """The result of `prepare` for a conversation, published in `out`, with the number of `attempts` that it took."""
     source, done = source_of(pair, length, codec_name, options), out / WORK / pair.name
     if (result := _published(done, source)) is not None:
         return result
@@ -54,10 +54,10 @@ def attempt(
 
 
 def forgive(out: Path):
-    """Before a build: does not count attempts that may have died because the build did, each conversation's last.
+    """Forgives, before a build, each conversation's last attempt, which may have died because the build did.
 
-    A build that lives begins a conversation anew where its process died, so that only the last one can have gone with
-    it. One that has been begun often is not forgiven any more: it may be what takes whole machines down.
+    A living build begins a conversation anew when its process dies, so that only the last attempt can have died with
+    the build. A conversation that has been begun often is not forgiven: it may be what takes whole machines down.
     """
     for tries in (out / TRIALS).glob("*/*"):
         numbers = [int(path.name) for path in tries.iterdir() if path.name.isdigit()] if tries.is_dir() else []
@@ -71,7 +71,7 @@ def _published(done: Path, source: str) -> dict | None:
 
 
 def _begin(tries: Path) -> tuple[int, int, Path]:
-    """(number of this attempt, how many before it died, its folder)."""
+    """(number of this attempt, number of earlier ones that died, its folder)."""
     tries.mkdir(parents=True, exist_ok=True)
     while True:
         before = [path for path in tries.iterdir() if path.name.isdigit()]
@@ -82,7 +82,7 @@ def _begin(tries: Path) -> tuple[int, int, Path]:
 
 
 def _take_over(tries: Path, number: int, folder: Path):
-    """Links what earlier attempts have finished: the survey, and every clip that has its line."""
+    """Links the finished work of earlier attempts: the survey, and every clip that has its line."""
     for before in range(1, number):
         old = tries / str(before)
         if not (old / "survey.json").is_file():
@@ -105,7 +105,7 @@ def _link(path: Path, folder: Path):
 
 
 def _publish(folder: Path, done: Path, source: str) -> dict:
-    """Renames an attempt's folder, unless a result of this source is there; -> the result that is."""
+    """Renames an attempt's folder, unless a result of this source is there. Returns the published result."""
     done.parent.mkdir(parents=True, exist_ok=True)
     while True:
         try:

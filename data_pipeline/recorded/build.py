@@ -1,17 +1,16 @@
 """A data set from a table of recorded conversations.
 
-    OUT/attempts/              the work that goes on (`attempts`); gone when the set is done
-    OUT/clips/NAME/            what is finished of each conversation (`prepare`); may be deleted when the set is done
-    OUT/clips.csv              a line for every clip and every conversation that was set aside: kept or not, and why
+    OUT/attempts/              work in progress (`attempts`); gone when the set is done
+    OUT/clips/NAME/            finished work of each conversation (`prepare`); may be deleted when the set is done
+    OUT/clips.csv              one line per clip, and per conversation that was set aside: kept or not, and why
     OUT/clips.parquet          the same with the quality numbers of every clip (`table`), if pyarrow is installed
     OUT/report.html            the same to look at, with contact sheets and histograms
     OUT/cost.jsonl             processor time of each job, stage by stage (`metering`)
     OUT/train-*.safetensors, eval-*.safetensors, metadata.json, summary.json    the data set (`data_pipeline.records`)
 
-A build that was stopped, in whatever way, goes on where it was, and one whose table has grown makes what is missing.
-Files of records depend on the table and the recordings alone: not on who built them, in what order or how often.
-`metadata.json`, without which there is no data set, is removed when all clips are there and comes back, last of all,
-when all records are.
+A build that was stopped, in whatever way, goes on where it was. A build whose table has grown makes what is missing.
+Files of records depend on the table and the recordings alone: not on who built them, in what order or how often. There
+is no data set without `metadata.json`: it is removed when all clips are there, and written last of all.
 """
 
 import json
@@ -53,13 +52,13 @@ def build(
     gpus: float = 0.0,
     options: Options = PLAIN,
 ) -> dict:
-    """Builds a data set of clips of `seconds`; -> its summary, which is also written to `summary.json`.
+    """Builds a data set of clips of `seconds` seconds. Returns its summary, which is also written to `summary.json`.
 
     Args:
-      latent: the folder of a latent codec (`data_pipeline.recorded.clip.load_codec`), for motion of it in place of
+      latent: the folder of a latent codec (`data_pipeline.recorded.clip.load_codec`) whose motion takes the place of
         the `face` codec's.
       engine, workers, address, gpus: who does the work (`data_pipeline.executors`).
-      options: what else is done.
+      options: further work.
 
     Raises InputError for a faulty table, a missing package, if `out` holds other things or is being built by another
     process, or if no clip is left to train on. Conversations and clips with faults are set aside.
@@ -114,7 +113,7 @@ def _folder(out: Path) -> Path:
 
 
 def _name(latent: str) -> str:
-    """Of the codec, with what tells one set of weights from another."""
+    """Name of the codec, with what tells one set of weights from another."""
     if not latent:
         return "face"
     if is_run(latent):
@@ -125,7 +124,7 @@ def _name(latent: str) -> str:
 def _prepared(
     run: Run, pairs: Sequence[Pair], out: Path, length: int, latent: str, options: Options
 ) -> Iterator[tuple[str, dict]]:
-    """Every conversation's result in short, as they are finished."""
+    """Yields every conversation's result in short, as they finish."""
     named, name = {pair.name: pair for pair in pairs}, _name(latent)
     jobs = ((pair.name, (pair, out, length, latent, name, options)) for pair in pairs)
     for number, (conversation, result) in enumerate(run(_job, jobs), 1):
@@ -139,8 +138,8 @@ def _prepared(
 
 
 def _job(pair: Pair, out: Path, length: int, latent: str, codec_name: str, options: Options) -> dict:
-    """A conversation's result in short: what the summary and the report say of it, and processor `seconds`."""
-    load_model("face_landmark")  # a missing package is no fault of the conversation
+    """A conversation's result in short, for the summary and the report, and its processor `seconds`."""
+    load_model("face_landmark")  # fails first: a missing package is no fault of the conversation
     codec = _codec(latent)
     with metering.metered() as seconds:
         found = attempt(pair, out, length, codec, codec_name, lambda line: print(line, flush=True), options)
@@ -150,13 +149,13 @@ def _job(pair: Pair, out: Path, length: int, latent: str, codec_name: str, optio
 
 
 def _record_job(shard: sharding.Shard, out: Path) -> tuple[dict, dict[str, float]]:
-    """What is noted of a file of records, and processor seconds."""
+    """The note on a file of records, and processor seconds."""
     with metering.metered() as seconds:
         said = sharding.write(shard, out)
     return said, seconds
 
 
-_codec = lru_cache(1)(load_codec)  # once a process
+_codec = lru_cache(1)(load_codec)  # once per process
 
 
 def _records(
@@ -169,7 +168,7 @@ def _records(
     length: int,
     tools: Mapping,
 ):
-    """Writes the kept clips as records, numbered through, with the statistics of the training split; then metadata."""
+    """Writes the kept clips as records, numbered through; then metadata with the statistics of the training split."""
     each = sharding.records_of_a_file(out, next(pair.name for pair in pairs if results[pair.name]["kept"]))
     splits, plan, first = {}, [], 0
     for split in SPLITS:
@@ -192,7 +191,7 @@ def _records(
 
 
 def _clean(out: Path, names: set[str]):
-    """Removes files of records that an earlier build has left, and what was noted of them."""
+    """Removes files of records that an earlier build has left, and the notes on them."""
     for split in SPLITS:
         for path in (*out.glob(f"{split}-*-of-*.safetensors"), out / f"{split}.array_record"):
             if path.name not in names:

@@ -32,14 +32,14 @@ SIZE = 512
 HELD = 0.7
 """Share of a clip's frames that may repeat the frame before."""
 SAME = 0.1
-"""Mean difference, of 255, below which they do."""
+"""Mean difference, of 255, below which a frame repeats the one before."""
 SPOKEN = 0.02
 """Share of a clip in which at least one of the two must speak."""
 MOMENTS, THUMB = 6, 96
 DESCRIBED = 2
-"""Every how many moments the face is described."""
+"""Distance in moments between descriptions of the face."""
 DESCRIPTOR = 128
-"""Numbers of a description."""
+"""Size of a description."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +52,13 @@ class Voice:
 
 @dataclass(frozen=True)
 class Clip:
-    """A record, and what else is kept of a clip.
+    """A record, and further data of its clip.
 
     Attributes:
       record: the conversation.
       mouths, loud: speed of the mouth and loudness of the voice `[t]` by role, for the sync check.
       pictures: a row of moments `[THUMB, MOMENTS * THUMB, 3]` by role.
-      figures: for the table; quality: numbers by role (`recorded.quality`).
+      figures: figures for the table; quality: numbers by role (`recorded.quality`).
       faces: descriptors `[2, 128]` in the order of ROLES, nan where no face was described; None if not asked for.
     """
 
@@ -104,8 +104,8 @@ def make(
     """Frames `start .. start + length - 1` of a conversation as a record; its seed is 0.
 
     Args:
-      squares, voices: by role; frames: by role, iterators whose next frame is `start`. They are read to the clip's end
-        in any case, so that the next clip can follow.
+      squares, voices: by role; frames: by role, iterators whose next frame is `start`. They are always read to the
+        clip's end, so that the next clip can follow.
       identity: whether faces are described.
 
     Raises InputError with what is wrong with the clip.
@@ -150,7 +150,7 @@ def make(
 
 
 def _numbers(role: str, seen: "Seen", loud: np.ndarray, sound: dict, speaking: dict) -> dict[str, float | None]:
-    """Quality numbers of one person in a clip but for those that need more than the clip."""
+    """Quality numbers of one person in a clip, except those that need more than the clip."""
     other = ROLES[1 - ROLES.index(role)]
     return {
         "face_share": seen.found,
@@ -188,7 +188,7 @@ class Seen:
 class Watched:
     """The face's square of the next `length` frames, watched while a codec reads it.
 
-    Moments for the contact sheet are kept, repeated frames counted and, with `mouth`, the face is measured for the sync
+    Moments for the contact sheet are kept and repeated frames counted. `mouth` also has the face measured for the sync
     check, where the codec's motion doesn't tell what the mouth does.
     """
 
@@ -250,7 +250,7 @@ class Watched:
             yield picture
 
     def _measured(self) -> np.ndarray:
-        """The mouth's speed `[t]`, none where no face is seen."""
+        """The mouth's speed `[t]`, 0 where no face is seen."""
         raw = np.stack(self.raw[:1] * (self.length - len(self.raw)) + self.raw)
         return mouth_speed(relative(raw, neutral_of(raw)))
 
@@ -260,7 +260,7 @@ class Watched:
             self.read += 1
 
 
-@lru_cache(1)  # once a process
+@lru_cache(1)  # once per process
 def _descriptor():
     from afjax.metrics.pretrained.dlib_face import DlibFace
 

@@ -1,9 +1,9 @@
-"""What a build has cost: a line a job in `OUT/cost.jsonl`, and core minutes for an hour of conversation.
+"""Cost of a build: one line per job in `OUT/cost.jsonl`, and core minutes per hour of conversation.
 
     {"job": "monday", "hours": 0.1, "attempts": 1, "seconds": {"clips: motion": 410.3, ...}}
 
-`seconds` are processor time by stage (`metering`). A job that found its work done has no line; one that was done again
-has another, and the last one counts. Lines of a build that died may be missing.
+`seconds` are processor time by stage (`metering`). A job that found its work done has no line. A job that was done
+again has another line, and the last one counts. Lines of a build that died may be missing.
 """
 
 import json
@@ -20,11 +20,11 @@ STAGES = (
     "opening", "survey: decoding", "survey: faces and cuts", "separating voices", "reading sound", "who speaks",
     "clips: decoding", "clips: motion", "quality", "identity", "features", "writing clips", RECORDS, OTHER,
 )  # fmt: skip
-"""In the order of the table."""
+"""Stages in the order of the table."""
 
 
 def note(out: Path, job: str, seconds: Mapping[str, float], conversation: float, attempts: int = 1):
-    """Adds a job's line, unless it has done nothing; `conversation`: seconds of it."""
+    """Adds a job's line, unless it has done nothing; `conversation`: the conversation's length in seconds."""
     if set(seconds) - {OTHER}:
         line = {"job": job, "hours": round(conversation / 3600, 6), "attempts": attempts}
         line["seconds"] = {name: round(spent, 3) for name, spent in seconds.items()}
@@ -37,7 +37,7 @@ def note(out: Path, job: str, seconds: Mapping[str, float], conversation: float,
 
 
 def summed(out: Path) -> dict[str, Any]:
-    """Of jobs that took one attempt: `minutes` an hour of conversation by stage, `hours`; how many are `left_out`.
+    """`minutes` per hour of conversation by stage, and `hours`, of jobs that took one attempt; `left_out`: other jobs.
 
     Raises InputError where nothing was noted.
     """

@@ -1,4 +1,4 @@
-"""Histograms of quality numbers over any number of clips: counts in fixed bins, by set; nothing else is kept."""
+"""Histograms of quality numbers over any number of clips: only counts in fixed bins, by set, are kept."""
 
 from collections import defaultdict
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ EDGES = {
     "sync_height": np.linspace(-2, 18, 41),
     "speech": np.linspace(0, 1, 51),
 }
-"""Of the bins; what lies beyond counts in the first or the last one."""
+"""Limits of the bins; numbers beyond them count in the first or the last bin."""
 BATCH = 4096
 
 
@@ -33,7 +33,7 @@ class Histograms:
     _held: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
 
     def add(self, source: str, numbers: Mapping[str, Mapping[str, float | None]]):
-        """One clip's, by role, of a set."""
+        """Adds one clip's numbers, by role, to a set."""
         for of in numbers.values():
             for name in NUMBERS:
                 value = of.get(name)
@@ -57,6 +57,6 @@ class Histograms:
 
 
 def quantile(counts: np.ndarray, name: str, share: float) -> float:
-    """The number below which a share of the counted lie, within a bin by its width."""
+    """The number below which a share of the counted ones lie, interpolated within a bin."""
     edges, below = EDGES[name].astype(float), np.r_[0, np.cumsum(counts)]
     return float(np.interp(share * below[-1], below, edges)) if below[-1] else float("nan")

@@ -1,18 +1,18 @@
-"""Labels that data sets bring along: where a face is in every frame of a video, and when somebody speaks.
+"""Labels of data sets: where a face is in every frame of a video, and when somebody speaks.
 
 Boxes, by the ending of the file; pixels of the video's own picture, left, top, right, bottom:
 
-    .npy     float `[n, 4]`, a row a frame of the file; rows that aren't finite: none
+    .npy     float `[n, 4]`, one row per frame of the file; rows that aren't finite: none
     .npz     Seamless Interaction: around the 68 points of the face in `boxes_and_keypoints:keypoints` `[n, 133, 3]`
-    .json    RealTalk: {"17": {"people": {"p0": {"bbox": [...]}}}}; which person is said by the label's key
+    .json    RealTalk: {"17": {"people": {"p0": {"bbox": [...]}}}}; the label's key says which person
 
 Speech, in seconds from the start of the video:
 
     .json    {"metadata:vad": [{"start": 1.2, "end": 3.4}, ...]}, or the list alone
-    .jsonl   an object with start and end a line
+    .jsonl   one object per line, with start and end
     .csv     columns `start` and `end` (or `stop`); with a key the lines whose `speaker` it is
 
-Files are read as data: no pickles, sizes checked. InputError for anything else.
+Files are read as data: no pickles, sizes checked. Anything else raises InputError.
 """
 
 import csv
@@ -28,7 +28,7 @@ from afjax.media.container import check_file
 from data_pipeline.recorded.pairs import Label
 
 FACE = slice(23, 91)
-"""Points of a face among the 133 of COCO-WholeBody."""
+"""Points of the face among the 133 of COCO-WholeBody."""
 _MAX_BYTES = 1 << 28
 _MAX_UNPACKED = 1 << 30
 _MAX_FRAMES = 1 << 20
@@ -84,7 +84,7 @@ def _person_boxes(path: Path, key: str) -> np.ndarray:
 
 
 def read_speech(label: Label) -> list[tuple[float, float]]:
-    """Stretches of speech, seconds from and to."""
+    """Spans of speech: start and end in seconds."""
     path = check_file(label.path, _MAX_BYTES)
     readers = {".json": _vad, ".jsonl": _json_lines, ".csv": _turns}
     if path.suffix not in readers:
@@ -97,7 +97,7 @@ def read_speech(label: Label) -> list[tuple[float, float]]:
 
 
 def speaking(spans: list[tuple[float, float]], start: float, frames: int, fps: int) -> np.ndarray:
-    """Bool `[frames]`: those whose middle lies in a span, the first frame at `start` seconds."""
+    """Frames whose middle lies in a span, bool `[frames]`; the first frame is at `start` seconds."""
     spoken = np.zeros(frames, bool)
     for begin, end in spans:
         first, stop = (int(np.ceil((each - start) * fps - 0.5)) for each in (max(begin, start), max(end, start)))

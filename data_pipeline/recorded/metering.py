@@ -1,7 +1,7 @@
 """Processor time of a job, stage by stage: of its process, all threads, and of the programs it has run and awaited.
 
-A stage that begins within another one pauses it, so that stages add up to the whole. Nothing of this goes into what is
-built; the build notes it in `OUT/cost.jsonl` (`data_pipeline.cost` prints the sum).
+A stage that begins within another one pauses it, so that stages add up to the whole. The data set holds nothing of
+this; the build notes it in `OUT/cost.jsonl` (`data_pipeline.cost` prints the sum).
 """
 
 import resource
@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 OTHER = "the rest"
-"""What belongs to no stage."""
+"""Name of the time outside all stages."""
 Item = TypeVar("Item")
 
 
@@ -23,7 +23,7 @@ class Meter:
         self._stages, self._since = [OTHER], _now()
 
     def switch(self, name: str = ""):
-        """Begins a stage, or without a name ends the one that began last."""
+        """Begins a stage; without a name, ends the one that began last."""
         now = _now()
         self.seconds[self._stages[-1]] = self.seconds.get(self._stages[-1], 0.0) + now - self._since
         self._since = now
@@ -43,7 +43,7 @@ _METER = Meter()  # a process does one job at a time
 
 @contextmanager
 def metered() -> Iterator[dict[str, float]]:
-    """Of a job: what it yields holds the seconds of each stage when the block has ended."""
+    """Meters a job: the yielded table holds the seconds of each stage when the block has ended."""
     global _METER
     _METER = Meter()
     try:
@@ -54,7 +54,7 @@ def metered() -> Iterator[dict[str, float]]:
 
 @contextmanager
 def stage(name: str) -> Iterator[None]:
-    """The block is work of a stage."""
+    """Counts the block as work of a stage."""
     _METER.switch(name)
     try:
         yield
@@ -63,7 +63,7 @@ def stage(name: str) -> Iterator[None]:
 
 
 def staged(name: str, items: Iterable[Item]) -> Iterator[Item]:
-    """The same items, whose making is work of a stage."""
+    """Yields the same items, and counts their making as work of a stage."""
     items = iter(items)
     while True:
         with stage(name):

@@ -1,4 +1,4 @@
-"""What a build may do beyond its table: programs and networks that are asked for, and that decide what comes out."""
+"""Options of a build beyond its table: optional programs and networks, which decide what comes out."""
 
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -8,7 +8,7 @@ from afjax.errors import InputError
 from data_pipeline.recorded.separation import Separator
 
 SPEECH = ("loudness", "silero")
-"""Who speaks when, where no labels say: what is loud, or what Silero's network takes for speech."""
+"""Ways to tell who speaks when, where no labels say: what is loud, or what Silero's network takes for speech."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class Options:
     """Options of a build.
 
     Attributes:
-      separator: the program that takes mixed voices apart, if one was named.
+      separator: the program that separates mixed voices, if one was named.
       speech: one of SPEECH; identity: whether faces are described (dlib).
     """
 
@@ -36,10 +36,10 @@ class Options:
             DlibFace()
 
     def token(self, mixed: bool, labelled: bool) -> list[Any]:
-        """What of them decides a conversation's result.
+        """The options that decide a conversation's result.
 
         Args:
-          mixed: whether voices of it must be separated; labelled: whether it is known of both people when they speak.
+          mixed: whether its voices must be separated; labelled: whether it is known when both people speak.
         """
         return [
             self.separator.sha256 if mixed and self.separator else "",
@@ -48,7 +48,7 @@ class Options:
         ]
 
     def said(self, mixed: int) -> dict[str, Any]:
-        """For `metadata.json`: whose work it is; `mixed`: conversations whose voices were separated."""
+        """Programs and networks of others, for `metadata.json`; `mixed`: conversations whose voices were separated."""
         found = {}
         if mixed and self.separator:
             found["separation"] = self.separator.said() | {"conversations": mixed}
@@ -58,7 +58,7 @@ class Options:
 
 
 def _version(*packages: str) -> str:
-    """Of the first of some packages that is installed."""
+    """Version of the first of some packages that is installed."""
     for package in packages:
         try:
             return version(package)

@@ -1,4 +1,4 @@
-"""The report of a build as one HTML file that needs nothing beside it: what was kept, what was not and why."""
+"""The report of a build as one self-contained HTML file: what was kept, what was not, and why."""
 
 import base64
 import re
@@ -11,11 +11,11 @@ from data_pipeline.recorded import quality_page, separation
 from data_pipeline.recorded.pairs import ROLES, Pair
 
 SHEETS = 120
-"""Kept clips of which the contact sheet is shown, evenly spread."""
+"""Number of kept clips whose contact sheet is shown, evenly spread."""
 ASIDE = 500
-"""Lines of clips that were set aside."""
+"""Most lines of clips that were set aside."""
 CONVERSATIONS = 2_000
-"""Lines of conversations."""
+"""Most lines of conversations."""
 
 _CSS = """
 :root { --ink: #1b1f24; --soft: #5b6572; --line: #dfe3e8; --page: #fbfbfc; --card: #ffffff; --accent: #b84f00; }
@@ -48,8 +48,8 @@ def page(summary: Mapping, pairs: Sequence[Pair], results: Mapping[str, Mapping]
     """The page's text.
 
     Args:
-      summary: of the build; results: by conversation, with what was `kept` (`recorded.build`).
-      tally: of all clips (`recorded.tally`); work: folder with the conversations' folders, for the contact sheets.
+      summary: that of the build; results: by conversation, with what was `kept` (`recorded.build`).
+      tally: that of all clips (`recorded.tally`); work: folder with the conversations' folders, for the contact sheets.
     """
     parts = [
         "<h1>Recorded conversations</h1>",
@@ -104,7 +104,7 @@ def _more(count: int) -> str:
 
 
 def _tools(tools: Mapping) -> str:
-    """Whose work is in it."""
+    """The programs and networks of others that took part."""
     said = []
     if found := tools.get("separation"):
         said.append(f"Voices of {found['conversations']} conversations were separated by {separation.said(found)}.")
@@ -154,7 +154,7 @@ def _table(header: Sequence[str], lines: Sequence[Sequence]) -> str:
 
 
 def kind(reason: str) -> str:
-    """A reason without its role, file and figures, to count by."""
+    """Kind of a reason, for counting: the reason without its role, file and figures."""
     return re.sub(r"[\d.]*\d", "…", reason.split("; ")[0].split(": ")[-1])
 
 

@@ -1,4 +1,4 @@
-"""The table of conversations: a CSV file with a line each, read and checked before any work is done.
+"""The table of conversations: a CSV file with one line per conversation, read and checked before any work is done.
 
 It is read as a stream. docs/data.md describes the columns. Splits never share a person: conversations that are linked
 by common people, however indirectly, form a group, and a group goes to one split.
@@ -23,9 +23,9 @@ FURTHER = (
     "avatar_boxes", "user_boxes", "avatar_speech", "user_speech", "set", "licence",
 )  # fmt: skip
 SILENT = "none"
-"""In place of a sound file: nothing was recorded of this person's voice, who listens."""
+"""In place of a sound file: the person listens, and no voice was recorded."""
 MIXED = "mixed"
-"""In place of a sound file: the video's own track, which both voices are on."""
+"""In place of a sound file: the video's own track, which has both voices."""
 EVAL_SHARE = 0.1
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}")
 _MAX_LINE = 1 << 16
@@ -33,7 +33,7 @@ _MAX_LINE = 1 << 16
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A file of labels, and which of them: what follows `#` in the table, or ""."""
+    """A file of labels, and the key that chooses among them: what follows `#` in the table, or ""."""
 
     path: Path
     key: str = ""
@@ -45,10 +45,10 @@ class Side:
 
     Attributes:
       video: the file that shows them; `half`: "left" or "right" of a picture that shows both, "" for the whole.
-      sound: the file with their voice, perhaps the video, None for silence; `channel`: which of its channels, from 1; 0
+      sound: the file with their voice, perhaps the video; None for silence; `channel`: which of its channels, from 1; 0
         mixes all.
-      person: who it is.
-      span: seconds of the files that belong to the conversation, from and to; to 0: up to the end.
+      person: the person's name.
+      span: start and end in seconds of the conversation in the files; an end of 0: up to the end of the files.
       boxes, speech: where their face is and when they speak, if that is known (`recorded.labels`).
       mixed: whether the other person can be heard in the sound, so that the voices must be separated.
     """
@@ -66,9 +66,9 @@ class Side:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A conversation to build from; `split` is "" until `split_by_person` has chosen one.
+    """A conversation of the table; `split` is "" until `split_by_person` has chosen one.
 
-    `set`, `licence`: of the public data set that it is of, or "".
+    `set`, `licence`: those of its public data set, or "".
     """
 
     name: str
@@ -80,14 +80,14 @@ class Pair:
 
     @property
     def mixed(self) -> bool:
-        """Whether voices of it must be separated."""
+        """Whether its voices must be separated."""
         return self.avatar.mixed or self.user.mixed
 
 
 def read_pairs(path: str | Path, separate: bool = False) -> list[Pair]:
     """The conversations of a table, each with its split. Raises InputError for the first fault, with its line.
 
-    `separate`: whether voices that are mixed can be taken apart; else they are a fault.
+    `separate`: whether mixed voices can be separated; otherwise they are a fault.
     """
     path = Path(path).expanduser().absolute()
     pairs, names = [], {}
@@ -145,7 +145,7 @@ def _cells(file: Iterable[str], head: str, path: Path):
 
 
 def _delimiter(head: str) -> str:
-    """What stands between the columns of a table: a comma, or what a spreadsheet puts there."""
+    """Separator of a table's columns: a comma, or what a spreadsheet puts there."""
     return max(",;\t", key=lambda mark: sum(name.strip(' "\r\n') in NEEDED for name in head.split(mark)))
 
 
@@ -248,9 +248,9 @@ def _check_splits(pairs: Sequence[Pair], path: Path):
 def split_by_person(pairs: Sequence[Pair]) -> list[Pair]:
     """The pairs in their order, about EVAL_SHARE of them in `eval` and the rest in `train`, no person in both.
 
-    Groups of linked conversations are taken in the order of a hash of their people, so that a split depends on nothing
-    but who is there. Whatever group fits into the share goes to `eval`, at least the smallest group. With a single
-    group everything is `train`.
+    Groups of linked conversations are taken in the order of a hash of their people, so that a split depends only on the
+    people. Every group that fits into the share goes to `eval`, at least the smallest group. A single group is all
+    `train`.
     """
     parent = {side.person: side.person for pair in pairs for side in (pair.avatar, pair.user)}
 

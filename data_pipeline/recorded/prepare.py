@@ -1,4 +1,4 @@
-"""One recorded conversation: survey, clip after clip, sync check; each step kept on disk, so that it can go on.
+"""One recorded conversation: survey, clip after clip, sync check; each step is kept on disk, so that work can go on.
 
     FOLDER/survey.json    what it was made from, where the clips start, and the face's square in each
     FOLDER/0007.json      a finished clip's line of the table; with 0007.npz, its record, 0007.jpg, its contact sheet,
@@ -37,17 +37,17 @@ from data_pipeline.schema import encode
 
 PLAIN = Options()
 SURVEYED = 512
-"""Larger side of the pictures in which faces and cuts are looked for before clips are made."""
+"""Larger side of the pictures in which the survey looks for faces and cuts."""
 VERSION = 4
 
 
 def prepare(
     pair: Pair, folder: Path, length: int, codec: Codec, codec_name: str = "face", say=print, options: Options = PLAIN
 ) -> dict:
-    """Makes whatever is not made yet of a conversation's clips of `length` frames; -> what `result.json` holds.
+    """Makes the missing ones of a conversation's clips of `length` frames. Returns the content of `result.json`.
 
-    `say` is called with a line for every clip. Faults of the input are results, not errors, as is what was decided for
-    the user (`warnings`).
+    `say` is called with one line per clip. Faults of the input, and decisions made for the user (`warnings`), are
+    results, not errors.
     """
     source = source_of(pair, length, codec_name, options)
     result, made_from = read_json(folder / "result.json"), read_json(folder / "survey.json")
@@ -82,7 +82,7 @@ def kept(result: dict) -> list[str]:
 def _outcome(
     pair: Pair, folder: Path, length: int, source: str, made_from, codec: Codec, say, options: Options
 ) -> dict:
-    """Of a conversation whose clips are made: frames, clips and sync check, or as far as it came and the reason."""
+    """Makes a conversation's clips: frames, clips and sync check; on a fault, what there is of these and the reason."""
     result = {}
     try:
         with stage("opening"):
@@ -103,7 +103,7 @@ def _outcome(
 
 
 def source_of(pair: Pair, length: int, codec_name: str, options: Options = PLAIN) -> str:
-    """Hash of all that decides the result but the split; files count by their contents, wherever they lie."""
+    """Hash of all that decides the result except the split; files count by their contents, wherever they lie."""
     labelled = all(getattr(pair, role).speech for role in ROLES)
     parts: list = [VERSION, length, codec_name, options.token(pair.mixed, labelled)]
     for role in ROLES:
@@ -120,7 +120,7 @@ def source_of(pair: Pair, length: int, codec_name: str, options: Options = PLAIN
 
 
 def _apart(pair: Pair, folder: Path, videos, surveys: dict, options: Options) -> dict[str, Path]:
-    """Files of the voices that are separated, by role: made, unless they are there. Fills `surveys` for it."""
+    """Files of the separated voices by role, made unless they are there. Fills `surveys`, which it needs."""
     if options.separator is None:
         raise InputError("its voices are mixed, and no program separates them", do="--separate")
     wanted = [role for role in ROLES if getattr(pair, role).mixed]
@@ -146,7 +146,7 @@ def _apart(pair: Pair, folder: Path, videos, surveys: dict, options: Options) ->
 
 
 def _boxes(side: Side, video: VideoInfo, survey: shots.Survey) -> np.ndarray:
-    """A person's face `[frames, 4]` in every frame of a video, of the sample before it, nan where there was none."""
+    """A person's face box `[frames, 4]` for every frame of a video: that of the sample before it, nan without one."""
     first, _ = span_of(side, video)
     boxes = np.full((video.frames, 4), np.nan)
     shift = _width(video) - survey.width if side.half == "right" else 0
@@ -161,17 +161,17 @@ def _width(video: VideoInfo) -> int:
 
 
 def frames_of(side: Side, video: VideoInfo, max_side: int = 0) -> Iterator[np.ndarray]:
-    """The conversation's frames, uint8 `[h, w, 3]`, of the half that shows the person; `max_side` of the picture."""
+    """The conversation's frames, uint8 `[h, w, 3]`, of the half that shows the person; `max_side`: the picture's."""
     for frame in islice(read_frames(video, max_side), *span_of(side, video)):
         middle = frame.shape[1] // 2
         yield {"": frame, "left": frame[:, :middle], "right": frame[:, -middle:]}[side.half]
 
 
 def _survey(side: Side, video: VideoInfo, limit: int) -> shots.Survey:
-    """Survey at a reduced size, in pixels of the full one."""
+    """Survey at a reduced size, in pixels of the full size."""
     (height, width), first = next(read_frames(video)).shape[:2], span_of(side, video)[0]
     whole = (height, width // 2 if side.half else width)
-    close = not (side.half or side.boxes)  # else the person takes a part of the picture
+    close = not (side.half or side.boxes)  # otherwise the person takes a part of the picture
     frames, boxes = islice(frames_of(side, video, SURVEYED if close else 2 * SURVEYED), limit), None
     if side.boxes:
         given, shown = labels.read_boxes(side.boxes), shown_frames(video)[first : first + limit]
@@ -184,14 +184,14 @@ def _survey(side: Side, video: VideoInfo, limit: int) -> shots.Survey:
 
 
 def _surveys(pair: Pair, videos: Mapping[str, VideoInfo], heard: Mapping[str, clip.Voice]) -> dict[str, shots.Survey]:
-    """Of both pictures, as far as both go on and the voices, if they are known."""
+    """Surveys of both pictures, up to the end of the shorter one and of the voices, if they are known."""
     spans = [span_of(getattr(pair, role), videos[role]) for role in ROLES]
     limit = min(*(stop - first for first, stop in spans), *(len(voice.speaking) for voice in heard.values()))
     return {role: named(role, _survey, getattr(pair, role), videos[role], limit) for role in ROLES}
 
 
 def _plan(pair, folder: Path, length: int, source: str, videos, heard, surveys: dict) -> dict:
-    """Writes where the clips are: start and, by role, the square or what is wrong, and pixels of the faces."""
+    """Writes the plan of the clips: start and, by role, the square or what is wrong, and pixels of the faces."""
     surveys = surveys or _surveys(pair, videos, heard)
     limit = min(*(each.frames for each in surveys.values()), *(len(voice.speaking) for voice in heard.values()))
     clips = []

@@ -1,6 +1,6 @@
-"""Numbers that tell good clips from bad ones. They are kept beside the records, a row a clip; nothing is cut by them.
+"""Numbers that tell good clips from bad ones. They are kept beside the records, one row per clip; they cut nothing.
 
-`NUMBERS` of `afjax.config.filters` names them. Of a person in a clip:
+`NUMBERS` of `afjax.config.filters` names them. A person in a clip has:
 
   sharpness    median over every fifth frame of var(L), L = p[y-1,x] + p[y+1,x] + p[y,x-1] + p[y,x+1] - 4 p[y,x], p the
                brightness of the middle half of the person's square (the face) at 128 x 128 pixels. Small faces are
@@ -35,7 +35,7 @@ _GREY = np.array([0.299, 0.587, 0.114])
 
 
 def sharpness(picture: np.ndarray) -> float:
-    """Of the middle half of a square picture uint8 `[s, s, 3]`."""
+    """Sharpness of the middle half of a square picture uint8 `[s, s, 3]`."""
     side = picture.shape[0]
     face = crop(picture, Square(side // 4, side // 4, side - 2 * (side // 4)), PATCH)
     grey = face.astype(np.float64) @ _GREY
@@ -44,7 +44,7 @@ def sharpness(picture: np.ndarray) -> float:
 
 
 def bleed(own: np.ndarray, other: np.ndarray, speaks: np.ndarray, other_speaks: np.ndarray) -> float | None:
-    """dB of the other's voice in a sound.
+    """Level in dB of the other's voice in a sound; None where it isn't known.
 
     Args:
       own, other: both sounds `[s]` at 16 kHz of the same moments.
@@ -71,7 +71,7 @@ def bleed(own: np.ndarray, other: np.ndarray, speaks: np.ndarray, other_speaks: 
 
 
 def _lag(x: np.ndarray, y: np.ndarray) -> int:
-    """Samples by which y is to be shifted to be most like x."""
+    """Shift of y, in samples, at which it is most like x."""
     size = 1 << (len(x) + 2 * _REACH).bit_length()
     curve = np.fft.irfft(np.fft.rfft(x, size) * np.fft.rfft(y, size).conj(), size)
     near = np.r_[-_REACH : _REACH + 1]
@@ -79,7 +79,7 @@ def _lag(x: np.ndarray, y: np.ndarray) -> int:
 
 
 def of_sync(mouth: np.ndarray, voice: np.ndarray) -> dict[str, float | None]:
-    """`sync_lag` and `sync_height` of a mouth's speed and a voice's loudness `[t]`; None where nothing can be said."""
+    """`sync_lag` and `sync_height` of a mouth's speed and a voice's loudness `[t]`; None where they aren't known."""
     if len(mouth) < sync.LEAST or not np.ptp(mouth) or not np.ptp(voice):
         return {"sync_lag": None, "sync_height": None}
     found = sync.measure(mouth, voice)
@@ -87,7 +87,7 @@ def of_sync(mouth: np.ndarray, voice: np.ndarray) -> dict[str, float | None]:
 
 
 def rounded(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
-    """As they are kept; what isn't finite is None."""
+    """Numbers as they are kept, rounded; None where one isn't finite."""
     return {name: None if value is None or not np.isfinite(value) else round(float(value), 3)
             for name, value in numbers.items()}  # fmt: skip
 
@@ -99,7 +99,7 @@ class MedianDescriptors:
         self._most, self._seen, self._kept = most, {}, {}
 
     def add(self, person: str, descriptor: np.ndarray):
-        """One clip's `[128]`; nan: no face was described."""
+        """Adds one clip's descriptor `[128]`; nan: no face was described."""
         if not np.isfinite(descriptor).all():
             return
         number, held = self._seen.get(person, 0), self._kept.setdefault(person, [1, []])
@@ -110,12 +110,12 @@ class MedianDescriptors:
             held[0], held[1] = 2 * held[0], held[1][::2]
 
     def medians(self) -> dict[str, np.ndarray]:
-        """By person."""
+        """Median descriptors by person."""
         return {person: np.median(held[1], axis=0) for person, held in self._kept.items() if held[1]}
 
 
 def likeness(descriptor: np.ndarray, median: np.ndarray | None) -> float | None:
-    """Cosine; None where either is not known."""
+    """Cosine of a descriptor and a median; None where either is not known."""
     if median is None or not np.isfinite(descriptor).all():
         return None
     lengths = float(np.linalg.norm(descriptor) * np.linalg.norm(median))

@@ -1,6 +1,6 @@
-"""The part of the report that shows what the clips are like: yield of every set, and histograms of their numbers.
+"""The report's part on the clips' quality: yield of every set, and histograms of the numbers.
 
-Its size depends on how many sets and numbers there are, not on the clips.
+Its size depends on the number of sets and of quality numbers, not on the clips.
 """
 
 from collections import Counter
@@ -28,7 +28,7 @@ Table = Callable[[Sequence[str], Sequence[Sequence]], str]
 
 
 def yields(found: Mapping[str, Counter], table: Table) -> str:
-    """Clips of every set: kept, and why the others were not."""
+    """Clips of every set: how many were kept, and why others were not."""
     lines = []
     for source in sorted(found, key=lambda name: -sum(found[name].values()))[:SETS]:
         counts = found[source]
@@ -43,7 +43,7 @@ def yields(found: Mapping[str, Counter], table: Table) -> str:
 
 
 def plots(numbers: Histograms, table: Table) -> str:
-    """A histogram of each number that is known, of the kept clips of all sets, with quantiles of each set."""
+    """A histogram of each known number over the kept clips of all sets, with quantiles of each set."""
     parts = []
     for name, meaning in NUMBERS.items():
         found = numbers.of(name)
@@ -64,7 +64,7 @@ def _quantiles(counts: np.ndarray, name: str) -> tuple:
 
 
 def _histogram(counts: np.ndarray, name: str) -> str:
-    """One path, bins of one width each."""
+    """A histogram as one path, with bins of equal width."""
     heights, step = HEIGHT * counts / max(counts.max(), 1), WIDTH / len(counts)
     bars = "".join(
         f"M{n * step:.1f} {HEIGHT}v{-height:.1f}h{step - 0.8:.1f}v{height:.1f}z"

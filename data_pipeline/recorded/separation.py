@@ -1,4 +1,4 @@
-"""Voices that are mixed on one track, taken apart by a program of others.
+"""Separation of voices that are mixed on one track, by a program of others.
 
     CMD {video} {boxes} {out}       in any order, with whatever else it wants; {sound}: the file with the mixed sound
     {boxes}                         {"fps": 25, "people": {"avatar": [[left, top, right, bottom], null], "user": ...}}:
@@ -8,8 +8,8 @@
 
 A result is the person's voice from the video's first frame to its last, of any rate. It is refused where it has another
 length or begins elsewhere, where both people got one sound, or where there is much more or less sound than in the
-mixture. The program is started once a conversation and video without a shell, in the folder where the build was
-started, and may take as long as PATIENCE says.
+mixture. The program is started once per conversation and video, without a shell, in the folder where the build was
+started. It may take as long as PATIENCE says.
 """
 
 import contextlib
@@ -36,13 +36,13 @@ from afjax.media.video import VideoInfo
 
 NEEDED, KNOWN = ("{video}", "{out}"), ("{video}", "{boxes}", "{out}", "{sound}")
 PATIENCE = (600.0, 60.0)
-"""Seconds that a program may take: so many, or so many for a second of video if that is more."""
+"""Seconds that a program may take: the first number, or the second per second of video if that is more."""
 SAME = 0.95
 """Correlation of two voices from which they are one sound."""
 LEVEL = 6.0
-"""dB by which the voices' energy may differ from the mixture's."""
+"""Most dB by which the voices' energy may differ from the mixture's."""
 SLACK = FRAME
-"""Samples by which a voice may be longer, shorter or later."""
+"""Most samples by which a voice may be longer, shorter or later."""
 _EXAMPLE = '--separate "python separate.py {video} {boxes} {out}"'
 
 
@@ -51,8 +51,8 @@ class Separator:
     """A program that separates voices.
 
     Attributes:
-      command: as it was given; version: what it said of itself, or "".
-      sha256: of the command, its version, and the files that it names.
+      command: the command as given; version: its own answer, or "".
+      sha256: hash of the command, its version, and the files that it names.
     """
 
     command: str
@@ -64,9 +64,9 @@ class Separator:
 
 
 def separator(command: str) -> Separator:
-    """Looks at a command. Raises InputError where it lacks a place for what it needs, or its program is not there.
+    """The separator of a command. Raises InputError where it lacks a needed place, or its program is not there.
 
-    The words before its first place are run once with `--version`; a line with a number in it counts.
+    The words before its first place are run once with `--version`; a line with a number in it is its version.
     """
     try:
         words = shlex.split(command)
@@ -101,11 +101,11 @@ def _version(head: list[str]) -> str:
 def separate(
     of: Separator, video: VideoInfo, sound: Path, boxes: Mapping[str, np.ndarray], folder: Path
 ) -> dict[str, np.ndarray]:
-    """Runs the program for one video; -> by role the voice `[frames * FRAME]` at 16 kHz.
+    """Runs the program for one video. Returns the voices `[frames * FRAME]` at 16 kHz by role.
 
     Args:
       sound: the file with the mixed sound, perhaps the video.
-      boxes: by role of the face `[frames, 4]`, nan where there is none; folder: to work in, which is removed.
+      boxes: boxes of the face `[frames, 4]` by role, nan where there is none; folder: work folder, which is removed.
 
     Raises InputError where the program fails or its result can't be true.
     """
@@ -136,7 +136,7 @@ def _plain(box: np.ndarray) -> list[float] | None:
 
 
 def _run(words: list[str], patience: float):
-    """Runs a program and all it starts, until it ends or this process is ended."""
+    """Runs a program, and all that it starts, until it ends or this process is ended."""
     pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
     try:
         process = subprocess.Popen(words, start_new_session=True, text=True, errors="replace", **pipes)
@@ -168,7 +168,7 @@ def _read(out: Path, role: str, video: VideoInfo, mixed: int) -> np.ndarray:
 
 
 def _fault(voices: list[np.ndarray], mixed: np.ndarray) -> str:
-    """What can't be true of voices and the mixture that they are of, or ""."""
+    """What can't be true of voices and their mixture, or ""."""
     length = min(len(mixed), *map(len, voices))
     whole, mixed = sum(voice[:length].astype(np.float64) for voice in voices), mixed[:length].astype(np.float64)
     if len(voices) == 2 and alike(*voices):
@@ -200,5 +200,5 @@ def store(path: Path, voice: np.ndarray):
 
 
 def said(found: Mapping[str, Any]) -> str:
-    """Of what `metadata.json` has."""
+    """A line on the separator, from its entry in `metadata.json`."""
     return found["version"] or found["command"]

@@ -1,8 +1,8 @@
-"""Files of records out of finished conversations: planned from counts alone, then written each for itself.
+"""Files of records from finished conversations: planned from counts alone, then written independently.
 
 Record n of a split is the n-th kept clip of its conversations in the order of their names. All clips of a set have one
-size, so that file k holds the records k * each .. (k + 1) * each - 1, whoever writes it, when, and beside whom; its
-sums for the statistics are added file after file. A file that is written and still what it was is not written again:
+size, so that file k always holds the records k * each .. (k + 1) * each - 1, whichever process writes it. Its sums for
+the statistics are added file after file. An unchanged file is not written again:
 
     OUT/clips/.files/train-00012-of-00256.json    what the file was made of, its count, bytes and hash, its sums
 """
@@ -24,7 +24,7 @@ from data_pipeline.schema import VERSION, Conversation, decode
 
 NOTES = f"{WORK}/.files"
 TRACKS = {"motion": ("avatar_motion",), "audio": ("avatar_features", "user_features")}
-"""What the statistics are of, in the order of `Normalizer`."""
+"""Tracks that have statistics, in the order of `Normalizer`."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Shard:
     """One file of records.
 
     Attributes:
-      name: of the file.
+      name: name of the file.
       first: number of its first record among those of all splits.
       spans: (conversation, first, stop) of the kept clips in it, in order.
     """
@@ -43,10 +43,10 @@ class Shard:
 
 
 def planned(split: str, counts: Sequence[tuple[str, int]], each: int, first: int = 0) -> list[Shard]:
-    """The files of a split, one at least.
+    """The files of a split, at least one.
 
     Args:
-      counts: (conversation, kept clips) in the order of names; each: records of a file, the last one has what is left.
+      counts: (conversation, kept clips) in the order of names; each: records per file, the last file has the rest.
       first: number of the first record.
     """
     filled: list[list[tuple[str, int, int]]] = [[]]
@@ -68,13 +68,13 @@ def planned(split: str, counts: Sequence[tuple[str, int]], each: int, first: int
 
 
 def records_of_a_file(out: Path, name: str) -> int:
-    """How many records fill a file, by the first kept clip of a conversation."""
+    """Number of records that fill a file, by the first kept clip of a conversation."""
     clip = kept(read_json(out / WORK / name / "result.json"))[0]
     return -(-shards.SHARD // shards.size_of(_read(out, name, clip)))
 
 
 def write(shard: Shard, out: Path) -> dict:
-    """Writes a file, unless it is there; -> {"name", "count", "bytes", "sha256"} and the "sums" of its records."""
+    """Writes a file, unless it is there. Returns {"name", "count", "bytes", "sha256"} and the "sums" of its records."""
     made_of, clips = [VERSION, shard.first], []
     for name, first, stop in shard.spans:
         result = read_json(out / WORK / name / "result.json")

@@ -1,12 +1,12 @@
-"""Where a recorded conversation can be cut into clips: stretches in which both pictures go on without a break.
+"""Survey of a recorded conversation for clips: stretches in which both pictures go on without a break.
 
 A scene cut stands before frame n where the picture changes much, and far more than it does around n,
 
   d[n] > LEAST  and  d[n] > RATIO * median(d[n - AROUND .. n + AROUND]),    d[n] = mean |thumb[n] - thumb[n - 1]|,
 
-thumbnails of 32 x 32 pixels in levels of 0..255. The face is looked for in every fifth frame; where it moves by half
+thumbnails of 32 x 32 pixels in levels of 0..255. The face is looked for in every fifth frame. Where it moves by half
 its size or grows by half between two of them, the frames between them are a break as well (a jump cut, or another
-person). Cross-fades are not found: what is tracked in them is set aside if the face is lost.
+person). Cross-fades are not found: their clips are set aside if the face is lost.
 """
 
 from collections.abc import Iterable, Sequence
@@ -25,19 +25,19 @@ MOVE, GROWTH = 0.5, 1.5
 FOUND = 0.9
 """Share of a clip in which a face must be seen."""
 FACE = 64
-"""Pixels of a face's longer side that are needed."""
+"""Least pixels of a face's longer side."""
 _THUMB = 32
 _LEAST_REGION = 16
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What is known of one picture before faces are tracked.
+    """Survey of one picture before faces are tracked.
 
     Attributes:
-      frames, height, width: of the picture.
-      breaks: (end of what is before, start of what is after) each; equal where nothing lies between.
-      boxes: face boxes (left, top, right, bottom) by frame, of the frames in which one was found.
+      frames, height, width: those of the picture.
+      breaks: (end of the stretch before, start of the stretch after) each; equal where nothing lies between.
+      boxes: face boxes (left, top, right, bottom) by frame, for frames in which one was found.
     """
 
     frames: int
@@ -53,9 +53,9 @@ def survey(
     """Survey of a picture's frames, uint8 `[h, w, 3]`, read once and in order.
 
     Args:
-      given: where the person's face is roughly, `[t, 4]` in pixels of the whole size, nan where it isn't; None: the
+      given: rough boxes of the person's face, `[t, 4]` in pixels of the whole size, nan where there is none; None: the
         largest face is theirs.
-      whole: (height, width) that the picture has in fact; None: as the frames have it.
+      whole: (height, width) of the original picture; None: that of the frames.
     """
     tracker, change, boxes, last, size, scale = FaceTracker(), [], {}, None, whole or (0, 0), np.ones(4)
     for n, frame in enumerate(frames):
@@ -74,7 +74,7 @@ def survey(
 
 
 def _face(tracker: FaceTracker, frame: np.ndarray, near: np.ndarray | None) -> np.ndarray | None:
-    """Box `[4]` of the largest face of a frame, or of that in the square of twice the side around a box."""
+    """Box `[4]` of the largest face of a frame, or of the face in the square of twice the side around a box."""
     left = top = 0
     if near is not None:
         if not np.isfinite(near).all():
@@ -90,7 +90,7 @@ def _face(tracker: FaceTracker, frame: np.ndarray, near: np.ndarray | None) -> n
 
 
 def scene_cuts(change: np.ndarray) -> list[int]:
-    """Frames before which a cut stands, from d `[t]` (d[0] = 0)."""
+    """Frames that follow a cut, from d `[t]` (d[0] = 0)."""
     padded = np.pad(change, AROUND, mode="reflect") if len(change) > AROUND else change
     if len(padded) == len(change):
         usual = np.full(len(change), np.median(change) if len(change) else 0.0)
@@ -100,7 +100,7 @@ def scene_cuts(change: np.ndarray) -> list[int]:
 
 
 def _jumps(boxes: dict[int, Sequence[float]], cuts: list[int]) -> list[tuple[int, int]]:
-    """Breaks between samples whose faces can't be one that moves, unless a cut explains them."""
+    """Breaks between samples whose faces can't be one moving face, unless a cut explains them."""
     found, samples = [], sorted(boxes)
     for before, after in zip(samples[:-1], samples[1:], strict=True):
         if after - before > STRIDE or any(before < cut <= after for cut in cuts):
@@ -123,7 +123,7 @@ def starts(surveys: Iterable[Survey], length: int, limit: int) -> list[int]:
 
 
 def face_size(of: Survey, start: int, length: int) -> float | None:
-    """Mean of the face's larger side in one clip, pixels; None where none was found."""
+    """Mean of the face's larger side in one clip, in pixels; None where no face was found."""
     boxes = _boxes(of, start, length)[1]
     return float((boxes[:, 2:] - boxes[:, :2]).max(axis=1).mean()) if len(boxes) else None
 

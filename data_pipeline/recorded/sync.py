@@ -1,13 +1,13 @@
-"""Whether a voice belongs to a face, and how far the two are apart.
+"""Sync check: whether a voice belongs to a face, and how far the two are apart.
 
 The mouth's speed m[t] (mean of |d/dt| of `jaw_open`, `mouth_width` and `upper_lip`, each over its deviation) is
 correlated with the voice's loudness e[t] at every circular shift of all clips of a conversation, one behind the other:
 
   r[k] = corr(m[t + k], e[t]),    lag = argmax r[k] over |k| <= REACH,    z = (r[lag] - mean r) / sd r,
 
-mean and sd over |k| > 2 REACH, where sound and picture have nothing to do with each other. A positive lag is a mouth
-that is late; lips move 0 to 7 frames before they are heard. Below CLEAR deviations, or LEAST frames, nothing is said.
-docs/data.md tells what the check finds and what it can't.
+with mean and sd over |k| > 2 REACH, where sound and picture have nothing to do with each other. A positive lag is a
+late mouth; lips move 0 to 7 frames before they are heard. The check is silent below CLEAR deviations, or LEAST frames.
+docs/data.md tells what it finds and what it can't.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,13 +23,13 @@ REACH = 25
 CLEAR = 5.0
 LEAST = 175
 EARLY, LATE = -10, 6
-"""Frames by which a mouth may be early or late."""
+"""Most frames by which a mouth may be early or late."""
 _MOUTH = [channel(name) for name in ("jaw_open", "mouth_width", "upper_lip")]
 
 
 @dataclass(frozen=True)
 class Sync:
-    """Peak correlation `r`, its `lag` in frames, and how far it stands out."""
+    """Peak correlation `r`, its `lag` in frames, and by how many deviations it stands out."""
 
     r: float
     lag: int
@@ -48,13 +48,13 @@ class Sync:
 
 
 def mouth_speed(motion: np.ndarray) -> np.ndarray:
-    """m `[t]` of `face` motion `[t, 15]`."""
+    """The mouth's speed m `[t]` of `face` motion `[t, 15]`."""
     speed = np.abs(np.gradient(motion[:, _MOUTH].astype(np.float64), axis=0))
     return gaussian_filter1d((speed / (motion[:, _MOUTH].std(axis=0) + 1e-6)).mean(axis=1), 1.0)
 
 
 def measure(mouth: np.ndarray, voice: np.ndarray) -> Sync:
-    """Of a mouth's speed and a voice's loudness, both `[t]`."""
+    """Sync of a mouth's speed and a voice's loudness, both `[t]`."""
     if len(mouth) < LEAST or not np.ptp(mouth) or not np.ptp(voice):
         return Sync(0.0, 0, 0.0)
     tracks = (mouth, gaussian_filter1d(voice.astype(np.float64), 1.0))
@@ -70,7 +70,7 @@ def fault(own: Mapping[str, Sync], other: Iterable[Sync]) -> str:
     """What is wrong with a conversation, or "".
 
     Args:
-      own: of each role's face and voice; other: of one's face and the other's voice.
+      own: sync of each role's face and voice; other: of one person's face and the other's voice.
     """
     for role, found in own.items():
         if found.clear and not found.together:

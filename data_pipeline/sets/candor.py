@@ -1,4 +1,4 @@
-"""CANDOR: video calls of two people, a camera each and their voices on two channels.
+"""CANDOR: video calls of two people, one camera per person and their voices on two channels.
 
     python -m data_pipeline.sets.candor --root FOLDER --out pairs.csv
 
@@ -18,7 +18,7 @@ LICENCE = "on request, research only"
 
 
 def read(root: Path, skip: Skipped) -> Iterator[Row]:
-    """Calls with a camera each and a map of channels."""
+    """Calls with one camera per person and a map of channels."""
     seen = set()
     for folder in sorted([*root.glob("*/processed"), *root.glob("raw_media_part_*/*/processed")]):
         name = folder.parent.name

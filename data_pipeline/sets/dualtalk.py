@@ -1,11 +1,11 @@
-"""DualTalk: FLAME coefficients and a voice of each of two people, no pictures; from its files to records.
+"""DualTalk: FLAME coefficients and voices of two people, no pictures; from its files to records.
 
     python -m data_pipeline.sets.dualtalk --root FOLDER --out records
 
     {train,test,ood}/NAME_speaker1.{npz,wav}, NAME_speaker2.{npz,wav}    exp [T, E], pose [T, 6] at 25 fps
 
-`test` becomes eval, `ood` is left out. A conversation is cut into clips of `--seconds`; speaker 1 is the avatar, and
-`data.swap` exchanges the roles. Motion are the channels exp_00, exp_01, ..., pose_0 .. pose_5, zero for the neutral
+`test` becomes eval, `ood` is left out. A conversation is cut into clips of `--seconds`. Speaker 1 is the avatar;
+`data.swap` exchanges the roles. Motion has the channels exp_00, exp_01, ..., pose_0 .. pose_5, zero for the neutral
 face; no codec of afjax draws them.
 """
 
@@ -35,7 +35,7 @@ _MAX_FRAMES = 1 << 20
 
 @dataclass
 class _Set:
-    """What all clips of a set have in common, and what is counted while they pass."""
+    """What all clips of a set share, and counts while they pass."""
 
     length: int
     skip: Skipped
@@ -46,7 +46,7 @@ class _Set:
 
 
 def build(root: Path, out: str | Path, seconds: float = 8.0) -> dict:
-    """Writes the records of a folder; -> clips by split, and what was left out. InputError where none is left."""
+    """Writes the records of a folder -> clips by split, and what was left out. Raises InputError without any clip."""
     made, counts = _Set(round(seconds * FPS), Skipped()), {}
     for folder in sorted(path.name for path in root.iterdir() if path.is_dir() and path.name not in SPLITS.values()):
         made.skip(folder, "it is neither train nor test")
@@ -111,7 +111,7 @@ def _clip(name: str, start: int, made: _Set, motions, waves, spoken) -> Conversa
 
 
 def _motion(path: Path) -> np.ndarray:
-    """Float32 `[t, e + 6]`. Raises InputError for what is no file of coefficients."""
+    """Motion float32 `[t, e + 6]` of a file. Raises InputError for what is no file of coefficients."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             parts = [np.asarray(stored[name], np.float32) for name in ("exp", "pose")]

@@ -1,12 +1,13 @@
-"""IEMOCAP: actors in pairs, both in one picture, half each, and a lapel microphone each on a stereo track.
+"""IEMOCAP: pairs of actors in the halves of one picture, with lapel microphones on a stereo track.
 
     python -m data_pipeline.sets.iemocap --root FOLDER --out pairs.csv
 
     Session1/dialog/avi/DivX/Ses01F_impro01.avi
     Session1/dialog/wav/Ses01F_impro01.wav
 
-F or M in a name is who wears sensors on the face. The other one becomes the avatar. `--left` says who sits left, F or
-M, or `sensors` or `other`; the left channel is the woman's. Build a few, and look at their contact sheets and lags.
+F or M in a name is the actor who wears sensors on the face; the other actor becomes the avatar. `--left` says who sits
+left, F or M, or `sensors` or `other`. The left channel is the woman's. Build a few, and look at their contact sheets
+and lags.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""The frame of every importer: flags, table, report, and a few lines about both."""
+"""The frame of every importer: flags, table, report, and a few lines about table and report."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -16,14 +16,14 @@ def run(read: Callable[..., Iterator[table.Row]], source: str, licence: str, **f
     """Runs an importer.
 
     Args:
-      read: of a folder, a `table.Skipped` and what the further flags say, the lines of the table.
-      further: by name, default and help of flags of its own.
+      read: gives the table's lines from a folder, a `table.Skipped` and the values of the further flags.
+      further: default and help of the importer's own flags, by name.
     """
     start(partial(_main, read, source, licence), source, "pairs.csv", **further)
 
 
 def start(main: Callable[..., None], source: str, out: str, **further: tuple[str, str]):
-    """Defines flags and calls `main(root, out, **further)` with what they say."""
+    """Defines flags and calls `main(root, out, **further)` with their values."""
     flags.DEFINE_string("root", None, f"Folder of {source} as it was downloaded.")
     flags.DEFINE_string("out", out, "What to make.")
     for name, (default, said) in further.items():
@@ -36,7 +36,7 @@ def start(main: Callable[..., None], source: str, out: str, **further: tuple[str
 
 
 def folder(path: str | None, flag: str = "root") -> Path:
-    """A folder that is there. InputError where it isn't."""
+    """A folder. Raises InputError where it is missing."""
     if not path:
         raise InputError(f"--{flag} is missing", do=f"name the folder: --{flag} FOLDER")
     found = files.absolute(path)

@@ -5,10 +5,10 @@
 
     videos/.../YOUTUBEID.avi        from videos_00.tar and so on, unpacked
     metadata/YOUTUBEID.json         from annotations.tar.gz, unpacked
-    VOICES/YOUTUBEID/{p0,p1}.wav    a voice each, if they have been separated; else the build does it, --separate
+    VOICES/YOUTUBEID/{p0,p1}.wav    one voice per person, if separated already; else the build does it, --separate
 
-Who is p0 and who p1 is said for each frame by a box; nothing ties them to a side of the picture. People recur, but
-nobody says who they are: a person is a person of one video. The pickles of emoca.tar.gz are not touched.
+A box per frame says who is p0 and who is p1; nothing ties them to a side of the picture. People recur, but nobody says
+who they are: a person is a person of one video. The pickles of emoca.tar.gz are not touched.
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ _PEOPLE = ("p0", "p1")
 
 
 def read(root: Path, skip: Skipped, voices: str) -> Iterator[Row]:
-    """Videos with boxes of two people, and a voice each or both mixed."""
+    """Videos with boxes of two people, and their voices, separate or mixed."""
     separated, taken = program.folder(voices, "voices") if voices else None, set()
     for archive in sorted([*root.glob("videos/*.tar"), *root.glob("*.tar.gz")]):
         if not any(root.glob("videos/**/*.avi" if archive.suffix == ".tar" else "metadata/*.json")):

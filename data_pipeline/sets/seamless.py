@@ -1,14 +1,14 @@
-"""Seamless Interaction: two people, a video and a lapel microphone each, faces and speech labelled.
+"""Seamless Interaction: two people, one video and one lapel microphone per person, faces and speech labelled.
 
     python -m data_pipeline.sets.seamless --root FOLDER --out pairs.csv
 
-As the hub's archives unpack (A), or as the bucket has single files (B):
+Files lie as the hub's archives unpack (A), or as the bucket has single files (B):
 
     LABEL/SPLIT/0012/0345/V00_S0644_I00000125_P0299A.{mp4,wav,json,npz}
     LABEL/SPLIT/{video/F.mp4,audio/F.wav,metadata/vad/F.jsonl,boxes_and_keypoints/keypoints/F.npy}
 
-LABEL is improvised or naturalistic, SPLIT train, dev (which becomes eval) or test (left out). The two people of an
-interaction are joined by their ids, in whatever archive of a split they lie.
+LABEL is improvised or naturalistic, SPLIT train, dev (which becomes eval) or test (left out). Ids join the two people
+of an interaction, whichever archives of a split hold them.
 """
 
 import re
@@ -59,7 +59,7 @@ def _split(folder: Path, split: str, skip: Skipped) -> Iterator[Row]:
 
 
 def _side(video: Path, skip: Skipped) -> dict | None:
-    """Columns of one person, None if something is wrong with their files."""
+    """Columns of one person; None if something is wrong with their files."""
     name, bucket = video.stem, video.parent.name == "video"
     above = video.parent.parent
     audio = above / "audio" / f"{name}.wav" if bucket else video.with_suffix(".wav")

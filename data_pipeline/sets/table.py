@@ -1,6 +1,6 @@
 """The table that an importer writes, and the report of what it left out.
 
-OUT.csv            a line a conversation (`data_pipeline.recorded.pairs`)
+OUT.csv            one line per conversation (`data_pipeline.recorded.pairs`)
 OUT.skipped.csv    what was left out: its name in the set, and why
 """
 
@@ -25,7 +25,7 @@ Row = dict[str, Any]
 
 @dataclass
 class Skipped:
-    """What is left out: called with a name and the reason."""
+    """Record of what is left out: called with a name and the reason."""
 
     lines: list[tuple[str, str]] = field(default_factory=list)
 
@@ -33,12 +33,12 @@ class Skipped:
         self.lines.append((str(name), reason))
 
     def counts(self) -> Counter:
-        """How often each reason, figures and names in it apart."""
+        """Counts of reasons, without the figures and names in them."""
         return Counter(re.sub(r"\S*\d\S*", "…", reason) for _, reason in self.lines)
 
 
 def name_of(text: str, taken: set[str]) -> str:
-    """A conversation's name made of whatever a set calls it, unlike those that are taken."""
+    """A conversation's name made from the set's own, unlike those that are taken."""
     plain = re.sub(r"[^A-Za-z0-9_.-]", "_", text)
     plain = (plain if re.match(r"[A-Za-z0-9_]", plain) else f"_{plain}")[:70]
     name, number = plain, 1
@@ -50,7 +50,7 @@ def name_of(text: str, taken: set[str]) -> str:
 
 
 def usable(paths: Iterable[Path], skip: Skipped, name: str) -> bool:
-    """Whether all files are there and hold more than a head; if not, that is said."""
+    """Whether all files are there and hold more than a head; if not, calls `skip`."""
     for path in paths:
         size = path.stat().st_size if path.is_file() else -1
         if size < EMPTY:
@@ -60,7 +60,7 @@ def usable(paths: Iterable[Path], skip: Skipped, name: str) -> bool:
 
 
 def json_of(path: Path, skip: Skipped, name: str) -> Any:
-    """What a JSON file holds; None where it can't be read, which is said."""
+    """Content of a JSON file; None where it can't be read, with a call of `skip`."""
     try:
         return json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
@@ -69,7 +69,7 @@ def json_of(path: Path, skip: Skipped, name: str) -> Any:
 
 
 def csv_rows(path: Path) -> Iterator[dict[str, str]]:
-    """Lines of a table of a set by column, cells stripped; commas or semicolons. InputError where it can't be read."""
+    """Lines of a set's table by column, cells stripped; commas or semicolons. Raises InputError if it can't be read."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             mark = max(",;\t", key=file.readline(1 << 16).count)
@@ -81,7 +81,7 @@ def csv_rows(path: Path) -> Iterator[dict[str, str]]:
 
 
 def write(out: str | Path, rows: Iterable[Row], skip: Skipped, source: str, licence: str) -> dict:
-    """Writes table and report; -> counts. Raises InputError where nothing was found.
+    """Writes table and report. Returns counts. Raises InputError where nothing was found.
 
     A conversation of `eval` with somebody of `train` is left out: nobody is in two splits.
     """

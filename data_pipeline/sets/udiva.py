@@ -1,12 +1,12 @@
-"""UDIVA v0.5: two people at a table, a frontal camera each, lapel microphones on a stereo track.
+"""UDIVA v0.5: two people at a table, one frontal camera per person, lapel microphones on a stereo track.
 
     python -m data_pipeline.sets.udiva --root FOLDER --out pairs.csv
 
     {train,val,test}/recordings/{talk,animals,lego,ghost}_recordings_*/SESSION/{FC1,FC2}_{T,A,L,G}.mp4
     a table of sessions anywhere below, *.csv: ID,PART.1,PART.2,...
 
-FC1 shows the first participant, whose voice is read from the left channel, FC2 the second one, right. `val` becomes
-eval, `test` is left out.
+FC1 shows the first participant, whose voice is read from the left channel; FC2 the second one, with the right channel.
+`val` becomes eval, `test` is left out.
 """
 
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ _COLUMNS = ("ID", "PART.1", "PART.2")
 
 
 def read(root: Path, skip: Skipped) -> Iterator[Row]:
-    """Sessions of known people that both cameras have."""
+    """Sessions of known people with files of both cameras."""
     people = _people(root)
     for folder in sorted(path for path in root.glob("*/recordings/*_recordings*/*") if path.is_dir()):
         split, task, session = folder.parents[2].name, folder.parent.name.partition("_")[0], folder.name
@@ -40,7 +40,7 @@ def read(root: Path, skip: Skipped) -> Iterator[Row]:
 
 
 def _people(root: Path) -> dict[str, tuple[str, str]]:
-    """Both participants by session, whose numbers have six digits."""
+    """Both participants by session, a number of six digits."""
     found = {}
     for path in sorted(root.rglob("*.csv")):
         for row in csv_rows(path):

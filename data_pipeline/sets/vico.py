@@ -2,7 +2,7 @@
 
     python -m data_pipeline.sets.vico --root FOLDER --out pairs.csv
 
-As it was published (A), or as in its challenge (B); tables lie in the folder, with these columns and perhaps others:
+Files lie as published (A), or as in the challenge (B). Tables lie in the folder, with these columns and perhaps others:
 
     *.csv: audio,listener,speaker,listener_id,speaker_id,data_split
     VIDEOS/{listener,speaker}.mp4, AUDIOS/audio.wav
@@ -10,7 +10,7 @@ As it was published (A), or as in its challenge (B); tables lie in the folder, w
     {train,valid,test}.csv: uuid,speaker_id,listener_id
     videos/UUID.{listener,speaker}.mp4, audios/UUID.wav
 
-Training data are `train`; `valid` and `dev` become eval, `test` is left out.
+`train` is training data; `valid` and `dev` become eval; `test` is left out.
 """
 
 from collections.abc import Iterator

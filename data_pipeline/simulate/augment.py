@@ -1,9 +1,9 @@
-"""What stands between a voice and its recording: microphone, room, the other's voice, noise, level, gain control.
+"""The way from a voice to its recording: microphone, room, the other's voice, noise, level, gain control.
 
     recorded = control(gain * (microphone * room * (voice + echo) + noise))        all but control in one spectrum
 
-A model that has only heard the bare synthesiser reads real recordings badly; each conversation draws its own
-chain for each side. `echo` is the other person's voice out of a loudspeaker.
+A model that has only heard the bare synthesiser reads real recordings badly. Each side of a conversation therefore
+draws a chain of its own. `echo` is the other person's voice out of a loudspeaker.
 """
 
 import numpy as np
@@ -16,7 +16,7 @@ _ROOM_SECONDS = (0.12, 0.35)
 
 
 def record(wave: np.ndarray, rng: np.random.Generator, other: np.ndarray | None = None) -> np.ndarray:
-    """Clean voice `[s]` -> what a random recording of it sounds like, float32 `[s]` in -1..1.
+    """A random recording of a clean voice `[s]`, float32 `[s]` in -1..1.
 
     `other`: the voice `[s]` that a loudspeaker may bring into the recording.
     """

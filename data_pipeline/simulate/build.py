@@ -40,7 +40,7 @@ def _job(job: tuple[int, str, dict]) -> bytes | InputError:
 
 
 class _Tally:
-    """What is counted while records pass: statistics of the training split, events and shares of each."""
+    """Counts while records pass: statistics of the training split, events and shares of each split."""
 
     def __init__(self):
         self.moments = {name: Moments() for name in ("motion", "audio")}
@@ -72,11 +72,11 @@ def build(
     sound: bool = False,
     listening: float = 0.0,
 ) -> dict:
-    """Simulates and writes a data set; -> its summary, which is also written to `summary.json`.
+    """Simulates and writes a data set. Returns its summary, which is also written to `summary.json`.
 
     `slow_posture`: time constant in seconds of the walk of both heads (`simulate.behaviour.posture`), 0 = none.
-    `sound`: training records keep it too. `listening`: in training the avatar listens for this share of the time, and
-    in evaluation all of it; 0: the styles of `simulate.speech.dialogue`.
+    `sound`: whether training records keep it too. `listening`: share of the time for which the avatar listens in
+    training, where it always listens in evaluation; 0: the styles of `simulate.speech.dialogue`.
 
     Raises InputError if `out` is taken or can't be written, or speech synthesis is missing.
     """

@@ -1,10 +1,10 @@
 """A whole simulated conversation from a seed.
 
-Independent random streams, one a purpose (children of the seed): `turns`, `people`, `user_words`, `avatar_words`,
-`user_room`, `avatar_room`, `user_face`, `avatar_face`, `user_posture`, `avatar_posture`. Only `avatar_face` and
-`avatar_posture` depend on `private`. Simulating a seed again with another `private` therefore gives the same two
-voices, the same user, the same causes, and an avatar that might as well have happened: the oracle, the best that any
-model can be expected to do.
+It draws from independent random streams, one per purpose (children of the seed): `turns`, `people`, `user_words`,
+`avatar_words`, `user_room`, `avatar_room`, `user_face`, `avatar_face`, `user_posture`, `avatar_posture`. Only
+`avatar_face` and `avatar_posture` depend on `private`. Simulating a seed again with another `private` therefore gives
+the same two voices, the same user and the same causes, but an avatar that might as well have happened: the oracle, the
+best that can be expected of any model.
 """
 
 import numpy as np
@@ -35,12 +35,12 @@ _STREAMS = (
     "user_posture",
     "avatar_posture",
 )
-_AVATAR_RESTLESS = 0.15  # of what real faces are: an avatar that fidgets as much can not be seen to listen
+_AVATAR_RESTLESS = 0.15  # relative to real faces: an avatar that fidgets as much can not be seen to listen
 _PRIVATE = ("avatar_face", "avatar_posture")
 
 
 def streams(seed: int, split: str, private: int) -> dict[str, np.random.Generator]:
-    """A generator for each purpose; only those of the avatar's motion depend on `private`."""
+    """One generator per purpose; only those of the avatar's motion depend on `private`."""
     made = {}
     for index, name in enumerate(_STREAMS):
         key = (SPLITS.index(split), index) + ((private,) if name in _PRIVATE else ())
@@ -61,10 +61,9 @@ def simulate(
 ) -> Conversation:
     """Simulates `seconds` of a conversation of the split `train` or `eval`.
 
-    With `oracle` the avatar is simulated a second time under that private stream, and the record keeps the sound, as it
-    does with `sound`.
-    `slow_posture`: time constant in seconds of the walk of both heads (`simulate.behaviour.posture`), 0 = none.
-    `style`: who talks how long; one of the split's without it.
+    `oracle`: private stream under which the avatar is simulated a second time; the record then keeps the sound, as it
+    does with `sound`. `slow_posture`: time constant in seconds of the walk of both heads
+    (`simulate.behaviour.posture`), 0 = none. `style`: who talks how long; None: one of the split's.
     """
     rng = streams(seed, split, private)
     frames = int(round(seconds * FPS))
@@ -122,9 +121,9 @@ def simulate(
 
 
 def answer_to_smile(clip: Conversation, frame: int, strength: float, split: str = "eval") -> np.ndarray:
-    """What a user's smile of a strength from a frame on, and nothing else, makes the avatar of a clip do `[t, d]`.
+    """Motion `[t, d]` by which a clip's avatar answers a user's smile of a strength from a frame on, and nothing else.
 
-    The avatar is the clip's own person, and may not answer; an answer rides on all else that the avatar does.
+    The avatar is the clip's own person, and may not answer. An answer is added to all else that the avatar does.
     """
     rng = streams(clip.seed, split, private=0)
     for _ in ("user", "avatar"):
@@ -136,7 +135,7 @@ def answer_to_smile(clip: Conversation, frame: int, strength: float, split: str 
 
 
 def _avatar(rng, causes, smiles, said, speaking: np.ndarray, person: Person):
-    """-> the avatar's motion `[t, d]` and its reactions."""
+    """The avatar's motion `[t, d]` and its reactions."""
     frames = len(speaking)
     motion = idle_motion.wander(rng, frames, person)
     motion += restless(rng, frames, person.spread * np.isin(CHANNELS, (*POSE, *BROWS)) * _AVATAR_RESTLESS)

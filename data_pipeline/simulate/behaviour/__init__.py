@@ -1,1 +1,1 @@
-"""How simulated people move, act and answer."""
+"""Behaviour of simulated people: how they move, act and answer."""

@@ -1,13 +1,13 @@
-"""How restless real faces are, and motion as restless as theirs.
+"""Restlessness of real faces, and motion that is as restless.
 
-BANDS holds, for every channel, the root mean square of its motion in four bands of frequency, the median over six clips
-of people who talk or listen, tracked as a live camera is. `restless` draws motion with that spectrum: complex normal
+BANDS holds, per channel, the root mean square of its motion in four bands of frequency: the median over six clips of
+people who talk or listen, tracked as a live camera is. `restless` draws motion with that spectrum: complex normal
 coefficients whose deviation is flat within a band,
 
     x = irfft(z),    E|z[k]|^2 = T^2 / 4 * 2 (gain r_b)^2 / n_b,    n_b bins of the band that holds k
 
-so that the expected mean square of a band is (gain r_b)^2; and lets it come and go over seconds, as people are lively
-at times. Only these numbers are taken from footage; nothing of it is replayed.
+so that the expected mean square of a band is (gain r_b)^2. It lets the motion come and go over seconds, as people are
+lively at times. Only these numbers are taken from footage; nothing of it is replayed.
 """
 
 import numpy as np
@@ -48,7 +48,7 @@ def band_deviations(motion: np.ndarray) -> np.ndarray:
 
 
 def restless(rng: np.random.Generator, frames: int, gains: np.ndarray) -> np.ndarray:
-    """Motion `[t, d]` with `gains` `[d]` times the deviations of real faces, for no reason that anybody sees."""
+    """Motion `[t, d]` without visible cause, with `gains` `[d]` times the deviations of real faces."""
     # a piece of a longer, periodic track, so that the end has nothing to do with the beginning
     length = 2 * frames
     shape = np.zeros((length // 2 + 1, len(CHANNELS)))

@@ -1,4 +1,4 @@
-"""How a face moves by itself: wander of the pose, the beat of speech, gaze, blinks, smiles.
+"""Motion of a face by itself: wander of the pose, the beat of speech, gaze, blinks, smiles.
 
 Every function returns motion `[t, d]` in the channels of `afjax.codec.face.channels`, to be added up. Curves are
 smooth at 25 fps: noise goes through a second-order low-pass, gestures are raised cosines.
@@ -19,7 +19,7 @@ _BLINK = np.array([0.25, 0.8, 1.0, 0.85, 0.5, 0.2])
 
 
 def zeros(frames: int) -> np.ndarray:
-    """A face at rest."""
+    """Motion `[t, d]` of a face at rest."""
     return np.zeros((frames, len(CHANNELS)))
 
 
@@ -33,7 +33,7 @@ def smooth_noise(rng: np.random.Generator, frames: int, frames_per_radian: float
 
 
 def bump(frames: int, onset: float, rise: float, hold: float, fall: float) -> np.ndarray:
-    """0 .. 1 .. 0 with raised-cosine flanks; times in frames."""
+    """A curve 0 .. 1 .. 0 with raised-cosine flanks; times in frames."""
     t = np.arange(frames) - onset
     up = np.clip(t / rise, 0.0, 1.0)
     down = np.clip((t - rise - hold) / fall, 0.0, 1.0)
@@ -56,14 +56,14 @@ def wander(rng: np.random.Generator, frames: int, person: Person) -> np.ndarray:
     for name, sd in scales.items():
         motion[:, channel(name)] += person.head * sd * smooth_noise(rng, frames, 14.0)
     motion[:, channel("brow_furrow")] += 0.006 * smooth_noise(rng, frames, 12.0)
-    # Turning the head moves its centre too.
+    # turning the head moves its centre too
     motion[:, channel("tx")] += 0.0012 * motion[:, channel("yaw")]
     motion[:, channel("ty")] += 0.0012 * motion[:, channel("pitch")]
     return motion
 
 
 def speech(rng: np.random.Generator, items: list[Placed], frames: int, person: Person) -> np.ndarray:
-    """Lips, and the head and brows that beat with stressed syllables."""
+    """Motion of speech: lips, and the head and brows that beat with stressed syllables."""
     motion = zeros(frames)
     lips = visemes.track([(item.start, item.utterance) for item in items], frames, person.lips)
     for column, name in enumerate(("jaw_open", "mouth_width", "upper_lip")):
@@ -120,14 +120,14 @@ def smiling(envelope: np.ndarray) -> np.ndarray:
 
 
 def stretched(motion: np.ndarray, free: float = 0.16, rest: float = 0.1) -> np.ndarray:
-    """Smiles that add up stretch the lips less and less beyond `free`, to `free + rest` at most."""
+    """Motion with limited smiles: they stretch the lips less and less beyond `free`, to `free + rest` at most."""
     smile = motion[:, channel("smile")]
     motion[:, channel("smile")] = np.where(smile > free, free + rest * np.tanh((smile - free) / rest), smile)
     return motion
 
 
 def gaze(rng: np.random.Generator, frames: int, averted: np.ndarray) -> np.ndarray:
-    """Fixations of 0.6 .. 2.4 s; `averted` `[t]` is the chance that one is not on the partner."""
+    """Gaze with fixations of 0.6 .. 2.4 s; `averted` `[t]` is the chance that one is not on the partner."""
     motion = zeros(frames)
     target = np.zeros((frames, 2))
     start = 0
@@ -139,7 +139,7 @@ def gaze(rng: np.random.Generator, frames: int, averted: np.ndarray) -> np.ndarr
         start = stop
     eyes = gaussian_filter1d(target, 0.8, axis=0)
     motion[:, channel("gaze_x")], motion[:, channel("gaze_y")] = eyes.T
-    # The head follows the eyes, later and less.
+    # the head follows the eyes, later and less
     motion[:, channel("yaw")] = 22.0 * gaussian_filter1d(np.roll(target[:, 0], 3), 5.0)
     return motion
 

@@ -17,14 +17,14 @@
     knit_brows    0.75   10 +- 1                          brows knit, head down                        1.2 s
     look_back     0.72   9 +- 1                           brow flash                                   0.6 s
 
-Where they come from: nods at the ends of phrases and nods that answer nods (Duncan 1972; Hadar, Steiner and Rose
+The rules' sources: nods at the ends of phrases and nods that answer nods (Duncan 1972; Hadar, Steiner and Rose
 1985), laughter that spreads (Provine 1992), smiles and frowns that are mimicked (Hess and Blairy 2001; Chartrand and
 Bargh 1999), postures that are shared (LaFrance 1979), faces of concern and surprise that take part in a story (Bavelas,
 Coates and Johnson 2000), the brow flash of somebody who is looked at (Eibl-Eibesfeldt 1972), speakers who yield (Sacks,
 Schegloff and Jefferson 1974). Probabilities, lags and sizes are ours.
 
-Lags are counted in frames and tight, so that a reaction is locked to its cause. While the avatar speaks, it reacts
-less often (P times 0.85) and less strongly (times 0.7); an interruption is what it reacts to while it speaks.
+Lags are counted in frames and tight, so that a reaction is locked to its cause. The avatar reacts less often (P times
+0.85) and less strongly (times 0.7) while it speaks, except to an interruption.
 """
 
 from dataclasses import dataclass
@@ -74,7 +74,7 @@ _INERTIA = 3.0  # frames, cut off at two of it: a face does not copy another fra
 
 @dataclass(frozen=True)
 class Reaction:
-    """An event with what the avatar made of it; `onset` is the frame of the reaction or -1."""
+    """An event with the avatar's reaction; `onset` is the reaction's frame or -1."""
 
     event: Event
     onset: int = -1
@@ -83,7 +83,7 @@ class Reaction:
 def react(
     rng: np.random.Generator, events: list[Event], smiles: list[Smile], speaking: np.ndarray, person: Person
 ) -> tuple[np.ndarray, list[Reaction]]:
-    """-> the reactions' motion `[t, d]` and, for every event and smile, whether and when the avatar reacted."""
+    """The reactions' motion `[t, d]` and, for every event and smile, whether and when the avatar reacted."""
     frames = len(speaking)
     motion = idle_motion.zeros(frames)
     reactions = []
@@ -92,7 +92,7 @@ def react(
         rule = RULES[event.kind]
         onset = event.frame + rule.lag + int(rng.integers(-1, 2))
         draw, busy = rng.random(), bool(speaking[min(onset, frames - 1)]) and event.kind != "interruption"
-        # One nod has to end before the next begins.
+        # one nod has to end before the next begins
         free = event.kind not in _NODS or abs(onset - last_nod) >= _NOD_REST
         gesture = _gesture(rng, event, frames, onset, person)
         if onset >= frames or not free or draw >= rule.probability * (_RARER if busy else 1.0):
@@ -122,7 +122,7 @@ def _gesture(rng, event: Event, frames: int, onset: int, person: Person) -> np.n
         motion[:, channel("brow_raise")] = 0.055 * shape
         motion[:, channel("scale")] = 0.015 * shape
     elif event.kind in ("laugh", "hidden_laugh", "broad_laugh"):
-        # The bobs are locked to the reaction's onset.
+        # the bobs are locked to the reaction's onset
         size = gain * person.smile * event.strength
         motion = size * idle_motion.laughing(frames, onset, max(event.length - 6.0, 8.0))
     elif event.kind == "lean":
@@ -150,7 +150,7 @@ def _gesture(rng, event: Event, frames: int, onset: int, person: Person) -> np.n
 
 
 def _mirror(rng, smiles: list[Smile], speaking: np.ndarray, person: Person) -> tuple[np.ndarray, list[Reaction]]:
-    """The user's smiles again, `person.lag` frames later and weaker while the avatar speaks."""
+    """The user's smiles, mirrored `person.lag` frames later, and weaker while the avatar speaks."""
     frames = len(speaking)
     gate = 1.0 - (1.0 - _WHILE_SPEAKING) * gaussian_filter1d(speaking.astype(float), 4.0)
     envelope, seen = np.zeros(frames), []
@@ -169,7 +169,7 @@ def _mirror(rng, smiles: list[Smile], speaking: np.ndarray, person: Person) -> t
 
 
 def answered(smile: np.ndarray) -> np.ndarray:
-    """Strength of the answer to a smile of a strength: nothing to a hint of one, in proportion beyond it.
+    """Strength of the answer to a smile by the smile's strength: 0 for a hint of one, in proportion beyond.
 
     Lips that talk look like hints of smiles, to people and to trackers.
     """
@@ -177,7 +177,7 @@ def answered(smile: np.ndarray) -> np.ndarray:
 
 
 def own_mood(rng: np.random.Generator, frames: int, speaking: np.ndarray, person: Person) -> np.ndarray:
-    """What the avatar does without a cause: its own smiles, and looks away and back while it listens."""
+    """Motion of the avatar without a cause: its own smiles, and looks away and back while it listens."""
     motion = idle_motion.zeros(frames)
     at = rng.uniform(20.0, 400.0)
     while at < frames:
@@ -198,7 +198,7 @@ def own_mood(rng: np.random.Generator, frames: int, speaking: np.ndarray, person
 
 
 def attend(motion: np.ndarray, reactions: list[Reaction]) -> np.ndarray:
-    """Eyes and head turn to the user who interrupts, and the mouth closes."""
+    """Motion with eyes and head turned to a user who interrupts, and the mouth closed."""
     frames = len(motion)
     for reaction in reactions:
         if reaction.event.kind == "interruption" and reaction.onset >= 0:

@@ -1,4 +1,4 @@
-"""Who a simulated person is: temperament, liveliness, and how strongly each channel moves."""
+"""A simulated person: temperament, liveliness, and how strongly each channel moves."""
 
 from dataclasses import dataclass
 
@@ -15,12 +15,12 @@ _MOST = 2.0
 
 @dataclass(frozen=True)
 class Person:
-    """What stays the same for one person in one conversation.
+    """Traits of one person in one conversation.
 
     Attributes:
       lips: gains `[3]` of jaw, width and upper lip in speech; head, smile, react: gains.
       nod: amplitude in degrees; lag: delay of an answered smile in frames; blink_seconds: between two blinks.
-      spread: `[d]`, how far each channel of this person goes beside people in general (`restless`), 1 = as they do.
+      spread: size of each channel's motion `[d]` relative to people in general (`restless`), 1 = equal.
     """
 
     lips: np.ndarray
@@ -48,7 +48,7 @@ def sample_person(rng: np.random.Generator) -> Person:
 
 
 def _spread(rng: np.random.Generator) -> np.ndarray:
-    """Log-normal gains: one factor for all of a person, one for each group of channels, one for each channel."""
+    """Log-normal gains: one factor per person, one per group of channels, one per channel."""
     log = np.full(len(CHANNELS), _COMMON * _normal(rng))
     for group in _GROUPS:
         log[np.isin(CHANNELS, group)] += _GROUP * _normal(rng)

@@ -1,11 +1,11 @@
-"""What a tracker makes of a face: noise, channels that leak into others, a rest that it has yet to learn, lost faces.
+"""Errors of a face tracker: noise, channels that leak into others, a rest that it has yet to learn, lost faces.
 
     read = (I + E) motion + rest_error exp(-t / tau) + noise
 
-E holds, for pairs of channels that trackers confuse (a stretched mouth reads as a smile, a lowered head as lowered
-lids), what this camera and this face leak. A live tracker takes the first faces it sees for the resting one, and is
-wrong by as much as they were not at rest. Now and then the face is lost, and filled in as `FaceCodec` does; or it jumps
-for a frame or two.
+E holds the leaks of this camera and this face, for pairs of channels that trackers confuse: a stretched mouth reads as
+a smile, a lowered head as lowered lids. A live tracker takes the first faces that it sees for the resting one, and errs
+by as much as they were not at rest. Now and then the face is lost, and filled in as `FaceCodec` does; or it jumps for a
+frame or two.
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS, channel, clamp
 from afjax.codec.face.track.smoothing import BRIDGE, FADE, fill_gaps
 
-# Standard deviation of a tracker's noise on a still face, measured on webcam footage.
+# standard deviation of a tracker's noise on a still face, measured on webcam footage
 _NOISE = dict(
     yaw=0.14, pitch=0.15, roll=0.09, tx=0.0004, ty=0.0004, scale=0.0008, jaw_open=0.0015, mouth_width=0.002,
     smile=0.0018, upper_lip=0.0009, brow_raise=0.0017, brow_furrow=0.001, blink=0.01, gaze_x=0.006, gaze_y=0.008,
@@ -48,7 +48,7 @@ def noisy(rng: np.random.Generator, motion: np.ndarray, level: float) -> np.ndar
 
 
 def tracked(rng: np.random.Generator, motion: np.ndarray) -> np.ndarray:
-    """Motion `[t, d]` as a live camera's tracker reads it, with another camera and face each time."""
+    """Motion `[t, d]` as a live camera's tracker reads it, with another camera and face per call."""
     frames = len(motion)
     read = motion.copy()
     for (into, source), (mean, deviation) in _LEAKS.items():

@@ -1,10 +1,10 @@
 """The user's face, and the events on it and in the voice that the avatar may react to.
 
-Voice-only events leave no trace of their own on the face: a hum comes from closed lips in a face that goes on as it
-was; a rising tone ends like any phrase; a hidden laugh falls into a turn of the head to the side, of which most hold
-no laugh, and the smile in it is not seen. Gestures (GESTURES) are seen and not heard, whether the user talks or not.
-Each user has a liveliness of their own (`Person.spread`): gestures and smiles are as large as the person is lively,
-and all of them lie in the restlessness of real faces (`footage`), read by an imperfect tracker (`tracking`).
+Voice-only events leave no trace of their own on the face. A hum comes from closed lips in a face that goes on as it
+was. A rising tone ends like any phrase. A hidden laugh falls into a turn of the head to the side, most of which hold no
+laugh, and its smile is not seen. Gestures (GESTURES) are seen and not heard, whether the user talks or not. Each user
+has a liveliness of their own (`Person.spread`): gestures and smiles are as large as the person is lively. All of them
+lie in the restlessness of real faces (`footage`), read by an imperfect tracker (`tracking`).
 """
 
 from dataclasses import dataclass
@@ -22,8 +22,8 @@ from data_pipeline.simulate.speech.dialogue import Placed
 
 _AWAY = 45
 GESTURES = ("user_nod", "head_shake", "lean", "broad_laugh", "raised_brows", "knit_brows", "look_back")
-"""Causes that are seen alone. `look_back`: eyes and head come back from where the user looked for a second or more."""
-# What of a real face's restlessness is no speech, smile, blink or gesture, which come on top.
+"""Causes that are only seen. `look_back`: eyes and head come back from where the user looked for a second or more."""
+# share of a real face's restlessness that is no speech, smile, blink or gesture, which come on top
 _RESTLESS = {"jaw_open": 0.5, "mouth_width": 0.35, "smile": 0.6, "upper_lip": 0.5, "blink": 0.5, "gaze_x": 0.5}
 _RESTLESS |= {"gaze_y": 0.7, "yaw": 0.7, "tx": 0.7, "ty": 0.9, "roll": 0.9}
 
@@ -38,7 +38,7 @@ class Smile:
 
 @dataclass(frozen=True)
 class Event:
-    """What the avatar may react to: kind, frame of the cause, its length in frames, its size (1 = usual)."""
+    """A cause for the avatar to react to: kind, frame, length in frames, size (1 = usual)."""
 
     kind: str
     frame: int
@@ -66,7 +66,7 @@ def spoken_events(items: list[Placed]) -> list[Event]:
 
 
 def smiles(rng: np.random.Generator, shown: np.ndarray, gain: float = 1.0) -> list[Smile]:
-    """Spontaneous smiles, one every three to six seconds, where the face is seen; `shown` `[t]` is how much it is."""
+    """Spontaneous smiles, one every three to six seconds, where the face is seen; `shown` `[t]`: how much it is."""
     frames = len(shown)
     drawn, at = [], rng.uniform(5.0, 90.0)
     while at < frames:
@@ -80,7 +80,7 @@ def smiles(rng: np.random.Generator, shown: np.ndarray, gain: float = 1.0) -> li
 
 
 def gesture(rng: np.random.Generator, kind: str, frames: int, at: float, strength: float) -> tuple[np.ndarray, float]:
-    """-> motion `[t, d]` of a gesture of GESTURES whose cause is at a frame, and its length in frames."""
+    """Motion `[t, d]` of a gesture of GESTURES whose cause is at frame `at`, and its length in frames."""
     motion, bump = idle_motion.zeros(frames), idle_motion.bump
     if kind == "user_nod":
         periods = rng.choice((1.5, 2.0, 3.0))
@@ -112,7 +112,7 @@ def gesture(rng: np.random.Generator, kind: str, frames: int, at: float, strengt
 
 
 def _gestures(rng, shown: np.ndarray, person: Person) -> tuple[np.ndarray, list[Event]]:
-    """-> motion `[t, d]` and events of gestures, one every two to four seconds, where the face is seen."""
+    """Motion `[t, d]` and events of gestures, one every two to four seconds, where the face is seen."""
     frames = len(shown)
     motion, events = idle_motion.zeros(frames), []
     size = {"broad_laugh": "smile", "raised_brows": "brow_raise", "knit_brows": "brow_furrow", "head_shake": "yaw"}
@@ -147,7 +147,7 @@ def _turned(rng, frames: int, items: list[Placed]) -> np.ndarray:
 def face(
     rng: np.random.Generator, items: list[Placed], frames: int, person: Person
 ) -> tuple[np.ndarray, list[Smile], list[Event]]:
-    """-> the user's motion `[t, d]` as a tracker would see it, the spontaneous smiles and the gestures on it."""
+    """The user's motion `[t, d]` as a tracker would see it, with its spontaneous smiles and gestures."""
     talking = np.zeros(frames)
     for item in items:
         talking[int(item.start * FPS) : int(item.end * FPS)] = 1.0

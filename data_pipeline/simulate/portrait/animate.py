@@ -15,8 +15,8 @@ _ROOM = 1.5  # of a picture's side: a cut-out of it is then not magnified
 def sample_motion(rng: np.random.Generator, frames: int) -> np.ndarray:
     """Independent poses and expressions `[frames, 15]`; the first is rest.
 
-    Pose: normal, three deviations reach the channel's end. Expression: uniform in half of the frames, else at rest; the
-    eyes are open in two frames of three.
+    Poses are normal; three deviations reach the channel's end. Expressions are uniform in half of the frames, else at
+    rest; the eyes are open in two frames of three.
     """
     pose = usual(rng.standard_normal((frames, len(CHANNELS))) * USUAL_HIGH / 3)
     face = rng.uniform(USUAL_LOW, USUAL_HIGH, pose.shape) * (rng.random(pose.shape) < 0.5)
@@ -27,7 +27,7 @@ def sample_motion(rng: np.random.Generator, frames: int) -> np.ndarray:
 
 
 def moving_person(seed: int, motion: np.ndarray, size: int) -> np.ndarray:
-    """Frames uint8 `[t, s, s, 3]` of the person of a seed under motion `[t, 15]`; s is enough to cut `size` out."""
+    """Frames uint8 `[t, s, s, 3]` of a seed's person under motion `[t, 15]`; s is large enough to cut `size` out."""
     side = -(-int(_ROOM * size) // _STEP) * _STEP
     codec = FaceCodec(size=side)
     return codec.render(codec.identity(paint_portrait(seed, side)), motion)

@@ -19,7 +19,7 @@ def background(canvas: Canvas, person: Person, rng: np.random.Generator) -> np.n
 
 
 def _neckline(canvas: Canvas, person: Person) -> np.ndarray:
-    """Height of the clothes' edge by column: what lies below is cloth."""
+    """Height of the clothes' edge by column; all below it is cloth."""
     x = np.abs(canvas.x)
     if person.collar == "vee":
         return 2.01 - 1.02 * np.clip(x, 0, 0.62) ** 0.95

@@ -13,7 +13,7 @@ __all__ = ["Canvas", "Window", "blend", "from_srgb", "resize", "shade", "smooths
 
 
 def from_srgb(colour) -> np.ndarray:
-    """Linear light float32 in [0, 1] of sRGB 0..255 (IEC 61966-2-1)."""
+    """Linear light, float32 in [0, 1], of sRGB 0..255 (IEC 61966-2-1)."""
     value = np.asarray(colour, np.float32) / 255
     return np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4).astype(np.float32)
 
@@ -26,20 +26,20 @@ def to_srgb(light: np.ndarray) -> np.ndarray:
 
 
 def smoothstep(low: float, high: float, x: np.ndarray) -> np.ndarray:
-    """0 below `low`, 1 above `high` (or the reverse where high < low), a smooth cubic between."""
+    """A step: 0 below `low`, 1 above `high` (or the reverse where high < low), a smooth cubic between."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
 
 def blend(picture: np.ndarray, colour, mask: np.ndarray) -> None:
-    """Lays `colour` (`[3]` or `[h, w, 3]`) over `picture` in place where `mask` `[h, w]` says."""
+    """Lays `colour` (`[3]` or `[h, w, 3]`) over `picture` in place, by `mask` `[h, w]`."""
     colour = np.asarray(colour)
     for k in range(3):
         picture[..., k] += mask * (colour[..., k] - picture[..., k])
 
 
 def shade(picture: np.ndarray, depth: np.ndarray, by: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> None:
-    """Darkens `picture` in place by exp(-by * depth) in each colour: light that crosses a layer twice."""
+    """Darkens `picture` in place by exp(-by * depth) per colour, like light that crosses a layer twice."""
     for k in range(3):
         picture[..., k] *= np.exp(-by[k] * depth)
 
@@ -143,7 +143,7 @@ class Canvas(_Spots):
         return resize(np.asarray(image), self.n) / 255
 
     def noise(self, rng: np.random.Generator, cells_x: float, cells_y: float | None = None) -> np.ndarray:
-        """Smooth noise `[n, n]`, about normal; so many cells a face unit in x and y."""
+        """Smooth noise `[n, n]`, about normal; `cells_x` and `cells_y`: cells per face unit."""
         from PIL import Image
 
         span = self.n / self.unit

@@ -1,10 +1,10 @@
-"""Portraits drawn by code: one person a seed, neutral, frontal, mouth closed, eyes open.
+"""Portraits drawn by code: one person per seed, neutral, frontal, mouth closed, eyes open.
 
     python -m data_pipeline.simulate.portrait.draw --seed 0 --out face.png
 
-The head is a height field (`form`) under a soft key light with shadows and cavity shading; skin, lips, eyes
-and brows are painted on it (`face`), hair is drawn strand by strand (`hair`). Painting is done at
-twice the size and averaged down. Nothing is read from anywhere: a portrait is a function of its seed.
+The head is a height field (`form`) under a soft key light with shadows and cavity shading. Skin, lips, eyes and brows
+are painted on it (`face`); hair is drawn strand by strand (`hair`). Painting is done at twice the size and averaged
+down. A portrait is a function of its seed: nothing is read from anywhere.
 """
 
 from pathlib import Path
@@ -47,7 +47,7 @@ def paint_portrait(seed: int, size: int = 512) -> np.ndarray:
 
 
 def painted_features(seed: int, size: int = 512) -> dict[str, np.ndarray]:
-    """Where a portrait's features were drawn, in pixels: name -> `[2]`; left and right are the image's."""
+    """Places of a portrait's features in pixels: name -> `[2]`; left and right are the image's."""
     f, canvas = form.features_of(sample_person(seed)), _canvas(size)
     points = {"nose_tip": f.nose_tip, "chin": (0.0, f.chin)}
     for name in ("eye_outer", "eye_inner", "mouth_corner"):
@@ -57,7 +57,7 @@ def painted_features(seed: int, size: int = 512) -> dict[str, np.ndarray]:
 
 
 def _paint(person: Person, coarse: Canvas) -> np.ndarray:
-    """The picture in linear light at twice the size of `coarse`, on which the light is computed."""
+    """The picture in linear light at twice the size of `coarse`; the light itself is computed on `coarse`."""
     fine = coarse.at(2 * coarse.n)
     stream = lambda purpose: np.random.default_rng([77, person.seed, purpose])  # noqa: E731
     picture = background(fine, person, stream(0))
@@ -122,7 +122,7 @@ def _paint_ears(picture: np.ndarray, canvas: Canvas, person: Person) -> None:
 
 
 def _finish(picture: np.ndarray, size: int, seed: int) -> np.ndarray:
-    """Glow, tone curve, canvas grain; then down to the picture's size."""
+    """Adds glow, tone curve and canvas grain, then scales down to the picture's size."""
     small = resize(picture, size)
     glow = np.stack([soften(small[..., k], 0.012 * size) for k in range(3)], -1)
     small = small + 0.10 * (glow - small) + 0.05 * glow**2

@@ -10,7 +10,7 @@ __all__ = ["paint_beard", "paint_brows", "paint_eyes", "paint_mouth_line", "skin
 
 
 def _lip_edges(canvas: Canvas | Window, person: Person, f: Features) -> tuple[np.ndarray, ...]:
-    """(upper edge, line between the lips, lower edge) by column and the position -1..1 between the corners."""
+    """(upper edge, line between the lips, lower edge) by column, and the position -1..1 between the corners."""
     m = canvas.x / f.mouth_corner[0]
     a = np.clip(np.abs(m), 0, 1)
     corner = (f.mouth_corner[1] - f.mouth) * a**2

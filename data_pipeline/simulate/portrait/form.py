@@ -1,11 +1,11 @@
-"""The shape of the head and body as height fields, and how light falls on them.
+"""The shape of the head and body as height fields, and the light on them.
 
 Height z (face units, towards the viewer) gives the normal n = (-dz/dx, -dz/dy, 1) / |.|. Light of direction l gives
 
     E = key * clip((n.l + w) / (1 + w)) * (1 - shadow) + fill * (1 - cavity),
 
 with a wrap w per colour, larger for red: light that enters skin comes out a little further on, reddened. `shadow` is
-marched through the height field towards the light; `cavity` is how far a point lies below its neighbourhood.
+marched through the height field towards the light. `cavity` is the depth of a point below its neighbourhood.
 """
 
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from data_pipeline.simulate.portrait.person import Person
 
 __all__ = ["Features", "body_height", "features_of", "head_height", "lighting", "outline", "polar"]
 
-# Right half of the head's outline, crown to chin.
+# right half of the head's outline, crown to chin
 _OUTLINE = np.array([
     (0, -1.12), (0.27, -1.075), (0.50, -0.93), (0.655, -0.68), (0.725, -0.36), (0.73, -0.02), (0.71, 0.22), 
     (0.675, 0.44), (0.605, 0.65), (0.48, 0.835), (0.32, 0.965), (0.15, 1.032), (0, 1.05),
 ])  # fmt: skip
-# Width of neck and shoulders by height.
+# width of neck and shoulders by height
 _BODY_Y = (0.6, 0.95, 1.2, 1.34, 1.46, 1.58, 1.72, 1.9, 2.1, 2.35, 2.8)
 _BODY_X = (0.50, 0.465, 0.455, 0.475, 0.54, 0.72, 1.08, 1.55, 1.86, 2.03, 2.12)
 _CENTRE_Y = 0.1  # the outline is counted in polar form around this point
@@ -31,7 +31,7 @@ _CENTRE_Y = 0.1  # the outline is counted in polar form around this point
 
 @dataclass(frozen=True)
 class Features:
-    """Where the features are drawn, in face units; pairs are given for the image's right, mirror x for the left."""
+    """Places of the features in face units; those of pairs are the image's right ones, mirror x for the left."""
 
     eye_outer: tuple[float, float]
     eye_inner: tuple[float, float]
@@ -173,7 +173,7 @@ def _normals(canvas: Canvas, z: np.ndarray) -> np.ndarray:
 
 
 def cast_shadow(canvas: Canvas, z: np.ndarray, light: np.ndarray, reach: float = 0.6, steps: int = 14) -> np.ndarray:
-    """How much of the light `[n, n]` in [0, 1] is kept away by what stands between a point and the light."""
+    """Shadow `[n, n]`: the share in [0, 1] of the light that is blocked on its way to a point."""
     from scipy.ndimage import map_coordinates
 
     rows, columns = np.mgrid[: canvas.n, : canvas.n].astype(np.float32)
@@ -186,7 +186,7 @@ def cast_shadow(canvas: Canvas, z: np.ndarray, light: np.ndarray, reach: float =
 
 
 def lighting(canvas: Canvas, z: np.ndarray, person: Person, shadow: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Light on a surface: (irradiance `[n, n, 3]` linear, gloss `[n, n]`)."""
+    """Light on a surface: (linear irradiance `[n, n, 3]`, gloss `[n, n]`)."""
     normal = _normals(canvas, z)
     key = _unit(key_light(person))
     facing = normal @ key

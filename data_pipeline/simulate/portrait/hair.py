@@ -2,7 +2,7 @@
 
 Hair lies in a band between the hairline and a cap a little outside the skull, both given by their radius at an angle
 from the crown. A strand is a path through that band (`short`, `fringe`, `buzz`, `bun`), from a parting down the sides
-(`long`, `bob`), or a coil (`curly`). What lies behind the neck is painted before the body, the rest over the head.
+(`long`, `bob`), or a coil (`curly`). Hair behind the neck is painted before the body, other hair over the head.
 """
 
 from dataclasses import dataclass
@@ -78,7 +78,7 @@ def _cap_mass(canvas: Canvas, person: Person, volume: float, inset: float = 0.05
 
 
 def _draped(person: Person, rng, count: int, end: float, spread: float, wave: float, layer: tuple[float, float]):
-    """Strands from the parting down both sides; layer 0 frames the face, 1 is the outer contour."""
+    """Strands from the parting down both sides; `layer`: 0 frames the face, 1 is the outer contour."""
     side = np.where(rng.random(count) < 0.5 + 0.4 * -person.part, 1.0, -1.0)
     u = rng.uniform(*layer, count)
     order = np.argsort(u)[::-1]

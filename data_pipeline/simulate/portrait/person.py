@@ -1,4 +1,4 @@
-"""Who a seed draws: the measures, colours and style of one person.
+"""The drawn person of a seed: measures, colours and style.
 
 Lengths are in face units: 1 = the distance between the outer corners of the eyes. The means are those that a face
 mesh measures on frontal photographs (mouth .68, chin 1.05, nose tip .40 below the line of the eyes; inner corners
@@ -13,7 +13,7 @@ __all__ = ["HAIR_STYLES", "Person", "sample_person"]
 
 HAIR_STYLES = ("short", "fringe", "buzz", "bald", "long", "bob", "bun", "curly")
 
-# sRGB, light to deep; each with the colour of its lips.
+# sRGB, light to deep; each with the colour of its lips
 _SKIN = (
     ((242, 208, 188), (200, 116, 112)),
     ((236, 197, 172), (192, 108, 102)),

@@ -1,1 +1,1 @@
-"""What simulated people say, and how it sounds."""
+"""Speech of simulated people: words and sound."""

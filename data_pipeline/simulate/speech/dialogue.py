@@ -1,12 +1,12 @@
-"""Who says what when: turns, pauses, overlaps, interruptions, and the small sounds between.
+"""Dialogues, who says what when: turns, pauses, overlaps, interruptions, and the small sounds between.
 
-A `Dialogue` is decided by the streams `turns`, `user_words` and `avatar_words` alone; no face and no reaction is in
-it, so the same dialogue can be lived through again with other private noise.
+Only the streams `turns`, `user_words` and `avatar_words` decide a dialogue. It holds no face and no reaction, so that
+the same dialogue can be lived through again with other private noise.
 
 The styles differ in who talks. `talking`: the avatar listens for a little over a fifth of the time, as in recorded
-conversations, where a person mostly talks or is silent with the other. `listening`: it listens most of the time.
-`silent`: it says nothing, and its user talks and pauses. Which of them a conversation has is drawn by STYLE_SHARES.
-`listening_style` makes others, by the share of the time that the avatar listens.
+conversations, where a person mostly talks, or is silent together with the other. `listening`: it listens most of the
+time. `silent`: it says nothing, and its user talks and pauses. A conversation's style is drawn by STYLE_SHARES.
+`listening_style` makes other styles, by the share of the time that the avatar listens.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,12 @@ from data_pipeline.simulate.speech.synthesis import Speaker, Utterance, Voice
 
 @dataclass(frozen=True)
 class Style:
-    """Seconds of a turn (low, high) of each side, the chance that the avatar has the first one, that the user hums or
-    laughs after a phrase, and that the user interrupts. `silent`: the avatar's turns are pauses."""
+    """A style of turns.
+
+    `avatar_turn`, `user_turn`: seconds of a turn (low, high). `avatar_first`, `interlude`, `interrupted`: chances that
+    the avatar has the first turn, that the user hums or laughs after a phrase, and that the user interrupts. `silent`:
+    whether the avatar's turns are pauses.
+    """
 
     avatar_turn: tuple[float, float]
     user_turn: tuple[float, float]
@@ -43,19 +47,19 @@ STYLE_SHARES = {
 
 
 def sample_style(rng: np.random.Generator, split: str) -> Style:
-    """A style of the split."""
+    """A random style of the split."""
     shares = STYLE_SHARES[split]
     return STYLES[rng.choice(list(shares), p=list(shares.values()))]
 
 
 SHORT, OVERSHOOT, PAUSES = 1.2, 0.85, 0.9
-"""Seconds: the shorter of the two turns, by how much the last phrase runs over its turn, and the pauses of both."""
+"""Seconds of the shorter of the two turns, of the last phrase's overrun of its turn, and of the pauses of both."""
 
 
 def listening_style(share: float) -> Style:
-    """Turns with which the user speaks and the avatar is silent for about a share of the time, in (0, 1).
+    """A style in which the user speaks and the avatar is silent for about a `share` of the time, in (0, 1).
 
-    share = U / (U + A + PAUSES), U and A being both turns as they turn out; the shorter is SHORT + OVERSHOOT.
+    share = U / (U + A + PAUSES), where U and A are the actual lengths of both turns; the shorter is SHORT + OVERSHOOT.
     """
     short = SHORT + OVERSHOOT
     user = max(short, share * (short + PAUSES) / (1.0 - share))
@@ -79,7 +83,7 @@ class Placed:
 
 @dataclass(frozen=True)
 class Side:
-    """One person's stream of words: the split's sentences in this person's voice."""
+    """One person's stream of words: the split's sentences in the person's voice."""
 
     rng: np.random.Generator
     split: str
@@ -97,12 +101,12 @@ class Side:
 def converse(
     rng: np.random.Generator, user: Side, avatar: Side, style: Style, seconds: float
 ) -> tuple[list[Placed], list[Placed]]:
-    """-> what the user and what the avatar says, in order of time, until `seconds`."""
+    """What the user and what the avatar says until `seconds`, each in order of time."""
     spoken_user: list[Placed] = []
     spoken_avatar: list[Placed] = []
     cursor = rng.uniform(0.1, 0.7)
     avatar_turn = rng.random() < style.avatar_first
-    # The first turn is caught at a random point of it.
+    # the conversation begins at a random point of its first turn
     remaining = rng.uniform(0.3, 1.0)
     interrupts = False
     while cursor < seconds:
@@ -130,7 +134,7 @@ def converse(
 
 
 def _within(items: list[Placed], seconds: float) -> list[Placed]:
-    """Words that run over the end of the clip are cut there."""
+    """Utterances cut at the end of the clip."""
     kept = [item for item in items if item.start < seconds - 0.3]
     return [
         item if item.end < seconds else Placed(item.start, item.utterance.cut(seconds - item.start - 0.02), item.role)

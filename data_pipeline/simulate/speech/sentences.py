@@ -5,8 +5,8 @@
     surprise    EXCLAMATION "!"                 high and loud
     emphatic    two clauses, one word of the first slower, higher and louder
 
-The words of the two splits are disjoint but for the function words, so that an evaluation voice never says a
-phrase that was trained on.
+The words of the two splits are disjoint but for the function words, so that an evaluation voice never says a phrase of
+the training split.
 """
 
 from dataclasses import dataclass
@@ -111,7 +111,7 @@ def falling_word(rng: np.random.Generator, split: str) -> Phrase:
 
 
 def interruption(rng: np.random.Generator, split: str) -> Phrase:
-    """A statement behind a loud word that takes the turn."""
+    """A loud word that takes the turn, then a statement."""
     start = f'<prosody pitch="+25%" volume="+5dB">{_pick(rng, _INTERRUPTIONS, split)}</prosody>'
     return Phrase(f"{start} {' '.join(_words(rng, split, 0.0))}.")
 

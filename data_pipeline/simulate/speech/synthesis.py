@@ -1,7 +1,7 @@
 """Voices and utterances: the client of the synthesis process.
 
-An `Utterance` is 16 kHz sound with what is known about it: when each phoneme starts and ends, which of them are
-stressed, where the emphasised word ends. Times are seconds from the utterance's first sample.
+An `Utterance` is 16 kHz sound with its facts: when each phoneme starts and ends, which phonemes are stressed, where the
+emphasised word ends. Times are seconds from the utterance's first sample.
 """
 
 from dataclasses import dataclass, field, replace
@@ -105,13 +105,13 @@ class Speaker:
 
 
 def bend(utterance: Utterance, seconds: float, ratio: float) -> Utterance:
-    """Lets the pitch of the last `seconds` rise by `ratio` at the very end, by playing them ever faster.
+    """Raises the pitch of the last `seconds`, by `ratio` at the very end, by playing them ever faster.
 
-    espeak-ng's own question contour is too flat for many voices to be heard as one.
+    espeak-ng's own question contour is too flat in many voices to be heard as a question.
     """
     count = len(utterance.wave)
     tail = min(int(seconds * RATE), count)
-    # Playing speed 1 + (ratio - 1) u over the tail: it takes tail * ln(ratio) / (ratio - 1) samples.
+    # at playing speed 1 + (ratio - 1) u the tail takes tail * ln(ratio) / (ratio - 1) samples
     length = int(tail * np.log(ratio) / (ratio - 1.0))
     rate = np.log(ratio) / length
     inside = (count - tail) + tail * np.expm1(rate * np.arange(length)) / (ratio - 1.0)

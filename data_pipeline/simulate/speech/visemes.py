@@ -1,10 +1,10 @@
 """Lips from phonemes: 15 mouth shapes, smeared into each other as speech does.
 
-    target(t) = shape of the phoneme at t                          100 a second
+    target(t) = shape of the phoneme at t                          100 per second
     mouth     = gain * G(45 ms) * target, weighed by loudness      G(s): Gaussian of standard deviation s
     jaw      *= 1 - closed,   closed = min(1, 1.5 G(20 ms) * [t in p b m])
 
-The last line closes the lips on p, b and m, however short they are and whatever stands around them.
+The last line closes the lips on p, b and m, however short and whatever their neighbours.
 """
 
 import numpy as np
@@ -82,7 +82,7 @@ def classes(phoneme: str) -> tuple[str, ...]:
 
 
 def track(items: list[tuple[float, Utterance]], frames: int, gains: np.ndarray) -> np.ndarray:
-    """(start in seconds, utterance) -> `[frames, 3]` jaw_open, mouth_width, upper_lip; `gains` `[3]` of the person.
+    """jaw_open, mouth_width, upper_lip `[frames, 3]` of (start in seconds, utterance); `gains` `[3]` of the person.
 
     Frame n is taken at its middle, (n + 1/2) / 25 s.
     """
@@ -108,7 +108,7 @@ def track(items: list[tuple[float, Utterance]], frames: int, gains: np.ndarray) 
 
 
 def _loudness(utterance: Utterance) -> np.ndarray:
-    """Weight 0.15 .. 1.15 of each hundredth of a second: louder syllables open wider, as they do in real speech."""
+    """Weight 0.15 .. 1.15 per hundredth of a second: louder syllables open wider, as in real speech."""
     hop = RATE // _STEPS
     count = -(-len(utterance.wave) // hop)
     power = np.square(np.pad(utterance.wave, (0, count * hop - len(utterance.wave)))).reshape(count, hop).mean(axis=1)

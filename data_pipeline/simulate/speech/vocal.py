@@ -2,8 +2,8 @@
 
     wave(t) = e(t) sum_k |H(k f0(t))| sin(k phi(t)) + noise,     phi' = 2 pi f0(t)
 
-H is a sum of resonances 1 / (1 + ((f - F) / B)^2), e the loudness. A laugh carries phonemes as speech does, so
-that lips follow it by the same rule; a hum has none and leaves the lips as they are.
+H is a sum of resonances 1 / (1 + ((f - F) / B)^2), e the loudness. A laugh carries phonemes as speech does, so that
+lips follow it by the same rule. A hum has none and leaves the lips as they are.
 """
 
 import numpy as np
@@ -42,7 +42,7 @@ def hum(rng: np.random.Generator, hz: float) -> Utterance:
 
 
 def laugh(rng: np.random.Generator, hz: float) -> Utterance:
-    """ "ha ha ha": four to six breathy pulses at about five a second with falling pitch."""
+    """ "ha ha ha": four to six breathy pulses at about five per second, with falling pitch."""
     pulses = int(rng.integers(4, 7))
     period = int(RATE * rng.uniform(0.17, 0.22))
     breath = int(0.4 * period)
