@@ -1,4 +1,4 @@
-"""The whole way: trains the quickstart model, streams held-out conversations, measures and shows them.
+"""Trains the quickstart model, streams held-out conversations, measures and shows them.
 
     python -m experiments.demo --out out/demo
     python -m experiments.demo --out out/ahead --config.layout.look_ahead=2      # any setting, measured the same way

@@ -1,4 +1,4 @@
-"""Makes the model that ships from scratch: simulates conversations, trains on them, saves the model folder.
+"""Makes, from scratch, the model that ships: simulates conversations, trains on them, saves the model folder.
 
     python -m experiments.make_listener --out out/listener
 
