@@ -14,10 +14,10 @@ class ComputeConfig:
 
     Devices form a mesh `data` x `fsdp` x `tensor`; `data` 0 takes all that the other two leave. `rules` says which of
     these mesh axes (several: "data,fsdp") divide a logical axis of the batch or of a parameter
-    (`afjax.nn.logical_axes`). A logical axis without a rule is whole on every device. A step goes through its batch in
-    `accumulate` parts. `precision` is that of networks (`afjax.nn.precision`), in training and afterwards; parameters,
-    their average, the optimizer and the loss are float32. `remat`: a block's activations are not kept for the backward
-    pass but computed again.
+    (`afjax.nn.logical_axes`). A logical axis without a rule is whole on every device. Gradient accumulation: a step
+    goes through its batch in `accumulate` parts. `precision` is that of networks (`afjax.nn.precision`), in training
+    and afterwards; parameters, their average, the optimizer and the loss are float32. `remat`, gradient checkpointing:
+    a block's activations are not kept for the backward pass but computed again.
     """
 
     data: int = 1

@@ -32,7 +32,7 @@ _TERM = re.compile(r"\s*([A-Za-z_]+)\s*(<=|>=|<|>)\s*(\S+)\s*")
 
 @dataclass(frozen=True)
 class Rule:
-    """That each of some columns is on one side of a limit."""
+    """A rule: each of some columns is on one side of a limit."""
 
     columns: tuple[str, ...]
     sign: str
@@ -44,7 +44,7 @@ class Rule:
 
 
 def parse_filter(text: str) -> tuple[Rule, ...]:
-    """The conditions of a filter; none of an empty one. Raises InputError for what is no condition."""
+    """The rules of a filter; an empty filter has none. Raises InputError for what is no rule."""
     return tuple(map(_parse_rule, text.split(","))) if text.strip() else ()
 
 

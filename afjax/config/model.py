@@ -91,6 +91,11 @@ class ModelConfig:
 class LayoutConfig:
     """Layout in time: blocks, masks and the stream's memory, all in frames (25 per second).
 
+    `block`: frames that a stream generates at once. `look_ahead`: frames after its own block that a token may see in
+    training; a stream feeds as many finished frames again. `mask`: that of self-attention (`afjax.nn.masks`). `cache`:
+    frames of the KV cache, a sliding window over the past. `alignment`: a token's cross-attention sees conditions at
+    most so many frames away.
+
     `condition_window` is the causal window of the condition encoder, 0 = the whole pass (always so in the form
     `released`, never in `windowed`). `tokens` is what training runs on (`afjax.nn.token_layout`): `frames` under the
     mask; `passes` as the stream computes them; or `stream`, passes with a finished past before every noisy one. Mask

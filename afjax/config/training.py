@@ -15,10 +15,11 @@ class ObjectiveConfig:
     share of the clips in which the blocks before a random one are clean. Levels have a density of p level^(p - 1), p =
     `noise_level_power`: 1 is uniform; above 1 high levels, where the conditions decide, come more often. Clean frames
     get noise of a deviation up to `history_noise` that the model is not told of, as a stream's finished frames hold
-    errors. `condition_dropout`: probability of each condition to be dropped, independently of the others.
-    `kept_conditions`, if not empty, takes its place: the probability of each set of conditions to be kept, by a name of
-    CONDITION_MASKS. `reference_dropout`: probability that the mean replaces the reference motion, so that it is no
-    crutch. What training never keeps (`ever_kept`) is dropped at inference as well.
+    errors (against exposure bias). Teacher forcing is `noise_level_per` clip with `clean_prefix` 1.
+    `condition_dropout`: probability of each condition to be dropped, independently of the others; classifier-free
+    guidance needs it. `kept_conditions`, if not empty, takes its place: the probability of each set of conditions to be
+    kept, by a name of CONDITION_MASKS. `reference_dropout`: probability that the mean replaces the reference motion, so
+    that it is no crutch. What training never keeps (`ever_kept`) is dropped at inference as well.
     """
 
     noise_level_per: str = "block"
@@ -97,9 +98,11 @@ class DistillationConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """Adam, Muon or plain gradient descent: warm-up, cosine decay, clipping by global norm, averaged weights.
+    """Adam, Muon or plain gradient descent, and an exponential moving average of the weights (EMA, decay `ema`).
 
-    `muon` orthogonalises the updates of matrices (step size `muon_learning_rate`) and leaves vectors to Adam.
+    Learning-rate schedule: `warmup_steps` of linear warm-up, then cosine decay to `final_share` of the peak. Gradients
+    are clipped to the global norm `clip`. `muon` orthogonalises the updates of matrices (step size
+    `muon_learning_rate`) and leaves vectors to Adam.
     """
 
     kind: str = "muon"

@@ -31,20 +31,22 @@ def guidance_branches(sampler: SamplerConfig) -> tuple[Float[np.ndarray, " k"], 
 
 @typed
 def combine(velocities: Float[HostOrDevice, " k *any"], weights: GuidanceWeights) -> Float[Array, "*any"]:
-    """Weighted sum `[b, ...]` of velocities `[k, b, ...]` over the branches; weights `[k]`, or `[k, b]` per session."""
-    weights = jnp.asarray(weights, velocities.dtype)
-    return (weights.reshape(weights.shape + (1,) * (velocities.ndim - weights.ndim)) * velocities).sum(0)
+    """Classifier-free guidance: weighted sum `[b, ...]` of velocities `[k, b, ...]` over the branches; weights `[k]`,
+    or `[k, b]` per session."""
+    weights = jnp.asarray(weights, velocities.dtype) return (weights.reshape(weights.shape + (1,) * (velocities.ndim - weights.ndim)) * velocities).sum(0)
 
 
 @typed
-def sample_condition_mask(key: Key[Array, ""], clips: int, drop: float, table: Mapping[str, float]) -> ConditionMask:
+def sample_condition_mask(
+    key: Key[Array, ""], clips: int, dropout: float, kept_conditions: Mapping[str, float]
+) -> ConditionMask:
     """Which conditions each of b = `clips` clips keeps, `[b, 3]` of 0 and 1.
 
-    Each condition is dropped with probability `drop`, independently. A `table` that is not empty takes the place of
-    `drop`: the shares of the branches, which sum to 1.
+    Each condition is dropped with probability `dropout`, independently. `kept_conditions` that are not empty take its
+    place: the probabilities of sets of conditions, which sum to 1.
     """
-    if not table:
-        return (jax.random.uniform(key, (clips, 3)) >= drop).astype(jnp.float32)
-    kinds = jnp.array([CONDITION_MASKS[name] for name in table], jnp.float32)
-    edges = jnp.cumsum(jnp.array(list(table.values())))[:-1]
+    if not kept_conditions:
+        return (jax.random.uniform(key, (clips, 3)) >= dropout).astype(jnp.float32)
+    kinds = jnp.array([CONDITION_MASKS[name] for name in kept_conditions], jnp.float32)
+    edges = jnp.cumsum(jnp.array(list(kept_conditions.values())))[:-1]
     return kinds[jnp.searchsorted(edges, jax.random.uniform(key, (clips,)), side="right")]

@@ -1,4 +1,4 @@
-"""Draws the noise levels of training.
+"""Sampling of noise levels (timesteps) in training.
 
     token   one level per frame (diffusion forcing, eq. 6 read literally)
     block   one level per block (the paper's text, and the released code)

@@ -1,9 +1,10 @@
-"""The straight path between motion and noise, with one level per token.
+"""The straight path between motion and noise (rectified flow), with one level per token.
 
     x = (1 - level) * motion + level * noise          level in [0, 1], 1 = noise
     velocity = dx / dlevel = noise - motion           so motion = x - level * velocity
 
-`noise_level` broadcasts to the motion: pass `[b, n, 1]` for one level per token.
+The level is the sigma of others; the paper's timestep t is 1 - level. `noise_level` broadcasts to the motion: pass `[b,
+n, 1]` for one level per token.
 """
 
 from jaxtyping import Float

@@ -1,4 +1,5 @@
-"""Solvers from noise to motion: Euler's method, and second-order DPM-Solver++ (Lu et al., arXiv 2211.01095, alg. 2).
+"""Noise schedules and ODE solvers from noise to motion: Euler's method, and second-order DPM-Solver++ (Lu et al., arXiv
+2211.01095, alg. 2).
 
     euler            x <- x + (s' - s) v
     dpm_solver_pp    x <- s'/s x + (1 - s' - s'/s (1 - s)) (D + q (D - D_before))        D = x - s v

@@ -2,7 +2,7 @@
 
 a[t, k] is how many frames ago the user last gave cause k, by the clock of the user's tracks; infinite before the first,
 nan where the data do not say. Each kind has a logit z per span of ages, first_s <= a < first_(s+1) (CAUSE_AGES). The
-loss is the binary cross-entropy
+loss is the binary cross-entropy (BCE)
 
     loss[t, k, s] = softplus(z) - y z        y = 1 where a[t, k] lies in span s
 

@@ -1,4 +1,4 @@
-"""Flow matching with a level per token (Avatar Forcing eq. 6).
+"""Flow matching (rectified flow) with a level per token (Avatar Forcing eq. 6).
 
     loss[b, n] = || v(x, level) - (noise - motion) ||     x = (1 - level) motion + level noise
 

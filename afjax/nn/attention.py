@@ -12,7 +12,7 @@ from afjax.types import Heads, HostOrDevice, Mask, Positions, typed
 KeysValues = tuple[Heads, Heads]
 """Keys and values `[b, m, h, e]`."""
 Past = tuple[Float[HostOrDevice, "b past h e"], Float[HostOrDevice, "b past h e"]]
-"""Keys and values of cached tokens, which are some of the m that are attended to."""
+"""KV cache: keys, already rotated, and values of finished tokens, which are some of the m that are attended to."""
 Hidden = Float[HostOrDevice, "b n c"]
 """Tokens inside a network."""
 Queries = Float[HostOrDevice, "b n h e"]
@@ -70,7 +70,7 @@ class SelfAttention(nn.Module):
 
 
 class CrossAttention(nn.Module):
-    """Attention to a condition, optionally with rotary positions.
+    """Cross-attention to the condition, optionally with rotary positions.
 
     Keys and values come from `project`, once for all solver steps of a block. A token without positions can't tell
     which frame of its alignment window is its own, unless the condition says so.

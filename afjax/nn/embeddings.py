@@ -1,4 +1,4 @@
-"""Embedding of the noise level, one per token."""
+"""Embedding of the noise level, one per token: the timestep embedding of diffusion transformers."""
 
 import jax.numpy as jnp
 from flax import linen as nn

@@ -1,4 +1,4 @@
-"""Precision of networks: one setting, `compute.precision`, for training, streaming, export and benchmark.
+"""Mixed precision of networks: one setting, `compute.precision`, for training, streaming, export and benchmark.
 
     float32     products in full float32: what parity with other code's numbers needs
     tf32        products as JAX has them by default: rounded to TF32 by NVIDIA's tensor cores, full on a CPU

@@ -1,4 +1,4 @@
-"""Rotary positions on adjacent channel pairs (2i, 2i + 1), angle = position * theta ** (-2i / head_dim).
+"""Rotary position embedding (RoPE) on adjacent channel pairs (2i, 2i + 1): angle = position * theta^(-2i / head_dim).
 
 Scores depend on differences of positions only, so that a stream may always number the slots of its cache from zero.
 """

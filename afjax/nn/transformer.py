@@ -203,7 +203,7 @@ class ForcingTransformer(nn.Module):
 
     @typed
     def prepare(self, conditions: Conditions, condition_mask: ConditionMask, layout: TokenLayout) -> list[KeysValues]:
-        """Cross-attention keys and values of the conditions on a layout, as `__call__` takes them with any noise."""
+        """Cross-attention keys and values of the conditions on a layout: `cross` of `__call__`, for any noise."""
         return self.project(self._condition(conditions, condition_mask, layout), layout.condition_frame)
 
     def _condition(self, conditions: Conditions, condition_mask, layout):

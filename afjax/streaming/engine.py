@@ -89,7 +89,7 @@ class Engine:
         return len(masks) == 2 and masks[-1].tolist() == list(CONDITION_MASKS["joint"])
 
     def set_guidance_scale(self, slot: int, scale: float):
-        """From the next block on a session is guided by so much, 1 as without guidance.
+        """Sets a session's scale of classifier-free guidance (cfg) from the next block on; 1 is no guidance.
 
         v = v_less + scale (v_joint - v_less), with v_less the branch with fewer conditions or none. Raises InputError
         where the step's branches are not these two.

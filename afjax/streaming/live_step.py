@@ -89,8 +89,7 @@ def make_live_step(config: Config, extractor: FeatureExtractor) -> Callable:
 def _jitted(block_step, extractor):
 
     def hear(params: LiveParams, *voices):
-        """What the extractor keeps of each voice, and each voice's rows; all voices are one batch, as weights are read
-        once for a batch."""
+        """Each voice's extractor state and rows; all voices are one batch, so that weights are read once."""
         extractor_states, sound = jax.tree.map(lambda *each: jnp.concatenate(each), *voices)
         extractor_states, rows = jax.vmap(partial(extractor.step, params.extractor))(extractor_states, sound)
         rows = params.normalizer.scale_audio(rows)

@@ -1,7 +1,8 @@
 """A stream's memory between two steps, for any number of sessions along the batch axis.
 
-Cached keys are stored without rotation and numbered by their slot at use, so positions are relative and a stream has
-no end. `num_frames` counts finished frames only up to the point from which every slot of the memory is filled.
+The KV cache is `cache_k` and `cache_v`. Cached keys are stored without rotation and numbered by their slot at use, so
+positions are relative and a stream has no end. `num_frames` counts finished frames only up to the point from which
+every slot of the memory is filled.
 """
 
 from typing import Any

@@ -3,8 +3,8 @@
     step(params, state, conditions of the block) -> (state, motion of the block)
 
 A pass holds the last `look_ahead` finished frames at level 0 and the block's frames. The evaluations of the solver's
-grid take the block from noise to motion. One clean evaluation then gives the keys and values that the cache keeps: all
-of the pass but its last `look_ahead` frames, which the next pass feeds again. Sessions share nothing but the batch
+grid take the block from noise to motion. One clean evaluation then gives the keys and values that the KV cache keeps:
+all of the pass but its last `look_ahead` frames, which the next pass feeds again. Sessions share nothing but the batch
 axis.
 
 The released sampler makes its first 50 frames at once (`make_start`). That pass has no past; its mask is that of a

@@ -23,7 +23,7 @@ class TrainState:
 
     step: Int[Array, ""]  # number of steps taken
     params: Params
-    ema_params: Params  # their running average
+    ema_params: Params  # their exponential moving average (EMA)
     opt_state: tuple
 
 
