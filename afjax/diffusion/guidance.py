@@ -31,9 +31,12 @@ def guidance_branches(sampler: SamplerConfig) -> tuple[Float[np.ndarray, " k"], 
 
 @typed
 def combine(velocities: Float[HostOrDevice, " k *any"], weights: GuidanceWeights) -> Float[Array, "*any"]:
-    """Classifier-free guidance: weighted sum `[b, ...]` of velocities `[k, b, ...]` over the branches; weights `[k]`,
-    or `[k, b]` per session."""
-    weights = jnp.asarray(weights, velocities.dtype) return (weights.reshape(weights.shape + (1,) * (velocities.ndim - weights.ndim)) * velocities).sum(0)
+    """Classifier-free guidance: the weighted sum `[b, ...]` of velocities `[k, b, ...]` over the branches.
+
+    `weights`: `[k]`, or `[k, b]` per session.
+    """
+    weights = jnp.asarray(weights, velocities.dtype)
+    return (weights.reshape(weights.shape + (1,) * (velocities.ndim - weights.ndim)) * velocities).sum(0)
 
 
 @typed
