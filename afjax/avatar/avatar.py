@@ -121,7 +121,7 @@ class Avatar:
         """
         if sound:
             self.features.warm_up(sound)
-        frames, model = self.config.sampler.start + self.config.layout.block, self.config.model
+        frames, model = self.config.sampler.start_frames + self.config.layout.block, self.config.model
         voices = np.zeros((2, 1, frames, self.features.dim), np.float32)
         motion = np.zeros((1, frames, model.motion_dim), np.float32)
         self.generator.clips(*voices, motion, reference_motion=motion[0, 0])
@@ -129,7 +129,7 @@ class Avatar:
     @property
     def live_config(self) -> Config:
         """The configuration of a live stream, which makes no frames before its first block."""
-        return replace(self.config, sampler=replace(self.config.sampler, start=0))
+        return replace(self.config, sampler=replace(self.config.sampler, start_frames=0))
 
     @property
     def live_params(self) -> tuple[LiveParams, FeatureExtractor]:

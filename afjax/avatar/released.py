@@ -47,7 +47,7 @@ class ProjectedFeatures(Wav2Vec2Features):
             return AudioProjection(self.width).apply({"params": params["projection"]}, states)
 
 
-def load_released(folder: str | Path, start: int = released.SAMPLER.start) -> Avatar:
+def load_released(folder: str | Path, start: int = released.SAMPLER.start_frames) -> Avatar:
     """The avatar of a folder that `experiments.convert` wrote; `start`: frames that it makes at once at first.
 
     Raises InputError if the folder is damaged.

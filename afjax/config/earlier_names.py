@@ -13,6 +13,7 @@ SETTINGS = {
     "objective.drop": "condition_dropout",
     "objective.drop_table": "kept_conditions",
     "objective.drop_reference": "reference_dropout",
+    "sampler.start": "start_frames",
     "sampler.avatar": "guidance_avatar",
     "sampler.user": "guidance_user",
     "sampler.joint": "guidance_joint",

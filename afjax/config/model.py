@@ -129,7 +129,7 @@ class SamplerConfig:
 
     `solver`: `euler`, or `dpm_solver_pp`, of second order with as many evaluations. `grid` (`afjax.diffusion.solver`):
     `uniform` steps, those of a `power`, which are smaller towards level 0, or those of the `released` sampler, whose
-    `nfe` counts the pass that fills the caches and one that does nothing. `start`: frames that a stream makes at once
+    `nfe` counts the pass that fills the caches and one that does nothing. `start_frames`: frames that a stream makes at once
     before its first block; 0: none, it starts from an empty cache. `anchor_seconds`: time constant with which the slow
     part of motion is pulled back where it is more than `anchor_band` standard deviations from the reference
     (`afjax.streaming.anchor`); 0: no anchor.
@@ -142,7 +142,7 @@ class SamplerConfig:
     nfe: int = 8
     solver: str = "euler"
     grid: str = "uniform"
-    start: int = 0
+    start_frames: int = 0
     anchor_seconds: float = 0.0
     anchor_band: float = 1.0
     guidance_avatar: float = 0.0
@@ -153,7 +153,7 @@ class SamplerConfig:
     def __post_init__(self):
         one_of("sampler.solver", self.solver, ("euler", "dpm_solver_pp"))
         one_of("sampler.grid", self.grid, ("uniform", "power", "released"))
-        require(self.start >= 0, "sampler.start must not be negative")
+        require(self.start_frames >= 0, "sampler.start_frames must not be negative")
         for name in ("anchor_seconds", "anchor_band"):
             require(getattr(self, name) >= 0, f"sampler.{name} must not be negative")
         least = 2 if self.grid == "released" else 1

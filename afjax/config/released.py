@@ -16,9 +16,11 @@ MODEL = ModelConfig(
 LAYOUT = LayoutConfig(
     block=10, look_ahead=2, mask="framewise_lookahead", cache=38, alignment=2, condition_window=0, tokens="frames"
 )
-SAMPLER = SamplerConfig(nfe=10, grid="released", start=50, guidance_avatar=2.0, guidance_user=1.0, guidance_joint=0.0)
+SAMPLER = SamplerConfig(
+    nfe=10, grid="released", start_frames=50, guidance_avatar=2.0, guidance_user=1.0, guidance_joint=0.0
+)
 
 
-def config(start: int = SAMPLER.start) -> Config:
+def config(start: int = SAMPLER.start_frames) -> Config:
     """The released network's config. A stream with `start` 0 begins with an empty cache, block by block."""
     return Config(name="released", model=MODEL, layout=LAYOUT, sampler=replace(SAMPLER, start=start))

@@ -147,7 +147,7 @@ def stream_mask(mask: str, block: int, look_ahead: int, cache: int) -> Bool[np.n
 
 
 @typed
-def reached(mask: Square, layers: int) -> Square:
+def receptive_field(mask: Square, layers: int) -> Square:
     """Transitive closure `[t, t]`: which keys influence which queries through `layers` layers of the same mask.
 
     Look-ahead leaks through depth: under `framewise_lookahead` with l frames, `layers` layers read l * layers ahead.

@@ -34,7 +34,7 @@ from afjax.weights.tensor_shapes import flow_config
 
 Arrays = Mapping[str, np.ndarray]
 
-START = SAMPLER.start
+START = SAMPLER.start_frames
 _CONDITIONS = ("avatar_audio", "user_audio", "user_motion")
 """Names of a module's conditions in the stored arrays, in the order of `Conditions`."""
 

@@ -233,7 +233,7 @@ def _layer(name: str, params: Mapping[str, jax.Array], args: list[jax.Array], ke
     if name.startswith("conv_layer"):
         return _conv_layer(name, params, *args)
     if name == "resblock":
-        return encoder.block(encoder.prepare_block(_named("block", params)), *args)
+        return encoder.residual_block(encoder.prepare_block(_named("block", params)), *args)
     if name.startswith("styled_conv"):
         return decoder.styled(decoder.prepare_styled(_named("styled", params), name.endswith("up")), *args)
     if name.startswith("modconv"):

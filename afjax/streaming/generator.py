@@ -118,7 +118,7 @@ class Generator:
         user_motion = user_delay.delayed(
             np.asarray(user_motion), delay, 0.0 if reference_motion is None else reference_motion
         )
-        return self.go_on(state, avatar_features, user_features, user_motion, self.config.sampler.start)[0]
+        return self.go_on(state, avatar_features, user_features, user_motion, self.config.sampler.start_frames)[0]
 
     @typed
     def begin(

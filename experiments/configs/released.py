@@ -14,5 +14,5 @@ from experiments.configs import choose
 
 
 def get_config(variant: str = "start") -> ConfigDict:
-    start = {"start": released.SAMPLER.start, "empty": 0}[choose(variant, "start", "empty")]
+    start = {"start": released.SAMPLER.start_frames, "empty": 0}[choose(variant, "start", "empty")]
     return ConfigDict(to_dict(released.config(start)))

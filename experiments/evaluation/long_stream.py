@@ -51,7 +51,7 @@ def drift(run: Avatar, clips: list[Conversation], count: int, sessions: int, emb
     """
     config = run.config
     check_fits(config, clips[0].user_motion.shape[-1], clips[0].user_features.shape[-1])
-    if MINUTE % config.layout.block or (MINUTE - config.sampler.start) % config.layout.block:
+    if MINUTE % config.layout.block or (MINUTE - config.sampler.start_frames) % config.layout.block:
         raise InputError(f"a minute of {MINUTE} frames is not made of whole blocks of {config.layout.block}")
     codec = run.codec() if config.data.codec or embed else None
     columns = columns_of(codec)
@@ -120,7 +120,7 @@ def generated(
     late = [turned(piece, delay) for piece in played]
     chain = endless_conditions.Chain(late, sessions, SEED)
     state = generator.begin(sessions, SEED, reference_motion=0.0 if portraits is None else portraits.references)
-    first = run.config.sampler.start
+    first = run.config.sampler.start_frames
     for _ in range(count):
         tracks = chain.take(MINUTE)
         given = (tracks[name] for name in ("avatar_features", "user_features", "user_motion"))

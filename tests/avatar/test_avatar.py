@@ -47,7 +47,7 @@ def avatar() -> Avatar:
     config = Config(
         model=ModelConfig(D, MelFeatures.dim, 16, 1, 2, mlp_ratio=1, condition_width=16, condition_heads=2),
         layout=LayoutConfig(BLOCK, 0, "blockwise", cache=10, condition_window=4, user_delay=DELAY),
-        sampler=SamplerConfig(nfe=1, start=10),
+        sampler=SamplerConfig(nfe=1, start_frames=10),
     )  # fmt: skip
     numbers = [
         np.full(n, v, np.float32) for n, v in ((D, 100), (D, 20), (MelFeatures.dim, 0.5), (MelFeatures.dim, 0.3))
@@ -114,7 +114,7 @@ def test_an_absent_voice_is_silence_or_dropped(avatar):
 
 def test_other_settings_keep_the_weights(avatar):
     calm = avatar.with_config(avatar.live_config)
-    assert calm.config.sampler.start == 0 and avatar.config.sampler.start == 10
+    assert calm.config.sampler.start_frames == 0 and avatar.config.sampler.start_frames == 10
     for ours, theirs in zip(*(jax.tree.leaves(a.generator.params) for a in (calm, avatar)), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     assert calm.step == 7 and avatar.render(np.ones((2, 2, 3), np.uint8), calm.generate(5)).shape == (5, 2, 2, 3)

@@ -72,7 +72,7 @@ def run():
     """A tiny model; one for all tests, whose step is compiled once."""
     model = ModelConfig(D, F, width=16, depth=1, heads=2, mlp_ratio=1, condition_width=16, condition_heads=2)
     layout = LayoutConfig(block=50, look_ahead=0, mask="blockwise", cache=10, condition_window=4)
-    config = Config(model=model, layout=layout, sampler=SamplerConfig(nfe=1, start=START))
+    config = Config(model=model, layout=layout, sampler=SamplerConfig(nfe=1, start_frames=START))
     one = np.ones(max(D, F), np.float32)
     normalizer = Normalizer(0 * one[:D], one[:D], 0 * one[:F], one[:F])
     generator = Generator(config, init_params(config, jax.random.key(0)), normalizer)

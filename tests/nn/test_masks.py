@@ -117,7 +117,7 @@ def test_in_the_stream_layout_noise_sees_what_a_stream_sees(look_ahead):
 def test_look_ahead_leaks_through_depth():
     """Frame 0 reads l frames ahead in one layer and l * depth ahead in `depth` layers."""
     for depth in (1, 3, 8):
-        reached = masks.reached(masks.framewise_lookahead(50, 2), depth)
+        reached = masks.receptive_field(masks.framewise_lookahead(50, 2), depth)
         assert np.flatnonzero(reached[0]).max() == 2 * depth
 
 

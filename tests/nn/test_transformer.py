@@ -83,11 +83,11 @@ def test_perturbation_reaches_exactly_what_the_masks_allow(encoder, mask, make, 
         params = scrambled(config, scale=0.15, dtype=jnp.float64)
         by_motion, by_user = jacobians(ForcingTransformer(config.model))(x, given.user_motion, params, given, layout)
     depth = config.model.depth
-    through_motion = masks.reached(layout.attention_mask, depth)
+    through_motion = masks.receptive_field(layout.attention_mask, depth)
     np.testing.assert_array_equal(np.abs(by_motion[:, 0]).max(-1) > 0, through_motion)
     # an entry's condition reads user motion through the encoder's mask, and tokens read conditions by the alignment
     condition = layout.cross_mask @ layout.encoder_mask @ (layout.condition_frame[:, None] == np.arange(frames))
-    later = [masks.reached(layout.attention_mask, depth - 1 - layer) for layer in range(depth)]
+    later = [masks.receptive_field(layout.attention_mask, depth - 1 - layer) for layer in range(depth)]
     through_user = np.any([reached @ condition for reached in later], axis=0)
     np.testing.assert_array_equal(np.abs(by_user[:, 0]).max(-1) > 0, through_user)
 

@@ -20,7 +20,7 @@ from afjax.streaming.state import init_stream
 from afjax.streaming.step import make_start, make_step
 from tests.small_model import conditions, scrambled, small_config
 
-START = SAMPLER.start
+START = SAMPLER.start_frames
 
 
 def settings(nfe: int):

@@ -62,7 +62,7 @@ def discriminate(prepared: dict, images: jax.Array) -> tuple[jax.Array, tuple[ja
     x = activate(linear(images, prepared["input"]["kernel"][0, 0].T), prepared["input"]["bias"])
     maps = []
     for each in prepared["blocks"]:
-        x = encoder.block(each, x)
+        x = encoder.residual_block(each, x)
         maps.append(x)
     x = conv(jnp.concatenate([x, _deviation(x)], -1), prepared["last"]["kernel"])
     x = activate(x, prepared["last"]["bias"]).reshape(len(x), -1)

@@ -14,7 +14,7 @@ from afjax.codec.latent.config import LatentConfig
 from afjax.codec.latent.layers import activate, blur, conv, downsample, equalise, linear
 
 __all__ = [
-    "Encoding", "block", "block_shapes", "coefficients_of", "encode", "layer_shapes", "prepare_block",
+    "Encoding", "residual_block", "block_shapes", "coefficients_of", "encode", "layer_shapes", "prepare_block",
     "prepare_encoder", "shapes",
 ]  # fmt: skip
 
@@ -88,7 +88,7 @@ def prepare_encoder(params: dict) -> dict:
     }
 
 
-def block(prepared: dict, x: jax.Array) -> jax.Array:
+def residual_block(prepared: dict, x: jax.Array) -> jax.Array:
     """Residual block: `[n, h, w, in]` to `[n, h / 2, w / 2, out]`."""
     main = activate(conv(x, prepared["conv1"]["kernel"]), prepared["conv1"]["bias"])
     main = conv(blur(main, (2, 2)), prepared["conv2"]["kernel"], stride=2, padding="VALID")
@@ -101,7 +101,7 @@ def encode(prepared: dict, images: jax.Array) -> tuple[Encoding, jax.Array]:
     x = activate(linear(images, prepared["input"]["weight"]), prepared["input"]["bias"])
     maps = [x]
     for each in prepared["blocks"]:
-        maps.append(block(each, maps[-1]))
+        maps.append(residual_block(each, maps[-1]))
     identity = conv(maps[-1].astype(prepared["output"].dtype), prepared["output"], padding="VALID")[:, 0, 0]
     return Encoding(identity, coefficients_of(prepared, identity), tuple(reversed(maps[:-1]))), maps[-1]
 

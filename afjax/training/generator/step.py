@@ -233,11 +233,9 @@ def _jitted(
         (loss, watched), grads = _summed(gradient, (batch, random), compute)
         updates, opt_state = update_rule.update(grads, state.opt_state, state.params)
         if listening:  # nothing else decays meanwhile
-            heard = updates["params"]
-            still = {
-                name: part if name in LISTENING else jax.tree.map(jnp.zeros_like, part) for name, part in heard.items()
-            }
-            updates = {"params": still}
+            parts = updates["params"].items()
+            masked = {name: part if name in LISTENING else jax.tree.map(jnp.zeros_like, part) for name, part in parts}
+            updates = {"params": masked}
         params = optax.apply_updates(state.params, updates)
         # the average is short at first, and again after listening, so that initial weights are forgotten
         age = jnp.where(state.step < lengths[1], state.step, state.step - lengths[1])
