@@ -127,12 +127,12 @@ class LayoutConfig:
 class SamplerConfig:
     """Solver steps per block, and scales of classifier-free guidance (cfg; paper eq. 14 has avatar and user).
 
-    `solver`: `euler`, or `dpm_solver_pp`, of second order with as many evaluations. `grid` (`afjax.diffusion.solver`):
-    `uniform` steps, those of a `power`, which are smaller towards level 0, or those of the `released` sampler, whose
-    `nfe` counts the pass that fills the caches and one that does nothing. `start_frames`: frames that a stream makes at once
-    before its first block; 0: none, it starts from an empty cache. `anchor_seconds`: time constant with which the slow
-    part of motion is pulled back where it is more than `anchor_band` standard deviations from the reference
-    (`afjax.streaming.anchor`); 0: no anchor.
+    `nfe`: function evaluations (sampling steps) per block. `solver`: `euler`, or `dpm_solver_pp`, of second order with
+    as many evaluations. `grid` (`afjax.diffusion.solver`): `uniform` steps, those of a `power`, which are smaller
+    towards level 0, or those of the `released` sampler, whose `nfe` counts the pass that fills the caches and one that
+    does nothing. `start_frames`: frames that a stream makes at once before its first block; 0: none, it starts from an
+    empty cache. `anchor_seconds`: time constant with which the slow part of motion is pulled back where it is more than
+    `anchor_band` standard deviations from the reference (`afjax.streaming.anchor`); 0: no anchor.
 
     `guidance_avatar`, `guidance_user`, `guidance_joint`: scale of each branch against the one without conditions.
     `guidance_reaction`: scale of the joint branch against the avatar's; it emphasises what the user adds
