@@ -23,4 +23,4 @@ SAMPLER = SamplerConfig(
 
 def config(start: int = SAMPLER.start_frames) -> Config:
     """The released network's config. A stream with `start` 0 begins with an empty cache, block by block."""
-    return Config(name="released", model=MODEL, layout=LAYOUT, sampler=replace(SAMPLER, start=start))
+    return Config(name="released", model=MODEL, layout=LAYOUT, sampler=replace(SAMPLER, start_frames=start))

@@ -106,8 +106,13 @@ class Link:
         self._say(
             "hello", version=protocol.PROTOCOL, fps=FPS, block=studio.engine.config.layout.block,
             size=studio.codec.size, portraits=list(studio.portraits), voices=list(studio.voices),
-            limits=protocol.limits(), generated=True,
+            guided=self._guided, limits=protocol.limits(), generated=True,
         )  # fmt: skip
+
+    @property
+    def _guided(self) -> bool:
+        """Whether a page can change how expressive the avatar is."""
+        return getattr(self._studio.engine, "has_guidance", False)
 
     def _say(self, type: str, **fields: Any):
         self._outbox.put(protocol.message(type, **fields))
@@ -211,7 +216,7 @@ class Link:
             if not self._seat.call.gesture(fields["name"]):
                 raise ProtocolError("unsupported", "gesture: this avatar has nod, smile and look, or none at all")
         elif command.type == "expressiveness":
-            if not getattr(self._studio.engine, "has_guidance", False):
+            if not self._guided:
                 raise ProtocolError("unsupported", "expressiveness: this model has no guidance")
             sampler = self._studio.engine.config.sampler
             own = sampler.guidance_joint + sampler.guidance_reaction - 1.0  # what guidance adds

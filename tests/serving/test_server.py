@@ -40,6 +40,7 @@ def test_a_call_from_hello_to_end():
                 assert hello["version"] == "afjax.live.1" and hello["generated"] is True
                 assert (hello["fps"], hello["block"], hello["size"]) == (25, 5, 16)
                 assert hello["portraits"] == ["grey", "light"] and hello["voices"] == ["tone"]
+                assert hello["guided"] is False
                 await page.json("ping", sent=12.5)
                 pong = await page.hears("pong")
                 assert pong["sent"] == 12.5 and 0 <= pong["received"] <= pong["answered"]
@@ -146,7 +147,7 @@ def test_expressiveness_is_in_units_of_the_model_s_own_guidance():
             engine, asked = server.studio.engine, []
             sampler = dataclasses.replace(engine.config.sampler, guidance_avatar=-0.4, guidance_joint=1.4)
             engine.config = dataclasses.replace(engine.config, sampler=sampler)
-            engine.has_guidance, engine.guide = True, lambda slot, scale: asked.append(scale)
+            engine.has_guidance, engine.set_guidance_scale = True, lambda slot, scale: asked.append(scale)
             async with Page(server) as page:
                 await page.begin(mic_rate=0, camera=False)
                 await page.hears("ready")

@@ -126,6 +126,7 @@ function unreachable(error, again) {
 function prepare() {
   faces.show(hello.portraits ?? []);
   for (const id of ['voice', 'looks-voice']) fill($(id), hello.voices ?? []);
+  $('expressive-row').hidden = hello.guided === false;
   allow();
 }
 
