@@ -6,7 +6,7 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tests.streaming.test_sampler import Unscaled
+from tests.streaming.test_generator import Unscaled
 
 from afjax import digests
 from afjax.codec.latent.config import LatentConfig

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.streaming.test_sampler import Unscaled
+from tests.streaming.test_generator import Unscaled
 
 from afjax.config import SamplerConfig
 from afjax.errors import InputError
