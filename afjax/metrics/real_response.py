@@ -149,7 +149,7 @@ def segment_gain_terms(clip: Clip, where: np.ndarray) -> np.ndarray:
 
 
 def circular_shift_terms(user: np.ndarray, avatar: np.ndarray, lag: int = LAG) -> np.ndarray:
-    """`gain_terms` `[t, 2]` with the user turned round the end of the clip by 0, 1 .. t - 1 frames."""
+    """Surrogates of the null: `gain_terms` `[t, 2]` of the user's track shifted circularly by 0 .. t - 1 frames."""
     frames, used = len(user), len(user) - lag
     u, a, ones = user - user.mean(), np.zeros(frames), np.zeros(frames)
     a[:used], ones[:used] = avatar[lag:] - avatar[lag:].mean(), 1.0
@@ -240,7 +240,7 @@ def variances(clips: Sequence[Clip], name: str) -> np.ndarray:
 
 
 def band_gain_terms(clips: Sequence[Clip], name: str) -> np.ndarray:
-    """Sums per clip `[n, 1 + lags, 2]`: of the slow band at LAG, then of the fast band at lags of 0 to 1 s."""
+    """Gain terms per clip `[n, 1 + lags, 2]`: of the band SLOW at LAG, then of the band FAST at lags of 0 to 1 s."""
     from scipy.signal import butter, sosfiltfilt
 
     slow, fast = butter(3, SLOW, fs=FPS, output="sos"), butter(3, FAST, "bandpass", fs=FPS, output="sos")

@@ -167,20 +167,20 @@ def frames_of(side: Side, video: VideoInfo, max_side: int = 0) -> Iterator[np.nd
         yield {"": frame, "left": frame[:, :middle], "right": frame[:, -middle:]}[side.half]
 
 
-def _survey(side: Side, video: VideoInfo, limit: int) -> shots.Survey:
-    """Survey at a reduced size, in pixels of the full size."""
+def _survey(side: Side, video: VideoInfo, max_frames: int) -> shots.Survey:
+    """Scene cuts and face boxes of one person's video, found on reduced frames, in pixels of the full size."""
     (height, width), first = next(read_frames(video)).shape[:2], span_of(side, video)[0]
-    whole = (height, width // 2 if side.half else width)
-    close = not (side.half or side.boxes)  # otherwise the person takes a part of the picture
-    frames, boxes = islice(frames_of(side, video, SURVEYED if close else 2 * SURVEYED), limit), None
+    full_size = (height, width // 2 if side.half else width)
+    fills_picture = not (side.half or side.boxes)  # otherwise the person takes a part of the picture
+    frames, boxes = islice(frames_of(side, video, SURVEYED if fills_picture else 2 * SURVEYED), max_frames), None
     if side.boxes:
-        given, shown = labels.read_boxes(side.boxes), shown_frames(video)[first : first + limit]
+        given, shown = labels.read_boxes(side.boxes), shown_frames(video)[first : first + max_frames]
         boxes = np.full((len(shown), 4), np.nan)
         boxes[shown < len(given)] = given[shown[shown < len(given)]]
-        if side.half == "right":  # its first column is this one of the whole picture
-            boxes[:, 0::2] -= width - whole[1]
+        if side.half == "right":  # its first column is this one of the full_size picture
+            boxes[:, 0::2] -= width - full_size[1]
     with stage("survey: faces and cuts"):
-        return shots.survey(staged("survey: decoding", frames), boxes, whole)
+        return shots.survey(staged("survey: decoding", frames), boxes, full_size)
 
 
 def _surveys(pair: Pair, videos: Mapping[str, VideoInfo], heard: Mapping[str, clip.Voice]) -> dict[str, shots.Survey]:

@@ -93,25 +93,26 @@ def rounded(numbers: Mapping[str, float | None]) -> dict[str, float | None]:
 
 
 class MedianDescriptors:
-    """Every person's median face descriptor, of at most `most` of their clips, spread evenly over them."""
+    """Every person's median face descriptor, of at most `max_clips` of their clips, spread evenly over them."""
 
-    def __init__(self, most: int = 64):
-        self._most, self._seen, self._kept = most, {}, {}
+    def __init__(self, max_clips: int = 64):
+        self._max_clips, self._clip_counts, self._kept = max_clips, {}, {}
 
     def add(self, person: str, descriptor: np.ndarray):
         """Adds one clip's descriptor `[128]`; nan: no face was described."""
         if not np.isfinite(descriptor).all():
             return
-        number, held = self._seen.get(person, 0), self._kept.setdefault(person, [1, []])
-        self._seen[person] = number + 1
-        if number % held[0] == 0:
-            held[1].append(np.asarray(descriptor, np.float32))
-        if len(held[1]) > self._most:
-            held[0], held[1] = 2 * held[0], held[1][::2]
+        number, (stride, descriptors) = self._clip_counts.get(person, 0), self._kept.get(person, (1, []))
+        self._clip_counts[person] = number + 1
+        if number % stride == 0:
+            descriptors = [*descriptors, np.asarray(descriptor, np.float32)]
+        if len(descriptors) > self._max_clips:
+            stride, descriptors = 2 * stride, descriptors[::2]
+        self._kept[person] = stride, descriptors
 
     def medians(self) -> dict[str, np.ndarray]:
         """Median descriptors by person."""
-        return {person: np.median(held[1], axis=0) for person, held in self._kept.items() if held[1]}
+        return {person: np.median(found, axis=0) for person, (_, found) in self._kept.items() if found}
 
 
 def likeness(descriptor: np.ndarray, median: np.ndarray | None) -> float | None:

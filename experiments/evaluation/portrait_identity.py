@@ -1,4 +1,4 @@
-"""Identity of the people that sessions of a long stream show: whether they stay who they are.
+"""Identity preservation over long streams: cosine to the session's portrait, per minute, and the recorded band.
 
 Each session has a portrait of its own: a drawn person at rest, drawn as in the latent codec's training
 (`simulate.portrait.animate`; pictures of another origin read differently, by more than a deviation in some directions).

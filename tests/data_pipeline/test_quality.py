@@ -106,7 +106,7 @@ def test_size_of_a_face_is_its_larger_side():
 def test_a_stranger_is_told_from_the_person_s_median():
     rng = np.random.default_rng(0)
     ann, bob = rng.standard_normal((2, 128))
-    people = quality.MedianDescriptors(most=8)
+    people = quality.MedianDescriptors(max_clips=8)
     for n in range(40):
         people.add("ann", bob if n == 20 else ann + 0.1 * rng.standard_normal(128))
     people.add("ann", np.full(128, np.nan))

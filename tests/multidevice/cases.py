@@ -6,7 +6,6 @@ from pathlib import Path
 
 import jax
 import numpy as np
-from tests.streaming.test_generator import Unscaled
 
 from afjax import digests
 from afjax.codec.latent.config import LatentConfig
@@ -29,6 +28,7 @@ from afjax.training.generator.step import make_random_inputs, make_train_step
 from afjax.training.latent_codec import step as latent_codec
 from afjax.training.latent_codec.config import LatentTrainingConfig, LossConfig, PicturesConfig
 from tests.small_model import conditions, scrambled, small_config
+from tests.streaming.test_generator import Unscaled
 
 
 def settings(kind: str = "sgd", tuned: bool = False, **compute) -> Config:

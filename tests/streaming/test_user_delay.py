@@ -4,13 +4,13 @@ import dataclasses
 
 import numpy as np
 import pytest
-from tests.streaming.test_generator import Unscaled
 
 from afjax.config import SamplerConfig
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
 from afjax.user_delay import delayed
 from tests.small_model import conditions, scrambled, small_config
+from tests.streaming.test_generator import Unscaled
 
 FRAMES = 25
 
