@@ -23,7 +23,7 @@ def losing(config, workdir, tmp_path_factory):
 
 
 def tuned(config: Config, workdir, losing, **changes) -> Config:
-    settings = {"path": str(losing), "model": str(workdir), "validation": 2} | changes
+    settings = {"path": str(losing), "model": str(workdir), "validation_clips": 2} | changes
     training = dataclasses.replace(config.training, num_steps=20, save_every=10, sample_every=10)
     optimizer = dataclasses.replace(config.optimizer, kind="adamw", warmup_steps=1)
     preference = dataclasses.replace(config.preference, **settings)

@@ -43,11 +43,11 @@ def refused(call) -> str:
         ),
         (
             lambda: flow.masked_mean(ones(2, 3), ones(2, 4)),
-            "flow.mean: noise_level is float32[2, 4], not Float[b, n] (beside",
+            "flow.masked_mean: noise_level is float32[2, 4], not Float[b, n] (beside",
         ),
         (
             lambda: flow.masked_mean(ones(2, 3), ones(2, 3), ones(4, 5)),
-            "flow.mean: batch_noise_level is float32[4, 5], not Float[w, n]",
+            "flow.masked_mean: batch_noise_level is float32[4, 5], not Float[w, n]",
         ),
         (lambda: flow.per_token(jnp.ones((2, 3, 4), int), "l2"), "flow.per_token: error is int32[2, 3, 4], not Float"),
         (lambda: path.velocity(ones(2, 3), ones(2, 4)), "path.velocity: noise is float32[2, 4]"),
@@ -134,7 +134,7 @@ def test_outside_tests_functions_are_what_they_were():
     code = (
         "from afjax import types; from afjax.losses import flow\n"
         "def f(x): pass\n"
-        "assert types.typed(f) is f and not hasattr(flow.mean, '__wrapped__')\n"
+        "assert types.typed(f) is f and not hasattr(flow.masked_mean, '__wrapped__')\n"
         "import sys; assert 'beartype' not in sys.modules"
     )
     plain = {name: value for name, value in os.environ.items() if name != "AFJAX_CHECK_TYPES"}
