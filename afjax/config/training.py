@@ -63,9 +63,9 @@ class PreferenceConfig:
 
     `path`: losing samples that `experiments.make_preferences` wrote. `model`: run folder of the model that is tuned and
     stays the frozen reference. `weight`: lambda, beside the flow-matching loss of the winners. `formula`: the reading
-    of the paper's formula. `validation`: number of training clips that are set aside and generated at every evaluation;
-    the run stops where their lip_corr has fallen by more than `lip_loss`, or their Fréchet distance has grown by more
-    than the share `fd_growth`.
+    of the paper's formula. `validation_clips`: number of training clips that are set aside and generated at every
+    evaluation; the run stops where their lip_corr has fallen by more than `max_lip_corr_drop`, or their Fréchet
+    distance has grown by more than the share `max_fd_growth`.
     """
 
     path: str = ""
@@ -163,7 +163,7 @@ class TrainingConfig:
 
     A run keeps the latest `keep_checkpoints` checkpoints, those of every `keep_every` steps (0: none), and the one with
     the smallest value of the logged metric `keep_best` (`-NAME`: the largest; empty: none). It stops where the loss is
-    not finite, or more than `explosion` times the last logged one.
+    not finite, or more than `max_loss_ratio` times the last logged one.
     """
 
     num_steps: int = 1200

@@ -54,7 +54,7 @@ FramePositions = Shaped[HostOrDevice, " t"]
 class RawConditions(NamedTuple):
     """What the generator is told, as measured, per frame: features as extracted, motion in the codec's units.
 
-    `afjax.streaming.sampler.standardised` makes Conditions of it.
+    `afjax.streaming.generator.standardised` makes Conditions of it.
     """
 
     avatar_features: Audio

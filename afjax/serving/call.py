@@ -202,7 +202,7 @@ class Call:
         return rows is not None
 
     def guide(self, scale: float) -> None:
-        """Guides the model by `scale` from the next block on (`Engine.guide`)."""
+        """Guides the model by `scale` from the next block on (`Engine.set_guidance_scale`)."""
         self._guide, self._guided = scale, False
 
     # Blocks

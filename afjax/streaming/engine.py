@@ -84,7 +84,7 @@ class Engine:
 
     @property
     def has_guidance(self) -> bool:
-        """Whether the step has the two branches that `guide` weighs: all conditions, and fewer or none."""
+        """Whether the step has the two branches that `set_guidance_scale` weighs: all conditions, and fewer or none."""
         masks = guidance_branches(self.config.sampler)[1]
         return len(masks) == 2 and masks[-1].tolist() == list(CONDITION_MASKS["joint"])
 

@@ -12,7 +12,7 @@ from afjax.types import Scalar
 class LossGuard:
     """Keeps the losses and gradient norms of the last steps on the device until `check` fetches them together.
 
-    A step is bad where loss or gradient norm is not finite, or where the loss is more than `explosion` times the
+    A step is bad where loss or gradient norm is not finite, or where the loss is more than `max_loss_ratio` times the
     `usual` one (None: the first that is seen).
     """
 

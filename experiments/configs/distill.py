@@ -6,7 +6,7 @@
 
 Variants are the config that the teacher was trained by: `listener` (default, whose teacher is the model that ships) and
 `quickstart`. A teacher of other sizes needs those sizes as flags. `--config.sampler.nfe` is the number of evaluations
-per block, a divisor of the teacher's; docs/training.md has the frontier.
+per block, a divisor of the teacher's; docs/results.md, "Few evaluations", has the frontier.
 """
 
 from ml_collections import ConfigDict

@@ -101,7 +101,8 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
 
 def _saturation(records: list[dict]) -> dict:
     """Mean weight of a pair's gradient in the last logged steps, with a warning where the sigmoid is saturated."""
-    weight = float(np.mean([record["grad_weight"] for record in records[-5:]]))
+    weights = [record["grad_weight"] if "grad_weight" in record else record["pull"] for record in records[-5:]]
+    weight = float(np.mean(weights))  # an earlier run's record has it as `pull`
     if weight < SATURATED:
         print(f"warning: pairs weigh {weight:.4f} on average: the sigmoid is saturated, lower preference.beta")
     return {"grad_weight": weight, "accuracy": float(np.mean([record["accuracy"] for record in records[-5:]]))}

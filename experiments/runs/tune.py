@@ -46,8 +46,9 @@ def start(config: Config, metadata: Metadata):
 class Validation:
     """Generates the set-aside training conversations, logs `validation.jsonl`, and says when tuning has gone too far.
 
-    The rule stops where lip_corr is lower than the untuned model's (step 0) by more than `preference.lip_loss`, or the
-    Fréchet distance higher by more than the share `preference.fd_growth`. Motion of a latent codec is measured in
+    The rule stops where lip_corr is lower than the untuned model's (step 0) by more than
+    `preference.max_lip_corr_drop`, or the Fréchet distance higher by more than the share `preference.max_fd_growth`.
+    Motion of a latent codec is measured in
     coefficients of its directions, which have no lips: there the distance alone decides.
     """
 

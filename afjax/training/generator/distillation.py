@@ -58,7 +58,8 @@ def loss(
     """Loss of a batch of windows by a `norm` (`l1` or `l2`), and other numbers to log.
 
     `frozen`: the teacher's parameters; `random.condition_mask` drops conditions for teacher and student. Logged:
-    `endpoint`, the mean squared distance between their final motions. `batch_noise_level` is as in `clip_loss`.
+    `endpoint`, the mean squared distance between their final motions. `batch_noise_level` is as in
+    `step.generator_loss`.
     """
     finished, noise = _tokens(batch, random, layout)
     teacher_path = jax.lax.stop_gradient(teacher_states(teacher, model, frozen, batch, random, layout))

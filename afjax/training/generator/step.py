@@ -100,7 +100,7 @@ def velocity_errors(
 def velocity_error(
     model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, random: RandomInputs, layout: TokenLayout
 ) -> tuple[Tokens, NoiseLevel]:
-    """The first two results of `errors`."""
+    """The first two results of `velocity_errors`."""
     return velocity_errors(model, params, batch, motion, random, layout)[:2]
 
 
@@ -162,7 +162,8 @@ def preference_loss(
     """Flow matching of the winners plus `weight` times the loss of preferring them to `losing_motion`.
 
     `ref_params`: parameters of the frozen model. Logged beside the numbers of `dpo.loss`: both losses, and `drift`, the
-    mean squared distance of the winners' velocities from the reference's. `batch_noise_level` is as in `clip_loss`.
+    mean squared distance of the winners' velocities from the reference's. `batch_noise_level` is as in
+    `generator_loss`.
     """
     # the two of a pair lie side by side, so that a divided batch stays where it lies
     both, drawn = jax.tree.map(lambda x: jnp.repeat(x, 2, axis=0), (batch, random))
