@@ -66,7 +66,7 @@ def on_mesh(step: Callable, mesh: Mesh) -> Callable:
         mesh=mesh, in_specs=(PartitionSpec(), state, sessions), out_specs=(state, sessions), check_vma=False,
     )  # fmt: skip
     placed = jax.tree.map(lambda spec: NamedSharding(mesh, spec), (PartitionSpec(), state, sessions))
-    return jax.jit(inside, in_shardings=placed, donate_argnums=(1,))
+    return jax.jit(inside, in_shardings=placed, out_shardings=placed[1:], donate_argnums=(1,))
 
 
 @flax.struct.dataclass

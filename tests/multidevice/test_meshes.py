@@ -72,7 +72,6 @@ def test_chance_is_the_same_on_every_mesh(found):
     assert found[2] == [True] * 3
 
 
-@pytest.mark.slow
 def test_clips_are_generated_on_many_devices_as_on_one():
     """Five clips on four and on three devices: the last is filled up."""
     made = run("generated", [4, 3], devices=4)
