@@ -132,7 +132,8 @@ class SamplerConfig:
     towards level 0, or those of the `released` sampler, whose `nfe` counts the pass that fills the caches and one that
     does nothing. `start_frames`: frames that a stream makes at once before its first block; 0: none, it starts from an
     empty cache. `anchor_seconds`: time constant with which the slow part of motion is pulled back where it is more than
-    `anchor_band` standard deviations from the reference (`afjax.streaming.anchor`); 0: no anchor.
+    `anchor_band` standard deviations from the reference (`afjax.streaming.anchor`); 0: no anchor. `temperature`:
+    deviation of the noise that a block starts from (`afjax.diffusion.solver`).
 
     `guidance_avatar`, `guidance_user`, `guidance_joint`: scale of each branch against the one without conditions.
     `guidance_reaction`: scale of the joint branch against the avatar's; it emphasises what the user adds
@@ -142,6 +143,7 @@ class SamplerConfig:
     nfe: int = 8
     solver: str = "euler"
     grid: str = "uniform"
+    temperature: float = 1.0
     start_frames: int = 0
     anchor_seconds: float = 0.0
     anchor_band: float = 1.0
@@ -156,5 +158,6 @@ class SamplerConfig:
         require(self.start_frames >= 0, "sampler.start_frames must not be negative")
         for name in ("anchor_seconds", "anchor_band"):
             require(getattr(self, name) >= 0, f"sampler.{name} must not be negative")
+        require(self.temperature > 0, "sampler.temperature must be positive")
         least = 2 if self.grid == "released" else 1
         require(self.nfe >= least, f"sampler.nfe must be at least {least}")

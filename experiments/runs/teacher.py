@@ -15,6 +15,9 @@ from data_pipeline.records import Metadata
 def start(config: Config, metadata: Metadata) -> tuple[dict, SamplerConfig, Metadata]:
     """The teacher's parameters, on the host, its sampler, and the data's metadata with the teacher's statistics.
 
+    Teacher and student start from the same noise, of temperature 1: a temperature is chosen for the student's own loss
+    of variance, after its training.
+
     Raises InputError for a teacher of another shape, or whose steps are no multiple of the student's.
     """
     teacher = afjax.load(config.distillation.model)
@@ -28,4 +31,4 @@ def start(config: Config, metadata: Metadata) -> tuple[dict, SamplerConfig, Meta
     require_same(teacher.features, metadata.features, config.distillation.model)
     distillation.check(teacher.config.sampler, config.sampler)
     params = jax.device_get(teacher.generator.params)
-    return params, teacher.config.sampler, replace(metadata, normalizer=teacher.normalizer)
+    return params, replace(teacher.config.sampler, temperature=1.0), replace(metadata, normalizer=teacher.normalizer)

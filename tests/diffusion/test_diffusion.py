@@ -1,5 +1,7 @@
 """Path, levels, guidance and solver against known answers."""
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,6 +34,22 @@ def test_solvers_are_exact_on_straight_paths(kind, nfe):
     np.testing.assert_allclose(solver.solve(velocity, noise, SamplerConfig(nfe=nfe, solver=kind)), motion, atol=1e-6)
     jax.effects_barrier()
     np.testing.assert_allclose(sorted(seen, reverse=True), np.linspace(1, 0, nfe + 1)[:-1], atol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["euler", "dpm_solver_pp"])
+def test_a_temperature_scales_the_noise(kind):
+    """The velocity is that of a Gaussian of deviation .3, linear in x."""
+
+    def velocity(x, level):
+        return x * (level - 0.09 * (1 - level)) / (level**2 + 0.09 * (1 - level) ** 2)
+
+    noise, sampler = jnp.linspace(-2.0, 2.0, 7), SamplerConfig(nfe=6, solver=kind)
+    warm = dataclasses.replace(sampler, temperature=1.25)
+    plain = solver.solve(velocity, noise, sampler)
+    np.testing.assert_allclose(solver.solve(velocity, noise, warm), 1.25 * plain, rtol=1e-5)
+    states = solver.states(velocity, noise, warm)
+    np.testing.assert_allclose(states[0], 1.25 * noise, rtol=1e-6)
+    np.testing.assert_allclose(states[-1], 1.25 * plain, rtol=1e-5)
 
 
 def test_a_solver_written_out_for_gpus_is_the_loop(monkeypatch):
