@@ -16,12 +16,12 @@ from afjax import files
 from afjax.avatar.runs import load_run
 from afjax.errors import InputError
 from experiments import cli
-from experiments.preferences.losing_samples import KEEP, make_preferences
+from experiments.preferences.losing_samples import CONDITION_SET, make_preferences
 
 _WORKDIR = flags.DEFINE_string("workdir", "out/demo/run", "Run folder of the model that makes the samples.")
 _DATA = flags.DEFINE_string("data", "", "Folder of the training conversations; without it those in --workdir.")
 _OUT = flags.DEFINE_string("out", "", "Folder to make.")
-_USER = flags.DEFINE_enum("user", "dropped", list(KEEP), "What is done to the user.")
+_USER = flags.DEFINE_enum("user", "dropped", list(CONDITION_SET), "What is done to the user.")
 _PER_CLIP = flags.DEFINE_integer("per_clip", 2, "Samples a conversation.", lower_bound=1, upper_bound=16)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the samples' noise.", lower_bound=0)
 

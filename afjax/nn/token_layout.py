@@ -118,23 +118,25 @@ def _passes(config: LayoutConfig, frames: int, copies: bool) -> TokenLayout:
     cached = earlier & (key >= start[:, None] - look_ahead - config.cache)
     attention = (own & masks.allowed(config.mask, query, key, block, look_ahead)) | cached
     if config.condition_window:  # conditions of the pass and of the frames before it, each frame once
-        entry, own = np.arange(frames), np.ones((frames, frames), bool)
-        seen = (entry < start[:, None] + block) & (entry >= start[:, None] - look_ahead - config.alignment)
+        condition_frame, own = np.arange(frames), np.ones((frames, frames), bool)
+        seen = (condition_frame < start[:, None] + block) & (
+            condition_frame >= start[:, None] - look_ahead - config.alignment
+        )
     else:  # the cross cache holds `alignment` frames before the pass, whatever the self cache holds
-        entry = frame
+        condition_frame = frame
         seen = own | (earlier & (key >= start[:, None] - look_ahead - config.alignment))
     return TokenLayout(
         frame.astype(np.int32),
         (frame < start) | clean,
         attention,
-        entry.astype(np.int32),
-        seen & (np.abs(query - entry) <= config.alignment),
-        _encoder(config, entry, own),
+        condition_frame.astype(np.int32),
+        seen & (np.abs(query - condition_frame) <= config.alignment),
+        _encoder(config, condition_frame, own),
     )
 
 
-def _encoder(config: LayoutConfig, entry, own):
+def _encoder(config: LayoutConfig, frame, own):
     """Mask of the condition encoder: the pass itself, or a causal window over frames."""
     if config.condition_window == 0:
         return own
-    return masks.in_window(entry[:, None], entry[None, :], config.condition_window)
+    return masks.in_window(frame[:, None], frame[None, :], config.condition_window)

@@ -88,7 +88,7 @@ def make_live_step(config: Config, extractor: FeatureExtractor) -> Callable:
 @lru_cache(maxsize=8)
 def _jitted(block_step, extractor):
 
-    def hear(params: LiveParams, *voices):
+    def extract(params: LiveParams, *voices):
         """Each voice's extractor state and rows; all voices are one batch, so that weights are read once."""
         extractor_states, sound = jax.tree.map(lambda *each: jnp.concatenate(each), *voices)
         extractor_states, rows = jax.vmap(partial(extractor.step, params.extractor))(extractor_states, sound)
@@ -100,7 +100,7 @@ def _jitted(block_step, extractor):
     @typed
     def step(params: LiveParams, state: LiveState, inputs: Inputs) -> tuple[LiveState, Motion]:
         voices = ((state.avatar_extractor, inputs.avatar_wave), (state.user_extractor, inputs.user_wave))
-        (avatar_extractor, user_extractor), (avatar_features, user_features) = hear(params, *voices)
+        (avatar_extractor, user_extractor), (avatar_features, user_features) = extract(params, *voices)
         user_motion = params.normalizer.scale_motion(inputs.user_motion)
         conditions = Conditions(avatar_features, user_features, user_motion)
         stream, motion = block_step(params.model, state.stream, conditions)

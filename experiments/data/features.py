@@ -27,7 +27,7 @@ def make_features(data: Path, out: Path, extractor: FeatureExtractor) -> dict:
     total = sum(split["count"] for split in metadata.splits.values())
     with files.folder_aside(out) as folder, cli.Progress(total, extractor.name, "conversations") as progress:
 
-        def heard(split: str):
+        def with_features(split: str):
             for number, clip in enumerate(records.read_split(data, split)):
                 if clip.avatar_wave is None or clip.user_wave is None:
                     do = "build it with --sound" if split == "train" else "build it again"
@@ -42,10 +42,10 @@ def make_features(data: Path, out: Path, extractor: FeatureExtractor) -> dict:
                 yield schema.encode(dataclasses.replace(clip, **made))
 
         for split in metadata.splits:
-            records.write_split(folder, split, heard(split))
+            records.write_split(folder, split, with_features(split))
         mean, std = moments.result()
-        heard = {"audio_mean": mean, "audio_std": std, "audio_silence": silent_row(extractor)}
-        normalizer = dataclasses.replace(metadata.normalizer, **heard)
+        audio = {"audio_mean": mean, "audio_std": std, "audio_silence": silent_row(extractor)}
+        normalizer = dataclasses.replace(metadata.normalizer, **audio)
         changed = dataclasses.replace(metadata, features=described(extractor), normalizer=normalizer)
         records.write_metadata(folder, changed)
         _carry(data, folder)

@@ -101,7 +101,7 @@ def programs(config: Config, sizes: Sizes, sessions: int = 1) -> dict[str, Progr
     generate = make_step(model, config.layout, config.sampler)
     heard = jax.eval_shape(partial(live_step.init_live, config, extractor, 2 * sessions)).avatar_extractor
     return {
-        "hear": Program(_hear(extractor), (speech, heard, _of(2 * sessions, block * FRAME))),
+        "hear": Program(_extract(extractor), (speech, heard, _of(2 * sessions, block * FRAME))),
         "see": Program(_bound(codec.seen, precision), (ready, pictures)),
         "generate": Program(generate, (flow, state.stream, conditions), again),
         "show": Program(_bound(codec.shown, precision), (ready, person, _of(block, dim))),
@@ -117,7 +117,7 @@ def bytes_of(tree) -> int:
     return sum(leaf.size * np.dtype(leaf.dtype).itemsize for leaf in leaves)
 
 
-def _hear(extractor: Wav2Vec2Features):
+def _extract(extractor: Wav2Vec2Features):
     return jax.jit(lambda params, state, sound: jax.vmap(partial(extractor.step, params))(state, sound))
 
 

@@ -16,7 +16,7 @@ from experiments import cli
 from experiments.runs import divided
 from experiments.runs.data import check_same_data, people_of
 
-KEEP = {"dropped": "avatar", "partner": "joint", "kept": "joint"}
+CONDITION_SET = {"dropped": "avatar", "partner": "joint", "kept": "joint"}
 
 
 def make_preferences(
@@ -63,7 +63,7 @@ def losing(run: Avatar, clips: list, watched: list, chosen: range, user: str, se
     number = int(np.random.SeedSequence(seed).generate_state(1)[0] >> 1)
     rest = np.stack([clips[index].rest for index in chosen])
     stacked = (np.stack(track).astype(np.float32) for track in tracks)
-    return divided.clips(run.generator, *stacked, rest, number, KEEP[user])
+    return divided.clips(run.generator, *stacked, rest, number, CONDITION_SET[user])
 
 
 def provenance(run: Avatar, statistics_sha256: str, user: str, per_clip: int, seed: int) -> dict:
