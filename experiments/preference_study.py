@@ -1,12 +1,14 @@
 """A page on which people compare two systems' videos, pair by pair, without knowing which system made which.
 
     python -m experiments.preference_study --a out/ours --b out/theirs --out study/site
+    python -m experiments.preference_study --a listener --b out/infp --user_video user.mp4 --out study/site
 
-Videos of the same name in both folders are a pair: H.264 in .mp4. `--out` receives index.html and videos/, which work
-on any web server and from the disk, and fetch nothing else. `key.json`, beside that folder, says which video came from
-where: keep it to yourself until the answers are in. Order and sides are shuffled anew for every participant. The page
-gives participants a file answers-NAME.json at its end, which they send back; `experiments.preference_results` counts
-these files. See docs/evaluation.md.
+Videos of the same name in both folders are a pair: H.264 in .mp4. With `--user_video`, once per clip, --a and --b are
+models, and their videos, beside the user's, are made first: `videos` beside `--out`. `--out` receives index.html and
+videos/, which work on any web server and from the disk, and fetch nothing else. `key.json`, beside that folder, says
+which video came from where: keep it to yourself until the answers are in. Order and sides are shuffled anew for every
+participant. The page gives participants a file answers-NAME.json at its end, which they send back;
+`experiments.preference_results` counts these files. See docs/evaluation.md.
 """
 
 from absl import flags
@@ -15,10 +17,14 @@ from afjax import files
 from afjax.errors import InputError
 from afjax.metrics import preference_votes
 from experiments import cli
-from experiments.preferences.study_page import make
+from experiments.preferences.study_page import make, places
 
-_A = flags.DEFINE_string("a", None, "Folder of system A's videos.")
-_B = flags.DEFINE_string("b", None, "Folder of system B's videos, of the same names.")
+_A = flags.DEFINE_string("a", None, "Folder of system A's videos; with --user_video, a model.")
+_B = flags.DEFINE_string("b", None, "Folder of system B's videos, of the same names; with --user_video, a model.")
+_USER_VIDEO = flags.DEFINE_multi_string(
+    "user_video", [], "Video of a user whom both models listen to; may be repeated."
+)
+_PORTRAIT = flags.DEFINE_string("portrait", "", "Picture of the avatar's face, with --user_video.")
 _OUT = flags.DEFINE_string("out", None, "Folder of the page to make.")
 _KEY = flags.DEFINE_string("key", None, "File that says which video is whose; default: key.json beside --out.")
 _SEED = flags.DEFINE_integer(
@@ -34,9 +40,14 @@ def main():
     for flag in (_A, _B, _OUT):
         if not flag.value:
             raise InputError(f"--{flag.name} is missing", do="--a, --b and --out are needed")
-    a, b, out = (files.absolute(flag.value) for flag in (_A, _B, _OUT))
-    key = files.absolute(_KEY.value) if _KEY.value else out.resolve().parent / "key.json"
-    content, remarks = make(a, b, out, key, _SEED.value, _NOTE.value)
+    out, key = places(files.absolute(_OUT.value), files.absolute(_KEY.value) if _KEY.value else None)
+    a, b, note = _A.value, _B.value, _NOTE.value
+    if _USER_VIDEO.value:
+        from experiments.preferences import study_videos
+
+        a, b = study_videos.render((a, b), _USER_VIDEO.value, out.parent / "videos", _PORTRAIT.value)
+        note = note or study_videos.NOTE
+    content, remarks = make(files.absolute(a), files.absolute(b), out, key, _SEED.value, note)
     for remark in remarks:
         print(f"note: {remark}")
     counts = {"pairs": len(content["pairs"]), "questions a pair": len(preference_votes.QUESTIONS)}

@@ -54,6 +54,7 @@ def get_config(variant: str = "stream") -> ConfigDict:
     if variant == "listening":
         config.model.cause_kinds = len(EVENT_KINDS)
         config.sampler.guidance_joint = 1.3  # a network of so few steps answers faintly without guidance
+        config.sampler.temperature = 1.03
         config.training.listening_steps = 2000
         config.training.num_steps += config.training.listening_steps
     return config

@@ -125,6 +125,20 @@ def telling(name: str, a: Path, b: Path) -> list[str]:
     return lines
 
 
+def places(out: Path, key: Path | None = None) -> tuple[Path, Path]:
+    """Folder of the page and file of the key, by default key.json beside it.
+
+    Raises InputError where they can't be written, the key exists, or participants could read it.
+    """
+    out = files.writable(out, folder=True).resolve()
+    key = out.parent / "key.json" if key is None else files.writable(key).resolve()
+    if key.is_relative_to(out):
+        raise InputError("the key would lie in the site, where participants can read it", key, "choose another --key")
+    if key.exists():
+        raise InputError("it exists already, and its study's answers need it", key, "choose another --key or --out")
+    return out, key
+
+
 def make(
     a: Path, b: Path, out: Path, key: Path | None = None, seed: int | None = None, note: str = ""
 ) -> tuple[dict, list[str]]:
@@ -142,12 +156,7 @@ def make(
     Raises:
       InputError: a folder or common names are missing, a video does not play in browsers, an output exists.
     """
-    a, b, out = a.resolve(), b.resolve(), files.writable(out, folder=True).resolve()
-    key = out.parent / "key.json" if key is None else files.writable(key).resolve()
-    if key.is_relative_to(out):
-        raise InputError("the key would lie in the site, where participants can read it", key, "choose another --key")
-    if key.exists():
-        raise InputError("it exists already, and its study's answers need it", key, "choose another --key or --out")
+    (out, key), a, b = places(out, key), a.resolve(), b.resolve()
     names, single = common_videos(a, b)
     remarks = [f"{name} is in one folder only and left out" for name in single]
     with folder_aside(out) as folder, cli.Progress(len(names), "check", "pairs") as progress:

@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+from skimage.data import astronaut
 
 from afjax.errors import InputError
+from afjax.media.video import probe
 from afjax.metrics.preference_votes import QUESTIONS
-from experiments.preferences import answers, study_page
+from experiments.preferences import answers, study_page, study_videos
 from tests import browser
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,6 +145,35 @@ def test_command(systems, tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, timeout=60)
     assert (done.returncode, done.stderr) == (0, "") and "single.mp4 is in one folder only" in done.stdout
     assert sorted(os.listdir(tmp_path)) == ["key.json", "site"]
+
+
+@pytest.mark.slow
+def test_models_videos_are_made_from_clips_of_users(tmp_path, write_video):
+    clip = write_video(tmp_path / "someone.mp4", [astronaut()] * 30)
+    folders = study_videos.render(("listener", "listener_fast"), [str(clip)], tmp_path / "videos")
+    assert [folder.relative_to(tmp_path).as_posix() for folder in folders] == [
+        "videos/a_listener",
+        "videos/b_listener_fast",
+    ]
+    key, remarks = study_page.make(*folders, tmp_path / "site")
+    assert remarks == [] and [pair["name"] for pair in key["pairs"].values()] == ["someone.mp4"]
+    ours, theirs = (probe(folder / "someone.mp4") for folder in folders)
+    assert (ours.frames, ours.width) == (theirs.frames, theirs.width) == (30, 2 * ours.height)
+    assert (folders[0] / "someone.mp4").read_bytes() != (folders[1] / "someone.mp4").read_bytes()
+
+
+def test_clips_and_models_that_do_not_fit(tmp_path, write_video):
+    (tmp_path / "other").mkdir()
+    clip, other = (str(write_video(tmp_path / name, [90] * 3)) for name in ("user.mp4", "other/user.mp4"))
+    for models, clips, said in [
+        (("listener", "listener"), [clip], "the same model"),
+        (("listener", "listener_fast"), [clip, other], "two clips have this name"),
+        (("listener", "listener_fast"), [clip, str(tmp_path / "none.mp4")], "none.mp4: no such file"),
+        (("listener", str(tmp_path / "nobody")), [clip], "no model of this name"),
+    ]:
+        with pytest.raises(InputError, match=said):
+            study_videos.render(models, clips, tmp_path / "videos")
+    assert not (tmp_path / "videos").exists()
 
 
 @pytest.fixture(scope="module")
