@@ -10,15 +10,16 @@ says what made the samples; `experiments.train --config experiments/configs/dpo.
 20 s take about two minutes per sample on two cores.
 """
 
+from pathlib import Path
+
 from absl import flags
 
 from afjax import files
-from afjax.avatar.runs import load_run
 from afjax.errors import InputError
 from experiments import cli
 from experiments.preferences.losing_samples import CONDITION_SET, make_preferences
 
-_WORKDIR = flags.DEFINE_string("workdir", "out/demo/run", "Run folder of the model that makes the samples.")
+_WORKDIR = flags.DEFINE_string("workdir", "out/demo/run", "Run or model folder, or name of a model that ships.")
 _DATA = flags.DEFINE_string("data", "", "Folder of the training conversations; without it those in --workdir.")
 _OUT = flags.DEFINE_string("out", "", "Folder to make.")
 _USER = flags.DEFINE_enum("user", "dropped", list(CONDITION_SET), "What is done to the user.")
@@ -27,12 +28,13 @@ _SEED = flags.DEFINE_integer("seed", 0, "Seed of the samples' noise.", lower_bou
 
 
 def main():
-    workdir = files.absolute(_WORKDIR.value)
-    data = files.absolute(_DATA.value) if _DATA.value else workdir / "data"
     if not _OUT.value:
         raise InputError("--out is missing", do="name the folder to make: --out DIR")
-    out = files.writable(_OUT.value, folder=True)
-    summary = make_preferences(load_run(workdir), data, out, _USER.value, _PER_CLIP.value, _SEED.value)
+    model, out = cli.load_avatar(_WORKDIR.value), files.writable(_OUT.value, folder=True)
+    data = files.absolute(_DATA.value or Path(_WORKDIR.value, "data"))
+    if not data.is_dir():
+        raise InputError("no such folder of training conversations", data, "name one: --data DIR")
+    summary = make_preferences(model, data, out, _USER.value, _PER_CLIP.value, _SEED.value)
     cli.print_table([*summary.items()])
 
 

@@ -7,26 +7,30 @@
 Variants, `--config experiments/configs/dpo.py:VARIANT`: `prototype` (default), `paper` (the formula as printed: beta
 1000, lambda 0.1, L1 norms summed over channels, one sigmoid per frame) and `control`, the same extra steps without
 preferences, against which every claim about them is measured. All else is as in the quickstart; a model of other sizes
-needs those sizes as flags. `full` tunes the config `paper` with the paper's formula and dose, 5000 steps at 1e-4.
+needs those sizes as flags. `listener` tunes the listener that ships. `full` tunes the config `paper` with the paper's
+formula and dose, 5000 steps at 1e-4.
 """
 
 from ml_collections import ConfigDict
 
-from experiments.configs import choose, paper, quickstart
+from experiments.configs import choose, listener, paper, quickstart
 
 PAPER = {"beta": 1000.0, "weight": 0.1, "formula": "paper"}
 
 
 def get_config(variant: str = "prototype") -> ConfigDict:
-    variant = choose(variant, "prototype", "paper", "control", "full")
+    variant = choose(variant, "prototype", "paper", "control", "listener", "full")
     if variant == "full":
         return at_full_size()
-    config = quickstart.get_config("listening")  # of the demo's sizes
+    # `listening` has the demo's sizes
+    config = listener.get_config() if variant == "listener" else quickstart.get_config("listening")
     config.name = f"dpo_{variant}"
     if variant == "paper":
         config.preference.update(PAPER)
     elif variant == "control":
         config.preference.weight = 0.0
+    elif variant == "listener":
+        config.preference.model = "listener"
     config.objective.kept_conditions = {"joint": 1.0}  # both motions of a pair are judged under all conditions
     config.optimizer.update({"kind": "adamw", "learning_rate": 3e-5, "warmup_steps": 10, "ema": 0.98})
     config.data.batch = 8

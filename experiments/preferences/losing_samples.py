@@ -6,6 +6,7 @@ import numpy as np
 
 from afjax import digests, files
 from afjax.avatar.avatar import Avatar
+from afjax.avatar.features import require_same
 from afjax.config import to_dict
 from afjax.errors import InputError
 from afjax.metrics import groups
@@ -14,7 +15,7 @@ from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import Conversation
 from experiments import cli
 from experiments.runs import divided
-from experiments.runs.data import check_same_data, people_of
+from experiments.runs.data import check_fits, people_of
 
 CONDITION_SET = {"dropped": "avatar", "partner": "joint", "kept": "joint"}
 
@@ -24,7 +25,8 @@ def make_preferences(
 ) -> dict:
     """Writes `per_clip` losing motions for every training conversation in `data`; returns the summary."""
     metadata = read_metadata(data)
-    check_same_data(run, metadata, data, "name its own: --data DIR")
+    check_fits(run.config, len(metadata.channels), metadata.feature_dim, data)
+    require_same(run.features, metadata.features, data)
     watch = cli.Watch()
     preferences.begin(out, provenance(run, metadata.normalizer.to_json()["sha256"], user, per_clip, seed))
     clips = list(read_split(data, "train"))

@@ -90,13 +90,6 @@ def check_data(config: Config, metadata: Metadata, folder: Path) -> dict[str, An
     return described(features)
 
 
-def check_same_data(run: Avatar, metadata: Metadata, where: object, do: str):
-    """Raises InputError unless the statistics of this metadata are those of a model's training data."""
-    ours, theirs = (normalizer.to_json()["sha256"] for normalizer in (run.normalizer, metadata.normalizer))
-    if ours != theirs:
-        raise InputError("the model was trained on other data", where, do)
-
-
 def check_fits(config: Config, channels: int, features: int, where: object = None, do: str = FITTING):
     """Raises InputError unless conversations with these numbers of motion channels and audio features fit the model."""
     for what, found, wanted in (

@@ -54,7 +54,9 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
     prepared = time.perf_counter()
     preference = config.preference
     tuned = bool(preference.path)
-    ref_params, guided = tune.start(config, metadata) if tuned else None, None
+    ref_params, guided = None, None
+    if tuned:
+        ref_params, metadata = tune.start(config, metadata)
     if config.distillation.model:
         ref_params, guided, metadata = teacher.start(config, metadata)
     validation = tune.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None

@@ -1,13 +1,15 @@
 """Preference tuning's parts around the training loop: the model from which it starts, and a rule for when to stop."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 
+import afjax
 from afjax import files
-from afjax.avatar.runs import load_run
+from afjax.avatar.features import require_same
 from afjax.config import Config, differences, to_dict
 from afjax.config.checks import require
 from afjax.errors import InputError
@@ -16,16 +18,15 @@ from afjax.streaming.generator import Generator, generation_config
 from data_pipeline.records import Metadata, read_split
 from experiments.runs import divided
 from experiments.runs.columns import columns_for
-from experiments.runs.data import check_same_data
 
 WATCHED = ("lip_corr", "fd", "variance", "response_peak_smile", "response_peak_motion")
 """Metrics of validation, as far as the codec's columns have them: latent motion has no lips."""
 
 
-def start(config: Config, metadata: Metadata):
-    """Parameters of the model that is tuned, on the host; the step places them.
+def start(config: Config, metadata: Metadata) -> tuple[dict, Metadata]:
+    """Parameters, on the host, of the model that is tuned, and the data's metadata with that model's statistics.
 
-    Raises InputError for a model of another shape or trained on other data, and for saves that are not validated.
+    Raises InputError for a model of another shape or other features, and for saves that are not validated.
     """
     training = config.training
     require(
@@ -33,14 +34,14 @@ def start(config: Config, metadata: Metadata):
         f"training.save_every = {training.save_every} is not a multiple of training.sample_every = "
         f"{training.sample_every}: preference tuning saves what it has validated",
     )
-    run = load_run(config.preference.model)
+    run = afjax.load(config.preference.model)
     wanted, found = (to_dict(c) for c in (config, run.config))
     for group in ("model", "layout"):
         changed = differences(found[group], wanted[group], free=(), where=f"{group}.")
         if changed:
             raise InputError(f"it differs from this config ({changed[0]})", config.preference.model, "give its values")
-    check_same_data(run, metadata, config.preference.model, "set data.path to its own")
-    return jax.device_get(run.generator.params)
+    require_same(run.features, metadata.features, config.preference.model)
+    return jax.device_get(run.generator.params), replace(metadata, normalizer=run.normalizer)
 
 
 class Validation:

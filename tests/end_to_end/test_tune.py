@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
+import shutil
 
 import jax
 import numpy as np
 import pytest
 
+import afjax
 from afjax.avatar.runs import load_run
 from afjax.config import Config
 from afjax.errors import InputError
-from data_pipeline import preferences
+from data_pipeline import preferences, records
 from experiments.preferences.losing_samples import make_preferences
 from experiments.runs.train import train_run
 
@@ -64,6 +66,26 @@ def test_tuning_stops_keeps_the_last_good_state_and_logs_what_it_should(config, 
     before = load_run(workdir).generator.params
     distances = jax.tree.map(lambda a, b: float(np.abs(a - b).max()), before, run.generator.params)
     assert max(jax.tree.leaves(distances)) < 0.5 and (max(jax.tree.leaves(distances)) > 0) == (run.step > 0)
+
+
+def test_a_model_folder_is_tuned_on_other_data_by_its_own_statistics(config, workdir, losing, tmp_path):
+    model = load_run(workdir)
+    model.save(tmp_path / "model")
+    shutil.copytree(config.data.path, tmp_path / "data")
+    metadata = records.read_metadata(tmp_path / "data")
+    other = dataclasses.replace(metadata.normalizer, motion_std=2 * metadata.normalizer.motion_std)
+    records.write_metadata(tmp_path / "data", dataclasses.replace(metadata, normalizer=other))
+    elsewhere = dataclasses.replace(config, data=dataclasses.replace(config.data, path=str(tmp_path / "data")))
+    train_run(tuned(elsewhere, tmp_path / "model", losing, max_fd_growth=9.0), tmp_path / "run", samples=False)
+    found = load_run(tmp_path / "run")
+    assert found.normalizer.to_json() == model.normalizer.to_json() != other.to_json()
+    validated = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
+    train_run(tuned(config, workdir, losing, max_fd_growth=9.0), tmp_path / "plain", samples=False)
+    plain = [json.loads(line) for line in (tmp_path / "plain" / "validation.jsonl").read_text().splitlines()]
+    assert validated == plain
+    make_preferences(afjax.load(tmp_path / "model"), tmp_path / "data", tmp_path / "losing")
+    made, wanted = (preferences.read_losing(folder, 4) for folder in (tmp_path / "losing", losing))
+    np.testing.assert_array_equal(made, wanted)
 
 
 @pytest.mark.parametrize(
