@@ -28,10 +28,9 @@ def begin(folder: Path, provenance: dict) -> None:
     path = folder / PROVENANCE
     if path.exists():
         old = read_provenance(folder)
-        if "sampler" in old:  # of an earlier afjax it has other names, and no scale of the reaction
-            old = old | {
-                "sampler": {"guidance_reaction": 0.0} | renamed_settings({"sampler": old["sampler"]})["sampler"]
-            }
+        if "sampler" in old:  # of an earlier afjax it has other names, and lacks what did not exist
+            lacked = {"guidance_reaction": 0.0, "temperature": 1.0}
+            old = old | {"sampler": lacked | renamed_settings({"sampler": old["sampler"]})["sampler"]}
         changed = [name for name in {**old, **provenance} if old.get(name) != provenance.get(name)]
         if changed:
             raise InputError(f"it was begun with another {sorted(changed)[0]}", folder, "choose another --out")

@@ -4,7 +4,7 @@
     python -m experiments.preference_study --a listener --b out/infp --user_video user.mp4 --out study/site
 
 Videos of the same name in both folders are a pair: H.264 in .mp4. With `--user_video`, once per clip, --a and --b are
-models, and their videos, beside the user's, are made first: `videos` beside `--out`. `--out` receives index.html and
+models, and their videos, beside the user's, are made first: OUT_videos beside `--out`. `--out` receives index.html and
 videos/, which work on any web server and from the disk, and fetch nothing else. `key.json`, beside that folder, says
 which video came from where: keep it to yourself until the answers are in. Order and sides are shuffled anew for every
 participant. The page gives participants a file answers-NAME.json at its end, which they send back;
@@ -41,16 +41,19 @@ def main():
         if not flag.value:
             raise InputError(f"--{flag.name} is missing", do="--a, --b and --out are needed")
     out, key = places(files.absolute(_OUT.value), files.absolute(_KEY.value) if _KEY.value else None)
-    a, b, note = _A.value, _B.value, _NOTE.value
+    systems, note, questions, odd = (_A.value, _B.value), _NOTE.value, preference_votes.QUESTIONS, []
     if _USER_VIDEO.value:
         from experiments.preferences import study_videos
 
-        a, b = study_videos.render((a, b), _USER_VIDEO.value, out.parent / "videos", _PORTRAIT.value)
-        note = note or study_videos.NOTE
-    content, remarks = make(files.absolute(a), files.absolute(b), out, key, _SEED.value, note)
-    for remark in remarks:
+        videos = out.with_name(f"{out.name}_videos")
+        systems, odd = study_videos.render(systems, _USER_VIDEO.value, videos, _PORTRAIT.value)
+        note, questions = note or study_videos.NOTE, study_videos.QUESTIONS
+    elif _PORTRAIT.value:
+        raise InputError("--portrait is that of videos which are made", do="it needs --user_video")
+    content, remarks = make(*map(files.absolute, systems), out, key, _SEED.value, note, questions)
+    for remark in odd + remarks:
         print(f"note: {remark}")
-    counts = {"pairs": len(content["pairs"]), "questions a pair": len(preference_votes.QUESTIONS)}
+    counts = {"pairs": len(content["pairs"]), "questions a pair": len(questions)}
     cli.print_table([*counts.items(), ("seed", content["seed"]), ("study", content["study"])])
     print(f"written: {out / 'index.html'}; the key, not for participants: {key}")
 

@@ -122,9 +122,10 @@ def read(folder: str | Path) -> Model:
 
 
 def _portable(config: Config) -> Config:
-    """The config without the folders of the machine that trained."""
+    """The config without the folders of the machine that trained; of a teacher the name stays."""
+    distillation = DistillationConfig(Path(config.distillation.model).name)
     data, preference = replace(config.data, path=""), replace(config.preference, path="", model="")
-    return replace(config, data=data, preference=preference, distillation=DistillationConfig())
+    return replace(config, data=data, preference=preference, distillation=distillation)
 
 
 def _replaceable(folder: Path) -> str:

@@ -93,6 +93,7 @@ CHANGEABLE = (
         for name in ("num_steps", "listening_steps", "log_every", "save_every", "sample_", "probe_every", "keep")
     ),
     "training.max_loss_ratio",
+    "sampler.temperature",
     "compute.",
 )
 """Starts of the names of settings that may change when a run is continued."""

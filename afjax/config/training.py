@@ -61,11 +61,11 @@ FORMULAS = ("diffusion_dpo", "paper")
 class PreferenceConfig:
     """Preference tuning (paper eq. 12, `afjax.losses.dpo`); off while `path` is empty.
 
-    `path`: losing samples that `experiments.make_preferences` wrote. `model`: run folder of the model that is tuned and
-    stays the frozen reference. `weight`: lambda, beside the flow-matching loss of the winners. `formula`: the reading
-    of the paper's formula. `validation_clips`: number of training clips that are set aside and generated at every
-    evaluation; the run stops where their lip_corr has fallen by more than `max_lip_corr_drop`, or their Fréchet
-    distance has grown by more than the share `max_fd_growth`.
+    `path`: losing samples that `experiments.make_preferences` wrote. `model`: what is tuned and stays the frozen
+    reference, a run or model folder, or the name of a model that ships. `weight`: lambda, beside the flow-matching loss
+    of the winners. `formula`: the reading of the paper's formula. `validation_clips`: number of training clips that are
+    set aside and generated at every evaluation; the run stops where their lip_corr has fallen by more than
+    `max_lip_corr_drop`, or their Fréchet distance has grown by more than the share `max_fd_growth`.
     """
 
     path: str = ""

@@ -25,12 +25,12 @@ The network is told the nominal time t / 1000. The state moves by entries of a t
 to t (the first of two equally near ones); only at t = 0 sigma is 0.
 
 The noise has a deviation of `temperature`, as in other flows (Kingma and Dhariwal, arXiv 1807.03039). A network's
-velocity, a mean over all that it can't tell apart, loses some of the deviation in each block,
-and a stream's variance loses as much as a block's: with one that keeps a share r of what is random in it,
+velocity, a mean over all that it can't tell apart, keeps in each block a share r < 1 of the deviation of what is
+random in it. With a correlation a of blocks, a stream then loses the same share of its variance as a block does,
 
     x_b = a x_(b-1) + r e_b        var x = r^2 var e / (1 - a^2)
 
-whatever the correlation a of blocks. Some hundredths more of noise make up for it.
+and some hundredths more of noise make up for it. They gain more where a livelier past makes the next block livelier.
 """
 
 from collections.abc import Callable

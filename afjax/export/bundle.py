@@ -153,6 +153,7 @@ def write(
         **{name: getattr(config.layout, name) for name in ("block", "look_ahead", "user_delay", "cache")},
         "features": {"kind": extractor.name, "window_frames": extractor.window},
         "nfe": config.sampler.nfe,
+        "temperature": config.sampler.temperature,
         "precision": config.compute.precision,
         "guidance": _guidance(config),
         "motion": _channels(params, channels),

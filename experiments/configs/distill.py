@@ -6,7 +6,8 @@
 
 Variants are the config that the teacher was trained by: `listener` (default, whose teacher is the model that ships) and
 `quickstart`. A teacher of other sizes needs those sizes as flags. `--config.sampler.nfe` is the number of evaluations
-per block, a divisor of the teacher's; docs/results.md, "Few evaluations", has the frontier.
+per block, a divisor of the teacher's, and asks for a temperature of its own: 1.02 is that of two, 1.04 that of one.
+docs/results.md, "Few evaluations", has the frontier.
 """
 
 from ml_collections import ConfigDict

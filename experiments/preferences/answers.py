@@ -26,12 +26,14 @@ class Key:
       study: id of the study.
       a, b: folders of the two systems.
       pairs: {id of a pair: (file name, video of A, video of B)}.
+      questions: what was asked about every pair.
     """
 
     study: str
     a: str
     b: str
     pairs: Mapping[str, tuple[str, str, str]]
+    questions: Sequence[str] = preference_votes.QUESTIONS
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,11 @@ def read_key(path: Path) -> Key:
     pairs = content.get("pairs")
     if not isinstance(pairs, dict) or not pairs:
         raise InputError("no pairs in it", path, "--key is the key.json beside the site")
-    return Key(study, a, b, {pair: tuple(_text(v, n, path) for n in ("name", "a", "b")) for pair, v in pairs.items()})
+    asked = content.get("questions", preference_votes.QUESTIONS)  # an earlier key has none, all were asked
+    if not isinstance(asked, (list, tuple)) or not asked or any(q not in preference_votes.QUESTIONS for q in asked):
+        raise InputError("no questions in it", path, "--key is the key.json beside the site")
+    videos = {pair: tuple(_text(v, n, path) for n in ("name", "a", "b")) for pair, v in pairs.items()}
+    return Key(study, a, b, videos, tuple(asked))
 
 
 def read_answers(path: Path, key: Key) -> Answers:
@@ -91,7 +97,7 @@ def read_answers(path: Path, key: Key) -> Answers:
         shown = _text(entry, "left", path), _text(entry, "right", path)
         if pair not in key.pairs:
             raise InputError(f"unknown pair {pair!r}", path)
-        if asked not in preference_votes.QUESTIONS:
+        if asked not in key.questions:
             raise InputError(f"unknown question {asked!r}", path)
         if side not in _SIDES:
             raise InputError(f"unknown choice {side!r}", path)
@@ -130,7 +136,7 @@ def array(people: Sequence[Answers], key: Key, asked: str) -> np.ndarray:
 
 def measure(people: Sequence[Answers], key: Key, seed: int = 0) -> dict:
     """Everything that goes into results.json."""
-    arrays = {asked: array(people, key, asked) for asked in preference_votes.QUESTIONS}
+    arrays = {asked: array(people, key, asked) for asked in key.questions}
     given = sum(len(one.choices) for one in people)
     decided = sum(choice != preference_votes.CHOICES.index("tie") for one in people for choice in one.choices.values())
     return {

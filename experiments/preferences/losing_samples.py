@@ -15,7 +15,7 @@ from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import Conversation
 from experiments import cli
 from experiments.runs import divided
-from experiments.runs.data import check_fits, people_of
+from experiments.runs.data import check_codec, check_fits, people_of
 
 CONDITION_SET = {"dropped": "avatar", "partner": "joint", "kept": "joint"}
 
@@ -26,6 +26,7 @@ def make_preferences(
     """Writes `per_clip` losing motions for every training conversation in `data`; returns the summary."""
     metadata = read_metadata(data)
     check_fits(run.config, len(metadata.channels), metadata.feature_dim, data)
+    check_codec(run, metadata, data)
     require_same(run.features, metadata.features, data)
     watch = cli.Watch()
     preferences.begin(out, provenance(run, metadata.normalizer.to_json()["sha256"], user, per_clip, seed))

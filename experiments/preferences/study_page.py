@@ -62,7 +62,8 @@ def common_videos(a: Path, b: Path) -> tuple[list[str], list[str]]:
     """
     for folder in (a, b):
         if not folder.is_dir():
-            raise InputError("no such folder", folder, "--a and --b name folders of videos")
+            do = "--a and --b name folders of videos, or with --user_video models"
+            raise InputError("no such folder", folder, do)
     if a.resolve() == b.resolve():
         raise InputError("--a and --b are the same folder", a)
     inside = [{file.name for file in folder.iterdir() if file.suffix.lower() == ".mp4"} for folder in (a, b)]
@@ -84,13 +85,13 @@ def sample_pairs(names: Sequence[str], seed: int) -> tuple[str, list[Pair]]:
     return ids[0], sorted(pairs, key=lambda pair: pair.id)
 
 
-def page(study: str, pairs: Sequence[Pair], note: str = "") -> str:
+def page(study: str, pairs: Sequence[Pair], note: str, questions: Sequence[str]) -> str:
     """The page's HTML. It holds neither names nor sides: a pair's videos are listed by their ids in rising order."""
     content = {
         "study": study,
         "note": note,
         "pairs": [{"id": pair.id, "videos": sorted((pair.a, pair.b))} for pair in pairs],
-        "questions": [{"id": q, "title": TEXTS[q][0], "text": TEXTS[q][1]} for q in preference_votes.QUESTIONS],
+        "questions": [{"id": q, "title": TEXTS[q][0], "text": TEXTS[q][1]} for q in questions],
     }
     text = json.dumps(content, indent=1).replace("<", "\\u003c")
     return TEMPLATE.read_text(encoding="utf-8").replace("@STUDY@", text)
@@ -128,20 +129,23 @@ def telling(name: str, a: Path, b: Path) -> list[str]:
 def places(out: Path, key: Path | None = None) -> tuple[Path, Path]:
     """Folder of the page and file of the key, by default key.json beside it.
 
-    Raises InputError where they can't be written, the key exists, or participants could read it.
+    Raises InputError where they can't be written, one exists, or participants could read the key.
     """
     out = files.writable(out, folder=True).resolve()
     key = out.parent / "key.json" if key is None else files.writable(key).resolve()
     if key.is_relative_to(out):
         raise InputError("the key would lie in the site, where participants can read it", key, "choose another --key")
+    if out.exists() and any(out.iterdir()):
+        raise InputError("it exists already", out, "choose another --out")
     if key.exists():
         raise InputError("it exists already, and its study's answers need it", key, "choose another --key or --out")
     return out, key
 
 
 def make(
-    a: Path, b: Path, out: Path, key: Path | None = None, seed: int | None = None, note: str = ""
-) -> tuple[dict, list[str]]:
+    a: Path, b: Path, out: Path, key: Path | None = None, seed: int | None = None, note: str = "",
+    questions: Sequence[str] = preference_votes.QUESTIONS,
+) -> tuple[dict, list[str]]:  # fmt: skip
     """Writes the folder `out` and the file `key`, or nothing if anything is wrong.
 
     Args:
@@ -150,6 +154,7 @@ def make(
       key: file to make; None is key.json beside `out`.
       seed: seed of ids and order; None draws one.
       note: a sentence that participants read about all videos.
+      questions: what is asked about every pair.
 
     Returns the content of `key`, and remarks on what might tell the systems apart or was left out.
 
@@ -169,8 +174,8 @@ def make(
         sources = {token: system / pair.name for pair in pairs for token, system in ((pair.a, a), (pair.b, b))}
         for token, source in sorted(sources.items()):
             shutil.copyfile(source, folder / "videos" / f"{token}.mp4")
-        (folder / "index.html").write_text(page(study, pairs, note), encoding="utf-8")
+        (folder / "index.html").write_text(page(study, pairs, note, questions), encoding="utf-8")
         sides = {pair.id: {"name": pair.name, "a": pair.a, "b": pair.b} for pair in pairs}
-        content = {"study": study, "seed": seed, "a": str(a), "b": str(b), "pairs": sides}
+        content = {"study": study, "seed": seed, "a": str(a), "b": str(b), "questions": list(questions), "pairs": sides}
         files.write_json(key, content)
     return content, remarks

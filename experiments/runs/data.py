@@ -90,6 +90,12 @@ def check_data(config: Config, metadata: Metadata, folder: Path) -> dict[str, An
     return described(features)
 
 
+def check_codec(run: Avatar, metadata: Metadata, where: object):
+    """Raises InputError unless the motion of records is that of a model's codec."""
+    if tuple(run.codec().channels) != metadata.channels:
+        raise InputError("the conversations' motion is of another codec than the model's", where, FITTING)
+
+
 def check_fits(config: Config, channels: int, features: int, where: object = None, do: str = FITTING):
     """Raises InputError unless conversations with these numbers of motion channels and audio features fit the model."""
     for what, found, wanted in (

@@ -5,7 +5,7 @@ from dataclasses import replace
 import jax
 
 import afjax
-from afjax.avatar.features import require_same
+from afjax.avatar.features import described, features_of, require_same
 from afjax.config import Config, SamplerConfig, differences, to_dict
 from afjax.errors import InputError
 from afjax.training.generator import distillation
@@ -14,9 +14,6 @@ from data_pipeline.records import Metadata
 
 def start(config: Config, metadata: Metadata) -> tuple[dict, SamplerConfig, Metadata]:
     """The teacher's parameters, on the host, its sampler, and the data's metadata with the teacher's statistics.
-
-    Teacher and student start from the same noise, of temperature 1: a temperature is chosen for the student's own loss
-    of variance, after its training.
 
     Raises InputError for a teacher of another shape, or whose steps are no multiple of the student's.
     """
@@ -28,7 +25,7 @@ def start(config: Config, metadata: Metadata) -> tuple[dict, SamplerConfig, Meta
             raise InputError(
                 f"it differs from this config ({changed[0]})", config.distillation.model, "give its values"
             )
-    require_same(teacher.features, metadata.features, config.distillation.model)
+    require_same(features_of(config), described(teacher.features), config.distillation.model)
     distillation.check(teacher.config.sampler, config.sampler)
     params = jax.device_get(teacher.generator.params)
-    return params, replace(teacher.config.sampler, temperature=1.0), replace(metadata, normalizer=teacher.normalizer)
+    return params, teacher.config.sampler, replace(metadata, normalizer=teacher.normalizer)

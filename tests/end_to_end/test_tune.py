@@ -44,6 +44,22 @@ def test_losing_samples_are_made_once_and_go_on(config, workdir, losing, monkeyp
         make_preferences(run, config.data.path, losing, seed=1)
 
 
+def test_samples_that_an_earlier_version_began_go_on(config, workdir, losing):
+    """Its sampler had other names, and neither a scale of the reaction nor a temperature."""
+    path = losing / preferences.PROVENANCE
+    provenance = json.loads(path.read_text())
+    earlier = {name.removeprefix("guidance_"): value for name, value in provenance["sampler"].items()}
+    earlier["start"] = earlier.pop("start_frames")
+    for name in ("reaction", "temperature"):
+        del earlier[name]
+    path.write_text(json.dumps(provenance | {"sampler": earlier}))
+    make_preferences(load_run(workdir), config.data.path, losing)
+    path.write_text(json.dumps(provenance | {"sampler": earlier | {"nfe": 99}}))
+    with pytest.raises(InputError, match="begun with another sampler"):
+        make_preferences(load_run(workdir), config.data.path, losing)
+    path.write_text(json.dumps(provenance))
+
+
 def test_another_user_is_not_no_user(config, workdir, losing, tmp_path):
     make_preferences(load_run(workdir), config.data.path, tmp_path / "partner", "partner")
     dropped, partner = (preferences.read_losing(folder, 4) for folder in (losing, tmp_path / "partner"))
@@ -76,21 +92,28 @@ def test_a_model_folder_is_tuned_on_other_data_by_its_own_statistics(config, wor
     other = dataclasses.replace(metadata.normalizer, motion_std=2 * metadata.normalizer.motion_std)
     records.write_metadata(tmp_path / "data", dataclasses.replace(metadata, normalizer=other))
     elsewhere = dataclasses.replace(config, data=dataclasses.replace(config.data, path=str(tmp_path / "data")))
-    train_run(tuned(elsewhere, tmp_path / "model", losing, max_fd_growth=9.0), tmp_path / "run", samples=False)
+    with pytest.raises(InputError, match="of other conversations than data.path"):
+        train_run(tuned(elsewhere, tmp_path / "model", losing), tmp_path / "run", samples=False)
+    make_preferences(afjax.load(tmp_path / "model"), tmp_path / "data", tmp_path / "losing")
+    made, wanted = (preferences.read_losing(folder, 4) for folder in (tmp_path / "losing", losing))
+    np.testing.assert_array_equal(made, wanted)
+    elsewhere = tuned(elsewhere, tmp_path / "model", tmp_path / "losing", max_fd_growth=9.0)
+    train_run(elsewhere, tmp_path / "run", samples=False)
     found = load_run(tmp_path / "run")
     assert found.normalizer.to_json() == model.normalizer.to_json() != other.to_json()
     validated = [json.loads(line) for line in (tmp_path / "run" / "validation.jsonl").read_text().splitlines()]
     train_run(tuned(config, workdir, losing, max_fd_growth=9.0), tmp_path / "plain", samples=False)
     plain = [json.loads(line) for line in (tmp_path / "plain" / "validation.jsonl").read_text().splitlines()]
     assert validated == plain
-    make_preferences(afjax.load(tmp_path / "model"), tmp_path / "data", tmp_path / "losing")
-    made, wanted = (preferences.read_losing(folder, 4) for folder in (tmp_path / "losing", losing))
-    np.testing.assert_array_equal(made, wanted)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
-    [({"path": "/nowhere"}, "no losing samples"), ({"model": "/nowhere"}, "no such run folder")],
+    [
+        ({"path": "/nowhere"}, "no losing samples"),
+        ({"model": "/nowhere"}, "no such run folder"),
+        ({"model": "listener_fast"}, "was distilled .* tune its teacher, listener"),
+    ],
 )
 def test_missing_folders_are_named(config, workdir, losing, tmp_path, changes, message):
     with pytest.raises(InputError, match=message):

@@ -7,11 +7,12 @@ import jax
 import numpy as np
 import pytest
 
+import afjax
 from afjax.config import Config, from_dict, to_dict
 from afjax.errors import InputError
 from afjax.training.generator.state import count, init_params, init_state, token_layout
 from afjax.training.generator.step import make_random_inputs, make_train_step
-from experiments.configs import infp, listener, paper, quickstart, released, sharded, smoke, talking_only
+from experiments.configs import distill, dpo, infp, listener, paper, quickstart, released, sharded, smoke, talking_only
 from experiments.configs.ablations import objectives
 from experiments.evaluation.demo import mask_plots
 from experiments.runs.data import training_data
@@ -44,6 +45,15 @@ def test_presets_are_valid_and_survive_json(module, variant):
 def test_unknown_variants_are_refused(module):
     with pytest.raises(ValueError, match="no variant 'huge': choose"):
         module.get_config("huge")
+
+
+@pytest.mark.parametrize("module", [distill, dpo])
+def test_what_starts_from_the_listener_fits_it(module):
+    config, shipped = module.get_config("listener"), afjax.load("listener").config
+    assert (config.distillation if module is distill else config.preference).model == "listener"
+    config.preference.path = "losing" if module is dpo else ""
+    found = from_dict(config.to_dict())
+    assert (found.model, found.layout) == (shipped.model, shipped.layout)
 
 
 def test_paper_is_as_written():

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from skimage.data import astronaut
 
+import afjax
 from afjax.errors import InputError
 from afjax.media.video import probe
 from afjax.metrics.preference_votes import QUESTIONS
@@ -150,7 +151,8 @@ def test_command(systems, tmp_path):
 @pytest.mark.slow
 def test_models_videos_are_made_from_clips_of_users(tmp_path, write_video):
     clip = write_video(tmp_path / "someone.mp4", [astronaut()] * 30)
-    folders = study_videos.render(("listener", "listener_fast"), [str(clip)], tmp_path / "videos")
+    folders, odd = study_videos.render(("listener", "listener_fast"), [str(clip)], tmp_path / "videos")
+    assert [remark.split(":")[0] for remark in odd] == ["someone"] * len(odd) and odd
     assert [folder.relative_to(tmp_path).as_posix() for folder in folders] == [
         "videos/a_listener",
         "videos/b_listener_fast",
@@ -164,9 +166,13 @@ def test_models_videos_are_made_from_clips_of_users(tmp_path, write_video):
 
 def test_clips_and_models_that_do_not_fit(tmp_path, write_video):
     (tmp_path / "other").mkdir()
+    (tmp_path / "there").mkdir()
+    shipped = afjax.load("listener").folder
     clip, other = (str(write_video(tmp_path / name, [90] * 3)) for name in ("user.mp4", "other/user.mp4"))
+    with pytest.raises(InputError, match=r"exist already; name its folders by --a and --b"):
+        study_videos.render(("listener", "listener_fast"), [clip], tmp_path / "there")
     for models, clips, said in [
-        (("listener", "listener"), [clip], "the same model"),
+        (("listener", f"{shipped.parent}/./listener/"), [clip], "the same model"),
         (("listener", "listener_fast"), [clip, other], "two clips have this name"),
         (("listener", "listener_fast"), [clip, str(tmp_path / "none.mp4")], "none.mp4: no such file"),
         (("listener", str(tmp_path / "nobody")), [clip], "no model of this name"),

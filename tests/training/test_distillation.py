@@ -65,9 +65,9 @@ def test_who_goes_the_same_way_has_no_loss_and_guidance_is_another_way(setting):
     assert min(loss(setting, dataclasses.replace(ALONE, guidance_joint=1.5), ALONE)) > 1e-4
 
 
-def test_a_student_s_temperature_is_left_out_of_its_training(setting):
-    student = setting[0].sampler
-    assert loss(setting, ALONE, dataclasses.replace(student, temperature=1.5)) == loss(setting, ALONE, student)
+def test_temperatures_are_left_out_of_training(setting):
+    warm, student = dataclasses.replace(ALONE, temperature=1.5), setting[0].sampler
+    assert loss(setting, warm, dataclasses.replace(student, temperature=1.5)) == loss(setting, ALONE, student)
 
 
 def test_the_teacher_s_way_is_that_of_the_stream(setting):

@@ -20,6 +20,7 @@ For a teacher of 12 steps and n = 2:
     student  x_0 ────────► x_1 ────────► x_2         2 forwards
 """
 
+import dataclasses
 from functools import partial
 
 import jax
@@ -88,7 +89,11 @@ def teacher_states(
     random: RandomInputs,
     layout: TokenLayout,
 ) -> Float[Array, "_ b n d"]:
-    """States `[nfe + 1, b, n, d]` of the tokens on the teacher's way down from a batch's noise."""
+    """States `[nfe + 1, b, n, d]` of the tokens on the teacher's way down from a batch's noise, at temperature 1.
+
+    A temperature makes up for a sampler's own loss of variance. The student has another, chosen after its training.
+    """
+    sampler = dataclasses.replace(sampler, temperature=1.0)
     finished, noise = _tokens(batch, random, layout)
     weights, branch_masks = guidance.guidance_branches(sampler)
     velocity = _velocity(model, params, batch, random, layout, finished, branch_masks)
