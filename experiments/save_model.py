@@ -6,6 +6,10 @@
 `afjax.load` and `--workdir` of all programs take the folder. An earlier model folder there is replaced; its card,
 README.md, stays unless `--card` gives another. Weights are the averaged ones, float32. Models of the latent codec or of
 wav2vec2 features need weights beside their own and are refused. The second command makes a run the model that ships.
+
+    python -m experiments.save_model --workdir out/tuned --share 0.5 --out out/half
+
+saves weights halfway from the model that was tuned by preferences to the run that it became.
 """
 
 from absl import flags
@@ -17,12 +21,15 @@ from experiments.runs.release import save
 _WORKDIR = flags.DEFINE_string("workdir", "", "Run folder of a trained model, or one of its checkpoints.")
 _OUT = flags.DEFINE_string("out", "", "Folder to write, or a model folder to replace.")
 _CARD = flags.DEFINE_string("card", "", "Markdown file of the model card; without it the one that is there stays.")
+_SHARE = flags.DEFINE_float(
+    "share", 1.0, "How far to go from the model that was tuned to the run.", lower_bound=0.0, upper_bound=1.0
+)
 
 
 def main():
     if not (_WORKDIR.value and _OUT.value):
         raise InputError("--workdir and --out are both needed", do="--help says what they are")
-    cli.print_table([*save(_WORKDIR.value, _OUT.value, _CARD.value).items()])
+    cli.print_table([*save(_WORKDIR.value, _OUT.value, _CARD.value, _SHARE.value).items()])
 
 
 if __name__ == "__main__":

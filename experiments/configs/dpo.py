@@ -7,8 +7,8 @@
 Variants, `--config experiments/configs/dpo.py:VARIANT`: `prototype` (default), `paper` (the formula as printed: beta
 1000, lambda 0.1, L1 norms summed over channels, one sigmoid per frame) and `control`, the same extra steps without
 preferences, against which every claim about them is measured. All else is as in the quickstart; a model of other sizes
-needs those sizes as flags. `listener` tunes the listener that ships. `full` tunes the config `paper` with the paper's
-formula and dose, 5000 steps at 1e-4.
+needs those sizes as flags. `listener` tunes the listener that ships with the paper's dose, 5000 steps at 1e-4, and does
+not stop. `full` tunes the config `paper` with the paper's formula and dose.
 """
 
 from ml_collections import ConfigDict
@@ -37,6 +37,12 @@ def get_config(variant: str = "prototype") -> ConfigDict:
     config.training.update(
         {"num_steps": 200, "listening_steps": 0, "log_every": 10, "save_every": 50, "sample_every": 50}
     )
+    if variant == "listener":
+        config.optimizer.learning_rate = 1e-4
+        config.preference.update({"validation_clips": 16, "max_lip_corr_drop": 1.0, "max_fd_growth": 1e6})
+        config.training.update(
+            {"num_steps": 5000, "log_every": 100, "save_every": 2500, "sample_every": 2500, "probe_every": 0}
+        )
     return config
 
 

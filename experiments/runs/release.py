@@ -1,26 +1,52 @@
 """Models to give away, made from runs."""
 
+from dataclasses import replace
 from pathlib import Path
+
+import jax
 
 import afjax
 from afjax import files
 from afjax.avatar import model_folder, shipped
+from afjax.avatar.avatar import Avatar
 from afjax.config import Config
 from afjax.errors import InputError
+from afjax.streaming.generator import Generator
 from experiments import cli
 from experiments.runs.train import train_run
 
 
-def save(workdir: str | Path, out: str | Path, card: str | Path = "") -> dict:
-    """Writes a run's model folder; returns its size. `card`: file of a card in place of the one that is there.
+def save(workdir: str | Path, out: str | Path, card: str | Path = "", share: float = 1.0) -> dict:
+    """Writes a run's model folder; returns its size.
+
+    Args:
+      workdir: run folder.
+      out: folder to write.
+      card: file of a card in place of the one that is there.
+      share: how far to go from the model that was tuned by preferences (0) to this run (1), see `between`.
 
     Raises InputError for a run or a card that can't be used, and for a folder that holds something else.
     """
     out = files.writable(out, folder=True)
     avatar = afjax.load(files.absolute(workdir))
+    if share < 1:
+        avatar = between(avatar, share, workdir)
     avatar.save(out, _text(files.absolute(card)) if card else "")
     size = sum(file.stat().st_size for file in out.iterdir())
     return {"model": out, "name": avatar.config.name, "step": avatar.step, "MB": round(size / 1e6, 2)}
+
+
+def between(tuned: Avatar, share: float, where: object) -> Avatar:
+    """The weights a part of the way from the model that was tuned to what it became, w + share (w' - w).
+
+    A long tuning and half of its way keeps more of the model's distribution than a short tuning that answers as much
+    (docs/results.md). Wortsman et al., arXiv 2109.01903, found the same of fine-tuned classifiers.
+    """
+    if not tuned.config.preference.model:
+        raise InputError("it was not tuned by preferences: there is nothing to go from", where, "leave out --share")
+    base = afjax.load(tuned.config.preference.model).generator.params
+    params = jax.tree.map(lambda x, y: x + share * (y - x), base, tuned.generator.params)
+    return replace(tuned, generator=Generator(tuned.config, params, tuned.normalizer, tuned.generator.absolute))
 
 
 def make(config: Config, out: Path, ship: bool = False) -> dict:

@@ -14,6 +14,7 @@ from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline import preferences, records
 from experiments.preferences.losing_samples import make_preferences
+from experiments.runs import release
 from experiments.runs.train import train_run
 
 
@@ -105,6 +106,13 @@ def test_a_model_folder_is_tuned_on_other_data_by_its_own_statistics(config, wor
     train_run(tuned(config, workdir, losing, max_fd_growth=9.0), tmp_path / "plain", samples=False)
     plain = [json.loads(line) for line in (tmp_path / "plain" / "validation.jsonl").read_text().splitlines()]
     assert validated == plain
+    release.save(tmp_path / "run", tmp_path / "half", share=0.5)
+    ends = (model.generator.params, found.generator.params)
+    half = jax.tree.map(lambda before, after: before + np.float32(0.5) * (after - before), *ends)
+    jax.tree.map(np.testing.assert_array_equal, afjax.load(tmp_path / "half").generator.params, half)
+    assert max(jax.tree.leaves(jax.tree.map(lambda x, y: float(np.abs(x - y).max()), *ends))) > 0
+    with pytest.raises(InputError, match="was not tuned by preferences"):
+        release.save(workdir, tmp_path / "no", share=0.5)
 
 
 @pytest.mark.parametrize(
