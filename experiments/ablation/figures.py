@@ -10,7 +10,6 @@ from afjax.audio.framing import FPS
 from afjax.codec.face.channels import CHANNELS
 from afjax.metrics import frechet, reactiveness, richness
 from data_pipeline.schema import EVENT_KINDS, Conversation
-from experiments.ablation import runner
 from experiments.ablation.runner import CellResult
 from experiments.evaluation import eval_set
 from experiments.report import comparison_plots, figures
@@ -26,8 +25,11 @@ FACE = slice(48, 208)
 """Rows and columns of a picture of 256 pixels that hold the face."""
 
 
-def plot(out: Path, suite: str, made: Sequence[CellResult], data: Path):
-    """Draws the cells that did not fail; a picture of one model shows the first seed."""
+def plot(out: Path, suite: str, first_cell: str, made: Sequence[CellResult], data: Path):
+    """Draws the cells that did not fail; a picture of one model shows the first seed.
+
+    The frontier is beside the cell named `first_cell`.
+    """
     good = [one for one in made if "error" not in one.record]
     if not good:
         return
@@ -48,7 +50,7 @@ def plot(out: Path, suite: str, made: Sequence[CellResult], data: Path):
         comparison_plots.curves(out / f"{suite}_margins.png", margins, "steps", "margin (below 0: prefers the winner)")
     measured = [one for one in good if "reaction" in one.record]
     if measured:
-        _frontier(out / f"{suite}_frontier.png", runner.load_suite(suite).cells[0].name, measured)
+        _frontier(out / f"{suite}_frontier.png", first_cell, measured)
     _faces(out / f"{suite}_faces.png", clips, motions)
 
 

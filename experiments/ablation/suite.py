@@ -30,7 +30,7 @@ def ablate(name: str, out: Path, seeds: int = 5, budget: float = 0.0, data: str 
         state = one.record.get("error") or f"{one.record['seconds']:.0f} s"
         print(f"[{len(made)}/{total}] {one.cell.name}, seed {one.seed}: {state}", flush=True)
         summary = _write(name, suite, plan, out, data, made, time.perf_counter() - started)
-    figures.plot(out, name, made, data)
+    figures.plot(out, name, suite.cells[0].name, made, data)
     return summary
 
 
