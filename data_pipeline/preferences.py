@@ -8,6 +8,7 @@ Files appear one by one and whole, so that an interrupted build goes on where it
 """
 
 import contextlib
+import hashlib
 import io
 import json
 from pathlib import Path
@@ -17,10 +18,17 @@ import numpy as np
 from afjax import files
 from afjax.config.earlier_names import renamed_settings
 from afjax.errors import InputError
+from afjax.normalizer import Normalizer
 
 PART = 32
 PROVENANCE = "provenance.json"
 _AGAIN = "make them again: python -m experiments.make_preferences"
+
+
+def motion_sha256(normalizer: Normalizer) -> str:
+    """Digest of the statistics of motion, by which conversations are told apart whatever their features are."""
+    moments = (normalizer.motion_mean, normalizer.motion_std)
+    return hashlib.sha256(b"".join(np.asarray(x, np.float32).tobytes() for x in moments)).hexdigest()
 
 
 def begin(folder: Path, provenance: dict) -> None:
@@ -31,6 +39,7 @@ def begin(folder: Path, provenance: dict) -> None:
         if "sampler" in old:  # of an earlier afjax it has other names, and lacks what did not exist
             lacked = {"guidance_reaction": 0.0, "temperature": 1.0}
             old = old | {"sampler": lacked | renamed_settings({"sampler": old["sampler"]})["sampler"]}
+        old = {name: provenance[name] for name in ("motion_sha256",) if name in provenance} | old  # later than others
         changed = [name for name in {**old, **provenance} if old.get(name) != provenance.get(name)]
         if changed:
             raise InputError(f"it was begun with another {sorted(changed)[0]}", folder, "choose another --out")

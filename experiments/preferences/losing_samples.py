@@ -10,6 +10,7 @@ from afjax.avatar.features import require_same
 from afjax.config import to_dict
 from afjax.errors import InputError
 from afjax.metrics import groups
+from afjax.normalizer import Normalizer
 from data_pipeline import preferences
 from data_pipeline.records import read_metadata, read_split
 from data_pipeline.schema import Conversation
@@ -29,7 +30,7 @@ def make_preferences(
     check_codec(run, metadata, data)
     require_same(run.features, metadata.features, data)
     watch = cli.Watch()
-    preferences.begin(out, provenance(run, metadata.normalizer.to_json()["sha256"], user, per_clip, seed))
+    preferences.begin(out, provenance(run, metadata.normalizer, user, per_clip, seed))
     clips = list(read_split(data, "train"))
     watched = clips if user != "partner" else strangers(clips, data)
     gaps = preferences.missing(out, len(clips))
@@ -69,7 +70,7 @@ def losing(run: Avatar, clips: list, watched: list, chosen: range, user: str, se
     return divided.clips(run.generator, *stacked, rest, number, CONDITION_SET[user])
 
 
-def provenance(run: Avatar, statistics_sha256: str, user: str, per_clip: int, seed: int) -> dict:
+def provenance(run: Avatar, normalizer: Normalizer, user: str, per_clip: int, seed: int) -> dict:
     """All that decides the samples: equal provenance means equal samples."""
     return {
         "model": run.config.name,
@@ -79,5 +80,6 @@ def provenance(run: Avatar, statistics_sha256: str, user: str, per_clip: int, se
         "user": user,
         "per_clip": per_clip,
         "seed": seed,
-        "statistics_sha256": statistics_sha256,
+        "statistics_sha256": normalizer.to_json()["sha256"],
+        "motion_sha256": preferences.motion_sha256(normalizer),
     }

@@ -49,14 +49,11 @@ def start(config: Config, metadata: Metadata) -> tuple[dict, Metadata]:
             raise InputError(f"it differs from this config ({changed[0]})", model, "give its values")
     check_codec(run, metadata, model)
     require_same(features_of(config), described(run.features), model)
-    if preferences.read_provenance(config.preference.path).get("statistics_sha256") != _sha256(metadata):
+    ours = preferences.motion_sha256(metadata.normalizer)
+    if preferences.read_provenance(config.preference.path).get("motion_sha256", ours) != ours:
         do = "make them of these: python -m experiments.make_preferences --data DATA"
         raise InputError("its losing samples are of other conversations than data.path", config.preference.path, do)
     return jax.device_get(run.generator.params), replace(metadata, normalizer=run.normalizer)
-
-
-def _sha256(metadata: Metadata) -> str:
-    return metadata.normalizer.to_json()["sha256"]
 
 
 class Validation:

@@ -11,7 +11,6 @@ from afjax.avatar.runs import load_run
 from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline import preferences
-from data_pipeline.records import read_metadata
 from experiments.evaluation import eval_set, reaction_lag, tables
 from experiments.preferences.losing_samples import make_preferences
 from experiments.runs.train import train_run
@@ -91,7 +90,7 @@ def test_what_latents_do_not_have_is_refused_in_a_line(config, trained, tmp_path
         reaction_lag.of_run(str(trained), "", tmp_path)
     nowhere = dataclasses.replace(config.data, codec="")
     losing = tmp_path / "losing"
-    preferences.begin(losing, {"statistics_sha256": read_metadata(config.data.path).normalizer.to_json()["sha256"]})
+    preferences.begin(losing, {"user": "dropped"})
     preference = dataclasses.replace(config.preference, path=str(losing), model=str(trained))
     with pytest.raises(InputError, match="set data.codec to the run folder"):
         train_run(dataclasses.replace(config, data=nowhere, preference=preference), tmp_path / "run", samples=False)

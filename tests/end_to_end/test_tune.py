@@ -53,12 +53,13 @@ def test_samples_that_an_earlier_version_began_go_on(config, workdir, losing):
     earlier["start"] = earlier.pop("start_frames")
     for name in ("reaction", "temperature"):
         del earlier[name]
+    digest = provenance.pop("motion_sha256")
     path.write_text(json.dumps(provenance | {"sampler": earlier}))
     make_preferences(load_run(workdir), config.data.path, losing)
     path.write_text(json.dumps(provenance | {"sampler": earlier | {"nfe": 99}}))
     with pytest.raises(InputError, match="begun with another sampler"):
         make_preferences(load_run(workdir), config.data.path, losing)
-    path.write_text(json.dumps(provenance))
+    path.write_text(json.dumps(provenance | {"motion_sha256": digest}))
 
 
 def test_another_user_is_not_no_user(config, workdir, losing, tmp_path):
@@ -93,6 +94,8 @@ def test_a_model_folder_is_tuned_on_other_data_by_its_own_statistics(config, wor
     other = dataclasses.replace(metadata.normalizer, motion_std=2 * metadata.normalizer.motion_std)
     records.write_metadata(tmp_path / "data", dataclasses.replace(metadata, normalizer=other))
     elsewhere = dataclasses.replace(config, data=dataclasses.replace(config.data, path=str(tmp_path / "data")))
+    features = dataclasses.replace(metadata.normalizer, audio_mean=metadata.normalizer.audio_mean + 1)
+    assert preferences.motion_sha256(features) == preferences.motion_sha256(metadata.normalizer)
     with pytest.raises(InputError, match="of other conversations than data.path"):
         train_run(tuned(elsewhere, tmp_path / "model", losing), tmp_path / "run", samples=False)
     make_preferences(afjax.load(tmp_path / "model"), tmp_path / "data", tmp_path / "losing")
