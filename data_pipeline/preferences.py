@@ -39,7 +39,7 @@ def begin(folder: Path, provenance: dict) -> None:
         if "sampler" in old:  # of an earlier afjax it has other names, and lacks what did not exist
             lacked = {"guidance_reaction": 0.0, "temperature": 1.0}
             old = old | {"sampler": lacked | renamed_settings({"sampler": old["sampler"]})["sampler"]}
-        old = {name: provenance[name] for name in ("motion_sha256",) if name in provenance} | old  # later than others
+        old = {"motion_sha256": provenance.get("motion_sha256")} | old  # an earlier afjax did not write it
         changed = [name for name in {**old, **provenance} if old.get(name) != provenance.get(name)]
         if changed:
             raise InputError(f"it was begun with another {sorted(changed)[0]}", folder, "choose another --out")
