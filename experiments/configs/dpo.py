@@ -7,8 +7,8 @@
 Variants, `--config experiments/configs/dpo.py:VARIANT`: `prototype` (default), `paper` (the formula as printed: beta
 1000, lambda 0.1, L1 norms summed over channels, one sigmoid per frame) and `control`, the same extra steps without
 preferences, against which every claim about them is measured. All else is as in the quickstart; a model of other sizes
-needs those sizes as flags. `listener` tunes the listener that ships with the paper's dose, 5000 steps at 1e-4, and does
-not stop. `full` tunes the config `paper` with the paper's formula and dose.
+needs those sizes as flags. `listener` tunes `listener_base`, a model that ships, with the paper's dose, 5000 steps at
+1e-4, and does not stop. `full` tunes the config `paper` with the paper's formula and dose.
 """
 
 from ml_collections import ConfigDict
@@ -30,7 +30,8 @@ def get_config(variant: str = "prototype") -> ConfigDict:
     elif variant == "control":
         config.preference.weight = 0.0
     elif variant == "listener":
-        config.preference.model = "listener"
+        config.preference.model = "listener_base"
+        config.data.train_clips = 1200
     config.objective.kept_conditions = {"joint": 1.0}  # both motions of a pair are judged under all conditions
     config.optimizer.update({"kind": "adamw", "learning_rate": 3e-5, "warmup_steps": 10, "ema": 0.98})
     config.data.batch = 8

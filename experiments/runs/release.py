@@ -7,13 +7,9 @@ import jax
 
 import afjax
 from afjax import files
-from afjax.avatar import model_folder, shipped
 from afjax.avatar.avatar import Avatar
-from afjax.config import Config
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
-from experiments import cli
-from experiments.runs.train import train_run
 
 
 def save(workdir: str | Path, out: str | Path, card: str | Path = "", share: float = 1.0) -> dict:
@@ -47,16 +43,6 @@ def between(tuned: Avatar, share: float, where: object) -> Avatar:
     base = afjax.load(tuned.config.preference.model).generator.params
     params = jax.tree.map(lambda x, y: x + share * (y - x), base, tuned.generator.params)
     return replace(tuned, generator=Generator(tuned.config, params, tuned.normalizer, tuned.generator.absolute))
-
-
-def make(config: Config, out: Path, ship: bool = False) -> dict:
-    """Simulates, trains and saves in `out`, or in place of the model that ships. Returns the result of `save`."""
-    place = shipped.MODELS / cli.SHIPPED
-    if ship:
-        files.writable(place, folder=True)
-    train_run(config, out / "run")
-    target, card = (place if ship else out / "model"), place / model_folder.CARD
-    return save(out / "run", target, card if card.is_file() else "")
 
 
 def _text(path: Path) -> str:

@@ -1,6 +1,5 @@
 """A run becomes the model that ships, and programs use it where no `--workdir` is given."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -92,19 +91,3 @@ def test_the_card_goes_with_the_model(workdir, tmp_path):
     with pytest.raises(InputError, match="no such run folder"):
         release.save(tmp_path / "listener", tmp_path / "other")
     assert sorted(os.listdir(tmp_path)) == ["card.md", "model"]
-
-
-def test_one_command_makes_it_from_nothing(config, workdir, models, tmp_path):
-    """The training has ended, so the command only saves; it takes over the card of the model that ships."""
-    shutil.copytree(workdir, tmp_path / "out" / "run")
-    (models / "listener" / "README.md").write_text("the card")
-    release.make(config, tmp_path / "out")
-    assert (tmp_path / "out" / "model" / "README.md").read_text() == "the card"
-    (models / "listener" / "model.json").unlink()
-    release.make(config, tmp_path / "out", ship=True)
-    assert afjax.load("listener").step == 40
-    assert (models / "listener" / "README.md").read_text() == "the card"
-    same = (folder / "model.safetensors" for folder in (models / "listener", tmp_path / "out" / "model"))
-    assert len({file.read_bytes() for file in same}) == 1
-    with pytest.raises(InputError, match="another config"):
-        release.make(dataclasses.replace(config, model=dataclasses.replace(config.model, width=64)), tmp_path / "out")

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 import afjax
+from afjax.avatar import shipped
 from afjax.avatar.runs import load_run
 from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline import preferences, records
+from experiments.preferences import listener_release
 from experiments.preferences.losing_samples import make_preferences
 from experiments.runs import release
 from experiments.runs.train import train_run
@@ -129,3 +131,40 @@ def test_a_model_folder_is_tuned_on_other_data_by_its_own_statistics(config, wor
 def test_missing_folders_are_named(config, workdir, losing, tmp_path, changes, message):
     with pytest.raises(InputError, match=message):
         train_run(tuned(config, workdir, losing, **changes), tmp_path / "run")
+
+
+def test_one_command_makes_the_models_that_ship(config, workdir, tmp_path, monkeypatch):
+    """The training has ended, so that the command tunes and saves; cards of the models that ship stay theirs."""
+    models = tmp_path / "models"
+    monkeypatch.setattr(shipped, "MODELS", models)
+    (models / "listener_base").mkdir(parents=True)
+    (models / "listener_base" / "README.md").write_text("the card")
+    out = tmp_path / "out"
+    shutil.copytree(workdir, out / "run")
+    tuning = tuned(config, "", "", max_fd_growth=1e6, max_lip_corr_drop=1.0)
+    listener_release.make(config, tuning, out)
+    base, half, whole = (afjax.load(out / name) for name in ("base", "model", "tuned"))
+    np.testing.assert_array_equal(*(_head(model) for model in (base, load_run(workdir))))
+    np.testing.assert_allclose(_head(half), (_head(base) + _head(whole)) / 2, rtol=1e-4, atol=1e-7)
+    assert np.abs(_head(whole) - _head(base)).max() > 1e-4
+    assert (out / "base" / "README.md").read_text() == "the card"
+    trained = (out / "tuned" / "metrics.jsonl").read_bytes()
+    (out / "model" / "model.json").unlink()
+    listener_release.make(config, tuning, out)  # as after a stop: only what is missing
+    assert (out / "tuned" / "metrics.jsonl").read_bytes() == trained
+    np.testing.assert_array_equal(_head(afjax.load(out / "model")), _head(half))
+
+
+def test_the_models_that_ship_are_replaced_where_asked(config, workdir, tmp_path, monkeypatch):
+    monkeypatch.setattr(shipped, "MODELS", tmp_path / "models")
+    shutil.copytree(workdir, tmp_path / "out" / "run")
+    listener_release.make(config, tuned(config, "", ""), tmp_path / "out", ship=True)
+    assert sorted(shipped.shipped()) == ["listener", "listener_base"]
+    assert not (tmp_path / "out" / "model").exists()
+    wider = dataclasses.replace(config, model=dataclasses.replace(config.model, width=64))
+    with pytest.raises(InputError, match="another config"):
+        listener_release.make(wider, tuned(config, "", ""), tmp_path / "out")
+
+
+def _head(model) -> np.ndarray:
+    return np.asarray(jax.tree.leaves(model.generator.params)[-1])
