@@ -18,7 +18,7 @@ def load(model: str | Path, precision: str | None = None) -> Avatar:
     """A trained model, ready to use.
 
     Args:
-      model: the name of a model that ships with afjax, "listener", "listener_dpo" or "listener_fast"; a run folder of
+      model: the name of a model that ships with afjax, "listener", "listener_base" or "listener_fast"; a run folder of
         `experiments.train`, one of its checkpoints `RUN/checkpoints/STEP`, a folder that `Avatar.save` wrote, or a
         folder of released weights that `experiments.convert` wrote. A folder goes before a model of the same name.
       precision: that of its networks (`afjax.nn.precision`); by default the one they were trained in.
