@@ -1,6 +1,7 @@
-"""The page in a browser, against a server that speaks the protocol without an avatar."""
+"""The page in Chromium and in Firefox, against a server that speaks the protocol without an avatar."""
 
 import base64
+import contextlib
 import io
 import json
 import time
@@ -8,10 +9,9 @@ import time
 import numpy as np
 import pytest
 
-from tests import browser
+from tests import browser, firefox
 from tests.serving.fake_server import OFFSET, SHADES, FakeServer, head, picture, tone
 
-pytestmark = pytest.mark.skipif(browser.find() is None, reason="no Chromium")
 ESCAPE, M, C, D = ("Escape", 27), ("m", 77), ("c", 67), ("d", 68)
 
 
@@ -23,9 +23,31 @@ def fake():
         yield server
 
 
-def window(folder, flags=browser.FAKE_MEDIA):
+FLAGS = {"none": (), "fake": browser.FAKE_MEDIA, "denied": ("--deny-permission-prompts",)}
+
+
+@contextlib.contextmanager
+def chromium(folder, media="fake"):
     # small: without a graphics card every pixel is paid for
-    return browser.Browser(folder, 640, 480, flags)
+    with browser.Browser(folder, 640, 480, FLAGS[media]) as page:
+        yield page
+
+
+@contextlib.contextmanager
+def fox(folder, media="fake"):
+    with firefox.Firefox(folder, 640, 480, media) as page:
+        if not page.run(firefox.SOUNDS):
+            pytest.skip("no sound device, without which Firefox plays nothing")
+        yield page
+
+
+@pytest.fixture(params=[(browser, chromium), (firefox, fox)], ids=["chromium", "firefox"])
+def window(request):
+    """A page in one of the browsers, with a false camera and microphone, with none, or not allowed to use them."""
+    program, opened = request.param
+    if program.find() is None:
+        pytest.skip("this browser is not here")
+    return opened
 
 
 def start(page, fake, camera=False, mic=False):
@@ -52,8 +74,8 @@ def clean(page):
     assert page.errors == [] and page.console == []
 
 
-def test_typing_says_it_without_camera_and_microphone(fake, tmp_path):
-    with window(tmp_path, flags=()) as page:
+def test_typing_says_it_without_camera_and_microphone(fake, window, tmp_path):
+    with window(tmp_path, "none") as page:
         start(page, fake)
         begin = fake.of("begin")[0]
         assert begin == {"type": "begin", "portrait": "ada.jpg", "voice": "Clara", "mic_rate": 0, "camera": False}
@@ -82,7 +104,7 @@ WATCH = """(async (seconds) => {
 
 
 @pytest.mark.slow
-def test_pictures_are_drawn_in_order_and_not_before_their_time(fake, tmp_path):
+def test_pictures_are_drawn_in_order_and_not_before_their_time(fake, window, tmp_path):
     with window(tmp_path) as page:
         start(page, fake)
         seen = np.array(page.run(WATCH % 4))
@@ -108,7 +130,7 @@ CUT = """(async () => {
 
 
 @pytest.mark.slow
-def test_a_cut_is_silent_within_60_ms_and_nothing_older_is_seen(fake, tmp_path):
+def test_a_cut_is_silent_within_60_ms_and_nothing_older_is_seen(fake, window, tmp_path):
     with window(tmp_path) as page:
         start(page, fake)
         page.wait("afjaxDebug.level > 0.05", 60)
@@ -132,7 +154,7 @@ def test_a_cut_is_silent_within_60_ms_and_nothing_older_is_seen(fake, tmp_path):
 
 
 @pytest.mark.slow
-def test_words_appear_when_they_are_said_and_end_at_a_cut(fake, tmp_path):
+def test_words_appear_when_they_are_said_and_end_at_a_cut(fake, window, tmp_path):
     with window(tmp_path) as page:
         start(page, fake)
         first = page.run("afjaxDebug.lastFrame")
@@ -149,7 +171,7 @@ def test_words_appear_when_they_are_said_and_end_at_a_cut(fake, tmp_path):
 
 
 @pytest.mark.slow
-def test_keys_camera_and_microphone(fake, tmp_path):
+def test_keys_camera_and_microphone(fake, window, tmp_path):
     with window(tmp_path) as page:
         start(page, fake, camera=True, mic=True)
         begin = fake.of("begin")[0]
@@ -177,7 +199,7 @@ def test_keys_camera_and_microphone(fake, tmp_path):
 
 
 @pytest.mark.slow
-def test_face_voice_gestures_and_a_picture_of_ones_own(fake, tmp_path):
+def test_face_voice_gestures_and_a_picture_of_ones_own(fake, window, tmp_path):
     from PIL import Image
 
     data = io.BytesIO()
@@ -215,7 +237,7 @@ def test_face_voice_gestures_and_a_picture_of_ones_own(fake, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_lost_connection_comes_back_and_a_full_house_is_told(fake, tmp_path):
+def test_a_lost_connection_comes_back_and_a_full_house_is_told(fake, window, tmp_path):
     with window(tmp_path) as page:
         start(page, fake)
         fake.drop()
@@ -232,7 +254,7 @@ def test_a_lost_connection_comes_back_and_a_full_house_is_told(fake, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_recording_is_saved_by_a_click_only(fake, tmp_path):
+def test_a_recording_is_saved_by_a_click_only(fake, window, tmp_path):
     with window(tmp_path) as page:
         start(page, fake, camera=True)
         click(page, "record")
@@ -246,8 +268,8 @@ def test_a_recording_is_saved_by_a_click_only(fake, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_camera_that_may_not_be_used_is_one_line(fake, tmp_path):
-    with window(tmp_path, flags=("--deny-permission-prompts",)) as page:
+def test_a_camera_that_may_not_be_used_is_one_line(fake, window, tmp_path):
+    with window(tmp_path, "denied") as page:
         start(page, fake, camera=True, mic=True)
         assert fake.of("begin")[0]["camera"] is False and fake.of("begin")[0]["mic_rate"] == 0
         assert "Neither camera nor microphone" in page.run("document.getElementById('notice-text').textContent")
@@ -255,7 +277,21 @@ def test_a_camera_that_may_not_be_used_is_one_line(fake, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_phone_has_no_sideways_scroll(fake, tmp_path):
+def test_a_browser_without_a_loudspeaker_says_so(fake, window, tmp_path):
+    with window(tmp_path) as page:
+        page.open(fake.url)
+        page.wait("afjaxDebug.screen === 'begin'")
+        page.run("void (AudioContext.prototype.resume = () => new Promise(() => {}))")
+        page.run("void Object.defineProperty(AudioContext.prototype, 'state', { get: () => 'suspended' })")
+        page.run("document.getElementById('start').click()")
+        page.wait("document.getElementById('wait-title').textContent === 'The browser plays no sound'")
+        click(page, "again")
+        page.wait("afjaxDebug.screen === 'begin' && !document.getElementById('start').disabled")
+        clean(page)
+
+
+@pytest.mark.slow
+def test_a_phone_has_no_sideways_scroll(fake, window, tmp_path):
     with window(tmp_path) as page:
         page.resize(360, 740, phone=True)
         page.open(fake.url)

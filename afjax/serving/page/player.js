@@ -1,6 +1,7 @@
 // Sound, and the clock of a call: seconds since `begin`, by the AudioContext.
 
 const MAX_LATENCY = 0.3;
+const STARTS = 5000; // milliseconds: without a loudspeaker Firefox never settles what resume() promises
 const FADE = 0.005, HUSH = 0.25; // seconds: of a cut, and for which what is under way by a track is not heard
 
 export class Sound {
@@ -17,11 +18,15 @@ export class Sound {
   #cutAt = 0;
   #samples = new Float32Array(256);
 
-  /** Must follow a click: browsers start no sound by themselves. */
+  /** Must follow a click: browsers start no sound by themselves. Rejects with 'mute' where none starts. */
   static async open() {
     const context = new AudioContext({ latencyHint: 'interactive' });
     await context.audioWorklet.addModule(new URL('./worklet.js', import.meta.url));
-    await context.resume();
+    await Promise.race([context.resume(), new Promise((done) => setTimeout(done, STARTS))]);
+    if (context.state !== 'running') {
+      context.close(); // not awaited: this may never settle either
+      throw new Error('mute');
+    }
     return new Sound(context);
   }
 
