@@ -1,6 +1,6 @@
 # make setup   .venv with everything the project needs, redone only when a requirements file has changed
 # make test    the tests, without those marked slow
-# make test-live   the live page: its server, WebRTC, and itself in Chromium, slow ones too
+# make test-live   the live page: its server, WebRTC, and itself in browsers, slow ones too
 # make test-rooms  avatars in rooms of Pipecat and LiveKit, without their servers
 # make test-brains brains that know words, their servers as doubles, and the offline one with its packages, slow
 # make check   lint, the rules of the house, and the units of the network and the stream

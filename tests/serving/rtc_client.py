@@ -3,6 +3,7 @@
 import asyncio
 import fractions
 import json
+import re
 import time
 
 import aiohttp
@@ -57,10 +58,10 @@ class Webcam(MediaStreamTrack):
 class RtcPage:
     """`with` connects; `told` are JSON messages, `sound` (time, loudness) of 5 ms, `pictures` (time, mean level)."""
 
-    def __init__(self, server, mic=True, camera=True, codec=None, relayed=False, **headers):
+    def __init__(self, server, mic=True, camera=True, codec=None, relayed=False, hidden=False, **headers):
         self.server, self.told, self.sound, self.pictures = server, [], [], []
         self.mic, self.webcam = Microphone() if mic else None, Webcam() if camera else None
-        self._codec, self._relayed = codec, relayed
+        self._codec, self._relayed, self._hidden = codec, relayed, hidden
         self._headers = {"Origin": address(server).rstrip("/"), "Authorization": f"Bearer {server.token}", **headers}
         self.shape = None
 
@@ -89,7 +90,11 @@ class RtcPage:
         self.connection.on("track", lambda track: self._reading.append(asyncio.ensure_future(self._watch(track))))
         self.channel.on("message", lambda data: self.told.append(json.loads(data)))
         await self.connection.setLocalDescription(await self.connection.createOffer())
-        return json.dumps({"type": "offer", "sdp": self.connection.localDescription.sdp})
+        sdp = self.connection.localDescription.sdp
+        if self._hidden:  # as browsers write addresses of a page without camera, in a network that resolves no names
+            sdp = re.sub(r"(a=candidate:\S+ \d udp \d+) \S+", r"\1 3f2c9a1e-nobody.local", sdp)
+        self.offered = sdp
+        return json.dumps({"type": "offer", "sdp": sdp})
 
     async def __aenter__(self):
         status, text = await self.post("offer", await self.offer())

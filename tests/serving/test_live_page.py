@@ -1,7 +1,6 @@
 """The page in Chromium and in Firefox, against a server that speaks the protocol without an avatar."""
 
 import base64
-import contextlib
 import io
 import json
 import time
@@ -9,7 +8,6 @@ import time
 import numpy as np
 import pytest
 
-from tests import browser, firefox
 from tests.serving.fake_server import OFFSET, SHADES, FakeServer, head, picture, tone
 
 ESCAPE, M, C, D = ("Escape", 27), ("m", 77), ("c", 67), ("d", 68)
@@ -21,33 +19,6 @@ def fake():
     pytest.importorskip("PIL")
     with FakeServer() as server:
         yield server
-
-
-FLAGS = {"none": (), "fake": browser.FAKE_MEDIA, "denied": ("--deny-permission-prompts",)}
-
-
-@contextlib.contextmanager
-def chromium(folder, media="fake"):
-    # small: without a graphics card every pixel is paid for
-    with browser.Browser(folder, 640, 480, FLAGS[media]) as page:
-        yield page
-
-
-@contextlib.contextmanager
-def fox(folder, media="fake"):
-    with firefox.Firefox(folder, 640, 480, media) as page:
-        if not page.run(firefox.SOUNDS):
-            pytest.skip("no sound device, without which Firefox plays nothing")
-        yield page
-
-
-@pytest.fixture(params=[(browser, chromium), (firefox, fox)], ids=["chromium", "firefox"])
-def window(request):
-    """A page in one of the browsers, with a false camera and microphone, with none, or not allowed to use them."""
-    program, opened = request.param
-    if program.find() is None:
-        pytest.skip("this browser is not here")
-    return opened
 
 
 def start(page, fake, camera=False, mic=False):

@@ -321,6 +321,15 @@ def test_a_page_that_nothing_else_reaches_comes_by_turn(turn):
     run(work())
 
 
+def test_a_page_whose_addresses_are_hidden_is_found_by_its_own_packets():
+    async def work():
+        async with serving() as server, RtcPage(server, hidden=True) as page:
+            assert "nobody.local" in page.offered and "a=end-of-candidates" in page.offered
+            await page.hears("hello")
+
+    run(work())
+
+
 def test_parts_that_never_end_are_given_on():
     async def work():
         from afjax.serving.protocol import HEAD, LIMITS, PORTRAIT

@@ -1,4 +1,4 @@
-"""The page in a browser that comes by WebRTC, to a server with a model of a few numbers in a process of its own."""
+"""The page by WebRTC in Chromium and in Firefox, to a server with a model of a few numbers in a process of its own."""
 
 import re
 
@@ -7,11 +7,9 @@ import pytest
 pytest.importorskip("aiohttp")
 pytest.importorskip("aiortc")
 
-from tests import browser  # noqa: E402
 from tests.serving.fake_server import FakeServer  # noqa: E402
 from tests.serving.stub_server import served  # noqa: E402
 
-pytestmark = pytest.mark.skipif(browser.find() is None, reason="no Chromium")
 MIDDLE = (
     "(() => { const c = document.getElementById('avatar');"
     "return c.getContext('2d').getImageData(c.width / 2, c.height / 2, 1, 1).data[0]; })()"
@@ -36,8 +34,8 @@ def say(page, text):
 
 
 @pytest.mark.slow
-def test_the_page_by_webrtc_sees_hears_and_is_heard(tmp_path):
-    with served() as server, browser.Browser(tmp_path, 640, 480, browser.FAKE_MEDIA) as page:
+def test_the_page_by_webrtc_sees_hears_and_is_heard(window, tmp_path):
+    with served() as server, window(tmp_path) as page:
         page.open(address(server.url))
         page.wait("afjaxDebug.screen === 'begin'", 60)
         page.run("document.getElementById('start').click()")
@@ -74,7 +72,7 @@ def test_the_page_by_webrtc_sees_hears_and_is_heard(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_server_without_webrtc_is_said(tmp_path):
-    with FakeServer() as fake, browser.Browser(tmp_path, 640, 480) as page:
+def test_a_server_without_webrtc_is_said(window, tmp_path):
+    with FakeServer() as fake, window(tmp_path, "none") as page:
         page.open(address(fake.url))
         page.wait("document.getElementById('wait-title').textContent === 'No way to the server'", 30)

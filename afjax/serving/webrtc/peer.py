@@ -148,7 +148,7 @@ class Peer:
         known = [codec for codec in found if codec.mimeType.lower() in order]
         seen.setCodecPreferences(sorted(known, key=lambda codec: order.index(codec.mimeType.lower())))
         try:
-            await connection.setRemoteDescription(aiortc.RTCSessionDescription(offer, "offer"))
+            await connection.setRemoteDescription(aiortc.RTCSessionDescription(_open_ended(offer), "offer"))
             await connection.setLocalDescription(await connection.createAnswer())
         except BaseException:
             await self._close()
@@ -243,3 +243,12 @@ def _pixels(frame) -> np.ndarray:
     scale = min(1.0, SIDE / max(frame.width, frame.height))
     width, height = (max(1, round(side * scale)) for side in (frame.width, frame.height))
     return frame.reformat(width=width, height=height, format="rgb24").to_ndarray()
+
+
+def _open_ended(offer: str) -> str:
+    """The offer without its word that the page has no more addresses.
+
+    Browsers that may not use camera or microphone yet give names of multicast DNS in place of addresses. Where these
+    don't resolve, none is left to try, and ICE would give up before the page's own packets tell its address.
+    """
+    return "".join(line for line in offer.splitlines(keepends=True) if line.strip() != "a=end-of-candidates")
