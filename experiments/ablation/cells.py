@@ -33,8 +33,10 @@ def tokens_per_step(suite: Suite, cell: Cell) -> int:
     if cell.samples:
         return 0
     config = config_of(suite, cell, seed=0)
-    pairs = 4 if cell.tunes else 1  # both models run on winner and loser
-    return config.data.batch * len(token_layout(config).frame) * pairs
+    tokens = config.data.batch * len(token_layout(config).frame)
+    if cell.taught_by:  # a training step costs three evaluations, the guided teacher two per step of its solver
+        tokens += tokens * 2 * config_of(suite, suite[cell.taught_by], seed=0).sampler.nfe // 3
+    return tokens * (4 if cell.tunes else 1)  # both models run on winner and loser
 
 
 def cost(suite: Suite, cell: Cell) -> int:
@@ -51,7 +53,7 @@ def config_of(suite: Suite, cell: Cell, seed: int, steps: int = 0, data: str = "
     values = importlib.import_module(f"experiments.configs.{name}").get_config(variant).to_dict()
     values = _changed(values, (suite.base if cell.config == "quickstart" else {}) | cell.changes)
     settings = values["training"]
-    if steps and not cell.tunes:
+    if steps and not cell.goes_on:
         settings["num_steps"] = steps + settings["listening_steps"]
     settings |= {"seed": seed, "save_every": settings["save_every"] if cell.tunes else settings["num_steps"]}
     values["data"] |= {"path": data}
@@ -86,8 +88,8 @@ def digest(suite: Suite, cell: Cell, seed: int, steps: int, data_digest: str) ->
         values.pop(group)
     needed = {
         role: digest(suite, suite[name], seed, steps, data_digest)
-        for role, name in (("tunes", cell.tunes), ("losing", cell.losing), ("samples", cell.samples))
-        if name
+        for role in ("tunes", "losing", "samples", "taught_by")
+        if (name := getattr(cell, role))
     }
     whole = {"config": values, "data": data_digest, "needs": needed, "user": cell.user if cell.losing else ""}
     if cell.listening:

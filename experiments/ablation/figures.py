@@ -19,6 +19,8 @@ WINDOW = 5 * FPS
 """Frames of a window of the drift curve."""
 CLOSE = 0.1
 """Share of the first cell's figure within which another figure counts as good."""
+EVALUATED = {"fd": "Fréchet distance", "event_response_smile": "event response, smile", "variance": "variance"}
+"""Metrics of the frontier of evaluations, and their labels."""
 SHOWN = np.arange(-10, 91, 10)
 """Frames of the faces that are drawn, from the user's smile on."""
 FACE = slice(48, 208)
@@ -48,6 +50,8 @@ def plot(out: Path, suite: str, first_cell: str, made: Sequence[CellResult], dat
     margins = {one.cell.name: _margins(one.folder) for one in first if one.cell.tunes}
     if margins:
         comparison_plots.curves(out / f"{suite}_margins.png", margins, "steps", "margin (below 0: prefers the winner)")
+    if any(one.cell.taught_by for one in good):
+        _evaluations(out / f"{suite}_evaluations.png", first_cell, good)
     measured = [one for one in good if "reaction" in one.record]
     if measured:
         _frontier(out / f"{suite}_frontier.png", first_cell, measured)
@@ -101,6 +105,20 @@ def _margins(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.array([line["step"] for line in lines]), np.array([line["margin"] for line in lines])
 
 
+def _evaluations(path: Path, first: str, good: Sequence[CellResult]):
+    """Draws, per seed, what every cell's evaluations of the network per block buy."""
+    panels = {}
+    for metric, label in EVALUATED.items():
+        places: dict[str, list] = {}
+        for one in good:
+            value = one.record["metrics"]["model"][metric]["mean"]
+            places.setdefault(one.cell.name, []).append((one.record["evaluations"], _or_nan(value)))
+        level = np.mean([up for _, up in places.get(first, [(0, np.nan)])])
+        panels[label] = (places, (level * (1 - CLOSE), level * (1 + CLOSE)))
+    x = "evaluations of the network per block"
+    comparison_plots.trades(path, panels, x, float("nan"), ticks=(1, 2, 5, 10, 20, 80))
+
+
 def _frontier(path: Path, first: str, measured: Sequence[CellResult]):
     """Draws, per seed, how soon every cell answers a smile against what that costs in distance and response."""
     panels = {}
@@ -112,7 +130,8 @@ def _frontier(path: Path, first: str, measured: Sequence[CellResult]):
         level = np.mean([up for _, up in places.get(first, [(0, np.nan)])])
         panels[label] = (places, (0, level * (1 + CLOSE)) if metric == "fd" else (level * (1 - CLOSE), 1))
     people = np.median([_or_nan(one.record["reaction"]["people"]["p50"]) for one in measured])
-    comparison_plots.trades(path, panels, "from a smile to the first frame that differs, median, ms", float(people))
+    x = "from a smile to the first frame that differs, median, ms"
+    comparison_plots.trades(path, panels, x, float(people), ticks=(250, 500, 1000, 2000, 4000))
 
 
 def _or_nan(value: float | None) -> float:

@@ -58,9 +58,9 @@ def make_plan(name: str, suite, out: Path, seeds: int, budget: float, data: Path
 
 def fit(name: str, suite, seeds: int, budget: float, per_token: float) -> Plan:
     """Seeds and steps that fit into `budget` seconds, at `per_token` seconds per training token."""
-    per_step = sum(cells.tokens_per_step(suite, cell) for cell in suite.cells if not cell.tunes)
-    tuning = sum(cells.cost(suite, cell) for cell in suite.cells if cell.tunes)
-    fixed = FIXED_SECONDS * len(suite.cells) + per_token * tuning
+    per_step = sum(cells.tokens_per_step(suite, cell) for cell in suite.cells if not cell.goes_on)
+    fixed_length = sum(cells.cost(suite, cell) for cell in suite.cells if cell.goes_on)
+    fixed = FIXED_SECONDS * len(suite.cells) + per_token * fixed_length
     for count in range(seeds, 0, -1):
         steps = int((budget / count - fixed) / (per_token * per_step))
         if steps >= SMOKE or count == 1:

@@ -17,6 +17,7 @@ from afjax import files
 from afjax.avatar.avatar import Avatar
 from afjax.avatar.runs import load_run
 from afjax.config import Config
+from afjax.diffusion.guidance import guidance_branches
 from afjax.errors import InputError
 from data_pipeline.records import read_metadata
 from data_pipeline.schema import Conversation
@@ -121,6 +122,7 @@ def _make(work: _Work, cell: Cell, seed: int) -> dict:
         "steps": run.step,
         "stopped": summary.get("stopped"),
         "block": run.config.layout.block,
+        "evaluations": run.config.sampler.nfe * len(guidance_branches(run.config.sampler)[1]),
         "metrics": eval_set.metric_table(arrays, run.config.layout.block),
         "seconds": time.perf_counter() - started,
     }
@@ -137,6 +139,9 @@ def _train(work: _Work, cell: Cell, seed: int) -> dict:
         make_preferences(load_run(source / "run"), data_of(work.data, cell), losing, cell.user, per_clip=1, seed=seed)
         tuned = str(work.needed(cell.tunes, seed) / "run")
         config = replace(config, preference=replace(config.preference, path=str(losing), model=tuned))
+    if cell.taught_by:
+        teacher = str(work.needed(cell.taught_by, seed) / "run")
+        config = replace(config, distillation=replace(config.distillation, model=teacher))
     return train_run(config, work.folder(cell, seed) / "run", samples=False)
 
 

@@ -12,7 +12,7 @@ from experiments.ablation.plan import Plan, make_plan
 from experiments.ablation.table import aggregate, latex, markdown
 from experiments.configs.ablations.suite import Suite
 
-SUITES = ("paper", "preferences", "guidance", "delay", "steps", "imbalance")
+SUITES = ("paper", "preferences", "guidance", "delay", "steps", "imbalance", "distillation")
 
 
 def ablate(name: str, out: Path, seeds: int = 5, budget: float = 0.0, data: str = "") -> dict:

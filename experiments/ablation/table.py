@@ -68,7 +68,7 @@ def aggregate(suite: Suite, records: Sequence[Mapping]) -> dict[str, dict]:
         table[cell.name] = {
             "seeds": len(ours),
             "steps": sorted({record["steps"] for record in ours.values()}),
-            "smoke": not cell.tunes and any(record["steps"] < SMOKE for record in ours.values()),
+            "smoke": not cell.goes_on and any(record["steps"] < SMOKE for record in ours.values()),
             "failed": {seed: one["error"] for seed, one in by_cell[cell.name].items() if "error" in one},
             "unmeasured": {seed: one["reaction_error"] for seed, one in ours.items() if "reaction_error" in one},
             "rows": _rows([record["metrics"] for record in ours.values()]),

@@ -42,6 +42,7 @@ def trades(
     panels: Mapping[str, tuple[Mapping[str, Sequence[tuple[float, float]]], tuple[float, float]]],
     x: str,
     line: float,
+    ticks: Sequence[float],
 ) -> Path:
     """One panel per figure, by its label: every name's points, small, and their mean; the good range is shaded.
 
@@ -49,8 +50,9 @@ def trades(
       panels: `{label: ({name: [(x, y), ...]}, (low, high))}`, the same names in each. x is on a logarithmic scale; so
         is y where its values span a factor of ten.
       line: an x that is marked, if it is finite.
+      ticks: values of x that are named.
     """
-    with canvas(path, 10.0, 4.5) as figure:
+    with canvas(path, 1.0 + 4.5 * len(panels), 4.5) as figure:
         for axis, (label, (places, (low, high))) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
             for (name, each), colour in zip(places.items(), _colours(len(places)), strict=True):
                 across, up = np.transpose(each)
@@ -59,7 +61,7 @@ def trades(
             values = [up for each in places.values() for _, up in each if np.isfinite(up)]
             axis.set(xlabel=x, ylabel=label, xscale="log")
             axis.xaxis.set_major_formatter("{x:g}")
-            axis.set_xticks([250, 500, 1000, 2000, 4000])
+            axis.set_xticks(ticks)
             axis.minorticks_off()
             if values and max(values) > 10 * min(values) > 0:
                 axis.set_yscale("log")

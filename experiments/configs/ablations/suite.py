@@ -15,6 +15,7 @@ class Cell:
       losing: the cell whose model makes the losing samples.
       user: what that model is given in place of the user: "dropped", "partner" or "kept".
       samples: the cell whose model is sampled with other settings; nothing is trained.
+      taught_by: the cell whose model is distilled.
       listening: share of the time that the avatar listens in the training conversations, which are simulated for the
         suite (`data_pipeline.build --listening`); all cells are then measured where it only listens. 0: the suite's
         data.
@@ -28,13 +29,19 @@ class Cell:
     losing: str = ""
     user: str = "dropped"
     samples: str = ""
+    taught_by: str = ""
     listening: float = 0.0
     against: str = ""
 
     @property
+    def goes_on(self) -> bool:
+        """Whether its training starts from another cell's model; its length is then its configuration's."""
+        return bool(self.tunes or self.taught_by)
+
+    @property
     def needs(self) -> tuple[str, ...]:
         """Names of the cells that come first."""
-        return tuple(filter(None, dict.fromkeys((self.tunes, self.losing, self.samples))))
+        return tuple(filter(None, dict.fromkeys((self.tunes, self.losing, self.samples, self.taught_by))))
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,29 @@
+"""Few evaluations a block: students of one teacher, and what its solver makes of as few without distillation.
+
+    python -m experiments.ablate --suite distillation --seeds 3 --out out/distillation
+
+The teacher is the quickstart that listens, ten evaluations of two branches a block. `--budget` shortens its training,
+not the students'. A student's noise is warmer than its teacher's, as experiments/configs/distill.py says;
+`distillation_evaluations.png` has the frontier.
+"""
+
+from experiments.configs.ablations.suite import Cell, Suite
+
+WARMER = {1: 0.025, 2: 0.005, 5: 0.005}
+"""What is added to the teacher's temperature, by evaluations a block."""
+
+
+def _student(nfe: int) -> Cell:
+    changes = {"sampler.nfe": nfe, "sampler.temperature": 1.03 + WARMER[nfe], "training.num_steps": 2000}
+    return Cell(f"student, {nfe}", config="distill:quickstart", changes=changes, taught_by="teacher")
+
+
+SUITE = Suite(
+    about="The quickstart that listens, guided against no condition.",
+    cells=(
+        Cell("teacher", config="quickstart:listening"),
+        Cell("converged, 40", samples="teacher", changes={"sampler.nfe": 40}),
+        *(Cell(f"solver alone, {nfe}", samples="teacher", changes={"sampler.nfe": nfe}) for nfe in WARMER),
+        *(_student(nfe) for nfe in WARMER),
+    ),
+)
