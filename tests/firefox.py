@@ -1,10 +1,11 @@
-"""A headless Firefox for tests of the live page, driven through WebDriver BiDi, with the methods of `Browser`.
+"""A headless Firefox for tests, driven through WebDriver BiDi, with the methods of `Browser` but `reload`.
 
 Its camera and microphone are Firefox's own false ones: a changing colour and a tone.
 """
 
 import base64
 import json
+import os
 import re
 import shutil
 import signal
@@ -46,7 +47,11 @@ def find() -> str | None:
 
 
 class Firefox:
-    """One page in a Firefox with a fresh profile in `folder`, as `tests.browser.Browser`; `media` is one of MEDIA."""
+    """One page in a Firefox with a fresh profile in `folder`, as `tests.browser.Browser`; `media` is one of MEDIA.
+
+    `console` has what the page itself reports as an error; breaches of its policy are not told. Entering raises OSError
+    if the program does not start.
+    """
 
     def __init__(self, folder: Path, width: int = 1200, height: int = 800, media: str = "fake"):
         self.folder, self._size, self._media = folder, (width, height), media
@@ -66,10 +71,10 @@ class Firefox:
         (profile / "user.js").write_text("\n".join(lines))
         command = [find(), "--headless", f"--width={self._size[0]}", f"--height={self._size[1]}"]
         command += ["--remote-debugging-port=0", "--profile", str(profile), "about:blank"]
-        with log.open("wb") as out:
-            self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
         self._thread = LoopThread()
         self._thread.start()
+        with log.open("wb") as out:
+            self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
         try:
             self._thread.run(self._attach(self._address(log)), 60)
         except BaseException:
@@ -99,13 +104,18 @@ class Firefox:
         try:
             self._thread.run(self._detach())
         finally:
-            self._thread.close()
-            self._process.send_signal(signal.SIGTERM)
             try:
-                self._process.wait(10)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+                self._thread.close()
+            finally:
+                self._end()
+
+    def _end(self):
+        self._process.terminate()
+        try:
+            self._process.wait(10)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
 
     async def _detach(self):
         for part in ("_socket", "_client"):
@@ -150,7 +160,12 @@ class Firefox:
     def wait(self, script: str, seconds: float = 20):
         """Until a JavaScript expression is true; TimeoutError if it isn't in time."""
         until = time.monotonic() + seconds
-        while not self.run(script):
+        while True:
+            try:
+                if self.run(script):
+                    return
+            except RuntimeError:  # the page is being replaced
+                pass
             if time.monotonic() > until:
                 raise TimeoutError(script)
             time.sleep(0.03)

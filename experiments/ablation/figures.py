@@ -114,7 +114,7 @@ def _evaluations(path: Path, first: str, good: Sequence[CellResult]):
             value = one.record["metrics"]["model"][metric]["mean"]
             places.setdefault(one.cell.name, []).append((one.record["evaluations"], _or_nan(value)))
         level = np.mean([up for _, up in places.get(first, [(0, np.nan)])])
-        panels[label] = (places, (level * (1 - CLOSE), level * (1 + CLOSE)))
+        panels[label] = (places, (0 if metric == "fd" else level * (1 - CLOSE), level * (1 + CLOSE)))
     x = "evaluations of the network per block"
     comparison_plots.trades(path, panels, x, float("nan"), ticks=(1, 2, 5, 10, 20, 80))
 

@@ -1,9 +1,9 @@
-"""Listener: the model that ships with afjax, face coefficients and mel features, hours on two cores.
+"""Listener: how the model that ships is trained before its tuning, face coefficients and mel features, hours on two cores.
 
     python -m experiments.make_listener --out out/listener
 
-simulates, trains by this file and writes the model folder `out/listener/model`; stopped, it goes on. `--workdir` of the
-programs names another model, `afjax.load("listener")` loads this one. afjax/models/listener/README.md is its card.
+simulates, trains by this file (`out/listener/base`) and tunes by `dpo.py:listener` (`out/listener/model`); stopped, it
+goes on. `afjax.load("listener_base")` loads what this file trains; afjax/models/listener_base/README.md is its card.
 
 The model is somewhat larger than the quickstart, whose objective it has. Its blocks of five frames see their user five
 frames late, so that a block is made when it starts.

@@ -1,1 +1,1 @@
-"""Losing samples for tuning, and studies in which people choose."""
+"""Losing samples for tuning, the making of the models that ship, and studies in which people choose."""

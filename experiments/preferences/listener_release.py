@@ -6,7 +6,8 @@ from pathlib import Path
 import afjax
 from afjax import files
 from afjax.avatar import model_folder, shipped
-from afjax.config import Config
+from afjax.config import Config, differences, to_dict
+from afjax.errors import InputError
 from experiments import cli
 from experiments.preferences.losing_samples import make_preferences
 from experiments.runs.data import training_data
@@ -19,21 +20,43 @@ SHARE = 0.5
 """How far of its tuning the model that ships goes: with all of it answers overshoot (docs/results.md)."""
 
 
+SAME = ("model", "layout", "data.path", "data.seconds", "data.features", "training.seed")
+"""Settings in which a tuning must be as the training before it: its conversations are the first of that training's."""
+
+
 def make(config: Config, tuning: Config, out: Path, ship: bool = False) -> dict:
-    """Trains by `config`, tunes by `tuning`, saves both models in `out` or, to ship, in place of those that do.
+    """Trains by `config`, tunes by `tuning`, saves both models in `out` and, to ship, in place of those that do.
 
     The losing samples are the trained model's own, made without the user (paper section 4.2). What is done already is
-    not done again. Returns the result of `save`.
+    not done again. Returns the result of `save`. Raises InputError for a tuning that can't follow the training, and for
+    a run in `out` that was begun with other settings.
     """
-    names = (BASE, cli.SHIPPED) if ship else ("base", "model")
-    base, model = (files.writable((shipped.MODELS if ship else out) / name, folder=True) for name in names)
+    _check(config, tuning)
+    base, model = (files.writable(out / name, folder=True) for name in ("base", "model"))
+    shipping = {BASE: base, cli.SHIPPED: model} if ship else {}
+    for name in shipping:
+        files.writable(shipped.MODELS / name, folder=True)
     train_run(config, out / "run")
     save(out / "run", base, _card(BASE))
     data = training_data(tuning, out / "tuned")
     make_preferences(afjax.load(base), data, out / "losing", per_clip=1)
     preference = replace(tuning.preference, model=str(base), path=str(out / "losing"))
     train_run(replace(tuning, preference=preference), out / "tuned", samples=False)
-    return save(out / "tuned", model, _card(cli.SHIPPED), SHARE)
+    made = save(out / "tuned", model, _card(cli.SHIPPED), SHARE)
+    for name, folder in shipping.items():
+        made = save(folder, shipped.MODELS / name, _card(name))
+    return made
+
+
+def _check(config: Config, tuning: Config):
+    wanted, found = to_dict(config), to_dict(tuning)
+    for name in SAME:
+        group, _, field = name.partition(".")
+        ours, theirs = wanted[group], found[group]
+        if field:
+            ours, theirs = {field: ours[field]}, {field: theirs[field]}
+        if changed := differences(ours, theirs, free=(), where=f"{group}."):
+            raise InputError(f"--tuning is not as --config ({changed[0]})", do="give both the same value")
 
 
 def _card(name: str) -> Path | str:

@@ -33,10 +33,11 @@ def make_preferences(
     preferences.begin(out, provenance(run, metadata.normalizer, user, per_clip, seed))
     clips = list(read_split(data, "train"))
     watched = clips if user != "partner" else strangers(clips, data)
-    gaps = preferences.missing(out, len(clips))
-    with watch("generate"), cli.Progress(len(gaps) * preferences.PART, "losing samples", "conversations") as progress:
-        for first in gaps:
-            chosen = range(first, min(first + preferences.PART, len(clips)))
+    missing = preferences.missing(out, len(clips))
+    gaps = {first: range(first, min(first + preferences.PART, len(clips))) for first in missing}
+    total = sum(map(len, gaps.values()))
+    with watch("generate"), cli.Progress(total, "losing samples", "conversations") as progress:
+        for first, chosen in gaps.items():
             made = [losing(run, clips, watched, chosen, user, (seed, first, k)) for k in range(per_clip)]
             preferences.write_part(out, first, np.stack(made, axis=1))
             progress.update(len(chosen))

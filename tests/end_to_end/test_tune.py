@@ -3,6 +3,9 @@
 import dataclasses
 import json
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import jax
 import numpy as np
@@ -18,6 +21,8 @@ from experiments.preferences import listener_release
 from experiments.preferences.losing_samples import make_preferences
 from experiments.runs import release
 from experiments.runs.train import train_run
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -155,15 +160,51 @@ def test_one_command_makes_the_models_that_ship(config, workdir, tmp_path, monke
     np.testing.assert_array_equal(_head(afjax.load(out / "model")), _head(half))
 
 
+@pytest.mark.slow
+def test_the_command_makes_them_from_nothing(tmp_path):
+    pytest.importorskip("espeakng_loader")
+    small = {"data.train_clips": 4, "data.eval_clips": 2, "data.seconds": 8, "data.batch": 2, "training.num_steps": 2}
+    flags = [f"--{which}.{name}={value}" for which in ("config", "tuning") for name, value in small.items()]
+    flags += [
+        "--config.training.listening_steps=1",
+        "--config.training.probe_every=0",
+        "--tuning.training.save_every=2",
+    ]
+    flags += ["--tuning.training.sample_every=2", "--tuning.preference.validation_clips=2", f"--out={tmp_path / 'out'}"]
+    command = [sys.executable, "-m", "experiments.make_listener", *flags]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert afjax.load(tmp_path / "out" / "model").config.name == "dpo_listener"
+    assert afjax.load(tmp_path / "out" / "base").step == 2
+
+
 def test_the_models_that_ship_are_replaced_where_asked(config, workdir, tmp_path, monkeypatch):
-    monkeypatch.setattr(shipped, "MODELS", tmp_path / "models")
-    shutil.copytree(workdir, tmp_path / "out" / "run")
-    listener_release.make(config, tuned(config, "", ""), tmp_path / "out", ship=True)
-    assert sorted(shipped.shipped()) == ["listener", "listener_base"]
-    assert not (tmp_path / "out" / "model").exists()
-    wider = dataclasses.replace(config, model=dataclasses.replace(config.model, width=64))
-    with pytest.raises(InputError, match="another config"):
-        listener_release.make(wider, tuned(config, "", ""), tmp_path / "out")
+    models, out = tmp_path / "models", tmp_path / "out"
+    monkeypatch.setattr(shipped, "MODELS", models)
+    for name in ("listener", "listener_base"):
+        (models / name).mkdir(parents=True)
+        (models / name / "README.md").write_text(f"card of {name}")
+    shutil.copytree(workdir, out / "run")
+    tuning = tuned(config, "", "", max_fd_growth=1e6, max_lip_corr_drop=1.0)
+    listener_release.make(config, tuning, out)
+    assert sorted(shipped.shipped()) == []
+    listener_release.make(config, tuning, out, ship=True)  # what is made already is shipped as it is
+    base, half, whole = (_head(afjax.load(where)) for where in ("listener_base", "listener", out / "tuned"))
+    np.testing.assert_allclose(half, (base + whole) / 2, rtol=1e-4, atol=1e-7)
+    assert np.abs(whole - base).max() > 1e-4
+    assert [(models / n / "README.md").read_text() for n in ("listener", "listener_base")] == [
+        "card of listener",
+        "card of listener_base",
+    ]
+
+
+def test_a_tuning_that_cannot_follow_is_refused_before_any_work(config, tmp_path):
+    tuning = tuned(config, "", "")
+    for group, changes in (("model", {"width": 64}), ("training", {"seed": 7}), ("data", {"seconds": 12.0})):
+        other = dataclasses.replace(config, **{group: dataclasses.replace(getattr(config, group), **changes)})
+        with pytest.raises(InputError, match=rf"--tuning is not as --config \({group}\.{next(iter(changes))}"):
+            listener_release.make(other, tuning, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
 
 
 def _head(model) -> np.ndarray:

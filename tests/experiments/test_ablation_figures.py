@@ -46,7 +46,7 @@ def test_evaluations_are_drawn_by_what_they_cost(tmp_path, monkeypatch):
     monkeypatch.setattr(figures.comparison_plots, "trades", lambda *given, ticks: drawn.extend(given))
     figures._evaluations(tmp_path / "drawn.png", "teacher", cells)
     distance, smiles, _ = drawn[1].values()
-    assert distance == ({"teacher": [(20, 1.0), (20, 2.0)], "student": [(2, 1.5)]}, pytest.approx((1.35, 1.65)))
+    assert distance == ({"teacher": [(20, 1.0), (20, 2.0)], "student": [(2, 1.5)]}, pytest.approx((0, 1.65)))
     assert math.isnan(smiles[0]["student"][0][1])
 
 

@@ -255,7 +255,7 @@ def test_a_browser_without_a_loudspeaker_says_so(fake, window, tmp_path):
         page.run("void (AudioContext.prototype.resume = () => new Promise(() => {}))")
         page.run("void Object.defineProperty(AudioContext.prototype, 'state', { get: () => 'suspended' })")
         page.run("document.getElementById('start').click()")
-        page.wait("document.getElementById('wait-title').textContent === 'The browser plays no sound'")
+        page.wait("document.getElementById('wait-title').textContent === 'No sound has started'")
         click(page, "again")
         page.wait("afjaxDebug.screen === 'begin' && !document.getElementById('start').disabled")
         clean(page)

@@ -115,7 +115,7 @@ function unreachable(error, again) {
   if (error.message === 'busy') {
     wait('All seats are taken', 'As many people are talking as this machine can hold. Try again in a minute.', again);
   } else if (error.message === 'mute') {
-    wait('The browser plays no sound', 'It has found no loudspeaker and no headphones. Connect some and try again.', again);
+    wait('No sound has started', 'Is a loudspeaker connected, or headphones? Look, and try again.', again);
   } else if (webrtc) {
     wait('No way to the server', 'WebRTC does not get through, or the server was started without it. The address may work '
       + 'without ?webrtc in it.', again);

@@ -24,7 +24,7 @@ export class Sound {
     await context.audioWorklet.addModule(new URL('./worklet.js', import.meta.url));
     await Promise.race([context.resume(), new Promise((done) => setTimeout(done, STARTS))]);
     if (context.state !== 'running') {
-      context.close(); // not awaited: this may never settle either
+      context.close().catch(() => {}); // not awaited: this may never settle either
       throw new Error('mute');
     }
     return new Sound(context);
