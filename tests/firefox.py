@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from tests.browser import Browser
 from tests.serving.loop_thread import LoopThread
 
 _PREFERENCES = {
@@ -157,18 +158,7 @@ class Firefox:
         value = found["result"].get("value")
         return None if value is None else json.loads(value)
 
-    def wait(self, script: str, seconds: float = 20):
-        """Until a JavaScript expression is true; TimeoutError if it isn't in time."""
-        until = time.monotonic() + seconds
-        while True:
-            try:
-                if self.run(script):
-                    return
-            except RuntimeError:  # the page is being replaced
-                pass
-            if time.monotonic() > until:
-                raise TimeoutError(script)
-            time.sleep(0.03)
+    wait = Browser.wait
 
     def press(self, key: str, code: int = 0):
         """One stroke of a key; `code` is Chromium's."""

@@ -1,4 +1,4 @@
-"""Listener: how the model that ships is trained before its tuning, face coefficients and mel features, hours on two cores.
+"""Listener: how the model that ships is trained before its tuning; hours on two cores.
 
     python -m experiments.make_listener --out out/listener
 
