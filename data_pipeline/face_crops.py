@@ -129,7 +129,8 @@ def build(out: str | Path, source: Source, progress: Callable[[int, int], None] 
     jobs = {split: _jobs(source, split) for split in SPLITS}
     total, done, left_out, counts = sum(map(len, jobs.values())), 0, {}, {}
     workers = max(1, min(len(os.sched_getaffinity(0)), total))
-    with folder_aside(Path(out)) as folder, multiprocessing.get_context("spawn").Pool(workers) as pool:
+    # the processes first: one that is still being started complains where its parent ends
+    with multiprocessing.get_context("spawn").Pool(workers) as pool, folder_aside(Path(out)) as folder:
         for split in SPLITS:
             (folder / split).mkdir()
             clips = []

@@ -84,7 +84,8 @@ def build(
     first = seed * 1_000_000
     tally = _Tally()
     context = multiprocessing.get_context("spawn")
-    with folder_aside(Path(out)) as folder, context.Pool(workers, _start) as pool:
+    # the processes first: one that is still being started complains where its parent ends
+    with context.Pool(workers, _start) as pool, folder_aside(Path(out)) as folder:
         total, done = sum(counts.values()), 0
 
         def records(split):
