@@ -18,8 +18,6 @@ BASE = "listener_base"
 """The model that ships as it was trained, before its tuning."""
 SHARE = 0.5
 """How far of its tuning the model that ships goes: with all of it answers overshoot (docs/results.md)."""
-
-
 SAME = ("model", "layout", "data.path", "data.seconds", "data.features", "training.seed")
 """Settings in which a tuning must be as the training before it: its conversations are the first of that training's."""
 
