@@ -8,11 +8,11 @@ import { Faces, fill } from './faces.js';
 import { Figures } from './figures.js';
 import { Sound } from './player.js';
 import { Link, tokenOf } from './protocol.js';
+import { $, notice, screen, unreachable, wait } from './screens.js';
 import { Stage } from './stage.js';
 import { Tape } from './tape.js';
 import { RtcLink } from './webrtc.js';
 
-const $ = (id) => document.getElementById(id);
 const STATES = { wait: 'Getting ready', listening: 'Listening', thinking: 'Thinking', speaking: 'Speaking' };
 const RETRIES = [0.5, 1, 2, 4, 8, 8];
 const token = tokenOf(location.hash);
@@ -33,33 +33,6 @@ const figures = new Figures($('waterfall'), $('numbers'));
 const tape = new Tape($('avatar'), $('self'));
 const faces = new Faces($('portraits'), $('consent-row'), $('consent'), $('file'), 'portrait');
 const looks = new Faces($('looks-portraits'), $('looks-consent-row'), $('looks-consent'), $('file'), 'look');
-
-/* screens and notices */
-
-function screen(name) {
-  document.body.dataset.screen = name;
-  for (const one of document.querySelectorAll('.screen')) one.hidden = one.id !== name;
-}
-
-function wait(title, text, again = null) {
-  $('wait-title').textContent = title;
-  $('wait-text').textContent = text;
-  $('again').hidden = !again;
-  $('again').onclick = again;
-  screen('wait');
-}
-
-function notice(text, action = null) {
-  $('notice').hidden = !text;
-  $('notice-text').textContent = text;
-  $('notice-do').hidden = !action;
-  if (!action) return;
-  $('notice-do').textContent = action.name;
-  $('notice-do').onclick = () => {
-    notice('');
-    action.run();
-  };
-}
 
 /* the link */
 
@@ -107,21 +80,7 @@ async function arrive() {
     prepare();
     screen('begin');
   } catch (error) {
-    unreachable(error, arrive);
-  }
-}
-
-function unreachable(error, again) {
-  if (error.message === 'busy') {
-    wait('All seats are taken', 'As many people are talking as this machine can hold. Try again in a minute.', again);
-  } else if (error.message === 'mute') {
-    wait('No sound has started', 'Is a loudspeaker connected, or headphones? Look, and try again.', again);
-  } else if (webrtc) {
-    wait('No way to the server', 'WebRTC does not get through, or the server was started without it. The address may work '
-      + 'without ?webrtc in it.', again);
-  } else {
-    wait('The server does not answer', 'Is it still running? Open the address that it printed last: each start has a '
-      + 'new one.', again);
+    unreachable(error, arrive, webrtc);
   }
 }
 
@@ -180,7 +139,7 @@ async function start(event) {
     if (!link?.open) await connect();
   } catch (error) {
     await hangUp();
-    unreachable(error, arrive);
+    unreachable(error, arrive, webrtc);
     return;
   }
   call = new Call({ sound, stage, camera, captions });
