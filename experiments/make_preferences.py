@@ -4,10 +4,11 @@
     python -m experiments.make_preferences --workdir out/demo/run --user partner --out out/losing
 
 `--workdir` is the paper's separately trained talking-only model, or the model to be tuned itself. `--user dropped`
-takes the user away. `--user partner` replaces the user by that of other people's conversation. `--user kept` keeps the
-user, a control: its samples lack only what any sample lacks. Started again it goes on where it ended. `provenance.json`
-says what made the samples; `experiments.train --config experiments/configs/dpo.py` reads them. 384 conversations of
-20 s take about two minutes per sample on two cores.
+takes the user away, `--user unseen` the user's face alone: the voice is heard. `--user partner` replaces the user by
+that of other people's conversation. `--user kept` keeps the user, a control: its samples lack only what any sample
+lacks. Started again it goes on where it ended. `provenance.json` says what made the samples; `experiments.train
+--config experiments/configs/dpo.py` reads them. 384 conversations of 20 s take about two minutes per sample on two
+cores.
 """
 
 from pathlib import Path

@@ -18,7 +18,7 @@ from experiments import cli
 from experiments.runs import divided
 from experiments.runs.data import check_codec, check_fits, people_of
 
-CONDITION_SET = {"dropped": "avatar", "partner": "joint", "kept": "joint"}
+CONDITION_SET = {"dropped": "avatar", "unseen": "avatar_and_user_audio", "partner": "joint", "kept": "joint"}
 
 
 def make_preferences(

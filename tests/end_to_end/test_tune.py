@@ -18,6 +18,7 @@ from afjax.config import Config
 from afjax.errors import InputError
 from data_pipeline import preferences, records
 from experiments.preferences import listener_release
+from experiments.preferences.losing_samples import losing as losing_of
 from experiments.preferences.losing_samples import make_preferences
 from experiments.runs import release
 from experiments.runs.train import train_run
@@ -73,6 +74,16 @@ def test_another_user_is_not_no_user(config, workdir, losing, tmp_path):
     make_preferences(load_run(workdir), config.data.path, tmp_path / "partner", "partner")
     dropped, partner = (preferences.read_losing(folder, 4) for folder in (losing, tmp_path / "partner"))
     assert np.abs(dropped[0] - partner[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize(("user", "heard", "seen"), [("dropped", 0, 0), ("unseen", 1, 0), ("kept", 1, 1)])
+def test_losing_samples_have_the_senses_that_their_name_says(config, workdir, user, heard, seen):
+    clips = list(records.read_split(config.data.path, "train"))
+    mute = [dataclasses.replace(clip, user_features=np.zeros_like(clip.user_features)) for clip in clips]
+    still = [dataclasses.replace(clip, user_motion=np.zeros_like(clip.user_motion)) for clip in clips]
+    made = [losing_of(load_run(workdir), clips, watched, range(2), user, (0,)) for watched in (clips, mute, still)]
+    moved = [np.abs(made[0] - other).max() > 1e-3 for other in made[1:]]
+    assert moved == [heard, seen]
 
 
 def test_tuning_stops_keeps_the_last_good_state_and_logs_what_it_should(config, workdir, losing, tmp_path):

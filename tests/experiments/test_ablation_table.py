@@ -197,8 +197,8 @@ def test_every_cell_of_every_suite_is_a_configuration_of_its_own(suite):
     [
         ("delay", "block 10", "mask blockwise"),
         ("delay", "infp", "infp"),
-        ("guidance", "independent drops", "base"),
-        ("steps", "nfe 5", "base"),
+        ("guidance", "base", "base"),
+        ("steps", "second order, 10", "base"),
     ],
 )
 def test_suites_share_a_model(name, own, shared):

@@ -8,14 +8,14 @@ paper's baseline. It and the first cell are models of the suite `paper`, and are
 are there.
 """
 
-from experiments.configs.ablations.paper import LOOK_AHEAD, PASSES
+from experiments.configs.ablations.paper import BLOCKWISE, LISTENING, LOOK_AHEAD
 from experiments.configs.ablations.suite import Cell, Suite
 
 BLOCK_5 = {"layout.block": 5, "layout.cache": 43}
 
 SUITE = Suite(
     about="Blocks of ten frames, no delay, no look-ahead.",
-    base=PASSES | {"layout.mask": "blockwise", "layout.look_ahead": 0},
+    base=BLOCKWISE | LISTENING,
     smiles=2,
     cells=(
         Cell("block 10"),
@@ -28,6 +28,6 @@ SUITE = Suite(
             changes={"sampler.anchor_seconds": 5.0, "sampler.anchor_band": 0.5},
         ),
         Cell("block 2, delay 2", changes={"layout.block": 2, "layout.cache": 46, "layout.user_delay": 2}),
-        Cell("infp", config="infp"),
+        Cell("infp", config="infp", changes=LISTENING),
     ),
 )

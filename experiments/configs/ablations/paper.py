@@ -5,24 +5,23 @@
 It takes about four minutes per cell and seed on two cores.
 """
 
+from data_pipeline.schema import EVENT_KINDS
 from experiments.configs.ablations.objectives import OBJECTIVES
 from experiments.configs.ablations.suite import Cell, Suite
 
 PASSES = {
-    "layout.tokens": "passes",
-    "model.condition_convolutions": 0,
-    "model.answer_head": False,
-    "objective.clean_prefix": 0.5,
-    "objective.noise_level_power": 1.0,
-    "objective.kept_conditions": {},
-    "sampler.solver": "euler",
-    "sampler.grid": "uniform",
-    "sampler.nfe": 5,
-}
-"""Settings that all suites share: a past as noisy as it is drawn, independent drops, five Euler steps."""
+    "layout.tokens": "passes", "objective.clean_prefix": 0.5, "sampler.guidance_joint": 1.0, "sampler.temperature": 1.0,
+}  # fmt: skip
+"""Settings that all suites share: a past as noisy as it is drawn, and no guidance."""
+LISTENING = {
+    "model.cause_kinds": len(EVENT_KINDS), "training.listening_steps": 2000, "training.num_steps": 3200,
+}  # fmt: skip
+"""Training of whatever begins from random weights, that of `quickstart:listening`."""
+BLOCKWISE = PASSES | {"layout.mask": "blockwise", "layout.look_ahead": 0}
 LOOK_AHEAD = PASSES | {"layout.look_ahead": 2, "layout.mask": "blockwise_lookahead"}
 NO_LOOK_AHEAD = {"layout.look_ahead": 0}
-NO_USER_MOTION = {"avatar_and_user_audio": 0.81, "avatar": 0.09, "user_audio": 0.09, "none": 0.01}
+NO_USER_MOTION = {"avatar_and_user_audio": 0.8, "avatar": 0.12, "user_audio": 0.04, "none": 0.04}
+AS_RELEASED = {"model.condition_encoder": "released", "layout.condition_window": 0, "model.condition_convolutions": 0}
 
 
 def _tuned(name: str, config: str, losing: str, against: str = "more steps") -> Cell:
@@ -31,7 +30,7 @@ def _tuned(name: str, config: str, losing: str, against: str = "more steps") -> 
 
 SUITE = Suite(
     about="Diffusion forcing on the stream's passes, look-ahead of two frames, blocks of ten.",
-    base=LOOK_AHEAD,
+    base=LOOK_AHEAD | LISTENING,
     cells=(
         Cell("base"),
         Cell("no user motion", changes={"objective.kept_conditions": NO_USER_MOTION}),
@@ -45,9 +44,9 @@ SUITE = Suite(
         Cell("level a frame", changes=OBJECTIVES["forcing_token"]),
         Cell("teacher forcing", changes=OBJECTIVES["teacher_forcing"]),
         Cell("shared level", changes=OBJECTIVES["shared_level"]),
-        Cell("encoder released", changes={"model.condition_encoder": "released", "layout.condition_window": 0}),
-        Cell("infp", config="infp"),
-        Cell("talking only", config="talking_only"),
+        Cell("encoder released", changes=AS_RELEASED),
+        Cell("infp", config="infp", changes=LISTENING),
+        Cell("talking only", config="talking_only", changes=LISTENING),
         Cell("guidance on the user 2", samples="base", changes={"sampler.guidance_reaction": 1.0}),
         _tuned("more steps", "dpo:control", "talking only", against=""),
         _tuned("dpo", "dpo", "talking only"),

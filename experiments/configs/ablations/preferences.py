@@ -10,7 +10,7 @@ at 1e-4 (an hour each on two cores), validated and not stopped. `afjax.losses.dp
 units.
 """
 
-from experiments.configs.ablations.paper import LOOK_AHEAD
+from experiments.configs.ablations.paper import LISTENING, LOOK_AHEAD
 from experiments.configs.ablations.suite import Cell, Suite
 
 CONTROL, FAST_CONTROL = "more steps", "more steps, learning rate 1e-4"
@@ -36,10 +36,10 @@ def _control(name: str, changes=None) -> Cell:
 
 SUITE = Suite(
     about="Diffusion forcing on the stream's passes, look-ahead of two frames, before any tuning.",
-    base=LOOK_AHEAD,
+    base=LOOK_AHEAD | LISTENING,
     cells=(
         Cell("base"),
-        Cell("talking only", config="talking_only"),
+        Cell("talking only", config="talking_only", changes=LISTENING),
         _control(CONTROL),
         _control(FAST_CONTROL, FAST),
         _tuned("user dropped, beta 1000, lambda 1"),

@@ -13,7 +13,7 @@ class Cell:
       changes: settings by dotted name, over the suite's base and that file.
       tunes: the cell whose model is tuned by preferences.
       losing: the cell whose model makes the losing samples.
-      user: what that model is given in place of the user: "dropped", "partner" or "kept".
+      user: what that model is given in place of the user, a choice of `experiments.make_preferences --user`.
       samples: the cell whose model is sampled with other settings; nothing is trained.
       taught_by: the cell whose model is distilled.
       listening: share of the time that the avatar listens in the training conversations, which are simulated for the
