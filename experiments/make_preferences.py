@@ -2,6 +2,7 @@
 
     python -m experiments.make_preferences --workdir out/talker --data out/demo/run/data --out out/losing
     python -m experiments.make_preferences --workdir out/demo/run --user partner --out out/losing
+    python -m experiments.make_preferences --workdir out/demo/run --user dropped --user unseen --out out/losing
 
 `--workdir` is the paper's separately trained talking-only model, or the model to be tuned itself. `--user dropped`
 takes the user away, `--user unseen` the user's face alone: the voice is heard. `--user partner` replaces the user by
@@ -23,8 +24,10 @@ from experiments.preferences.losing_samples import CONDITION_SET, make_preferenc
 _WORKDIR = flags.DEFINE_string("workdir", "out/demo/run", "Run or model folder, or name of a model that ships.")
 _DATA = flags.DEFINE_string("data", "", "Folder of the training conversations; without it those in --workdir.")
 _OUT = flags.DEFINE_string("out", "", "Folder to make.")
-_USER = flags.DEFINE_enum("user", "dropped", list(CONDITION_SET), "What is done to the user.")
-_PER_CLIP = flags.DEFINE_integer("per_clip", 2, "Samples a conversation.", lower_bound=1, upper_bound=16)
+_USER = flags.DEFINE_multi_enum("user", ["dropped"], list(CONDITION_SET), "What is done to the user; may be repeated.")
+_PER_CLIP = flags.DEFINE_integer(
+    "per_clip", 2, "Samples a conversation, of each --user.", lower_bound=1, upper_bound=16
+)
 _SEED = flags.DEFINE_integer("seed", 0, "Seed of the samples' noise.", lower_bound=0)
 
 

@@ -136,7 +136,7 @@ def _train(work: _Work, cell: Cell, seed: int) -> dict:
     if cell.tunes:
         source = work.needed(cell.losing, seed)
         losing = source / f"losing_{cell.user}"  # shared by all cells that are tuned with it
-        make_preferences(load_run(source / "run"), data_of(work.data, cell), losing, cell.user, per_clip=1, seed=seed)
+        make_preferences(load_run(source / "run"), data_of(work.data, cell), losing, [cell.user], per_clip=1, seed=seed)
         tuned = str(work.needed(cell.tunes, seed) / "run")
         config = replace(config, preference=replace(config.preference, path=str(losing), model=tuned))
     if cell.taught_by:

@@ -1,5 +1,6 @@
 """Losing samples: what a model makes of conversations without their users, or with them as a control."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -22,26 +23,36 @@ CONDITION_SET = {"dropped": "avatar", "unseen": "avatar_and_user_audio", "partne
 
 
 def make_preferences(
-    run: Avatar, data: Path, out: Path, user: str = "dropped", per_clip: int = 2, seed: int = 0
+    run: Avatar, data: Path, out: Path, users: Sequence[str] = ("dropped",), per_clip: int = 2, seed: int = 0
 ) -> dict:
-    """Writes `per_clip` losing motions for every training conversation in `data`; returns the summary."""
+    """Writes losing motions for every training conversation in `data`, `per_clip` of each of `users`.
+
+    `users` are names of CONDITION_SET: what is done to the user. Samples of several have the same noise and differ in
+    what was done alone. Returns the summary.
+    """
     metadata = read_metadata(data)
     check_fits(run.config, len(metadata.channels), metadata.feature_dim, data)
     check_codec(run, metadata, data)
     require_same(run.features, metadata.features, data)
     watch = cli.Watch()
-    preferences.begin(out, provenance(run, metadata.normalizer, user, per_clip, seed))
+    preferences.begin(out, provenance(run, metadata.normalizer, users, per_clip, seed))
     clips = list(read_split(data, "train"))
-    watched = clips if user != "partner" else strangers(clips, data)
+    watched = {user: strangers(clips, data) if user == "partner" else clips for user in users}
     missing = preferences.missing(out, len(clips))
     gaps = {first: range(first, min(first + preferences.PART, len(clips))) for first in missing}
     total = sum(map(len, gaps.values()))
     with watch("generate"), cli.Progress(total, "losing samples", "conversations") as progress:
         for first, chosen in gaps.items():
-            made = [losing(run, clips, watched, chosen, user, (seed, first, k)) for k in range(per_clip)]
+            made = [
+                losing(run, clips, watched[user], chosen, user, (seed, first, k))
+                for user in users
+                for k in range(per_clip)
+            ]
             preferences.write_part(out, first, np.stack(made, axis=1))
             progress.update(len(chosen))
-    summary = {"out": out, "conversations": len(clips), "per_clip": per_clip, "user": user, "seconds": watch.seconds}
+    summary = {
+        "out": out, "conversations": len(clips), "per_clip": per_clip, "user": _joined(users), "seconds": watch.seconds
+    }  # fmt: skip
     files.write_json(out / "summary.json", summary)
     return summary
 
@@ -71,16 +82,20 @@ def losing(run: Avatar, clips: list, watched: list, chosen: range, user: str, se
     return divided.clips(run.generator, *stacked, rest, number, CONDITION_SET[user])
 
 
-def provenance(run: Avatar, normalizer: Normalizer, user: str, per_clip: int, seed: int) -> dict:
+def provenance(run: Avatar, normalizer: Normalizer, users: Sequence[str], per_clip: int, seed: int) -> dict:
     """All that decides the samples: equal provenance means equal samples."""
     return {
         "model": run.config.name,
         "step": run.step,
         "weights_sha256": digests.of_params(run.generator.params),
         "sampler": to_dict(run.config.sampler),
-        "user": user,
+        "user": _joined(users),
         "per_clip": per_clip,
         "seed": seed,
         "statistics_sha256": normalizer.to_json()["sha256"],
         "motion_sha256": preferences.motion_sha256(normalizer),
     }
+
+
+def _joined(users: Sequence[str]) -> str:
+    return ", ".join(users)

@@ -4,32 +4,42 @@ from dataclasses import replace
 from pathlib import Path
 
 import jax
+import numpy as np
 
 import afjax
 from afjax import files
 from afjax.avatar.avatar import Avatar
 from afjax.errors import InputError
 from afjax.streaming.generator import Generator
+from experiments.runs.centring import centred, training_clips
 
 
-def save(workdir: str | Path, out: str | Path, card: str | Path = "", share: float = 1.0) -> dict:
-    """Writes a run's model folder; returns its size.
+def save(
+    workdir: str | Path, out: str | Path, card: str | Path = "", share: float = 1.0, centre: str | Path = ""
+) -> dict:
+    """Writes a run's model folder; returns its size, and how far its mean was off where it is centred.
 
     Args:
-      workdir: run folder.
+      workdir: whatever `afjax.load` takes.
       out: folder to write.
       card: file of a card in place of the one that is there.
       share: how far to go from the model that was tuned by preferences (0) to this run (1), see `between`.
+      centre: folder of conversations whose training split's mean its streams shall have (`experiments.runs.centring`).
 
-    Raises InputError for a run or a card that can't be used, and for a folder that holds something else.
+    Raises InputError for a run, conversations or a card that can't be used, and for a folder that holds something else.
     """
     out = files.writable(out, folder=True)
-    avatar = afjax.load(files.absolute(workdir))
+    avatar, text = afjax.load(workdir), _text(files.absolute(card)) if card else ""
     if share < 1:
         avatar = between(avatar, share, workdir)
-    avatar.save(out, _text(files.absolute(card)) if card else "")
+    off = {}
+    if centre:
+        avatar, found = centred(avatar, training_clips(avatar, files.absolute(centre)))
+        squares = np.square(found).sum(axis=1).round(4).tolist()
+        off = {"mean_off": dict(zip(("before", "halfway", "after"), squares, strict=True))}
+    avatar.save(out, text)
     size = sum(file.stat().st_size for file in out.iterdir())
-    return {"model": out, "name": avatar.config.name, "step": avatar.step, "MB": round(size / 1e6, 2)}
+    return {"model": out, "name": avatar.config.name, "step": avatar.step, "MB": round(size / 1e6, 2), **off}
 
 
 def between(tuned: Avatar, share: float, where: object) -> Avatar:

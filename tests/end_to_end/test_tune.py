@@ -71,9 +71,11 @@ def test_samples_that_an_earlier_version_began_go_on(config, workdir, losing):
 
 
 def test_another_user_is_not_no_user(config, workdir, losing, tmp_path):
-    make_preferences(load_run(workdir), config.data.path, tmp_path / "partner", "partner")
-    dropped, partner = (preferences.read_losing(folder, 4) for folder in (losing, tmp_path / "partner"))
-    assert np.abs(dropped[0] - partner[0]).max() > 1e-3
+    make_preferences(load_run(workdir), config.data.path, tmp_path / "both", ["dropped", "partner"])
+    dropped, both = (preferences.read_losing(folder, 4)[0] for folder in (losing, tmp_path / "both"))
+    assert len(dropped) == 2 and len(both) == 4 and (both[:2] == dropped).all()
+    assert np.abs(both[2:] - dropped).max() > 1e-3
+    assert preferences.read_provenance(tmp_path / "both")["user"] == "dropped, partner"
 
 
 @pytest.mark.parametrize(("user", "heard", "seen"), [("dropped", 0, 0), ("unseen", 1, 0), ("kept", 1, 1)])

@@ -46,6 +46,7 @@ SUITE = Suite(
         _tuned("beta 300", {"preference.beta": 300.0}),
         _tuned("lambda 3", {"preference.weight": 3.0}),
         _tuned("learning rate 1e-4", FAST, against=FAST_CONTROL),
+        _tuned("user unseen", user="unseen"),
         _tuned("another clip's user", user="partner"),
         _tuned("talking only's samples", losing="talking only"),
         _tuned("with the user", user="kept"),
