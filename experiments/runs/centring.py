@@ -4,7 +4,7 @@ Training shows a model recorded pasts alone, so it learns what the next block is
 own, and a small bias b of its blocks adds up: where motion returns by a share r of the way per block, the stream's mean
 is off by b / r. That is many times b for the pose of a head, which hardly returns.
 
-The head predicts the velocity v = noise - motion (`afjax.diffusion.flow`), so that a constant c added to its bias takes
+The head predicts the velocity v = noise - motion (`afjax.diffusion.path`), so that a constant c added to its bias takes
 c from every block, whatever the noise level and the guidance, whose weights add up to 1. Per channel, in deviations of
 the recorded motion, with the same noise in all streams:
 

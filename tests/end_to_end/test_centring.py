@@ -42,6 +42,6 @@ def test_conversations_that_do_not_fit_are_refused_before_anything_is_written(wo
     monkeypatch.setattr(centring, "read_split", lambda *_: iter([SimpleNamespace(frames=10), *clips]))
     with pytest.raises(InputError, match="not all of one length"):
         release.save(workdir, tmp_path / "model", centre=load_run(workdir).config.data.path)
-    with pytest.raises(InputError, match="no"):
+    with pytest.raises(InputError, match="no data set here"):
         release.save(workdir, tmp_path / "model", centre=tmp_path / "nowhere")
     assert not (tmp_path / "model").exists()

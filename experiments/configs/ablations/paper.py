@@ -2,7 +2,7 @@
 
     python -m experiments.ablate --suite paper --seeds 5 --out out/paper
 
-It takes about four minutes per cell and seed on two cores.
+By the rates of a few steps a cell and seed take some six minutes of one core.
 """
 
 from data_pipeline.schema import EVENT_KINDS
