@@ -1,9 +1,10 @@
-"""Makes, from scratch, the model that ships: simulates conversations, trains on them, tunes by preferences, saves.
+"""Makes, from scratch, the model that ships: simulates conversations, trains on them, tunes by preferences, centres.
 
     python -m experiments.make_listener --out out/listener
 
 `--out` receives `run/` and `tuned/`, run folders as `experiments.train` writes them, the losing samples between them,
-`losing/`, and the folders `base/`, trained, and `model/`, tuned, which `afjax.load` takes. Stopped and started again it
+`losing/`, the conversations by which the tuned model is centred, `listening/`, and the folders `base/`, trained, and
+`model/`, tuned and centred, which `afjax.load` takes. Stopped and started again it
 goes on, to the same bits. `--ship` also replaces `listener_base` and `listener` of this copy of afjax at the end, and
 keeps their cards. The settings are experiments/configs/listener.py and, of the tuning, `dpo.py:listener` beside it; all
 of them are flags.

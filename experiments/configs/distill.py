@@ -6,7 +6,7 @@
 
 Variants are the config that the teacher was trained by: `listener` (default, whose teacher is the model that ships) and
 `quickstart`. A teacher of other sizes needs those sizes as flags. `--config.sampler.nfe` is the number of evaluations
-per block, a divisor of the teacher's, and asks for a temperature of its own: 1.02 is that of two, 1.04 that of one.
+per block, a divisor of the teacher's, and asks for a temperature of its own: 1.025 is that of two, 1.04 that of one.
 docs/results.md, "Few evaluations", has the frontier.
 """
 
@@ -20,7 +20,7 @@ def get_config(variant: str = "listener") -> ConfigDict:
     config = listener.get_config() if variant == "listener" else quickstart.get_config("listening")
     config.name = f"distill_{variant}"
     config.distillation.model = "listener" if variant == "listener" else ""
-    config.sampler.update({"solver": "euler", "nfe": 2, "guidance_joint": 1.0, "temperature": 1.02})
+    config.sampler.update({"solver": "euler", "nfe": 2, "guidance_joint": 1.0, "temperature": 1.025})
     config.objective.kept_conditions = {"joint": 0.9, "avatar": 0.1}
     config.optimizer.muon_learning_rate *= 0.3
     config.optimizer.learning_rate *= 0.3

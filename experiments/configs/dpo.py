@@ -39,6 +39,7 @@ def get_config(variant: str = "prototype") -> ConfigDict:
         {"num_steps": 200, "listening_steps": 0, "log_every": 10, "save_every": 50, "sample_every": 50}
     )
     if variant == "listener":
+        config.sampler.temperature = 1.02
         config.optimizer.learning_rate = 1e-4
         config.preference.update({"validation_clips": 16, "max_lip_corr_drop": 1.0, "max_fd_growth": 1e6})
         config.training.update(

@@ -48,8 +48,10 @@ def measured_on(run: Avatar, data: str | Path = "", out: Path | None = None, cli
     return simulated(run.config, out / "data", counts, "give --data")
 
 
-def simulated(config: Config, folder: Path, counts: dict[str, int], do: str) -> Path:
+def simulated(config: Config, folder: Path, counts: dict[str, int], do: str, listening: float = 0.0) -> Path:
     """Simulates conversations for a config into a folder, unless they are there already. Returns the folder.
+
+    `listening`: share of the time for which the avatar listens in training; 0: a mix of styles.
 
     Raises InputError, with the advice `do`, for a model that they don't fit, and for other conversations in the folder.
     """
@@ -63,7 +65,7 @@ def simulated(config: Config, folder: Path, counts: dict[str, int], do: str) -> 
     for unfinished in folder.parent.glob(f".{folder.name}.*"):  # of a process that was killed
         shutil.rmtree(unfinished, ignore_errors=True)
     if not folder.exists():
-        build(folder, counts, config.data.seconds, config.training.seed)
+        build(folder, counts, config.data.seconds, config.training.seed, listening=listening)
     frames = round(config.data.seconds * FPS)
     for split, stored in read_metadata(folder).splits.items():
         if (stored["count"], stored["frames"]) != (counts[split], frames):

@@ -41,7 +41,7 @@ def built(config, monkeypatch):
     """Simulation, replaced by conversations that are there; -> what was asked for."""
     asked = []
 
-    def build(folder, counts, seconds, seed):
+    def build(folder, counts, seconds, seed, listening):
         asked.append((counts, seconds, seed))
         shutil.copytree(config.data.path, folder)
 

@@ -161,7 +161,7 @@ def test_a_run_on_data_of_other_statistics_is_refused(config, workdir, tmp_path)
 def test_half_written_data_are_made_again(config, tmp_path, monkeypatch):
     (tmp_path / ".data.x1y2").mkdir()
     (tmp_path / ".data.x1y2" / ".train-00000.safetensors").write_bytes(b"half")
-    monkeypatch.setattr(data, "build", lambda folder, *_: shutil.copytree(config.data.path, folder))
+    monkeypatch.setattr(data, "build", lambda folder, *_, **__: shutil.copytree(config.data.path, folder))
     simulated = replace(config, data=replace(config.data, path=""))
     assert data.training_data(simulated, tmp_path) == tmp_path / "data"
     assert [path.name for path in tmp_path.iterdir()] == ["data"]

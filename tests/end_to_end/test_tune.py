@@ -165,6 +165,8 @@ def test_one_command_makes_the_models_that_ship(config, workdir, tmp_path, monke
     np.testing.assert_array_equal(*(_head(model) for model in (base, load_run(workdir))))
     np.testing.assert_allclose(_head(half), (_head(base) + _head(whole)) / 2, rtol=1e-4, atol=1e-7)
     assert np.abs(_head(whole) - _head(base)).max() > 1e-4
+    biases = [model.generator.params["params"]["head"]["bias"] for model in (base, half, whole)]
+    assert np.abs(biases[1] - (biases[0] + biases[2]) / 2).max() > 1e-3, "it is centred"
     assert (out / "base" / "README.md").read_text() == "the card"
     trained = (out / "tuned" / "metrics.jsonl").read_bytes()
     (out / "model" / "model.json").unlink()
