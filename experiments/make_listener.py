@@ -4,10 +4,9 @@
 
 `--out` receives `run/` and `tuned/`, run folders as `experiments.train` writes them, the losing samples between them,
 `losing/`, the conversations by which the tuned model is centred, `listening/`, and the folders `base/`, trained, and
-`model/`, tuned and centred, which `afjax.load` takes. Stopped and started again it
-goes on, to the same bits. `--ship` also replaces `listener_base` and `listener` of this copy of afjax at the end, and
-keeps their cards. The settings are experiments/configs/listener.py and, of the tuning, `dpo.py:listener` beside it; all
-of them are flags.
+`model/`, tuned and centred, which `afjax.load` takes. Stopped and started again it goes on, to the same bits. `--ship`
+also replaces `listener_base` and `listener` of this copy of afjax at the end, and keeps their cards. The settings are
+experiments/configs/listener.py and, of the tuning, `dpo.py:listener` beside it; all of them are flags.
 """
 
 from pathlib import Path

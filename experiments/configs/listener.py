@@ -2,8 +2,9 @@
 
     python -m experiments.make_listener --out out/listener
 
-simulates, trains by this file (`out/listener/base`) and tunes by `dpo.py:listener` (`out/listener/model`); stopped, it
-goes on. `afjax.load("listener_base")` loads what this file trains; afjax/models/listener_base/README.md is its card.
+simulates, trains by this file (`out/listener/base`) and tunes by `dpo.py:listener` and centres (`out/listener/model`);
+stopped, it goes on. `afjax.load("listener_base")` loads what this file trains; its card is
+afjax/models/listener_base/README.md.
 
 The model is somewhat larger than the quickstart, whose objective it has. Its blocks of five frames see their user five
 frames late, so that a block is made when it starts.

@@ -10,7 +10,7 @@ from afjax.config import Config, differences, to_dict
 from afjax.errors import InputError
 from experiments import cli
 from experiments.preferences.losing_samples import make_preferences
-from experiments.runs.data import STATISTICS, simulated, training_data
+from experiments.runs.data import simulated, training_data
 from experiments.runs.release import save
 from experiments.runs.train import train_run
 
@@ -18,8 +18,8 @@ BASE = "listener_base"
 """The model that ships as it was trained, before its tuning."""
 SHARE = 0.5
 """How far of its tuning the model that ships goes: with all of it answers overshoot (docs/results.md)."""
-CENTRE = {"clips": 256, "seconds": 30.0, "listening": 0.6, "seed": 11}
-"""Conversations by which what ships is centred: of the kind that it is for; no training or evaluation has them."""
+CENTRE = {"train": 256, "eval": 4, "seconds": 30.0, "listening": 0.6, "seed": 11}
+"""Conversations by which what ships is centred: of the training's voices, the avatar listens for .6 of the time."""
 SAME = ("model", "layout", "data.path", "data.seconds", "data.features", "training.seed")
 """Settings in which a tuning must be as the training before it: its conversations are the first of that training's."""
 
@@ -28,8 +28,8 @@ def make(config: Config, tuning: Config, out: Path, ship: bool = False) -> dict:
     """Trains by `config`, tunes by `tuning`, saves both models in `out` and, to ship, in place of those that do.
 
     The losing samples are the trained model's own, made without the user (paper section 4.2). The tuned model is
-    centred (`experiments.runs.centring`). What is done already is not done again. Returns the result of `save`. Raises
-    InputError for a tuning that can't follow the training, and for a run in `out` that was begun with other settings.
+    centred (`experiments.runs.centring`). What took long is not done again, centring is. Returns the result of `save`.
+    Raises InputError for a tuning that can't follow the training, and for a run in `out` begun with other settings.
     """
     _check(config, tuning)
     base, model = (files.writable(out / name, folder=True) for name in ("base", "model"))
@@ -60,14 +60,14 @@ def _check(config: Config, tuning: Config):
 
 
 def _conversations(config: Config, folder: Path) -> Path:
-    """The conversations of CENTRE, as many as those of the training at most; where that was given data, these."""
+    """The conversations of CENTRE, simulated, no more than the training had; or its own, where it was given any."""
     if config.data.path:
         return training_data(config, folder)
-    counts = {"train": min(CENTRE["clips"], config.data.train_clips), "eval": STATISTICS}
+    counts = {"train": min(CENTRE["train"], config.data.train_clips), "eval": CENTRE["eval"]}
     data = replace(config.data, seconds=CENTRE["seconds"])
     training = replace(config.training, seed=config.training.seed + CENTRE["seed"])
     config = replace(config, data=data, training=training)
-    return simulated(config, folder, counts, "simulated people have no such motion", CENTRE["listening"])
+    return simulated(config, folder, counts, "give a data set that fits, --config.data.path=...", CENTRE["listening"])
 
 
 def _card(name: str) -> Path | str:

@@ -51,7 +51,8 @@ def measured_on(run: Avatar, data: str | Path = "", out: Path | None = None, cli
 def simulated(config: Config, folder: Path, counts: dict[str, int], do: str, listening: float = 0.0) -> Path:
     """Simulates conversations for a config into a folder, unless they are there already. Returns the folder.
 
-    `listening`: share of the time for which the avatar listens in training; 0: a mix of styles.
+    `listening`: share of the time for which the avatar listens in training, where it always listens in evaluation; 0: a
+    mix of styles in training.
 
     Raises InputError, with the advice `do`, for a model that they don't fit, and for other conversations in the folder.
     """
