@@ -79,6 +79,13 @@ def test_splits_share_no_noun():
     assert train and held_out and not train & held_out
 
 
+@pytest.mark.parametrize("table", ["_SURPRISES", "_INTERRUPTIONS", "_RISING_WORDS", "_FALLING_WORDS", "_TAGS"])
+def test_what_is_said_alone_is_told_by_melody_and_not_by_its_words(table):
+    train, held_out = (set(getattr(sentences, table)[split].split(",")) for split in sentences.SPLITS)
+    assert not train & held_out
+    assert len(train) >= (8 if table == "_TAGS" else 20)
+
+
 def test_lips_close_on_p_b_m_and_open_on_vowels():
     names = ("a", "b", "a", "p", "a")
     edges = np.array([0.2, 0.5, 0.57, 0.9, 0.97, 1.3])
@@ -111,11 +118,11 @@ def test_a_recording_keeps_the_time_and_the_voice():
 
 
 def test_the_avatar_listens_for_the_share_that_is_asked_for(speaker):
-    """Eight conversations of 20 s each; the mixture of styles that training has by default lies between the two."""
+    """Sixteen conversations of 20 s; the mixture of styles that training has by default lies between the two."""
     found = []
     for share in (0.1, 0.6):
         style, shares = dialogue.listening_style(share), []
-        for seed in range(8):
+        for seed in range(16):
             rng = streams(seed, "train", 0)
             sides = {
                 side: dialogue.Side(
@@ -127,4 +134,4 @@ def test_the_avatar_listens_for_the_share_that_is_asked_for(speaker):
             user, avatar = (dialogue.speaking(items, 500, 25) for items in said)
             shares.append((user & ~avatar).mean())
         found.append(np.mean(shares))
-    np.testing.assert_allclose(found, (0.1, 0.6), atol=0.07)
+    np.testing.assert_allclose(found, (0.1, 0.6), atol=0.08)

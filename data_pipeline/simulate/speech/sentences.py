@@ -6,7 +6,8 @@
     emphatic    two clauses, one word of the first slower, higher and louder
 
 The words of the two splits are disjoint but for the function words, so that an evaluation voice never says a phrase of
-the training split.
+the training split. In training any word can be exclaimed, asked or said alone, and many can interrupt: what they are is
+told by melody and time, and a model that learns it from few words hears those words alone.
 """
 
 from dataclasses import dataclass
@@ -41,14 +42,26 @@ _OPENERS = {
     "train": "well,you know,honestly,and then,last summer,but maybe,in the morning,for example",
     "eval": "so,I mean,actually,after that,last weekend,perhaps,in the evening,of course",
 }
+_ALONE = f"{_ADJECTIVES['train']},{_NOUNS['train']}"
 _INTERRUPTIONS = {
-    "train": "wait,sorry but,no no,hold on,yes but",
+    "train": "wait,sorry but,no no,hold on,yes but,excuse me,let me just,one moment,listen,look here,well no,"
+    f"just a second,that's not it,can I say,no but,okay but,right but,{_OPENERS['train']}",
     "eval": "hang on,pardon me,stop stop,hey,oh but",
 }
-_TAGS = {"train": "right,okay,you know", "eval": "yeah,no,you see"}
-_RISING_WORDS = {"train": "really,you did,is it,oh yeah", "eval": "seriously,you do,was it,oh no"}
-_FALLING_WORDS = {"train": "yeah,I see,right,okay", "eval": "yes,of course,true,sure"}
-_SURPRISES = {"train": "wow,oh my,no way,what", "eval": "whoa,oh boy,my goodness,how"}
+_TAGS = {"train": "right,okay,you know,isn't it,huh,correct,remember,don't you think", "eval": "yeah,no,you see"}
+_RISING_WORDS = {
+    "train": f"really,you did,is it,oh yeah,are you certain,for real,they did,today,again,which one,{_ALONE}",
+    "eval": "seriously,you do,was it,oh no",
+}
+_FALLING_WORDS = {
+    "train": f"yeah,I see,right,okay,I know,exactly,fine,good,that's it,I think so,{_ALONE}",
+    "eval": "yes,of course,true,sure",
+}
+_SURPRISES = {
+    "train": "wow,oh my,no way,what,gosh,good heavens,unbelievable,oh wow,you're joking,incredible,holy cow,good grief,"
+    f"blimey,you're kidding,oh dear,never,heavens,jeepers,{_ALONE}",
+    "eval": "whoa,oh boy,my goodness,how",
+}
 
 
 @dataclass(frozen=True)
