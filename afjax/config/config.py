@@ -50,6 +50,10 @@ class Config:
             "training.listening_steps must be 0 where preferences or a teacher tune a model that has learned to listen",
         )
         require(
+            not self.training.start_from or not (self.preference.path or self.distillation.model),
+            "training.start_from must be empty where preferences or a teacher name the model that a run starts from",
+        )
+        require(
             not self.distillation.model or self.layout.tokens == "stream" and not self.preference.path,
             "distillation.model needs layout.tokens stream, every block after a finished past, and no preference.path",
         )

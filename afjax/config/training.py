@@ -157,6 +157,9 @@ class DataConfig:
 class TrainingConfig:
     """Length of a run and how often it writes; `seed` seeds everything.
 
+    `start_from`: a run or model folder, or the name of a model that ships, whose weights a run starts with and by whose
+    statistics it standardises; empty: random weights.
+
     The first `listening_steps` steps train the condition encoder alone, by the answer head, several times as fast; it
     learns there what the user's rare cues mean. Samples are videos of `sample_seconds`. Held-out windows are measured
     every `probe_every` steps (0: never; `afjax.training.generator.probe`).
@@ -166,6 +169,7 @@ class TrainingConfig:
     not finite, or more than `max_loss_ratio` times the last logged one.
     """
 
+    start_from: str = ""
     num_steps: int = 1200
     listening_steps: int = 0
     seed: int = 0

@@ -6,17 +6,22 @@ simulates, trains by this file (`out/listener/base`) and tunes by `dpo.py:listen
 stopped, it goes on. `afjax.load("listener_base")` loads what this file trains; its card is
 afjax/models/listener_base/README.md.
 
+    python -m experiments.train --config experiments/configs/listener.py:finetune --config.data.path=DATA \\
+        --workdir out/mine
+
+goes on from that model with conversations of your own: 12000 steps at a quarter of its learning rates.
+
 The model is somewhat larger than the quickstart, whose objective it has. Its blocks of five frames see their user five
 frames late, so that a block is made when it starts.
 """
 
 from ml_collections import ConfigDict
 
-from experiments.configs import quickstart
+from experiments.configs import choose, quickstart
 
 
 def get_config(variant: str = "") -> ConfigDict:
-    del variant
+    variant = choose(variant, "listener", "finetune")
     config = quickstart.get_config("listening")
     config.name = "listener"
     config.model.width = 128
@@ -41,4 +46,9 @@ def get_config(variant: str = "") -> ConfigDict:
     config.training.save_every = 1000
     config.training.sample_every = 100000
     config.training.probe_every = 2000
+    if variant == "finetune":
+        config.name = "listener_finetune"
+        config.optimizer.learning_rate *= 0.25
+        config.optimizer.muon_learning_rate *= 0.25
+        config.training.update({"start_from": "listener_base", "num_steps": 12000, "listening_steps": 0})
     return config

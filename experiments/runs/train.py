@@ -20,6 +20,7 @@ from experiments.runs.data import check_data, training_data
 from experiments.runs.folder import TrainingProgress, outcome, read_metrics, remember
 from experiments.runs.held_out import held_out_probe
 from experiments.runs.samples import SampleWriter
+from experiments.runs.start import start
 
 SATURATED = 0.01
 
@@ -54,11 +55,13 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
     prepared = time.perf_counter()
     preference = config.preference
     tuned = bool(preference.path)
-    ref_params, guided = None, None
+    begin, ref_params, guided = None, None, None
+    if config.training.start_from:
+        begin, metadata = start(config.training.start_from, config, metadata, "start from")
     if tuned:
-        ref_params, metadata = tune.start(config, metadata)
+        ref_params, metadata = tune.reference(config, metadata)
     if config.distillation.model:
-        ref_params, guided, metadata = teacher.start(config, metadata)
+        ref_params, guided, metadata = teacher.guided(config, metadata)
     validation = tune.Validation(config, folder, metadata, workdir / "validation.jsonl") if tuned else None
     mixed = (
         [(files.absolute(path), weight) for path, weight in sources(config.data.path)] if config.data.path else folder
@@ -82,7 +85,7 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
     with TrainingProgress(config.training.num_steps) as progress:
         state = train(
             config, workdir, iterator, meta,
-            ref_params=ref_params, normalizer=metadata.normalizer, teacher=guided,
+            ref_params=ref_params, normalizer=metadata.normalizer, teacher=guided, start=begin,
             tensorboard=tensorboard, wandb=wandb, profile=profile,
             begun=progress.begun, progress=progress.report,
             sample=sampler, validate=sharding.in_all(validation) if tuned else None,

@@ -1,16 +1,13 @@
 """Preference tuning's parts around the training loop: the model from which it starts, and a rule for when to stop."""
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import jax
 import numpy as np
 
-import afjax
 from afjax import files
-from afjax.avatar.features import described, features_of, require_same
-from afjax.config import Config, differences, to_dict
+from afjax.config import Config
 from afjax.config.checks import require
 from afjax.errors import InputError
 from afjax.metrics.table import report
@@ -19,13 +16,13 @@ from data_pipeline import preferences
 from data_pipeline.records import Metadata, read_split
 from experiments.runs import divided
 from experiments.runs.columns import columns_for
-from experiments.runs.data import check_codec
+from experiments.runs.start import start
 
 WATCHED = ("lip_corr", "fd", "variance", "response_peak_smile", "response_peak_motion")
 """Metrics of validation, as far as the codec's columns have them: latent motion has no lips."""
 
 
-def start(config: Config, metadata: Metadata) -> tuple[dict, Metadata]:
+def reference(config: Config, metadata: Metadata) -> tuple[dict, Metadata]:
     """Parameters, on the host, of the model that is tuned, and the data's metadata with that model's statistics.
 
     Raises InputError for a model of another shape, other features or another codec, for one that was distilled, for
@@ -37,23 +34,12 @@ def start(config: Config, metadata: Metadata) -> tuple[dict, Metadata]:
         f"training.save_every = {training.save_every} is not a multiple of training.sample_every = "
         f"{training.sample_every}: preference tuning saves what it has validated",
     )
-    model = config.preference.model
-    run = afjax.load(model)
-    if run.config.distillation.model:
-        do = f"tune its teacher, {run.config.distillation.model}, and distil that"
-        raise InputError("it was distilled into few evaluations and knows no levels but theirs", model, do)
-    wanted, found = (to_dict(c) for c in (config, run.config))
-    for group in ("model", "layout"):
-        changed = differences(found[group], wanted[group], free=(), where=f"{group}.")
-        if changed:
-            raise InputError(f"it differs from this config ({changed[0]})", model, "give its values")
-    check_codec(run, metadata, model)
-    require_same(features_of(config), described(run.features), model)
     ours = preferences.motion_sha256(metadata.normalizer)
+    params, metadata = start(config.preference.model, config, metadata, "tune")
     if preferences.read_provenance(config.preference.path).get("motion_sha256", ours) != ours:
         do = "make them of these: python -m experiments.make_preferences --data DATA"
         raise InputError("its losing samples are of other conversations than data.path", config.preference.path, do)
-    return jax.device_get(run.generator.params), replace(metadata, normalizer=run.normalizer)
+    return params, metadata
 
 
 class Validation:

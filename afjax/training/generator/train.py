@@ -28,12 +28,14 @@ def train(
     ref_params: Params | None = None,
     normalizer: Normalizer | None = None,
     teacher: SamplerConfig | None = None,
+    start: Params | None = None,
     **around,
 ) -> TrainState:
     """Trains a generator; arguments not named here are those of `run`.
 
     `ref_params`: frozen parameters for tuning by preferences or, with the sampler of a `teacher`, for distillation of
-    what they generate. `normalizer`: the device standardises stored batches by it; None: batches are standardised.
+    what they generate; it starts from them. `start`: parameters from which other training starts; None: random ones.
+    `normalizer`: the device standardises stored batches by it; None: batches are standardised.
     """
     random, layout, scaled = make_random_inputs(config), token_layout(config), make_scale(config, normalizer)
     step, listening = make_train_step(config, ref_params, teacher=teacher), make_train_step(config, listening=True)
@@ -43,7 +45,7 @@ def train(
         return chosen(state, scaled(batch), random(number), layout)
 
     task = Task(
-        init=lambda: init_state(config, ref_params),
+        init=lambda: init_state(config, start if ref_params is None else ref_params),
         abstract=abstract_state(config),
         step=advance,
         meter=make_meter(config, tuned=ref_params is not None, teacher=teacher),
