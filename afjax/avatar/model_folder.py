@@ -122,10 +122,11 @@ def read(folder: str | Path) -> Model:
 
 
 def _portable(config: Config) -> Config:
-    """The config without the folders of the machine that trained; of a teacher the name stays."""
+    """The config without the folders of the machine that trained; of a teacher or a beginning the name stays."""
+    training = replace(config.training, start_from=Path(config.training.start_from).name)
     distillation = DistillationConfig(Path(config.distillation.model).name)
     data, preference = replace(config.data, path=""), replace(config.preference, path="", model="")
-    return replace(config, data=data, preference=preference, distillation=distillation)
+    return replace(config, data=data, preference=preference, distillation=distillation, training=training)
 
 
 def _replaceable(folder: Path) -> str:

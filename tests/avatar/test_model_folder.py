@@ -79,6 +79,13 @@ def test_it_holds_no_folder_of_the_machine_that_trained(avatar, saved):
     assert "afjax.load" in (saved / "README.md").read_text()
 
 
+def test_of_the_model_that_it_started_from_the_name_stays(avatar, tmp_path):
+    training = replace(avatar.config.training, start_from="/home/trainer/first")
+    config = replace(avatar.config, preference=PreferenceConfig(), training=training)
+    avatar.with_config(config).save(tmp_path / "second")
+    assert afjax.load(tmp_path / "second").config.training.start_from == "first"
+
+
 def test_saving_again_replaces_the_model_and_keeps_its_card(avatar, folder):
     (folder / "README.md").write_text("mine")
     replace(avatar, step=8).save(folder)
