@@ -20,7 +20,7 @@ def get_config(variant: str = "listener") -> ConfigDict:
     config = listener.get_config() if variant == "listener" else quickstart.get_config("listening")
     config.name = f"distill_{variant}"
     config.distillation.model = "listener" if variant == "listener" else ""
-    warmer = 1.025 if variant == "listener" else 1.035
+    warmer = 1.015 if variant == "listener" else 1.035
     config.sampler.update({"solver": "euler", "nfe": 2, "guidance_joint": 1.0, "temperature": warmer})
     config.objective.kept_conditions = {"joint": 0.9, "avatar": 0.1}
     config.optimizer.muon_learning_rate *= 0.3

@@ -50,5 +50,6 @@ def get_config(variant: str = "") -> ConfigDict:
         config.name = "listener_finetune"
         config.optimizer.learning_rate *= 0.25
         config.optimizer.muon_learning_rate *= 0.25
+        config.sampler.temperature = 1.005
         config.training.update({"start_from": "listener_base", "num_steps": 12000, "listening_steps": 0})
     return config
