@@ -16,6 +16,9 @@ from experiments.runs.train import train_run
 
 BASE = "listener_base"
 """The model that ships as it was trained, before its tuning."""
+USERS = ("dropped", "unseen")
+"""What is done to the user in losing samples, one of each per conversation: samples that lack the face alone raise what
+is told by a face and leave what is heard, which is answered enough (docs/results.md)."""
 SHARE = 0.5
 """How far of its tuning the model that ships goes: with all of it answers overshoot (docs/results.md)."""
 CENTRE = {"train": 256, "eval": 4, "seconds": 30.0, "listening": 0.6, "seed": 11}
@@ -27,9 +30,10 @@ SAME = ("model", "layout", "data.path", "data.seconds", "data.features", "traini
 def make(config: Config, tuning: Config, out: Path, ship: bool = False) -> dict:
     """Trains by `config`, tunes by `tuning`, saves both models in `out` and, to ship, in place of those that do.
 
-    The losing samples are the trained model's own, made without the user (paper section 4.2). The tuned model is
-    centred (`experiments.runs.centring`). What took long is not done again, centring is. Returns the result of `save`.
-    Raises InputError for a tuning that can't follow the training, and for a run in `out` begun with other settings.
+    The losing samples are the trained model's own, made without the user (paper section 4.2) or its face. The tuned
+    model is centred (`experiments.runs.centring`). What took long is not done again, centring is. Returns the result
+    of `save`. Raises InputError for a tuning that can't follow the training, and for a run in `out` begun with other
+    settings.
     """
     _check(config, tuning)
     base, model = (files.writable(out / name, folder=True) for name in ("base", "model"))
@@ -39,7 +43,7 @@ def make(config: Config, tuning: Config, out: Path, ship: bool = False) -> dict:
     train_run(config, out / "run")
     save(out / "run", base, _card(BASE))
     data = training_data(tuning, out / "tuned")
-    make_preferences(afjax.load(base), data, out / "losing", per_clip=1)
+    make_preferences(afjax.load(base), data, out / "losing", USERS, per_clip=1)
     preference = replace(tuning.preference, model=str(base), path=str(out / "losing"))
     train_run(replace(tuning, preference=preference), out / "tuned", samples=False)
     made = save(out / "tuned", model, _card(cli.SHIPPED), SHARE, _conversations(config, out / "listening"))

@@ -167,6 +167,7 @@ def test_one_command_makes_the_models_that_ship(config, workdir, tmp_path, monke
     np.testing.assert_allclose(_head(half), (_head(base) + _head(whole)) / 2, rtol=1e-4, atol=1e-7)
     assert np.abs(_head(whole) - _head(base)).max() > 1e-4
     assert (out / "base" / "README.md").read_text() == "the card"
+    assert preferences.read_provenance(out / "losing")["user"] == "dropped, unseen"
     trained = (out / "tuned" / "metrics.jsonl").read_bytes()
     (out / "model" / "model.json").unlink()
     listener_release.make(config, tuning, out)  # as after a stop: only what is missing
