@@ -3,8 +3,8 @@
     python -m experiments.make_listener --out out/listener
 
 simulates, trains by this file (`out/listener/base`) and tunes by `dpo.py:listener` and centres (`out/listener/model`);
-stopped, it goes on. `afjax.load("listener_base")` loads what this file trains; its card is
-afjax/models/listener_base/README.md.
+stopped, it goes on. `afjax.load("listener_base")` loads a model that was trained by this file and further; its card,
+afjax/models/listener_base/README.md, says how.
 
     python -m experiments.train --config experiments/configs/listener.py:finetune --config.data.path=DATA \\
         --workdir out/mine
