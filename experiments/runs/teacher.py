@@ -11,7 +11,7 @@ from experiments.runs.start import fitting
 def guided(config: Config, metadata: Metadata) -> tuple[dict, SamplerConfig, Metadata]:
     """The teacher's parameters, on the host, its sampler, and the data's metadata with the teacher's statistics.
 
-    Raises InputError for a teacher of another shape, or whose steps are no multiple of the student's.
+    Raises InputError for a teacher that doesn't fit (`fitting`), or whose steps are no multiple of the student's.
     """
     teacher, metadata = fitting(config.distillation.model, config, metadata, free=("layout.tokens",))
     distillation.check(teacher.config.sampler, config.sampler)
