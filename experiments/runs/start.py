@@ -14,13 +14,12 @@ from data_pipeline.records import Metadata
 from experiments.runs.data import check_codec
 
 
-def fitting(model: str, config: Config, metadata: Metadata, free: Sequence[str] = ()) -> tuple[Avatar, Metadata]:
-    """A model to start from, and the data's metadata with that model's statistics.
+def fitting(avatar: Avatar, model: str, config: Config, metadata: Metadata, free: Sequence[str] = ()) -> Metadata:
+    """The data's metadata with the statistics of a model to start from, which was loaded from `model`.
 
     `free`: settings of `model` and `layout` in which the model may differ from the config. Raises InputError for a
     model of another shape, other features or another codec.
     """
-    avatar = afjax.load(model)
     wanted, found = (to_dict(c) for c in (config, avatar.config))
     for group in ("model", "layout"):
         changed = differences(found[group], wanted[group], free=free, where=f"{group}.")
@@ -28,7 +27,7 @@ def fitting(model: str, config: Config, metadata: Metadata, free: Sequence[str] 
             raise InputError(f"it differs from this config ({changed[0]})", model, "give its values")
     check_codec(avatar, metadata, model)
     require_same(features_of(config), described(avatar.features), model)
-    return avatar, replace(metadata, normalizer=avatar.normalizer)
+    return replace(metadata, normalizer=avatar.normalizer)
 
 
 def start(model: str, config: Config, metadata: Metadata, do: str) -> tuple[dict, Metadata]:
@@ -40,5 +39,4 @@ def start(model: str, config: Config, metadata: Metadata, do: str) -> tuple[dict
     if teacher := avatar.config.distillation.model:
         what = "it was distilled into few evaluations and knows no levels but theirs"
         raise InputError(what, model, f"{do} its teacher, {teacher}, and distil that")
-    avatar, metadata = fitting(model, config, metadata)
-    return jax.device_get(avatar.generator.params), metadata
+    return jax.device_get(avatar.generator.params), fitting(avatar, model, config, metadata)

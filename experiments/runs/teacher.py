@@ -2,6 +2,7 @@
 
 import jax
 
+import afjax
 from afjax.config import Config, SamplerConfig
 from afjax.training.generator import distillation
 from data_pipeline.records import Metadata
@@ -13,6 +14,7 @@ def guided(config: Config, metadata: Metadata) -> tuple[dict, SamplerConfig, Met
 
     Raises InputError for a teacher that doesn't fit (`fitting`), or whose steps are no multiple of the student's.
     """
-    teacher, metadata = fitting(config.distillation.model, config, metadata, free=("layout.tokens",))
+    teacher = afjax.load(config.distillation.model)
+    metadata = fitting(teacher, config.distillation.model, config, metadata, free=("layout.tokens",))
     distillation.check(teacher.config.sampler, config.sampler)
     return jax.device_get(teacher.generator.params), teacher.config.sampler, metadata
