@@ -125,6 +125,7 @@ def batches(
     part: tuple[int, int] = (0, 1),
     stored: bool = False,
     filter: str = "",
+    earlier: int = 0,
 ) -> Batches:
     """Endless batches of windows of a data set, or of several folders with weights.
 
@@ -134,7 +135,8 @@ def batches(
     frames late. User and avatar are exchanged in a share `swap` of the windows. `part` (index, count): only part
     `index` of `count` equal parts of every batch is read, b / count windows; a place counts whole batches, whatever the
     parts. `filter` (`data.filter`): clips whose quality numbers do not satisfy it are left out. If only some of several
-    folders have these numbers, the others are read whole, with an InputWarning.
+    folders have these numbers, the others are read whole, with an InputWarning. `earlier`: frames of
+    earlier_user_motion `[b, earlier, d]` (`ReadWindow`); 0: none.
 
     All are float32 NumPy arrays, standardised by the stored statistics. With `stored` they are as on disk, features and
     latents in float16, for the device to standardise (`Normalizer.scale`). `get_state` and `set_state` continue it
@@ -164,7 +166,7 @@ def batches(
         orders.append(grain.MapDataset.source(clips).seed(seed + number).shuffle().repeat())
     order = orders[0] if len(orders) == 1 else grain.MapDataset.mix(orders, weights).seed(seed)
     places = order.random_map(RandomPlace(frames, swap, user_delay, block))
-    windows = places.map(ReadWindow(frames, user_delay, first.normalizer.audio_silence))
+    windows = places.map(ReadWindow(frames, user_delay, first.normalizer.audio_silence, earlier))
     windows = windows if stored else windows.map(first.normalizer.scale)
     dataset = windows.batch(batch // part[1], drop_remainder=True)[part[0] :: part[1]]
     iterable = dataset.to_iter_dataset(grain.ReadOptions(num_threads=1, prefetch_buffer_size=AHEAD))

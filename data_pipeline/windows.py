@@ -120,11 +120,16 @@ class RandomPlace(grain.transforms.RandomMap):
 
 @dataclass(frozen=True)
 class ReadWindow(grain.transforms.Map):
-    """The window at a place, `tracks` of its frames with its name, `window`, read from disk."""
+    """The window at a place, `tracks` of its frames with its name, `window`, read from disk.
+
+    `earlier`: if not 0, the user's motion in as many frames before the window comes with it, `earlier_user_motion`
+    `[earlier, d]` as late as the window's own, nan before the conversation.
+    """
 
     frames: int
     user_delay: int = 0
     silence: np.ndarray | float = 0.0
+    earlier: int = 0
 
     def map(self, element: Place) -> Window:
         first, end = element.start, element.start + self.frames
@@ -134,10 +139,15 @@ class ReadWindow(grain.transforms.Map):
             found = made | exchanged(made, self.user_delay) | {"reference_motion": piece.user_rest}
             # the known causes are those of the person who has become the avatar
             found["cause_age"] = np.full((self.frames, len(EVENT_KINDS)), np.nan, np.float32)
+            before = element.clip.piece(max(first - self.earlier, 0), first).avatar_motion
         else:  # frames of a late user before the window
-            begun = max(first - self.user_delay, 0)
+            begun = max(first - self.user_delay - self.earlier, 0)
             seen = tracks(element.clip.piece(begun, end), self.user_delay, self.silence)
             found = cut(seen, first - begun, self.frames)
+            before = seen["user_motion"][: first - begun]
+        if self.earlier:
+            nothing = np.full((self.earlier, before.shape[-1]), np.nan, np.float32)
+            found["earlier_user_motion"] = np.concatenate([nothing, before])[-self.earlier :]
         if element.losing is not None:
             found["losing_motion"] = element.clip.losing_motion(element.losing)[first:end]
         return found | {"window": element.name}

@@ -19,6 +19,7 @@ def small_config(
     width=16,
     depth=2,
     convolutions=0,
+    relative_frames=0,
     answer_head=False,
     cause_kinds=0,
 ) -> Config:
@@ -35,6 +36,7 @@ def small_config(
             condition_encoder=encoder,
             memory_size=6 if encoder == "memory" else 0,
             condition_convolutions=convolutions,
+            relative_frames=relative_frames,
             answer_head=answer_head,
             cause_kinds=cause_kinds,
         ),

@@ -45,7 +45,9 @@ class ModelConfig:
     `audio_dim` is the width of the audio features, 0 where they come projected to the condition's width. `memory_size`
     is the number of vectors in each motion memory bank of the `memory` encoder, 0 for the other encoders.
     `condition_convolutions`: causal convolutions beside the condition encoder's attention, dilated by 1, 2, 4 ...; they
-    carry fast cues. `answer_head`: a linear head that predicts the motion from the condition alone, for training.
+    carry fast cues. `relative_frames`: time constant, in frames, of the statistics by which these are also told the
+    user's motion relative to what that user usually does (`afjax.nn.relative_motion`); 0: they are not.
+    `answer_head`: a linear head that predicts the motion from the condition alone, for training.
     `cause_kinds`: number of kinds of the user's causes that another linear head predicts from the condition, for
     training on data that name them.
     """
@@ -61,6 +63,7 @@ class ModelConfig:
     condition_heads: int = 4
     memory_size: int = 0
     condition_convolutions: int = 0
+    relative_frames: int = 0
     answer_head: bool = False
     cause_kinds: int = 0
 
@@ -69,6 +72,16 @@ class ModelConfig:
         """Frames of past that the condition encoder's convolutions read."""
         return 2 * (2**self.condition_convolutions - 1) + MOVES if self.condition_convolutions else 0
 
+    @property
+    def earlier_frames(self) -> int:
+        """Frames of the user before a training window from which its running statistics are taken."""
+        return 2 * self.relative_frames
+
+    @property
+    def told_dim(self) -> int:
+        """Channels by which the condition encoder is told the user's motion."""
+        return self.motion_dim * (4 if self.relative_frames else 1)
+
     def __post_init__(self):
         one_of("model.condition_encoder", self.condition_encoder, CONDITION_ENCODERS)
         for name in ("motion_dim", "width", "depth", "heads", "mlp_ratio", "condition_width", "condition_heads"):
@@ -76,6 +89,10 @@ class ModelConfig:
         require(self.cause_kinds >= 0, "model.cause_kinds must not be negative")
         require(self.audio_dim >= 0, "model.audio_dim must not be negative")
         require(0 <= self.condition_convolutions <= 6, "model.condition_convolutions must lie in 0 .. 6")
+        require(
+            self.relative_frames == 0 or (self.relative_frames > 0 and self.condition_convolutions > 0),
+            "model.relative_frames must not be negative, and needs model.condition_convolutions",
+        )
         require(
             self.memory_size > 0 if self.condition_encoder == "memory" else self.memory_size == 0,
             "model.memory_size must be positive for the memory condition encoder and 0 for the others",

@@ -20,14 +20,15 @@ thing. A query sees the whole pass of the user, or a window as in `windowed`.
 The causal forms have a second path where `convolutions` is n > 0. It carries cues that last a few frames, and answers
 that run by themselves. It goes round the attention, whose query, the avatar's voice, says little while it listens:
 
-    h_0 = Linear [a, a_u, u_m, m, |m[t] - m[t - 3]|]              u_m: user motion as embedded above, m: as it comes
+    h_0 = Linear [a, a_u, u_m, m, |m[t] - m[t - 3]|, r]           u_m: user motion as embedded above, m: as it comes
     h_i[t] = h_{i-1}[t] + SiLU LN Linear [h_{i-1}[t - 2 d], h_{i-1}[t - d], h_{i-1}[t]]        d = 2^(i-1)
     c = Linear SiLU LN (... + h_n)
 
 This path reads 2 (2^n - 1) + 3 frames of past; frames before a stream's first are zero. A nod or a shaken head has no
 mean, so that nothing linear tells it from rest. A network that must find a square first hardly begins to learn it from
 rare answers. How much a channel moves says it at once: three frames are half a period at 4 Hz and near enough to half
-of one at 2 Hz.
+of one at 2 Hz. r, if the encoder is told it, is m relative to what this user usually does
+(`afjax.nn.relative_motion`).
 
 A dropped condition is zero after its projection (audio) or before it (motion).
 """
@@ -49,6 +50,8 @@ FramePresent = Bool[HostOrDevice, " t"] | Bool[HostOrDevice, "b t"]
 """True for the frames that there are."""
 FrameMask = Bool[HostOrDevice, "... t t"]
 FramePositions = Shaped[HostOrDevice, " t"]
+Told = Float[HostOrDevice, "b t _"]
+"""The user's motion, alone or with what is told of it relative to the user (`afjax.nn.relative_motion`)."""
 
 
 class RawConditions(NamedTuple):
@@ -63,11 +66,14 @@ class RawConditions(NamedTuple):
 
 
 class Conditions(NamedTuple):
-    """Standardised conditions: mean 0 and deviation 1 over the training split. `project` projects their voices."""
+    """Standardised conditions: mean 0 and deviation 1 over the training split. `project` projects their voices.
+
+    The user's motion has the motion's d channels, in a network `ModelConfig.told_dim`.
+    """
 
     avatar_features: Audio
     user_features: Audio
-    user_motion: Motion
+    user_motion: Told
 
 
 class ProjectedConditions(NamedTuple):
@@ -78,7 +84,7 @@ class ProjectedConditions(NamedTuple):
 
     avatar_embedding: Embedding
     user_embedding: Embedding
-    user_motion: Motion
+    user_motion: Told
 
 
 class AudioProjection(nn.Module):
@@ -151,6 +157,7 @@ class ConditionEncoder(nn.Module):
       projects: whether audio features are projected here.
       memory_size: vectors in each memory bank; 0: the avatar's voice attends to the user instead.
       convolutions: layers of the second path; 0: none.
+      relative: whether three quarters of the user's motion are relative motion, for the second path alone.
     """
 
     width: int
@@ -160,6 +167,7 @@ class ConditionEncoder(nn.Module):
     projects: bool = True
     memory_size: int = 0
     convolutions: int = 0
+    relative: bool = False
 
     def setup(self):
         self.audio_projection = AudioProjection(self.width)
@@ -215,7 +223,8 @@ class ConditionEncoder(nn.Module):
         """
         avatar_embedding = conditions.avatar_embedding * condition_mask[:, 0, None, None]
         user_embedding = conditions.user_embedding * condition_mask[:, 1, None, None]
-        user_motion = conditions.user_motion * condition_mask[:, 2, None, None]
+        told = conditions.user_motion * condition_mask[:, 2, None, None]
+        user_motion, relative = jnp.split(told, [told.shape[-1] // 4 if self.relative else told.shape[-1]], axis=-1)
         narrow = user_motion.astype(avatar_embedding.dtype)
         moved = self.embed_motion(narrow)
         user = self.fuse_user(moved, user_embedding, mask, positions)
@@ -227,5 +236,6 @@ class ConditionEncoder(nn.Module):
             there = jnp.diagonal(jnp.asarray(mask), axis1=-2, axis2=-1)
             change = motion_speed(user_motion, there).astype(narrow.dtype)  # of wide motion: small nods are differences
             tracks = (avatar_embedding, user_embedding, moved, narrow, change)
+            tracks += (relative.astype(narrow.dtype),) if self.relative else ()
             both = both + self.fast(tracks, there)
         return self.out(nn.silu(self.avatar_norm(both)))

@@ -93,7 +93,7 @@ class ForcingTransformer(nn.Module):
         rotary = c.condition_encoder != "released"
         self.condition_encoder = ConditionEncoder(
             c.condition_width, c.width, c.condition_heads, rotary, c.audio_dim > 0, c.memory_size,
-            c.condition_convolutions,
+            c.condition_convolutions, c.relative_frames > 0,
         )  # fmt: skip
         self.embed_motion = Linear(c.width)
         self.embed_level = LevelEmbedding(c.width)

@@ -23,9 +23,10 @@ from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Num
 
 from afjax.config import LayoutConfig, SamplerConfig
+from afjax.config.model import MOVES
 from afjax.diffusion import solver
 from afjax.diffusion.guidance import combine, guidance_branches
-from afjax.nn import masks
+from afjax.nn import masks, relative_motion
 from afjax.nn.condition_encoder import Conditions, ProjectedConditions
 from afjax.nn.rope import rotate
 from afjax.nn.token_layout import frame_layout
@@ -98,10 +99,11 @@ def _step(
     model: ForcingTransformer, layout: LayoutConfig, sampler: SamplerConfig, make_pass: Callable, params: Params,
     state: StreamState, conditions: Conditions, noise: Motion | None = None,
 ) -> tuple[StreamState, Motion]:  # fmt: skip
-    context = make_pass(model, layout, sampler, params, state, conditions)
     if noise is None:
         rng, noise = session_noise(state.rng, *conditions.user_motion.shape[1:], state.reference_motion.dtype)
         state = state.replace(rng=rng)
+    state, conditions = _tell(model, state, conditions)
+    context = make_pass(model, layout, sampler, params, state, conditions)
     motion = solve(model, params, context, noise, sampler)
     running_mean, motion = anchored(state.running_mean, motion, state.reference_motion, sampler)
     return advance(model, layout, params, state.replace(running_mean=running_mean), context, motion), motion
@@ -183,6 +185,17 @@ def advance(
         ),
         refed_motion=_tail(tokens, layout.look_ahead, 1),
     )
+
+
+def _tell(model, state: StreamState, conditions: Conditions) -> tuple[StreamState, Conditions]:
+    """The state with the user's statistics, and the conditions with the user's motion as the encoder is told it."""
+    if state.pace is None:
+        return state, conditions
+    motion = conditions.user_motion
+    before = state.recent_conditions.user_motion[:, -MOVES:, : motion.shape[-1]]
+    there = state.num_frames[:, None] >= np.arange(MOVES, 0, -1)
+    pace, told = relative_motion.told(state.pace, before, there, motion, model.config.relative_frames)
+    return state.replace(pace=pace), conditions._replace(user_motion=told)
 
 
 def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, block: Conditions) -> BlockContext:

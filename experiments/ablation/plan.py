@@ -72,7 +72,7 @@ def step_seconds(suite, data: Path, steps: int = 12) -> float:
     """Seconds per training token here, for the suite's first cell after compiling."""
     config = cells.config_of(suite, suite.cells[0], 0, data=str(data))
     step, draw, layout = make_train_step(config), make_random_inputs(config), token_layout(config)
-    iterator = batches(data, "train", config.data.batch, config.data.window, 0)
+    iterator = batches(data, "train", config.data.batch, config.data.window, earlier=config.model.earlier_frames)
     state, _ = step(init_state(config), next(iterator), draw(0), layout)
     jax.block_until_ready(state)
     started = time.perf_counter()

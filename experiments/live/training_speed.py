@@ -39,6 +39,7 @@ def generator(config: Config, batch: int, precision: str, steps: int) -> dict[st
     noise = {name: rng.standard_normal((batch, t, width), np.float32) for name, width in widths.items()}
     noise["cause_age"] = np.full((batch, t, c.cause_kinds), 1e6, np.float32)
     noise["reference_motion"] = np.zeros((batch, c.motion_dim), np.float32)
+    noise["earlier_user_motion"] = rng.standard_normal((batch, c.earlier_frames, c.motion_dim), np.float32)
     train, draw, layout = make_train_step(config), make_random_inputs(config), token_layout(config)
     given = jax.device_put(noise)
     state = init_state(config)

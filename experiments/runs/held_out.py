@@ -30,7 +30,7 @@ def held_out_probe(config: Config, folder: Path, metadata: Metadata) -> Callable
     clips = [Clip(split, int(number), "") for number in np.flatnonzero(split.frames >= frames)]
     if not clips:
         return None
-    read = ReadWindow(frames, config.layout.user_delay)
+    read = ReadWindow(frames, config.layout.user_delay, earlier=config.model.earlier_frames)
     step = metadata.features.get("block", 1)  # features of a stream's blocks: windows begin where blocks do
 
     def window(clip: int, start: int) -> Windows:

@@ -71,6 +71,7 @@ def _train_run(config: Config, workdir: Path, tensorboard: bool, wandb: str, sam
         losing=files.absolute(preference.path) if tuned else "", leave=preference.validation_clips if tuned else 0,
         user_delay=config.layout.user_delay, swap=config.data.swap,
         part=sharding.rows(config.compute, config.data.batch), stored=True, filter=config.data.filter,
+        earlier=config.model.earlier_frames,
     )  # fmt: skip
     if jax.process_index() == 0:
         for path, kept, total in iterator.kept:

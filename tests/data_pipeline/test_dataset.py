@@ -153,15 +153,18 @@ def test_recordings_name_no_causes_nor_does_a_user_who_was_the_avatar(folder, cl
 
 
 def test_roles_are_swapped_in_a_share_of_the_windows(folder, clip):
-    """Each window comes from one place of one clip, in either role; with a delay the user is late in both."""
-    d, n = 3, 20
+    """Each window comes from one place of one clip, in either role; with a delay the user is late in both.
+
+    So is what the user did earlier.
+    """
+    d, n, e = 3, 20, 30
     sources = [clip(seed, evaluation=False) for seed in range(7)]
     rest = np.zeros((d, 15), np.float32)
     late = {
         False: [(c.avatar_motion, np.concatenate([rest, c.user_motion])) for c in sources],
         True: [(c.user_motion, np.concatenate([rest, c.avatar_motion])) for c in sources],
     }
-    iterator = batches(folder, batch=8, frames=n, user_delay=d, swap=0.5)
+    iterator = batches(folder, batch=8, frames=n, user_delay=d, swap=0.5, earlier=e)
     seen = []
     for _ in range(8):
         batch = next(iterator)
@@ -171,6 +174,9 @@ def test_roles_are_swapped_in_a_share_of_the_windows(folder, clip):
             avatar, user = late[swapped][number]
             (start,) = (i for i in range(81 - n) if np.array_equal(avatar[i : i + n], batch["avatar_motion"][row]))
             np.testing.assert_array_equal(user[start : start + n], batch["user_motion"][row])
+            unseen = np.full((e, 15), np.nan, np.float32)
+            before = np.concatenate([unseen, user[d * swapped : start]])[-e:]
+            np.testing.assert_array_equal(before, batch["earlier_user_motion"][row])
             voices = [sources[number].avatar_features, sources[number].user_features]
             heard = voices[swapped][start : start + n]
             np.testing.assert_array_equal(heard, batch["avatar_features"][row])

@@ -31,7 +31,7 @@ FEATURES = MelFeatures()
 
 @pytest.fixture(scope="module")
 def config():
-    config = small_config(depth=1)
+    config = small_config(depth=1, convolutions=1, relative_frames=7)
     model = dataclasses.replace(config.model, audio_dim=mel.DIM)
     return dataclasses.replace(
         config, model=model, sampler=SamplerConfig(nfe=1, guidance_avatar=-0.5, guidance_joint=1.5)

@@ -169,7 +169,7 @@ def several(calls: list):
 
 def generated(devices: list[int]):
     """Of five clips: how much they move on one device, how far off they are on others, and the third one alone."""
-    config = dataclasses.replace(small_config(depth=1), sampler=SamplerConfig(nfe=1))
+    config = dataclasses.replace(small_config(depth=1, convolutions=1, relative_frames=7), sampler=SamplerConfig(nfe=1))
     given, rest = conditions(config, 5, 12), np.random.default_rng(0).standard_normal((5, 3)).astype(np.float32)
     one = Generator(config, scrambled(config, 0.2), Unscaled)
     tracks = [np.asarray(track) for track in (given.avatar_features, given.user_features, given.user_motion)]

@@ -77,6 +77,12 @@ def test_equal_with_convolutions_an_answer_head_and_a_second_order_solver(block,
         assert relative(*both_ways(config, 33, dtype=jnp.float64, sampler=sampler)) < 1e-10
 
 
+def test_equal_where_the_encoder_is_told_relative_motion():
+    with jax.enable_x64(True):
+        config = small_config(convolutions=2, relative_frames=7)
+        assert relative(*both_ways(config, 33, dtype=jnp.float64)) < 1e-10
+
+
 def test_released_preset_from_an_empty_cache():
     """Its own mask, condition encoder, grid, guidance, block and cache; only the network is small."""
     preset = from_dict(released.get_config("empty").to_dict())

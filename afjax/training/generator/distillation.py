@@ -32,10 +32,9 @@ from afjax.config import SamplerConfig
 from afjax.config.checks import require
 from afjax.diffusion import guidance, solver
 from afjax.losses import flow
-from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import TokenLayout
 from afjax.nn.transformer import ForcingTransformer
-from afjax.training.generator.inputs import Batch, RandomInputs
+from afjax.training.generator.inputs import Batch, RandomInputs, conditions_of
 from afjax.types import BatchNoiseLevel, Params, Scalar, typed
 
 
@@ -113,7 +112,7 @@ def _velocity(model, params, batch, random, layout: TokenLayout, finished, branc
     """
     count = len(branch_masks)
     repeat = partial(jnp.repeat, repeats=count, axis=0)
-    conditions = Conditions(batch["avatar_features"], batch["user_features"], batch["user_motion"])
+    conditions = conditions_of(batch, model.config)
     condition_mask = (random.condition_mask[:, None] * branch_masks).reshape(-1, 3)
     given = model.apply(params, jax.tree.map(repeat, conditions), condition_mask, layout, method="prepare")
     reference_motion, masks = (

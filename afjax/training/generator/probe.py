@@ -57,7 +57,8 @@ BATCH = 16
 
 Windows = Mapping[str, np.ndarray]
 """Standardised windows as training has them: `avatar_motion`, `user_motion` `[w, t, d]`, `avatar_features`,
-`user_features` `[w, t, f]`, `reference_motion` `[w, d]`."""
+`user_features` `[w, t, f]`, `reference_motion` `[w, d]`, and `earlier_user_motion` `[w, e, d]` if the model
+needs it."""
 Tracks = Float[HostOrDevice, "w t"]
 Kept = Float[np.ndarray, "3"] | Int[np.ndarray, "3"] | Sequence[int]
 """Conditions that are not dropped, 1 or 0: avatar audio, user audio, user motion."""
@@ -185,7 +186,7 @@ def velocity_errors(
     """
     count, frames, channels = windows["avatar_motion"].shape
     noise = np.random.default_rng(0).standard_normal((count, frames, channels)).astype(np.float32)
-    batch = {name: np.asarray(windows[name]) for name in _NAMES}
+    batch = {name: np.asarray(windows[name]) for name in _NAMES if name in windows}
     zeros, condition_mask = (
         np.zeros((count, 1), np.float32),
         np.tile(np.asarray(condition_mask, np.float32), (count, 1)),
@@ -213,7 +214,9 @@ def _here(spec: PartitionSpec):
     return NamedSharding(Mesh(np.array(devices), ("windows",)), spec)
 
 
-_NAMES = ("avatar_motion", "user_motion", "avatar_features", "user_features", "reference_motion")
+_NAMES = (
+    "avatar_motion", "user_motion", "avatar_features", "user_features", "reference_motion", "earlier_user_motion",
+)  # fmt: skip
 
 
 @lru_cache(maxsize=8)

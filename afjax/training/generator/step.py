@@ -15,12 +15,11 @@ import optax
 from afjax.config import ComputeConfig, Config, ModelConfig, OptimizerConfig, PreferenceConfig, SamplerConfig
 from afjax.diffusion import guidance, noise_levels, path
 from afjax.losses import causes, dpo, flow
-from afjax.nn.condition_encoder import Conditions
 from afjax.nn.token_layout import TokenLayout
 from afjax.nn.transformer import Answer, ForcingTransformer
 from afjax.training import sharding
 from afjax.training.generator import distillation
-from afjax.training.generator.inputs import Batch, RandomInputs
+from afjax.training.generator.inputs import Batch, RandomInputs, conditions_of
 from afjax.training.generator.state import TrainState
 from afjax.training.optimizer import make_optimizer
 from afjax.types import BatchNoiseLevel, Motion, NoiseLevel, Params, Scalar, Tokens, typed
@@ -79,7 +78,7 @@ def velocity_errors(
     model: ForcingTransformer, params: Params, batch: Batch, motion: Motion, random: RandomInputs, layout: TokenLayout
 ) -> tuple[Tokens, NoiseLevel, Answer]:
     """Velocity's error `[b, n, d]` for motion `[b, t, d]` on a token layout, levels `[b, n]`, and the Answer."""
-    conditions = Conditions(batch["avatar_features"], batch["user_features"], batch["user_motion"])
+    conditions = conditions_of(batch, model.config)
     motion, noise = motion[:, layout.frame], random.noise[:, layout.frame]
     noise_level = token_level(random, layout)
     history = jnp.where(noise_level > 0, 0.0, random.history)
@@ -147,7 +146,7 @@ def answer_loss(
     batch_noise_level: BatchNoiseLevel | None = None,
 ) -> tuple[Scalar | float, dict[str, Scalar]]:  # fmt: skip
     """`condition_losses` without the transformer, whose weights have no gradient in them."""
-    conditions = Conditions(batch["avatar_features"], batch["user_features"], batch["user_motion"])
+    conditions = conditions_of(batch, model.config)
     answer = model.apply(params, conditions, random.condition_mask, layout, method="answer")
     return condition_losses(
         answer, batch, layout, 1.0 if batch_noise_level is None else len(random.noise_level) / len(batch_noise_level)

@@ -82,6 +82,7 @@ def step_flops(config: Config, tuned: bool = False, teacher: SamplerConfig | Non
     batch = {name: jax.ShapeDtypeStruct((b, t, width), "float32") for name, width in widths.items()}
     batch["cause_age"] = jax.ShapeDtypeStruct((b, t, c.cause_kinds), "float32")
     batch["reference_motion"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
+    batch["earlier_user_motion"] = jax.ShapeDtypeStruct((b, c.earlier_frames, c.motion_dim), "float32")
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     random, layout = jax.eval_shape(make_random_inputs(config), 0), token_layout(config)
     model, norm = ForcingTransformer(c), config.objective.norm
