@@ -83,6 +83,9 @@ class Split(Protocol):
     def piece(self, number: int, start: int, stop: int) -> Piece:
         """Frames `start .. stop - 1` of a conversation."""
 
+    def track(self, number: int, name: str, start: int, stop: int) -> np.ndarray:
+        """The same frames of one track, `avatar_motion` for example."""
+
     def conversation(self, number: int) -> Conversation:
         """A whole conversation, checked."""
 
@@ -222,6 +225,10 @@ class _Shard:
             rests = [self._read(file, name, number, 1)[0] if name in self._places else zero for name in _RESTS]
         return Piece(*tracks, kinds, frames - np.int32(start), *rests)
 
+    def track(self, number: int, name: str, start: int, stop: int) -> np.ndarray:
+        with self.path.open("rb", buffering=0) as file:
+            return self._read(file, name, int(self.first[number]) + start, stop - start)
+
     def conversation(self, number: int) -> Conversation:
         first, stop = self.first[number : number + 2].tolist()
         event, last = self._event[number : number + 2].tolist()
@@ -263,6 +270,10 @@ class _Shards:
     def piece(self, number: int, start: int, stop: int) -> Piece:
         shard, within = self._at(number)
         return shard.piece(within, start, stop)
+
+    def track(self, number: int, name: str, start: int, stop: int) -> np.ndarray:
+        shard, within = self._at(number)
+        return shard.track(within, name, start, stop)
 
     def conversation(self, number: int) -> Conversation:
         shard, within = self._at(number)
@@ -313,6 +324,9 @@ class _Records:
         clip = self._kept(number)
         tracks = [getattr(clip, name)[start:stop] for name in _TRACKS]
         return Piece(*tracks, clip.event_kind, clip.event_frame - np.int32(start), clip.rest, clip.user_rest)
+
+    def track(self, number: int, name: str, start: int, stop: int) -> np.ndarray:
+        return getattr(self._kept(number), name)[start:stop]
 
     def conversation(self, number: int) -> Conversation:
         with self._faults():

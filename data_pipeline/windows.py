@@ -123,7 +123,7 @@ class ReadWindow(grain.transforms.Map):
     """The window at a place, `tracks` of its frames with its name, `window`, read from disk.
 
     `earlier`: if not 0, the user's motion in as many frames before the window comes with it, `earlier_user_motion`
-    `[earlier, d]` as late as the window's own, nan before the conversation.
+    `[earlier, d]`, as late as the window's own, and nan before the conversation.
     """
 
     frames: int
@@ -139,15 +139,21 @@ class ReadWindow(grain.transforms.Map):
             found = made | exchanged(made, self.user_delay) | {"reference_motion": piece.user_rest}
             # the known causes are those of the person who has become the avatar
             found["cause_age"] = np.full((self.frames, len(EVENT_KINDS)), np.nan, np.float32)
-            before = element.clip.piece(max(first - self.earlier, 0), first).avatar_motion
         else:  # frames of a late user before the window
-            begun = max(first - self.user_delay - self.earlier, 0)
+            begun = max(first - self.user_delay, 0)
             seen = tracks(element.clip.piece(begun, end), self.user_delay, self.silence)
             found = cut(seen, first - begun, self.frames)
-            before = seen["user_motion"][: first - begun]
-        if self.earlier:
-            nothing = np.full((self.earlier, before.shape[-1]), np.nan, np.float32)
-            found["earlier_user_motion"] = np.concatenate([nothing, before])[-self.earlier :]
         if element.losing is not None:
             found["losing_motion"] = element.clip.losing_motion(element.losing)[first:end]
+        if self.earlier:
+            found["earlier_user_motion"] = self._earlier(element, found["reference_motion"])
         return found | {"window": element.name}
+
+    def _earlier(self, place: Place, rest: np.ndarray) -> np.ndarray:
+        """The motion `[earlier, d]` of the window's user before it. A user who is late rests in the first frames."""
+        name, late = ("avatar_motion", 0) if place.swapped else ("user_motion", self.user_delay)
+        stop = max(place.start - late, 0)
+        seen = place.clip.split.track(place.clip.number, name, max(stop - self.earlier, 0), stop)
+        nothing = np.full((self.earlier, len(rest)), np.nan, seen.dtype)
+        resting = np.broadcast_to(rest, (min(late, place.start), len(rest))).astype(seen.dtype)
+        return np.concatenate([nothing, resting, seen])[-self.earlier :]

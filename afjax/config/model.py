@@ -46,7 +46,7 @@ class ModelConfig:
     is the number of vectors in each motion memory bank of the `memory` encoder, 0 for the other encoders.
     `condition_convolutions`: causal convolutions beside the condition encoder's attention, dilated by 1, 2, 4 ...; they
     carry fast cues. `relative_frames`: time constant, in frames, of the statistics by which these are also told the
-    user's motion relative to what that user usually does (`afjax.nn.relative_motion`); 0: they are not.
+    user's motion relative to what that user usually does (`afjax.nn.relative_motion`), MOVES or more; 0: they are not.
     `answer_head`: a linear head that predicts the motion from the condition alone, for training.
     `cause_kinds`: number of kinds of the user's causes that another linear head predicts from the condition, for
     training on data that name them.
@@ -75,12 +75,7 @@ class ModelConfig:
     @property
     def earlier_frames(self) -> int:
         """Frames of the user before a training window from which its running statistics are taken."""
-        return 2 * self.relative_frames
-
-    @property
-    def told_dim(self) -> int:
-        """Channels by which the condition encoder is told the user's motion."""
-        return self.motion_dim * (4 if self.relative_frames else 1)
+        return 5 * self.relative_frames  # by then the statistics before a conversation weigh less than a hundredth
 
     def __post_init__(self):
         one_of("model.condition_encoder", self.condition_encoder, CONDITION_ENCODERS)
@@ -90,8 +85,12 @@ class ModelConfig:
         require(self.audio_dim >= 0, "model.audio_dim must not be negative")
         require(0 <= self.condition_convolutions <= 6, "model.condition_convolutions must lie in 0 .. 6")
         require(
-            self.relative_frames == 0 or (self.relative_frames > 0 and self.condition_convolutions > 0),
-            "model.relative_frames must not be negative, and needs model.condition_convolutions",
+            self.relative_frames == 0 or self.relative_frames >= MOVES,
+            f"model.relative_frames must be 0, or {MOVES} or more",
+        )
+        require(
+            self.relative_frames == 0 or self.condition_convolutions > 0,
+            "model.relative_frames is for condition_convolutions, of which there are none",
         )
         require(
             self.memory_size > 0 if self.condition_encoder == "memory" else self.memory_size == 0,

@@ -50,8 +50,8 @@ FramePresent = Bool[HostOrDevice, " t"] | Bool[HostOrDevice, "b t"]
 """True for the frames that there are."""
 FrameMask = Bool[HostOrDevice, "... t t"]
 FramePositions = Shaped[HostOrDevice, " t"]
-Told = Float[HostOrDevice, "b t _"]
-"""The user's motion, alone or with what is told of it relative to the user (`afjax.nn.relative_motion`)."""
+Relative = Float[HostOrDevice, "b t _"]
+"""The user's motion relative to what this user usually does, `[b, t, 3 d]` (`afjax.nn.relative_motion`)."""
 
 
 class RawConditions(NamedTuple):
@@ -68,23 +68,25 @@ class RawConditions(NamedTuple):
 class Conditions(NamedTuple):
     """Standardised conditions: mean 0 and deviation 1 over the training split. `project` projects their voices.
 
-    The user's motion has the motion's d channels, in a network `ModelConfig.told_dim`.
+    A network whose config has `relative_frames` is given `relative` as well; a stream's step makes it.
     """
 
     avatar_features: Audio
     user_features: Audio
-    user_motion: Told
+    user_motion: Motion
+    relative: Relative | None = None
 
 
 class ProjectedConditions(NamedTuple):
-    """Conditions with both voices projected to the encoder's width c, as `encode` takes them; motion is not projected.
+    """Conditions with both voices projected to the encoder's width c, as `encode` takes them; all else is as it was.
 
     A network without a projection of its own (`audio_dim` 0) takes voices that already have this width.
     """
 
     avatar_embedding: Embedding
     user_embedding: Embedding
-    user_motion: Told
+    user_motion: Motion
+    relative: Relative | None = None
 
 
 class AudioProjection(nn.Module):
@@ -157,7 +159,7 @@ class ConditionEncoder(nn.Module):
       projects: whether audio features are projected here.
       memory_size: vectors in each memory bank; 0: the avatar's voice attends to the user instead.
       convolutions: layers of the second path; 0: none.
-      relative: whether three quarters of the user's motion are relative motion, for the second path alone.
+      relative: whether the second path is told relative motion.
     """
 
     width: int
@@ -194,7 +196,7 @@ class ConditionEncoder(nn.Module):
             self.audio_projection(conditions.avatar_features),
             self.audio_projection(conditions.user_features),
         )
-        return ProjectedConditions(avatar, user, conditions.user_motion)
+        return ProjectedConditions(avatar, user, conditions.user_motion, conditions.relative)
 
     @typed
     def embed_motion(self, motion: Motion) -> Embedding:
@@ -223,8 +225,7 @@ class ConditionEncoder(nn.Module):
         """
         avatar_embedding = conditions.avatar_embedding * condition_mask[:, 0, None, None]
         user_embedding = conditions.user_embedding * condition_mask[:, 1, None, None]
-        told = conditions.user_motion * condition_mask[:, 2, None, None]
-        user_motion, relative = jnp.split(told, [told.shape[-1] // 4 if self.relative else told.shape[-1]], axis=-1)
+        user_motion = conditions.user_motion * condition_mask[:, 2, None, None]
         narrow = user_motion.astype(avatar_embedding.dtype)
         moved = self.embed_motion(narrow)
         user = self.fuse_user(moved, user_embedding, mask, positions)
@@ -236,6 +237,7 @@ class ConditionEncoder(nn.Module):
             there = jnp.diagonal(jnp.asarray(mask), axis1=-2, axis2=-1)
             change = motion_speed(user_motion, there).astype(narrow.dtype)  # of wide motion: small nods are differences
             tracks = (avatar_embedding, user_embedding, moved, narrow, change)
-            tracks += (relative.astype(narrow.dtype),) if self.relative else ()
+            if self.relative:
+                tracks += ((conditions.relative * condition_mask[:, 2, None, None]).astype(narrow.dtype),)
             both = both + self.fast(tracks, there)
         return self.out(nn.silu(self.avatar_norm(both)))

@@ -1,17 +1,18 @@
-"""The user's motion beside what this user usually does: people differ eightfold in how much they move.
+"""The user's motion relative to what this user usually does. Ours, not the paper's.
 
-A nod of a lively person is as large as the fidgeting of one that is livelier still. The condition encoder can't tell
-them apart within the second that it reads, so running statistics of the user, per channel, come with each frame:
+People differ in how much they move: simulated ones by a factor of nine from the 5th to the 95th of a hundred, as real
+footage has it (`data_pipeline.simulate.behaviour.person`). A nod of a calm person is as large as the fidgeting of a
+lively one. The condition encoder can't tell them apart in the 1.3 s that its convolutions read, so it is also told, per
+channel,
 
-    change  c[t] = |m[t] - m[t - MOVES]|
-    mean    a[t] = a[t - 1] + r (m[t] - a[t - 1])           a[-1] = 0, the training split's mean
-    square  s[t] = s[t - 1] + r (c[t]^2 - s[t - 1])         s[-1] = USUAL, that of people in general
+    c[t] = min(|m[t] - m[t - MOVES]|, LARGEST)              change; 0 in a conversation's first MOVES frames
+    a[t] = a[t - 1] + r (m[t] - a[t - 1])                   its running mean, a[-1] = 0, the training split's mean
+    u[t] = u[t - 1] + r (c[t] - u[t - 1])                   its usual change, u[-1] = USUAL
 
-    told = [m, (m - a) / (3 sqrt(s)), c / (2 sqrt(s)), log sqrt(s)]          r = 1 - exp(-1 / frames)
+    relative = [(m - a) / 2 s, c / s, log s]                s = u + STILL, r = 1 - exp(-1 / frames)
 
-sqrt(s) is at least STILL, and the quotients are bounded, so that a face that never moves is told in small numbers too.
-A stream keeps a and s. A training window gets them from the frames before it (`earlier`), as far as the conversation
-has such.
+where quotients are bounded by BOUND. A bounded change, not squared, lets a tracker's jump of two frames pass without
+much effect on the seconds after it. A stream keeps a and u. A training window gets them from the frames before it.
 """
 
 from typing import NamedTuple
@@ -25,58 +26,69 @@ from afjax.config.model import MOVES
 from afjax.nn.condition_encoder import motion_speed
 from afjax.types import HostOrDevice, Motion, typed
 
-USUAL = 0.2
-"""Squared change of people in general, in units of the avatar's squared deviation; simulated users have .01 to 3."""
-STILL = 0.02
-BOUNDS = (8.0, 5.0)
+USUAL = 0.7
+"""Usual change of people in general, in deviations of the avatar's motion; simulated users have .25 to 2.3."""
+STILL = 0.1
+"""Added to the usual change, so that a face that never moves is told in small numbers too."""
+LARGEST, BOUND = 10.0, 8.0
 
 
-class Pace(NamedTuple):
-    """Running statistics of b users, standardised: `mean` of the motion and `square` of its change."""
+class UserStatistics(NamedTuple):
+    """Running statistics of b users' standardised motion: its `mean` a, and its usual `change` u."""
 
     mean: Float[HostOrDevice, "b d"]
-    square: Float[HostOrDevice, "b d"]
+    change: Float[HostOrDevice, "b d"]
 
 
 @typed
-def unknown(motion: Float[HostOrDevice, "b d"]) -> Pace:
+def unknown(motion: Float[HostOrDevice, "b d"]) -> UserStatistics:
     """Statistics of users of whom no frame was seen; `motion` gives sizes and dtype alone."""
-    return Pace(jnp.zeros_like(motion), jnp.full_like(motion, USUAL))
+    return UserStatistics(jnp.zeros_like(motion), jnp.full_like(motion, USUAL))
 
 
 @typed
-def told(
-    pace: Pace, before: Float[HostOrDevice, "b _ d"], there: Bool[HostOrDevice, "b _"], motion: Motion, frames: int
-) -> tuple[Pace, Float[Array, "b t _"]]:
-    """The statistics after `motion` `[b, t, d]`, and that motion as the encoder is told it, `[b, t, 4 d]`.
+def go_on(
+    known: UserStatistics,
+    before: Float[HostOrDevice, "b _ d"],
+    there: Bool[HostOrDevice, "b _"],
+    motion: Motion,
+    frames: int,
+) -> tuple[UserStatistics, Float[Array, "b t _"]]:
+    """The statistics after `motion` `[b, t, d]`, and its relative motion `[b, t, 3 d]`.
 
     Args:
-      pace: statistics up to `motion`.
-      before: the MOVES frames before it; there: `[b, MOVES]`, which of them there are.
+      known: the statistics before it.
+      before: the MOVES frames before it `[b, MOVES, d]`; there: `[b, MOVES]`, which of them there are.
       frames: time constant.
     """
-    seen = jnp.concatenate([before, motion], axis=1)
-    change = motion_speed(seen, jnp.concatenate([there, jnp.ones(motion.shape[:2], bool)], axis=1))[:, MOVES:]
-    mean, square = (_running(start, x, frames) for start, x in zip(pace, (motion, change**2), strict=True))
-    size = jnp.sqrt(square + STILL**2)
-    relative = jnp.clip((motion - mean) / (3 * size), -BOUNDS[0], BOUNDS[0])
-    moved = jnp.clip(change / (2 * size), 0, BOUNDS[1])
-    return Pace(mean[:, -1], square[:, -1]), jnp.concatenate([motion, relative, moved, jnp.log(size)], axis=-1)
+    there = jnp.concatenate([there, jnp.ones(motion.shape[:2], bool)], axis=1)
+    change = _change(jnp.concatenate([before, motion], axis=1), there)[:, MOVES:]
+    mean, usual = (_running(start, x, frames) for start, x in zip(known, (motion, change), strict=True))
+    size = usual + STILL
+    place = jnp.clip((motion - mean) / (2 * size), -BOUND, BOUND)
+    relative = jnp.concatenate([place, jnp.minimum(change / size, BOUND), jnp.log(size)], axis=-1)
+    return UserStatistics(mean[:, -1], usual[:, -1]), relative
 
 
 @typed
-def told_after(earlier: Float[HostOrDevice, "b _ d"], motion: Motion, frames: int) -> Float[Array, "b t _"]:
-    """The motion `[b, t, d]` of windows, told after the frames before them, MOVES and more `[b, e, d]`.
+def of_windows(earlier: Float[HostOrDevice, "b _ d"], motion: Motion, frames: int) -> Float[Array, "b t _"]:
+    """Relative motion `[b, t, 3 d]` of windows `[b, t, d]`, after the MOVES frames or more `earlier` `[b, n, d]`.
 
     Frames of `earlier` that a conversation does not have are nan.
     """
     there = jnp.isfinite(earlier[..., 0])
-    seen = jnp.where(there[..., None], earlier, 0)
     start = unknown(motion[:, 0])
     # a frame that isn't there leaves the statistics as they are before a conversation
-    square = jnp.where(there[..., None], motion_speed(seen, there) ** 2, start.square[:, None])
-    pace = Pace(*(_running(first, x, frames)[:, -1] for first, x in zip(start, (seen, square), strict=True)))
-    return told(pace, seen[:, -MOVES:], there[:, -MOVES:], motion, frames)[1]
+    seen = jnp.where(there[..., None], earlier, start.mean[:, None])
+    change = jnp.where(there[..., None], _change(seen, there), start.change[:, None])
+    decay = np.exp(-1.0 / frames) ** np.arange(earlier.shape[1], -1, -1).astype(earlier.dtype)
+    weights = (decay[1:] - decay[:-1])[:, None]
+    known = (decay[0] * first + (weights * x).sum(1) for first, x in zip(start, (seen, change), strict=True))
+    return go_on(UserStatistics(*known), seen[:, -MOVES:], there[:, -MOVES:], motion, frames)[1]
+
+
+def _change(motion, there):
+    return jnp.minimum(motion_speed(motion, there), LARGEST)
 
 
 def _running(start, x, frames: int):

@@ -116,7 +116,7 @@ class ForcingTransformer(nn.Module):
     def embed_audio(self, conditions: Conditions) -> ProjectedConditions:
         """Conditions with both voices projected, as `encode` takes them."""
         voices = self.condition_encoder.project(self._narrow(conditions))
-        return voices._replace(user_motion=conditions.user_motion)
+        return voices._replace(user_motion=conditions.user_motion, relative=conditions.relative)
 
     @typed
     @_precise
@@ -128,7 +128,7 @@ class ForcingTransformer(nn.Module):
         The arguments are those of `ConditionEncoder`: `condition_mask` `[b, 3]`, `mask` `[t, t]` or `[b, t, t]`,
         `positions` `[t]` in frames.
         """
-        voices = self._narrow(conditions)._replace(user_motion=conditions.user_motion)
+        voices = self._narrow(conditions)._replace(user_motion=conditions.user_motion, relative=conditions.relative)
         return self.condition_encoder(voices, self._narrow(condition_mask), mask, positions)
 
     @typed

@@ -15,7 +15,7 @@ from afjax.config.model import MOVES
 from afjax.diffusion import solver
 from afjax.diffusion.guidance import combine, guidance_branches
 from afjax.nn.condition_encoder import Conditions
-from afjax.nn.relative_motion import told_after
+from afjax.nn.relative_motion import of_windows
 from afjax.nn.token_layout import pass_layout
 from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.anchor import anchored, init_running_mean
@@ -41,9 +41,8 @@ def offline(
     total = padded.user_motion.shape[1]
     if model.config.relative_frames:
         nothing = jnp.full((len(rngs), MOVES, reference_motion.shape[-1]), jnp.nan, reference_motion.dtype)
-        padded = padded._replace(
-            user_motion=told_after(nothing, jnp.asarray(padded.user_motion), model.config.relative_frames)
-        )
+        relative = of_windows(nothing, jnp.asarray(padded.user_motion), model.config.relative_frames)
+        padded = padded._replace(relative=relative)
     tokens = pass_layout(layout, total)
     weights, masks = guidance_branches(sampler)
     motion = jnp.zeros((len(rngs), total, reference_motion.shape[-1]), reference_motion.dtype)

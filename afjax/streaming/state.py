@@ -40,7 +40,7 @@ class StreamState:
     condition: Float[Array, "k b aligned c"]  # encoded conditions of the frames before the re-fed ones
     recent_conditions: ProjectedConditions  # conditions that the encoder reads again, `history` frames
     refed_motion: Float[Array, "b look_ahead d"]  # the last finished frames
-    pace: relative_motion.Pace | None  # statistics of the user's motion, where the encoder is told them
+    user_statistics: relative_motion.UserStatistics | None  # where the encoder is told of them
     running_mean: Float[Array, "b _"]  # running mean of the motion from the reference [b, d]; [b, 0] without an anchor
 
 
@@ -108,9 +108,10 @@ def init_stream(
         recent_conditions=ProjectedConditions(
             jnp.zeros((sessions, past, model.condition_width), narrow),
             jnp.zeros((sessions, past, model.condition_width), narrow),
-            jnp.zeros((sessions, past, model.told_dim), dtype),
+            jnp.zeros((sessions, past, model.motion_dim), dtype),
+            jnp.zeros((sessions, past, 3 * model.motion_dim), dtype) if model.relative_frames else None,
         ),
         refed_motion=jnp.zeros((sessions, layout.look_ahead, model.motion_dim), dtype),
-        pace=relative_motion.unknown(reference_motion) if model.relative_frames else None,
+        user_statistics=relative_motion.unknown(reference_motion) if model.relative_frames else None,
         running_mean=init_running_mean(reference_motion, sampler),
     )

@@ -188,14 +188,15 @@ def advance(
 
 
 def _tell(model, state: StreamState, conditions: Conditions) -> tuple[StreamState, Conditions]:
-    """The state with the user's statistics, and the conditions with the user's motion as the encoder is told it."""
-    if state.pace is None:
+    """The state with the user's statistics after a pass, and its conditions with relative motion, where it is told."""
+    if state.user_statistics is None:
         return state, conditions
-    motion = conditions.user_motion
-    before = state.recent_conditions.user_motion[:, -MOVES:, : motion.shape[-1]]
+    before = state.recent_conditions.user_motion[:, -MOVES:]
     there = state.num_frames[:, None] >= np.arange(MOVES, 0, -1)
-    pace, told = relative_motion.told(state.pace, before, there, motion, model.config.relative_frames)
-    return state.replace(pace=pace), conditions._replace(user_motion=told)
+    known, relative = relative_motion.go_on(
+        state.user_statistics, before, there, conditions.user_motion, model.config.relative_frames
+    )
+    return state.replace(user_statistics=known), conditions._replace(relative=relative)
 
 
 def _block_pass(model, layout: LayoutConfig, sampler, params, state: StreamState, block: Conditions) -> BlockContext:

@@ -12,6 +12,7 @@ from afjax.audio.framing import FPS, FRAME
 from afjax.audio.wav2vec2 import features
 from afjax.audio.wav2vec2.config import Wav2Vec2Config
 from afjax.config import Config
+from afjax.training.generator.inputs import batch_shapes
 from afjax.training.generator.state import init_state, token_layout
 from afjax.training.generator.step import make_random_inputs, make_train_step
 from afjax.training.generator.train import step_flops
@@ -28,13 +29,16 @@ def milliseconds(call: Callable[[], object], repeats: int) -> float:
     return statistics.median(times[1:])
 
 
+def noise_batch(config: Config) -> dict[str, np.ndarray]:
+    """A batch of noise, in which the user never gave a cause."""
+    rng = np.random.default_rng(0)
+    noise = {name: rng.standard_normal(shape, np.float32) for name, shape in batch_shapes(config).items()}
+    return noise | {"cause_age": np.full_like(noise["cause_age"], np.inf)}
+
+
 def train_step(config: Config) -> Callable[[], object]:
     """A call that makes one step with noise for data."""
-    c, shape, rng = config.model, (config.data.batch, config.data.window), np.random.default_rng(0)
-    widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-    widths |= {"avatar_features": c.audio_dim, "user_features": c.audio_dim}
-    batch = {name: rng.standard_normal((*shape, width), np.float32) for name, width in widths.items()}
-    batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
+    batch = noise_batch(config)
     step, draw, layout = make_train_step(config), make_random_inputs(config), token_layout(config)
     state = init_state(config)
 

@@ -23,6 +23,7 @@ from afjax.training.latent_codec import step as latent_codec
 from afjax.training.latent_codec.config import LatentTrainingConfig
 from afjax.training.throughput import peak, peak_memory
 from experiments.live.device import device
+from experiments.live.feature_cost import noise_batch
 
 __all__ = ["codec", "generator", "measured"]
 
@@ -33,21 +34,14 @@ FIRST = 2
 def generator(config: Config, batch: int, precision: str, steps: int) -> dict[str, Any]:
     """Figures of the generator, `batch` windows per step."""
     config = replace(config, data=replace(config.data, batch=batch), compute=ComputeConfig(precision=precision))
-    c, t, rng = config.model, config.data.window, np.random.default_rng(0)
-    widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-    widths |= dict.fromkeys(("avatar_features", "user_features"), c.audio_dim)
-    noise = {name: rng.standard_normal((batch, t, width), np.float32) for name, width in widths.items()}
-    noise["cause_age"] = np.full((batch, t, c.cause_kinds), 1e6, np.float32)
-    noise["reference_motion"] = np.zeros((batch, c.motion_dim), np.float32)
-    noise["earlier_user_motion"] = rng.standard_normal((batch, c.earlier_frames, c.motion_dim), np.float32)
     train, draw, layout = make_train_step(config), make_random_inputs(config), token_layout(config)
-    given = jax.device_put(noise)
+    given = jax.device_put(noise_batch(config))
     state = init_state(config)
 
     def step(state, number):
         return train(state, given, draw(number), layout)[0]
 
-    return _timed(step, state, steps, batch * t) | _work(step_flops(config))
+    return _timed(step, state, steps, batch * config.data.window) | _work(step_flops(config))
 
 
 def codec(config: LatentTrainingConfig, batch: int, precision: str, steps: int) -> dict[str, Any]:

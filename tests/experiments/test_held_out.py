@@ -32,13 +32,15 @@ def test_what_a_probe_measures_is_cut_from_the_held_out_clips(tmp_path, monkeypa
     seen = []
     monkeypatch.setattr(held_out, "make_probe", lambda *given: seen.append(given))
     config = Config(
-        model=ModelConfig(len(CHANNELS), 100, 16, 1, 2), layout=LayoutConfig(block=10, user_delay=10, cache=10),
+        model=ModelConfig(len(CHANNELS), 100, 16, 1, 2, condition_convolutions=1, relative_frames=3),
+        layout=LayoutConfig(block=10, user_delay=10, cache=10),
         data=DataConfig(window=30, batch=2),
     )  # fmt: skip
     held_out.held_out_probe(config, tmp_path, metadata)
     ((_, windows, _, _),) = seen
     assert len(windows["user_motion"]) == held_out.WINDOWS
-    for avatar, user in zip(windows["avatar_motion"], windows["user_motion"], strict=True):
+    tracks = (windows[name] for name in ("avatar_motion", "user_motion", "earlier_user_motion"))
+    for avatar, user, earlier in zip(*tracks, strict=True):
         places = [
             (clip, start)
             for clip in clips
@@ -48,3 +50,6 @@ def test_what_a_probe_measures_is_cut_from_the_held_out_clips(tmp_path, monkeypa
         ((clip, start),) = places
         late = clip.user_motion[max(start - 10, 0) : start + 20]
         np.testing.assert_array_equal(user[-len(late) :], late)
+        before = clip.user_motion[max(start - 25, 0) : max(start - 10, 0)]
+        assert earlier.shape == (15, 15) and np.isnan(earlier).all() == (start == 0)
+        np.testing.assert_array_equal(earlier[15 - len(before) :], before)

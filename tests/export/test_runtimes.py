@@ -19,7 +19,7 @@ WHY = f"the runtime is not installed: {runtimes.INSTALL}"
 
 @pytest.fixture(scope="module")
 def config():
-    config = small_config(depth=1, convolutions=1, relative_frames=7)
+    config = small_config(depth=1)
     model = dataclasses.replace(config.model, audio_dim=mel.DIM)
     return dataclasses.replace(config, model=model, sampler=SamplerConfig(nfe=2))
 

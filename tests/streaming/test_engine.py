@@ -41,7 +41,7 @@ class Scales:
 
 @pytest.fixture(scope="module")
 def config():
-    config = small_config(depth=1)
+    config = small_config(depth=1, convolutions=1, relative_frames=4)
     model = dataclasses.replace(config.model, audio_dim=mel.DIM)
     guided = SamplerConfig(nfe=2, guidance_avatar=-0.5, guidance_joint=1.5)
     return dataclasses.replace(config, model=model, sampler=guided)

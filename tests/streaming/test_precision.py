@@ -26,7 +26,7 @@ WIDE = ("exp", "sin", "cos", "rsqrt", "sqrt", "reduce_sum")
 
 def model(precision: str):
     """Config and live parameters of a small model with guidance, whose caches and look-ahead are in use."""
-    config = small_config(convolutions=2)
+    config = small_config(convolutions=2, relative_frames=4)
     config = dataclasses.replace(
         config, model=dataclasses.replace(config.model, audio_dim=mel.DIM), compute=ComputeConfig(precision=precision),
         sampler=SamplerConfig(nfe=4, guidance_avatar=0.0, guidance_joint=1.4, solver="dpm_solver_pp", grid="power"),

@@ -172,7 +172,7 @@ def test_inputs_after_a_pass_leave_what_was_delivered_bit_equal(name):
 
 
 def test_dropped_conditions_have_no_effect():
-    config = small_config()
+    config = small_config(convolutions=1, relative_frames=4)
     model, params = ForcingTransformer(config.model), scrambled(config, 0.2)
     step = make_step(model, config.layout, SAMPLER)
     inputs = conditions(config, 1, 20)

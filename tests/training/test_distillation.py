@@ -26,7 +26,7 @@ ALONE = SamplerConfig(nfe=4, grid="power")
 @pytest.fixture(scope="module")
 def setting():
     """A config whose student takes two steps, weights, a batch of windows, a draw and the layout."""
-    base = small_config(depth=1, convolutions=1, look_ahead=0)
+    base = small_config(depth=1, convolutions=1, relative_frames=4, look_ahead=0)
     config = dataclasses.replace(
         base,
         layout=dataclasses.replace(base.layout, tokens="stream"),
@@ -40,6 +40,7 @@ def setting():
     widths |= {"avatar_features": c.audio_dim, "user_features": c.audio_dim}
     batch = {name: rng.standard_normal((4, config.data.window, n)).astype(np.float32) for name, n in widths.items()}
     batch["reference_motion"] = rng.standard_normal((4, c.motion_dim)).astype(np.float32)
+    batch["earlier_user_motion"] = np.full((4, c.earlier_frames, c.motion_dim), np.nan, np.float32)
     draw = make_random_inputs(config)(0)._replace(
         condition_mask=jnp.ones((4, 3)), history=jnp.zeros((4, 1)), reference_mask=jnp.ones((4, 1))
     )

@@ -17,7 +17,7 @@ from tests.small_model import scrambled, small_config
 @pytest.fixture(scope="module")
 def setting():
     config = dataclasses.replace(
-        small_config(depth=1),
+        small_config(depth=1, convolutions=1, relative_frames=4),
         objective=ObjectiveConfig(condition_dropout=0.0),
         optimizer=OptimizerConfig(kind="adamw", warmup_steps=1),
         preference=PreferenceConfig(path="losing", model="run", beta=50.0, weight=2.0),
@@ -28,6 +28,8 @@ def setting():
     dims |= {"avatar_features": c.audio_dim, "user_features": c.audio_dim}
     batch = {name: rng.standard_normal((*shape, dim)).astype(np.float32) for name, dim in dims.items()}
     batch["reference_motion"] = np.zeros((shape[0], c.motion_dim), np.float32)
+    batch["earlier_user_motion"] = rng.standard_normal((shape[0], c.earlier_frames, c.motion_dim)).astype(np.float32)
+    batch["earlier_user_motion"][0, :-2] = np.nan
     return config, scrambled(config), batch, make_random_inputs(config)(0), token_layout(config)
 
 

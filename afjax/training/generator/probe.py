@@ -57,7 +57,7 @@ BATCH = 16
 
 Windows = Mapping[str, np.ndarray]
 """Standardised windows as training has them: `avatar_motion`, `user_motion` `[w, t, d]`, `avatar_features`,
-`user_features` `[w, t, f]`, `reference_motion` `[w, d]`, and `earlier_user_motion` `[w, e, d]` if the model
+`user_features` `[w, t, f]`, `reference_motion` `[w, d]`, and `earlier_user_motion` `[w, n, d]` if the model
 needs it."""
 Tracks = Float[HostOrDevice, "w t"]
 Kept = Float[np.ndarray, "3"] | Int[np.ndarray, "3"] | Sequence[int]

@@ -41,11 +41,11 @@ def init_params(config: Config, key: Key[Array, ""]) -> Params:
 @lru_cache(maxsize=8)
 def _initialiser(config: ModelConfig):
     model, layout = ForcingTransformer(config), frame_layout(LayoutConfig(block=2, look_ahead=0), 2)
-    motion, told, audio = (
+    motion, relative, audio = (
         np.zeros((1, 2, dim), np.float32)
-        for dim in (config.motion_dim, config.told_dim, config.audio_dim or config.condition_width)
+        for dim in (config.motion_dim, 3 * config.motion_dim, config.audio_dim or config.condition_width)
     )
-    conditions = Conditions(audio, audio, told)
+    conditions = Conditions(audio, audio, motion, relative if config.relative_frames else None)
 
     def init(key):
         return model.init(

@@ -11,6 +11,7 @@ from afjax.config import Config, SamplerConfig
 from afjax.nn.transformer import ForcingTransformer
 from afjax.normalizer import Normalizer
 from afjax.training.generator import distillation
+from afjax.training.generator.inputs import batch_shapes
 from afjax.training.generator.state import TrainState, abstract_state, init_params, init_state, token_layout
 from afjax.training.generator.step import generator_loss, make_random_inputs, make_train_step
 from afjax.training.loop import Task, run
@@ -76,16 +77,10 @@ def step_flops(config: Config, tuned: bool = False, teacher: SamplerConfig | Non
     `tuned`: whether the step tunes against a frozen reference, by preferences or, with the sampler of a `teacher`, by
     distillation.
     """
-    c, b, t = config.model, config.data.batch, config.data.window
-    widths = {"avatar_motion": c.motion_dim, "user_motion": c.motion_dim}
-    widths |= dict.fromkeys(("avatar_features", "user_features"), c.audio_dim or c.condition_width)
-    batch = {name: jax.ShapeDtypeStruct((b, t, width), "float32") for name, width in widths.items()}
-    batch["cause_age"] = jax.ShapeDtypeStruct((b, t, c.cause_kinds), "float32")
-    batch["reference_motion"] = jax.ShapeDtypeStruct((b, c.motion_dim), "float32")
-    batch["earlier_user_motion"] = jax.ShapeDtypeStruct((b, c.earlier_frames, c.motion_dim), "float32")
+    batch = {name: jax.ShapeDtypeStruct(shape, "float32") for name, shape in batch_shapes(config).items()}
     params = jax.eval_shape(lambda: init_params(config, jax.random.key(0)))
     random, layout = jax.eval_shape(make_random_inputs(config), 0), token_layout(config)
-    model, norm = ForcingTransformer(c), config.objective.norm
+    model, norm = ForcingTransformer(config.model), config.objective.norm
 
     def loss(params, batch, random):
         return generator_loss(model, norm, params, batch, random, layout)
