@@ -1,9 +1,8 @@
 """The user's motion relative to what this user usually does. Ours, not the paper's.
 
-People differ in how much they move: simulated ones by a factor of nine from the 5th to the 95th of a hundred, as real
-footage has it (`data_pipeline.simulate.behaviour.person`). A nod of a calm person is as large as the fidgeting of a
-lively one. The condition encoder can't tell them apart in the 1.3 s that its convolutions read, so it is also told, per
-channel,
+People differ in how much they move: simulated ones by a factor of nine between the 5th and the 95th of a hundred. A nod
+of a calm person is as large as the fidgeting of a lively one. Convolutions that read a second or so can't tell them
+apart, so the condition encoder is also told, per channel,
 
     c[t] = min(|m[t] - m[t - MOVES]|, LARGEST)              change; 0 in a conversation's first MOVES frames
     a[t] = a[t - 1] + r (m[t] - a[t - 1])                   its running mean, a[-1] = 0, the training split's mean
@@ -30,7 +29,10 @@ USUAL = 0.7
 """Usual change of people in general, in deviations of the avatar's motion; simulated users have .25 to 2.3."""
 STILL = 0.1
 """Added to the usual change, so that a face that never moves is told in small numbers too."""
-LARGEST, BOUND = 10.0, 8.0
+LARGEST = 10.0
+"""Largest change that counts, in the same units; a tracker's jump is larger."""
+BOUND = 8.0
+"""Largest quotient: three standard deviations of them and more."""
 
 
 class UserStatistics(NamedTuple):
