@@ -90,7 +90,7 @@ def test_bfloat16_is_for_products_and_caches_and_float32_for_sums():
     assert kinds == dict.fromkeys(("cache_k", "cache_v", "condition"), jnp.bfloat16) | dict.fromkeys(
         ("refed_motion", "reference_motion"), jnp.float32
     )
-    assert [x.dtype for x in state.recent_conditions] == [jnp.bfloat16, jnp.bfloat16, jnp.float32]
+    assert [x.dtype for x in state.recent_conditions] == [*[jnp.bfloat16] * 2, *[jnp.float32] * 2]
 
 
 def test_float32_asks_for_whole_products_and_tf32_leaves_them_to_jax():
