@@ -32,7 +32,7 @@ STILL = 0.1
 LARGEST = 10.0
 """Largest change that counts, in the same units; a tracker's jump is larger."""
 BOUND = 8.0
-"""Largest quotient: three standard deviations of them and more."""
+"""Largest quotient; of simulated users 99.9 % lie below 7.2."""
 
 
 class UserStatistics(NamedTuple):
