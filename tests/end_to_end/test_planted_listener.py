@@ -89,7 +89,7 @@ def gains(user: np.ndarray, avatar: np.ndarray) -> np.ndarray:
 @pytest.fixture
 def optimised():
     """Thousands of steps: here XLA's optimisations pay for their time."""
-    before = jax.config.jax_disable_most_optimizations
+    before = jax.config.read("jax_disable_most_optimizations")
     jax.config.update("jax_disable_most_optimizations", False)
     yield
     jax.config.update("jax_disable_most_optimizations", before)

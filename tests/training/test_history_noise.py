@@ -42,6 +42,8 @@ def test_all_other_draws_stay_what_they_were(draws):
 class Seen:
     """A model that hands back what it is given."""
 
+    config = small_config()
+
     def apply(self, params, x, level, *rest, method):
         self.x, self.noise_level = np.asarray(x), np.asarray(level)
         return x, Answer(None, None)
