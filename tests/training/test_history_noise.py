@@ -42,7 +42,7 @@ def test_all_other_draws_stay_what_they_were(draws):
 class Seen:
     """A model that hands back what it is given."""
 
-    config = small_config()
+    config = small_config().model
 
     def apply(self, params, x, level, *rest, method):
         self.x, self.noise_level = np.asarray(x), np.asarray(level)
