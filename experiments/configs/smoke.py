@@ -15,6 +15,7 @@ def get_config(variant: str = "") -> ConfigDict:
     config.model.width = 32
     config.model.depth = 1
     config.model.condition_width = 32
+    config.model.relative_frames = 25
     config.sampler.nfe = 2
     config.data.train_clips = 4
     config.data.eval_clips = 4

@@ -12,7 +12,7 @@ from afjax.nn.transformer import ForcingTransformer
 from afjax.streaming.offline import offline
 from afjax.streaming.rollout import rollout
 from afjax.streaming.state import AXES, init_stream
-from afjax.streaming.step import make_step
+from afjax.streaming.step import make_start, make_step
 from experiments.configs import released
 from tests.small_model import conditions, scrambled, small_config
 
@@ -81,6 +81,22 @@ def test_equal_where_the_encoder_is_told_relative_motion():
     with jax.enable_x64(True):
         config = small_config(convolutions=2, relative_frames=7)
         assert relative(*both_ways(config, 33, dtype=jnp.float64)) < 1e-10
+
+
+def test_blocks_after_a_start_know_their_user_as_blocks_alone_do():
+    config = small_config(convolutions=1, relative_frames=7, look_ahead=0)
+    params, keys, reference_motion, condition_mask, inputs = given(config, 30)
+    model, block = ForcingTransformer(config.model), config.layout.block
+    step, start = (make(model, config.layout, SAMPLER) for make in (make_step, make_start))
+
+    def known(first):
+        state = init_stream(keys, reference_motion, config.model, config.layout, SAMPLER, condition_mask)
+        return rollout(step, params, state, inputs, block, start, first)[1].user_statistics
+
+    for started, alone, at_first in zip(known(10), known(0), known(20), strict=True):
+        np.testing.assert_allclose(started, alone, atol=1e-6)
+        np.testing.assert_allclose(at_first, alone, atol=1e-6)
+        assert np.abs(alone).max() > 0.05
 
 
 def test_released_preset_from_an_empty_cache():
