@@ -1,13 +1,13 @@
 """A trained model as a folder to give away: weights, settings and a model card, nothing of the run.
 
     python -m experiments.save_model --workdir out/demo/run --out out/model
-    python -m experiments.save_model --workdir out/tuned --share 0.5 --centre out/listening --out afjax/models/listener
+    python -m experiments.save_model --workdir out/tuned --share 0.35 --centre out/listening --out afjax/models/listener
 
 `afjax.load` and `--workdir` of all programs take the folder. An earlier model folder there is replaced; its card,
 README.md, stays unless `--card` gives another. Weights are the averaged ones, float32. Models of the latent codec or of
 wav2vec2 features need weights beside their own and are refused. The second command makes a tuned run the model that
-ships (docs/results.md, "How it was tuned", has those before it): with `--share 0.5`, the mean of the weights of the
-model that was tuned by preferences and of the run that it became; with `--centre DIR`, the bias of its head is set so
+ships (docs/results.md, "How it was tuned", has those before it): with `--share 0.35`, weights as far of the way from
+the model that was tuned by preferences to the run that it became; with `--centre DIR`, the bias of its head is set so
 that its streams of DIR's training conversations have the recorded mean (minutes).
 """
 

@@ -26,6 +26,8 @@ def get_config(variant: str = "") -> ConfigDict:
     config.name = "listener"
     config.model.width = 128
     config.model.condition_width = 96
+    # a nod of a calm user is as large as the fidgeting of a lively one; these are told apart by what is usual for each
+    config.model.relative_frames = 75
     config.layout.block = 5
     config.layout.cache = 40
     config.layout.user_delay = 5
