@@ -20,7 +20,8 @@ USERS = ("dropped", "unseen")
 """What is done to the user in losing samples, one of each per conversation: samples that lack the face alone raise what
 is told by a face and leave what is heard, which is answered enough (docs/results.md)."""
 SHARE = 0.35
-"""How far of its tuning the model that ships goes: beyond, more answers overshoot (docs/results.md)."""
+"""How far of its tuning the model that ships goes: at half, more answers overshoot and seeds agree too much
+(docs/results.md)."""
 CENTRE = {"train": 256, "eval": 4, "seconds": 30.0, "listening": 0.6, "seed": 11}
 """Conversations by which what ships is centred: of the training's voices, the avatar listens for .6 of the time."""
 SAME = ("model", "layout", "data.path", "data.seconds", "data.features", "training.seed")
