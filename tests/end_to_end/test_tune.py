@@ -162,9 +162,9 @@ def test_one_command_makes_the_models_that_ship(config, workdir, tmp_path, monke
     tuning = tuned(config, "", "", max_fd_growth=1e6, max_lip_corr_drop=1.0)
     made = listener_release.make(config, tuning, out)
     assert made["mean_off"]["after"] < 0.1 * made["mean_off"]["before"]
-    base, half, whole = (afjax.load(out / name) for name in ("base", "model", "tuned"))
+    base, model, whole = (afjax.load(out / name) for name in ("base", "model", "tuned"))
     np.testing.assert_array_equal(*(_head(model) for model in (base, load_run(workdir))))
-    np.testing.assert_allclose(_head(half), (_head(base) + _head(whole)) / 2, rtol=1e-4, atol=1e-7)
+    np.testing.assert_allclose(_head(model), _part_way(_head(base), _head(whole)), rtol=1e-4, atol=1e-7)
     assert np.abs(_head(whole) - _head(base)).max() > 1e-4
     assert (out / "base" / "README.md").read_text() == "the card"
     assert preferences.read_provenance(out / "losing")["user"] == "dropped, unseen"
@@ -172,7 +172,7 @@ def test_one_command_makes_the_models_that_ship(config, workdir, tmp_path, monke
     (out / "model" / "model.json").unlink()
     listener_release.make(config, tuning, out)  # as after a stop: only what is missing
     assert (out / "tuned" / "metrics.jsonl").read_bytes() == trained
-    np.testing.assert_array_equal(_head(afjax.load(out / "model")), _head(half))
+    np.testing.assert_array_equal(_head(afjax.load(out / "model")), _head(model))
 
 
 def test_it_is_centred_on_other_conversations_than_it_was_trained_on(config, tmp_path, monkeypatch):
@@ -217,8 +217,8 @@ def test_the_models_that_ship_are_replaced_where_asked(config, workdir, tmp_path
     listener_release.make(config, tuning, out)
     assert sorted(shipped.shipped()) == []
     listener_release.make(config, tuning, out, ship=True)  # what is made already is shipped as it is
-    base, half, whole = (_head(afjax.load(where)) for where in ("listener_base", "listener", out / "tuned"))
-    np.testing.assert_allclose(half, (base + whole) / 2, rtol=1e-4, atol=1e-7)
+    base, model, whole = (_head(afjax.load(where)) for where in ("listener_base", "listener", out / "tuned"))
+    np.testing.assert_allclose(model, _part_way(base, whole), rtol=1e-4, atol=1e-7)
     assert np.abs(whole - base).max() > 1e-4
     assert [(models / n / "README.md").read_text() for n in ("listener", "listener_base")] == [
         "card of listener",
@@ -233,6 +233,10 @@ def test_a_tuning_that_cannot_follow_is_refused_before_any_work(config, tmp_path
         with pytest.raises(InputError, match=rf"--tuning is not as --config \({group}\.{next(iter(changes))}"):
             listener_release.make(other, tuning, tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def _part_way(base: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    return base + listener_release.SHARE * (whole - base)
 
 
 def _head(model) -> np.ndarray:
