@@ -35,7 +35,8 @@ def test_forty_steps_equal_twenty_resumed_and_twenty_with_the_data_s_order(confi
     normalizer = read_metadata(config.data.path).normalizer.to_json()
 
     def iterator():
-        return batches(config.data.path, "train", config.data.batch, config.data.window, config.training.seed)
+        sizes = (config.data.batch, config.data.window, config.training.seed)
+        return batches(config.data.path, "train", *sizes, earlier=config.model.earlier_frames)
 
     train(config, tmp_path, iterator(), {"statistics": normalizer}, stop=20)
     train(config, tmp_path, iterator(), {"statistics": normalizer})
